@@ -1,0 +1,1 @@
+"""Chaincodes: one installable folder each."""

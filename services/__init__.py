@@ -1,0 +1,1 @@
+"""The services: one folder each, started as ``python -m services.NAME``."""
