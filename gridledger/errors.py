@@ -7,7 +7,9 @@ error crosses the wire as ``{"error": {"code", "message", "details"}}`` and is r
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
+
+_BY_CODE: dict[str, type[GridLedgerError]] = {}
 
 
 class GridLedgerError(Exception):
@@ -15,7 +17,6 @@ class GridLedgerError(Exception):
 
     code: str = "INTERNAL"
     status: int = 500
-    _by_code: ClassVar[dict[str, type[GridLedgerError]]] = {}
 
     def __init__(self, message: str, *, code: str | None = None, status: int | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -29,7 +30,7 @@ class GridLedgerError(Exception):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "code" in cls.__dict__:
-            GridLedgerError._by_code.setdefault(cls.code, cls)
+            _BY_CODE.setdefault(cls.code, cls)
 
     def to_dict(self) -> dict[str, Any]:
         """The wire form, the value of ``error`` in an HTTP error body."""
@@ -152,7 +153,7 @@ def from_wire(status: int, error: Any) -> GridLedgerError:
     code = str(error.get("code", RemoteError.code))
     message = str(error.get("message", ""))
     details = error.get("details")
-    known = GridLedgerError._by_code.get(code) or _FAMILY_BY_STATUS.get(status, RemoteError)
+    known = _BY_CODE.get(code) or _FAMILY_BY_STATUS.get(status, RemoteError)
     rebuilt = known.__new__(known)
     Exception.__init__(rebuilt, message)
     rebuilt.message, rebuilt.code, rebuilt.status = message, code, status

@@ -30,7 +30,7 @@ def pack(frames: Iterable[bytes]) -> bytes:
 
 
 def unpack(data: bytes, *, max_frames: int) -> list[bytes]:
-    """The frames that fill ``data`` exactly; :class:`MalformedFrames` if they do not, or are more than ``max_frames``."""
+    """The frames that fill ``data`` exactly; :class:`MalformedFrames` if not, or if more than ``max_frames``."""
     frames: list[bytes] = []
     offset, end = 0, len(data)
     while offset < end:

@@ -1,8 +1,8 @@
 """JSON texts as the ledger takes them.
 
-Texts from outside go through :func:`loads`, which refuses what would let two readers see two values: a member name twice
-in one object, NaN and infinities, numbers beyond binary64. Texts that were checked once, or that we wrote ourselves, go
-through :func:`loads_trusted`. :func:`dumps` writes the one text of a value: members in insertion order, shortest
+Texts from outside go through :func:`loads`, which refuses what would let two readers see two values: a member name
+twice in one object, NaN and infinities, numbers beyond binary64. Texts that were checked once, or that we wrote
+ourselves, go through :func:`loads_trusted`. :func:`dumps` writes the one text of a value: members in insertion order, shortest
 round-trip numbers, no white space.
 """
 
