@@ -1,0 +1,81 @@
+"""Reading the members of a protocol message, and the few encodings that all of them share."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from typing import Any
+
+from gridledger import jsontext
+from gridledger.errors import MalformedMessage
+
+_ALWAYS_ABSENT = object()
+
+
+def parse_object(text: str | bytes, kind: str) -> dict[str, Any]:
+    """The members of a signed text, whose ``kind`` must be the one expected here.
+
+    Every signed text names its kind, so that a signature made for one purpose never serves another.
+    """
+    message = jsontext.loads(text)
+    if not isinstance(message, dict):
+        raise MalformedMessage(f"a {kind} is a JSON object")
+    if message.get("kind") != kind:
+        raise MalformedMessage(f"expected the kind {kind!r}, found {message.get('kind')!r}")
+    return message
+
+
+def exactly(message: Any, names: frozenset[str], what: str) -> dict[str, Any]:
+    """``message`` as an object that has these members and no others."""
+    if not isinstance(message, dict):
+        raise MalformedMessage(f"{what} is a JSON object")
+    if message.keys() != names:
+        missing = sorted(names - message.keys())
+        unknown = sorted(message.keys() - names)
+        raise MalformedMessage(f"{what}: missing members {missing}, unknown members {unknown}")
+    return message
+
+
+def text_of(message: dict[str, Any], name: str, *, max_length: int = 256, empty: bool = False) -> str:
+    """A string member of bounded length."""
+    value = message.get(name, _ALWAYS_ABSENT)
+    if not isinstance(value, str) or len(value) > max_length or not (value or empty):
+        raise MalformedMessage(f"{name!r} must be a string of 1 to {max_length} characters")
+    return value
+
+
+def integer_of(message: dict[str, Any], name: str, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
+    """An integer member within bounds (a boolean is no integer)."""
+    value = message.get(name, _ALWAYS_ABSENT)
+    if type(value) is not int or not minimum <= value <= maximum:
+        raise MalformedMessage(f"{name!r} must be an integer from {minimum} to {maximum}")
+    return value
+
+
+def list_of(message: dict[str, Any], name: str, *, max_length: int) -> list[Any]:
+    """A list member of bounded length."""
+    value = message.get(name, _ALWAYS_ABSENT)
+    if not isinstance(value, list) or len(value) > max_length:
+        raise MalformedMessage(f"{name!r} must be a list of at most {max_length} items")
+    return value
+
+
+def hash_of(text: str | bytes) -> str:
+    """SHA-256 of a text as it is, in lower-case hexadecimal."""
+    return sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
+def to_base64(data: bytes) -> str:
+    """Standard base64 with padding."""
+    return b64encode(data).decode("ascii")
+
+
+def from_base64(text: Any, what: str, *, max_bytes: int = 8192) -> bytes:
+    """Bytes from strict base64; :class:`MalformedMessage` names ``what`` otherwise."""
+    if not isinstance(text, str) or len(text) > max_bytes * 4 // 3 + 4:
+        raise MalformedMessage(f"{what} must be a base64 string of at most {max_bytes} bytes")
+    try:
+        return b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedMessage(f"{what} is not base64") from None

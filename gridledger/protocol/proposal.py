@@ -1,0 +1,148 @@
+"""Proposals: what a client asks a chaincode to do, signed by the client.
+
+The proposal's text is signed and hashed as the bytes it is, and travels unchanged from the client to every peer's block
+store. Its SHA-256 is the transaction's id, so an id cannot be chosen, and names one content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gridledger import jsontext
+from gridledger.errors import MalformedMessage
+from gridledger.protocol.fields import (
+    exactly,
+    from_base64,
+    hash_of,
+    integer_of,
+    list_of,
+    parse_object,
+    text_of,
+    to_base64,
+)
+
+KIND = "proposal"
+MAX_ARGS = 64
+_MEMBERS = frozenset(
+    ("kind", "channel", "chaincode", "sequence", "function", "args", "creator", "nonce", "time", "transient")
+)
+_SIGNED_MEMBERS = frozenset(("proposal", "signature"))
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One proposal, with the text that it was read from.
+
+    ``args`` are JSON values; ``creator`` is the client's certificate (DER in base64); ``nonce`` 32 or more hexadecimal
+    digits; ``time_us`` the client's clock in microseconds since 1970; ``transient_hash`` the SHA-256 of the transient
+    data's text, or None: transient data reaches the chaincode but never the chain.
+    """
+
+    text: str
+    tx_id: str
+    channel: str
+    chaincode: str
+    sequence: int
+    function: str
+    args: tuple[Any, ...]
+    creator: str
+    nonce: str
+    time_us: int
+    transient_hash: str | None
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        channel: str,
+        chaincode: str,
+        sequence: int,
+        function: str,
+        args: Sequence[Any],
+        creator: str,
+        nonce: str,
+        time_us: int,
+        transient: Mapping[str, Any] | None = None,
+    ) -> Proposal:
+        """Write a new proposal. ``sequence`` is that of the chaincode's definition on the channel."""
+        text = jsontext.dumps(
+            {
+                "kind": KIND,
+                "channel": channel,
+                "chaincode": chaincode,
+                "sequence": sequence,
+                "function": function,
+                "args": list(args),
+                "creator": creator,
+                "nonce": nonce,
+                "time": time_us,
+                "transient": None if transient is None else transient_hash(transient),
+            }
+        ).decode()
+        return cls.parse(text)
+
+    @classmethod
+    def parse(cls, text: str) -> Proposal:
+        """Read a proposal's text; :class:`MalformedMessage` or :class:`MalformedJSON` says what is wrong with it."""
+        message = exactly(parse_object(text, KIND), _MEMBERS, "a proposal")
+        transient = message["transient"]
+        if transient is not None and not _is_hex(transient, 64, 64):
+            raise MalformedMessage("'transient' must be null or the SHA-256 of the transient data")
+        if not _is_hex(message["nonce"], 32, 128):
+            raise MalformedMessage("'nonce' must be 32 to 128 hexadecimal digits")
+        return cls(
+            text=text,
+            tx_id=hash_of(text),
+            channel=text_of(message, "channel"),
+            chaincode=text_of(message, "chaincode"),
+            sequence=integer_of(message, "sequence", minimum=1),
+            function=text_of(message, "function"),
+            args=tuple(list_of(message, "args", max_length=MAX_ARGS)),
+            creator=text_of(message, "creator", max_length=8192),
+            nonce=message["nonce"],
+            time_us=integer_of(message, "time"),
+            transient_hash=transient,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedProposal:
+    """A proposal with its client's signature over the proposal's text, and the transient data if there is any."""
+
+    proposal: Proposal
+    signature: bytes
+    transient: Mapping[str, Any] | None = None
+
+    def to_bytes(self) -> bytes:
+        """The body that a client posts to a gateway, and a gateway to an endorser."""
+        body: dict[str, Any] = {"proposal": self.proposal.text, "signature": to_base64(self.signature)}
+        if self.transient is not None:
+            body["transient"] = self.transient
+        return jsontext.dumps(body)
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> SignedProposal:
+        """Read such a body. Transient data must be what the proposal's hash says."""
+        message = jsontext.loads(body)
+        transient = message.pop("transient", None) if isinstance(message, dict) else None
+        exactly(message, _SIGNED_MEMBERS, "a signed proposal")
+        text = message["proposal"]
+        if not isinstance(text, str):
+            raise MalformedMessage("'proposal' must be the proposal's text, a string")
+        proposal = Proposal.parse(text)
+        if transient is not None and not isinstance(transient, dict):
+            raise MalformedMessage("'transient' must be an object")
+        if (None if transient is None else transient_hash(transient)) != proposal.transient_hash:
+            raise MalformedMessage("the transient data is not what the proposal's hash says")
+        return cls(proposal, from_base64(message["signature"], "'signature'"), transient)
+
+
+def transient_hash(transient: Mapping[str, Any]) -> str:
+    """SHA-256 of the transient data's text (members in the order given)."""
+    return hash_of(jsontext.dumps(dict(transient)))
+
+
+def _is_hex(value: Any, shortest: int, longest: int) -> bool:
+    return isinstance(value, str) and shortest <= len(value) <= longest and not value.strip("0123456789abcdef")

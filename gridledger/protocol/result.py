@@ -1,0 +1,244 @@
+"""Results: what a chaincode read, wrote and answered for one proposal, and the endorsement of it.
+
+Every endorser writes the same result text for the same proposal and state, and signs its hash. So the text depends on
+nothing but the proposal and the world state that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gridledger import jsontext
+from gridledger.errors import MalformedMessage
+from gridledger.protocol.fields import (
+    exactly,
+    from_base64,
+    hash_of,
+    integer_of,
+    list_of,
+    parse_object,
+    text_of,
+    to_base64,
+)
+
+KIND = "result"
+ENDORSEMENT_KIND = "endorsement"
+MAX_READS = 10_000
+MAX_WRITES = 10_000
+MAX_RANGES = 100
+MAX_KEY_CHARACTERS = 1024
+MAX_ENDORSEMENTS = 64
+_MEMBERS = frozenset(
+    ("kind", "tx_id", "channel", "chaincode", "sequence", "reads", "ranges", "writes", "response", "event")
+)
+_RANGE_MEMBERS = frozenset(("start", "end", "reads"))
+_RESPONSE_MEMBERS = frozenset(("status", "message", "payload"))
+_EVENT_MEMBERS = frozenset(("name", "payload"))
+_ENDORSEMENT_MEMBERS = frozenset(("endorser", "signature"))
+
+
+class Version(NamedTuple):
+    """Where a key was last written: the block's number and the transaction's position in it."""
+
+    block: int
+    transaction: int
+
+
+class Read(NamedTuple):
+    """A key that was read, with the version seen; None if it did not exist."""
+
+    key: str
+    version: Version | None
+
+
+class RangeRead(NamedTuple):
+    """All keys seen in ``start`` (inclusive) to ``end`` (exclusive), ascending by UTF-8 bytes.
+
+    ``end`` is where the reading really stopped, so that a page of a longer range conflicts with nothing behind it.
+    An empty ``end`` is the end of the namespace.
+    """
+
+    start: str
+    end: str
+    reads: tuple[Read, ...]
+
+
+class Write(NamedTuple):
+    """A key with its new value (any JSON value but null), or None to delete it."""
+
+    key: str
+    value: Any
+
+
+class Response(NamedTuple):
+    """What the chaincode answered: 200 with a payload, 400 or more with a message and nothing written."""
+
+    status: int
+    message: str
+    payload: Any
+
+
+class Event(NamedTuple):
+    """The one event that a transaction may set."""
+
+    name: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One result, with its text. An endorsement signs the text's hash."""
+
+    text: str
+    tx_id: str
+    channel: str
+    chaincode: str
+    sequence: int
+    reads: tuple[Read, ...]
+    ranges: tuple[RangeRead, ...]
+    writes: tuple[Write, ...]
+    response: Response
+    event: Event | None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text, in hexadecimal."""
+        return hash_of(self.text)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        tx_id: str,
+        channel: str,
+        chaincode: str,
+        sequence: int,
+        reads: Sequence[Read] = (),
+        ranges: Sequence[RangeRead] = (),
+        writes: Sequence[Write] = (),
+        response: Response,
+        event: Event | None = None,
+    ) -> Result:
+        """Write a result from what an execution did."""
+        text = jsontext.dumps(
+            {
+                "kind": KIND,
+                "tx_id": tx_id,
+                "channel": channel,
+                "chaincode": chaincode,
+                "sequence": sequence,
+                "reads": reads,
+                "ranges": [{"start": item.start, "end": item.end, "reads": item.reads} for item in ranges],
+                "writes": [[key] if value is None else [key, value] for key, value in writes],
+                "response": {"status": response.status, "message": response.message, "payload": response.payload},
+                "event": None if event is None else {"name": event.name, "payload": event.payload},
+            }
+        ).decode()
+        return cls(
+            text,
+            tx_id,
+            channel,
+            chaincode,
+            sequence,
+            tuple(reads),
+            tuple(ranges),
+            tuple(writes),
+            response,
+            event,
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Result:
+        """Read a result's text; :class:`MalformedMessage` or :class:`MalformedJSON` says what is wrong with it."""
+        message = exactly(parse_object(text, KIND), _MEMBERS, "a result")
+        return cls(
+            text=text,
+            tx_id=text_of(message, "tx_id"),
+            channel=text_of(message, "channel"),
+            chaincode=text_of(message, "chaincode"),
+            sequence=integer_of(message, "sequence", minimum=1),
+            reads=_reads(message, may_be_absent=True),
+            ranges=tuple(_range(item) for item in list_of(message, "ranges", max_length=MAX_RANGES)),
+            writes=_writes(message),
+            response=_response(message["response"]),
+            event=_event(message["event"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement:
+    """A peer's signature under a result; ``endorser`` is the fingerprint of the peer's certificate."""
+
+    endorser: str
+    signature: bytes
+
+    def to_dict(self) -> dict[str, str]:
+        """The JSON form."""
+        return {"endorser": self.endorser, "signature": to_base64(self.signature)}
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Endorsement:
+        """Read the JSON form."""
+        message = exactly(value, _ENDORSEMENT_MEMBERS, "an endorsement")
+        return cls(text_of(message, "endorser", max_length=64), from_base64(message["signature"], "'signature'"))
+
+
+def endorsement_text(endorser: str, result_hash: str) -> bytes:
+    """The bytes that an endorser signs."""
+    return f'{{"kind":"{ENDORSEMENT_KIND}","endorser":"{endorser}","result":"{result_hash}"}}'.encode("ascii")
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY_CHARACTERS:
+        raise MalformedMessage(f"a key must be a string of 1 to {MAX_KEY_CHARACTERS} characters")
+    return value
+
+
+def _reads(message: Mapping[str, Any], *, may_be_absent: bool) -> tuple[Read, ...]:
+    reads = []
+    for item in list_of(dict(message), "reads", max_length=MAX_READS):
+        if not isinstance(item, list) or len(item) != 2:  # noqa: PLR2004 - a pair
+            raise MalformedMessage("a read is a pair of key and version")
+        key, version = item
+        if version is None and may_be_absent:
+            reads.append(Read(_key(key), None))
+        elif isinstance(version, list) and len(version) == 2 and all(type(n) is int and n >= 0 for n in version):  # noqa: PLR2004
+            reads.append(Read(_key(key), Version(*version)))
+        else:
+            raise MalformedMessage("a read's version is a pair of block and transaction, or null")
+    return tuple(reads)
+
+
+def _range(item: Any) -> RangeRead:
+    message = exactly(item, _RANGE_MEMBERS, "a range read")
+    start = text_of(message, "start", max_length=MAX_KEY_CHARACTERS + 1, empty=True)
+    end = text_of(message, "end", max_length=MAX_KEY_CHARACTERS + 1, empty=True)
+    return RangeRead(start, end, _reads(message, may_be_absent=False))
+
+
+def _writes(message: dict[str, Any]) -> tuple[Write, ...]:
+    writes, seen = [], set()
+    for item in list_of(message, "writes", max_length=MAX_WRITES):
+        if not isinstance(item, list) or len(item) not in (1, 2) or (len(item) == 2 and item[1] is None):  # noqa: PLR2004
+            raise MalformedMessage("a write is [key, value], or [key] to delete; null is no value")
+        key = _key(item[0])
+        if key in seen:
+            raise MalformedMessage(f"the key {key!r} is written twice")
+        seen.add(key)
+        writes.append(Write(key, item[1] if len(item) == 2 else None))  # noqa: PLR2004
+    return tuple(writes)
+
+
+def _response(value: Any) -> Response:
+    message = exactly(value, _RESPONSE_MEMBERS, "a response")
+    status = integer_of(message, "status", minimum=100, maximum=599)
+    return Response(status, text_of(message, "message", max_length=65536, empty=True), message["payload"])
+
+
+def _event(value: Any) -> Event | None:
+    if value is None:
+        return None
+    message = exactly(value, _EVENT_MEMBERS, "an event")
+    return Event(text_of(message, "name"), message["payload"])

@@ -1,0 +1,81 @@
+"""Transactions: a proposal, its result, the endorsements of it and the client's signature under all three.
+
+On the wire a transaction is one flat object of siblings, each a text inside one string, so that every text keeps the
+bytes that were signed and none is quoted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridledger import jsontext
+from gridledger.errors import MalformedMessage
+from gridledger.protocol.fields import exactly, from_base64, hash_of, to_base64
+from gridledger.protocol.proposal import Proposal
+from gridledger.protocol.result import MAX_ENDORSEMENTS, Endorsement, Result
+
+KIND = "transaction"
+_MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One endorsed transaction as it was read from, or is to be written to, its envelope."""
+
+    proposal: Proposal
+    result: Result
+    endorsements: tuple[Endorsement, ...]
+    endorsements_text: str
+    signature: bytes
+
+    @property
+    def tx_id(self) -> str:
+        """The transaction's id: the SHA-256 of its proposal's text."""
+        return self.proposal.tx_id
+
+    @property
+    def signed_text(self) -> bytes:
+        """The bytes that the client signs."""
+        return signing_text(self.proposal.tx_id, self.result.hash, hash_of(self.endorsements_text))
+
+    def to_bytes(self) -> bytes:
+        """The envelope."""
+        return jsontext.dumps(
+            {
+                "proposal": self.proposal.text,
+                "result": self.result.text,
+                "endorsements": self.endorsements_text,
+                "signature": to_base64(self.signature),
+            }
+        )
+
+    @classmethod
+    def parse(cls, envelope: bytes) -> Transaction:
+        """Read an envelope and the texts in it; nothing is verified yet."""
+        message = exactly(jsontext.loads(envelope), _MEMBERS, "a transaction")
+        for name in ("proposal", "result", "endorsements"):
+            if not isinstance(message[name], str):
+                raise MalformedMessage(f"{name!r} must be a text inside a string")
+        endorsements = jsontext.loads(message["endorsements"])
+        if not isinstance(endorsements, list) or len(endorsements) > MAX_ENDORSEMENTS:
+            raise MalformedMessage(f"'endorsements' must be a list of at most {MAX_ENDORSEMENTS}")
+        return cls(
+            proposal=Proposal.parse(message["proposal"]),
+            result=Result.parse(message["result"]),
+            endorsements=tuple(Endorsement.from_dict(item) for item in endorsements),
+            endorsements_text=message["endorsements"],
+            signature=from_base64(message["signature"], "'signature'"),
+        )
+
+
+def endorsements_text(endorsements: Sequence[Endorsement]) -> str:
+    """The text of a list of endorsements, as the client signs it."""
+    return jsontext.dumps([item.to_dict() for item in endorsements]).decode()
+
+
+def signing_text(tx_id: str, result_hash: str, endorsements_hash: str) -> bytes:
+    """The bytes that the client signs, made from the three hashes (hexadecimal)."""
+    return (
+        f'{{"kind":"{KIND}","tx_id":"{tx_id}","result":"{result_hash}","endorsements":"{endorsements_hash}"}}'
+    ).encode("ascii")
