@@ -1,0 +1,1 @@
+"""The ordering service: `python -m services.orderer`."""
