@@ -129,8 +129,8 @@ class Result:
                 "channel": channel,
                 "chaincode": chaincode,
                 "sequence": sequence,
-                "reads": reads,
-                "ranges": [{"start": item.start, "end": item.end, "reads": item.reads} for item in ranges],
+                "reads": _plain(reads),
+                "ranges": [{"start": item.start, "end": item.end, "reads": _plain(item.reads)} for item in ranges],
                 "writes": [[key] if value is None else [key, value] for key, value in writes],
                 "response": {"status": response.status, "message": response.message, "payload": response.payload},
                 "event": None if event is None else {"name": event.name, "payload": event.payload},
@@ -188,6 +188,11 @@ class Endorsement:
 def endorsement_text(endorser: str, result_hash: str) -> bytes:
     """The bytes that an endorser signs."""
     return f'{{"kind":"{ENDORSEMENT_KIND}","endorser":"{endorser}","result":"{result_hash}"}}'.encode("ascii")
+
+
+def _plain(reads: Sequence[Read]) -> list[tuple[str, tuple[int, int] | None]]:
+    # orjson writes tuples, but not subclasses of them.
+    return [(key, None if version is None else (version[0], version[1])) for key, version in reads]
 
 
 def _key(value: Any) -> str:
