@@ -38,9 +38,7 @@ class BlockHeader:
         return hash_of(self.text)
 
     @classmethod
-    def build(
-        cls, *, channel: str, number: int, previous_hash: str, data_hash: str, timestamp_us: int
-    ) -> BlockHeader:
+    def build(cls, *, channel: str, number: int, previous_hash: str, data_hash: str, timestamp_us: int) -> BlockHeader:
         """Write a header."""
         text = jsontext.dumps(
             {

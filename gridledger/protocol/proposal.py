@@ -12,6 +12,7 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
+from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import (
     exactly,
     from_base64,
@@ -105,6 +106,10 @@ class Proposal:
             time_us=integer_of(message, "time"),
             transient_hash=transient,
         )
+
+    def certificate(self) -> Certificate:
+        """The creator's certificate, parsed once and kept in a bounded cache."""
+        return Certificate.from_der(from_base64(self.creator, "'creator'"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,266 @@
+"""A channel's configuration: who its members are, what they may do, which chaincodes it runs, how its blocks are cut.
+
+Block 0 of a channel carries its first configuration; each later one comes as a whole in a config transaction, alone in
+its block, and holds from the next block on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar
+
+from gridledger import jsontext
+from gridledger.errors import MalformedMessage
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.msp import MSP, MSPManager
+from gridledger.identity.policy import Policy
+from gridledger.protocol.fields import exactly, from_base64, integer_of, parse_object, text_of, to_base64
+
+KIND = "channel_config"
+MAX_NODES = 1000
+MAX_CHAINCODES = 100
+_Item = TypeVar("_Item")
+POLICY_NAMES = ("admins", "readers", "writers")
+_MEMBERS = frozenset(
+    (
+        "kind",
+        "channel",
+        "sequence",
+        "organisations",
+        "peers",
+        "orderers",
+        "policies",
+        "chaincodes",
+        "batch",
+        "limits",
+        "consensus",
+    )
+)
+_ORGANISATION_MEMBERS = frozenset(("roots", "crls"))
+_NODE_MEMBERS = frozenset(("mspid", "url", "certificate"))
+_CHAINCODE_MEMBERS = frozenset(("sequence", "version", "package", "policy"))
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A member organisation: its CA's root certificates and its revocation lists, all PEM."""
+
+    mspid: str
+    roots: tuple[str, ...]
+    crls: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"roots": list(self.roots), "crls": list(self.crls)}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A peer or an orderer: its organisation, where it is reached, and its certificate."""
+
+    name: str
+    mspid: str
+    url: str
+    certificate: Certificate
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate: the node's name in endorsements and block signatures."""
+        return self.certificate.fingerprint
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"mspid": self.mspid, "url": self.url, "certificate": to_base64(self.certificate.der)}
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodeDefinition:
+    """What the channel agreed on for one chaincode.
+
+    ``sequence`` counts the definition's changes; a proposal names it, so that no result of an older definition can be
+    committed. ``package`` is the package's id (SHA-256); ``policy`` the endorsement policy's text.
+    """
+
+    name: str
+    sequence: int
+    version: str
+    package: str
+    policy: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"sequence": self.sequence, "version": self.version, "package": self.package, "policy": self.policy}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Upper bounds of a block: count, bytes, and how long (milliseconds) a batch waits and blocks stand apart."""
+
+    max_message_count: int = 500
+    preferred_max_bytes: int = 2 * 1024 * 1024
+    absolute_max_bytes: int = 16 * 1024 * 1024
+    batch_timeout_ms: int = 2000
+    min_interval_ms: int = 2
+
+    def to_dict(self) -> dict[str, int]:
+        """The JSON form."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one transaction: bytes of its envelope, seconds that a proposal's time may differ from the clock."""
+
+    max_envelope_bytes: int = 2 * 1024 * 1024
+    proposal_window_s: int = 300
+
+    def to_dict(self) -> dict[str, int]:
+        """The JSON form."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class ChannelConfig:
+    """One configuration of a channel. Immutable: a change makes a new one with the next ``sequence``."""
+
+    channel: str
+    sequence: int
+    organisations: Mapping[str, Organisation]
+    peers: Mapping[str, Node]
+    orderers: Mapping[str, Node]
+    policies: Mapping[str, str]
+    chaincodes: Mapping[str, ChaincodeDefinition] = field(default_factory=dict)
+    batch: BatchLimits = BatchLimits()
+    limits: Limits = Limits()
+    consensus: str = "raft"
+
+    @cached_property
+    def msps(self) -> MSPManager:
+        """Who is a member under this configuration."""
+        return MSPManager({name: MSP(name, org.roots, org.crls) for name, org in self.organisations.items()})
+
+    @cached_property
+    def peer_organisations(self) -> tuple[str, ...]:
+        """MSP ids of the organisations with a peer on the channel, sorted: what ``all`` means in a policy."""
+        return tuple(sorted({node.mspid for node in self.peers.values()}))
+
+    @cached_property
+    def peers_by_fingerprint(self) -> Mapping[str, Node]:
+        """The channel's peers by the fingerprint of their certificate."""
+        return {node.fingerprint: node for node in self.peers.values()}
+
+    @cached_property
+    def orderers_by_fingerprint(self) -> Mapping[str, Node]:
+        """The channel's orderers by the fingerprint of their certificate."""
+        return {node.fingerprint: node for node in self.orderers.values()}
+
+    def policy(self, name: str) -> Policy:
+        """One of the channel's own policies: ``admins``, ``readers`` or ``writers``."""
+        return _policy(self.policies[name], self.peer_organisations)
+
+    def endorsement_policy(self, chaincode: str) -> Policy:
+        """The endorsement policy of a chaincode; KeyError where the channel has no such chaincode."""
+        return _policy(self.chaincodes[chaincode].policy, self.peer_organisations)
+
+    @cached_property
+    def text(self) -> str:
+        """The configuration's text."""
+        return jsontext.dumps(
+            {
+                "kind": KIND,
+                "channel": self.channel,
+                "sequence": self.sequence,
+                "organisations": {name: item.to_dict() for name, item in sorted(self.organisations.items())},
+                "peers": {name: item.to_dict() for name, item in sorted(self.peers.items())},
+                "orderers": {name: item.to_dict() for name, item in sorted(self.orderers.items())},
+                "policies": dict(sorted(self.policies.items())),
+                "chaincodes": {name: item.to_dict() for name, item in sorted(self.chaincodes.items())},
+                "batch": self.batch.to_dict(),
+                "limits": self.limits.to_dict(),
+                "consensus": self.consensus,
+            }
+        ).decode()
+
+    @classmethod
+    def parse(cls, text: str) -> ChannelConfig:
+        """Read and check a configuration: shapes, policies that parse, nodes whose certificates are their MSP's."""
+        message = exactly(parse_object(text, KIND), _MEMBERS, "a channel config")
+        config = cls(
+            channel=text_of(message, "channel"),
+            sequence=integer_of(message, "sequence"),
+            organisations=_each(message, "organisations", _organisation, MAX_NODES),
+            peers=_each(message, "peers", _node, MAX_NODES),
+            orderers=_each(message, "orderers", _node, MAX_NODES),
+            policies=_policies(message),
+            chaincodes=_each(message, "chaincodes", _chaincode, MAX_CHAINCODES),
+            batch=BatchLimits(**_integers(message, "batch", BatchLimits)),
+            limits=Limits(**_integers(message, "limits", Limits)),
+            consensus=text_of(message, "consensus", max_length=32),
+        )
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """Raise :class:`MalformedMessage` where the parts do not fit together."""
+        if not self.organisations or not self.orderers:
+            raise MalformedMessage("a channel has at least one organisation and one orderer")
+        for node in (*self.peers.values(), *self.orderers.values()):
+            if node.mspid not in self.organisations:
+                raise MalformedMessage(f"{node.name}: its organisation {node.mspid} is not on the channel")
+        if len(self.peers_by_fingerprint) != len(self.peers) or len(self.orderers_by_fingerprint) != len(self.orderers):
+            raise MalformedMessage("two nodes share one certificate")
+        for name in POLICY_NAMES:
+            self.policy(name)
+        for name in self.chaincodes:
+            self.endorsement_policy(name)
+        _ = self.msps
+
+
+@lru_cache(maxsize=1024)
+def _policy(text: str, organisations: tuple[str, ...]) -> Policy:
+    return Policy.parse(text, organisations)
+
+
+def _each(message: dict[str, Any], name: str, read: Callable[[str, Any], _Item], limit: int) -> dict[str, _Item]:
+    members = message[name]
+    if not isinstance(members, dict) or len(members) > limit:
+        raise MalformedMessage(f"{name!r} must be an object of at most {limit} members")
+    return {key: read(key, value) for key, value in members.items()}
+
+
+def _organisation(mspid: str, value: Any) -> Organisation:
+    message = exactly(value, _ORGANISATION_MEMBERS, f"the organisation {mspid}")
+    for name in ("roots", "crls"):
+        items = message[name]
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise MalformedMessage(f"{name!r} of {mspid} must be a list of PEM texts")
+    return Organisation(mspid, tuple(message["roots"]), tuple(message["crls"]))
+
+
+def _node(name: str, value: Any) -> Node:
+    message = exactly(value, _NODE_MEMBERS, f"the node {name}")
+    certificate = Certificate.from_der(from_base64(message["certificate"], f"the certificate of {name}"))
+    return Node(name, text_of(message, "mspid"), text_of(message, "url"), certificate)
+
+
+def _chaincode(name: str, value: Any) -> ChaincodeDefinition:
+    message = exactly(value, _CHAINCODE_MEMBERS, f"the chaincode {name}")
+    return ChaincodeDefinition(
+        name=name,
+        sequence=integer_of(message, "sequence", minimum=1),
+        version=text_of(message, "version", max_length=64),
+        package=text_of(message, "package", max_length=64),
+        policy=text_of(message, "policy", max_length=4096),
+    )
+
+
+def _policies(message: dict[str, Any]) -> dict[str, str]:
+    policies = exactly(message["policies"], frozenset(POLICY_NAMES), "'policies'")
+    return {name: text_of(policies, name, max_length=4096) for name in POLICY_NAMES}
+
+
+def _integers(message: dict[str, Any], name: str, shape: type[BatchLimits] | type[Limits]) -> dict[str, int]:
+    values = exactly(message[name], frozenset(shape.__dataclass_fields__), f"{name!r}")
+    return {field_name: integer_of(values, field_name, maximum=2**31 - 1) for field_name in values}
