@@ -1,0 +1,143 @@
+"""What a peer is told when it starts: one JSON file, checked as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gridledger import jsontext
+from gridledger.errors import GridLedgerError, SettingsError
+
+Count = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EdgeLimits(_Strict):
+    """Bounds of the HTTP edge. Sizes in bytes, times in seconds; each queue that is full answers 429."""
+
+    max_body_bytes: Count = 4 * 1024 * 1024
+    max_package_bytes: Count = 16 * 1024 * 1024
+    max_requests: Count = 1000
+    max_waiters: Count = 20_000
+    max_streams: Count = 200
+    max_status_wait_s: Seconds = 60.0
+    commit_timeout_s: Seconds = 30.0
+
+
+class EndorsementLimits(_Strict):
+    """How the gateway asks endorsers.
+
+    A set that has not answered after ``hedge_after_s`` gets help from the next one. A peer that failed is left out for
+    ``probe_after_s`` while others can stand in. ``catch_up_s`` is how long an endorser waits for a block that the
+    caller has seen already; ``max_rounds`` how often peers that differ are asked again.
+    """
+
+    timeout_s: Seconds = 5.0
+    hedge_after_s: Seconds = 0.25
+    probe_after_s: Seconds = 1.0
+    catch_up_s: Seconds = 1.0
+    max_rounds: Count = 4
+    max_concurrent: Count = 256
+
+
+class OrderingLimits(_Strict):
+    """The queue from the gateway to the orderers, one per channel."""
+
+    timeout_s: Seconds = 15.0
+    request_timeout_s: Seconds = 5.0
+    max_queued: Count = 2000
+    max_queued_bytes: Count = 64 * 1024 * 1024
+    max_batch: Annotated[int, Field(gt=0, le=500)] = 250
+    max_batch_bytes: Count = 4 * 1024 * 1024
+    max_in_flight: Count = 2
+    backoff_initial_s: Seconds = 0.02
+    backoff_max_s: Seconds = 0.5
+
+
+class HostLimits(_Strict):
+    """Chaincode hosts: processes per package, and what one call may take."""
+
+    processes: Count = 1
+    call_timeout_s: Seconds = 5.0
+    memory_bytes: Count = 512 * 1024 * 1024
+
+
+class CommitterLimits(_Strict):
+    """The committer's bounds: what one LMDB transaction takes when the peer is behind, and what is buffered before it.
+
+    ``stall_s`` without a block makes it compare its source with the other orderers.
+    """
+
+    processes: Literal["one", "per-channel"] = "one"
+    map_bytes: Count = 64 * 1024**3
+    max_blocks_per_commit: Count = 32
+    max_bytes_per_commit: Count = 8 * 1024 * 1024
+    max_buffered_bytes: Count = 32 * 1024 * 1024
+    verify_threads: Count = 2
+    backoff_initial_s: Seconds = 0.05
+    backoff_max_s: Seconds = 2.0
+    stall_s: Seconds = 3.0
+    progress_interval_s: Seconds = 0.5
+    stop_timeout_s: Seconds = 10.0
+
+
+class PeerSettings(_Strict):
+    """A peer's settings. Relative paths start at the folder of the settings file.
+
+    ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``; ``packages`` a folder with
+    ``<package id>.tar.gz`` that are installed at start; ``roots`` a PEM bundle for TLS connections to others.
+    """
+
+    name: str
+    mspid: str
+    identity: Path
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(gt=0, lt=65536)]
+    data: Path
+    genesis: Path
+    packages: Path | None = None
+    roots: Path
+    channels: Annotated[list[str], Field(min_length=1, max_length=100)]
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    edge: EdgeLimits = EdgeLimits()
+    endorsement: EndorsementLimits = EndorsementLimits()
+    ordering: OrderingLimits = OrderingLimits()
+    hosts: HostLimits = HostLimits()
+    committer: CommitterLimits = CommitterLimits()
+
+    @property
+    def ledger_directory(self) -> Path:
+        """Where the channels' ledgers lie."""
+        return self.data / "ledger"
+
+    @property
+    def package_directory(self) -> Path:
+        """Where installed chaincode packages lie, as archives and unpacked."""
+        return self.data / "packages"
+
+
+_PATHS = ("identity", "data", "genesis", "packages", "roots")
+
+
+def load(path: Path) -> PeerSettings:
+    """Read a settings file; :class:`SettingsError` names each wrong member."""
+    try:
+        members = jsontext.loads(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from None
+    except GridLedgerError as error:
+        raise SettingsError(f"the settings file {path} is {error.message}") from None
+    try:
+        settings = PeerSettings.model_validate(members)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
+        raise SettingsError(f"the settings file {path} cannot be used: {faults}") from None
+    folder = path.resolve().parent
+    anchored = {name: folder / value for name in _PATHS if (value := getattr(settings, name)) is not None}
+    return settings.model_copy(update=anchored)
