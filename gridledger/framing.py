@@ -8,11 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from struct import Struct
+from typing import Protocol
 
 from gridledger.errors import MalformedFrames
 
 _LENGTH = Struct(">I")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
+
+
+class ExactReader(Protocol):
+    """The one method of a stream that frames are read with (asyncio's and aiohttp's readers both have it)."""
+
+    async def readexactly(self, n: int, /) -> bytes:
+        """Exactly ``n`` bytes, or :class:`asyncio.IncompleteReadError`."""
 
 
 def frame(data: bytes) -> bytes:
@@ -47,7 +55,7 @@ def unpack(data: bytes, *, max_frames: int) -> list[bytes]:
     return frames
 
 
-async def read_frame(reader: asyncio.StreamReader, max_bytes: int = MAX_FRAME_BYTES) -> bytes | None:
+async def read_frame(reader: ExactReader, max_bytes: int = MAX_FRAME_BYTES) -> bytes | None:
     """Read one frame from a stream; None at a clean end. A longer frame, or an end inside one, is refused."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(4))

@@ -1,0 +1,207 @@
+"""Connections to a node: HTTPS with both certificates, kept open, errors rebuilt from their bodies.
+
+Services use this for their calls to one another, the SDK for its gateway. Streams carry a heartbeat (an empty frame, an
+empty line) every two seconds at most, so that a connection to a node that vanished is noticed and not waited on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from gridledger import framing, jsontext
+from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError, from_wire
+from gridledger.identity.signer import SigningIdentity, private_key_pem
+
+HEARTBEAT_S = 2.0
+"""How often, at the latest, a stream's server sends something."""
+
+SILENCE_S = 3 * HEARTBEAT_S
+"""How long a stream's reader waits for anything before it takes the server for gone."""
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
+
+
+class ConnectionFailed(UnavailableError):
+    """The node could not be reached, or the connection broke before its answer was complete."""
+
+    code = "CONNECTION_FAILED"
+
+
+def client_tls(identity: SigningIdentity | None, roots_pem: str) -> ssl.SSLContext:
+    """TLS 1.3 towards nodes whose certificates lead to ``roots_pem``, showing ``identity``'s own certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=roots_pem)
+    if identity is not None:
+        _load_identity(context, identity)
+    return context
+
+
+class NodeClient:
+    """One node's HTTP API as one identity sees it. Use inside one event loop; close it, or use ``async with``.
+
+    ``max_connections`` bounds the connections that are open at once; further requests wait for one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        identity: SigningIdentity | None,
+        roots_pem: str,
+        *,
+        max_connections: int = 64,
+        connect_timeout_s: float = 3.0,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._tls = client_tls(identity, roots_pem)
+        self._max_connections = max_connections
+        self._connect_timeout_s = connect_timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> NodeClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        params: Mapping[str, str] | None = None,
+        timeout_s: float = 30.0,
+    ) -> bytes:
+        """POST ``body``; the answer's body. An error of the node's comes back as the error that it raised."""
+        return await self._request("POST", path, body, params, timeout_s)
+
+    async def get(self, path: str, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> bytes:
+        """GET ``path``; the answer's body."""
+        return await self._request("GET", path, None, params, timeout_s)
+
+    async def get_json(self, path: str, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> Any:
+        """GET ``path``; the value of the JSON text in the answer."""
+        return jsontext.loads(await self.get(path, params=params, timeout_s=timeout_s))
+
+    async def post_json(
+        self, path: str, value: Any, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0
+    ) -> Any:
+        """POST a JSON value; the value of the JSON text in the answer."""
+        return jsontext.loads(await self.post(path, jsontext.dumps(value), params=params, timeout_s=timeout_s))
+
+    async def frames(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        max_frame_bytes: int = framing.MAX_FRAME_BYTES,
+        silence_s: float = SILENCE_S,
+    ) -> AsyncIterator[bytes]:
+        """The frames of a stream as they come, heartbeats left out; ends where the server ends it."""
+        async with self._open(path, params, silence_s) as content:
+            while (data := await framing.read_frame(content, max_frame_bytes)) is not None:
+                if data:
+                    yield data
+
+    async def lines(
+        self, path: str, *, params: Mapping[str, str] | None = None, silence_s: float = SILENCE_S
+    ) -> AsyncIterator[bytes]:
+        """The lines of an NDJSON stream as they come, heartbeats left out; ends where the server ends it."""
+        async with self._open(path, params, silence_s) as content:
+            pending = bytearray()
+            async for chunk in content.iter_any():
+                pending += chunk
+                if len(pending) > MAX_LINE_BYTES:
+                    raise MalformedFrames(f"a line is longer than {MAX_LINE_BYTES} bytes")
+                *whole, rest = pending.split(b"\n")
+                pending = rest
+                for line in whole:
+                    if line.strip():
+                        yield bytes(line)
+
+    async def _request(
+        self, method: str, path: str, body: bytes | None, params: Mapping[str, str] | None, timeout_s: float
+    ) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
+        try:
+            async with self._opened().request(
+                method, self.base_url + path, data=body, params=params, timeout=timeout
+            ) as answer:
+                data = await answer.read()
+                if answer.status >= 400:  # noqa: PLR2004 - the first of HTTP's error statuses
+                    raise _error(answer.status, data)
+                return data
+        except aiohttp.ConnectionTimeoutError:
+            raise ConnectionFailed(f"{self.base_url}: no connection within {self._connect_timeout_s} s") from None
+        except TimeoutError:
+            raise TimeoutExceeded(f"{self.base_url}{path}: no answer within {timeout_s} s") from None
+        except aiohttp.ClientError as error:
+            raise ConnectionFailed(f"{self.base_url}: {error}") from None
+
+    @asynccontextmanager
+    async def _open(
+        self, path: str, params: Mapping[str, str] | None, silence_s: float
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s)
+        try:
+            async with self._opened().get(self.base_url + path, params=params, timeout=timeout) as answer:
+                if answer.status >= 400:  # noqa: PLR2004 - the first of HTTP's error statuses
+                    raise _error(answer.status, await answer.read())
+                yield answer.content
+        except TimeoutError:
+            raise ConnectionFailed(f"{self.base_url}{path}: nothing heard for {silence_s} s") from None
+        except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
+            raise ConnectionFailed(f"{self.base_url}: {error}") from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                limit=self._max_connections, ssl=self._tls, keepalive_timeout=30.0, use_dns_cache=True
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                auto_decompress=False,
+                read_bufsize=1024 * 1024,
+                max_line_size=16 * 1024,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+def _error(status: int, body: bytes) -> GridLedgerError:
+    try:
+        message = jsontext.loads(body)
+    except GridLedgerError:
+        message = None
+    return from_wire(status, message.get("error") if isinstance(message, dict) else None)
+
+
+def _load_identity(context: ssl.SSLContext, identity: SigningIdentity) -> None:
+    folder = identity.directory
+    if folder is not None:
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        return
+    # OpenSSL reads certificate and key from files only. The folder is ours alone (0700) and gone after the call.
+    with tempfile.TemporaryDirectory(prefix="gridledger-") as made:
+        path = Path(made) / "identity.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(private_key_pem(identity.private_key) + identity.certificate.pem.encode())
+        context.load_cert_chain(path)
