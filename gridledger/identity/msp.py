@@ -1,0 +1,216 @@
+"""Membership: which organisation a certificate belongs to, and in what role.
+
+An MSP is one organisation's roots and revocation lists. A manager holds the MSPs of one channel config and never
+changes; a new config makes a new manager, and with it a new cache. So whatever was judged here was judged under one
+config, and every peer judges alike: nothing here looks at a clock or at the network. A revocation counts from the config
+that carries it; ``nextUpdate`` is not looked at, since a list that grew old must neither free the revoked nor lock out
+the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.errors import (
+    BadMSP,
+    CertificateExpired,
+    CertificateRevoked,
+    IdentityError,
+    MalformedCertificate,
+    RoleMissing,
+    UnknownAuthority,
+)
+
+ROLES: Final = frozenset({"client", "peer", "orderer", "admin"})
+MAX_CACHED_JUDGEMENTS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a certificate stands for under one config. ``role`` is client, peer, orderer or admin."""
+
+    mspid: str
+    role: str
+    certificate: Certificate
+
+    @property
+    def name(self) -> str:
+        """The common name."""
+        return self.certificate.common_name
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate's DER, in hex."""
+        return self.certificate.fingerprint
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What the organisation's CA says of the holder."""
+        return self.certificate.attributes
+
+
+class MSP:
+    """One organisation's roots and what they have revoked. Never changes."""
+
+    __slots__ = ("mspid", "revoked", "roots")
+
+    def __init__(self, mspid: str, roots_pem: Sequence[str], crls_pem: Sequence[str] = ()) -> None:
+        """Raises :class:`BadMSP` for a root that is no self-signed CA and for a list that none of the roots signed."""
+        if not roots_pem:
+            raise BadMSP(f"{mspid} has no root certificate")
+        self.mspid = mspid
+        self.roots = tuple(_root(mspid, pem) for pem in roots_pem)
+        self.revoked = frozenset(entry for pem in crls_pem for entry in self._revoked_by(pem))
+
+    def _revoked_by(self, pem: str) -> list[tuple[bytes, int]]:
+        """The (issuer name, serial) pairs of one list, after its signature was checked."""
+        try:
+            crl = x509.load_pem_x509_crl(pem.encode())
+            critical = [extension.oid.dotted_string for extension in crl.extensions if extension.critical]
+            issuer = crl.issuer.public_bytes()
+            signed = any(root.subject_der == issuer and crl.is_signature_valid(root.public_key) for root in self.roots)
+            serials = [entry.serial_number for entry in crl]
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise BadMSP(f"a revocation list of {self.mspid} cannot be read: {error}") from None
+        if critical:
+            raise BadMSP(f"a revocation list of {self.mspid} is not a plain one: critical extension {critical[0]}")
+        if not signed:
+            raise BadMSP(f"a revocation list of {self.mspid} is signed by none of its roots")
+        return [(issuer, serial) for serial in serials]
+
+    def issuer_of(self, certificate: Certificate) -> Certificate | None:
+        """The root that issued ``certificate``: by name and by signature. Costs a verification."""
+        for root in self.roots:
+            if root.subject_der == certificate.issuer_der and _issued(root, certificate):
+                return root
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What holds of a certificate at all times within [not_before_us, not_after_us], and the refusal, if it is one."""
+
+    identity: Identity | None
+    not_before_us: int
+    not_after_us: int
+    refusal: type[IdentityError] = IdentityError
+    reason: str = ""
+
+
+class MSPManager:
+    """All MSPs of one config. Safe to share between threads."""
+
+    __slots__ = ("_earlier", "_recent", "msps")
+
+    def __init__(self, msps: Mapping[str, MSP]) -> None:
+        """Raises :class:`BadMSP` when two organisations share a root's name and key: members could be of either."""
+        self.msps: Mapping[str, MSP] = dict(msps)
+        owners: dict[tuple[bytes, bytes], str] = {}
+        for mspid, msp in self.msps.items():
+            if msp.mspid != mspid:
+                raise BadMSP(f"the MSP under the name {mspid} calls itself {msp.mspid}")
+            for root in msp.roots:
+                holder = owners.setdefault((root.subject_der, _key_bytes(root)), mspid)
+                if holder != mspid:
+                    raise BadMSP(f"{mspid} and {holder} have the same root {root.common_name!r}")
+        # Two generations: entries move from the earlier to the recent one when they are used, and when the recent one
+        # is full it becomes the earlier one. Bounded like an LRU, without its bookkeeping on every look-up.
+        self._recent: dict[str, _Judgement] = {}
+        self._earlier: dict[str, _Judgement] = {}
+
+    def identify(self, certificate: Certificate, at_us: int) -> Identity:
+        """Who this is at the time ``at_us`` (microseconds since 1970).
+
+        Raises :class:`UnknownAuthority`, :class:`CertificateRevoked`, :class:`RoleMissing` or
+        :class:`CertificateExpired`. The chain is checked once per certificate, the dates at every call.
+        """
+        judgement = self._recent.get(certificate.fingerprint) or self._judgement(certificate)
+        identity = judgement.identity
+        if identity is None:
+            raise judgement.refusal(judgement.reason, common_name=certificate.common_name)
+        if judgement.not_before_us <= at_us <= judgement.not_after_us:
+            return identity
+        raise CertificateExpired(
+            f"the certificate of {certificate.common_name!r} or its root is not valid at the time in question; "
+            "renew it at the organisation's CA, and compare the clocks",
+            common_name=certificate.common_name,
+            at_us=at_us,
+            not_before_us=judgement.not_before_us,
+            not_after_us=judgement.not_after_us,
+        )
+
+    def roots_pem(self) -> str:
+        """All roots as one PEM bundle, for TLS."""
+        return "".join(root.pem for mspid in sorted(self.msps) for root in self.msps[mspid].roots)
+
+    def _judgement(self, certificate: Certificate) -> _Judgement:
+        judgement = self._earlier.get(certificate.fingerprint) or self._judge(certificate)
+        if len(self._recent) >= MAX_CACHED_JUDGEMENTS // 2:
+            self._earlier, self._recent = self._recent, {}
+        self._recent[certificate.fingerprint] = judgement
+        return judgement
+
+    def _judge(self, certificate: Certificate) -> _Judgement:
+        def refuse(refusal: type[IdentityError], reason: str) -> _Judgement:
+            return _Judgement(None, 0, 0, refusal, reason)
+
+        name = repr(certificate.common_name)
+        msp, root = self._issuer_of(certificate)
+        if msp is None or root is None:
+            return refuse(UnknownAuthority, f"the certificate of {name} is issued by no organisation of this network")
+        if certificate.is_authority or not certificate.may_sign:
+            return refuse(RoleMissing, f"the certificate of {name} is not one for signing; a CA's own is no identity")
+        if (certificate.issuer_der, certificate.serial) in msp.revoked:
+            return refuse(CertificateRevoked, f"the certificate of {name} is revoked by {msp.mspid}")
+        roles = certificate.organisational_units & ROLES
+        if len(roles) != 1:
+            wanted = ", ".join(sorted(ROLES))
+            return refuse(RoleMissing, f"the certificate of {name} must have exactly one of the OUs {wanted}")
+        return _Judgement(
+            Identity(msp.mspid, next(iter(roles)), certificate),
+            max(certificate.not_before_us, root.not_before_us),
+            min(certificate.not_after_us, root.not_after_us),
+        )
+
+    def _issuer_of(self, certificate: Certificate) -> tuple[MSP | None, Certificate | None]:
+        for msp in self.msps.values():
+            root = msp.issuer_of(certificate)
+            if root is not None:
+                return msp, root
+        return None, None
+
+
+def _root(mspid: str, pem: str) -> Certificate:
+    try:
+        root = Certificate.from_pem(pem)
+    except MalformedCertificate as error:
+        raise BadMSP(f"a root of {mspid} cannot be used: {error.message}") from None
+    if not root.is_authority:
+        raise BadMSP(f"the root {root.common_name!r} of {mspid} is not a CA certificate")
+    if root.issuer_der != root.subject_der or not _issued(root, root):
+        raise BadMSP(f"the root {root.common_name!r} of {mspid} is not self-signed; give the root, not an intermediate")
+    return root
+
+
+def _key_bytes(certificate: Certificate) -> bytes:
+    return certificate.public_key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def _issued(root: Certificate, certificate: Certificate) -> bool:
+    try:
+        algorithm = certificate.x509.signature_hash_algorithm
+        if algorithm is not None and not isinstance(algorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512):
+            return False
+        certificate.x509.verify_directly_issued_by(root.x509)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True

@@ -1,0 +1,154 @@
+"""The text of a policy, read into a tree. The grammar stands in :mod:`gridledger.identity.policy`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gridledger.identity.errors import MalformedPolicy
+
+PRINCIPAL_ROLES: Final = ("member", "client", "peer", "orderer", "admin")
+
+MAX_TEXT_CHARS = 8192
+MAX_DEPTH = 16
+MAX_PRINCIPALS = 512
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<number>\d{1,4}\b)|(?P<word>[A-Za-z][\w.]*)|(?P<mark>[(),]))"""
+)
+_PRINCIPAL = re.compile(r"([A-Za-z0-9.-]{1,128})\.(member|client|peer|orderer|admin)")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One signature of a member of ``mspid`` in ``role`` (``member``: in any)."""
+
+    mspid: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """``needed`` of the children."""
+
+    needed: int
+    children: tuple[Node, ...]
+
+
+Node = Principal | Gate
+
+
+def parse_policy(text: str, all_orgs: Sequence[str]) -> Node:
+    """The tree of ``text``, ``all`` expanded over ``all_orgs``; :class:`MalformedPolicy` names the place."""
+    if len(text) > MAX_TEXT_CHARS:
+        raise MalformedPolicy(f"a policy has at most {MAX_TEXT_CHARS} characters")
+    return _Parser(text, all_orgs).whole()
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+class _Parser:
+    """Recursive descent; one token of look-ahead."""
+
+    def __init__(self, text: str, all_orgs: Sequence[str]) -> None:
+        self._text = text
+        self._all_orgs = all_orgs
+        self._tokens = _tokens(text)
+        self._next = next(self._tokens)
+        self._principals = 0
+
+    def whole(self) -> Node:
+        items = self._items(0)
+        if len(items) != 1:
+            raise self._fault("several principals stand alone; say OutOf, AND, OR, MAJORITY or any.ROLE")
+        if self._next.kind != "end":
+            raise self._fault(f"{self._next.text!r} is left over after the policy")
+        return items[0]
+
+    def _take(self, text: str) -> None:
+        if self._next.text != text or self._next.kind != "mark":
+            raise self._fault(f"{text!r} was expected")
+        self._next = next(self._tokens)
+
+    def _items(self, depth: int) -> list[Node]:
+        """What one place in a list stands for: one node, or all organisations' principals."""
+        token = self._next
+        self._next = next(self._tokens)
+        if token.kind == "quoted":
+            return [self._principal(token)]
+        if token.kind != "word":
+            raise self._fault("a principal such as 'Org1MSP.peer' or OutOf, AND, OR, MAJORITY was expected", token)
+        name = token.text.lower()
+        if name == "all" or name.startswith(("all.", "any.")):
+            everyone = self._everyone(token, name.partition(".")[2] or "peer")
+            return [Gate(1, tuple(everyone))] if name.startswith("any") else everyone
+        if name in {"outof", "and", "or", "majority"}:
+            return [self._gate(token, name, depth + 1)]
+        raise self._fault(f"{token.text!r} is no policy; principals stand in quotes", token)
+
+    def _gate(self, token: _Token, name: str, depth: int) -> Gate:
+        if depth > MAX_DEPTH:
+            raise self._fault(f"a policy is nested at most {MAX_DEPTH} deep", token)
+        self._take("(")
+        needed = 0
+        if name == "outof":
+            number = self._next
+            if number.kind != "number":
+                raise self._fault("OutOf starts with a number, as in OutOf(2, 'A.peer', 'B.peer', 'C.peer')")
+            needed = int(number.text)
+            self._next = next(self._tokens)
+            self._take(",")
+        children = self._items(depth)
+        while self._next.text == ",":
+            self._take(",")
+            children += self._items(depth)
+        self._take(")")
+        needed = {"and": len(children), "or": 1, "majority": len(children) // 2 + 1}.get(name, needed)
+        if not 1 <= needed <= len(children):
+            raise self._fault(
+                f"{needed} of {len(children)} can never be met, or always; choose 1 to {len(children)}", token
+            )
+        return Gate(needed, tuple(children))
+
+    def _principal(self, token: _Token) -> Principal:
+        match = _PRINCIPAL.fullmatch(token.text[1:-1])
+        if match is None:
+            raise self._fault(f"{token.text} is not 'MSPID.ROLE' with ROLE one of {', '.join(PRINCIPAL_ROLES)}", token)
+        self._count(1, token)
+        return Principal(match[1], match[2])
+
+    def _everyone(self, token: _Token, role: str) -> list[Node]:
+        if role not in PRINCIPAL_ROLES:
+            raise self._fault(f"{role!r} is no role; take one of {', '.join(PRINCIPAL_ROLES)}", token)
+        if not self._all_orgs:
+            raise self._fault("'all' stands for nobody: the channel has no organisations", token)
+        self._count(len(self._all_orgs), token)
+        return [Principal(mspid, role) for mspid in self._all_orgs]
+
+    def _count(self, more: int, token: _Token) -> None:
+        self._principals += more
+        if self._principals > MAX_PRINCIPALS:
+            raise self._fault(f"a policy has at most {MAX_PRINCIPALS} principals", token)
+
+    def _fault(self, what: str, token: _Token | None = None) -> MalformedPolicy:
+        position = (token or self._next).position
+        return MalformedPolicy(f"policy, character {position + 1}: {what}", policy=self._text, position=position)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            raise MalformedPolicy(f"policy, character {position + 1}: not understood", policy=text, position=position)
+        yield _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
+        position = match.end()
+    while True:
+        yield _Token("end", "", end)

@@ -1,0 +1,167 @@
+"""Private keys: making them, keeping them in a folder, signing with them.
+
+An identity's folder holds ``cert.pem``, ``key.pem`` (PKCS 8, mode 0600) and ``mspid`` (one line). Signatures are
+deterministic: ECDSA after RFC 6979 with low S, or Ed25519. So a signer needs no good randomness at run time, and
+signing the same text twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.x509.oid import NameOID
+
+from gridledger.errors import InputError
+from gridledger.identity.certificate import P256_HALF_ORDER, P256_ORDER, Certificate
+from gridledger.identity.errors import BadIdentityFolder
+from gridledger.identity.files import write_file
+
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+KeyKind = Literal["p256", "ed25519"]
+
+_DETERMINISTIC = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+
+
+class SigningIdentity:
+    """A certificate with its private key: who signs, and the means to."""
+
+    __slots__ = ("_ed25519", "_p256", "certificate", "directory", "mspid", "private_key")
+
+    def __init__(
+        self, certificate: Certificate, private_key: PrivateKey, mspid: str, *, directory: Path | None = None
+    ) -> None:
+        """Raises :class:`BadIdentityFolder` when the key is not the certificate's."""
+        if private_key.public_key() != certificate.public_key:
+            raise BadIdentityFolder(
+                f"the private key does not belong to the certificate of {certificate.common_name!r}"
+            )
+        self.certificate = certificate
+        self.private_key = private_key
+        self.mspid = mspid
+        self.directory = directory
+        self._p256 = private_key if isinstance(private_key, ec.EllipticCurvePrivateKey) else None
+        self._ed25519 = private_key if isinstance(private_key, ed25519.Ed25519PrivateKey) else None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate's DER, in hex."""
+        return self.certificate.fingerprint
+
+    @property
+    def name(self) -> str:
+        """The certificate's common name: the id under which the CA registered it."""
+        return self.certificate.common_name
+
+    def sign(self, data: bytes) -> bytes:
+        """The one signature of ``data`` under this key: low-S ECDSA (DER), or 64 bytes of Ed25519."""
+        if self._p256 is not None:
+            return sign_p256(self._p256, data)
+        assert self._ed25519 is not None  # noqa: S101  (one of the two is set in __init__)
+        return self._ed25519.sign(data)
+
+    def save(self, directory: str | Path) -> None:
+        """Write the folder. Each file appears whole or not at all; the key is readable by its owner only."""
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_file(folder / "key.pem", private_key_pem(self.private_key), mode=0o600)
+        write_file(folder / "mspid", f"{self.mspid}\n".encode())
+        # The certificate last: a folder that has one is complete.
+        write_file(folder / "cert.pem", self.certificate.pem.encode())
+        self.directory = folder
+
+    @classmethod
+    def load(cls, directory: str | Path) -> SigningIdentity:
+        """Read a folder; :class:`BadIdentityFolder` names the file that is missing or wrong."""
+        folder = Path(directory)
+        certificate = Certificate.from_pem(_read(folder / "cert.pem"))
+        key = load_private_key(_read(folder / "key.pem"), str(folder / "key.pem"))
+        try:
+            mspid = _read(folder / "mspid").decode("ascii").strip()
+        except UnicodeDecodeError:
+            raise BadIdentityFolder(f"{folder / 'mspid'} is not one line of ASCII text") from None
+        if not mspid or len(mspid.split()) != 1:
+            raise BadIdentityFolder(f"{folder / 'mspid'} must hold one MSP id, such as Org1MSP")
+        return cls(certificate, key, mspid, directory=folder)
+
+    def __repr__(self) -> str:
+        return f"<SigningIdentity {self.name!r} of {self.mspid}>"
+
+
+def sign_p256(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
+    """Deterministic ECDSA over SHA-256 of ``data``, as DER, with the lower of the two possible s."""
+    signature = key.sign(data, _DETERMINISTIC)
+    r, s = decode_dss_signature(signature)
+    return signature if s <= P256_HALF_ORDER else encode_dss_signature(r, P256_ORDER - s)
+
+
+def generate_key(kind: KeyKind = "p256") -> PrivateKey:
+    """A fresh private key."""
+    if kind == "p256":
+        return ec.generate_private_key(ec.SECP256R1())
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    raise InputError(f"a key is of kind 'p256' or 'ed25519', not {kind!r}")
+
+
+def private_key_pem(key: PrivateKey) -> bytes:
+    """PKCS 8, not encrypted."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def load_private_key(pem: bytes, origin: str) -> PrivateKey:
+    """Read a P-256 or Ed25519 key; ``origin`` names it in the error (:class:`BadIdentityFolder`)."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise BadIdentityFolder(f"{origin} is not an unencrypted PEM private key: {error}") from None
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise BadIdentityFolder(f"{origin} is neither a P-256 nor an Ed25519 key")
+
+
+def make_csr(
+    key: PrivateKey, common_name: str, *, organisational_units: Sequence[str] = (), hosts: Sequence[str] = ()
+) -> str:
+    """A PKCS 10 request (PEM) that proves possession of ``key``; ``hosts`` are DNS names and IP addresses."""
+    name = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in sorted(organisational_units)]
+    name.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(name))
+    if hosts:
+        builder = builder.add_extension(x509.SubjectAlternativeName([general_name(host) for host in hosts]), False)
+    return builder.sign(key, signature_hash(key)).public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def signature_hash(key: PrivateKey) -> hashes.SHA256 | None:
+    """What cryptography's X.509 builders want to be told: SHA-256 for ECDSA, nothing for Ed25519."""
+    return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+
+
+def general_name(host: str) -> x509.GeneralName:
+    """An IP address or a DNS name as a subject alternative name; :class:`InputError` when it is neither."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(host)
+    except ValueError as error:
+        raise InputError(f"{host!r} is neither an IP address nor an ASCII DNS name: {error}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadIdentityFolder(f"cannot read {path}: {error.strerror}; enroll the identity again") from None
