@@ -1,9 +1,11 @@
 """What is signed, hashed, sent and stored: proposals, results, transactions, blocks, channel configurations."""
 
-from gridledger.protocol.block import Block, BlockHeader, HeaderSignature
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from gridledger.protocol.codes import TxValidationCode
-from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, Limits, Node, Organisation
-from gridledger.protocol.config_update import ConfigUpdate, InvalidConfigUpdate, parse_envelope, verify_update
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import (
     Endorsement,
@@ -17,6 +19,29 @@ from gridledger.protocol.result import (
     endorsement_text,
 )
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+
+if TYPE_CHECKING:
+    from gridledger.protocol.block import Block, BlockHeader, HeaderSignature
+    from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, Limits, Node, Organisation
+    from gridledger.protocol.config_update import ConfigUpdate, InvalidConfigUpdate, parse_envelope, verify_update
+
+# Imported when they are asked for: they bring the identity package and with it cryptography, which what runs a
+# contract (the chaincode host, `gridledger simulate`) does without and does not wait for.
+_LATER: Final = {
+    "Block": "block",
+    "BlockHeader": "block",
+    "HeaderSignature": "block",
+    "BatchLimits": "config",
+    "ChaincodeDefinition": "config",
+    "ChannelConfig": "config",
+    "Limits": "config",
+    "Node": "config",
+    "Organisation": "config",
+    "ConfigUpdate": "config_update",
+    "InvalidConfigUpdate": "config_update",
+    "parse_envelope": "config_update",
+    "verify_update": "config_update",
+}
 
 __all__ = [
     "BatchLimits",
@@ -48,3 +73,10 @@ __all__ = [
     "signing_text",
     "verify_update",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -1,0 +1,11 @@
+"""What chaincode is written against: contracts, transactions, and the context in which a transaction runs.
+
+A chaincode imports this module and nothing else of GridLedger. The names are those of fabric-contract-api in
+snake_case.
+"""
+
+from gridledger.contract.api import Contract, ContractError, transaction
+from gridledger.contract.context import ClientIdentity, Context
+from gridledger.contract.stub import HistoricValue, Stub
+
+__all__ = ["ClientIdentity", "Context", "Contract", "ContractError", "HistoricValue", "Stub", "transaction"]

@@ -1,0 +1,116 @@
+"""Contracts and their transactions: the classes a chaincode author writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, overload
+
+from gridledger.errors import GridLedgerError
+
+if TYPE_CHECKING:
+    from gridledger.contract.context import Context
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_MARK: Final = "__gridledger_transaction__"
+_POSITIONAL_DEFAULT: Final = "a transaction takes positional parameters only, after self and ctx"
+_VARARGS: Final = 0x04
+_VARKEYWORDS: Final = 0x08
+_GENERATOR_OR_COROUTINE: Final = 0x20 | 0x80 | 0x200
+
+
+class ContractError(GridLedgerError):
+    """A refusal: the transaction answers status 400 with this message, and nothing is written."""
+
+    code = "CONTRACT_ERROR"
+    status = 400
+
+
+class Function:
+    """One transaction of a contract: its public name, and how to call it."""
+
+    __slots__ = ("attribute", "least", "most", "name", "parameters", "readonly")
+
+    def __init__(self, name: str, attribute: str, method: Callable[..., Any], *, readonly: bool) -> None:
+        code = getattr(method, "__code__", None)
+        if code is None:
+            raise TypeError(f"{attribute}: a transaction is a plain method")
+        if code.co_flags & _GENERATOR_OR_COROUTINE:
+            raise TypeError(f"{attribute}: a transaction is a plain method, neither async nor a generator")
+        if code.co_flags & _VARKEYWORDS or code.co_kwonlyargcount:
+            raise TypeError(f"{attribute}: {_POSITIONAL_DEFAULT}")
+        if code.co_argcount < 2:  # noqa: PLR2004 - self and ctx
+            raise TypeError(f"{attribute}: a transaction takes at least self and ctx")
+        self.name = name
+        self.attribute = attribute
+        self.readonly = readonly
+        self.parameters: tuple[str, ...] = code.co_varnames[2 : code.co_argcount]
+        self.least: int = len(self.parameters) - len(getattr(method, "__defaults__", None) or ())
+        self.most: int | None = None if code.co_flags & _VARARGS else len(self.parameters)
+
+    def check_arguments(self, args: Sequence[Any]) -> None:
+        """Refuse a call with too few or too many arguments, with a message that shows what is taken."""
+        if len(args) < self.least or (self.most is not None and len(args) > self.most):
+            raise ContractError(f"{self.name} takes ({', '.join(self.parameters)}), {len(args)} argument(s) were given")
+
+
+@overload
+def transaction(method: Method, /) -> Method: ...
+@overload
+def transaction(*, name: str | None = None, readonly: bool = False) -> Callable[[Method], Method]: ...
+def transaction(
+    method: Method | None = None, /, *, name: str | None = None, readonly: bool = False
+) -> Method | Callable[[Method], Method]:
+    """Mark a method as a transaction. Its public name is ``name``, or the method's; ``readonly`` refuses writes."""
+
+    def mark(target: Method) -> Method:
+        public = name if name is not None else getattr(target, "__name__", "")
+        if not _NAME.fullmatch(public):
+            raise ValueError(f"{public!r} cannot name a transaction: a letter, then up to 63 of A-Z a-z 0-9 _ . -")
+        setattr(target, _MARK, (public, readonly))
+        return target
+
+    return mark if method is None else mark(method)
+
+
+class Contract:
+    """Base of all contracts. A subclass marks its transactions with :func:`transaction`::
+
+        class Counter(Contract):
+            @transaction
+            def add(self, ctx: Context, name: str, amount: int) -> int:
+                total = (ctx.stub.get_state(name) or 0) + amount
+                ctx.stub.put_state(name, total)
+                return total
+
+    One instance serves every call of a process, in no particular order: keep nothing in it, state is for the ledger.
+    """
+
+    functions: ClassVar[Mapping[str, Function]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        functions = dict(cls.functions)
+        for attribute, value in vars(cls).items():
+            mark = getattr(value, _MARK, None)
+            if mark is None:
+                continue
+            name, readonly = mark
+            known = functions.get(name)
+            if known is not None and known.attribute != attribute:
+                raise TypeError(f"{cls.__name__}: {known.attribute} and {attribute} are both named {name!r}")
+            functions[name] = Function(name, attribute, value, readonly=readonly)
+        cls.functions = functions
+
+    def before_transaction(self, ctx: Context) -> None:
+        """Runs before every transaction of this contract; raise :class:`ContractError` to refuse."""
+
+    def after_transaction(self, ctx: Context, result: Any) -> None:
+        """Runs after every transaction that did not fail, with what it returned."""
+
+    def unknown_transaction(self, ctx: Context) -> Any:
+        """Runs when no transaction has the name that was asked for; what it returns is the payload."""
+        known = ", ".join(sorted(self.functions)) or "none"
+        raise ContractError(f"there is no function {ctx.stub.get_function()!r}; there are: {known}")
