@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
-from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import (
     exactly,
     from_base64,
@@ -23,6 +22,9 @@ from gridledger.protocol.fields import (
     text_of,
     to_base64,
 )
+
+if TYPE_CHECKING:
+    from gridledger.identity.certificate import Certificate
 
 KIND = "proposal"
 MAX_ARGS = 64
@@ -109,6 +111,9 @@ class Proposal:
 
     def certificate(self) -> Certificate:
         """The creator's certificate, parsed once and kept in a bounded cache."""
+        # Here, so that reading a proposal does not import cryptography: what runs contracts does without.
+        from gridledger.identity.certificate import Certificate  # noqa: PLC0415
+
         return Certificate.from_der(from_base64(self.creator, "'creator'"))
 
 
