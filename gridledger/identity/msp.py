@@ -2,9 +2,9 @@
 
 An MSP is one organisation's roots and revocation lists. A manager holds the MSPs of one channel config and never
 changes; a new config makes a new manager, and with it a new cache. So whatever was judged here was judged under one
-config, and every peer judges alike: nothing here looks at a clock or at the network. A revocation counts from the config
-that carries it; ``nextUpdate`` is not looked at, since a list that grew old must neither free the revoked nor lock out
-the rest.
+config, and every peer judges alike: nothing here looks at a clock or at the network. A revocation counts from the
+config that carries it; ``nextUpdate`` is not looked at, since a list that grew old must neither free the revoked nor
+lock out the rest.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ class _Judgement:
 class MSPManager:
     """All MSPs of one config. Safe to share between threads."""
 
-    __slots__ = ("_earlier", "_recent", "msps")
+    __slots__ = ("_earlier", "_max_cached", "_recent", "msps")
 
-    def __init__(self, msps: Mapping[str, MSP]) -> None:
+    def __init__(self, msps: Mapping[str, MSP], *, max_cached: int = MAX_CACHED_JUDGEMENTS) -> None:
         """Raises :class:`BadMSP` when two organisations share a root's name and key: members could be of either."""
         self.msps: Mapping[str, MSP] = dict(msps)
         owners: dict[tuple[bytes, bytes], str] = {}
@@ -122,6 +122,7 @@ class MSPManager:
                     raise BadMSP(f"{mspid} and {holder} have the same root {root.common_name!r}")
         # Two generations: entries move from the earlier to the recent one when they are used, and when the recent one
         # is full it becomes the earlier one. Bounded like an LRU, without its bookkeeping on every look-up.
+        self._max_cached = max_cached
         self._recent: dict[str, _Judgement] = {}
         self._earlier: dict[str, _Judgement] = {}
 
@@ -152,7 +153,7 @@ class MSPManager:
 
     def _judgement(self, certificate: Certificate) -> _Judgement:
         judgement = self._earlier.get(certificate.fingerprint) or self._judge(certificate)
-        if len(self._recent) >= MAX_CACHED_JUDGEMENTS // 2:
+        if len(self._recent) >= self._max_cached // 2:
             self._earlier, self._recent = self._recent, {}
         self._recent[certificate.fingerprint] = judgement
         return judgement

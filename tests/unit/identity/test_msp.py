@@ -1,0 +1,157 @@
+"""Membership: who a certificate is under one config. All certificates and lists are made by openssl."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import pytest
+
+from gridledger.identity import (
+    MSP,
+    BadMSP,
+    Certificate,
+    CertificateExpired,
+    CertificateRevoked,
+    MSPManager,
+    RoleMissing,
+    UnknownAuthority,
+)
+
+
+def manager(**roots: str) -> MSPManager:
+    return MSPManager({mspid: MSP(mspid, [root], []) for mspid, root in roots.items()})
+
+
+def test_names_organisation_and_role(new_ca) -> None:  # type: ignore[no-untyped-def]
+    one, two = new_ca("one"), new_ca("two", ("-algorithm", "ED25519"))
+    known = manager(OneMSP=one.root, TwoMSP=two.root)
+    for ca, mspid in ((one, "OneMSP"), (two, "TwoMSP")):
+        for role in ("peer", "client", "orderer", "admin"):
+            certificate = Certificate.from_pem(ca.issue(f"/OU={role}/OU=north/CN={role}1"))
+            identity = known.identify(certificate, certificate.not_before_us)
+            assert (identity.mspid, identity.role, identity.name) == (mspid, role, f"{role}1")
+            assert identity.certificate is certificate
+            assert known.identify(certificate, certificate.not_after_us) is identity
+    assert known.roots_pem() == one.root + two.root
+
+
+def test_a_foreign_root_of_the_same_name_is_not_enough(new_ca, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    ours, theirs = new_ca("one"), new_ca("two")
+    theirs.make_root("one")
+    stranger = Certificate.from_pem(theirs.issue())
+    known = manager(OneMSP=ours.root)
+    for _ in range(2):
+        with pytest.raises(UnknownAuthority, match="'peer1'"):
+            known.identify(stranger, stranger.not_before_us)
+
+
+def test_dates_are_compared_at_every_call(ca) -> None:  # type: ignore[no-untyped-def]
+    certificate = Certificate.from_pem(ca.issue())
+    known = manager(OneMSP=ca.root)
+    known.identify(certificate, certificate.not_before_us)
+    for moment in (certificate.not_before_us - 1, certificate.not_after_us + 1):
+        with pytest.raises(CertificateExpired) as caught:
+            known.identify(certificate, moment)
+        assert caught.value.details["at_us"] == moment
+    known.identify(certificate, certificate.not_after_us)
+
+
+def test_a_revocation_counts_from_the_config_that_carries_it(ca) -> None:  # type: ignore[no-untyped-def]
+    first = Certificate.from_pem(ca.issue("/OU=peer/CN=first", name="first"))
+    second = Certificate.from_pem(ca.issue("/OU=peer/CN=second", name="second"))
+    before = MSPManager({"OneMSP": MSP("OneMSP", [ca.root], [ca.crl()])})
+    after = MSPManager({"OneMSP": MSP("OneMSP", [ca.root], [ca.revoke("first")])})
+    for certificate in (first, second):
+        assert before.identify(certificate, certificate.not_before_us).name == certificate.common_name
+    assert after.identify(second, second.not_before_us).name == "second"
+    with pytest.raises(CertificateRevoked, match="'first' is revoked by OneMSP"):
+        after.identify(first, first.not_before_us)
+    # Lists add up: an older one beside the new one frees nobody.
+    both = MSP("OneMSP", [ca.root], [ca.revoke("second"), ca.crl()])
+    assert {serial for _, serial in both.revoked} == {first.serial, second.serial}
+
+
+def test_a_list_that_the_root_has_not_signed_is_refused(new_ca) -> None:  # type: ignore[no-untyped-def]
+    one, two = new_ca("one"), new_ca("two")
+    with pytest.raises(BadMSP, match="signed by none"):
+        MSP("OneMSP", [one.root], [two.crl()])
+    two.make_root("one")
+    with pytest.raises(BadMSP, match="signed by none"):
+        MSP("OneMSP", [one.root], [two.crl()])
+    with pytest.raises(BadMSP, match="cannot be read"):
+        MSP("OneMSP", [one.root], [one.root])
+
+
+def test_exactly_one_role(ca) -> None:  # type: ignore[no-untyped-def]
+    known = manager(OneMSP=ca.root)
+    for subject in ("/CN=nobody", "/OU=north/CN=nobody", "/OU=peer/OU=admin/CN=both", "/OU=Peer/CN=capital"):
+        certificate = Certificate.from_pem(ca.issue(subject))
+        with pytest.raises(RoleMissing, match="exactly one of the OUs admin, client, orderer, peer"):
+            known.identify(certificate, certificate.not_before_us)
+
+
+def test_authorities_and_keys_for_other_ends_are_no_identities(ca) -> None:  # type: ignore[no-untyped-def]
+    known = manager(OneMSP=ca.root)
+    for extensions in (("basicConstraints=critical,CA:true",), ("keyUsage=critical,keyAgreement",)):
+        certificate = Certificate.from_pem(ca.issue("/OU=peer/CN=p", *extensions))
+        with pytest.raises(RoleMissing, match="not one for signing"):
+            known.identify(certificate, certificate.not_before_us)
+    root = Certificate.from_pem(ca.root)
+    with pytest.raises(RoleMissing):
+        known.identify(root, root.not_before_us)
+
+
+def test_a_leaf_cannot_issue(ca, new_ca) -> None:  # type: ignore[no-untyped-def]
+    """A certificate signed with a member's key is refused, though the member's own is good."""
+    member = ca.issue("/OU=peer/CN=member")
+    other = new_ca("other")
+    (other.folder / "root.pem").write_text(member)
+    (other.folder / "root.key").write_bytes(ca.key_pem())
+    forged = Certificate.from_pem(other.issue("/OU=admin/CN=forged"))
+    with pytest.raises(UnknownAuthority):
+        manager(OneMSP=ca.root).identify(forged, forged.not_before_us)
+
+
+def test_weak_hashes_are_refused(ca) -> None:  # type: ignore[no-untyped-def]
+    certificate = Certificate.from_pem(ca.issue(digest="sha1"))
+    with pytest.raises(UnknownAuthority):
+        manager(OneMSP=ca.root).identify(certificate, certificate.not_before_us)
+
+
+def test_roots_must_be_self_signed_authorities(ca) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BadMSP, match="has no root"):
+        MSP("OneMSP", [], [])
+    with pytest.raises(BadMSP, match="is not a CA certificate"):
+        MSP("OneMSP", [ca.issue()], [])
+    with pytest.raises(BadMSP, match="not self-signed"):
+        MSP("OneMSP", [ca.issue("/CN=sub", "basicConstraints=critical,CA:true", "keyUsage=critical,keyCertSign")], [])
+    with pytest.raises(BadMSP, match="cannot be used"):
+        MSP("OneMSP", ["no certificate"], [])
+    with pytest.raises(BadMSP, match="have the same root"):
+        manager(OneMSP=ca.root, TwoMSP=ca.root)
+    with pytest.raises(BadMSP, match="calls itself"):
+        MSPManager({"TwoMSP": MSP("OneMSP", [ca.root], [])})
+
+
+def test_a_root_may_be_replaced_side_by_side(ca) -> None:  # type: ignore[no-untyped-def]
+    old_root, old = ca.root, Certificate.from_pem(ca.issue("/OU=peer/CN=old"))
+    new_root = ca.make_root("root")
+    new = Certificate.from_pem(ca.issue("/OU=peer/CN=new"))
+    known = MSPManager({"OneMSP": MSP("OneMSP", [old_root, new_root], [])})
+    assert {known.identify(one, one.not_after_us - 1).name for one in (old, new)} == {"old", "new"}
+
+
+def test_judgements_are_cached_and_bounded(ca) -> None:  # type: ignore[no-untyped-def]
+    certificate = Certificate.from_pem(ca.issue())
+    known = manager(OneMSP=ca.root)
+    known.identify(certificate, certificate.not_before_us)
+    started = perf_counter()
+    for _ in range(1000):
+        known.identify(certificate, certificate.not_before_us)
+    # One verification takes about 100 us, a look-up under one; the bound leaves room for a busy machine.
+    assert perf_counter() - started < 0.05
+    known = MSPManager(known.msps, max_cached=8)
+    others = [Certificate.from_pem(ca.issue(f"/OU=peer/CN=peer{n}")) for n in range(12)]
+    for other in (*others, certificate, *others):
+        assert known.identify(other, other.not_before_us).name == other.common_name
+        assert len(known._recent) + len(known._earlier) <= 8

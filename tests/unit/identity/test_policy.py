@@ -1,0 +1,158 @@
+"""Policies: the text, the answer against brute force, the minimal sets."""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridledger.identity import MalformedPolicy, Policy
+from gridledger.identity.policy_text import Gate, Node, Principal, parse_policy
+
+ORGS = ("A", "B", "C")
+ROLES = ("peer", "client", "admin")
+
+
+def to_text(node: Node) -> str:
+    if isinstance(node, Principal):
+        return f"'{node.mspid}.{node.role}'"
+    return f"OutOf({node.needed}, {', '.join(to_text(child) for child in node.children)})"
+
+
+def ways(node: Node) -> list[tuple[Principal, ...]]:
+    """Every list of principals that makes the tree true, by definition: any `needed` of the children."""
+    if isinstance(node, Principal):
+        return [(node,)]
+    found = []
+    for chosen in combinations(node.children, node.needed):
+        lists: list[tuple[Principal, ...]] = [()]
+        for child in chosen:
+            lists = [done + way for done in lists for way in ways(child)]
+        found += lists
+    return found
+
+
+def brute_force(node: Node, identities: list[tuple[str, str]]) -> bool:
+    """Whether some way can be filled by distinct identities, every order of them tried."""
+    for way in set(ways(node)):
+        if len(way) > len(identities):
+            continue
+        for signers in permutations(identities, len(way)):
+            pairs = zip(way, signers, strict=True)
+            if all(p.mspid == mspid and p.role in {"member", role} for p, (mspid, role) in pairs):
+                return True
+    return False
+
+
+principals = st.builds(Principal, st.sampled_from(ORGS), st.sampled_from(("peer", "peer", "member", "client")))
+
+
+def gates(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    return st.lists(children, min_size=1, max_size=3).flatmap(
+        lambda items: st.integers(1, len(items)).map(lambda needed: Gate(needed, tuple(items)))
+    )
+
+
+trees: st.SearchStrategy[Node] = st.recursive(principals, gates, max_leaves=6)
+signers = st.lists(st.tuples(st.sampled_from(ORGS), st.sampled_from(ROLES)), max_size=5)
+
+
+@settings(max_examples=400, deadline=None)
+@given(trees, signers)
+def test_satisfied_exactly_when_an_assignment_exists(tree: Node, identities: list[tuple[str, str]]) -> None:
+    assert Policy.parse(to_text(tree)).satisfied_by(identities) == brute_force(tree, identities)
+
+
+@settings(max_examples=200, deadline=None)
+@given(trees, signers, st.randoms(use_true_random=False))
+def test_the_order_of_signatures_does_not_matter(tree: Node, identities: list[tuple[str, str]], random) -> None:  # type: ignore[no-untyped-def]
+    shuffled = random.sample(identities, len(identities))
+    assert Policy(to_text(tree), tree).satisfied_by(identities) == Policy(to_text(tree), tree).satisfied_by(shuffled)
+
+
+@settings(max_examples=200, deadline=None)
+@given(trees, st.lists(st.sampled_from(ORGS), unique=True), st.integers(1, 3))
+def test_minimal_layouts_are_minimal_and_complete(tree: Node, mspids: list[str], each: int) -> None:
+    policy = Policy(to_text(tree), tree)
+    peers = sorted(mspids * each)
+    enough = [
+        layout
+        for size in range(len(peers) + 1)
+        for layout in sorted(set(combinations(peers, size)))
+        if brute_force(tree, [(mspid, "peer") for mspid in layout])
+    ]
+    minimal = [x for x in enough if not any(x[:i] + x[i + 1 :] in enough for i in range(len(x)))]
+    assert policy.minimal_layouts(dict.fromkeys(mspids, each)) == minimal
+    if each == 1:
+        assert policy.minimal_sets(mspids) == [frozenset(layout) for layout in minimal]
+
+
+def test_all_stands_for_every_organisation() -> None:
+    orgs = [f"Org{n}MSP" for n in range(1, 7)]
+    policy = Policy.parse("OutOf(4, all)", orgs)
+    assert policy.satisfied_by([(org, "peer") for org in orgs[:4]])
+    assert not policy.satisfied_by([(org, "peer") for org in orgs[:3]])
+    assert not policy.satisfied_by([(org, "client") for org in orgs])
+    assert not policy.satisfied_by([(orgs[0], "peer")] * 6)
+    assert policy.minimal_sets(orgs) == [frozenset(four) for four in combinations(orgs, 4)]
+    assert policy.minimal_sets(orgs[:3]) == []
+    majority = Policy.parse("MAJORITY(all.admin)", orgs)
+    assert majority.satisfied_by([(org, "admin") for org in orgs[:4]])
+    assert not majority.satisfied_by([(org, "admin") for org in orgs[:3]])
+    anyone = Policy.parse("any.member", orgs)
+    assert anyone.satisfied_by([(orgs[5], "client")])
+    assert not anyone.satisfied_by([("StrangerMSP", "client")])
+
+
+def test_parsing_is_as_in_fabric() -> None:
+    text = """ AND( 'Org1MSP.peer', OR("Org-2.MSP.admin", 'Org3MSP.member') ) """
+    tree = parse_policy(text, ())
+    assert tree == Gate(
+        2, (Principal("Org1MSP", "peer"), Gate(1, (Principal("Org-2.MSP", "admin"), Principal("Org3MSP", "member"))))
+    )
+    assert Policy.parse(text) is Policy.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "character 1: a principal"),
+        ("all", "stand alone"),
+        ("'A.peer' 'B.peer'", "left over"),
+        ("AND('A.peer'", "')' was expected"),
+        ("AND()", "a principal"),
+        ("OutOf('A.peer')", "starts with a number"),
+        ("OutOf(0, 'A.peer')", "can never be met, or always"),
+        ("OutOf(3, 'A.peer', 'B.peer')", "3 of 2"),
+        ("OutOf(2, 'A.boss', 'B.peer')", "'MSPID.ROLE'"),
+        ("A.peer", "stand in quotes"),
+        ("OR(all.boss)", "'boss' is no role"),
+        ("OR('A.peer'; 'B.peer')", "character 12: not understood"),
+        ("OR(" * 40 + "'A.peer'" + ")" * 40, "at most 16 deep"),
+        ("OR(" + ",".join(["'A.peer'"] * 600) + ")", "at most 512 principals"),
+        ("OR('A.peer')" + " " * 9000 + "x", "at most 8192 characters"),
+        ("AND(" + ",".join(["'A.peer'"] * 17) + ")", "compete"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_place(text: str, complaint: str) -> None:
+    with pytest.raises(MalformedPolicy, match=complaint.replace("(", r"\(").replace(")", r"\)")):
+        Policy.parse(text, ["A", "B"])
+
+
+def test_all_of_nobody_is_refused() -> None:
+    with pytest.raises(MalformedPolicy, match="no organisations"):
+        Policy.parse("OutOf(1, all)", [])
+
+
+def test_large_policies_are_judged_without_search() -> None:
+    orgs = [f"Org{n}MSP" for n in range(100)]
+    policy = Policy.parse("AND(OutOf(50, all), OutOf(30, all.admin), OR('Org1MSP.client', AND(all.client)))", orgs)
+    signed = [(org, "peer") for org in orgs[:50]] + [(org, "admin") for org in orgs[:30]]
+    assert not policy.satisfied_by(signed)
+    assert policy.satisfied_by([*signed, ("Org1MSP", "client")])
+    # Too many to list them all, but what is listed is minimal.
+    half = Policy.parse("OutOf(10, all)", orgs[:20])
+    assert all(len(names) == 10 for names in half.minimal_sets(orgs))
+    assert 0 < len(half.minimal_sets(orgs)) <= 1024
