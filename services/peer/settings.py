@@ -5,20 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from gridledger import jsontext
-from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.settings import ServiceSettings, SettingsPart, load_settings
 
 Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EdgeLimits(_Strict):
+class EdgeLimits(SettingsPart):
     """Bounds of the HTTP edge. Sizes in bytes, times in seconds; each queue that is full answers 429."""
 
     max_body_bytes: Count = 4 * 1024 * 1024
@@ -30,7 +25,7 @@ class EdgeLimits(_Strict):
     commit_timeout_s: Seconds = 30.0
 
 
-class EndorsementLimits(_Strict):
+class EndorsementLimits(SettingsPart):
     """How the gateway asks endorsers.
 
     A set that has not answered after ``hedge_after_s`` gets help from the next one. A peer that failed is left out for
@@ -46,7 +41,7 @@ class EndorsementLimits(_Strict):
     max_concurrent: Count = 256
 
 
-class OrderingLimits(_Strict):
+class OrderingLimits(SettingsPart):
     """The queue from the gateway to the orderers, one per channel."""
 
     timeout_s: Seconds = 15.0
@@ -60,7 +55,7 @@ class OrderingLimits(_Strict):
     backoff_max_s: Seconds = 0.5
 
 
-class HostLimits(_Strict):
+class HostLimits(SettingsPart):
     """Chaincode hosts: processes per package, and what one call may take."""
 
     processes: Count = 1
@@ -68,7 +63,7 @@ class HostLimits(_Strict):
     memory_bytes: Count = 512 * 1024 * 1024
 
 
-class CommitterLimits(_Strict):
+class CommitterLimits(SettingsPart):
     """The committer's bounds: what one LMDB transaction takes when the peer is behind, and what is buffered before it.
 
     ``stall_s`` without a block makes it compare its source with the other orderers.
@@ -87,7 +82,7 @@ class CommitterLimits(_Strict):
     stop_timeout_s: Seconds = 10.0
 
 
-class PeerSettings(_Strict):
+class PeerSettings(ServiceSettings):
     """A peer's settings. Relative paths start at the folder of the settings file.
 
     ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``; ``packages`` a folder with
@@ -122,22 +117,6 @@ class PeerSettings(_Strict):
         return self.data / "packages"
 
 
-_PATHS = ("identity", "data", "genesis", "packages", "roots")
-
-
 def load(path: Path) -> PeerSettings:
     """Read a settings file; :class:`SettingsError` names each wrong member."""
-    try:
-        members = jsontext.loads(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from None
-    except GridLedgerError as error:
-        raise SettingsError(f"the settings file {path} is {error.message}") from None
-    try:
-        settings = PeerSettings.model_validate(members)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
-        raise SettingsError(f"the settings file {path} cannot be used: {faults}") from None
-    folder = path.resolve().parent
-    anchored = {name: folder / value for name in _PATHS if (value := getattr(settings, name)) is not None}
-    return settings.model_copy(update=anchored)
+    return load_settings(PeerSettings, path)
