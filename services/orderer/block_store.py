@@ -1,0 +1,190 @@
+"""One channel's blocks on one orderer: an append-only file, a file of offsets, and a mark of what was last synced.
+
+A block's record is CRC-32, length, the Raft index of the entry that made it, the number of the block whose
+configuration holds after it, and the two frames (block, header signature) that deliver sends as they lie here. Records
+are written without waiting for the disk: until the Raft log is compacted it holds the same entries durably.
+:meth:`BlockStore.sync` makes everything durable and moves the mark; opening looks only at what lies behind the mark,
+cuts a torn tail off, and Raft applies the entries again from there.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from struct import Struct
+
+from gridledger import framing, jsontext
+from gridledger.errors import CorruptionError, NotFoundError
+from gridledger.protocol import Block, BlockHeader, HeaderSignature
+
+_RECORD = Struct(">IIQQ")  # CRC-32 of the rest, length of the payload, Raft index, number of the config block
+_OFFSET = Struct(">Q")
+_MARK = {"height": "height", "applied": "applied", "config_block": "config_block", "end": "_end"}
+MAX_RECORD_BYTES = 256 * 1024 * 1024
+
+
+class BlockStore:
+    """Append, read and sync. One process opens a store; reads and appends come from one event loop."""
+
+    def __init__(self, directory: Path, *, blocks: int, offsets: int) -> None:
+        self._directory = directory
+        self._blocks = blocks
+        self._offsets = offsets
+        self.height = 0
+        """How many blocks the store holds."""
+        self.applied = 0
+        """The Raft index that the last block came from, 0 for none."""
+        self.config_block = 0
+        """Number of the block whose configuration holds after the last one."""
+        self.last_header: BlockHeader | None = None
+        self._end = 0
+
+    @classmethod
+    def open(cls, directory: Path) -> BlockStore:
+        """Open or create; cuts off what a crash left half-written.
+
+        Raises :class:`CorruptionError` for damage before the mark.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        store = cls(
+            directory,
+            blocks=os.open(directory / "blocks.dat", flags, 0o640),
+            offsets=os.open(directory / "blocks.idx", flags, 0o640),
+        )
+        store._recover()
+        return store
+
+    def close(self) -> None:
+        """Close the files, without syncing them."""
+        os.close(self._blocks)
+        os.close(self._offsets)
+
+    def append(
+        self, header: BlockHeader, block: bytes, signature: bytes, *, raft_index: int, config_block: int
+    ) -> None:
+        """Add the next block. ``raft_index`` is 0 for a block fetched from another orderer ahead of its snapshot."""
+        assert header.number == self.height, "blocks come in order"  # noqa: S101 - the chain's own invariant
+        payload = framing.pack((block, signature))
+        body = _RECORD.pack(0, len(payload), raft_index, config_block)[4:] + payload
+        record = zlib.crc32(body).to_bytes(4, "big") + body
+        _write_all(self._blocks, record, self._end)
+        _write_all(self._offsets, _OFFSET.pack(self._end), self.height * _OFFSET.size)
+        self._advance(header, raft_index, config_block, len(record))
+
+    def frames(self, start: int, *, max_bytes: int) -> Iterator[bytes]:
+        """The frames of blocks from ``start`` on, at least one and at most about ``max_bytes`` in all."""
+        sent = 0
+        for number in range(start, self.height):
+            payload = self._payload(number)
+            yield payload
+            sent += len(payload)
+            if sent >= max_bytes:
+                return
+
+    def block(self, number: int) -> Block:
+        """One block."""
+        data, _ = framing.unpack(self._payload(number), max_frames=2)
+        return Block.from_bytes(data)
+
+    def sync(self) -> None:
+        """Make everything durable and remember that it is. Blocks the caller for as long as the disk takes."""
+        os.fdatasync(self._blocks)
+        os.fdatasync(self._offsets)
+        mark = jsontext.dumps({name: getattr(self, attribute) for name, attribute in _MARK.items()})
+        temporary = self._directory / "synced.json.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            _write_all(descriptor, mark, 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(self._directory / "synced.json")
+        folder = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _payload(self, number: int) -> bytes:
+        if not 0 <= number < self.height:
+            raise NotFoundError(f"there is no block {number}; the channel's height is {self.height}")
+        offset, length = self._record_at(number)
+        payload = os.pread(self._blocks, length, offset + _RECORD.size)
+        if len(payload) != length:
+            raise CorruptionError(f"block {number} in {self._directory} is cut short")
+        return payload
+
+    def _record_at(self, number: int) -> tuple[int, int]:
+        (offset,) = _OFFSET.unpack(os.pread(self._offsets, _OFFSET.size, number * _OFFSET.size))
+        _, length, _, _ = _RECORD.unpack(os.pread(self._blocks, _RECORD.size, offset))
+        return offset, length
+
+    def _advance(self, header: BlockHeader, raft_index: int, config_block: int, length: int) -> None:
+        self._end += length
+        self.height += 1
+        self.last_header = header
+        self.config_block = config_block
+        self.applied = max(self.applied, raft_index)
+
+    def _recover(self) -> None:
+        mark_file = self._directory / "synced.json"
+        if mark_file.exists():
+            mark = jsontext.loads(mark_file.read_bytes())
+            for name, attribute in _MARK.items():
+                setattr(self, attribute, mark[name])
+            if os.fstat(self._blocks).st_size < self._end:
+                raise CorruptionError(
+                    f"{self._directory}: the block file is shorter than what was made durable; restore it, or empty "
+                    "the orderer's data folder and let it join again"
+                )
+            if self.height:
+                self.last_header = self.block(self.height - 1).header
+        self._scan()
+        os.ftruncate(self._blocks, self._end)
+        os.ftruncate(self._offsets, self.height * _OFFSET.size)
+
+    def _scan(self) -> None:
+        """Take in the whole records behind the mark, up to a tail of fetched blocks (Raft index 0): the snapshot that
+        those were fetched for was not completed, and Raft starts it anew."""
+        waiting: list[tuple[BlockHeader, int, int, int]] = []
+        offset = self._end
+        while (record := self._read_record(offset)) is not None:
+            header, raft_index, _, length = record
+            if header.number != self.height + len(waiting):
+                break
+            waiting.append(record)
+            offset += length
+            if raft_index or header.number == 0:
+                for taken in waiting:
+                    _write_all(self._offsets, _OFFSET.pack(self._end), self.height * _OFFSET.size)
+                    self._advance(*taken)
+                waiting.clear()
+
+    def _read_record(self, offset: int) -> tuple[BlockHeader, int, int, int] | None:
+        head = os.pread(self._blocks, _RECORD.size, offset)
+        if len(head) < _RECORD.size:
+            return None
+        crc, length, raft_index, config_block = _RECORD.unpack(head)
+        if length > MAX_RECORD_BYTES:
+            return None
+        payload = os.pread(self._blocks, length, offset + _RECORD.size)
+        if len(payload) < length or zlib.crc32(payload, zlib.crc32(head[4:])) != crc:
+            return None
+        data, _ = framing.unpack(payload, max_frames=2)
+        return Block.from_bytes(data).header, raft_index, config_block, _RECORD.size + length
+
+
+def read_frames(payload: bytes) -> tuple[Block, HeaderSignature]:
+    """Block and signature from one frame of a deliver stream."""
+    data, signature = framing.unpack(payload, max_frames=2)
+    return Block.from_bytes(data), HeaderSignature.from_bytes(signature)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

@@ -1,0 +1,177 @@
+"""One channel on one orderer: the state machine that turns committed entries into blocks.
+
+An entry is a timestamp and a batch of envelopes. Every orderer derives the same block from it, so blocks need no vote
+of their own. A config transaction that follows from the present configuration changes what is judged from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from gridledger import framing, jsontext
+from gridledger.errors import CorruptionError, GridLedgerError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature, verify_update
+from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader
+from services.orderer.block_cutter import CONFIG_PREFIX
+from services.orderer.block_store import BlockStore
+from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
+
+_TIMESTAMP_BYTES = 8
+log = logging.getLogger("orderer.chain")
+
+FetchBlocks = Callable[[str, int, int], Awaitable[Sequence[bytes]]]
+"""``fetch(channel, first, height)``: the next records (block and signature frames) from ``first`` on, below ``height``,
+from another orderer; retries by itself until it has some."""
+
+
+class Chain:
+    """The blocks of one channel, its configuration, and who waits for the next block.
+
+    Implements the consensus engine's ``StateMachine``.
+    """
+
+    def __init__(self, channel: str, store: BlockStore, signer: SigningIdentity, fetch: FetchBlocks) -> None:
+        self.channel = channel
+        self.store = store
+        self.config = ConfigUpdate.parse(store.block(store.config_block).envelopes[0]).config
+        self.leadership: Leadership | None = None
+        self.on_leadership: Callable[[Leadership], None] = lambda _: None
+        self.on_block: Callable[[BlockHeader, int], None] = lambda _header, _envelopes: None
+        self._signer = signer
+        self._fetch = fetch
+        self._grown = asyncio.Event()
+
+    @classmethod
+    def open(cls, store: BlockStore, genesis: Block, signer: SigningIdentity, fetch: FetchBlocks) -> Chain:
+        """Open a channel. A store that is new begins with the genesis block; another one must have the same."""
+        if store.height == 0:
+            signature = _signature(signer, genesis.header)
+            store.append(genesis.header, genesis.to_bytes(), signature, raft_index=0, config_block=0)
+            store.sync()
+        elif store.block(0).header.hash != genesis.header.hash:
+            raise CorruptionError(
+                f"{genesis.header.channel}: the stored chain begins with another genesis block; "
+                "this data folder belongs to another network"
+            )
+        return cls(genesis.header.channel, store, signer, fetch)
+
+    @property
+    def height(self) -> int:
+        """How many blocks the channel has here."""
+        return self.store.height
+
+    @property
+    def last_header(self) -> BlockHeader:
+        """The newest block's header."""
+        assert self.store.last_header is not None  # noqa: S101 - a chain has its genesis block
+        return self.store.last_header
+
+    async def wait_beyond(self, height: int, timeout_s: float) -> bool:
+        """Wait until the channel has more than ``height`` blocks; False when it has not after ``timeout_s``."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.height <= height:
+                    await self._grown.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def apply(self, entries: Sequence[CommittedEntry]) -> None:
+        """Make the block of each entry (``StateMachine``)."""
+        for entry in entries:
+            self._append(entry)
+        self._announce()
+
+    async def take_snapshot(self) -> bytes:
+        """Make all blocks durable and name the last (``StateMachine``)."""
+        await asyncio.to_thread(self.store.sync)
+        return jsontext.dumps({"height": self.height, "hash": self.last_header.hash})
+
+    async def install_snapshot(self, snapshot: Snapshot) -> None:
+        """Fetch the blocks up to a snapshot from the other orderers and verify them (``StateMachine``)."""
+        target: dict[str, Any] = jsontext.loads(snapshot.data)
+        while self.height < target["height"]:
+            for record in await self._fetch(self.channel, self.height, target["height"]):
+                is_last = self.height + 1 == target["height"]
+                self._append_fetched(record, snapshot.index if is_last else 0)
+        if self.last_header.hash != target["hash"]:
+            raise CorruptionError(f"{self.channel}: the fetched chain does not end in the block of the snapshot")
+        self.store.applied = max(self.store.applied, snapshot.index)
+        await asyncio.to_thread(self.store.sync)
+        self._announce()
+
+    def leadership_changed(self, leadership: Leadership) -> None:
+        """Note who leads (``StateMachine``)."""
+        self.leadership = leadership
+        self.on_leadership(leadership)
+
+    def _append(self, entry: CommittedEntry) -> None:
+        timestamp, *envelopes = framing.unpack(entry.data, max_frames=MAX_ENVELOPES + 1)
+        last = self.last_header
+        block = Block.build(
+            channel=self.channel,
+            number=self.height,
+            previous_hash=last.hash,
+            # A new leader's clock may be behind the old one's; a channel's time never goes back.
+            timestamp_us=max(int.from_bytes(timestamp, "big"), last.timestamp_us),
+            envelopes=envelopes,
+        )
+        self._store_block(block, block.to_bytes(), entry.index)
+        self.on_block(block.header, len(envelopes))
+
+    def _append_fetched(self, record: bytes, raft_index: int) -> None:
+        data, signature = framing.unpack(record, max_frames=2)
+        block = Block.from_bytes(data)
+        header, signed = block.header, HeaderSignature.from_bytes(signature)
+        orderer = self.config.orderers_by_fingerprint.get(signed.orderer)
+        if (
+            header.number != self.height
+            or header.previous_hash != self.last_header.hash
+            or not block.data_hash_holds()
+            or orderer is None
+            or not orderer.certificate.verify(signed.signature, header.text.encode())
+        ):
+            raise CorruptionError(f"{self.channel}: block {header.number} from another orderer does not fit the chain")
+        self._store_block(block, data, raft_index)
+
+    def _store_block(self, block: Block, data: bytes, raft_index: int) -> None:
+        following = self._config_after(block)
+        self.store.append(
+            block.header,
+            data,
+            _signature(self._signer, block.header),
+            raft_index=raft_index,
+            config_block=self.store.config_block if following is None else block.header.number,
+        )
+        if following is not None:
+            self.config = following
+            log.info("configuration %d holds", following.sequence, extra={"channel": self.channel})
+
+    def _config_after(self, block: Block) -> ChannelConfig | None:
+        """The configuration that a block brings, None if it brings none that follows from the present one."""
+        if len(block.envelopes) != 1 or not block.envelopes[0].startswith(CONFIG_PREFIX):
+            return None
+        try:
+            update = ConfigUpdate.parse(block.envelopes[0])
+            return verify_update(self.config, update, block.header.timestamp_us)
+        except GridLedgerError as error:
+            # Two updates made from one configuration: the second is on the chain, and no peer takes it either.
+            log.info("config transaction without effect: %s", error, extra={"channel": self.channel})
+            return None
+
+    def _announce(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+
+def entry_of(timestamp_us: int, envelopes: Sequence[bytes]) -> bytes:
+    """A Raft entry: the leader's clock and a batch."""
+    return framing.pack((timestamp_us.to_bytes(_TIMESTAMP_BYTES, "big"), *envelopes))
+
+
+def _signature(signer: SigningIdentity, header: BlockHeader) -> bytes:
+    return HeaderSignature(signer.fingerprint, signer.sign(header.text.encode())).to_bytes()

@@ -1,0 +1,69 @@
+"""An orderer's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gridledger.settings import ServiceSettings, SettingsPart
+
+Count = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class RaftTiming(SettingsPart):
+    """Raft's clock: an election starts after ``election_ticks`` to twice that without a leader."""
+
+    tick_s: Seconds = 0.05
+    election_ticks: Count = 10
+    heartbeat_ticks: Count = 1
+    proposal_timeout_s: Seconds = 10.0
+    snapshot_entries: Count = 10_000
+    snapshot_bytes: Count = 128 * 1024 * 1024
+    trailing_entries: Count = 1_000
+    segment_bytes: Count = 64 * 1024 * 1024
+
+
+class EdgeLimits(SettingsPart):
+    """Bounds of the HTTP edge and of the queue in front of consensus, per channel. Sizes in bytes."""
+
+    max_body_bytes: Count = 32 * 1024 * 1024
+    max_raft_body_bytes: Count = 80 * 1024 * 1024
+    max_requests: Count = 1000
+    max_envelopes: Count = 500
+    max_queued: Count = 10_000
+    max_queued_bytes: Count = 128 * 1024 * 1024
+    max_streams: Count = 500
+    stream_chunk_bytes: Count = 1024 * 1024
+
+
+class Pacing(SettingsPart):
+    """How block cutting yields to slow peers: the least interval between blocks grows by the channel's
+    ``min_interval_ms`` for each block that the slowest reporting peer is behind, up to ``max_interval_ms``; a report
+    counts for ``report_lifetime_s``."""
+
+    max_interval_ms: Count = 250
+    report_lifetime_s: Seconds = 5.0
+
+
+class OrdererSettings(ServiceSettings):
+    """One orderer.
+
+    ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``; ``roots`` a PEM bundle.
+    """
+
+    name: str
+    mspid: str
+    identity: Path
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(gt=0, lt=65536)]
+    data: Path
+    genesis: Path
+    roots: Path
+    channels: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    raft: RaftTiming = RaftTiming()
+    limits: EdgeLimits = EdgeLimits()
+    pacing: Pacing = Pacing()
