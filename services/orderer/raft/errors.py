@@ -87,6 +87,12 @@ class RaftConfigError(SettingsError):
     code = "BAD_RAFT_CONFIG"
 
 
+class LogBroken(CorruptionError):
+    """A safety property would be violated if the node went on; it stops."""
+
+    code = "RAFT_LOG_BROKEN"
+
+
 class WalCorrupt(CorruptionError):
     """The write-ahead log is damaged before its tail: something other than a crash while writing did that."""
 

@@ -1,8 +1,8 @@
 """What the orderer and its consensus engine say to each other.
 
-The orderer codes against `Consensus` and hands in a `StateMachine` per group and a `Transport`; `RaftNode` (node.py) is
-the engine behind it. Nothing here does I/O. Node ids are the orderers' names, group names are channel names, indexes and
-terms are Raft's, both counted from 1.
+The orderer codes against `Consensus` and hands in a `StateMachine` per group and a `Transport`; `RaftNode` (node.py)
+is the engine behind it. Nothing here does I/O. Node ids are the orderers' names, group names are channel names, indexes
+and terms are Raft's, both counted from 1.
 """
 
 import enum
@@ -71,8 +71,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Who leads a group, as this node sees it. `ready` is true on the leader itself once every entry before its term has
-    been applied here: only then may it derive new entries from the state machine's state (height, last timestamp)."""
+    """Who leads a group, as this node sees it. `ready` is true on the leader itself once every entry before its term
+    has been applied here: only then may it derive new entries from the machine's state (height, last timestamp)."""
 
     group: str
     term: int
@@ -114,8 +114,8 @@ class GroupStatus:
 class RaftSettings:
     """Timing and bounds of a node. Times in seconds, sizes in bytes.
 
-    An election starts after election_ticks to 2*election_ticks-1 ticks without a leader. Every bound is per group unless
-    the name says node or segment.
+    An election starts after election_ticks to 2*election_ticks-1 ticks without a leader. Every bound is per group
+    unless the name says node, batch or segment.
     """
 
     tick_s: float = 0.1
@@ -135,7 +135,7 @@ class RaftSettings:
     snapshot_entries: int = 10_000
     snapshot_bytes: int = 128 * 1024 * 1024
     trailing_entries: int = 1_000
-    segment_bytes: int = 64 * 1024 * 1024
+    segment_bytes: int = 16 * 1024 * 1024
 
 
 class Transport(Protocol):
