@@ -1,0 +1,242 @@
+"""One chaincode host, seen from the peer's event loop: start it, ask it, kill it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+import gridledger
+from gridledger import jsontext
+from gridledger.contract import wire
+from gridledger.contract.wire import Reply
+from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError
+
+_LENGTH_BYTES: Final = 4
+_HIGHEST_LOGGED_LINES: Final = 200
+_LONGEST_LOGGED_LINE: Final = 2000
+_KILL_WAIT_S: Final = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class ChaincodeCrashed(GridLedgerError):
+    """The chaincode's process died while it ran this proposal; other proposals are not affected."""
+
+    code = "CHAINCODE_CRASHED"
+    status = 502
+
+
+class ChaincodeTimeout(TimeoutExceeded):
+    """The chaincode took longer than a call may, and its process was killed."""
+
+    code = "CHAINCODE_TIMEOUT"
+
+
+class ChaincodeUnavailable(UnavailableError):
+    """No host of this chaincode could be started; the message says why."""
+
+    code = "CHAINCODE_UNAVAILABLE"
+
+
+class HostSettings(NamedTuple):
+    """What every host of a pool is started with. ``memory_bytes`` bounds private memory (RLIMIT_DATA)."""
+
+    name: str
+    package_dir: Path
+    ledger_dir: Path
+    memory_bytes: int
+    start_timeout_s: float
+
+
+class HostProcess(asyncio.Protocol):
+    """A running host. One request at a time; after :class:`ChaincodeCrashed` or a kill it is of no more use."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[tuple[int, bytes]] | None = None
+        self._process: Process | None = None
+        self._output: asyncio.Task[None] | None = None
+        self.closed = False
+
+    @classmethod
+    async def start(cls, settings: HostSettings) -> HostProcess:
+        """Start a host and wait until its chaincode is loaded; :class:`ChaincodeUnavailable` says why it is not."""
+        host = cls()
+        ours, theirs = socket.socketpair()
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: host, sock=ours)
+            host._waiting = asyncio.get_running_loop().create_future()
+            with theirs:
+                host._process = await _spawn(settings, theirs)
+            host._output = asyncio.create_task(_log_output(settings.name, host._process.stdout))
+            async with asyncio.timeout(settings.start_timeout_s):
+                kind, text = await host._waiting
+            if kind != Reply.READY:
+                raise wire.read_error(text)
+            _warn_of_missing_confinement(settings.name, jsontext.loads(text))
+        except TimeoutError:
+            await host.kill()
+            raise ChaincodeUnavailable(
+                f"chaincode {settings.name}: its host was not ready after {settings.start_timeout_s} s"
+            ) from None
+        except (GridLedgerError, OSError) as error:
+            await host.kill()
+            raise ChaincodeUnavailable(f"chaincode {settings.name} could not be started: {error}") from error
+        except BaseException:
+            await host.kill()
+            raise
+        return host
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid if self._process is not None else 0
+
+    async def ask(self, request: bytes, timeout_s: float) -> tuple[int, bytes]:
+        """Send a framed request; the kind and text of the reply.
+
+        Raises :class:`ChaincodeTimeout` or :class:`ChaincodeCrashed`; the caller then kills this host.
+        """
+        if self.closed or self._transport is None:
+            raise ChaincodeCrashed("the chaincode's host is gone")
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[tuple[int, bytes]] = loop.create_future()
+        self._waiting = waiting
+        timer = loop.call_later(timeout_s, _expire, waiting, timeout_s)
+        try:
+            self._transport.write(request)
+            return await waiting
+        finally:
+            timer.cancel()
+            self._waiting = None
+
+    async def kill(self) -> None:
+        """End the process, now, and wait until it is gone. Killing twice is harmless."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.abort()
+        process, output = self._process, self._output
+        if process is not None:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            try:
+                async with asyncio.timeout(_KILL_WAIT_S):
+                    await process.wait()
+            except TimeoutError:
+                log.exception("chaincode host %d does not die", process.pid)
+        if output is not None:
+            output.cancel()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received
+        received += data
+        if len(received) < _LENGTH_BYTES:
+            return
+        length = int.from_bytes(received[:_LENGTH_BYTES], "big")
+        if not 0 < length <= wire.MAX_REPLY_BYTES:
+            self._fail(MalformedFrames(f"a chaincode host sent a frame of {length} bytes"))
+            return
+        end = _LENGTH_BYTES + length
+        if len(received) < end:
+            return
+        kind, text = received[_LENGTH_BYTES], bytes(received[_LENGTH_BYTES + 1 : end])
+        del received[:end]
+        if self._waiting is None or self._waiting.done() or received:
+            # An answer to nothing: the chaincode got hold of the socket. Nothing that it says can be trusted.
+            self._fail(ChaincodeCrashed("the chaincode's host spoke without being asked, and was killed"))
+            return
+        self._waiting.set_result((kind, text))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._fail(ChaincodeCrashed("the chaincode's process died while it ran this proposal"))
+
+    def _fail(self, error: GridLedgerError) -> None:
+        self.closed = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _expire(waiting: asyncio.Future[tuple[int, bytes]], timeout_s: float) -> None:
+    if not waiting.done():
+        waiting.set_exception(
+            ChaincodeTimeout(f"the chaincode did not answer within {timeout_s} s; its process was killed")
+        )
+
+
+async def _spawn(settings: HostSettings, connection: socket.socket) -> Process:
+    descriptor = connection.fileno()
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-B",
+        "-m",
+        "gridledger.contract.host",
+        str(descriptor),
+        str(os.getpid()),
+        str(settings.package_dir),
+        str(settings.ledger_dir),
+        str(settings.memory_bytes),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        pass_fds=(descriptor,),
+        cwd="/",
+        env=_environment(),
+    )
+
+
+def _environment() -> dict[str, str]:
+    """All that a host gets to know of the peer's environment: nothing but where GridLedger lies.
+
+    With one hash seed, sets of strings have one order on every peer that runs the same version of Python.
+    """
+    return {
+        "PYTHONPATH": str(Path(gridledger.__file__).parent.parent),
+        "PYTHONHASHSEED": "0",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+    }
+
+
+async def _log_output(name: str, output: asyncio.StreamReader | None) -> None:
+    """Log what the chaincode prints, as far as a log can bear it."""
+    if output is None:
+        return
+    remaining = _HIGHEST_LOGGED_LINES
+    partial = b""
+    while data := await output.read(8192):
+        *lines, partial = (partial + data).split(b"\n")
+        if len(partial) > _LONGEST_LOGGED_LINE:
+            lines.append(partial)
+            partial = b""
+        for line in lines[: max(remaining, 0)]:
+            log.info("chaincode %s: %s", name, line[:_LONGEST_LOGGED_LINE].decode("utf-8", "replace"))
+        if remaining > 0 >= remaining - len(lines):
+            log.warning("chaincode %s has printed %d lines; the rest is not logged", name, _HIGHEST_LOGGED_LINES)
+        remaining -= len(lines)
+
+
+def _warn_of_missing_confinement(name: str, ready: dict[str, Any]) -> None:
+    if not ready["landlock_abi"]:
+        log.warning(
+            "chaincode %s RUNS WITHOUT LANDLOCK: this kernel has none, so it can read every file this user can", name
+        )
+    if not ready["seccomp"]:
+        log.warning("chaincode %s RUNS WITHOUT SECCOMP: not known on this architecture, so it can open sockets", name)
