@@ -1,1 +1,1 @@
-"""The ordering service: `python -m services.orderer`."""
+"""The ordering service: Raft-ordered batches, blocks, and their delivery. See docs/orderer.md."""

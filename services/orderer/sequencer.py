@@ -75,17 +75,20 @@ class Sequencer:
         """A peer says how many blocks it has committed."""
         self._heights[peer] = (height, asyncio.get_running_loop().time())
 
-    def interval_s(self) -> float:
-        """The least time between two blocks now: it grows with what the slowest peer still has to commit."""
+    def backlog(self) -> int:
+        """How many blocks the slowest peer that reported lately is behind."""
         now = asyncio.get_running_loop().time()
         self._heights = {
             peer: (height, at)
             for peer, (height, at) in self._heights.items()
             if now - at <= self._pacing.report_lifetime_s
         }
-        behind = max((self._chain.height - height for height, _ in self._heights.values()), default=0)
+        return max((self._chain.height - height for height, _ in self._heights.values()), default=0)
+
+    def interval_s(self) -> float:
+        """The least time between two blocks now: it grows with what the slowest peer still has to commit."""
         least = self._chain.config.batch.min_interval_ms
-        return min(least * max(behind, 1), self._pacing.max_interval_ms) / 1000
+        return min(least * max(self.backlog(), 1), self._pacing.max_interval_ms) / 1000
 
     async def run(self) -> None:
         """Order batches until cancelled; then fail whatever still waits."""

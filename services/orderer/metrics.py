@@ -1,0 +1,28 @@
+"""What an orderer measures, in prometheus_client's default registry."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+BLOCKS = Counter("gridledger_orderer_blocks_total", "Blocks made", ("channel",))
+TRANSACTIONS = Counter("gridledger_orderer_transactions_total", "Transactions ordered", ("channel",))
+REFUSED = Counter("gridledger_orderer_refused_total", "Envelopes refused", ("channel", "code"))
+HEIGHT = Gauge("gridledger_orderer_height", "Blocks on the channel here", ("channel",))
+IS_LEADER = Gauge("gridledger_orderer_is_leader", "1 where this orderer leads the channel", ("channel",))
+TERM = Gauge("gridledger_orderer_term", "Raft's term", ("channel",))
+QUEUED = Gauge("gridledger_orderer_queued", "Envelopes that wait to be ordered", ("channel",))
+BATCH_SECONDS = Histogram(
+    "gridledger_orderer_batch_seconds",
+    "From cutting a batch to its being durable on a majority",
+    ("channel",),
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
+)
+BATCH_ENVELOPES = Histogram(
+    "gridledger_orderer_batch_envelopes",
+    "Transactions per block",
+    ("channel",),
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+BACKLOG = Gauge(
+    "gridledger_orderer_peer_backlog_blocks", "Blocks that the slowest reporting peer is behind", ("channel",)
+)

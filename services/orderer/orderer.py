@@ -1,0 +1,203 @@
+"""One orderer: its channels, the consensus engine under them, and the tasks that keep them going."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError, SettingsError
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.msp import Identity
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol import Block, ChannelConfig
+from gridledger.protocol.block import BlockHeader
+from services.orderer import metrics
+from services.orderer.block_store import BlockStore
+from services.orderer.chain import Chain
+from services.orderer.errors import ChannelUnknown
+from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
+from services.orderer.raft.node import RaftNode
+from services.orderer.sequencer import Sequencer
+from services.orderer.settings import OrdererSettings
+from services.orderer.transport import OrdererTransport
+
+log = logging.getLogger("orderer")
+
+
+@dataclass(slots=True)
+class Channel:
+    """One channel here: its chain and what puts envelopes in order for it."""
+
+    chain: Chain
+    sequencer: Sequencer
+
+    @property
+    def config(self) -> ChannelConfig:
+        """The configuration that holds now."""
+        return self.chain.config
+
+
+class Orderer:
+    """All channels of one orderer. ``clock_us`` gives microseconds since 1970."""
+
+    def __init__(
+        self,
+        settings: OrdererSettings,
+        consensus: Consensus,
+        channels: dict[str, Channel],
+        *,
+        clock_us: Callable[[], int],
+    ) -> None:
+        self.settings = settings
+        self.consensus = consensus
+        self.channels = channels
+        self.clock_us = clock_us
+
+    def channel(self, name: str) -> Channel:
+        """A channel by name; :class:`ChannelUnknown` where this orderer does not serve it."""
+        channel = self.channels.get(name)
+        if channel is None:
+            raise ChannelUnknown(f"no channel {name!r} on {self.settings.name}; it has {sorted(self.channels)}")
+        return channel
+
+    def authenticate(self, certificate: Certificate) -> Identity:
+        """Who a certificate is, by the first channel of which it is a member; the last refusal otherwise."""
+        now = self.clock_us()
+        refusal: GridLedgerError = AuthenticationError("this orderer serves no channel")
+        for channel in self.channels.values():
+            try:
+                return channel.config.msps.identify(certificate, now)
+            except AuthenticationError as error:
+                refusal = error
+        raise refusal
+
+    def authorise(self, name: str, caller: Identity, policy: str) -> Channel:
+        """The channel, if the caller satisfies its ``readers`` or ``writers`` policy or is one of its orderers."""
+        channel = self.channel(name)
+        config = channel.config
+        if caller.certificate.fingerprint in config.orderers_by_fingerprint:
+            return channel
+        member = config.msps.identify(caller.certificate, self.clock_us())
+        if not config.policy(policy).satisfied_by([(member.mspid, member.role)]):
+            raise PermissionDeniedError(f"{member.role} of {member.mspid} is not among the {policy} of {name}")
+        return channel
+
+    def orderer_named(self, caller: Identity) -> str:
+        """The name of the orderer that calls; :class:`PermissionDeniedError` when it is none."""
+        for channel in self.channels.values():
+            node = channel.config.orderers_by_fingerprint.get(caller.certificate.fingerprint)
+            if node is not None:
+                return node.name
+        raise PermissionDeniedError("only the orderers of a channel talk Raft here")
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """One channel's state, for status queries."""
+        channel = self.channel(name)
+        raft = self.consensus.status(name)
+        return {
+            "channel": name,
+            "height": channel.chain.height,
+            "last_hash": channel.chain.last_header.hash,
+            "leader": raft.leader,
+            "term": raft.term,
+            "role": raft.role.value,
+            "config_sequence": channel.config.sequence,
+            "queued": channel.sequencer.queued,
+            "voters": sorted(raft.membership.voters),
+        }
+
+    async def run(self) -> None:
+        """Order until cancelled; raises what the consensus engine failed with."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for channel in self.channels.values():
+                    tasks.create_task(channel.sequencer.run())
+                raise await self.consensus.failure()
+        except* Exception as failures:
+            # Whatever failed first is the cause; the rest are the tasks that fell with it.
+            raise failures.exceptions[0] from None
+
+
+@asynccontextmanager
+async def open_orderer(
+    settings: OrdererSettings, *, clock_us: Callable[[], int], random: Random
+) -> AsyncIterator[Orderer]:
+    """Open an orderer's data, take part in its channels, and close everything at the end."""
+    identity = SigningIdentity.load(settings.identity)
+    roots = _read_text(settings.roots)
+    transport = OrdererTransport(settings.name, identity, roots, timeout_s=5.0, random=random)
+    chains = {name: _open_chain(settings, name, identity, transport) for name in settings.channels}
+    consensus = await RaftNode.open(
+        settings.name, settings.data / "raft", transport, _raft_settings(settings), random=random
+    )
+    try:
+        channels = {}
+        for name, chain in chains.items():
+            transport.know(chain.config.orderers.values())
+            channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us))
+            await consensus.add_group(name, sorted(chain.config.orderers), chain, applied=chain.store.applied)
+        yield Orderer(settings, consensus, channels, clock_us=clock_us)
+    finally:
+        await consensus.stop()
+        for chain in chains.values():
+            await asyncio.to_thread(chain.store.sync)
+            chain.store.close()
+        await transport.close()
+
+
+def _open_chain(settings: OrdererSettings, name: str, identity: SigningIdentity, transport: OrdererTransport) -> Chain:
+    path = settings.genesis / f"{name}.genesis"
+    try:
+        genesis = Block.from_bytes(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"cannot read the genesis block {path}: {error.strerror}") from None
+    chain = Chain.open(BlockStore.open(settings.data / "blocks" / name), genesis, identity, transport.fetch)
+    chain.on_block = _count_block
+    chain.on_leadership = _note_leadership
+    metrics.HEIGHT.labels(name).set(chain.height)
+    return chain
+
+
+def _sequencer(chain: Chain, consensus: Consensus, settings: OrdererSettings, clock_us: Callable[[], int]) -> Sequencer:
+    seconds, envelopes = metrics.BATCH_SECONDS.labels(chain.channel), metrics.BATCH_ENVELOPES.labels(chain.channel)
+
+    def on_batch(count: int, took_s: float) -> None:
+        envelopes.observe(count)
+        seconds.observe(took_s)
+
+    sequencer = Sequencer(
+        chain, consensus, limits=settings.limits, pacing=settings.pacing, clock_us=clock_us, on_batch=on_batch
+    )
+    metrics.QUEUED.labels(chain.channel).set_function(lambda: sequencer.queued)
+    metrics.BACKLOG.labels(chain.channel).set_function(sequencer.backlog)
+    return sequencer
+
+
+def _count_block(header: BlockHeader, envelopes: int) -> None:
+    metrics.BLOCKS.labels(header.channel).inc()
+    metrics.TRANSACTIONS.labels(header.channel).inc(envelopes)
+    metrics.HEIGHT.labels(header.channel).set(header.number + 1)
+
+
+def _note_leadership(leadership: Leadership) -> None:
+    metrics.IS_LEADER.labels(leadership.group).set(leadership.is_self)
+    metrics.TERM.labels(leadership.group).set(leadership.term)
+    log.info("leader is %s in term %d", leadership.leader, leadership.term, extra={"channel": leadership.group})
+
+
+def _raft_settings(settings: OrdererSettings) -> RaftSettings:
+    timing = settings.raft.model_dump()
+    return RaftSettings(**timing)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None

@@ -1,0 +1,111 @@
+"""An orderer's HTTP edge."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from gridledger import framing, jsontext
+from gridledger.errors import GridLedgerError, InputError, PermissionDeniedError
+from gridledger.protocol.fields import exactly, integer_of, text_of
+from gridledger.web import StreamResponse, json_response, read_body
+from services.orderer import metrics
+from services.orderer.deliver import deliver
+from services.orderer.orderer import Channel, Orderer
+from services.orderer.submission import check_submission
+
+_PROGRESS_MEMBERS = frozenset(("peer", "height"))
+_TRANSFER_MEMBERS = frozenset(("channel", "to"))
+
+
+def make_router(orderer: Orderer) -> APIRouter:
+    """The routes of one orderer."""
+    router = APIRouter()
+
+    @router.post("/channels/{name}/broadcast")
+    async def broadcast(name: str, request: Request) -> Response:
+        channel = orderer.authorise(name, request.state.caller, "writers")
+        channel.sequencer.check_leader()
+        body = await read_body(request)
+        envelopes = framing.unpack(body, max_frames=orderer.settings.limits.max_envelopes)
+        return json_response({"results": await _order_all(orderer, channel, envelopes)})
+
+    @router.get("/channels/{name}/deliver")
+    async def deliver_blocks(name: str, request: Request) -> Response:
+        channel = orderer.authorise(name, request.state.caller, "readers")
+        start = _integer(request, "from", default=0)
+        count = _integer(request, "count", default=None)
+        limit = orderer.settings.limits.stream_chunk_bytes
+        return StreamResponse(deliver(channel.chain, start or 0, count=count, max_chunk_bytes=limit))
+
+    @router.post("/channels/{name}/progress")
+    async def progress(name: str, request: Request) -> Response:
+        channel = orderer.authorise(name, request.state.caller, "readers")
+        peer = channel.config.peers_by_fingerprint.get(request.state.caller.certificate.fingerprint)
+        if peer is None:
+            raise PermissionDeniedError(f"only peers of {name} report their progress")
+        message = exactly(jsontext.loads(await read_body(request, max_bytes=4096)), _PROGRESS_MEMBERS, "a report")
+        channel.sequencer.report_height(peer.name, integer_of(message, "height"))
+        return Response(status_code=204)
+
+    @router.get("/channels/{name}")
+    async def describe(name: str, request: Request) -> Response:
+        orderer.authorise(name, request.state.caller, "readers")
+        return json_response(orderer.describe(name))
+
+    @router.get("/status")
+    async def status(request: Request) -> Response:
+        channels = {name: orderer.describe(name) for name in sorted(orderer.channels)}
+        return json_response({"node": orderer.settings.name, "channels": channels})
+
+    @router.post("/raft")
+    async def raft(request: Request) -> Response:
+        sender = orderer.orderer_named(request.state.caller)
+        orderer.consensus.receive(sender, await read_body(request))
+        return Response(status_code=204)
+
+    @router.post("/admin/transfer-leader")
+    async def transfer(request: Request) -> Response:
+        message = exactly(jsontext.loads(await read_body(request, max_bytes=4096)), _TRANSFER_MEMBERS, "a transfer")
+        name = text_of(message, "channel")
+        channel = orderer.channel(name)
+        caller = channel.config.msps.identify(request.state.caller.certificate, orderer.clock_us())
+        if caller.role != "admin" or caller.mspid != orderer.settings.mspid:
+            raise PermissionDeniedError(f"only an admin of {orderer.settings.mspid} moves the leadership of {name}")
+        await orderer.consensus.transfer_leadership(name, text_of(message, "to"))
+        return json_response({"leader": orderer.consensus.leader(name)})
+
+    return router
+
+
+async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes]) -> list[dict[str, object]]:
+    """Check and order each envelope by itself; one that is refused holds no other back."""
+    waiting: list[asyncio.Future[None] | GridLedgerError] = []
+    for envelope in envelopes:
+        try:
+            check_submission(envelope, channel.config, orderer.clock_us())
+            waiting.append(channel.sequencer.submit(envelope))
+        except GridLedgerError as error:
+            waiting.append(error)
+    results: list[dict[str, object]] = []
+    for item in waiting:
+        try:
+            if isinstance(item, GridLedgerError):
+                raise item
+            await item
+            results.append({"status": 200})
+        except GridLedgerError as error:
+            metrics.REFUSED.labels(channel.chain.channel, error.code).inc()
+            results.append({"status": error.status, **error.to_dict()})
+    return results
+
+
+def _integer(request: Request, name: str, *, default: int | None) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - far below 2**63
+        raise InputError(f"{name!r} must be a number, 0 or more")
+    return int(text)
