@@ -1,0 +1,35 @@
+"""What every service's HTTP edge shares: mutual TLS, the caller's certificate, limits, errors, health, metrics.
+
+A service makes its application with :func:`create_app`, adds its routers, and runs ``run(serve(app, settings))``.
+Routes take a plain ``Request``: the caller is ``request.state.caller``, the body comes from :func:`read_body`, and
+errors are raised.
+"""
+
+from gridledger.web.app import Health, Lifespan, RouteNotFound, StreamResponse, create_app, json_response, read_body
+from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired
+from gridledger.web.limits import Limits
+from gridledger.web.server import EXIT_PORT_TAKEN, PortTaken, ServerSettings, WebServer, bind, run, serve
+from gridledger.web.tls import ServerTLS, TLSFiles
+
+__all__ = [
+    "EXIT_PORT_TAKEN",
+    "Authenticator",
+    "BodyTooLarge",
+    "ClientCertificateRequired",
+    "Health",
+    "Lifespan",
+    "Limits",
+    "PortTaken",
+    "RouteNotFound",
+    "ServerSettings",
+    "ServerTLS",
+    "StreamResponse",
+    "TLSFiles",
+    "WebServer",
+    "bind",
+    "create_app",
+    "json_response",
+    "read_body",
+    "run",
+    "serve",
+]

@@ -1,0 +1,169 @@
+"""A service's FastAPI application, and what its routes use to read and answer."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+import gridledger
+from gridledger import jsontext
+from gridledger.errors import GridLedgerError, InputError, NotFoundError
+from gridledger.web.edge import Authenticator, BodyTooLarge, Edge
+from gridledger.web.limits import Limits
+
+Health = Callable[[], Mapping[str, Any]]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class RouteNotFound(NotFoundError):
+    """No route has this path."""
+
+    code = "ROUTE_NOT_FOUND"
+
+
+def create_app(
+    service: str,
+    authenticator: Authenticator,
+    limits: Limits | None = None,
+    health: Health | None = None,
+    *,
+    node: str = "",
+    open_routes: Iterable[str] = (),
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """The application of one service, to which it adds its routers.
+
+    ``authenticator`` is asked at every request and its answer is ``request.state.caller``; ``open_routes`` (templates
+    such as ``/cas/{org}/enroll``) are not authenticated and have the caller None. ``health`` returns
+    {"status": "ok", ...}; any other status is answered with 503. ``app.state.stopping`` is an event that is set when
+    the process has been told to stop.
+    """
+    app = FastAPI(title=service, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.limits = limits or Limits()
+    app.state.stopping = asyncio.Event()
+    app.add_middleware(Edge, authenticator=authenticator, limits=app.state.limits, open_routes=tuple(open_routes))
+    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(RequestValidationError, _refuse_validation)
+    version = jsontext.dumps(
+        {"service": service, "node": node, "version": gridledger.__version__, "python": platform.python_version()}
+    )
+
+    @app.get("/healthz")
+    async def healthz(request: Request) -> Response:
+        report = dict(health()) if health is not None else {"status": "ok"}
+        if request.app.state.stopping.is_set():
+            report["status"] = "stopping"
+        body = {"service": service, "node": node, **report}
+        return json_response(jsontext.dumps(body), 200 if report.get("status") == "ok" else 503)
+
+    @app.get("/version")
+    async def version_of(request: Request) -> Response:
+        return json_response(version)
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return app
+
+
+def json_response(body: bytes | Any, status: int = 200) -> Response:
+    """An answer of JSON: bytes go out as they are, any other value is written first."""
+    if not isinstance(body, bytes):
+        body = jsontext.dumps(body)
+    return Response(body, status, media_type="application/json")
+
+
+async def read_body(request: Request, *, max_bytes: int | None = None) -> bytes:
+    """The whole body. The edge bounds it anyway; ``max_bytes`` is a route's tighter bound (:class:`BodyTooLarge`).
+
+    Raises ``ClientDisconnect`` when the client is gone, which the edge takes note of and nobody else need catch.
+    """
+    receive = request.receive
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        body = message.get("body", b"")
+        size += len(body)
+        if max_bytes is not None and size > max_bytes:
+            raise BodyTooLarge(f"the body is longer than {max_bytes} bytes", max_bytes=max_bytes)
+        if not message.get("more_body", False):
+            return b"".join((*parts, body)) if parts else body
+        parts.append(body)
+
+
+class StreamResponse(Response):
+    """A chunked answer that lasts: until ``chunks`` ends, the client leaves, or the process is told to stop.
+
+    The stream ends properly (last chunk) when the process stops, so that a client can tell this from a failure.
+    Each chunk waits until the connection can take it, so a slow client holds at most one chunk here.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], media_type: str = "application/octet-stream") -> None:
+        super().__init__(media_type=media_type)
+        del self.headers["content-length"]
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the stream. It no longer counts among the requests being served, but among the streams."""
+        slot = scope["state"].get("slot")
+        if slot is not None:
+            slot.become_stream()
+        stopping: asyncio.Event = scope["app"].state.stopping
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        pump = asyncio.create_task(self._pump(send))
+        watchers = [asyncio.create_task(stopping.wait()), asyncio.create_task(_disconnected(receive))]
+        try:
+            await asyncio.wait([pump, *watchers], return_when=asyncio.FIRST_COMPLETED)
+            if pump.done():
+                pump.result()
+        finally:
+            for task in (pump, *watchers):
+                task.cancel()
+            await asyncio.wait([pump, *watchers])
+            aclose = getattr(self._chunks, "aclose", None)
+            if aclose is not None:
+                with suppress(RuntimeError):
+                    await aclose()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pump(self, send: Send) -> None:
+        async for chunk in self._chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    known: GridLedgerError
+    if status == 404:  # noqa: PLR2004
+        known = RouteNotFound(f"there is no {request.method} {request.url.path} here")
+    elif status == 405:  # noqa: PLR2004
+        known = InputError(f"{request.url.path} does not take {request.method}", code="METHOD_NOT_ALLOWED", status=405)
+    else:
+        known = InputError(str(getattr(error, "detail", error)), status=status)
+    return json_response({"error": known.to_dict()}, status)
+
+
+async def _refuse_validation(request: Request, error: Exception) -> Response:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    text = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults[:5])
+    return json_response({"error": InputError(text or "the request cannot be read").to_dict()}, 400)

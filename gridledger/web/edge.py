@@ -1,0 +1,229 @@
+"""The one middleware: who calls, how much at once, how large a body, and errors as JSON. Pure ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from math import ceil
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gridledger import jsontext
+from gridledger.errors import AuthenticationError, BusyError, GridLedgerError, LimitError, MalformedJSON
+from gridledger.identity.certificate import Certificate
+from gridledger.web import metrics
+from gridledger.web.limits import Limits
+
+Authenticator = Callable[[Certificate], Any]
+"""Takes the peer's certificate and returns the caller (an ``Identity``), or raises an ``AuthenticationError``. It must
+check the dates, which the TLS handshake leaves to it."""
+
+ALWAYS_OPEN = ("/healthz", "/version")
+_JSON = (b"content-type", b"application/json")
+_CLOSE = (b"connection", b"close")
+_KNOWN_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+
+logger = logging.getLogger(__name__)
+
+
+class ClientCertificateRequired(AuthenticationError):
+    """The connection shows no client certificate, and this route needs one."""
+
+    code = "CLIENT_CERTIFICATE_REQUIRED"
+
+
+class BodyTooLarge(LimitError):
+    """The request's body is beyond the edge's bound."""
+
+    code = "BODY_TOO_LARGE"
+
+
+class Slot:
+    """A request's place among those being served; a stream gives it back and takes one among the streams."""
+
+    __slots__ = ("_edge", "_stream", "_taken")
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._taken = True
+        self._stream = False
+        edge.active += 1
+
+    def become_stream(self) -> None:
+        """Count as a stream from now on; :class:`BusyError` when there are too many."""
+        edge = self._edge
+        if edge.streams >= edge.limits.max_streams:
+            raise BusyError(f"{edge.streams} streams are open here already", retry_after_s=1.0)
+        edge.active -= 1
+        edge.streams += 1
+        metrics.STREAMS.set(edge.streams)
+        self._stream = True
+
+    def release(self) -> None:
+        """Give the place back."""
+        if not self._taken:
+            return
+        self._taken = False
+        if self._stream:
+            self._edge.streams -= 1
+            metrics.STREAMS.set(self._edge.streams)
+        else:
+            self._edge.active -= 1
+
+
+class _Exchange:
+    """One request on its way: what was sent so far, and how much of the body has come."""
+
+    __slots__ = ("_limit", "_receive", "_received", "_send", "body_complete", "status", "too_large")
+
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._received = 0
+        self.status = 0
+        self.too_large = False
+        self.body_complete = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            self.body_complete = not message.get("more_body", False)
+            if self._received > self._limit:
+                self.too_large = True
+                raise BodyTooLarge(f"the body is longer than {self._limit} bytes", max_bytes=self._limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if self.too_large:
+                # A framework caught our error and made one of its own of it; ours is the true one.
+                raise BodyTooLarge(f"the body is longer than {self._limit} bytes", max_bytes=self._limit)
+            self.status = message["status"]
+        await self._send(message)
+
+
+class Edge:
+    """Wraps a service's application. One instance per process."""
+
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, limits: Limits, open_routes: Iterable[str] = ()
+    ) -> None:
+        self.app = app
+        self.limits = limits
+        self.active = 0
+        self.streams = 0
+        self._authenticator = authenticator
+        patterns = [re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(route)) for route in (*ALWAYS_OPEN, *open_routes)]
+        self._open = re.compile("|".join(patterns))
+        metrics.ACTIVE.set_function(lambda: self.active)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        exchange = _Exchange(receive, send, self.limits.max_body_bytes)
+        slot: Slot | None = None
+        try:
+            state = scope.setdefault("state", {})
+            self._refuse_long_body(scope)
+            if self._open.fullmatch(scope["path"]) is None:
+                slot = self._admit()
+                state["caller"] = self._authenticate(scope)
+            else:
+                state["caller"] = None
+            state["slot"] = slot
+            await self.app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or 499
+        except GridLedgerError as error:
+            await self._answer(scope, exchange, send, receive, error)
+        except Exception:
+            logger.exception("a request failed", extra={"path": scope["path"], "method": scope["method"]})
+            failure = GridLedgerError("the node failed to answer; its log says why")
+            await self._answer(scope, exchange, send, receive, failure)
+        finally:
+            if slot is not None:
+                slot.release()
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in _KNOWN_METHODS else "other"
+            metrics.observe(method, route, exchange.status, time.perf_counter() - started)
+
+    def _refuse_long_body(self, scope: Scope) -> None:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > self.limits.max_body_bytes:
+                limit = self.limits.max_body_bytes
+                raise BodyTooLarge(f"the body is longer than {limit} bytes", max_bytes=limit)
+
+    def _admit(self) -> Slot:
+        if self.active >= self.limits.max_requests:
+            raise BusyError(
+                f"{self.active} requests are being served here already", retry_after_s=self.limits.retry_after_s
+            )
+        return Slot(self)
+
+    def _authenticate(self, scope: Scope) -> Any:
+        connection = scope.get("extensions", {}).get("tls", {})
+        certificate = connection.get("parsed")
+        if certificate is None:
+            der = connection.get("client_certificate")
+            if der is None:
+                raise ClientCertificateRequired("connect with a client certificate that the network's CA has issued")
+            certificate = connection["parsed"] = Certificate.from_der(der)
+        return self._authenticator(certificate)
+
+    async def _answer(
+        self, scope: Scope, exchange: _Exchange, send: Send, receive: Receive, error: GridLedgerError
+    ) -> None:
+        if exchange.status:
+            # The head of another answer is out. The connection is closed inside its body, which the client notices.
+            logger.error(
+                "a response was cut short", extra={"path": scope["path"], "code": error.code, "why": error.message}
+            )
+            return
+        headers = [_JSON]
+        if isinstance(error, BusyError):
+            headers.append((b"retry-after", str(max(1, ceil(error.retry_after_s))).encode()))
+        unread = isinstance(error, BodyTooLarge)
+        if unread:
+            headers.append(_CLOSE)
+        body = _error_body(error)
+        headers.append((b"content-length", str(len(body)).encode()))
+        exchange.status = error.status
+        await send({"type": "http.response.start", "status": error.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": unread})
+        if unread:
+            # Closed at once, a client that is still sending would see a reset instead of the answer.
+            if not await self._drained(receive):
+                scope["extensions"]["connection"]["abort"]()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _drained(self, receive: Receive) -> bool:
+        """Read on what nobody wants, within bounds; whether it came to an end."""
+        left = 4 * self.limits.max_body_bytes
+        try:
+            async with asyncio.timeout(self.limits.drain_s):
+                while left > 0:
+                    message = await receive()
+                    if message["type"] != "http.request" or not message.get("more_body", False):
+                        return True
+                    left -= len(message.get("body", b""))
+        except TimeoutError:
+            pass
+        return False
+
+
+def _error_body(error: GridLedgerError) -> bytes:
+    try:
+        return jsontext.dumps({"error": error.to_dict()})
+    except MalformedJSON:
+        details = {name: repr(value) for name, value in error.details.items()}
+        return jsontext.dumps({"error": {"code": error.code, "message": error.message, "details": details}})

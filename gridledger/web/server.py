@@ -1,0 +1,201 @@
+"""Running an application: uvicorn on uvloop with httptools, behind mutual TLS, stopped gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.web.protocol import EdgeProtocol
+from gridledger.web.tls import ServerTLS, TLSFiles
+
+EXIT_PORT_TAKEN = 98
+"""The exit code when the port is taken (Linux's number of EADDRINUSE)."""
+
+
+class PortTaken(SettingsError):
+    """Another process listens on the address."""
+
+    code = "PORT_TAKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where to listen and with what certificate. ``graceful_stop_s`` bounds the wait for requests being served."""
+
+    host: str
+    port: int
+    tls: TLSFiles | ServerTLS
+    graceful_stop_s: float = 5.0
+    backlog: int = 2048
+
+
+class _Uvicorn(uvicorn.Server):
+    listening: asyncio.Event
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to us: uvicorn raises them again after its stop, and the exit code would tell of a kill."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say when the listening has begun."""
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class WebServer:
+    """One listening application. ``async with WebServer(app, settings)`` serves until the block is left.
+
+    ``stop()`` may be called from a signal handler; :meth:`wait` returns when serving has ended.
+    """
+
+    def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self.tls = settings.tls if isinstance(settings.tls, ServerTLS) else ServerTLS(settings.tls)
+        config = uvicorn.Config(
+            app,
+            http=EdgeProtocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            backlog=settings.backlog,
+            timeout_keep_alive=app.state.limits.keep_alive_s,
+            timeout_graceful_shutdown=max(1, round(settings.graceful_stop_s)),
+        )
+        config.load()
+        config.ssl = self.tls.context
+        self._server = _Uvicorn(config)
+        self._server.listening = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, listener: socket.socket | None = None) -> None:
+        """Listen, on this bound socket if one is given. Raises :class:`PortTaken`.
+
+        The application's lifespan is the caller's to enter before this.
+        """
+        if listener is None:
+            listener = bind(self._settings.host, self._settings.port)
+        try:
+            listener.listen(self._settings.backlog)
+        except OSError as error:
+            listener.close()
+            raise _cannot_bind(self._settings.host, self._settings.port, error) from None
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait((listening, self._task), return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if self._task.done():
+            self._task.result()
+
+    def stop(self) -> None:
+        """Take no more connections, let running requests end within the bound, end streams. Twice: do not wait."""
+        if self._server.should_exit:
+            self._server.force_exit = True
+        self._server.should_exit = True
+        self._app.state.stopping.set()
+
+    async def wait(self) -> None:
+        """Until serving has ended."""
+        if self._task is not None:
+            await self._task
+
+    async def __aenter__(self) -> WebServer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+        await self.wait()
+
+
+async def serve(app: FastAPI, settings: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    The application's lifespan surrounds the listening: nothing is served before it has started, and it ends when the
+    last request has. An error in it, or a taken port, comes out of here as it is.
+    """
+    # Bound first: a taken port is told before data is opened or a log replayed.
+    listener = bind(settings.host, settings.port)
+    try:
+        server = WebServer(app, settings)
+        loop = asyncio.get_running_loop()
+        early_stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, early_stop.set)
+        async with app.router.lifespan_context(app):
+            await server.start(listener)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, server.stop)
+            if early_stop.is_set():
+                server.stop()
+            # What was made up to here stays; the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            await server.wait()
+    finally:
+        listener.close()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen yet; :class:`PortTaken` or :class:`SettingsError` otherwise."""
+    if not 0 < port < 65536:  # noqa: PLR2004
+        raise SettingsError(f"the port must be 1 to 65535, not {port}")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host!r}: {error.strerror or error}") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setblocking(False)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _cannot_bind(host, port, error) from None
+    return listener
+
+
+def _cannot_bind(host: str, port: int, error: OSError) -> SettingsError:
+    if error.errno == errno.EADDRINUSE:
+        return PortTaken(f"port {port} on {host} is taken by another process; stop it, or choose another port")
+    return SettingsError(f"cannot listen on {host}:{port}: {error.strerror}")
+
+
+def run(main: Coroutine[Any, Any, None]) -> int:
+    """Run a service's main coroutine on uvloop; the process's exit code.
+
+    An error of ours is told in one line on standard error; anything else keeps its traceback, being a defect.
+    """
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+    except PortTaken as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return EXIT_PORT_TAKEN
+    except GridLedgerError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,247 @@
+"""The edge as a client sees it, over real TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from gridledger.errors import BusyError, ConflictError
+from gridledger.identity.msp import MSP, MSPManager
+from gridledger.web import Limits, json_response, read_body
+
+
+def echo(app: FastAPI) -> None:
+    @app.post("/echo")
+    async def post(request: Request):
+        body = await read_body(request)
+        caller = request.state.caller
+        return json_response({"size": len(body), "caller": caller.name, "mspid": caller.mspid, "role": caller.role})
+
+    @app.post("/small")
+    async def small(request: Request):
+        return json_response({"size": len(await read_body(request, max_bytes=10))})
+
+    @app.get("/conflict")
+    async def conflict(request: Request):
+        raise ConflictError("it is taken", code="TAKEN", holder="org2")
+
+    @app.get("/busy")
+    async def busy(request: Request):
+        raise BusyError("the queue is full", retry_after_s=2.5)
+
+    @app.get("/defect")
+    async def defect(request: Request):
+        raise ZeroDivisionError("a secret of the inside")
+
+    @app.get("/open/{name}/door")
+    async def door(request: Request):
+        return json_response({"caller": request.state.caller})
+
+
+def error_of(response: httpx.Response) -> dict:
+    return response.json()["error"]
+
+
+async def test_the_caller_is_who_the_certificate_says(house, start):
+    async with start(routes=echo) as running, running.client(house.org.issue("alice")) as client:
+        answer = await client.post("/echo", content=b"x" * 1000)
+    assert answer.json() == {"size": 1000, "caller": "alice", "mspid": "Org1MSP", "role": "client"}
+
+
+async def test_without_a_certificate_only_open_routes_answer(start):
+    async with start(routes=echo, open_routes=["/open/{name}/door"]) as running, running.client(None) as client:
+        assert (await client.get("/healthz")).json() == {"service": "test", "node": "node1", "status": "ok"}
+        assert (await client.get("/version")).json()["service"] == "test"
+        assert (await client.get("/open/any/door")).json() == {"caller": None}
+        for path in ("/echo", "/metrics", "/open/any/door/more", "/open/door", "/healthz/", "/nowhere"):
+            refused = await client.post(path, content=b"x")
+            assert refused.status_code == 401
+            assert error_of(refused)["code"] == "CLIENT_CERTIFICATE_REQUIRED"
+
+
+async def test_an_expired_certificate_is_told_so(house, start):
+    async with start(routes=echo) as running, running.client(house.org.issue("late", days=-1)) as client:
+        refused = await client.post("/echo", content=b"x")
+    assert refused.status_code == 401
+    assert error_of(refused)["code"] == "CERTIFICATE_EXPIRED"
+
+
+async def test_a_foreign_certificate_fails_in_the_handshake(house, start):
+    folder = house.foreign.issue("mallory")
+    async with start(routes=echo) as running:
+        async with running.client(folder) as client:
+            with pytest.raises(httpx.TransportError):
+                await client.post("/echo", content=b"x")
+        reader, writer = await running.raw(folder)
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        try:
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        except (ssl.SSLError, ConnectionError):
+            pass  # how the client's event loop shows the alert differs
+        writer.close()
+
+
+async def test_an_authority_trusted_by_tls_only_is_refused_with_its_code(house, start):
+    async with start(routes=echo) as running:
+        running.server.tls.extend_roots(house.foreign.pem)
+        async with running.client(house.foreign.issue("neighbour")) as client:
+            refused = await client.post("/echo", content=b"x")
+    assert refused.status_code == 401
+    assert error_of(refused)["code"] == "UNKNOWN_AUTHORITY"
+
+
+async def test_a_revocation_bites_on_an_open_connection(house, start):
+    folder = house.org.issue("alice")
+    async with start(routes=echo) as running, running.client(folder) as client:
+        assert (await client.post("/echo", content=b"x")).status_code == 200
+        house.msps = MSPManager({"Org1MSP": MSP("Org1MSP", [house.org.pem], [house.org.crl("alice")])})
+        refused = await client.post("/echo", content=b"x")
+    assert refused.status_code == 401
+    assert error_of(refused)["code"] == "CERTIFICATE_REVOKED"
+
+
+async def test_a_certificate_without_a_role_is_refused(house, start):
+    async with start(routes=echo) as running, running.client(house.org.issue("odd", "gardener")) as client:
+        assert error_of(await client.post("/echo", content=b"x"))["code"] == "ROLE_MISSING"
+
+
+async def test_errors_are_bodies_with_code_and_details(house, start, caplog):
+    async with start(routes=echo) as running, running.client(house.org.issue("alice")) as client:
+        conflict = await client.get("/conflict")
+        assert (conflict.status_code, error_of(conflict)) == (
+            409,
+            {"code": "TAKEN", "message": "it is taken", "details": {"holder": "org2"}},
+        )
+        busy = await client.get("/busy")
+        assert (busy.status_code, busy.headers["retry-after"]) == (429, "3")
+        defect = await client.get("/defect")
+        assert (defect.status_code, error_of(defect)["code"]) == (500, "INTERNAL")
+        assert "secret" not in defect.text
+        assert [record.exc_info is not None for record in caplog.records if record.levelname == "ERROR"] == [True]
+        nowhere = await client.get("/nowhere")
+        assert (nowhere.status_code, error_of(nowhere)["code"]) == (404, "ROUTE_NOT_FOUND")
+        wrong = await client.get("/echo")
+        assert (wrong.status_code, error_of(wrong)["code"]) == (405, "METHOD_NOT_ALLOWED")
+
+
+async def test_a_long_body_is_refused_by_its_length(house, start):
+    alice = house.org.issue("alice")
+    async with start(Limits(max_body_bytes=1000), echo) as running, running.client(alice) as client:
+        refused = await client.post("/echo", content=b"x" * 1001)
+        assert refused.status_code == 413
+        assert error_of(refused) == {
+            "code": "BODY_TOO_LARGE",
+            "message": "the body is longer than 1000 bytes",
+            "details": {"max_bytes": 1000},
+        }
+        assert (await client.post("/echo", content=b"x" * 1000)).status_code == 200
+        tighter = await client.post("/small", content=b"x" * 11)
+        assert (tighter.status_code, error_of(tighter)["details"]) == (413, {"max_bytes": 10})
+
+
+async def test_a_long_body_without_length_is_refused_while_it_streams(house, start):
+    chunks = 0
+
+    async def body():
+        nonlocal chunks
+        while chunks < 200_000:
+            chunks += 1
+            yield b"x" * 1000
+
+    limits, alice = Limits(max_body_bytes=100_000, drain_s=0.2), house.org.issue("alice")
+    async with start(limits, echo) as running, running.client(alice) as client:
+        try:
+            refused = await client.post("/echo", content=body())
+            assert refused.status_code == 413
+        except httpx.TransportError:
+            pass  # the connection was closed under the sender after the answer; the bound held
+        assert chunks < 50_000
+        assert (await client.post("/echo", content=b"x")).status_code == 200
+
+
+async def test_a_client_that_stops_sending_after_the_bound_reads_the_answer(house, start):
+    async with start(Limits(max_body_bytes=1000), echo) as running:
+        reader, writer = await running.raw(house.org.issue("alice"))
+        writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(b"7d0\r\n" + b"x" * 2000 + b"\r\n")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert head.startswith(b"HTTP/1.1 413 ")
+        assert b"connection: close" in head
+        assert json.loads(await asyncio.wait_for(reader.read(), 5))["error"]["code"] == "BODY_TOO_LARGE"
+        writer.close()
+
+
+async def test_a_request_too_many_is_busy(house, start):
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    def routes(app: FastAPI) -> None:
+        @app.get("/slow")
+        async def slow(request: Request):
+            entered.set()
+            await leave.wait()
+            return json_response({})
+
+    async with start(Limits(max_requests=1), routes) as running, running.client(house.org.issue("alice")) as client:
+        first = asyncio.create_task(client.get("/slow"))
+        await asyncio.wait_for(entered.wait(), 5)
+        busy = await client.get("/slow")
+        assert (busy.status_code, error_of(busy)["code"], busy.headers["retry-after"]) == (429, "BUSY", "1")
+        assert (await client.get("/healthz")).status_code == 200
+        leave.set()
+        assert (await first).status_code == 200
+        assert (await client.get("/slow")).status_code == 200
+
+
+async def test_an_endless_head_and_no_http_at_all(house, start):
+    async with start(Limits(max_header_bytes=5000), echo) as running:
+        folder = house.org.issue("alice")
+        reader, writer = await running.raw(folder)
+        writer.write(b"GET /healthz HTTP/1.1\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"y" * 990) for n in range(8)))
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        writer.close()
+        reader, writer = await running.raw(folder)
+        writer.write(b"GET /healthz HTTP/1.1\r\nendless: " + b"y" * 8000)
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 431 ")
+        writer.close()
+        reader, writer = await running.raw(folder)
+        writer.write(b"EHLO there\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+
+
+async def test_a_request_that_never_ends_is_cut(house, start):
+    async with start(Limits(request_timeout_s=0.2), echo) as running:
+        reader, writer = await running.raw(house.org.issue("alice"))
+        writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nhalf")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_a_connection_too_many_is_closed(house, start):
+    async with start(Limits(max_connections=1), echo) as running:
+        first = await running.raw(None)
+        second = await running.raw(None)
+        assert await asyncio.wait_for(second[0].read(), 5) == b""
+        first[1].write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert (await first[0].readline()).startswith(b"HTTP/1.1 200")
+        for _, writer in (first, second):
+            writer.close()
+
+
+async def test_metrics_count_by_route_and_need_a_certificate(house, start):
+    async with start(routes=echo) as running, running.client(house.org.issue("alice")) as client:
+        await client.get("/conflict")
+        text = (await client.get("/metrics")).text
+    assert 'gridledger_http_requests_total{method="GET",route="/conflict",status="409"}' in text
+
+
+async def test_health_that_is_not_ok_is_503(start):
+    async with start(health=lambda: {"status": "starting", "height": 3}) as running, running.client(None) as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["height"]) == (503, 3)
