@@ -1,0 +1,225 @@
+"""GlobalController: groups that lend one another their VVC lists, on the main channel.
+
+A merge is one document, ``merge/M``. Its status goes gathering -> open -> returning -> closed, and back from open to
+gathering when one more group joins. Each component goes asked -> in -> out -> back. While a component's list is with
+the merge but not in use, the document holds it (``part``); while the merge is open, the lists joined are those of the
+merged id, ``vvc/ID``. ``merge/0`` has the last number given out and which group is in which unclosed merge.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gridledger.contract import ClientIdentity, Stub
+
+from . import keys
+from .arguments import components_of, group_id, integer, members, merged_id, refuse, single_group_id, text, vvc_list
+from .grouping import Record, load_buses
+from .permissions import require_aggregator
+from .resources import VVC, find_resources, read_record, read_resources, write_resources
+
+GATHERING: Final = "gathering"
+OPEN: Final = "open"
+RETURNING: Final = "returning"
+CLOSED: Final = "closed"
+NO_GROUP: Final = "no_group"
+
+ASKED: Final = "asked"
+IN: Final = "in"
+OUT: Final = "out"
+BACK: Final = "back"
+
+Merge = dict[str, Any]
+
+
+def global_controller(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
+    """GlobalController({group}): starts a merge for an escalated group, extends an open one, or answers.
+
+    ``no_group`` where every neighbour is in an unclosed merge or has no VVC.
+    """
+    members(argument, "", ("group",))
+    group = group_id(argument["group"])
+    require_aggregator(caller)
+    index = _read_index(stub)
+    own = components_of(group)
+    standing = {index["groups"].get(component) for component in own}
+    if standing == {None}:
+        if len(own) > 1:
+            refuse("group", f"{group} is in no unclosed merge; a single group that escalates starts one")
+        return _gather(stub, index, group, None)
+    if len(standing) > 1:
+        refuse("group", f"{group} is no part of one merge: its components are in different ones, or in none")
+    merge = _read_merge(stub, standing.pop())
+    if merge["status"] == OPEN and merge["group"] == group:
+        return _gather(stub, index, group, merge)
+    return _answer(merge)
+
+
+def adopt(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
+    """Adopt({merge, group, vvc, channel, tx_id}): takes a lent list in; the last one opens the merge."""
+    members(argument, "", ("merge", "group", "vvc", "channel", "tx_id"))
+    merge, component, group = _component(stub, caller, argument)
+    lent = {
+        "vvc": vvc_list(argument["vvc"], "vvc", load_buses(read_record(stub, group))),
+        "channel": text(argument["channel"], "channel"),
+        "tx_id": text(argument["tx_id"], "tx_id"),
+    }
+    if component["status"] != ASKED:
+        for name, value in lent.items():
+            if component["lent"][name] != value:
+                refuse(name, f"group {group} is in merge {merge['merge']} already, with another {name}")
+        return _answer(merge)
+    for name, other in merge["components"].items():
+        for bus in other["lent"]["vvc"] if other["status"] == IN else ():
+            if bus in lent["vvc"]:
+                refuse(f"vvc.{bus}", f"is in the list of group {name} of this merge, too; correct the records")
+    component.update(status=IN, lent=lent, part=lent["vvc"])
+    if all(other["status"] == IN for other in merge["components"].values()):
+        _open(stub, merge)
+    stub.put_state(keys.merge(merge["merge"]), merge)
+    return _answer(merge)
+
+
+def split(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
+    """Split({merge}): ends an open merge; answers what is left, for each component to get back."""
+    members(argument, "", ("merge",))
+    number = integer(argument["merge"], "merge", 1)
+    require_aggregator(caller)
+    merge = _read_merge(stub, number)
+    if merge["status"] == GATHERING:
+        waiting = [name for name, component in merge["components"].items() if component["status"] == ASKED]
+        refuse("merge", f"merge {number} is still gathering: adopt {', '.join(waiting)} first, then split")
+    if merge["status"] == OPEN:
+        _take_apart(stub, merge)
+        for component in merge["components"].values():
+            component["status"] = OUT
+        merge["status"] = RETURNING
+        stub.put_state(keys.merge(number), merge)
+    return _answer(merge) | {"vvc": {name: component["part"] for name, component in merge["components"].items()}}
+
+
+def close(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
+    """Close({merge, group, tx_id}): a component has its list back; the last one closes the merge."""
+    members(argument, "", ("merge", "group", "tx_id"))
+    merge, component, group = _component(stub, caller, argument)
+    tx_id = text(argument["tx_id"], "tx_id")
+    if component["status"] == BACK:
+        if component["restored"] != tx_id:
+            refuse("tx_id", f"group {group} is back from merge {merge['merge']} already, by another transaction")
+        return _answer(merge)
+    if component["status"] != OUT:
+        refuse("merge", f"merge {merge['merge']} is {merge['status']}: split it before closing it")
+    component.update(status=BACK, restored=tx_id)
+    if all(other["status"] == BACK for other in merge["components"].values()):
+        merge["status"] = CLOSED
+        index = _read_index(stub)
+        for name in merge["components"]:
+            index["groups"].pop(name, None)
+        stub.put_state(keys.MERGE_INDEX, index)
+        stub.set_event("Closed", _answer(merge))
+    stub.put_state(keys.merge(merge["merge"]), merge)
+    return _answer(merge)
+
+
+def _gather(stub: Stub, index: Merge, group: str, merge: Merge | None) -> Merge:
+    """Ask a neighbour of ``group`` into ``merge`` (a new one where None), and answer."""
+    head = read_record(stub, group)
+    neighbour = _choose(stub, index, head)
+    if neighbour is None:
+        return {"merge": None, "group": group, "status": NO_GROUP, "components": {}}
+    joined = merged_id([*components_of(group), neighbour])
+    if read_record(stub, joined)["profile"] != head["profile"]:
+        refuse("group", f"the record of {joined} has another profile than that of {group}")
+    if merge is None:
+        index["last"] += 1
+        merge = {"merge": index["last"], "components": {group: {"status": ASKED}}}
+    else:
+        _take_apart(stub, merge)
+    asked = merge["components"] | {neighbour: {"status": ASKED}}
+    merge = {
+        "merge": merge["merge"],
+        "group": joined,
+        "status": GATHERING,
+        "components": {name: asked[name] for name in components_of(joined)},
+    }
+    groups = index["groups"] | dict.fromkeys(merge["components"], merge["merge"])
+    index["groups"] = {name: groups[name] for name in _sorted(groups)}
+    stub.put_state(keys.MERGE_INDEX, index)
+    stub.put_state(keys.merge(merge["merge"]), merge)
+    stub.set_event("Merged", _answer(merge))
+    return _answer(merge)
+
+
+def _choose(stub: Stub, index: Merge, head: Record) -> str | None:
+    """The first neighbour, ascending, in no unclosed merge, that has VVC, as far as this channel knows."""
+    own = components_of(head["id"])
+    for name in _sorted(head["adjacent"]):
+        if name in index["groups"]:
+            continue
+        neighbour = read_record(stub, name, "adjacent")
+        if not any(component in neighbour["adjacent"] for component in own):
+            refuse("adjacent", f"the record of {head['id']} names group {name}, whose own record names none of {own}")
+        resources = find_resources(stub, name)
+        if resources is None or any(amount > 0.0 for amount in resources.listed(load_buses(neighbour)).values()):
+            return name
+    return None
+
+
+def _open(stub: Stub, merge: Merge) -> None:
+    """All lists are in: they become the merged id's, whose actions go on being counted."""
+    resources = read_resources(stub, merge["group"])
+    joined: VVC = {}
+    for component in merge["components"].values():
+        joined |= component.pop("part")
+    resources.vvc = {bus: joined[bus] for bus in _sorted(joined)}
+    write_resources(stub, merge["group"], resources)
+    merge["status"] = OPEN
+    stub.set_event("Merged", _answer(merge))
+
+
+def _take_apart(stub: Stub, merge: Merge) -> None:
+    """Move what is left in the merged id's list back into the merge, component by component."""
+    resources = read_resources(stub, merge["group"])
+    for component in merge["components"].values():
+        component["part"] = {bus: resources.vvc.get(bus, 0.0) for bus in component["lent"]["vvc"]}
+    resources.vvc = {}
+    write_resources(stub, merge["group"], resources)
+
+
+def _component(stub: Stub, caller: ClientIdentity, argument: Merge) -> tuple[Merge, Merge, str]:
+    """The merge that ``argument`` names, its component, and the component's id."""
+    number = integer(argument["merge"], "merge", 1)
+    group = single_group_id(argument["group"])
+    require_aggregator(caller)
+    merge = _read_merge(stub, number)
+    component = merge["components"].get(group)
+    if component is None:
+        refuse("group", f"{group} is no component of merge {number}, which is {merge['group']}")
+    return merge, component, group
+
+
+def _read_merge(stub: Stub, number: int | None) -> Merge:
+    merge: Merge | None = stub.get_state(keys.merge(number or 0))
+    if merge is None:
+        refuse("merge", f"there is no merge {number} on this channel")
+    return merge
+
+
+def _read_index(stub: Stub) -> Merge:
+    stored: Merge | None = stub.get_state(keys.MERGE_INDEX)
+    return {"last": 0, "groups": {}} if stored is None else stored
+
+
+def _sorted(names: Any) -> list[str]:
+    """Decimal names in ascending numeric order."""
+    return sorted(names, key=int)
+
+
+def _answer(merge: Merge) -> Merge:
+    """What all merge operations answer; ``group`` is the merged id."""
+    return {
+        "merge": merge["merge"],
+        "group": merge["group"],
+        "status": merge["status"],
+        "components": {name: component["status"] for name, component in merge["components"].items()},
+    }

@@ -1,0 +1,182 @@
+"""ComputeVSI: a frame judged, and answered where it must be. LocalController runs inside, in the same transaction.
+
+What is read when is part of the specification: a quiet frame touches its own key and the record, nothing in common
+with other frames, so that frames can be in flight together. The VVC list is read on an alarm, the matrices only when
+an injection may follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gridledger.contract import ClientIdentity, Stub
+
+from . import keys
+from .arguments import components_of, refuse
+from .control import Injection, local_controller, voltage_suffices
+from .frames import Frame, check_fit, check_frame, is_stale
+from .grouping import CORRECTED, Record, impedances, load_buses
+from .permissions import require_aggregator_of
+from .resources import Resources, read_record, read_resources, write_resources
+from .vsi import indices, published_outflows, weakest
+
+#: Old results that one frame deletes at most, where the record has ``retention_s``.
+DELETED_PER_FRAME: Final = 2
+
+NORMAL: Final = "normal"
+INJECTED: Final = "injected"
+VOLTAGE_OK: Final = "voltage_ok"
+ESCALATE: Final = "escalate"
+PENDING: Final = "pending"
+LENT: Final = "lent"
+STALE: Final = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Indices (VSI, bus) ascending; the weak bus and the threshold that judged it, None without load buses."""
+
+    ranked: list[tuple[float, int]]
+    weak: int | None
+    threshold: float | None
+    alarm: bool
+
+
+def compute_vsi(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
+    """ComputeVSI(frame): the result, which is stored too; with an injection the list and the action as well."""
+    frame = check_frame(argument)
+    require_aggregator_of(caller, frame.group)
+    head = read_record(stub, frame.group)
+    check_fit(frame, head)
+    key = keys.vsi(frame.group, frame.time)
+    if stub.get_state(key) is not None:
+        refuse("time", f"there is a frame of group {frame.group} with time {frame.time} already: a duplicate")
+    homes = _homes(stub, head)
+    judgement = judge(frame, head, homes)
+    stale = head["profile"] == CORRECTED and is_stale(frame, homes)
+    outcome, control = (STALE, None) if stale else _answer(stub, frame, head, judgement)
+    result = {
+        "group": frame.group,
+        "time": frame.time,
+        "profile": head["profile"],
+        "vsi": [{"bus": bus, "vsi": vsi} for vsi, bus in judgement.ranked],
+        "weak_bus": judgement.weak,
+        "threshold": judgement.threshold,
+        "alarm": judgement.alarm,
+        "outcome": outcome,
+        "control": control,
+    }
+    stub.put_state(key, result)
+    _forget(stub, frame, head)
+    _announce(stub, result)
+    return result
+
+
+def judge(frame: Frame, head: Record, homes: Sequence[Record]) -> Judgement:
+    """The indices of a frame. ``homes``: the records with impedances and thresholds, the group's or its components'."""
+    loads = load_buses(head)
+    found: dict[int, tuple[float, float]] = {}
+    thresholds: dict[int, float] = {}
+    for home in homes:
+        found |= impedances(home)
+        threshold: float = home["threshold"]
+        thresholds |= dict.fromkeys(load_buses(home), threshold)
+    if len(homes) > 1:
+        for bus in loads:
+            if bus not in found:
+                refuse("group", f"bus {bus} of group {head['id']} is a load bus of no component's record")
+        found = {bus: found[bus] for bus in loads}
+    outflows = None if head["profile"] == CORRECTED else published_outflows(frame.branches, loads)
+    ranked = indices(frame.buses, frame.base, found, outflows)
+    if not ranked:
+        return Judgement([], None, None, False)
+    vsi, weak = ranked[0] if len(homes) == 1 else weakest(ranked, thresholds)
+    return Judgement(ranked, weak, thresholds[weak], vsi < thresholds[weak])
+
+
+def _homes(stub: Stub, head: Record) -> list[Record]:
+    """The records that judge: the group's own; for a merged one of profile ``corrected`` its components'."""
+    components = components_of(head["id"])
+    if len(components) == 1 or head["profile"] != CORRECTED:
+        return [head]
+    homes = [read_record(stub, component) for component in components]
+    for home in homes:
+        for name in ("profile", "base"):
+            if home[name] != head[name]:
+                refuse("group", f"the records of {home['id']} and {head['id']} have another {name}: {home[name]!r}")
+    return homes
+
+
+def _answer(stub: Stub, frame: Frame, head: Record, judgement: Judgement) -> tuple[str, dict[str, Any] | None]:
+    """Outcome and control of a frame that is not stale; writes list and action of an injection."""
+    weak = judgement.weak
+    if not judgement.alarm or weak is None:
+        return NORMAL, None
+    resources = read_resources(stub, frame.group)
+    applied = frame.applied if frame.applied is not None else resources.actions
+    if applied > resources.actions:
+        refuse("applied", f"group {frame.group} has taken {resources.actions} actions, the frame shows {applied}")
+    if resources.lent is not None:
+        return LENT, None
+    if applied < resources.actions or (resources.last is not None and frame.time <= resources.last):
+        return PENDING, None
+    if voltage_suffices(head, frame.buses[weak][2]):
+        return VOLTAGE_OK, None
+    available = resources.available(load_buses(head))
+    if not any(amount > 0.0 for amount in available.values()):
+        return ESCALATE, None
+    injection = local_controller(head, _matrices(stub, frame.group), frame.buses, weak, available)
+    if injection is None:
+        return ESCALATE, None
+    return INJECTED, _inject(stub, frame, head, resources, injection)
+
+
+def _matrices(stub: Stub, group: str) -> Record:
+    matrices: Record | None = stub.get_state(keys.matrix(group))
+    if matrices is None:
+        refuse("group", f"the matrices of group {group} are not on this channel; submit its record again")
+    return matrices
+
+
+def _inject(stub: Stub, frame: Frame, head: Record, resources: Resources, injection: Injection) -> dict[str, Any]:
+    source = str(injection.source)
+    resources.vvc[source] = resources.vvc[source] - injection.q_pu
+    resources.actions += 1
+    resources.last = frame.time
+    control = {
+        "weak_bus": injection.weak,
+        "source_bus": injection.source,
+        "sensitivity": injection.sensitivity,
+        "q_required_pu": injection.required_pu,
+        "q_pu": injection.q_pu,
+        "q_mvar": injection.q_pu * frame.base,
+        "searched": injection.searched,
+        "vvc_left": resources.listed(load_buses(head)),
+        "action": resources.actions,
+    }
+    write_resources(stub, frame.group, resources)
+    stub.put_state(keys.action(frame.group, resources.actions), {"time": frame.time, "control": control})
+    return control
+
+
+def _forget(stub: Stub, frame: Frame, head: Record) -> None:
+    """Delete the oldest results that are older than the record's ``retention_s``, a few with each frame."""
+    if "retention_s" not in head:
+        return
+    oldest_kept = frame.time - head["retention_s"] * 1_000_000
+    if oldest_kept <= 0:
+        return
+    start, end = keys.vsi(frame.group, 0), keys.vsi(frame.group, oldest_kept)
+    for key, _ in stub.get_state_by_range(start, end, DELETED_PER_FRAME):
+        stub.del_state(key)
+
+
+def _announce(stub: Stub, result: dict[str, Any]) -> None:
+    if result["outcome"] == INJECTED:
+        stub.set_event("ControlAction", {name: result[name] for name in ("group", "time", "control")})
+    elif result["outcome"] == ESCALATE:
+        weak = next(entry for entry in result["vsi"] if entry["bus"] == result["weak_bus"])
+        event = {name: result[name] for name in ("group", "time", "weak_bus", "threshold")}
+        stub.set_event("Escalated", event | {"vsi": weak["vsi"]})
