@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-from gridledger.contract.loader import load
 from gridledger.contract.simulator import Answer, Simulator
 from services.feeder.case import load_case
 from services.feeder.frames import FrameMaker
@@ -94,9 +91,3 @@ class Desk:
         """1.5 p.u. at every load bus of the group, except where `bus_N` says otherwise."""
         buses = {str(bus): 1.5 for bus in self.planner.area(group).load_buses}
         return buses | {name.removeprefix("bus_"): amount for name, amount in replaced.items()}
-
-
-@pytest.fixture
-def desk() -> Callable[[Profile], Desk]:
-    """Makes a fresh ledger for a profile."""
-    return Desk
