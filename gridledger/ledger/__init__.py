@@ -1,0 +1,38 @@
+"""One channel's data on one peer: world state, history, transaction index, blocks; validation and commit.
+
+Readers (chaincode hosts, a peer's edge) need :class:`Ledger` and :class:`Snapshot` alone; these import neither
+cryptography nor the channel config until a config is asked for. The committer's side stands in
+:mod:`gridledger.ledger.validation`, :mod:`gridledger.ledger.committer` and :mod:`gridledger.ledger.verify`.
+"""
+
+from gridledger.ledger.errors import (
+    BlockMissing,
+    BlockRejected,
+    LedgerExists,
+    LedgerMissing,
+    StorageFailed,
+    StorageFull,
+    TransactionMissing,
+)
+from gridledger.ledger.ledger import Ledger
+from gridledger.ledger.records import BlockMetadata, Head, Status, TransactionProof, TransactionRecord
+from gridledger.ledger.snapshot import HistoryEntry, Snapshot, Versioned
+
+__all__ = [
+    "BlockMetadata",
+    "BlockMissing",
+    "BlockRejected",
+    "Head",
+    "HistoryEntry",
+    "Ledger",
+    "LedgerExists",
+    "LedgerMissing",
+    "Snapshot",
+    "Status",
+    "StorageFailed",
+    "StorageFull",
+    "TransactionMissing",
+    "TransactionProof",
+    "TransactionRecord",
+    "Versioned",
+]

@@ -1,0 +1,65 @@
+"""From judged blocks to what one commit writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridledger.errors import CorruptionError
+from gridledger.ledger import codec
+from gridledger.ledger.blocks import block_with_ends, write_block
+from gridledger.ledger.codec import HEAD, Table
+from gridledger.ledger.commit_hash import commit_hash
+from gridledger.ledger.records import BlockMetadata, Head
+from gridledger.ledger.store import CommitBatch
+from gridledger.ledger.validation import Judged
+from gridledger.protocol.block import HeaderSignature
+from gridledger.protocol.result import Version
+
+
+def batch_of(
+    head: Head, blocks: Sequence[Judged], signatures: Sequence[HeaderSignature]
+) -> tuple[CommitBatch, list[str]]:
+    """All that ``blocks`` change on a ledger that stands at ``head``, and the commit hash behind each of them."""
+    batch = CommitBatch(head_before=head.to_bytes())
+    behind, hashes = head.commit_hash, []
+    config_block, transactions = head.config_block, head.transactions
+    for judged, signature in zip(blocks, signatures, strict=False):
+        header = judged.block.header
+        behind = commit_hash(
+            behind, header.number, header.hash, judged.codes, {place: value for place, value, _ in judged.writes}
+        )
+        hashes.append(behind)
+        _add_block(batch, judged, signature, behind)
+        _add_writes(batch, judged)
+        if judged.config is not None:
+            config_block = header.number
+        transactions += len(judged.codes)
+    last = blocks[-1].block.header
+    after = Head(last.number + 1, last.timestamp_us, last.hash, behind, config_block, transactions)
+    batch.put(Table.META, HEAD, after.to_bytes())
+    return batch, hashes
+
+
+def _add_block(batch: CommitBatch, judged: Judged, signature: HeaderSignature, behind: str) -> None:
+    number = judged.block.header.number
+    data, header_end, ends = block_with_ends(judged.block)
+    write_block(batch, number, data)
+    metadata = BlockMetadata(tuple(judged.codes), behind, signature, header_end, ends)
+    batch.put(Table.METADATA, codec.pack_number(number), metadata.to_bytes())
+    for index, (tx_id, code, indexed) in enumerate(zip(judged.tx_ids, judged.codes, judged.indexed, strict=True)):
+        if indexed:
+            key = codec.transaction_key(tx_id)
+            if key is None:
+                raise CorruptionError(f"{tx_id!r} is no transaction id")
+            batch.put(Table.TRANSACTIONS, key, codec.pack_transaction(number, index, code))
+
+
+def _add_writes(batch: CommitBatch, judged: Judged) -> None:
+    """State and history; a later write of the same key, in this block or the next, takes the earlier one's place."""
+    number = judged.block.header.number
+    state, history = batch.changes[Table.STATE], batch.changes[Table.HISTORY]
+    for (namespace, key), value, index in judged.writes:
+        whole, version = codec.whole_key(namespace, key), Version(number, index)
+        stored = codec.cut_key(whole)
+        state[stored] = None if value is None else codec.pack_state(whole, version, value)
+        history[stored + codec.pack_version(version)] = codec.DELETED if value is None else codec.WRITTEN

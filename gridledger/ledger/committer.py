@@ -1,0 +1,212 @@
+"""Committing blocks: the one writer of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import chain, takewhile
+from typing import NamedTuple
+
+from gridledger import framing
+from gridledger.errors import MalformedMessage
+from gridledger.identity.errors import IdentityError
+from gridledger.ledger.batch import batch_of
+from gridledger.ledger.errors import BlockRejected
+from gridledger.ledger.ledger import Ledger
+from gridledger.ledger.records import Head
+from gridledger.ledger.validation import (
+    ChaincodeEvent,
+    Judged,
+    SignatureCheck,
+    VerifyMany,
+    examine,
+    is_config_block,
+    verify_one_by_one,
+)
+from gridledger.protocol.block import Block, HeaderSignature
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.config import ChannelConfig
+
+MAX_BLOCKS_PER_COMMIT = 64
+MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024
+
+
+class SignedBlock(NamedTuple):
+    """A block as an orderer delivers it: with the orderer's signature under the header."""
+
+    block: Block
+    signature: HeaderSignature
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SignedBlock:
+        """Read one delivered frame: the frames of the block's bytes and of the signature's JSON form."""
+        parts = framing.unpack(data, max_frames=2)
+        if len(parts) != 2:  # noqa: PLR2004
+            raise MalformedMessage("a delivered block is a block and a signature")
+        return cls(Block.from_bytes(parts[0]), HeaderSignature.from_bytes(parts[1]))
+
+    def to_bytes(self) -> bytes:
+        """What :meth:`from_bytes` reads."""
+        return framing.pack((self.block.to_bytes(), self.signature.to_bytes()))
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock:
+    """What a commit did. ``tx_ids`` (empty string: unreadable envelope) and ``codes`` stand in the block's order;
+    ``config_changed`` says that this block brought a new configuration."""
+
+    channel: str
+    number: int
+    header_hash: str
+    timestamp_us: int
+    commit_hash: str
+    tx_ids: tuple[str, ...]
+    codes: tuple[TxValidationCode, ...]
+    events: tuple[ChaincodeEvent, ...]
+    config_changed: bool
+
+
+class BlockCommitter:
+    """Checks, judges and writes blocks in order.
+
+    Not thread-safe; one per ledger, in one process. ``verify_many`` checks signatures (see
+    :func:`~gridledger.ledger.validation.verify_one_by_one`, :func:`verify_in_pool`).
+    """
+
+    def __init__(self, ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one) -> None:
+        self.ledger = ledger
+        self._verify_many = verify_many
+
+    def process(self, blocks: Sequence[SignedBlock]) -> list[CommittedBlock]:
+        """Commit the next blocks, the first of which has the ledger's height as its number.
+
+        Takes as many as fit into one durable commit (``MAX_BLOCKS_PER_COMMIT``, ``MAX_BYTES_PER_COMMIT``; a config
+        block alone) and answers those, at least one: call again with the rest. When this returns they are on the disk.
+
+        Raises :class:`BlockRejected` where the first block does not continue the chain, and StorageFull or
+        StorageFailed where it could not be written; the ledger is then as it was. A rejected block behind good ones is
+        reported when it comes first.
+        """
+        if not blocks:
+            return []
+        with self.ledger.snapshot() as snapshot:
+            head, config = snapshot.head, self.ledger.config_of(snapshot)
+            taken, signed = self._continuing(blocks, head, config)
+            examination = examine([item.block for item in taken], config)
+            outcomes = self._verify_many([*signed, *examination.checks])
+            genuine = list(takewhile(bool, outcomes[: len(signed)]))
+            if not genuine:
+                raise BlockRejected(
+                    f"block {head.height} is not signed by the orderer that it names",
+                    number=head.height,
+                    orderer=taken[0].signature.orderer,
+                )
+            # A block with a forged signature, and what hangs on it, falls away; what stands before it does not change.
+            judged = examination.judge(outcomes[len(signed) :], snapshot)[: len(genuine)]
+        batch, after = batch_of(head, judged, [item.signature for item in taken])
+        self.ledger.store.commit(batch)
+        return [_committed(self.ledger.channel, item, behind) for item, behind in zip(judged, after, strict=True)]
+
+    def _continuing(
+        self, blocks: Sequence[SignedBlock], head: Head, config: ChannelConfig
+    ) -> tuple[list[SignedBlock], list[SignatureCheck]]:
+        """The first blocks that continue the chain and fit into one commit, and the checks of their signatures."""
+        taken: list[SignedBlock] = []
+        checks: list[SignatureCheck] = []
+        previous = (head.height - 1, head.header_hash, head.timestamp_us)
+        room = MAX_BYTES_PER_COMMIT
+        for item in blocks[:MAX_BLOCKS_PER_COMMIT]:
+            header = item.block.header
+            alone = is_config_block(item.block)
+            room -= sum(map(len, item.block.envelopes))
+            if taken and (alone or room < 0):
+                break
+            try:
+                _check_continues(item.block, self.ledger.channel, previous)
+                checks.append(_header_check(item, config))
+            except BlockRejected:
+                if not taken:
+                    raise
+                break
+            taken.append(item)
+            previous = (header.number, header.hash, header.timestamp_us)
+            if alone:
+                break
+        return taken, checks
+
+
+def _check_continues(block: Block, channel: str, previous: tuple[int, str, int]) -> None:
+    header = block.header
+    number, header_hash, timestamp_us = previous
+    if header.channel != channel:
+        raise BlockRejected(f"a block of channel {header.channel!r} was given to {channel!r}", number=header.number)
+    if header.number != number + 1:
+        raise BlockRejected(f"block {header.number} was given where {number + 1} follows", number=header.number)
+    if header.previous_hash != header_hash:
+        raise BlockRejected(
+            f"block {header.number} does not hang on the chain: this peer and the orderer hold different chains",
+            number=header.number,
+            expected=header_hash,
+            found=header.previous_hash,
+        )
+    if header.timestamp_us < timestamp_us:
+        raise BlockRejected(f"block {header.number} is dated before its predecessor", number=header.number)
+    if not block.data_hash_holds():
+        raise BlockRejected(
+            f"the transactions of block {header.number} are not those in its header", number=header.number
+        )
+
+
+def _header_check(item: SignedBlock, config: ChannelConfig) -> SignatureCheck:
+    """The check of an orderer's signature; the orderer must be one of the channel's at the block's time."""
+    header, signature = item.block.header, item.signature
+    node = config.orderers_by_fingerprint.get(signature.orderer)
+    if node is None:
+        raise BlockRejected(
+            f"block {header.number} is signed by no orderer of the channel",
+            number=header.number,
+            orderer=signature.orderer,
+        )
+    try:
+        identity = config.msps.identify(node.certificate, header.timestamp_us)
+    except IdentityError as error:
+        raise BlockRejected(
+            f"block {header.number}: the orderer {node.name} is no member of the channel at the block's time: "
+            f"{error.message}",
+            number=header.number,
+            orderer=signature.orderer,
+        ) from None
+    if (identity.mspid, identity.role) != (node.mspid, "orderer"):
+        raise BlockRejected(
+            f"block {header.number}: {node.name} is no orderer by its certificate",
+            number=header.number,
+            orderer=signature.orderer,
+        )
+    return SignatureCheck(node.certificate, signature.signature, header.text.encode())
+
+
+def _committed(channel: str, judged: Judged, behind: str) -> CommittedBlock:
+    header = judged.block.header
+    return CommittedBlock(
+        channel=channel,
+        number=header.number,
+        header_hash=header.hash,
+        timestamp_us=header.timestamp_us,
+        commit_hash=behind,
+        tx_ids=tuple(judged.tx_ids),
+        codes=tuple(judged.codes),
+        events=tuple(judged.events),
+        config_changed=judged.config is not None,
+    )
+
+
+def verify_in_pool(pool: Executor, parts: int) -> VerifyMany:
+    """A ``verify_many`` that has ``parts`` workers of a pool check a share of the signatures each."""
+
+    def verify_many(checks: Sequence[SignatureCheck]) -> list[bool]:
+        share = max(1, -(-len(checks) // parts))
+        shares = [checks[start : start + share] for start in range(0, len(checks), share)]
+        return list(chain.from_iterable(pool.map(verify_one_by_one, shares)))
+
+    return verify_many

@@ -1,0 +1,227 @@
+"""The store on disk: one LMDB environment, in a folder of its own.
+
+LMDB keeps B+ trees in a memory map, writes changed pages to unused places and then one page that points to them; so a
+commit is whole or absent whatever happens to the process or the machine. Readers in other processes read in place and
+never wait. What that asks of us: open an environment after a fork and not across it, once in a process (we share and
+count), clear the places of dead readers, and hold no view for long.
+
+A commit writes and flushes the changed pages, then writes and flushes the pointer: two flushes by LMDB's design, of
+which the second is one page. Leaving that out (``metasync=False``) would let a power cut take back the newest commit,
+after the client was told of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import lmdb
+
+from gridledger.ledger.codec import HEAD, Table
+from gridledger.ledger.errors import HeadMoved, LedgerMissing, StorageFailed, StorageFull
+from gridledger.ledger.store import CommitBatch
+
+DEFAULT_MAP_BYTES = 64 << 30
+"""Bound of a ledger's size. The file is as large as what is in it; the map only takes up addresses."""
+
+MAX_READERS = 1024
+_CLEAR_READERS_EVERY = 256
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_APPENDED = frozenset((Table.BLOCKS, Table.METADATA))
+
+
+class _Environment:
+    """An open environment and how many stores of this process share it."""
+
+    __slots__ = ("handle", "pid", "readonly", "tables", "users")
+
+    def __init__(self, folder: Path, *, readonly: bool, map_bytes: int) -> None:
+        self.pid = os.getpid()
+        self.users = 0
+        self.readonly = readonly
+        self.handle = lmdb.open(
+            str(folder),
+            map_size=0 if readonly else map_bytes,
+            readonly=readonly,
+            create=False,
+            max_dbs=len(Table),
+            max_readers=MAX_READERS,
+            max_spare_txns=1,
+            mode=0o750,
+        )
+        try:
+            self.handle.reader_check()
+            self.tables = {table: self.handle.open_db(table.value.encode(), create=not readonly) for table in Table}
+        except BaseException:
+            self.handle.close()
+            raise
+
+
+_environments: dict[Path, _Environment] = {}
+_environments_lock = threading.Lock()
+
+
+class LmdbReader:
+    """A view of an :class:`LmdbStore`: one LMDB read transaction."""
+
+    __slots__ = ("_tables", "_transaction")
+
+    def __init__(self, environment: _Environment) -> None:
+        self._tables = environment.tables
+        self._transaction = environment.handle.begin()
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        return self._transaction.get(key, None, self._tables[table])
+
+    def scan(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with self._transaction.cursor(self._tables[table]) as cursor:
+            if cursor.set_range(start):
+                for key, value in cursor.iternext():
+                    if key >= stop:
+                        return
+                    yield key, value
+
+    def scan_back(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with self._transaction.cursor(self._tables[table]) as cursor:
+            if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
+                return
+            for key, value in cursor.iterprev():
+                if key < start:
+                    return
+                yield key, value
+
+    def close(self) -> None:
+        self._transaction.abort()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class LmdbStore:
+    """A ledger's tables in the LMDB environment of ``folder``.
+
+    ``readonly`` opens what another process writes; LedgerMissing where there is nothing yet. Not to be used in a child
+    that was forked after opening: open again there.
+    """
+
+    def __init__(self, folder: Path, *, readonly: bool = False, map_bytes: int = DEFAULT_MAP_BYTES) -> None:
+        self.folder = folder
+        self._path = folder.resolve()
+        self._commits = 0
+        self._environment: _Environment | None = _acquire(self._path, readonly=readonly, map_bytes=map_bytes)
+
+    def commit(self, batch: CommitBatch) -> None:
+        environment = self._opened()
+        self._commits += 1
+        if self._commits % _CLEAR_READERS_EVERY == 0:
+            # A reader that was killed inside a view would keep every page from being used again.
+            environment.handle.reader_check()
+        try:
+            with environment.handle.begin(write=True) as transaction:
+                if transaction.get(HEAD, None, environment.tables[Table.META]) != batch.head_before:
+                    raise HeadMoved(
+                        f"the ledger in {self.folder} was committed to by somebody else: it has one committer"
+                    )
+                for table, changes in batch.changes.items():
+                    if changes:
+                        _write(transaction, environment.tables[table], table, changes)
+        except lmdb.Error as error:
+            raise _translated(error, self.folder) from error
+
+    def reader(self) -> LmdbReader:
+        environment = self._opened()
+        try:
+            return LmdbReader(environment)
+        except lmdb.MapResizedError:
+            # The writer was started with a larger map; LMDB has us adopt its size between transactions.
+            environment.handle.set_mapsize(0)
+        except lmdb.Error as error:
+            raise _translated(error, self.folder) from error
+        return LmdbReader(environment)
+
+    def size_bytes(self) -> int:
+        return self._path.joinpath("data.mdb").stat().st_blocks * 512
+
+    def close(self) -> None:
+        if self._environment is not None:
+            _release(self._path, self._environment)
+            self._environment = None
+
+    def _opened(self) -> _Environment:
+        environment = self._environment
+        if environment is None:
+            raise StorageFailed(f"the ledger in {self.folder} is closed")
+        if environment.pid != os.getpid():
+            raise StorageFailed(f"the ledger in {self.folder} was opened before a fork; open it in this process")
+        return environment
+
+
+def _write(
+    transaction: lmdb.Transaction, database: lmdb._Database, table: Table, changes: dict[bytes, bytes | None]
+) -> None:
+    append = table in _APPENDED
+    puts = []
+    for key, value in changes.items() if append else sorted(changes.items(), key=_first):
+        if value is None:
+            transaction.delete(key, db=database)
+        else:
+            puts.append((key, value))
+    with transaction.cursor(database) as cursor:
+        consumed, _ = cursor.putmulti(puts, append=append)
+    if consumed != len(puts):
+        raise StorageFailed(f"{table.value}: {len(puts) - consumed} entries were not taken; the order is broken")
+
+
+def _first(item: tuple[bytes, bytes | None]) -> bytes:
+    return item[0]
+
+
+def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
+    with _environments_lock:
+        environment = _environments.get(path)
+        if environment is not None and environment.pid != os.getpid():
+            # Made before a fork: the parent's. To close it here would touch the parent's locks; let it lie.
+            environment = None
+        if environment is None:
+            if readonly and not (path / "data.mdb").exists():
+                raise LedgerMissing(f"there is no ledger in {path}", folder=str(path))
+            if not readonly:
+                path.mkdir(parents=True, exist_ok=True)
+            try:
+                environment = _Environment(path, readonly=readonly, map_bytes=map_bytes)
+            except lmdb.NotFoundError:
+                raise LedgerMissing(f"the ledger in {path} has not been created yet", folder=str(path)) from None
+            except lmdb.Error as error:
+                raise _translated(error, path) from error
+            _environments[path] = environment
+        if environment.readonly and not readonly:
+            raise StorageFailed(f"the ledger in {path} is open for reading in this process; open it for writing first")
+        environment.users += 1
+        return environment
+
+
+def _release(path: Path, environment: _Environment) -> None:
+    with _environments_lock:
+        environment.users -= 1
+        if environment.users == 0 and environment.pid == os.getpid():
+            del _environments[path]
+            environment.handle.close()
+
+
+def _translated(error: lmdb.Error, folder: Path) -> StorageFull | StorageFailed:
+    if isinstance(error, lmdb.MapFullError):
+        return StorageFull(f"the ledger in {folder} has filled its map; open it with a larger map size")
+    code = getattr(error, "code", 0)
+    if code in _FULL or any(os.strerror(number) in str(error) for number in _FULL):
+        return StorageFull(f"no space for the ledger in {folder}: {os.strerror(code) if code > 0 else error}")
+    return StorageFailed(f"the ledger in {folder} cannot be used: {error}", folder=str(folder))

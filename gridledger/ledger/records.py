@@ -1,0 +1,151 @@
+"""What the ledger keeps about blocks and transactions, and what it answers when asked for one."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from sys import byteorder
+
+from gridledger import framing, jsontext
+from gridledger.errors import CorruptionError, MalformedFrames
+from gridledger.protocol import merkle
+from gridledger.protocol.block import ZERO_HASH, BlockHeader, HeaderSignature
+from gridledger.protocol.codes import TxValidationCode
+
+FORMAT = 1
+FRAME_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a ledger stands after its newest block.
+
+    ``height`` is the number of blocks, ``timestamp_us``, ``header_hash`` and ``commit_hash`` (hexadecimal) those of the
+    newest, ``config_block`` the number of the block whose configuration holds, ``transactions`` the count on the chain.
+    """
+
+    height: int
+    timestamp_us: int
+    header_hash: str
+    commit_hash: str
+    config_block: int
+    transactions: int
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return jsontext.dumps(
+            {
+                "format": FORMAT,
+                "height": self.height,
+                "timestamp": self.timestamp_us,
+                "header_hash": self.header_hash,
+                "commit_hash": self.commit_hash,
+                "config_block": self.config_block,
+                "transactions": self.transactions,
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Head:
+        """Read the stored form; :class:`CorruptionError` for another format."""
+        message = jsontext.loads_trusted(data)
+        if message["format"] != FORMAT:
+            raise CorruptionError(f"the ledger has the format {message['format']}, this version reads {FORMAT}")
+        return cls(
+            message["height"],
+            message["timestamp"],
+            message["header_hash"],
+            message["commit_hash"],
+            message["config_block"],
+            message["transactions"],
+        )
+
+
+EMPTY_HEAD = Head(0, 0, ZERO_HASH, ZERO_HASH, 0, 0)
+"""Before block 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMetadata:
+    """What this peer found about a block: each transaction's code, the commit hash behind it (hexadecimal), the
+    orderer's signature under the header (None for block 0), and where in the block's bytes each envelope ends."""
+
+    codes: tuple[TxValidationCode, ...]
+    commit_hash: str
+    signature: HeaderSignature | None
+    header_end: int
+    envelope_ends: tuple[int, ...]
+
+    def to_bytes(self) -> bytes:
+        """The stored form: frames of codes, commit hash, signature, ends."""
+        ends = array("I", (self.header_end, *self.envelope_ends))
+        if byteorder == "little":
+            ends.byteswap()
+        signature = b"" if self.signature is None else self.signature.to_bytes()
+        return framing.pack((bytes(self.codes), bytes.fromhex(self.commit_hash), signature, ends.tobytes()))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> BlockMetadata:
+        """Read the stored form."""
+        try:
+            codes, commit_hash, signature, packed = framing.unpack(data, max_frames=4)
+        except (MalformedFrames, ValueError) as error:
+            raise CorruptionError(f"a block's metadata cannot be read: {error}") from None
+        ends = array("I")
+        ends.frombytes(packed)
+        if byteorder == "little":
+            ends.byteswap()
+        return cls(
+            codes=tuple(TxValidationCode(code) for code in codes),
+            commit_hash=commit_hash.hex(),
+            signature=HeaderSignature.from_bytes(signature) if signature else None,
+            header_end=ends[0],
+            envelope_ends=tuple(ends[1:]),
+        )
+
+    def envelope_span(self, index: int) -> tuple[int, int]:
+        """Where the envelope lies in the block's bytes, without its frame's length."""
+        start = self.header_end if index == 0 else self.envelope_ends[index - 1]
+        return start + FRAME_BYTES, self.envelope_ends[index]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of a transaction, and this peer's commit hash behind its block."""
+
+    tx_id: str
+    code: TxValidationCode
+    block: int
+    index: int
+    commit_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """A transaction on the chain: its place, its code, its envelope as it was ordered."""
+
+    tx_id: str
+    block: int
+    index: int
+    code: TxValidationCode
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionProof:
+    """All that shows a transaction to be in a block to someone who trusts the block's header.
+
+    ``siblings`` is the audit path in the Merkle tree of ``count`` envelopes (RFC 6962), from the leaf up.
+    """
+
+    envelope: bytes
+    index: int
+    count: int
+    siblings: tuple[bytes, ...]
+    header: BlockHeader
+    signature: HeaderSignature | None
+
+    def holds(self) -> bool:
+        """Whether the path leads from the envelope to the header's data hash."""
+        root = merkle.root_from_path(self.envelope, self.index, self.count, self.siblings)
+        return root is not None and root.hex() == self.header.data_hash

@@ -1,0 +1,220 @@
+"""One consistent view of a ledger: world state, history, transactions, blocks, all at one height."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from gridledger import framing, jsontext
+from gridledger.errors import CorruptionError
+from gridledger.ledger import codec
+from gridledger.ledger.blocks import MAX_BLOCK_FRAMES, read_block, read_span
+from gridledger.ledger.codec import Table
+from gridledger.ledger.errors import BlockMissing, TransactionMissing
+from gridledger.ledger.records import (
+    EMPTY_HEAD,
+    BlockMetadata,
+    Head,
+    Status,
+    TransactionProof,
+    TransactionRecord,
+)
+from gridledger.ledger.store import Reader
+from gridledger.protocol import merkle
+from gridledger.protocol.block import Block
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.result import Version
+from gridledger.protocol.transaction import Transaction
+
+
+class Versioned(NamedTuple):
+    """A value of the world state (its JSON text) and where it was written."""
+
+    value: bytes
+    version: Version
+
+
+class HistoryEntry(NamedTuple):
+    """One committed write of a key: ``value`` is its JSON text, None where the key was deleted; ``timestamp_us`` the
+    proposal's time."""
+
+    tx_id: str
+    value: bytes | None
+    timestamp_us: int
+    version: Version
+
+
+class Snapshot:
+    """A view of one ledger that no commit changes. A context manager; close it soon, and use it in one thread.
+
+    It costs one LMDB read transaction, about a microsecond.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    @cached_property
+    def head(self) -> Head:
+        """Where the ledger stands."""
+        data = self._reader.get(Table.META, codec.HEAD)
+        return EMPTY_HEAD if data is None else Head.from_bytes(data)
+
+    @property
+    def height(self) -> int:
+        """The number of blocks."""
+        return self.head.height
+
+    def get(self, namespace: str, key: str) -> Versioned | None:
+        """The value of ``key`` in a chaincode's namespace, None if there is none."""
+        stored = codec.cut_key(codec.whole_key(namespace, key))
+        entry = self._reader.get(Table.STATE, stored)
+        return None if entry is None else Versioned(codec.state_value(stored, entry), codec.state_version(entry))
+
+    def version(self, namespace: str, key: str) -> Version | None:
+        """The version of ``key``, None if it does not exist."""
+        entry = self._reader.get(Table.STATE, codec.cut_key(codec.whole_key(namespace, key)))
+        return None if entry is None else codec.state_version(entry)
+
+    def range(
+        self, namespace: str, start: str = "", end: str = "", limit: int | None = None
+    ) -> Iterator[tuple[str, bytes, Version]]:
+        """Keys with start <= key < end, ascending by UTF-8 bytes, with values and versions; an empty ``end`` is the
+        namespace's. Use the iterator up, or drop it, before the snapshot closes."""
+        prefix = codec.whole_key(namespace, "")
+        first = prefix + start.encode()
+        stop = prefix + end.encode() if end else codec.namespace_end(prefix)
+        entries = _in_order(self._reader, first, stop)
+        for stored, whole, entry in islice(entries, limit):
+            yield (
+                whole[len(prefix) :].decode(),
+                codec.state_value(stored, entry),
+                codec.state_version(entry),
+            )
+
+    def history(self, namespace: str, key: str, limit: int | None = None) -> Iterator[HistoryEntry]:
+        """All committed writes of ``key``, the newest first. Values are read back from the blocks."""
+        stored = codec.cut_key(codec.whole_key(namespace, key))
+        first, last = codec.pack_version(Version(0, 0)), codec.pack_version(Version(2**64 - 1, 2**32 - 1))
+        found = self._reader.scan_back(Table.HISTORY, stored + first, stored + last)
+        entries = (item for item in found if len(item[0]) == len(stored) + len(first))
+        for history_key, mark in islice(entries, limit):
+            version = codec.unpack_version(history_key)
+            transaction = Transaction.parse(self.envelope(version.block, version.transaction))
+            value = None if mark == codec.DELETED else _written(transaction, key)
+            yield HistoryEntry(transaction.tx_id, value, transaction.proposal.time_us, version)
+
+    def find(self, tx_id: str) -> tuple[int, int, TxValidationCode] | None:
+        """Block, index and code of a transaction, None if it is not on the chain."""
+        key = codec.transaction_key(tx_id)
+        entry = None if key is None else self._reader.get(Table.TRANSACTIONS, key)
+        if entry is None:
+            return None
+        block, index, code = codec.unpack_transaction(entry)
+        return block, index, TxValidationCode(code)
+
+    def status(self, tx_id: str) -> Status | None:
+        """What became of a transaction, None if it is not on the chain (yet)."""
+        found = self.find(tx_id)
+        if found is None:
+            return None
+        block, index, code = found
+        return Status(tx_id, code, block, index, self.metadata(block).commit_hash)
+
+    def metadata(self, number: int) -> BlockMetadata:
+        """What this peer found about a block; :class:`BlockMissing`."""
+        data = self._reader.get(Table.METADATA, codec.pack_number(number)) if 0 <= number < self.height else None
+        if data is None:
+            raise BlockMissing(f"there is no block {number}; the height is {self.height}", height=self.height)
+        return BlockMetadata.from_bytes(data)
+
+    def block_bytes(self, number: int) -> bytes:
+        """A block as it was ordered; :class:`BlockMissing`."""
+        if not 0 <= number < self.height:
+            raise BlockMissing(f"there is no block {number}; the height is {self.height}", height=self.height)
+        return read_block(self._reader, number)
+
+    def block(self, number: int) -> Block:
+        """A block, read."""
+        return Block.from_bytes(self.block_bytes(number))
+
+    def envelope(self, number: int, index: int) -> bytes:
+        """One envelope of a block; costs the same in a large block as in a small one."""
+        metadata = self.metadata(number)
+        if not 0 <= index < len(metadata.envelope_ends):
+            raise TransactionMissing(f"block {number} has {len(metadata.envelope_ends)} transactions, not {index + 1}")
+        return read_span(self._reader, number, *metadata.envelope_span(index))
+
+    def transaction(self, tx_id: str) -> TransactionRecord:
+        """A transaction by its id; :class:`TransactionMissing`."""
+        block, index, code = self._found(tx_id)
+        return TransactionRecord(tx_id, block, index, code, self.envelope(block, index))
+
+    def proof(self, tx_id: str) -> TransactionProof:
+        """The proof that a transaction is in its block; :class:`TransactionMissing`."""
+        number, index, _ = self._found(tx_id)
+        block = self.block(number)
+        return TransactionProof(
+            envelope=block.envelopes[index],
+            index=index,
+            count=len(block.envelopes),
+            siblings=tuple(merkle.path(block.envelopes, index)),
+            header=block.header,
+            signature=self.metadata(number).signature,
+        )
+
+    def _found(self, tx_id: str) -> tuple[int, int, TxValidationCode]:
+        found = self.find(tx_id)
+        if found is None:
+            raise TransactionMissing(f"there is no transaction {tx_id} at height {self.height}", height=self.height)
+        return found
+
+    def close(self) -> None:
+        """Let the view go; closing twice is harmless."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def envelopes_of(block: bytes) -> tuple[bytes, ...]:
+    """The envelopes in a block's bytes."""
+    return tuple(framing.unpack(block, max_frames=MAX_BLOCK_FRAMES)[1:])
+
+
+def _written(transaction: Transaction, key: str) -> bytes:
+    for written, value in transaction.result.writes:
+        if written == key:
+            return jsontext.dumps(value)
+    raise CorruptionError(f"history names transaction {transaction.tx_id} for a key that it did not write")
+
+
+def _in_order(reader: Reader, first: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Stored key, whole key and entry of the state in first <= whole key < stop, in the order of whole keys."""
+    group: list[tuple[bytes, bytes, bytes]] = []
+    # Long keys stand at their cut form: begin where the cut of the first one may stand, end behind that of the last.
+    begin = first if len(first) <= codec.CUT else first[: codec.CUT]
+    end = stop if len(stop) <= codec.CUT else codec.namespace_end(stop[: codec.CUT])
+    for stored, entry in reader.scan(Table.STATE, begin, end):
+        whole = codec.state_whole(stored, entry)
+        if group and (stored is whole or stored[: codec.CUT] != group[0][0][: codec.CUT]):
+            yield from sorted(group, key=_whole)
+            group.clear()
+        if not first <= whole < stop:
+            continue
+        if stored is whole:
+            yield stored, whole, entry
+        else:
+            group.append((stored, whole, entry))
+    yield from sorted(group, key=_whole)
+
+
+def _whole(item: tuple[bytes, bytes, bytes]) -> bytes:
+    return item[1]
