@@ -1,0 +1,264 @@
+"""The CA's client: enrolling, renewing, registering and revoking, asyncio and blocking.
+
+Enrolling makes the private key here and sends a signing request, so a key never leaves the machine that uses it. What
+needs an identity shows its certificate in the TLS handshake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from gridledger import jsontext
+from gridledger.client.http import ConnectionFailed, client_tls
+from gridledger.errors import GridLedgerError, SettingsError, TimeoutExceeded, UnavailableError, from_wire
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.msp import MSP
+from gridledger.identity.signer import KeyKind, PrivateKey, SigningIdentity, generate_key, make_csr
+
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request of the CA's API: as whom, with what, and nothing of how it is sent."""
+
+    method: str
+    path: str
+    members: Mapping[str, Any] | None = None
+    identity: SigningIdentity | None = None
+    credentials: tuple[str, str] | None = None
+
+    def request(self, url: str) -> dict[str, Any]:
+        """The keyword arguments of httpx's ``request``."""
+        content = None if self.members is None else jsontext.dumps(dict(self.members))
+        return {"method": self.method, "url": url + self.path, "content": content, "auth": self.credentials}
+
+
+class _Calls:
+    """The calls that both clients make, and what they do with the answers."""
+
+    def __init__(self, url: str, org: str, tls_root_path: str | Path, *, timeout_s: float = TIMEOUT_S) -> None:
+        """``org`` is the organisation's name at the CA service, ``tls_root_path`` the service's own root (PEM file)."""
+        self.url = url.rstrip("/")
+        self.org = org
+        self._timeout_s = timeout_s
+        try:
+            self._tls_root = Path(tls_root_path).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"cannot read the CA service's TLS root {tls_root_path}: {error}") from None
+
+    def _path(self, action: str) -> str:
+        return f"/cas/{quote(self.org, safe='')}/{action}"
+
+    def _options(self, call: _Call) -> dict[str, Any]:
+        """The keyword arguments of httpx's client. trust_env: the network's own machines are reached without a proxy."""
+        return {
+            "verify": client_tls(call.identity, self._tls_root),
+            "timeout": self._timeout_s,
+            "trust_env": False,
+        }
+
+    def _enroll(self, identity: str, secret: str, key: PrivateKey, hosts: Sequence[str] | None) -> _Call:
+        return _Call("POST", self._path("enroll"), _request_for(key, identity, hosts), credentials=(identity, secret))
+
+    def _reenroll(self, identity: SigningIdentity, key: PrivateKey) -> _Call:
+        return _Call("POST", self._path("reenroll"), _request_for(key, identity.name, None), identity)
+
+    def _register(
+        self,
+        registrar: SigningIdentity,
+        identity: str,
+        role: str,
+        attributes: Mapping[str, str] | None,
+        hosts: Sequence[str],
+        secret: str | None,
+        max_enrollments: int,
+    ) -> _Call:
+        members: dict[str, Any] = {
+            "id": identity,
+            "role": role,
+            "attributes": dict(attributes or {}),
+            "hosts": list(hosts),
+            "max_enrollments": max_enrollments,
+        }
+        if secret is not None:
+            members["secret"] = secret
+        return _Call("POST", self._path("register"), members, registrar)
+
+    def _revoke(self, registrar: SigningIdentity, identity: str | None, serial: int | None) -> _Call:
+        if (identity is None) == (serial is None):
+            raise SettingsError("revoke either an identity or a serial number")
+        members = {"id": identity} if serial is None else {"serial": f"{serial:x}"}
+        return _Call("POST", self._path("revoke"), members, registrar)
+
+    def _failed(self, error: httpx.HTTPError) -> UnavailableError | TimeoutExceeded:
+        if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+            return TimeoutExceeded(f"{self.url}: no answer within {self._timeout_s} s")
+        return ConnectionFailed(f"{self.url}: {error}")
+
+
+class CAClient(_Calls):
+    """One organisation's CA, for asyncio. Each call makes a connection of its own: there is nothing to close."""
+
+    async def enroll(
+        self,
+        identity: str,
+        secret: str,
+        *,
+        directory: str | Path | None = None,
+        key_kind: KeyKind = "p256",
+        hosts: Sequence[str] | None = None,
+    ) -> SigningIdentity:
+        """Get a certificate for a new key; keep both in ``directory``, if given. ``hosts``: fewer than registered."""
+        key = generate_key(key_kind)
+        return _identity(await self._send(self._enroll(identity, secret, key, hosts)), key, directory)
+
+    async def reenroll(
+        self, identity: SigningIdentity, *, directory: str | Path | None = None, key_kind: KeyKind = "p256"
+    ) -> SigningIdentity:
+        """Renew: a new key and certificate in place of good ones, in ``directory`` or where ``identity`` lies."""
+        key = generate_key(key_kind)
+        return _identity(await self._send(self._reenroll(identity, key)), key, directory or identity.directory)
+
+    async def register(
+        self,
+        registrar: SigningIdentity,
+        identity: str,
+        role: str,
+        attributes: Mapping[str, str] | None = None,
+        hosts: Sequence[str] = (),
+        *,
+        secret: str | None = None,
+        max_enrollments: int = 1,
+    ) -> str:
+        """Register an identity; the secret with which it enrolls. ``role``: client, peer, orderer or admin."""
+        call = self._register(registrar, identity, role, attributes, hosts, secret, max_enrollments)
+        return str(_members(await self._send(call))["secret"])
+
+    async def revoke(
+        self, registrar: SigningIdentity, identity: str | None = None, *, serial: int | None = None
+    ) -> list[int]:
+        """Revoke an identity with all its certificates, or one certificate; the serials that are new on the list."""
+        return _serials(await self._send(self._revoke(registrar, identity, serial)))
+
+    async def crl(self) -> str:
+        """The current revocation list (PEM), for the channel configs."""
+        return (await self._send(_Call("GET", self._path("crl")))).decode("ascii")
+
+    async def root(self) -> str:
+        """The organisation's root certificate (PEM)."""
+        return (await self._send(_Call("GET", self._path("root")))).decode("ascii")
+
+    async def _send(self, call: _Call) -> bytes:
+        try:
+            async with httpx.AsyncClient(**self._options(call)) as client:
+                return _content(await client.request(**call.request(self.url)))
+        except httpx.HTTPError as error:
+            raise self._failed(error) from None
+
+
+class BlockingCAClient(_Calls):
+    """The same for programs without an event loop."""
+
+    def enroll(
+        self,
+        identity: str,
+        secret: str,
+        *,
+        directory: str | Path | None = None,
+        key_kind: KeyKind = "p256",
+        hosts: Sequence[str] | None = None,
+    ) -> SigningIdentity:
+        """See :meth:`CAClient.enroll`."""
+        key = generate_key(key_kind)
+        return _identity(self._send(self._enroll(identity, secret, key, hosts)), key, directory)
+
+    def reenroll(
+        self, identity: SigningIdentity, *, directory: str | Path | None = None, key_kind: KeyKind = "p256"
+    ) -> SigningIdentity:
+        """See :meth:`CAClient.reenroll`."""
+        key = generate_key(key_kind)
+        return _identity(self._send(self._reenroll(identity, key)), key, directory or identity.directory)
+
+    def register(
+        self,
+        registrar: SigningIdentity,
+        identity: str,
+        role: str,
+        attributes: Mapping[str, str] | None = None,
+        hosts: Sequence[str] = (),
+        *,
+        secret: str | None = None,
+        max_enrollments: int = 1,
+    ) -> str:
+        """See :meth:`CAClient.register`."""
+        call = self._register(registrar, identity, role, attributes, hosts, secret, max_enrollments)
+        return str(_members(self._send(call))["secret"])
+
+    def revoke(
+        self, registrar: SigningIdentity, identity: str | None = None, *, serial: int | None = None
+    ) -> list[int]:
+        """See :meth:`CAClient.revoke`."""
+        return _serials(self._send(self._revoke(registrar, identity, serial)))
+
+    def crl(self) -> str:
+        """See :meth:`CAClient.crl`."""
+        return self._send(_Call("GET", self._path("crl"))).decode("ascii")
+
+    def root(self) -> str:
+        """See :meth:`CAClient.root`."""
+        return self._send(_Call("GET", self._path("root"))).decode("ascii")
+
+    def _send(self, call: _Call) -> bytes:
+        try:
+            with httpx.Client(**self._options(call)) as client:
+                return _content(client.request(**call.request(self.url)))
+        except httpx.HTTPError as error:
+            raise self._failed(error) from None
+
+
+def _request_for(key: PrivateKey, identity: str, hosts: Sequence[str] | None) -> dict[str, Any]:
+    members: dict[str, Any] = {"csr": make_csr(key, identity)}
+    if hosts is not None:
+        members["hosts"] = list(hosts)
+    return members
+
+
+def _content(answer: httpx.Response) -> bytes:
+    if answer.is_success:
+        return answer.content
+    try:
+        members = jsontext.loads(answer.content)
+    except GridLedgerError:
+        members = None
+    raise from_wire(answer.status_code, members.get("error") if isinstance(members, dict) else None)
+
+
+def _members(content: bytes) -> dict[str, Any]:
+    members = jsontext.loads(content)
+    if not isinstance(members, dict):
+        raise UnavailableError("the CA's answer is not one JSON object")
+    return members
+
+
+def _serials(content: bytes) -> list[int]:
+    return [int(text, 16) for text in _members(content)["revoked"]]
+
+
+def _identity(content: bytes, key: PrivateKey, directory: str | Path | None) -> SigningIdentity:
+    """Check what the CA sent, and keep it."""
+    members = _members(content)
+    mspid, root = str(members["mspid"]), str(members["root"])
+    certificate = Certificate.from_pem(str(members["certificate"]))
+    if MSP(mspid, [root]).issuer_of(certificate) is None:
+        raise UnavailableError("the CA sent a certificate that its own root has not issued")
+    identity = SigningIdentity(certificate, key, mspid)
+    if directory is not None:
+        identity.save(directory)
+    return identity

@@ -1,0 +1,144 @@
+"""The CA's HTTP edge. Bodies and answers are JSON but for the root and the revocation list, which are PEM."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from gridledger import jsontext
+from gridledger.errors import InputError
+from gridledger.identity.certificate import Certificate
+from gridledger.web import json_response, read_body
+from services.ca.errors import WrongSecret
+from services.ca.office import Office
+from services.ca.organisation import OrganisationCA
+from services.ca.registration import registration
+from services.ca.registry import Registered
+
+OPEN_ROUTES = ("/cas", "/cas/{org}/enroll", "/cas/{org}/crl", "/cas/{org}/root")
+"""Enrolling shows a secret instead of a certificate; roots and revocation lists are public."""
+
+PEM = "application/x-pem-file"
+
+
+def router(office: Office) -> APIRouter:
+    """All routes but those that every service has."""
+    routes = APIRouter()
+
+    @routes.get("/cas")
+    async def cas(request: Request) -> Response:
+        found = [{"name": one.name, "mspid": one.mspid} for one in office.organisations]
+        return json_response({"organisations": found})
+
+    @routes.post("/cas/{org}/enroll")
+    async def enroll(org: str, request: Request) -> Response:
+        organisation = office.organisation(org)
+        identity, secret = _credentials(request.headers.get("authorization", ""))
+        csr, hosts = _signing_request(await _members(request))
+        certificate = await office.work(organisation.enroll, identity, secret, csr, hosts)
+        return _issued(organisation, certificate)
+
+    @routes.post("/cas/{org}/reenroll")
+    async def reenroll(org: str, request: Request) -> Response:
+        organisation = office.organisation(org)
+        csr, hosts = _signing_request(await _members(request))
+        certificate = await office.work(organisation.reenroll, request.state.caller, csr, hosts)
+        return _issued(organisation, certificate)
+
+    @routes.post("/cas/{org}/register")
+    async def register(org: str, request: Request) -> Response:
+        organisation = office.organisation(org)
+        wanted = registration(await _members(request))
+        secret = await office.work(organisation.register, request.state.caller, wanted)
+        return json_response({"id": wanted.id, "secret": secret})
+
+    @routes.post("/cas/{org}/revoke")
+    async def revoke(org: str, request: Request) -> Response:
+        organisation = office.organisation(org)
+        match await _members(request):
+            case {"id": str(identity), **rest} if not rest:
+                wanted: str | int = identity
+            case {"serial": str(text), **rest} if not rest:
+                wanted = _serial(text)
+            case _:
+                raise InputError('revoke takes {"id": id} or {"serial": hexadecimal text}')
+        serials = await office.work(office.revoke, organisation, request.state.caller, wanted)
+        return json_response({"revoked": [f"{serial:x}" for serial in serials]})
+
+    @routes.get("/cas/{org}/identities")
+    async def identities(
+        org: str,
+        request: Request,
+        after: Annotated[str, Query(max_length=64)] = "",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        organisation = office.organisation(org)
+        found = await office.work(organisation.identities, request.state.caller, after, limit)
+        return json_response({"identities": [_described(one) for one in found]})
+
+    @routes.get("/cas/{org}/crl")
+    async def crl(org: str) -> Response:
+        organisation = office.organisation(org)
+        return Response(await office.work(organisation.revocation_list), media_type=PEM)
+
+    @routes.get("/cas/{org}/root")
+    async def root(org: str) -> Response:
+        return Response(office.organisation(org).root_pem, media_type=PEM)
+
+    return routes
+
+
+async def _members(request: Request) -> dict[str, Any]:
+    members = jsontext.loads(await read_body(request))
+    if not isinstance(members, dict):
+        raise InputError("the body must be one JSON object")
+    return members
+
+
+def _signing_request(members: dict[str, Any]) -> tuple[str, list[str] | None]:
+    csr, hosts = members.get("csr"), members.get("hosts")
+    if not isinstance(csr, str) or members.keys() - {"csr", "hosts"}:
+        raise InputError('the body must be {"csr": PEM text, "hosts": [names], which may be left out}')
+    if hosts is not None and not (isinstance(hosts, list) and all(isinstance(host, str) for host in hosts)):
+        raise InputError("hosts must be a list of names")
+    return csr, hosts
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    try:
+        identity, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        colon = ""
+    if scheme.lower() != "basic" or not colon:
+        raise WrongSecret("enrolling needs HTTP Basic credentials: the id and the secret from its registration")
+    return identity, secret
+
+
+def _serial(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise InputError(f"a serial number is hexadecimal text, not {text[:64]!r}") from None
+
+
+def _issued(organisation: OrganisationCA, certificate: Certificate) -> Response:
+    return json_response({"certificate": certificate.pem, "root": organisation.root_pem, "mspid": organisation.mspid})
+
+
+def _described(one: Registered) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "role": one.role,
+        "attributes": dict(one.attributes),
+        "hosts": list(one.hosts),
+        "enrollments": one.enrollments,
+        "max_enrollments": one.max_enrollments,
+        "registered_us": one.registered_us,
+        "registered_by": one.registered_by,
+        "revoked_us": one.revoked_us,
+    }

@@ -1,0 +1,85 @@
+"""What the CA service is told when it starts: one JSON file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gridledger.settings import ServiceSettings, SettingsPart, load_settings
+
+Count = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
+
+
+class OrganisationSettings(SettingsPart):
+    """One organisation. The first line of ``registrar_secret_file`` is the secret of its first registrar; the file is
+    read at the first start only, and may be gone afterwards."""
+
+    name: Name
+    mspid: Name
+    registrar_secret_file: Path
+
+
+class Lifetimes(SettingsPart):
+    """How long what the CA signs is valid. A list of revocations is renewed at half its time."""
+
+    root_days: Count = 3650
+    certificate_days: Count = 365
+    revocation_list_hours: Count = 168
+
+
+class CALimits(SettingsPart):
+    """Bounds. ``wrong_secrets`` tries per id at once, then one more every ``wrong_secret_refill_s``.
+
+    ``hashing_threads`` requests are worked on at once (hashing a secret takes 16 MiB and a core), ``max_waiting`` wait
+    for that, the next get 429.
+    """
+
+    wrong_secrets: Count = 10
+    wrong_secret_refill_s: Seconds = 30.0
+    hashing_threads: Annotated[int, Field(gt=0, le=64)] = 4
+    max_waiting: Count = 128
+    max_body_bytes: Count = 64 * 1024
+    max_requests: Count = 256
+    registrar_enrollments: Count = 100
+
+
+class CASettings(ServiceSettings):
+    """The service's settings. Relative paths start at the folder of the settings file.
+
+    ``tls_hosts`` are the names under which clients reach it.
+    """
+
+    name: str = "ca"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(gt=0, lt=65536)]
+    tls_hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("localhost", "127.0.0.1")
+    data: Path
+    organisations: Annotated[tuple[OrganisationSettings, ...], Field(min_length=1, max_length=200)]
+    lifetimes: Lifetimes = Lifetimes()
+    limits: CALimits = CALimits()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for kind, names in (
+            ("name", [one.name.lower() for one in self.organisations]),
+            ("mspid", [one.mspid for one in self.organisations]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"two organisations have the same {kind}")
+        return self
+
+
+def load(path: Path) -> CASettings:
+    """Read a settings file; :class:`SettingsError` names each wrong member."""
+    settings = load_settings(CASettings, path)
+    folder = path.resolve().parent
+    organisations = tuple(
+        one.model_copy(update={"registrar_secret_file": folder / one.registrar_secret_file})
+        for one in settings.organisations
+    )
+    return settings.model_copy(update={"organisations": organisations})
