@@ -93,6 +93,8 @@ def _parse(argv: Sequence[str]) -> _Command:
 
 
 def _run(command: _Command) -> Answer:
+    # Compiled files are told apart by size and second: an author's quick edit could run as what stood there before.
+    sys.dont_write_bytecode = True
     args = [_read_argument(position, text) for position, text in enumerate(command.arguments, 1)]
     before = _read_state(command.state)
     simulator = Simulator(command.folder, MemoryState.from_bytes(before or b""))
@@ -175,3 +177,7 @@ def _refuse(message: str) -> int:
 
 def _show_traceback(error: BaseException) -> None:
     traceback.print_exception(error, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
