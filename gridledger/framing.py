@@ -57,6 +57,9 @@ def unpack(data: bytes, *, max_frames: int) -> list[bytes]:
 
 async def read_frame(reader: ExactReader, max_bytes: int = MAX_FRAME_BYTES) -> bytes | None:
     """Read one frame from a stream; None at a clean end. A longer frame, or an end inside one, is refused."""
+    # Here, so that whoever only packs frames (a chaincode host) does not wait for asyncio.
+    import asyncio  # noqa: PLC0415
+
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(4))
     except asyncio.IncompleteReadError as error:
