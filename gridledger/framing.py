@@ -5,12 +5,14 @@ A frame is a 32-bit big-endian length and that many bytes.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from struct import Struct
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gridledger.errors import MalformedFrames
+
+if TYPE_CHECKING:
+    import asyncio
 
 _LENGTH = Struct(">I")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
