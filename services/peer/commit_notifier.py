@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
         """Fabric's name of the code."""
         return TxValidationCode(self.code).name
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "tx_id": self.tx_id,

@@ -1,0 +1,131 @@
+"""A channel as the edge sees it: its configuration, its height, and who may do what on it.
+
+All of it follows the committer's reports; the ledger itself is only read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from typing import Protocol
+
+from gridledger.errors import PermissionDeniedError
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.errors import IdentityError, UnknownAuthority
+from gridledger.identity.msp import Identity
+from gridledger.ledger import Ledger
+from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
+from services.peer.commit_notifier import Outcome
+from services.peer.errors import ChaincodeUnknown, ChannelUnknown
+from services.peer.reports import Committed
+
+
+class ConfigObserver(Protocol):
+    """Wants to know of every configuration of a channel."""
+
+    def __call__(self, channel: Channel) -> None: ...
+
+
+class Channel:
+    """One channel. ``height`` counts blocks that are durable here."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.name = ledger.channel
+        self.ledger = ledger
+        self.config: ChannelConfig = ledger.config()
+        self.height = ledger.height
+        self.commit_hash = ledger.commit_hash
+        self.source: str | None = None
+        self.source_reason = "not connected yet"
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiters = 0
+
+    def committed(self, report: Committed) -> bool:
+        """Take note of a durable block; whether the configuration changed."""
+        self.height = max(self.height, report.number + 1)
+        self.commit_hash = report.commit_hash
+        while self._waiting and self._waiting[0][0] <= self.height:
+            future = heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)
+        if report.config:
+            self.config = self.ledger.config()
+        return report.config
+
+    async def reach(self, height: int, timeout_s: float) -> bool:
+        """Wait until this many blocks are durable here; False when the time is over."""
+        if self.height >= height:
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters += 1
+        heappush(self._waiting, (height, self._waiters, future))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            # Taken out when its height comes; one that was cancelled must not stay that long.
+            if future.cancelled() or not future.done():
+                future.cancel()
+                self._waiting = [entry for entry in self._waiting if entry[2] is not future]
+                self._waiting.sort()
+        return True
+
+    def outcome(self, tx_id: str) -> Outcome | None:
+        """What became of a transaction, None if the ledger has none of this id."""
+        status = self.ledger.status(tx_id)
+        return None if status is None else Outcome(tx_id, int(status.code), status.block, status.commit_hash)
+
+    def identify(self, certificate: Certificate, at_us: int) -> Identity:
+        """Who this is on the channel; :class:`IdentityError` if nobody."""
+        return self.config.msps.identify(certificate, at_us)
+
+    def require(self, policy: str, identity: Identity) -> None:
+        """Raise :class:`PermissionDeniedError` unless the channel's policy of this name admits the identity."""
+        if not self.config.policy(policy).satisfied_by([(identity.mspid, identity.role)]):
+            raise PermissionDeniedError(
+                f"{identity.role} {identity.name!r} of {identity.mspid} is not among the {policy} of {self.name}",
+                policy=self.config.policies[policy],
+            )
+
+    def chaincode(self, name: str) -> ChaincodeDefinition:
+        """The definition that the channel has agreed on."""
+        definition = self.config.chaincodes.get(name)
+        if definition is None:
+            known = sorted(self.config.chaincodes)
+            raise ChaincodeUnknown(f"the channel {self.name} has no chaincode {name!r}; it has: {known}", known=known)
+        return definition
+
+
+class Channels:
+    """The channels of this peer, by name."""
+
+    def __init__(self, channels: Mapping[str, Channel]) -> None:
+        self._channels = dict(channels)
+
+    def __getitem__(self, name: str) -> Channel:
+        channel = self._channels.get(name)
+        if channel is None:
+            known = sorted(self._channels)
+            raise ChannelUnknown(f"this peer is not on the channel {name!r}; it is on: {known}", known=known)
+        return channel
+
+    def all(self) -> list[Channel]:
+        """Every channel, by name."""
+        return [channel for _, channel in sorted(self._channels.items())]
+
+    def identify(self, certificate: Certificate, at_us: int) -> Identity:
+        """Who this is on any channel of this peer: what the HTTP edge asks at every request.
+
+        Where no channel knows the certificate, the most telling refusal is raised (expired before unknown).
+        """
+        refusal: IdentityError | None = None
+        for channel in self._channels.values():
+            try:
+                return channel.identify(certificate, at_us)
+            except IdentityError as error:
+                if refusal is None or isinstance(refusal, UnknownAuthority):
+                    refusal = error
+        raise refusal or UnknownAuthority("this peer is on no channel")

@@ -1,0 +1,120 @@
+"""Which peers answered lately and which did not: the gateway's memory, and the probes that renew it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gridledger.errors import GridLedgerError
+from gridledger.protocol.config import Node
+
+MAX_BEHIND = 20
+"""A peer that lags further than this many blocks behind the best one is asked only when no other can be."""
+
+HEALTHY, BEHIND, FAILED = 0, 1, 2
+"""Ranks of a peer: to ask, lagging far behind, failed."""
+
+_CHAINCODE_CODES = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE", "CHAINCODE_UNKNOWN"))
+_BROKEN_STATUSES = frozenset((500, 502, 503, 504))
+_log = logging.getLogger(__name__)
+
+Probe = Callable[[Node], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Mark:
+    failed: str = ""
+    behind: int = 0
+
+
+class PeerHealth:
+    """Marks by peer name. A peer that failed is left out while others can stand in, and probed until it answers.
+
+    ``probe`` raises while the peer cannot be reached; probes run every ``probe_after_s``, one task for each peer that
+    failed, none otherwise. A peer that cannot run one chaincode is left out for that chaincode alone, for
+    ``probe_after_s`` at a time.
+    """
+
+    def __init__(self, probe: Probe, probe_after_s: float, *, clock: Callable[[], float]) -> None:
+        self.version = 0
+        self._probe = probe
+        self._probe_after_s = probe_after_s
+        self._clock = clock
+        self._marks: dict[str, _Mark] = {}
+        self._without: dict[tuple[str, str], float] = {}
+        self._probes: dict[str, asyncio.Task[None]] = {}
+
+    def rank(self, peer: str, chaincode: str) -> int:
+        """HEALTHY, BEHIND or FAILED."""
+        mark = self._marks.get(peer)
+        if mark is not None and mark.failed:
+            return FAILED
+        if (peer, chaincode) in self._without:
+            return FAILED
+        return BEHIND if mark is not None and mark.behind > MAX_BEHIND else HEALTHY
+
+    def expire(self) -> None:
+        """Forget marks for single chaincodes whose time is over."""
+        if self._without:
+            now = self._clock()
+            over = [key for key, until in self._without.items() if until <= now]
+            for key in over:
+                del self._without[key]
+            self.version += len(over)
+
+    def answered(self, peer: str, behind: int) -> None:
+        """The peer did what it was asked; it was ``behind`` blocks behind this one."""
+        mark = self._marks.get(peer)
+        if mark is None:
+            mark = self._marks[peer] = _Mark()
+        if mark.failed or (mark.behind > MAX_BEHIND) != (behind > MAX_BEHIND):
+            self.version += 1
+        mark.failed, mark.behind = "", behind
+
+    def failed(self, peer: Node, chaincode: str, error: GridLedgerError) -> None:
+        """The peer did not do what it was asked. What a client did wrong, and a full queue, are no marks."""
+        if error.code in _CHAINCODE_CODES:
+            self._without[peer.name, chaincode] = self._clock() + self._probe_after_s
+            self.version += 1
+        elif error.status in _BROKEN_STATUSES and not error.code.startswith("CHAINCODE_"):
+            self._suspect(peer, f"{error.code}: {error.message}")
+
+    def slow(self, peer: Node) -> None:
+        """The peer has not answered in time, others are asked in its place."""
+        self._suspect(peer, "it did not answer in time")
+
+    def status(self) -> dict[str, str]:
+        """The peers that are left out now, and why."""
+        return {name: mark.failed for name, mark in sorted(self._marks.items()) if mark.failed}
+
+    async def close(self) -> None:
+        """End the probes."""
+        probes = list(self._probes.values())
+        for task in probes:
+            task.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
+
+    def _suspect(self, peer: Node, reason: str) -> None:
+        mark = self._marks.setdefault(peer.name, _Mark())
+        if not mark.failed:
+            self.version += 1
+            _log.warning("peer %s is left out of endorsements: %s", peer.name, reason)
+        mark.failed = reason
+        if peer.name not in self._probes:
+            task = asyncio.get_running_loop().create_task(self._probe_until_it_answers(peer), name=f"probe {peer.name}")
+            self._probes[peer.name] = task
+            task.add_done_callback(lambda _: self._probes.pop(peer.name, None))
+
+    async def _probe_until_it_answers(self, peer: Node) -> None:
+        while self._marks[peer.name].failed:
+            await asyncio.sleep(self._probe_after_s)
+            try:
+                await self._probe(peer)
+            except GridLedgerError as error:
+                self._marks[peer.name].failed = f"{error.code}: {error.message}"
+            else:
+                self._marks[peer.name].failed = ""
+                self.version += 1
+                _log.info("peer %s answers again", peer.name)
