@@ -1,0 +1,42 @@
+"""The SDK. ``Gateway`` is asyncio's; :mod:`gridledger.client.blocking` has the same for programs without a loop.
+
+The CA's client is :class:`gridledger.client.ca.CAClient`, kept apart because only it needs httpx.
+"""
+
+from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpointer, MemoryCheckpointer
+from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
+from gridledger.client.events import BlockEvent, ChaincodeEvent, TransactionVerdict
+from gridledger.client.gateway import Contract, Gateway, Network, Timeouts
+from gridledger.client.http import ConnectionFailed, NodeClient
+from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
+from gridledger.client.transactions import ClientProposal, ClientTransaction, Status, SubmittedTransaction
+from gridledger.identity.signer import SigningIdentity
+
+__all__ = [
+    "BlockEvent",
+    "ChainInfo",
+    "ChaincodeEvent",
+    "Checkpoint",
+    "Checkpointer",
+    "ClientProposal",
+    "ClientTransaction",
+    "CommitError",
+    "CommitStatusError",
+    "ConnectionFailed",
+    "Contract",
+    "EndorseError",
+    "FileCheckpointer",
+    "Gateway",
+    "HistoryEntry",
+    "MemoryCheckpointer",
+    "Network",
+    "NodeClient",
+    "ProvedTransaction",
+    "SigningIdentity",
+    "Status",
+    "SubmitError",
+    "SubmittedTransaction",
+    "Timeouts",
+    "TransactionError",
+    "TransactionVerdict",
+]

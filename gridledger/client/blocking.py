@@ -1,0 +1,195 @@
+"""The SDK for programs without an event loop: the same calls, each returning when it is done.
+
+One thread runs a loop for all blocking gateways of the process; calls may come from any thread::
+
+    with Gateway.connect(url, identity, roots="roots.pem") as gateway:
+        contract = gateway.get_network("shard1").get_contract("dvs")
+        print(contract.evaluate_transaction("GetGroup", {"group": "1"}))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from gridledger.client import gateway as aio
+from gridledger.client.checkpoints import Checkpointer
+from gridledger.client.events import BlockEvent, ChaincodeEvent
+from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
+from gridledger.client.transactions import Status
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.block import Block
+
+_T = TypeVar("_T")
+
+
+class _LoopThread:
+    """One daemon thread with a running event loop, started when first needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine there and wait for it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="gridledger-client", daemon=True).start()
+            return self._loop
+
+
+_loop = _LoopThread()
+
+
+class Gateway:
+    """Blocking twin of :class:`gridledger.client.Gateway`."""
+
+    def __init__(self, inner: aio.Gateway) -> None:
+        self._inner = inner
+
+    @classmethod
+    def connect(
+        cls, url: str, identity: SigningIdentity, *, roots: str | Path, timeouts: aio.Timeouts | None = None
+    ) -> Gateway:
+        """A gateway at ``url``; ``roots`` is a PEM text or the path of a bundle."""
+
+        async def connect() -> aio.Gateway:
+            return aio.Gateway.connect(url, identity, roots=roots, timeouts=timeouts)
+
+        return cls(_loop.run(connect()))
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        _loop.run(self._inner.close())
+
+    def get_network(self, channel: str) -> Network:
+        """A channel."""
+        return Network(self._inner.get_network(channel), self._inner)
+
+    def channels(self) -> list[str]:
+        """Names of the channels that the gateway's peer is on."""
+        return _loop.run(self._inner.channels())
+
+
+class Network:
+    """Blocking twin of :class:`gridledger.client.Network`."""
+
+    def __init__(self, inner: aio.Network, gateway: aio.Gateway) -> None:
+        self._inner = inner
+        self._gateway = gateway
+        self.channel = inner.channel
+
+    def get_contract(self, chaincode: str) -> Contract:
+        """A chaincode on this channel."""
+        return Contract(self._inner.get_contract(chaincode))
+
+    def get_chain_info(self) -> ChainInfo:
+        """Height and hashes on the gateway's peer."""
+        return _loop.run(self._inner.get_chain_info())
+
+    def get_block(self, number: int) -> Block:
+        """A block."""
+        return _loop.run(self._inner.get_block(number))
+
+    def get_transaction(self, tx_id: str) -> ProvedTransaction:
+        """A transaction with its verdict and proof."""
+        return _loop.run(self._inner.get_transaction(tx_id))
+
+    def get_history(self, chaincode: str, key: str) -> list[HistoryEntry]:
+        """All values of a key, the newest first."""
+        return _loop.run(self._inner.get_history(chaincode, key))
+
+    def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
+        """What became of a transaction."""
+        return _loop.run(self._inner.get_status(tx_id, wait_s=wait_s))
+
+    def chaincode_events(
+        self,
+        chaincode: str,
+        *,
+        start_block: int | None = None,
+        name: str | None = None,
+        checkpointer: Checkpointer | None = None,
+    ) -> Iterator[ChaincodeEvent]:
+        """Events as they come; blocks while there is none. Close the iterator to stop."""
+        return _iterate(
+            self._inner.chaincode_events(chaincode, start_block=start_block, name=name, checkpointer=checkpointer)
+        )
+
+    def block_events(
+        self, *, start_block: int | None = None, checkpointer: Checkpointer | None = None
+    ) -> Iterator[BlockEvent]:
+        """Blocks as they come; blocks while there is none. Close the iterator to stop."""
+        return _iterate(self._inner.block_events(start_block=start_block, checkpointer=checkpointer))
+
+
+class Contract:
+    """Blocking twin of :class:`gridledger.client.Contract`."""
+
+    def __init__(self, inner: aio.Contract) -> None:
+        self._inner = inner
+
+    def submit_transaction(
+        self,
+        function: str,
+        *args: Any,
+        transient: Mapping[str, Any] | None = None,
+        retry_on_conflict: bool = False,
+    ) -> Any:
+        """Endorse, order and commit; the payload."""
+        return _loop.run(
+            self._inner.submit_transaction(function, *args, transient=transient, retry_on_conflict=retry_on_conflict)
+        )
+
+    def submit_with_status(
+        self,
+        function: str,
+        *args: Any,
+        transient: Mapping[str, Any] | None = None,
+        retry_on_conflict: bool = False,
+    ) -> tuple[Any, Status]:
+        """Endorse, order and commit; the payload and the status."""
+        return _loop.run(
+            self._inner.submit_with_status(function, *args, transient=transient, retry_on_conflict=retry_on_conflict)
+        )
+
+    def evaluate_transaction(self, function: str, *args: Any, transient: Mapping[str, Any] | None = None) -> Any:
+        """Run a function on one peer; nothing is ordered."""
+        return _loop.run(self._inner.evaluate_transaction(function, *args, transient=transient))
+
+
+def _iterate(events: AsyncIterator[_T]) -> Iterator[_T]:
+    async def following() -> _T:
+        return await anext(events)
+
+    async def close() -> None:
+        aclose = getattr(events, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+    try:
+        while True:
+            yield _loop.run(following())
+    finally:
+        _loop.run(close())

@@ -1,0 +1,80 @@
+"""Remembering how far events were handled, so that a restarted program goes on where it was."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gridledger import jsontext
+from gridledger.errors import GridLedgerError, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """``block`` is the block to go on with; events of it up to and including ``tx_id`` are handled (None: none)."""
+
+    block: int
+    tx_id: str | None = None
+
+
+class Checkpointer(Protocol):
+    """Where a checkpoint is kept. Tell it after an event is handled: an event is then seen at least once."""
+
+    def load(self) -> Checkpoint | None:
+        """The checkpoint, None when nothing was handled yet."""
+
+    def checkpoint_block(self, block: int) -> None:
+        """All of this block is handled."""
+
+    def checkpoint_transaction(self, block: int, tx_id: str) -> None:
+        """The events of this block up to and including this transaction's are handled."""
+
+
+class MemoryCheckpointer:
+    """Remembers for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._checkpoint: Checkpoint | None = None
+
+    def load(self) -> Checkpoint | None:
+        """The checkpoint."""
+        return self._checkpoint
+
+    def checkpoint_block(self, block: int) -> None:
+        """All of this block is handled."""
+        self._keep(Checkpoint(block + 1))
+
+    def checkpoint_transaction(self, block: int, tx_id: str) -> None:
+        """The events of this block up to and including this transaction's are handled."""
+        self._keep(Checkpoint(block, tx_id))
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+
+
+class FileCheckpointer(MemoryCheckpointer):
+    """Remembers in a file, which is replaced whole and synced at each checkpoint."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self._path = Path(path)
+        if self._path.exists():
+            self._checkpoint = self._read()
+
+    def _read(self) -> Checkpoint:
+        try:
+            message = jsontext.loads(self._path.read_bytes())
+            return Checkpoint(int(message["block"]), message["tx_id"])
+        except (GridLedgerError, KeyError, TypeError, ValueError):
+            raise SettingsError(f"{self._path} is not a checkpoint; remove it to begin anew") from None
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        super()._keep(checkpoint)
+        temporary = self._path.with_name(self._path.name + ".new")
+        with temporary.open("wb") as file:
+            file.write(jsontext.dumps({"block": checkpoint.block, "tx_id": checkpoint.tx_id}))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)

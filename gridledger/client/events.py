@@ -1,0 +1,143 @@
+"""Streams of events that survive a lost connection: each goes on behind what it gave out last."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gridledger import jsontext
+from gridledger.client.checkpoints import Checkpoint, Checkpointer
+from gridledger.client.http import NodeClient
+from gridledger.errors import BusyError, MalformedFrames, UnavailableError
+from gridledger.protocol.codes import TxValidationCode
+
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodeEvent:
+    """What a valid transaction announced. ``timestamp_us`` is its block's, microseconds since 1970."""
+
+    channel: str
+    chaincode: str
+    name: str
+    payload: Any
+    tx_id: str
+    block: int
+    timestamp_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionVerdict:
+    """One transaction of a block, valid or not."""
+
+    tx_id: str
+    code: TxValidationCode
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEvent:
+    """A block as committed on the gateway's peer."""
+
+    channel: str
+    number: int
+    hash: str
+    timestamp_us: int
+    commit_hash: str
+    transactions: tuple[TransactionVerdict, ...]
+
+
+_Event = TypeVar("_Event", ChaincodeEvent, BlockEvent)
+
+
+async def chaincode_events(
+    node: NodeClient,
+    channel: str,
+    chaincode: str,
+    *,
+    start_block: int | None,
+    name: str | None,
+    checkpointer: Checkpointer | None,
+) -> AsyncIterator[ChaincodeEvent]:
+    """Events of one chaincode, in the order of the chain. Reconnects with growing pauses until the caller stops."""
+    params = {"chaincode": chaincode} if name is None else {"chaincode": chaincode, "name": name}
+    position = _start(start_block, checkpointer)
+
+    def read(message: Any) -> ChaincodeEvent:
+        return ChaincodeEvent(
+            channel=channel,
+            chaincode=chaincode,
+            name=message["name"],
+            payload=message["payload"],
+            tx_id=message["tx_id"],
+            block=message["block"],
+            timestamp_us=message["timestamp"],
+        )
+
+    async for event in _resumed(node, f"/channels/{channel}/events/chaincode", params, position, read):
+        yield event
+
+
+async def block_events(
+    node: NodeClient, channel: str, *, start_block: int | None, checkpointer: Checkpointer | None
+) -> AsyncIterator[BlockEvent]:
+    """All blocks of a channel, in order. Reconnects with growing pauses until the caller stops."""
+
+    def read(message: Any) -> BlockEvent:
+        verdicts = tuple(
+            TransactionVerdict(item["tx_id"], TxValidationCode(item["code"])) for item in message["transactions"]
+        )
+        return BlockEvent(
+            channel, message["number"], message["hash"], message["timestamp"], message["commit_hash"], verdicts
+        )
+
+    position = _start(start_block, checkpointer)
+    async for event in _resumed(node, f"/channels/{channel}/events/blocks", {}, position, read):
+        yield event
+
+
+def _start(start_block: int | None, checkpointer: Checkpointer | None) -> Checkpoint | None:
+    kept = checkpointer.load() if checkpointer is not None else None
+    if kept is not None:
+        return kept
+    return None if start_block is None else Checkpoint(start_block)
+
+
+async def _resumed(
+    node: NodeClient,
+    path: str,
+    params: dict[str, str],
+    position: Checkpoint | None,
+    read: Callable[[Any], _Event],
+) -> AsyncIterator[_Event]:
+    pause = _FIRST_RETRY_S
+    if position is None:
+        # "From now on" must stay fixed over a reconnection, so it is made a number first.
+        info = await node.get_json(path.split("/events/", maxsplit=1)[0])
+        position = Checkpoint(int(info["height"]))
+    while True:
+        skip_to = position.tx_id
+        try:
+            async for line in node.lines(path, params={**params, "from": str(position.block)}):
+                pause = _FIRST_RETRY_S
+                event = read(jsontext.loads(line))
+                number, tx_id = _place(event)
+                if skip_to is not None and number == position.block:
+                    # Events of the checkpoint's block that were handled before.
+                    if tx_id == skip_to:
+                        skip_to = None
+                    continue
+                skip_to = None
+                yield event
+                position = Checkpoint(number + 1) if tx_id is None else Checkpoint(number, tx_id)
+        except (UnavailableError, MalformedFrames, BusyError):
+            pass
+        await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+        pause = min(pause * 2, _LAST_RETRY_S)
+
+
+def _place(event: ChaincodeEvent | BlockEvent) -> tuple[int, str | None]:
+    return (event.number, None) if isinstance(event, BlockEvent) else (event.block, event.tx_id)

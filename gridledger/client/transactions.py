@@ -1,0 +1,173 @@
+"""The steps of a transaction, after fabric-gateway: proposal, endorsed transaction, submitted transaction, status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gridledger import jsontext
+from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
+from gridledger.errors import GridLedgerError, MalformedMessage
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.fields import exactly, hash_of, integer_of
+from gridledger.protocol.proposal import Proposal, SignedProposal
+from gridledger.protocol.result import Endorsement, Result
+from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+
+if TYPE_CHECKING:
+    from gridledger.client.gateway import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of a transaction, durable on the gateway's peer."""
+
+    tx_id: str
+    code: TxValidationCode
+    block: int
+    commit_hash: str
+
+    @property
+    def successful(self) -> bool:
+        """Whether it took effect."""
+        return self.code == TxValidationCode.VALID
+
+    @classmethod
+    def from_wire(cls, message: Any) -> Status:
+        """Read a gateway's answer."""
+        if not isinstance(message, dict):
+            raise MalformedMessage("a status is a JSON object")
+        code = integer_of(message, "code", maximum=255)
+        block = integer_of(message, "block")
+        return cls(str(message.get("tx_id")), TxValidationCode(code), block, str(message.get("commit_hash")))
+
+
+class ClientProposal:
+    """A signed proposal, not sent yet."""
+
+    def __init__(self, gateway: Gateway, signed: SignedProposal) -> None:
+        self._gateway = gateway
+        self._signed = signed
+
+    @property
+    def tx_id(self) -> str:
+        """The transaction's id."""
+        return self._signed.proposal.tx_id
+
+    @property
+    def proposal(self) -> Proposal:
+        """The proposal itself."""
+        return self._signed.proposal
+
+    def to_bytes(self) -> bytes:
+        """The body that is posted."""
+        return self._signed.to_bytes()
+
+    async def endorse(self) -> ClientTransaction:
+        """Have the proposal endorsed and sign the transaction; :class:`EndorseError` where that fails."""
+        gateway = self._gateway
+        try:
+            answer = await gateway.post("/gateway/endorse", self.to_bytes(), gateway.timeouts.endorse_s)
+            result_text, endorsements = _read_endorsed(answer, self.proposal)
+        except GridLedgerError as error:
+            raise EndorseError(self.tx_id, error) from error
+        endorsed = endorsements_text(endorsements)
+        signed = signing_text(self.tx_id, hash_of(result_text), hash_of(endorsed))
+        result = Result.parse(result_text)
+        transaction = Transaction(self.proposal, result, tuple(endorsements), endorsed, gateway.identity.sign(signed))
+        return ClientTransaction(gateway, transaction)
+
+    async def evaluate(self) -> Any:
+        """Run the proposal on one peer and return the payload; nothing is ordered."""
+        gateway = self._gateway
+        try:
+            answer = await gateway.post("/gateway/evaluate", self.to_bytes(), gateway.timeouts.evaluate_s)
+        except GridLedgerError as error:
+            raise EndorseError(self.tx_id, error) from error
+        return jsontext.loads(answer)["payload"]
+
+
+class ClientTransaction:
+    """An endorsed, signed transaction, not submitted yet."""
+
+    def __init__(self, gateway: Gateway, transaction: Transaction) -> None:
+        self._gateway = gateway
+        self.transaction = transaction
+
+    @property
+    def tx_id(self) -> str:
+        """The transaction's id."""
+        return self.transaction.tx_id
+
+    @property
+    def result(self) -> Any:
+        """The payload that the chaincode answered. It holds only if the transaction commits."""
+        return self.transaction.result.response.payload
+
+    def to_bytes(self) -> bytes:
+        """The envelope."""
+        return self.transaction.to_bytes()
+
+    async def submit(self) -> SubmittedTransaction:
+        """Have the transaction ordered; returns when it is in the replicated, durable log."""
+        gateway = self._gateway
+        try:
+            await gateway.post("/gateway/submit", self.to_bytes(), gateway.timeouts.submit_s, wait="order")
+        except GridLedgerError as error:
+            raise SubmitError(self.tx_id, error) from error
+        return SubmittedTransaction(gateway, self.transaction.proposal.channel, self.tx_id, self.result)
+
+    async def submit_and_wait(self) -> Status:
+        """Submit and learn the verdict in one request: one hop less than :meth:`submit` and then the status."""
+        gateway = self._gateway
+        try:
+            answer = await gateway.post(
+                "/gateway/submit", self.to_bytes(), gateway.timeouts.commit_status_s, wait="commit"
+            )
+            return Status.from_wire(jsontext.loads(answer))
+        except GridLedgerError as error:
+            raise SubmitError(self.tx_id, error) from error
+
+
+class SubmittedTransaction:
+    """A transaction that is ordered."""
+
+    def __init__(self, gateway: Gateway, channel: str, tx_id: str, result: Any) -> None:
+        self._gateway = gateway
+        self._channel = channel
+        self.tx_id = tx_id
+        self.result = result
+
+    async def get_status(self) -> Status:
+        """Wait for the verdict; :class:`CommitStatusError` when it cannot be learned in time."""
+        gateway = self._gateway
+        wait_s = gateway.timeouts.commit_status_s
+        path = f"/channels/{self._channel}/transactions/{self.tx_id}/status"
+        try:
+            answer = await gateway.get(path, wait_s + 1, wait_s=str(wait_s))
+            return Status.from_wire(jsontext.loads(answer))
+        except GridLedgerError as error:
+            raise CommitStatusError(self.tx_id, error) from error
+
+
+def check_committed(status: Status) -> None:
+    """Raise :class:`CommitError` unless the transaction took effect."""
+    if not status.successful:
+        raise CommitError(status.tx_id, status.code, status.block)
+
+
+def _read_endorsed(answer: bytes, proposal: Proposal) -> tuple[str, Sequence[Endorsement]]:
+    message = jsontext.loads(answer)
+    if not isinstance(message, dict) or not isinstance(message.get("result"), str):
+        raise MalformedMessage("the gateway's answer has no result")
+    result = Result.parse(message["result"])
+    if (result.tx_id, result.channel, result.chaincode) != (proposal.tx_id, proposal.channel, proposal.chaincode):
+        raise MalformedMessage("the gateway's answer belongs to another proposal")
+    endorsements = message.get("endorsements")
+    if not isinstance(endorsements, list) or not endorsements:
+        raise MalformedMessage("the gateway's answer has no endorsements")
+    return message["result"], [
+        Endorsement.from_dict(exactly(item, frozenset(("endorser", "signature")), "an endorsement"))
+        for item in endorsements
+    ]
