@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from struct import Struct
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gridledger.errors import MalformedFrames
-
-if TYPE_CHECKING:
-    import asyncio
 
 _LENGTH = Struct(">I")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
