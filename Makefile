@@ -1,0 +1,66 @@
+# GridLedger's commands. Each sets up the virtual environment it needs by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NETWORK ?= network-config/three-shards.yaml
+DIR ?= out/network
+
+.PHONY: help demo up down status test test-quick simulate-deep bench-quick check lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
+
+# What the network and the feeder need; the file's date says for which lock it was made.
+$(VENV)/.installed: requirements/feeder.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "GridLedger needs Python 3.11 or later: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing GridLedger's dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/feeder.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
+	@echo "installing the development tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+demo: $(VENV)/.installed  ## the closed loop on the IEEE 30-bus grid, from set-up to plots in out/demo
+	@$(BIN)/python -m services.feeder demo --network $(NETWORK) --out out/demo
+
+up: $(VENV)/.installed  ## start a network in the foreground (NETWORK=network-config/...yaml)
+	@$(BIN)/gridledger up $(NETWORK) --dir $(DIR)
+
+down: $(VENV)/.installed  ## stop the network that was started in DIR
+	@$(BIN)/gridledger down --dir $(DIR)
+
+status: $(VENV)/.installed  ## nodes, channels, heights, commit hashes, leaders
+	@$(BIN)/gridledger status --dir $(DIR)
+
+test: $(VENV)/.installed-dev  ## all tests: units side by side, then real processes one after another
+	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
+	@$(BIN)/python -m pytest -q tests/integration
+
+test-quick: $(VENV)/.installed-dev  ## the tests that start no network
+	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
+
+simulate-deep: $(VENV)/.installed-dev  ## many more seeds of the consensus simulation (SEEDS=2000)
+	@GRIDLEDGER_SIM_SEEDS=$(or $(SEEDS),2000) $(BIN)/python -m pytest -q -n auto --timeout 3600 tests/simulation
+
+bench-quick: $(VENV)/.installed  ## throughput and latency in under three minutes
+	@$(BIN)/python -m benchmarks.quick
+
+check: $(VENV)/.installed-dev  ## lint, format, types, imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: $(VENV)/.installed-dev  ## make the locks in requirements/ anew from pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@for set in "services" "feeder --extra feeder" "dev --extra feeder --extra dev"; do set -- $$set; name=$$1; shift; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    pyproject.toml $$@ --output-file requirements/$$name.lock; done
+
+clean:  ## remove the virtual environment and everything under out/
+	rm -rf $(VENV) out build *.egg-info
