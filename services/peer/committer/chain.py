@@ -1,0 +1,141 @@
+"""One channel in the committer: blocks from a source, judged and written, told to the edge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+from gridledger.errors import GridLedgerError
+from gridledger.ledger import BlockRejected, StorageFull
+from gridledger.ledger.committer import BlockCommitter, CommittedBlock
+from services.peer.backoff import Backoff
+from services.peer.committer.buffer import BlockBuffer
+from services.peer.committer.orderers import Orderers
+from services.peer.committer.source import BlockSource
+from services.peer.reports import Committed, EventRecord, Report
+
+BEHIND = 4
+"""Orderers are told when this many blocks wait for their commit, and again when they are done."""
+
+_log = logging.getLogger(__name__)
+
+
+class ChainCommitter:
+    """Commits one channel's blocks as they come. ``tell`` hands a report to the edge and waits while it cannot take it.
+
+    The work is done in ``executor``, so that the event loop goes on reading from the network meanwhile.
+    """
+
+    def __init__(
+        self,
+        committer: BlockCommitter,
+        source: BlockSource,
+        buffer: BlockBuffer,
+        orderers: Orderers,
+        executor: Executor,
+        *,
+        tell: Callable[[Report], Awaitable[None]],
+        clock: Callable[[], float],
+        backoff: Backoff,
+        max_blocks: int,
+        max_bytes: int,
+        progress_interval_s: float,
+    ) -> None:
+        self.channel = committer.ledger.channel
+        self._committer = committer
+        self._source = source
+        self._buffer = buffer
+        self._orderers = orderers
+        self._executor = executor
+        self._tell = tell
+        self._clock = clock
+        self._backoff = backoff
+        self._max_blocks = max_blocks
+        self._max_bytes = max_bytes
+        self._progress_interval_s = progress_interval_s
+        self._next_progress = 0.0
+        self._told_behind = False
+        self._progress: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Fetch and commit until cancelled. What makes the ledger unfit to go on is raised."""
+        await self._orderers.follow(self._committer.ledger.config())
+        fetching = asyncio.ensure_future(self._source.run())
+        try:
+            while True:
+                await self._commit_some()
+        finally:
+            for task in (fetching, self._progress):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    async def _commit_some(self) -> None:
+        """Wait for blocks and commit as many as one commit takes."""
+        items = await self._buffer.head(self._max_blocks, self._max_bytes)
+        started = self._clock()
+        work = asyncio.get_running_loop().run_in_executor(
+            self._executor, self._committer.process, [item.block for item in items]
+        )
+        try:
+            # A commit that has begun is finished even if we are told to stop: it is told, or found at the next start.
+            committed = await asyncio.shield(work)
+        except BlockRejected as error:
+            _log.error("%s: block from %s rejected: %s", self.channel, items[0].orderer, error.message)
+            self._source.reject(items[0].orderer, self._committer.ledger.height)
+            return
+        except StorageFull as error:
+            delay_s = self._backoff.failed()
+            _log.error("%s: %s; trying again in %.1f s", self.channel, error.message, delay_s)
+            await asyncio.sleep(delay_s)
+            return
+        except asyncio.CancelledError:
+            await asyncio.wait((work,))
+            raise
+        self._backoff.succeeded()
+        self._source.accepted()
+        self._buffer.drop(len(committed))
+        work_s = (self._clock() - started) / len(committed)
+        for block in committed:
+            await self._tell(_report(block, work_s, len(self._buffer)))
+            if block.config_changed:
+                await self._orderers.follow(self._committer.ledger.config())
+        self._report_progress(committed[-1].number + 1)
+
+    def _report_progress(self, height: int) -> None:
+        """Let the orderers know that this peer is behind, or is not any more, so that they pace their blocks."""
+        behind = len(self._buffer) >= BEHIND
+        now = self._clock()
+        if (behind or self._told_behind) and now >= self._next_progress and self._progress is None:
+            self._next_progress = now + self._progress_interval_s
+            self._told_behind = behind
+            self._progress = asyncio.ensure_future(self._send_progress(height))
+
+    async def _send_progress(self, height: int) -> None:
+        try:
+            sending = [self._orderers.progress(name, height) for name in self._orderers.names()]
+            for outcome in await asyncio.gather(*sending, return_exceptions=True):
+                if isinstance(outcome, BaseException) and not isinstance(outcome, GridLedgerError):
+                    raise outcome
+        finally:
+            self._progress = None
+
+
+def _report(block: CommittedBlock, work_s: float, behind: int) -> Committed:
+    return Committed(
+        channel=block.channel,
+        number=block.number,
+        header_hash=block.header_hash,
+        timestamp_us=block.timestamp_us,
+        commit_hash=block.commit_hash,
+        tx_ids=block.tx_ids,
+        codes=tuple(int(code) for code in block.codes),
+        events=tuple(
+            EventRecord(event.index, event.tx_id, event.chaincode, event.name, event.payload) for event in block.events
+        ),
+        config=block.config_changed,
+        work_s=work_s,
+        behind=behind,
+    )

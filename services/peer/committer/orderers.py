@@ -1,0 +1,81 @@
+"""The channel's orderers, as a committer uses them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from gridledger import jsontext
+from gridledger.client.http import NodeClient
+from gridledger.errors import MalformedMessage
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.config import ChannelConfig
+
+REQUEST_TIMEOUT_S = 3.0
+
+
+class Orderers(Protocol):
+    """What a committer asks of orderers, by name. Failures are errors of the one tree."""
+
+    def names(self) -> Sequence[str]:
+        """The orderers of the channel's present config."""
+
+    def deliver(self, orderer: str, start: int) -> AsyncIterator[bytes]:
+        """Delivered frames (a block with its signature) from block ``start`` on, without end."""
+
+    async def height(self, orderer: str) -> int:
+        """How many blocks the orderer has."""
+
+    async def progress(self, orderer: str, height: int) -> None:
+        """Tell the orderer how many blocks this peer has committed."""
+
+    async def follow(self, config: ChannelConfig) -> None:
+        """Go by a new config."""
+
+
+class HttpOrderers:
+    """Orderers over mutual TLS."""
+
+    def __init__(self, channel: str, peer: str, identity: SigningIdentity, roots_pem: str) -> None:
+        self._path = f"/channels/{channel}"
+        self._peer = peer
+        self._identity = identity
+        self._roots_pem = roots_pem
+        self._clients: dict[str, NodeClient] = {}
+
+    def names(self) -> Sequence[str]:
+        return list(self._clients)
+
+    def deliver(self, orderer: str, start: int) -> AsyncIterator[bytes]:
+        return self._clients[orderer].frames(f"{self._path}/deliver", params={"from": str(start)})
+
+    async def height(self, orderer: str) -> int:
+        answer = await self._clients[orderer].get_json(self._path, timeout_s=REQUEST_TIMEOUT_S)
+        height = answer.get("height") if isinstance(answer, dict) else None
+        if not isinstance(height, int):
+            raise MalformedMessage(f"{orderer} does not tell its height", status=502)
+        return height
+
+    async def progress(self, orderer: str, height: int) -> None:
+        body = jsontext.dumps({"peer": self._peer, "height": height})
+        await self._clients[orderer].post(f"{self._path}/progress", body, timeout_s=REQUEST_TIMEOUT_S)
+
+    async def follow(self, config: ChannelConfig) -> None:
+        roots = self._roots_pem + config.msps.roots_pem()
+        unused = dict(self._clients)
+        for name, node in config.orderers.items():
+            known = unused.get(name)
+            if known is not None and known.base_url == node.url.rstrip("/"):
+                del unused[name]
+            else:
+                self._clients[name] = NodeClient(node.url, self._identity, roots, max_connections=4)
+        for name, client in unused.items():
+            if self._clients.get(name) is client:
+                del self._clients[name]
+            await client.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()

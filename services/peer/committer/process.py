@@ -1,0 +1,174 @@
+"""The committer's process from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from random import SystemRandom
+from time import monotonic
+
+from gridledger import framing
+from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.ledger import Ledger
+from gridledger.ledger.committer import BlockCommitter, verify_in_pool
+from gridledger.logs import setup
+from gridledger.protocol.block import Block
+from services.peer.backoff import Backoff
+from services.peer.committer.buffer import BlockBuffer
+from services.peer.committer.chain import ChainCommitter
+from services.peer.committer.orderers import HttpOrderers
+from services.peer.committer.source import BlockSource
+from services.peer.committer.task import MAX_TASK_BYTES, CommitterTask
+from services.peer.reports import Failed, Ready, Report, Source
+
+_log = logging.getLogger(__name__)
+Tell = Callable[[Report], Awaitable[None]]
+
+
+async def serve(connection: socket.socket) -> int:
+    """Do what the edge says in its first frame, until it closes the socket or SIGTERM comes; the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C reaches the whole process group. The edge decides when to stop: it may still wait for commits.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    reader, writer = await asyncio.open_connection(sock=connection)
+    frame = await framing.read_frame(reader, MAX_TASK_BYTES)
+    if frame is None:
+        return 0
+    task = CommitterTask.from_bytes(frame)
+    setup("peer-committer", task.name, task.log_level)
+
+    async def tell(report: Report) -> None:
+        writer.write(framing.frame(report.to_bytes()))
+        with suppress(ConnectionError):  # the edge is gone: the watcher below ends us
+            await writer.drain()
+
+    try:
+        async with AsyncExitStack() as stack:
+            chains = await _open(task, stack, tell)
+            await tell(Ready({chain.channel: chain.height for chain in chains}))
+            return await _run(chains, stop, reader)
+    except GridLedgerError as error:
+        _log.error("the committer ends: %s", error.message)
+        await tell(Failed(error.message, error.to_dict()))
+        return 1
+    except Exception as error:
+        _log.exception("the committer ends on a defect")
+        await tell(Failed(f"{type(error).__name__}: {error}"))
+        return 1
+    finally:
+        writer.close()
+
+
+class _Chain:
+    """A channel's parts, opened."""
+
+    def __init__(self, ledger: Ledger, committer: ChainCommitter) -> None:
+        self.channel = ledger.channel
+        self.height = ledger.height
+        self.committer = committer
+
+
+async def _run(chains: list[_Chain], stop: asyncio.Event, reader: asyncio.StreamReader) -> int:
+    running = {asyncio.ensure_future(chain.committer.run()) for chain in chains}
+    watchers = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(reader.read(1))}
+    try:
+        done, _ = await asyncio.wait(running | watchers, return_when=asyncio.FIRST_COMPLETED)
+        for task in done & running:
+            task.result()
+    finally:
+        for task in running | watchers:
+            task.cancel()
+        await asyncio.gather(*running, *watchers, return_exceptions=True)
+    return 0
+
+
+async def _open(task: CommitterTask, stack: AsyncExitStack, tell: Tell) -> list[_Chain]:
+    """Open all ledgers and prepare their committers; closed again by ``stack``, the ledgers last."""
+    identity = SigningIdentity.load(task.identity)
+    roots_pem = _read(Path(task.roots)).decode("ascii")
+    workers = ThreadPoolExecutor(len(task.channels), "commit")
+    verifiers = ThreadPoolExecutor(task.verify_threads, "verify")
+    chains = []
+    for channel in task.channels:
+        ledger = stack.enter_context(_ledger(task, channel))
+        orderers = HttpOrderers(channel, task.name, identity, roots_pem)
+        stack.push_async_callback(orderers.close)
+        chains.append(_Chain(ledger, _chain(task, ledger, orderers, workers, verifiers, tell=tell)))
+    # Pushed last, so ended first: no thread works on a ledger that is closed.
+    stack.callback(workers.shutdown)
+    stack.callback(verifiers.shutdown)
+    return chains
+
+
+def _chain(
+    task: CommitterTask,
+    ledger: Ledger,
+    orderers: HttpOrderers,
+    workers: ThreadPoolExecutor,
+    verifiers: ThreadPoolExecutor,
+    *,
+    tell: Tell,
+) -> ChainCommitter:
+    random = SystemRandom()
+    buffer = BlockBuffer(task.max_buffered_bytes)
+
+    def tell_source(orderer: str | None, reason: str) -> None:
+        pending = asyncio.ensure_future(tell(Source(ledger.channel, orderer, reason)))
+        _pending.add(pending)
+        pending.add_done_callback(_pending.discard)
+
+    source = BlockSource(
+        ledger.channel,
+        ledger.height,
+        orderers,
+        buffer,
+        backoff=Backoff(task.backoff_initial_s, task.backoff_max_s, random),
+        stall_s=task.stall_s,
+        clock=monotonic,
+        random=random,
+        tell=tell_source,
+    )
+    return ChainCommitter(
+        BlockCommitter(ledger, verify_many=verify_in_pool(verifiers, task.verify_threads)),
+        source,
+        buffer,
+        orderers,
+        workers,
+        tell=tell,
+        clock=monotonic,
+        backoff=Backoff(task.backoff_initial_s, task.backoff_max_s, random),
+        max_blocks=task.max_blocks_per_commit,
+        max_bytes=task.max_bytes_per_commit,
+        progress_interval_s=task.progress_interval_s,
+    )
+
+
+_pending: set[asyncio.Future[None]] = set()
+"""Reports on their way; asyncio itself keeps only weak references to tasks."""
+
+
+def _ledger(task: CommitterTask, channel: str) -> Ledger:
+    """The channel's ledger, begun with its genesis block at the first start."""
+    path = task.genesis_file(channel)
+    if not path.exists():
+        return Ledger.open(task.ledgers, channel, map_bytes=task.map_bytes)
+    genesis = Block.from_bytes(_read(path))
+    if genesis.header.channel != channel:
+        raise SettingsError(f"{path} is the genesis block of the channel {genesis.header.channel!r}")
+    return Ledger.create(task.ledgers, genesis, map_bytes=task.map_bytes)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None

@@ -1,0 +1,143 @@
+"""Where a channel's blocks come from: one orderer at a time, another one when it fails, lies or falls behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from random import Random
+
+from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.ledger.committer import SignedBlock
+from services.peer.backoff import Backoff
+from services.peer.committer.buffer import BlockBuffer, Delivered
+from services.peer.committer.orderers import Orderers
+
+DISTRUST_S = 30.0
+"""How long an orderer that delivered a block which was rejected is asked only when there is no other."""
+
+_log = logging.getLogger(__name__)
+
+
+class SourceLost(UnavailableError):
+    """The orderer ended the stream, went on with another block than the next, or is behind the others."""
+
+    code = "SOURCE_LOST"
+
+
+class BlockSource:
+    """Fills a buffer with a channel's blocks, from ``height`` on, without gaps.
+
+    ``clock`` is monotonic, in seconds; ``tell`` is told the orderer's name, or None and why there is none.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        height: int,
+        orderers: Orderers,
+        buffer: BlockBuffer,
+        *,
+        backoff: Backoff,
+        stall_s: float,
+        clock: Callable[[], float],
+        random: Random,
+        tell: Callable[[str | None, str], None],
+    ) -> None:
+        self.channel = channel
+        self.next_number = height
+        self._orderers = orderers
+        self._buffer = buffer
+        self._backoff = backoff
+        self._stall_s = stall_s
+        self._clock = clock
+        self._random = random
+        self._tell = tell
+        self._distrusted: dict[str, float] = {}
+        self._last: str | None = None
+        self._reason = ""
+        self._pulling: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """Fetch until cancelled."""
+        while True:
+            orderer = self._choose()
+            if orderer is None:
+                self._lost("the channel's config names no orderer")
+            else:
+                error = await self._fetch_from(orderer)
+                self._lost(f"{orderer}: {error.message}")
+            await asyncio.sleep(self._backoff.failed())
+
+    def accepted(self) -> None:
+        """Blocks of the present orderer were committed."""
+        self._backoff.succeeded()
+
+    def reject(self, orderer: str, height: int) -> None:
+        """A block that this orderer delivered is no good: start over behind ``height``, from another one."""
+        self._distrusted[orderer] = self._clock() + DISTRUST_S
+        # First of all: a pull that waits for room in the buffer must not add a block to the emptied one.
+        if self._pulling is not None:
+            self._pulling.cancel()
+        self._buffer.clear()
+        self.next_number = height
+
+    def _choose(self) -> str | None:
+        """Any orderer but the one that failed last and those that are distrusted, as far as there is a choice."""
+        now = self._clock()
+        self._distrusted = {name: until for name, until in self._distrusted.items() if until > now}
+        names = list(self._orderers.names())
+        preferred = [name for name in names if name not in self._distrusted and name != self._last]
+        fallback = [name for name in names if name not in self._distrusted] or names
+        return self._random.choice(preferred or fallback) if names else None
+
+    def _lost(self, reason: str) -> None:
+        self._tell(None, reason)
+        if reason != self._reason:
+            self._reason = reason
+            _log.warning("%s: no blocks: %s", self.channel, reason)
+
+    async def _fetch_from(self, orderer: str) -> GridLedgerError:
+        """Fetch until something is wrong with this orderer; what that is."""
+        self._last = orderer
+        pull = self._pulling = asyncio.ensure_future(self._pull(orderer))
+        try:
+            while True:
+                before = self.next_number
+                await asyncio.wait((pull,), timeout=self._stall_s)
+                if pull.cancelled():
+                    return SourceLost("a block that it delivered was rejected")
+                if pull.done():
+                    pull.result()
+                    return SourceLost("it ended the stream")
+                # A full buffer is our own slowness, not the orderer's.
+                if self.next_number == before and not len(self._buffer) and await self._others_are_ahead(orderer):
+                    return SourceLost(f"it has no block {self.next_number}, others have")
+        except GridLedgerError as error:
+            return error
+        finally:
+            self._pulling = None
+            pull.cancel()
+            await asyncio.gather(pull, return_exceptions=True)
+
+    async def _pull(self, orderer: str) -> None:
+        told = False
+        async for frame in self._orderers.deliver(orderer, self.next_number):
+            block = SignedBlock.from_bytes(frame)
+            if block.block.header.number != self.next_number:
+                raise SourceLost(f"it delivered block {block.block.header.number} where {self.next_number} follows")
+            if not told:
+                told = True
+                self._tell(orderer, "")
+            await self._buffer.put(Delivered(block, orderer, len(frame)))
+            self.next_number += 1
+
+    async def _others_are_ahead(self, orderer: str) -> bool:
+        others = [name for name in self._orderers.names() if name != orderer]
+        if not others:
+            return False
+        other = self._random.choice(others)
+        try:
+            return await self._orderers.height(other) > self.next_number
+        except GridLedgerError:
+            return False
