@@ -1,0 +1,1 @@
+"""A plain key-value store."""
