@@ -57,7 +57,8 @@ class _Calls:
         return f"/cas/{quote(self.org, safe='')}/{action}"
 
     def _options(self, call: _Call) -> dict[str, Any]:
-        """The keyword arguments of httpx's client. trust_env: the network's own machines are reached without a proxy."""
+        """The keyword arguments of httpx's client."""
+        # trust_env: a proxy of the environment is for the world outside, not for the network's own machines.
         return {
             "verify": client_tls(call.identity, self._tls_root),
             "timeout": self._timeout_s,
@@ -75,6 +76,7 @@ class _Calls:
         registrar: SigningIdentity,
         identity: str,
         role: str,
+        *,
         attributes: Mapping[str, str] | None,
         hosts: Sequence[str],
         secret: str | None,
@@ -138,7 +140,13 @@ class CAClient(_Calls):
         max_enrollments: int = 1,
     ) -> str:
         """Register an identity; the secret with which it enrolls. ``role``: client, peer, orderer or admin."""
-        call = self._register(registrar, identity, role, attributes, hosts, secret, max_enrollments)
+        call = self._register(
+            *(registrar, identity, role),
+            attributes=attributes,
+            hosts=hosts,
+            secret=secret,
+            max_enrollments=max_enrollments,
+        )
         return str(_members(await self._send(call))["secret"])
 
     async def revoke(
@@ -198,7 +206,13 @@ class BlockingCAClient(_Calls):
         max_enrollments: int = 1,
     ) -> str:
         """See :meth:`CAClient.register`."""
-        call = self._register(registrar, identity, role, attributes, hosts, secret, max_enrollments)
+        call = self._register(
+            *(registrar, identity, role),
+            attributes=attributes,
+            hosts=hosts,
+            secret=secret,
+            max_enrollments=max_enrollments,
+        )
         return str(_members(self._send(call))["secret"])
 
     def revoke(

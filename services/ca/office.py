@@ -28,10 +28,10 @@ _Answer = TypeVar("_Answer")
 
 
 class Office:
-    """Opens, or at the first start makes, everything under the data folder:
+    """Opens, or at the first start makes, everything under the data folder.
 
-    ``registry.sqlite``, ``audit.log``, ``organisations/<name>/{key.pem,root.pem}``, ``tls/`` (the root and the certificate
-    of this service's own HTTPS) and ``tls-root.pem``, which clients are given.
+    That is ``registry.sqlite``, ``audit.log``, ``organisations/<name>/{key.pem,root.pem}``, ``tls/`` (the root and the
+    certificate of this service's own HTTPS) and ``tls-root.pem``, which clients are given.
     """
 
     def __init__(self, settings: CASettings, clock_us: Callable[[], int] | None = None) -> None:

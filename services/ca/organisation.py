@@ -16,9 +16,9 @@ from services.ca import metrics
 from services.ca.audit import AuditLog
 from services.ca.authority import DAY_US, SECOND_US, Authority, requested_key
 from services.ca.errors import EnrollmentsExhausted, IdentityRevoked, NotARegistrar, WrongSecret
-from services.ca.registration import ENROLLMENT_ID, REGISTRAR, REVOKER, TYPE, Registration
+from services.ca.registration import ENROLLMENT_ID, REGISTRAR, REVOKER, TYPE, Registration, registration
 from services.ca.registry import Registered, Registry, RevocationList
-from services.ca.secret_hash import MIN_SECRET_CHARS, hash_secret, matches, new_secret
+from services.ca.secret_hash import hash_secret, matches, new_secret
 from services.ca.settings import Lifetimes
 from services.ca.throttle import Throttle
 
@@ -64,16 +64,18 @@ class OrganisationCA:
         """Register the first registrar, at the first start; ``secret`` is not called at later ones."""
         if self._registry.find(self.name, FIRST_REGISTRAR) is not None:
             return
-        text = secret()
-        if len(text) < MIN_SECRET_CHARS:
-            raise SettingsError(f"the registrar's secret of {self.name} has fewer than {MIN_SECRET_CHARS} characters")
-        wanted = Registration(
-            id=FIRST_REGISTRAR,
-            role="client",
-            attributes={REGISTRAR: "true", REVOKER: "true"},
-            secret=text,
-            max_enrollments=max_enrollments,
-        )
+        try:
+            wanted = registration(
+                {
+                    "id": FIRST_REGISTRAR,
+                    "role": "client",
+                    "attributes": {REGISTRAR: "true", REVOKER: "true"},
+                    "secret": secret(),
+                    "max_enrollments": max_enrollments,
+                }
+            )
+        except InputError as error:
+            raise SettingsError(f"the first registrar of {self.name}: {error.message}") from None
         self._add(wanted, "settings")
 
     def register(self, caller: Identity, wanted: Registration) -> str:

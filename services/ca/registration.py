@@ -33,7 +33,7 @@ class Registration(BaseModel):
     hosts: Annotated[list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=32)] = []
     secret: Annotated[
         str | None,
-        Field(min_length=MIN_SECRET_CHARS, max_length=MAX_SECRET_CHARS, pattern=r"^[\x21-\x7e]+$", repr=False),
+        Field(min_length=MIN_SECRET_CHARS, max_length=MAX_SECRET_CHARS, pattern=r"^[\x20-\x7e]+$", repr=False),
     ] = None
     max_enrollments: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
