@@ -123,18 +123,19 @@ class HostProcess(asyncio.Protocol):
         self.closed = True
         if self._transport is not None:
             self._transport.abort()
-        process, output = self._process, self._output
-        if process is not None:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-            try:
-                async with asyncio.timeout(_KILL_WAIT_S):
-                    await process.wait()
-            except TimeoutError:
-                log.exception("chaincode host %d does not die", process.pid)
-        if output is not None:
-            output.cancel()
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        try:
+            async with asyncio.timeout(_KILL_WAIT_S):
+                await process.wait()
+                if self._output is not None:
+                    await self._output  # ends with the last process that holds the pipe
+        except TimeoutError:
+            log.exception("chaincode host %d does not die", process.pid)
 
     # asyncio.Protocol
 

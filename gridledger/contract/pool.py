@@ -6,7 +6,7 @@ import asyncio
 import logging
 from base64 import b64encode
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -73,7 +73,8 @@ class HostPool:
         self._idle: list[HostProcess] = []
         self._hosts: set[HostProcess] = set()
         self._queue: deque[asyncio.Future[HostProcess]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._last_failure: ChaincodeUnavailable | None = None
         self._started = False
         self._closed = False
@@ -100,13 +101,14 @@ class HostPool:
     async def close(self) -> None:
         """Kill all hosts; calls that wait or run end in :class:`ChaincodeUnavailable`."""
         self._closed = True
-        for task in self._tasks:
+        for task in self._starting:
             task.cancel()
         while self._queue:
             future = self._queue.popleft()
             if not future.done():
                 future.set_exception(ChaincodeUnavailable(f"chaincode {self.name} is being stopped"))
-        await asyncio.gather(*(host.kill() for host in self._hosts), *self._tasks, return_exceptions=True)
+        killing = [host.kill() for host in self._hosts]
+        await asyncio.gather(*killing, *self._starting, *self._ending, return_exceptions=True)
         self._hosts.clear()
         self._idle.clear()
 
@@ -155,7 +157,7 @@ class HostPool:
         if not self._started:
             self._started = True
             for _ in range(self.size):
-                self._spawn(self._start_until_it_works())
+                _keep(self._starting, self._start_until_it_works())
         while self._idle:
             host = self._idle.pop()
             if not host.closed:
@@ -206,14 +208,9 @@ class HostPool:
 
     def _replace(self, host: HostProcess) -> None:
         self._hosts.discard(host)
-        self._spawn(host.kill())
+        _keep(self._ending, host.kill())
         if not self._closed:
-            self._spawn(self._start_until_it_works())
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            _keep(self._starting, self._start_until_it_works())
 
     async def _start_one(self) -> None:
         host = await HostProcess.start(self._settings)
@@ -236,6 +233,13 @@ class HostPool:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 return
+
+
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` as a task that is in ``tasks`` until it is done."""
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def client_identity(identity: Identity) -> ClientIdentity:

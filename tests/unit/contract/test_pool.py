@@ -1,0 +1,474 @@
+"""Hosts and their pool: real processes that answer, hang, die, eat memory, and reach for what is not theirs."""
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import orjson
+import pytest
+
+from gridledger.contract import ClientIdentity, landlock
+from gridledger.contract.host_process import ChaincodeCrashed, ChaincodeTimeout, ChaincodeUnavailable
+from gridledger.contract.pool import ChaincodeBusy, HostPool
+from gridledger.protocol.proposal import Proposal
+from gridledger.protocol.result import Read, Result, Version, Write
+
+CONTRACT = """
+import ctypes, os, pathlib, signal, socket, subprocess, sys, threading
+
+from gridledger.contract import Context, Contract, ContractError, transaction
+
+
+class Wild(Contract):
+    @transaction
+    def add(self, ctx: Context, key, amount):
+        total = ctx.stub.get_state(key) + amount
+        ctx.stub.put_state(key, total)
+        return total
+
+    @transaction
+    def refuse(self, ctx: Context):
+        raise ContractError("not today")
+
+    @transaction
+    def fail(self, ctx: Context):
+        raise ValueError("inside")
+
+    @transaction
+    def who(self, ctx: Context):
+        me = ctx.client_identity
+        return [me.get_id(), me.get_mspid(), me.get_attribute_value("grid.role"), ctx.stub.get_transient()]
+
+    @transaction
+    def hang(self, ctx: Context):
+        while True:
+            pass
+
+    @transaction
+    def stubborn(self, ctx: Context):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        while True:
+            try:
+                threading.Event().wait()
+            except BaseException:
+                pass
+
+    @transaction
+    def die(self, ctx: Context):
+        os._exit(3)
+
+    @transaction
+    def crash(self, ctx: Context):
+        ctypes.string_at(0)
+
+    @transaction
+    def eat(self, ctx: Context):
+        kept = []
+        while True:
+            kept.append(bytearray(16 * 1024 * 1024))
+
+    @transaction
+    def pid(self, ctx: Context):
+        return os.getpid()
+
+    @transaction
+    def read(self, ctx: Context, path):
+        return pathlib.Path(path).read_text(errors="replace")[:100]
+
+    @transaction
+    def write(self, ctx: Context, path):
+        pathlib.Path(path).write_text("x")
+
+    @transaction
+    def connect(self, ctx: Context, port):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+    @transaction
+    def datagram(self, ctx: Context):
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9))
+
+    @transaction
+    def run(self, ctx: Context):
+        subprocess.run(["/bin/true"], check=True)
+
+    @transaction
+    def fork(self, ctx: Context):
+        if os.fork() == 0:
+            os._exit(0)
+
+    @transaction
+    def kill(self, ctx: Context):
+        os.kill(os.getppid(), 0)
+
+    @transaction
+    def environment(self, ctx: Context):
+        return sorted(os.environ)
+
+    @transaction
+    def order(self, ctx: Context):
+        return list({str(number) for number in range(50)})
+
+    @transaction
+    def shout(self, ctx: Context, lines):
+        print("x\\n" * lines, flush=True)
+        print("last on stderr", file=sys.stderr, flush=True)
+
+    @transaction
+    def interrupt(self, ctx: Context):
+        for descriptor in range(3, 64):
+            try:
+                os.write(descriptor, b"\\x00\\x00\\x00\\x03\\x01{}")
+            except OSError:
+                pass
+        return "own"
+
+    @transaction
+    def big(self, ctx: Context, size):
+        return "x" * size
+"""
+
+CALLER = ClientIdentity("x509::CN=a::CN=ca", "Org1MSP", "client", {"grid.role": "planner"})
+pytestmark = pytest.mark.timeout(60)
+
+
+def proposal(function: str, *args: Any, channel: str = "c1") -> Proposal:
+    return Proposal.build(
+        channel=channel,
+        chaincode="test",
+        sequence=1,
+        function=function,
+        args=args,
+        creator="eA==",
+        nonce="0" * 32,
+        time_us=5,
+    )
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "contract.py").write_text(textwrap.dedent(CONTRACT))
+    return folder
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds, at most 10 s."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.01)
+
+
+Pools = Callable[..., Any]
+
+
+@pytest.fixture
+def pools(package: Path, ledger_dir: Path, make_ledger: Callable[..., Any]) -> Pools:
+    make_ledger("c1", a=1, b=2)
+
+    @asynccontextmanager
+    async def make(**options: Any) -> AsyncIterator[HostPool]:
+        pool = HostPool(package, ledger_dir, **({"size": 1, "call_timeout_s": 10.0} | options))
+        async with pool:
+            yield pool
+
+    return make
+
+
+async def call(pool: HostPool, function: str, *args: Any, **options: Any) -> Result:
+    text = await pool.call(proposal(function, *args, **options), CALLER)
+    return Result.parse(text)
+
+
+async def payload(pool: HostPool, function: str, *args: Any) -> Any:
+    response = (await call(pool, function, *args)).response
+    assert response.status == 200, response
+    return response.payload
+
+
+async def test_a_call_reads_the_ledger_in_place(pools: Pools, make_ledger: Callable[..., Any]) -> None:
+    async with pools() as pool:
+        result = await call(pool, "add", "a", 5)
+        assert result.reads == (Read("a", Version(0, 0)),)
+        assert result.writes == (Write("a", 6),)
+        assert (result.response.status, result.response.payload) == (200, 6)
+        make_ledger("c1", height=2, a=10)  # each call sees the newest commit
+        result = await call(pool, "add", "a", 5)
+        assert result.reads == (Read("a", Version(1, 0)),)
+        assert result.response.payload == 15
+
+
+async def test_refusals_and_failures_are_results_without_writes(pools: Pools) -> None:
+    async with pools() as pool:
+        assert (await call(pool, "refuse")).response[:2] == (400, "not today")
+        assert (await call(pool, "fail")).response[:2] == (500, "ValueError: inside")
+        assert (await call(pool, "nowhere")).response.status == 400
+
+
+async def test_caller_and_transient_data_reach_the_contract(pools: Pools) -> None:
+    async with pools() as pool:
+        text = await pool.call(proposal("who"), CALLER, {"secret": 1})
+        assert Result.parse(text).response.payload == ["x509::CN=a::CN=ca", "Org1MSP", "planner", {"secret": 1}]
+
+
+async def test_a_hang_costs_its_own_call_and_its_host(pools: Pools) -> None:
+    async with pools(size=2, call_timeout_s=1.0) as pool:
+        before = {await payload(pool, "pid") for _ in range(4)}
+        hanging = asyncio.create_task(call(pool, "stubborn"))
+        others = [await payload(pool, "add", "a", number) for number in range(20)]
+        assert others == [number + 1 for number in range(20)]
+        with pytest.raises(ChaincodeTimeout, match=r"within 1\.0 s"):
+            await hanging
+        assert await payload(pool, "add", "a", 1) == 2
+        await until(lambda: pool.status()["running"] == 2)
+    for pid in before:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("function", ["die", "crash"])
+async def test_a_death_costs_its_own_call(pools: Pools, function: str) -> None:
+    async with pools() as pool:
+        outcomes = await asyncio.gather(
+            call(pool, function), *(payload(pool, "add", "a", 1) for _ in range(3)), return_exceptions=True
+        )
+        assert isinstance(outcomes[0], ChaincodeCrashed)
+        assert outcomes[1:] == [2, 2, 2]
+
+
+async def test_a_host_killed_between_calls_is_replaced(pools: Pools) -> None:
+    async with pools() as pool:
+        pid = await payload(pool, "pid")
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert await payload(pool, "pid") != pid
+                except ChaincodeCrashed:  # the pool had not heard of the death yet
+                    continue
+                break
+
+
+async def test_memory_is_bounded_and_the_host_replaced(pools: Pools) -> None:
+    async with pools(memory_bytes=128 * 1024 * 1024) as pool:
+        pid = await payload(pool, "pid")
+        response = (await call(pool, "eat")).response
+        assert (response.status, response.message[:11]) == (500, "MemoryError")
+        assert await payload(pool, "pid") != pid
+
+
+async def test_the_queue_is_bounded(pools: Pools) -> None:
+    async with pools(call_timeout_s=1.0, waiting=2) as pool:
+        hanging = asyncio.create_task(call(pool, "hang"))
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(call(pool, "pid")) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(ChaincodeBusy) as caught:
+            await call(pool, "pid")
+        assert caught.value.status == 429
+        outcomes = await asyncio.gather(hanging, *waiting, return_exceptions=True)
+        assert isinstance(outcomes[0], ChaincodeTimeout)
+        assert all(isinstance(outcome, ChaincodeBusy | Result) for outcome in outcomes[1:])
+
+
+async def test_a_cancelled_call_leaves_no_answer_to_the_next(pools: Pools) -> None:
+    async with pools() as pool:
+        for _ in range(3):
+            task = asyncio.create_task(call(pool, "big", 1_000_000))
+            await asyncio.sleep(0.001)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert await payload(pool, "add", "a", 1) == 2
+
+
+async def test_results_of_a_megabyte_pass(pools: Pools) -> None:
+    async with pools() as pool:
+        assert len(await payload(pool, "big", 1_000_000)) == 1_000_000
+
+
+async def test_a_host_that_speaks_out_of_turn_is_killed(pools: Pools) -> None:
+    async with pools() as pool:
+        pid = await payload(pool, "pid")
+        outcome = (await asyncio.gather(pool.call(proposal("interrupt"), CALLER), return_exceptions=True))[0]
+        # Either its forged answer came first and is a text that no result can be, or the pool saw both at once.
+        assert outcome == "{}" or isinstance(outcome, ChaincodeCrashed)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert await payload(pool, "pid") != pid
+                except ChaincodeCrashed:
+                    continue
+                break
+
+
+needs_landlock = pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock")
+
+
+@needs_landlock
+async def test_files_out_of_reach(pools: Pools, tmp_path: Path, ledger_dir: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("-----BEGIN PRIVATE KEY-----")
+    async with pools() as pool:
+        for function, path in (
+            ("read", key),
+            ("read", "/etc/passwd"),
+            ("read", f"/proc/{os.getpid()}/environ"),
+            ("read", Path(__file__)),
+            ("write", tmp_path / "new"),
+            ("write", tmp_path / "package" / "contract.py"),
+            ("write", ledger_dir / "c1" / "data.mdb"),
+            ("write", ledger_dir / "c1" / "new"),
+            ("write", "/dev/shm/new"),
+        ):
+            response = (await call(pool, function, str(path))).response
+            assert response.status == 500, path
+            assert response.message.startswith("PermissionError"), path
+        assert "import ctypes" in await payload(pool, "read", str(tmp_path / "package" / "contract.py"))
+    assert key.read_text() == "-----BEGIN PRIVATE KEY-----"
+
+
+async def test_no_network_no_processes(pools: Pools) -> None:
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server, pools() as pool:
+        port = server.sockets[0].getsockname()[1]
+        for function, args in (("connect", [port]), ("datagram", []), ("run", []), ("fork", [])):
+            response = (await call(pool, function, *args)).response
+            assert response.status == 500, function
+            assert response.message.startswith("PermissionError"), function
+
+
+@needs_landlock
+async def test_no_signals_to_the_peer(pools: Pools) -> None:
+    if landlock.abi() < 6:
+        pytest.skip("Landlock scopes signals from ABI 6 on")
+    async with pools() as pool:
+        assert (await call(pool, "kill")).response.message.startswith("PermissionError")
+
+
+async def test_the_environment_is_scrubbed_and_sets_have_one_order(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "x")
+    async with pools(size=3) as pool:
+        assert "SECRET_TOKEN" not in await payload(pool, "environment")
+        orders = await asyncio.gather(*(payload(pool, "order") for _ in range(6)))
+        assert all(order == orders[0] for order in orders)
+
+
+async def test_a_channel_that_came_later_is_found(pools: Pools, make_ledger: Callable[..., Any]) -> None:
+    async with pools() as pool:
+        with pytest.raises(ChaincodeUnavailable, match="c2"):
+            await call(pool, "add", "a", 1, channel="c2")
+        make_ledger("c2", a=7)
+        assert (await call(pool, "add", "a", 1, channel="c2")).response.payload == 8
+        assert (await call(pool, "add", "a", 1)).response.payload == 2
+
+
+async def test_a_package_that_does_not_load_says_why(package: Path, ledger_dir: Path) -> None:
+    (package / "contract.py").write_text("import nowhere_to_be_found\n")
+    with pytest.raises(ChaincodeUnavailable, match="nowhere_to_be_found"):
+        await HostPool(package, ledger_dir, size=2).start()
+
+
+async def test_a_package_that_does_not_load_fails_calls_in_bounded_time(package: Path, ledger_dir: Path) -> None:
+    (package / "contract.py").write_text("import nowhere_to_be_found\n")
+    pool = HostPool(package, ledger_dir, size=1, start_timeout_s=1.0)
+    started = monotonic()
+    with pytest.raises(ChaincodeUnavailable, match="nowhere_to_be_found"):
+        await call(pool, "pid")
+    assert monotonic() - started < 10
+    await pool.close()
+
+
+async def test_a_package_that_hangs_at_import_fails_in_bounded_time(package: Path, ledger_dir: Path) -> None:
+    (package / "contract.py").write_text("while True: pass\n")
+    with pytest.raises(ChaincodeUnavailable, match=r"not ready after 1\.0 s"):
+        await HostPool(package, ledger_dir, size=1, start_timeout_s=1.0).start()
+
+
+async def test_the_first_call_starts_the_hosts(
+    package: Path, ledger_dir: Path, make_ledger: Callable[..., Any]
+) -> None:
+    make_ledger("c1", a=1)
+    pool = HostPool(package, ledger_dir, size=2)
+    assert await payload(pool, "add", "a", 1) == 2
+    await pool.close()
+    with pytest.raises(ChaincodeUnavailable, match="stopped"):
+        await call(pool, "add", "a", 1)
+
+
+async def test_what_a_chaincode_prints_is_logged_within_bounds(pools: Pools, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with pools() as pool:
+        await call(pool, "shout", 1)
+        await until(lambda: "last on stderr" in caplog.text)
+        await call(pool, "shout", 100_000)
+        await until(lambda: "the rest is not logged" in caplog.text)
+    assert len(caplog.records) < 250
+
+
+def test_a_host_dies_with_the_process_that_started_it(
+    package: Path, ledger_dir: Path, make_ledger: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Even while its chaincode hangs, and when the peer is killed without a word."""
+    make_ledger("c1", a=1).close()
+    script = tmp_path / "peer.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import asyncio, sys
+        sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+        from pathlib import Path
+        from gridledger.contract import ClientIdentity
+        from gridledger.contract.pool import HostPool
+        from gridledger.protocol.proposal import Proposal
+        from gridledger.protocol.result import Result
+
+        def proposal(function):
+            return Proposal.build(channel="c1", chaincode="test", sequence=1, function=function, args=[],
+                                  creator="eA==", nonce="0" * 32, time_us=5)
+
+        async def main():
+            pool = HostPool(Path({str(package)!r}), Path({str(ledger_dir)!r}), size=1, call_timeout_s=60)
+            caller = ClientIdentity("a", "b")
+            print(Result.parse(await pool.call(proposal("pid"), caller)).response.payload, flush=True)
+            await pool.call(proposal("stubborn"), caller)
+
+        asyncio.run(main())
+        """)
+    )
+    peer = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert peer.stdout is not None
+    host = int(peer.stdout.readline())
+    peer.kill()
+    peer.wait()
+    peer.stdout.close()
+    descriptor = _pidfd(host)
+    if descriptor is not None:
+        assert select.select([descriptor], [], [], 10)[0], "the host outlived its peer"
+        os.close(descriptor)
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def test_the_host_imports_no_more_than_it_needs() -> None:
+    code = "import sys, gridledger.contract.host; print('\\n'.join(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    for heavy in ("asyncio", "cryptography", "fastapi", "aiohttp", "pydantic", "gridledger.identity"):
+        assert heavy not in modules
+    assert orjson.__name__ in modules
