@@ -212,13 +212,13 @@ class RaftCore(Election):
 
     def compact(self, data: bytes) -> Snapshot:
         """Keep `data` as the snapshot of what is applied and drop the log behind it, but for trailing_entries that
-        followers may still need. The caller makes the snapshot durable."""
+        followers may still need (bounded in bytes too). The caller makes the snapshot durable."""
         log = self.log
         term = log.term(log.applied)
         if term is None:
             raise LogBroken(f"the term at {log.applied} is not known")
         snapshot = Snapshot(log.applied, term, log.membership_at(log.applied), data)
-        log.compact(snapshot, self.settings.trailing_entries)
+        log.compact(snapshot, self.settings.trailing_entries, self.settings.trailing_bytes)
         return snapshot
 
 

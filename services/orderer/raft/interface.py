@@ -115,7 +115,9 @@ class RaftSettings:
     """Timing and bounds of a node. Times in seconds, sizes in bytes.
 
     An election starts after election_ticks to 2*election_ticks-1 ticks without a leader. Every bound is per group
-    unless the name says node, batch or segment.
+    unless the name says node, batch or segment. A snapshot is taken every snapshot_entries or snapshot_bytes applied;
+    trailing_* stay in memory behind it for slow followers; beyond max_segments of the write-ahead log, groups that hold
+    the oldest one back are asked for a snapshot too.
     """
 
     tick_s: float = 0.1
@@ -133,9 +135,12 @@ class RaftSettings:
     proposal_timeout_s: float = 10.0
     send_timeout_s: float = 5.0
     snapshot_entries: int = 10_000
-    snapshot_bytes: int = 128 * 1024 * 1024
+    snapshot_bytes: int = 64 * 1024 * 1024
     trailing_entries: int = 1_000
+    trailing_bytes: int = 32 * 1024 * 1024
     segment_bytes: int = 16 * 1024 * 1024
+    max_segments: int = 8
+    stop_grace_s: float = 2.0
 
 
 class Transport(Protocol):

@@ -170,12 +170,17 @@ class RaftLog:
         self.commit = snapshot.index
         self.held_bytes = self.unapplied_bytes = 0
 
-    def compact(self, snapshot: Snapshot, trailing: int) -> None:
-        """Keep a snapshot of what was applied, and drop entries more than `trailing` before it."""
+    def compact(self, snapshot: Snapshot, trailing: int, trailing_bytes: int) -> None:
+        """Keep a snapshot of what was applied, and drop entries before it but for `trailing` of at most those bytes."""
         if snapshot.index > self.applied or not self.matches(snapshot.index, snapshot.term):
             raise LogBroken(f"a snapshot at {snapshot.index} of term {snapshot.term} is not of this log")
         self.snapshot = snapshot
-        base = max(self._base_index, snapshot.index - trailing)
+        base, room = snapshot.index, trailing_bytes
+        while base > max(self._base_index, snapshot.index - trailing):
+            room -= self._entries[base - self._base_index - 1].size
+            if room < 0:
+                break
+            base -= 1
         base_term = self.term(base)
         if base_term is None:
             raise LogBroken(f"no term at {base}")

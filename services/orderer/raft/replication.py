@@ -99,9 +99,9 @@ class Replication(Server):
             progress.refused(message.index, agreement)
             return
         news = progress.acknowledged(message.index)
-        if (progress.feed is Feed.PROBE and (news or progress.match == message.index)) or (
-            progress.feed is Feed.SNAPSHOT and progress.match + 1 >= self.log.first_index
-        ):
+        agreed = progress.feed is Feed.PROBE and progress.match == message.index
+        installed = progress.feed is Feed.SNAPSHOT and progress.match + 1 >= self.log.first_index
+        if agreed or installed:
             progress.replicate()
         if news:
             self._advance_commit()

@@ -1,0 +1,361 @@
+"""The node: drives the cores of many groups with one write-ahead log and one connection per other node.
+
+Every input (message, tick, proposal, finished write, applied entries) touches a group; once per turn of the event loop
+the node looks at all touched groups, sends what may go at once, and collects what must become durable. One batch of it
+is being written at a time; what comes up meanwhile, from all groups, is the next batch: one fsync for all.
+"""
+
+import asyncio
+import logging
+import random as random_module
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.orderer.raft.core import RaftCore, Ready
+from services.orderer.raft.errors import GroupUnknown, MalformedBatch, NodeStopped, RaftBusy, RaftConfigError
+from services.orderer.raft.group import Group
+from services.orderer.raft.interface import (
+    GroupStatus,
+    Leadership,
+    Membership,
+    MembershipChange,
+    RaftSettings,
+    Snapshot,
+    StateMachine,
+    Transport,
+)
+from services.orderer.raft.log import RaftLog
+from services.orderer.raft.messages import Message, pack_message, unpack_batch
+from services.orderer.raft.outbox import Outbox
+from services.orderer.raft.records import GroupRecord, GroupWrite
+from services.orderer.raft.writer import WalWriter, Writer
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One group's part of a write, and what follows from it."""
+
+    write: GroupWrite
+    group: Group | None = None
+    ready: Ready | None = None
+    done: asyncio.Future[None] | None = None
+
+
+@dataclass(slots=True)
+class NodeCounters:
+    """What a node has done since it started; `writes` are fsyncs."""
+
+    writes: int = 0
+    group_writes: int = 0
+    messages_sent: int = 0
+    messages_received: int = 0
+    messages_dropped: int = 0
+
+
+class RaftNode:
+    """A server of many Raft groups; implements `interface.Consensus`, whose docstrings say what its methods promise."""
+
+    def __init__(
+        self,
+        node_id: str,
+        writer: Writer,
+        transport: Transport,
+        settings: RaftSettings,
+        random: random_module.Random,
+    ) -> None:
+        """Use `open`. Starts ticking at once."""
+        self.node_id = node_id
+        self.settings = settings
+        self.counters = NodeCounters()
+        self._writer = writer
+        self._transport = transport
+        self._random = random
+        self._loop = asyncio.get_running_loop()
+        self._groups: dict[str, Group] = {}
+        self._outboxes: dict[str, Outbox] = {}
+        self._touched: dict[Group, None] = {}
+        self._jobs: list[_Job] = []
+        self._writing: list[_Job] = []
+        self._look_due = False
+        self._stopped = False
+        self._closing = False
+        self._failure: asyncio.Future[Exception] = self._loop.create_future()
+        self._timer = self._loop.call_later(settings.tick_s, self._tick)
+
+    @classmethod
+    async def open(
+        cls,
+        node_id: str,
+        directory: Path,
+        transport: Transport,
+        settings: RaftSettings | None = None,
+        *,
+        random: random_module.Random | None = None,
+    ) -> "RaftNode":
+        """Open (or create) the write-ahead log in a directory of its own and start. Groups follow by `add_group`.
+
+        Raises WalCorrupt, and RaftConfigError when another process has the directory open.
+        """
+        settings = settings or RaftSettings()
+        writer = await WalWriter.open(directory, settings.segment_bytes, settings.max_segments)
+        return cls(node_id, writer, transport, settings, random or random_module.SystemRandom())
+
+    # groups
+
+    async def add_group(self, group: str, members: Sequence[str], machine: StateMachine, *, applied: int = 0) -> None:
+        """See `Consensus.add_group`."""
+        self._check_running()
+        if group in self._groups:
+            raise RaftConfigError(f"this node already takes part in {group}")
+        record = self._writer.groups.pop(group, None)
+        new = record is None
+        if record is None:
+            membership = Membership(frozenset(members))
+            await self._save(GroupWrite(group, created=membership))
+            record = GroupRecord(membership)
+        if applied > record.last_index:
+            raise RaftConfigError(
+                f"{group}: the ledger holds entries up to {applied}, the Raft log ends at {record.last_index}; it is "
+                "not this ledger's log, or lost its disk: remove this orderer from the channel and add it anew"
+            )
+        log = RaftLog(
+            record.membership,
+            snapshot=record.snapshot,
+            entries=record.entries,
+            commit=record.hard_state.commit,
+            applied=applied,
+        )
+        core = RaftCore(self.node_id, log, record.hard_state, self.settings, self._random)
+        entered = Group(
+            group, core, machine, self.settings, touch=self._touch, save_snapshot=self._save_snapshot, fail=self._fail
+        )
+        self._groups[group] = entered
+        if new and self.node_id == min(members):
+            core.campaign()  # a new group need not wait for an election timeout; the first name asks first
+        self._touch(entered)
+
+    async def remove_group(self, group: str) -> None:
+        """See `Consensus.remove_group`."""
+        leaving = self._group(group)
+        del self._groups[group]
+        self._touched.pop(leaving, None)
+        await leaving.stop()
+        await self._save(GroupWrite(group, removed=True))
+
+    def groups(self) -> list[str]:
+        """See `Consensus.groups`."""
+        return sorted(self._groups)
+
+    def leader(self, group: str) -> str | None:
+        """See `Consensus.leader`."""
+        return self._group(group).core.leader
+
+    def leadership(self, group: str) -> Leadership:
+        """See `Consensus.leadership`."""
+        return self._group(group).leadership
+
+    def status(self, group: str) -> GroupStatus:
+        """See `Consensus.status`."""
+        return self._group(group).status()
+
+    # requests
+
+    async def propose(self, group: str, data: bytes, *, timeout_s: float | None = None) -> int:
+        """See `Consensus.propose`."""
+        target = self._running_group(group)
+        if target.pending_proposals >= self.settings.max_pending_proposals:
+            raise RaftBusy(f"{target.pending_proposals} proposals of {group} wait to be committed; try again shortly")
+        return await target.committed(target.core.propose(data), timeout_s)
+
+    async def change_membership(self, group: str, change: MembershipChange, *, timeout_s: float | None = None) -> int:
+        """See `Consensus.change_membership`."""
+        target = self._running_group(group)
+        return await target.committed(target.core.propose_membership(change), timeout_s)
+
+    async def transfer_leadership(self, group: str, to: str, *, timeout_s: float | None = None) -> None:
+        """See `Consensus.transfer_leadership`."""
+        target = self._running_group(group)
+        target.core.transfer(to)
+        await target.transferred(to, timeout_s)
+
+    async def compact(self, group: str) -> int:
+        """See `Consensus.compact`."""
+        return await self._running_group(group).compact()
+
+    def receive(self, sender: str, payload: bytes) -> None:
+        """See `Consensus.receive`."""
+        self._check_running()
+        claimed, messages = unpack_batch(payload, self.node_id)
+        if claimed != sender:
+            raise MalformedBatch(f"a batch of {claimed} came from {sender}")
+        self.counters.messages_received += len(messages)
+        try:
+            for name, message in messages:
+                group = self._groups.get(name)
+                if group is not None:
+                    group.core.step(message)
+                    self._touch(group)
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    # the turn
+
+    def _touch(self, group: Group) -> None:
+        """Look at this group in the next turn."""
+        self._touched[group] = None
+        if not self._look_due:
+            self._look_due = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Take what the touched cores have ready: messages to outboxes, the rest to the next write."""
+        self._look_due = False
+        if self._stopped:
+            return
+        touched, self._touched = self._touched, {}
+        try:
+            for group in touched:
+                ready = group.core.ready()
+                self._post(group, ready.messages)
+                if ready.save:
+                    write = GroupWrite(
+                        group.name,
+                        snapshot=ready.snapshot,
+                        reset=ready.snapshot is not None,
+                        entries=ready.entries,
+                        hard_state=ready.hard_state,
+                    )
+                    self._jobs.append(_Job(write, group, ready))
+                group.settle()
+        except Exception as error:
+            self._fail(error)
+            return
+        self._begin_write()
+
+    def _begin_write(self) -> None:
+        if self._jobs and not self._writing:
+            self._writing, self._jobs = self._jobs, []
+            self._writer.submit([job.write for job in self._writing], self._written)
+
+    def _written(self, error: Exception | None) -> None:
+        """A write is durable: send what waited for it, and look at its groups at once (own votes and entries count
+        from now on)."""
+        jobs, self._writing = self._writing, []
+        if error is not None:
+            self._fail(error)
+            return
+        if self._stopped:
+            return
+        self.counters.writes += 1
+        self.counters.group_writes += len(jobs)
+        try:
+            for job in jobs:
+                if job.done is not None and not job.done.done():
+                    job.done.set_result(None)
+                if job.group is not None and job.ready is not None and not job.group.stopping:
+                    job.group.core.advance(job.ready)
+                    self._post(job.group, job.ready.after_save)
+                    self._touched[job.group] = None
+        except Exception as broken:
+            self._fail(broken)
+            return
+        for name in self._writer.crowded():
+            if name in self._groups:
+                self._groups[name].want_compaction()
+        self._look()
+
+    async def _save(self, write: GroupWrite) -> None:
+        """Make something durable that no core asked for."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._jobs.append(_Job(write, done=done))
+        self._begin_write()
+        await done
+
+    async def _save_snapshot(self, group: Group, snapshot: Snapshot) -> None:
+        await self._save(GroupWrite(group.name, snapshot=snapshot))
+
+    def _post(self, group: Group, messages: Sequence[Message]) -> None:
+        for message in messages:
+            outbox = self._outboxes.get(message.to)
+            if outbox is None:
+                outbox = Outbox(self.node_id, message.to, self._transport, self.settings, self._unreachable)
+                self._outboxes[message.to] = outbox
+            if outbox.put(pack_message(group.name, message)):
+                self.counters.messages_sent += 1
+            else:
+                self.counters.messages_dropped += 1
+                group.core.unreachable(message.to)
+
+    def _unreachable(self, node_id: str) -> None:
+        """A batch to this node was lost: every group probes it, at the pace of heartbeats."""
+        for group in self._groups.values():
+            group.core.unreachable(node_id)
+
+    def _tick(self) -> None:
+        """One tick for all groups. A loop that was held up ticks once, not once per missed tick: messages that wait
+        should be read before anyone calls an election."""
+        if self._stopped:
+            return
+        self._timer = self._loop.call_later(self.settings.tick_s, self._tick)
+        try:
+            for group in self._groups.values():
+                group.core.tick()
+                self._touch(group)
+        except Exception as error:
+            self._fail(error)
+
+    # the end
+
+    def _group(self, group: str) -> Group:
+        found = self._groups.get(group)
+        if found is None:
+            raise GroupUnknown(f"this orderer takes no part in {group}", group=group)
+        return found
+
+    def _running_group(self, group: str) -> Group:
+        self._check_running()
+        return self._group(group)
+
+    def _check_running(self) -> None:
+        if self._failure.done():
+            raise NodeStopped(f"this node has failed and must be restarted: {self._failure.result()}")
+        if self._stopped:
+            raise NodeStopped("this node was stopped")
+
+    def _fail(self, error: Exception) -> None:
+        """Stop at once: nothing is sent, written or answered any more."""
+        if self._failure.done():
+            return
+        _log.error("the Raft node stops: %s", error, exc_info=error)
+        self._failure.set_result(error)
+        self._stopped = True
+        self._timer.cancel()
+        self._abandon(NodeStopped(f"this node has failed and must be restarted: {error}"))
+
+    def _abandon(self, error: Exception) -> None:
+        for job in [*self._writing, *self._jobs]:
+            if job.done is not None and not job.done.done():
+                job.done.set_exception(error)
+        self._jobs = []
+        for group in self._groups.values():
+            group.abandon(error)
+
+    async def failure(self) -> Exception:
+        """See `Consensus.failure`."""
+        return await asyncio.shield(self._failure)
+
+    async def stop(self) -> None:
+        """See `Consensus.stop`."""
+        if self._closing:
+            return
+        self._closing = self._stopped = True
+        self._timer.cancel()
+        self._abandon(NodeStopped("this node was stopped"))
+        await asyncio.gather(*(group.stop() for group in self._groups.values()))
+        for outbox in self._outboxes.values():
+            await outbox.close()
+        await self._writer.close()

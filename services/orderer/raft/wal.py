@@ -1,0 +1,278 @@
+"""The write-ahead log: one per node, for all its groups. One batch is one write and one fdatasync.
+
+A segment is a file: a magic word, a random salt, and batches. A batch is a header (magic, number, length, checksum of
+the payload, checksum of the header) and a payload of records (records.py). Batches are numbered without a gap across
+segments, and a segment's name is its first batch's number. That one repeats each group's existence, snapshot and hard
+state, so that earlier segments can go as soon as all their entries lie behind snapshots.
+
+A crash leaves at most the last batch incomplete, because the next is written only after the one before is synced. So on
+opening, an incomplete batch at the end of the last segment is cut off; an incomplete batch with a later one behind it,
+or in an earlier segment, is damage that no crash explains, and the log refuses to open. The salt goes into every
+checksum: what a client put into an entry cannot pass for a batch.
+
+Blocking; the node calls it in a thread of its own, one call at a time.
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.orderer.raft.errors import RaftConfigError, WalCorrupt
+from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, replay
+
+_SEGMENT = struct.Struct(">8sI")
+_SEGMENT_MAGIC = b"GLRAFT01"
+_MAGIC = b"GLWB"
+_HEADER = struct.Struct(">4sQII")
+_CRC = struct.Struct(">I")
+SEGMENT_HEADER_BYTES = _SEGMENT.size
+HEADER_BYTES = _HEADER.size + _CRC.size
+
+
+@dataclass(slots=True)
+class _Segment:
+    """One file: its path, its salt, and the highest entry index that it holds of each group."""
+
+    path: Path
+    salt: int
+    highest: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What reading a segment found: its salt, its batches, where the good part ends and whether only zeros follow."""
+
+    salt: int
+    payloads: list[bytes]
+    end: int
+    clean: bool
+
+
+def _pack_batch(number: int, payload: bytes, salt: int) -> bytes:
+    header = _HEADER.pack(_MAGIC, number, len(payload), zlib.crc32(payload, salt))
+    return header + _CRC.pack(zlib.crc32(header, salt)) + payload
+
+
+def _batch_at(data: bytes, offset: int, salt: int) -> tuple[int, bytes] | None:
+    """The batch that begins at an offset, or None if there is no whole one."""
+    if offset + HEADER_BYTES > len(data):
+        return None
+    magic, number, length, payload_crc = _HEADER.unpack_from(data, offset)
+    (header_crc,) = _CRC.unpack_from(data, offset + _HEADER.size)
+    start = offset + HEADER_BYTES
+    if magic != _MAGIC or zlib.crc32(data[offset : offset + _HEADER.size], salt) != header_crc:
+        return None
+    payload = data[start : start + length]
+    whole = len(payload) == length and zlib.crc32(payload, salt) == payload_crc
+    return (number, payload) if whole else None
+
+
+def _scan(path: Path) -> _Scan:
+    """Read a segment's batches, which must be numbered from the number in its name."""
+    data = path.read_bytes()
+    payloads: list[bytes] = []
+    magic, salt = _SEGMENT.unpack_from(data) if len(data) >= _SEGMENT.size else (b"", 0)
+    if magic != _SEGMENT_MAGIC:
+        return _Scan(0, payloads, 0, clean=not data.strip(b"\0"))
+    number, offset = int(path.stem), _SEGMENT.size
+    while (batch := _batch_at(data, offset, salt)) is not None:
+        if batch[0] != number:
+            raise WalCorrupt(f"{path.name}: batch {batch[0]} stands where {number} belongs", file=str(path))
+        payloads.append(batch[1])
+        number += 1
+        offset += HEADER_BYTES + len(batch[1])
+    clean = not data[offset:].strip(b"\0")
+    if not clean:
+        _refuse_batches_behind(path, data, offset, number, salt)
+    return _Scan(salt, payloads, offset, clean)
+
+
+def _refuse_batches_behind(path: Path, data: bytes, offset: int, number: int, salt: int) -> None:
+    """A whole batch behind a broken one was synced after it: so the broken one was whole once."""
+    found = data.find(_MAGIC, offset)
+    while found >= 0:
+        batch = _batch_at(data, found, salt)
+        if batch is not None and batch[0] > number:
+            raise WalCorrupt(
+                f"{path.name}: damaged at byte {offset}, whole again at {found}; restore this orderer from a good "
+                "copy, or remove it from its groups and add it anew",
+                file=str(path),
+                offset=offset,
+            )
+        found = data.find(_MAGIC, found + 1)
+
+
+class Wal:
+    """An open log. `groups` is what it held when it was opened, and is kept for the node to take."""
+
+    def __init__(self, directory: Path, segment_bytes: int, sync: Callable[[int], None] = os.fdatasync) -> None:
+        """Open or create the log in a directory, which no other process may have open. Raises WalCorrupt."""
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._sync = sync
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock = self._take_lock()
+        self._segments: list[_Segment] = []
+        self._states: dict[str, GroupWrite] = {}
+        self._next_number = 1
+        self.groups: dict[str, GroupRecord] = {}
+        try:
+            tail = self._recover()
+            self._fd = self._open_segment(tail)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _take_lock(self) -> int:
+        fd = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(fd)
+            raise RaftConfigError(f"{self._directory} is in use by another process") from error
+        return fd
+
+    @property
+    def segment_count(self) -> int:
+        """How many segment files there are."""
+        return len(self._segments)
+
+    def _recover(self) -> int:
+        """Read all segments into `groups`; returns where the last one's good part ends."""
+        paths = sorted(self._directory.glob("*.wal"))
+        end = 0
+        for position, path in enumerate(paths):
+            scan = _scan(path)
+            first, last = int(path.stem), position == len(paths) - 1
+            if not scan.payloads and last and first == self._next_number:
+                path.unlink()  # the crash came while this segment was begun; what it would repeat stands before it
+                break
+            if not scan.payloads or (position and first != self._next_number):
+                raise WalCorrupt(f"{path.name}: batches are missing before or in it", file=str(path))
+            if not last and not scan.clean:
+                raise WalCorrupt(f"{path.name}: damaged at byte {scan.end}, and not the last segment", file=str(path))
+            segment = _Segment(path, scan.salt)
+            for payload in scan.payloads:
+                for group, index in replay(payload, self.groups).items():
+                    segment.highest[group] = max(index, segment.highest.get(group, 0))
+            self._segments.append(segment)
+            self._next_number, end = first + len(scan.payloads), scan.end
+        for group, record in self.groups.items():
+            record.check(group)
+            self._states[group] = GroupWrite(
+                group, created=record.membership, snapshot=record.snapshot, hard_state=record.hard_state
+            )
+        return end
+
+    def _open_segment(self, end: int) -> int:
+        """Open the last segment for appending, cut to its good part; or begin the first."""
+        if not self._segments:
+            return self._begin_segment()
+        self._written = end
+        fd = os.open(self._segments[-1].path, os.O_RDWR)
+        os.ftruncate(fd, end)
+        os.lseek(fd, end, os.SEEK_SET)
+        self._preallocate(fd, end)
+        os.fsync(fd)
+        return fd
+
+    def _begin_segment(self) -> int:
+        """A new file that begins with every group's state; durable, with its name, before anything else is in it."""
+        path = self._directory / f"{self._next_number:016d}.wal"
+        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        self._preallocate(fd, 0)
+        salt = int.from_bytes(os.urandom(4))
+        self._segments.append(_Segment(path, salt))
+        self._written = os.write(fd, _SEGMENT.pack(_SEGMENT_MAGIC, salt))
+        self._append(fd, pack_writes(self._states.values()))
+        os.fsync(fd)
+        directory = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return fd
+
+    def _preallocate(self, fd: int, written: int) -> None:
+        """Reserve the segment's blocks: a sync need then not write the file's size (half the time on ext4)."""
+        if written < self._segment_bytes:
+            try:
+                os.posix_fallocate(fd, written, self._segment_bytes - written)
+            except OSError:
+                return  # a file system without it; the file grows as it is written
+
+    def _append(self, fd: int, payload: bytes) -> None:
+        batch = memoryview(_pack_batch(self._next_number, payload, self._segments[-1].salt))
+        while batch:
+            count = os.write(fd, batch)
+            self._written += count
+            batch = batch[count:]
+        self._next_number += 1
+
+    def write(self, writes: Sequence[GroupWrite]) -> None:
+        """Make a batch durable, all of it or nothing. After an exception nothing more may be written: what is on disk
+        is then unknown until the log is opened anew."""
+        if self._written >= self._segment_bytes:
+            self._rotate()
+        self._append(self._fd, pack_writes(writes))
+        self._sync(self._fd)
+        self._note(writes)
+
+    def _note(self, writes: Sequence[GroupWrite]) -> None:
+        """Remember what the next segment must begin with, and which entries are in this one."""
+        highest = self._segments[-1].highest
+        compacted = False
+        for write in writes:
+            group = write.group
+            if write.removed:
+                self._states.pop(group, None)
+                compacted = True
+                continue
+            before = self._states.get(group) or GroupWrite(group)
+            self._states[group] = GroupWrite(
+                group,
+                created=write.created or before.created,
+                snapshot=write.snapshot or before.snapshot,
+                hard_state=write.hard_state or before.hard_state,
+            )
+            if write.entries:
+                highest[group] = max(write.entries[-1].index, highest.get(group, 0))
+            compacted = compacted or write.snapshot is not None
+        if compacted:
+            self._drop_segments()
+
+    def _rotate(self) -> None:
+        os.ftruncate(self._fd, self._written)
+        os.fsync(self._fd)
+        os.close(self._fd)
+        self._fd = self._begin_segment()
+        self._drop_segments()
+
+    def _drop_segments(self) -> None:
+        """Delete the oldest segments whose entries all lie behind snapshots (or belong to groups that are gone)."""
+        while len(self._segments) > 1 and not self._needed_by(self._segments[0]):
+            self._segments.pop(0).path.unlink()
+
+    def _needed_by(self, segment: _Segment) -> list[str]:
+        needed = []
+        for group, index in segment.highest.items():
+            state = self._states.get(group)
+            if state is not None and index > (state.snapshot.index if state.snapshot else 0):
+                needed.append(group)
+        return needed
+
+    def holding_back(self) -> list[str]:
+        """Groups whose entries keep the oldest segment from being dropped."""
+        return self._needed_by(self._segments[0]) if len(self._segments) > 1 else []
+
+    def close(self) -> None:
+        """Close the files and give the lock back. Everything written is already durable."""
+        if self._fd >= 0:
+            os.ftruncate(self._fd, self._written)
+            os.close(self._fd)
+            os.close(self._lock)
+            self._fd = -1
