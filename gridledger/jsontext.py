@@ -2,8 +2,8 @@
 
 Texts from outside go through :func:`loads`, which refuses what would let two readers see two values: a member name
 twice in one object, NaN and infinities, numbers beyond binary64. Texts that were checked once, or that we wrote
-ourselves, go through :func:`loads_trusted`. :func:`dumps` writes the one text of a value: members in insertion order, shortest
-round-trip numbers, no white space.
+ourselves, go through :func:`loads_trusted`. :func:`dumps` writes the one text of a value: members in insertion order,
+shortest round-trip numbers, no white space.
 """
 
 from __future__ import annotations
@@ -22,19 +22,38 @@ MAX_DEPTH = 64
 def loads(text: bytes | str) -> Any:
     """Parse one JSON text from outside; :class:`MalformedJSON` says what is refused.
 
-    Cost: about twice a plain ``orjson.loads``; a text with colons inside strings costs one more pass.
+    Cost: about twice a plain ``orjson.loads``; more for texts that we would have written otherwise.
     """
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise MalformedJSON(f"not a JSON text: {error}") from None
-    members = _count_members(value, MAX_DEPTH)
-    # Every member has one colon. More colons than members: either colons inside strings, or a name that came twice
-    # and of which the parser kept the last. Only then the slow reader decides.
-    colons = text.count(b":") if isinstance(text, bytes) else text.count(":")
-    if colons != members:
-        _refuse_duplicates(text)
+    # A text that has few brackets cannot be nested deep, and one that we would write just so has no name twice: most
+    # texts are of this kind, and writing them again costs less than counting members.
+    brackets, colons = _marks(text)
+    if brackets > MAX_DEPTH or not _is_plain(text, value):
+        members = _count_members(value, MAX_DEPTH)
+        # Every member has one colon. More colons than members: either colons inside strings, or a name that came twice
+        # and of which the parser kept the last. Only then the slow reader decides.
+        if colons != members and not _is_plain(text, value):
+            _refuse_duplicates(text)
     return value
+
+
+def _marks(text: bytes | str) -> tuple[int, int]:
+    """How many opening brackets and how many colons stand in a text, inside strings or not."""
+    if isinstance(text, bytes):
+        return text.count(b"{") + text.count(b"["), text.count(b":")
+    return text.count("{") + text.count("["), text.count(":")
+
+
+def _is_plain(text: bytes | str, value: Any) -> bool:
+    """Whether ``text`` is just what :func:`dumps` writes for the value that was read from it."""
+    try:
+        written = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return written == (text if isinstance(text, bytes) else text.encode())
 
 
 def loads_trusted(text: bytes | str) -> Any:
