@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
@@ -43,13 +44,15 @@ _NOW = datetime.fromtimestamp(NOW_US / 1e6, UTC)
 
 
 class PaperOrganisation:
-    """One organisation with its own root."""
+    """One organisation with its own root. ``now``: when its certificates are made; they hold from a day before."""
 
-    def __init__(self, mspid: str) -> None:
+    def __init__(self, mspid: str, now: datetime = _NOW) -> None:
         self.mspid = mspid
+        self._now = now
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{mspid} root")])
-        builder = _builder(self._name, self._name, self._key.public_key(), timedelta(days=3650))
+        valid_from = now - timedelta(days=1)
+        builder = _builder(self._name, self._name, self._key.public_key(), timedelta(days=3650), valid_from)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self.root = _pem(builder.sign(self._key, hashes.SHA256()))
 
@@ -59,10 +62,10 @@ class PaperOrganisation:
         role: str,
         *,
         attributes: dict[str, str] | None = None,
-        not_before: datetime = _NOW - timedelta(days=1),
+        not_before: datetime | None = None,
         lifetime: timedelta = timedelta(days=365),
     ) -> SigningIdentity:
-        """A signing identity of this organisation."""
+        """A signing identity of this organisation, good for TLS on 127.0.0.1."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [
@@ -70,7 +73,10 @@ class PaperOrganisation:
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )
+        not_before = not_before or self._now - timedelta(days=1)
         builder = _builder(subject, self._name, key.public_key(), lifetime, not_before)
+        alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        builder = builder.add_extension(alternative, critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         text = json.dumps({"attrs": attributes or {}}).encode()
         builder = builder.add_extension(x509.UnrecognizedExtension(ATTRIBUTES_OID, text), critical=False)
@@ -85,6 +91,8 @@ class PaperNetwork:
     channel: str = "paper"
     organisations: int = 2
     policy: str = "OutOf(2, all)"
+    now_us: int = NOW_US
+    urls: dict[str, str] = field(default_factory=dict)
     orgs: dict[str, PaperOrganisation] = field(default_factory=dict)
     peers: dict[str, SigningIdentity] = field(default_factory=dict)
     orderers: dict[str, SigningIdentity] = field(default_factory=dict)
@@ -93,13 +101,14 @@ class PaperNetwork:
     _nonce: int = 0
 
     def __post_init__(self) -> None:
+        now = datetime.fromtimestamp(self.now_us / 1e6, UTC)
         for number in range(1, self.organisations + 1):
             mspid = f"Org{number}MSP"
-            org = self.orgs[mspid] = PaperOrganisation(mspid)
+            org = self.orgs[mspid] = PaperOrganisation(mspid, now)
             self.peers[f"peer{number}"] = org.issue(f"peer{number}", "peer")
             self.admins[mspid] = org.issue("admin", "admin")
             self.clients[mspid] = org.issue("alice", "client")
-        ordering = self.orgs["OrdererMSP"] = PaperOrganisation("OrdererMSP")
+        ordering = self.orgs["OrdererMSP"] = PaperOrganisation("OrdererMSP", now)
         self.orderers = {f"orderer{n}": ordering.issue(f"orderer{n}", "orderer") for n in (1, 2, 3)}
 
     def config(self, **changes: Any) -> ChannelConfig:
@@ -119,7 +128,7 @@ class PaperNetwork:
         """Block 0."""
         envelope = ConfigUpdate.build(config or self.config()).to_bytes()
         return Block.build(
-            channel=self.channel, number=0, previous_hash=ZERO_HASH, timestamp_us=NOW_US, envelopes=[envelope]
+            channel=self.channel, number=0, previous_hash=ZERO_HASH, timestamp_us=self.now_us, envelopes=[envelope]
         )
 
     def proposal(
@@ -135,7 +144,7 @@ class PaperNetwork:
             "args": list(args),
             "creator": to_base64((client or self.clients["Org1MSP"]).certificate.der),
             "nonce": f"{self._nonce:032x}",
-            "time_us": NOW_US,
+            "time_us": self.now_us,
         }
         return Proposal.build(**{**members, **changes})
 
@@ -168,7 +177,7 @@ class PaperNetwork:
 
     def _nodes(self, identities: dict[str, SigningIdentity]) -> dict[str, Node]:
         return {
-            name: Node(name, identity.mspid, f"https://{name}.test:7051", identity.certificate)
+            name: Node(name, identity.mspid, self.urls.get(name, f"https://{name}.test:7051"), identity.certificate)
             for name, identity in identities.items()
         }
 
@@ -178,7 +187,7 @@ def _builder(
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
     lifetime: timedelta,
-    not_before: datetime = _NOW - timedelta(days=1),
+    not_before: datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
