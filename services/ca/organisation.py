@@ -64,13 +64,14 @@ class OrganisationCA:
         """Register the first registrar, at the first start; ``secret`` is not called at later ones."""
         if self._registry.find(self.name, FIRST_REGISTRAR) is not None:
             return
+        text = secret()
         try:
             wanted = registration(
                 {
                     "id": FIRST_REGISTRAR,
                     "role": "client",
                     "attributes": {REGISTRAR: "true", REVOKER: "true"},
-                    "secret": secret(),
+                    "secret": text,
                     "max_enrollments": max_enrollments,
                 }
             )
