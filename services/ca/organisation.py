@@ -7,7 +7,7 @@ the registry alone: of a request only the key is taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gridledger.errors import InputError, PermissionDeniedError, SettingsError
 from gridledger.identity.certificate import Certificate, PublicKey
@@ -27,13 +27,18 @@ FIRST_REGISTRAR = "registrar"
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What all organisations share."""
+    """What all organisations share.
+
+    ``nobody`` is the hash of a secret that nobody knows. An unknown id is compared with it, so that the answer takes as
+    long as that to a wrong secret.
+    """
 
     registry: Registry
     audit: AuditLog
     throttle: Throttle
     lifetimes: Lifetimes
     clock_us: Callable[[], int]
+    nobody: str = field(default_factory=lambda: hash_secret(new_secret()))
 
 
 class OrganisationCA:
@@ -45,8 +50,6 @@ class OrganisationCA:
         self._authority = authority
         self._shared = shared
         self._registry = shared.registry
-        # Compared with when an id does not exist, so that this takes as long as a wrong secret.
-        self._nobody = hash_secret(new_secret())
         if self._registry.revocation_list(name) is None:
             with self._registry.transaction():
                 self._publish()
@@ -153,7 +156,7 @@ class OrganisationCA:
         # Unknown ids share one name, so that inventing ids neither fills the memory nor buys more tries.
         bucket = f"{self.name}/{identity if known is not None else ''}"
         self._shared.throttle.take(bucket)
-        right = matches(secret, known.secret_hash if known is not None else self._nobody)
+        right = matches(secret, known.secret_hash if known is not None else self._shared.nobody)
         if known is None or not right:
             metrics.WRONG_SECRETS.labels(self.name).inc()
             raise WrongSecret(f"{self.name} has no identity with this id and this secret")
