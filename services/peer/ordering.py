@@ -106,7 +106,9 @@ class OrderingQueue:
 
     def discard(self, pending: Pending) -> None:
         """Nobody waits for this one any more: take it out unless it is on its way already."""
-        pending.acknowledged.cancel()
+        if not pending.acknowledged.cancel() and not pending.acknowledged.cancelled():
+            # Looked at, so that asyncio does not report an error that nobody wanted any more.
+            pending.acknowledged.exception()
         if not pending.in_flight and pending in self._queue:
             self._queue.remove(pending)
             self._queued_bytes -= len(pending.envelope)

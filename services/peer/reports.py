@@ -29,7 +29,8 @@ class EventRecord(NamedTuple):
 class Committed:
     """One block is durable on this peer. ``codes`` are TxValidationCodes by position, ``tx_ids`` empty where a
     transaction could not be read. ``config`` says that the channel's config changed with it.
-    ``work_s`` is the share of validation and commit that this block took, ``behind`` how many blocks wait behind it.
+    ``work_s`` is the share of validation and commit that this block took, ``behind`` how many blocks wait behind it,
+    ``size`` the report's bytes.
     """
 
     channel: str
@@ -43,10 +44,11 @@ class Committed:
     config: bool = False
     work_s: float = 0.0
     behind: int = 0
+    size: int = 0
 
     def to_bytes(self) -> bytes:
         """The frame."""
-        members = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "size"}
         members["events"] = [tuple(event) for event in self.events]
         return jsontext.dumps({"report": "committed", **members})
 
@@ -101,7 +103,7 @@ def parse(frame: bytes) -> Report:
             members["tx_ids"] = tuple(members["tx_ids"])
             members["codes"] = tuple(members["codes"])
             members["events"] = tuple(EventRecord(*event) for event in members["events"])
-            return Committed(**members)
+            return Committed(**members, size=len(frame))
         if kind == "source":
             return Source(**members)
         if kind == "ready":

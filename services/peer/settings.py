@@ -78,7 +78,7 @@ class CommitterLimits(SettingsPart):
     backoff_initial_s: Seconds = 0.05
     backoff_max_s: Seconds = 2.0
     stall_s: Seconds = 3.0
-    progress_interval_s: Seconds = 0.5
+    progress_interval_s: Seconds = 0.1
     stop_timeout_s: Seconds = 10.0
 
 

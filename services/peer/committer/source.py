@@ -128,6 +128,7 @@ class BlockSource:
                 raise SourceLost(f"it delivered block {block.block.header.number} where {self.next_number} follows")
             if not told:
                 told = True
+                self._reason = ""
                 self._tell(orderer, "")
             await self._buffer.put(Delivered(block, orderer, len(frame)))
             self.next_number += 1

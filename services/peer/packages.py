@@ -1,0 +1,75 @@
+"""The chaincode packages that are installed on this peer: archives, and the folders they were unpacked to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from gridledger.contract import packaging
+from gridledger.errors import LimitError
+from gridledger.identity.files import write_file
+
+MAX_PACKAGES = 1000
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class Package(NamedTuple):
+    """An installed package: its id (SHA-256 of the archive) and the archive's size in bytes."""
+
+    id: str
+    size: int
+
+
+class Packages:
+    """Keeps packages in ``directory``; takes what is missing there from ``seeds``, a folder of ``<id>.tar.gz``.
+
+    Nothing here runs a package. All methods touch the disk: call them from a thread.
+    """
+
+    def __init__(self, directory: Path, seeds: Path | None = None) -> None:
+        self._directory = directory
+        self._seeds = seeds
+
+    def installed(self) -> list[Package]:
+        """All packages, by id."""
+        found = []
+        for path in sorted(self._directory.glob("*.tar.gz")):
+            identifier = path.name.removesuffix(".tar.gz")
+            if _ID.fullmatch(identifier):
+                found.append(Package(identifier, path.stat().st_size))
+        return found
+
+    def install(self, package: bytes) -> str:
+        """Install a package and return its id; installing it again changes nothing.
+
+        Raises PackageError (400) for bytes that are no package, LimitError when there are too many.
+        """
+        identifier = packaging.package_id(package)
+        archive = self._archive(identifier)
+        if not archive.exists() and len(self.installed()) >= MAX_PACKAGES:
+            raise LimitError(f"{MAX_PACKAGES} packages are installed here already; remove some from {self._directory}")
+        # Unpacked first, archive last: an archive that is there stands for a complete installation.
+        packaging.unpack(package, self._folder(identifier))
+        if not archive.exists():
+            write_file(archive, package)
+        return identifier
+
+    def folder(self, identifier: str) -> Path | None:
+        """Where the package is unpacked; None if it is neither installed nor among the seeds."""
+        if not _ID.fullmatch(identifier):
+            return None
+        if self._archive(identifier).exists():
+            packaging.unpack(self._archive(identifier).read_bytes(), self._folder(identifier))
+            return self._folder(identifier)
+        seed = None if self._seeds is None else self._seeds / f"{identifier}.tar.gz"
+        if seed is None or not seed.exists():
+            return None
+        package = seed.read_bytes()
+        return self._folder(identifier) if self.install(package) == identifier else None
+
+    def _archive(self, identifier: str) -> Path:
+        return self._directory / f"{identifier}.tar.gz"
+
+    def _folder(self, identifier: str) -> Path:
+        return self._directory / identifier

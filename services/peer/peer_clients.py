@@ -1,0 +1,106 @@
+"""Connections to the other nodes of this peer's channels, one client for each, kept open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from gridledger import jsontext
+from gridledger.client.http import NodeClient
+from gridledger.errors import GridLedgerError, MalformedMessage, UnavailableError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.config import ChannelConfig, Node
+from gridledger.protocol.result import Endorsement
+from services.peer.endorser import Admitted, Answer
+
+PROBE_TIMEOUT_S = 2.0
+
+
+class PeerClients:
+    """Follows the channels' configs: an address that changed gets a new client, a node that left loses its own."""
+
+    def __init__(self, identity: SigningIdentity, roots_pem: str, *, max_connections: int) -> None:
+        self._identity = identity
+        self._roots_pem = roots_pem
+        self._max_connections = max_connections
+        self._clients: dict[str, NodeClient] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def follow(self, configs: Iterable[ChannelConfig]) -> None:
+        """Go by these configs. Connections that are not needed any more are closed in the background."""
+        known = list(configs)
+        # A new organisation brings a root that the file of the start does not have.
+        roots = self._roots_pem + "".join(config.msps.roots_pem() for config in known)
+        changed = roots != getattr(self, "_roots", None)
+        self._roots = roots
+        nodes = {node.name: node for config in known for node in (*config.peers.values(), *config.orderers.values())}
+        for name, client in list(self._clients.items()):
+            node = nodes.get(name)
+            if changed or node is None or node.url.rstrip("/") != client.base_url:
+                task = asyncio.get_running_loop().create_task(self._retire(self._clients.pop(name)))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+        for name, node in nodes.items():
+            if name not in self._clients:
+                self._clients[name] = NodeClient(node.url, self._identity, roots, max_connections=self._max_connections)
+
+    async def endorse(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
+        """Ask another peer for an endorsement; raises its error."""
+        params = {"min_height": str(min_height)} if min_height else None
+        body = admitted.signed.to_bytes()
+        data = await self._client(peer.name).post("/endorse", body, params=params, timeout_s=timeout_s)
+        return _read_answer(data, peer)
+
+    async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes:
+        """Have another peer evaluate a proposal; its answer's body."""
+        body = admitted.signed.to_bytes()
+        return await self._client(peer.name).post(
+            "/gateway/evaluate", body, params={"forward": "no"}, timeout_s=timeout_s
+        )
+
+    async def broadcast(self, orderer: str, channel: str, body: bytes, timeout_s: float) -> bytes:
+        """Hand envelopes to an orderer; its answer's body."""
+        return await self._client(orderer).post(f"/channels/{channel}/broadcast", body, timeout_s=timeout_s)
+
+    async def probe(self, peer: Node) -> None:
+        """Raise unless the peer answers and is well."""
+        await self._client(peer.name).get("/healthz", timeout_s=PROBE_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+
+    def _client(self, name: str) -> NodeClient:
+        client = self._clients.get(name)
+        if client is None:
+            raise UnavailableError(f"{name} is no node of this peer's channels")
+        return client
+
+    @staticmethod
+    async def _retire(client: NodeClient) -> None:
+        # Requests that are under way get their answers first, within the longest time that any of them may take.
+        await asyncio.sleep(PROBE_TIMEOUT_S)
+        await client.close()
+
+
+def _read_answer(data: bytes, peer: Node) -> Answer:
+    """Read the body that :func:`write_answer` wrote. An endorsement by anyone but the peer itself is refused."""
+    try:
+        message = jsontext.loads(data)
+        text, height = message["result"], message["height"]
+        endorsement = Endorsement.from_dict(message["endorsement"])
+    except (GridLedgerError, KeyError, TypeError) as error:
+        raise MalformedMessage(f"the answer of {peer.name} is no endorsement: {error}", status=502) from None
+    if not isinstance(text, str) or type(height) is not int or endorsement.endorser != peer.fingerprint:
+        raise MalformedMessage(f"the answer of {peer.name} is no endorsement of its own", status=502)
+    return Answer(text, endorsement, height)
+
+
+def write_answer(answer: Answer) -> bytes:
+    """The body with which /endorse answers."""
+    return jsontext.dumps(
+        {"result": answer.result_text, "endorsement": answer.endorsement.to_dict(), "height": answer.height}
+    )

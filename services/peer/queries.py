@@ -1,0 +1,118 @@
+"""What a peer answers about its ledgers. These functions read the disk and may take a while: call them in a thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gridledger import jsontext
+from gridledger.errors import GridLedgerError
+from gridledger.ledger import Ledger, TransactionMissing
+from gridledger.protocol.config_update import parse_envelope
+from gridledger.protocol.fields import to_base64
+from gridledger.protocol.transaction import Transaction
+from services.peer.channel import Channel
+
+MAX_HISTORY = 1000
+
+
+def chain_info(channel: Channel) -> dict[str, Any]:
+    """Height, hash of the newest header, commit hash, timestamp (us), count of transactions, config's sequence."""
+    head = channel.ledger.head
+    return {
+        "channel": channel.name,
+        "height": head.height,
+        "last_hash": head.header_hash,
+        "commit_hash": head.commit_hash,
+        "timestamp": head.timestamp_us,
+        "transactions": head.transactions,
+        "config_sequence": channel.config.sequence,
+        "bytes": channel.ledger.size_bytes(),
+    }
+
+
+def block_json(ledger: Ledger, number: int) -> bytes:
+    """A block with its verdicts, texts opened up for reading."""
+    with ledger.snapshot() as snapshot:
+        block, metadata = snapshot.block(number), snapshot.metadata(number)
+    header = block.header
+    transactions = [
+        {"code": int(code), "code_name": code.name, **_opened(envelope)}
+        for envelope, code in zip(block.envelopes, metadata.codes, strict=True)
+    ]
+    signature = metadata.signature
+    return jsontext.dumps(
+        {
+            "header": jsontext.loads_trusted(header.text),
+            "hash": header.hash,
+            "commit_hash": metadata.commit_hash,
+            "orderer": None if signature is None else signature.orderer,
+            "transactions": transactions,
+        }
+    )
+
+
+def transaction_json(ledger: Ledger, tx_id: str) -> bytes:
+    """A transaction, its verdict, and the Merkle path from its envelope to its block's header.
+
+    ``proof``: the header's text, the orderer's signature over it, the path's hashes (hexadecimal, from the leaf up),
+    the count of leaves.
+    """
+    record, proof = ledger.transaction(tx_id), ledger.proof(tx_id)
+    signature = proof.signature
+    return jsontext.dumps(
+        {
+            "tx_id": tx_id,
+            "block": record.block,
+            "index": record.index,
+            "code": int(record.code),
+            "code_name": record.code.name,
+            "envelope": record.envelope.decode(),
+            "proof": {
+                "header": proof.header.text,
+                "count": proof.count,
+                "path": [sibling.hex() for sibling in proof.siblings],
+                "signature": None
+                if signature is None
+                else {"orderer": signature.orderer, "signature": to_base64(signature.signature)},
+            },
+        }
+    )
+
+
+def history_json(ledger: Ledger, namespace: str, key: str, limit: int) -> bytes:
+    """The values that a key has had, the newest first, at most ``limit``; null where it was deleted."""
+    with ledger.snapshot() as snapshot:
+        items = [
+            {
+                "tx_id": entry.tx_id,
+                "value": None if entry.value is None else jsontext.loads_trusted(entry.value),
+                "deleted": entry.value is None,
+                "block": entry.version.block,
+                "index": entry.version.transaction,
+                "timestamp": entry.timestamp_us,
+            }
+            for entry in snapshot.history(namespace, key, min(limit, MAX_HISTORY))
+        ]
+    return jsontext.dumps({"items": items})
+
+
+def unknown_transaction(tx_id: str, channel: str) -> TransactionMissing:
+    """The refusal where a transaction is not on the ledger."""
+    return TransactionMissing(f"there is no transaction {tx_id} on {channel}, or not yet", tx_id=tx_id)
+
+
+def _opened(envelope: bytes) -> dict[str, Any]:
+    """An envelope's parts as values; {"unreadable": true} where it has none."""
+    try:
+        parsed = parse_envelope(envelope)
+    except GridLedgerError:
+        return {"tx_id": "", "unreadable": True, "bytes": len(envelope)}
+    if not isinstance(parsed, Transaction):
+        return {"tx_id": parsed.tx_id, "config": jsontext.loads_trusted(parsed.config.text)}
+    return {
+        "tx_id": parsed.tx_id,
+        "proposal": jsontext.loads_trusted(parsed.proposal.text),
+        "result": jsontext.loads_trusted(parsed.result.text),
+        "endorsements": [item.to_dict() for item in parsed.endorsements],
+        "signature": to_base64(parsed.signature),
+    }
