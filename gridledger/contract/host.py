@@ -74,12 +74,13 @@ class Host:
 def serve(connection: socket.socket, host: Host) -> None:
     """Answer requests until the peer closes the connection."""
     received = bytearray()
+    chunk = memoryview(bytearray(_CHUNK))  # one buffer for all: recv() would make and shrink one at every call
     while True:
         while len(received) < _LENGTH_BYTES or len(received) - _LENGTH_BYTES < _length(received):
-            data = connection.recv(_CHUNK)
-            if not data:
+            count = connection.recv_into(chunk)
+            if not count:
                 return
-            received += data
+            received += chunk[:count]
         end = _LENGTH_BYTES + _length(received)
         body = bytes(memoryview(received)[_LENGTH_BYTES:end])
         del received[:end]

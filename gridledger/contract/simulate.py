@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gridledger import jsontext
+from gridledger.contract.determinism import findings
 from gridledger.contract.loader import ChaincodeLoadError
 from gridledger.contract.memory_state import MemoryState
 from gridledger.contract.simulator import Answer, Simulator
@@ -60,6 +61,9 @@ def main(argv: Sequence[str]) -> int:
         return _refuse(error.message)
     except (GridLedgerError, OSError) as error:
         return _refuse(str(error))
+    finally:
+        for finding in findings(command.folder):
+            sys.stderr.write(f"gridledger simulate: warning: {finding}\n")
     if not answer.successful:
         return _refuse(f"{command.function}: status {answer.status}: {answer.message}")
     _print(answer)

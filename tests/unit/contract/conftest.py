@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from gridledger import jsontext
 from gridledger.ledger import Head
@@ -14,6 +15,12 @@ from gridledger.ledger.store import CommitBatch
 from gridledger.protocol.result import Version
 
 MakeLedger = Callable[..., LmdbStore]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """Peers run on uvloop, which starts and reaps processes in its own way."""
+    del config, item
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -177,6 +177,13 @@ def test_arguments_that_look_like_options_or_files(run: Run, text: str) -> None:
     assert run("echo", text).answer["payload"] == orjson.loads(text)
 
 
+def test_the_author_is_warned_of_what_differs_between_peers(run: Run, folder: Path) -> None:
+    (folder / "sums.py").write_text("import time\ndef add(a, b):\n    return a + b\n")
+    outcome = run("Add", '"a"', "1")
+    assert outcome.answer["payload"] == {"total": 1}
+    assert "warning: sums.py:1: imports time" in outcome.err
+
+
 def test_the_caller_has_all_attributes(run: Run) -> None:
     assert run("planner").answer["status"] == 200
 
