@@ -123,8 +123,8 @@ class BlockCommitter:
             if taken and (alone or room < 0):
                 break
             try:
-                _check_continues(item.block, self.ledger.channel, previous)
-                checks.append(_header_check(item, config))
+                check_continues(item.block, self.ledger.channel, previous)
+                checks.append(header_check(item, config))
             except BlockRejected:
                 if not taken:
                     raise
@@ -136,7 +136,8 @@ class BlockCommitter:
         return taken, checks
 
 
-def _check_continues(block: Block, channel: str, previous: tuple[int, str, int]) -> None:
+def check_continues(block: Block, channel: str, previous: tuple[int, str, int]) -> None:
+    """Raise :class:`BlockRejected` unless the block hangs on ``previous``: its number, header hash and timestamp."""
     header = block.header
     number, header_hash, timestamp_us = previous
     if header.channel != channel:
@@ -158,7 +159,7 @@ def _check_continues(block: Block, channel: str, previous: tuple[int, str, int])
         )
 
 
-def _header_check(item: SignedBlock, config: ChannelConfig) -> SignatureCheck:
+def header_check(item: SignedBlock, config: ChannelConfig) -> SignatureCheck:
     """The check of an orderer's signature; the orderer must be one of the channel's at the block's time."""
     header, signature = item.block.header, item.signature
     node = config.orderers_by_fingerprint.get(signature.orderer)

@@ -95,6 +95,9 @@ class LmdbReader:
                     return
                 yield key, value
 
+    def count(self, table: Table) -> int:
+        return self._transaction.stat(self._tables[table])["entries"]
+
     def close(self) -> None:
         self._transaction.abort()
 
@@ -110,8 +113,8 @@ class LmdbReader:
 class LmdbStore:
     """A ledger's tables in the LMDB environment of ``folder``.
 
-    ``readonly`` opens what another process writes; LedgerMissing where there is nothing yet. Not to be used in a child
-    that was forked after opening: open again there.
+    ``readonly`` opens what another process writes; LedgerMissing where there is nothing yet. A child that is forked
+    while the store is open can use neither this store nor (py-lmdb refuses) a new one on the same folder.
     """
 
     def __init__(self, folder: Path, *, readonly: bool = False, map_bytes: int = DEFAULT_MAP_BYTES) -> None:
@@ -162,7 +165,7 @@ class LmdbStore:
         if environment is None:
             raise StorageFailed(f"the ledger in {self.folder} is closed")
         if environment.pid != os.getpid():
-            raise StorageFailed(f"the ledger in {self.folder} was opened before a fork; open it in this process")
+            raise StorageFailed(f"the ledger in {self.folder} was opened before a fork; spawn processes instead")
         return environment
 
 
@@ -190,8 +193,7 @@ def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
     with _environments_lock:
         environment = _environments.get(path)
         if environment is not None and environment.pid != os.getpid():
-            # Made before a fork: the parent's. To close it here would touch the parent's locks; let it lie.
-            environment = None
+            raise StorageFailed(f"the ledger in {path} was opened before a fork; spawn processes instead")
         if environment is None:
             if readonly and not (path / "data.mdb").exists():
                 raise LedgerMissing(f"there is no ledger in {path}", folder=str(path))

@@ -49,6 +49,9 @@ class MemoryReader:
         for position in range(bisect_left(keys, stop) - 1, bisect_left(keys, start) - 1, -1):
             yield keys[position], values[keys[position]]
 
+    def count(self, table: Table) -> int:
+        return len(self._version.tables[table])
+
     def close(self) -> None:
         pass
 

@@ -165,6 +165,20 @@ class Snapshot:
             signature=self.metadata(number).signature,
         )
 
+    def entry(self, table: Table, key: bytes) -> bytes | None:
+        """What the store keeps under a key of a table; for those that verify a ledger."""
+        return self._reader.get(table, key)
+
+    def count(self, table: Table) -> int:
+        """How many keys a table of the store has."""
+        return self._reader.count(table)
+
+    def has_history(self, namespace: str, key: str, version: Version, *, deleted: bool) -> bool:
+        """Whether the history of ``key`` has this write."""
+        stored = codec.cut_key(codec.whole_key(namespace, key))
+        mark = self._reader.get(Table.HISTORY, stored + codec.pack_version(version))
+        return mark == (codec.DELETED if deleted else codec.WRITTEN)
+
     def _found(self, tx_id: str) -> tuple[int, int, TxValidationCode]:
         found = self.find(tx_id)
         if found is None:

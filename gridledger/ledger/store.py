@@ -43,6 +43,9 @@ class Reader(Protocol):
     def scan_back(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with start <= key < stop, descending."""
 
+    def count(self, table: Table) -> int:
+        """How many keys a table has."""
+
     def close(self) -> None:
         """Let the view go; closing twice is harmless."""
 

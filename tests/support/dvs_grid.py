@@ -169,8 +169,8 @@ def frame(group: str, time: int, sags: Mapping[int, float] | None = None, **chan
 class Channel:
     """The contract on one channel's state in memory."""
 
-    def __init__(self) -> None:
-        self.state = MemoryState()
+    def __init__(self, state: MemoryState | None = None) -> None:
+        self.state = MemoryState() if state is None else state
         self._simulator = Simulator(chaincode(), self.state)
         self.last: Answer | None = None
 

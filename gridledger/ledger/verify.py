@@ -1,0 +1,197 @@
+"""Verifying a whole ledger: every block judged again from block 0, and everything kept about it compared.
+
+That shows that nothing in the ledger's files was changed or lost: hashes, signatures, codes, commit hashes, the world
+state with its versions, the index of transactions, the history of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gridledger.errors import GridLedgerError
+from gridledger.ledger import codec
+from gridledger.ledger.codec import Table
+from gridledger.ledger.committer import MAX_BYTES_PER_COMMIT, SignedBlock, check_continues, header_check
+from gridledger.ledger.errors import BlockRejected
+from gridledger.ledger.ledger import Ledger
+from gridledger.ledger.replay import Replay
+from gridledger.ledger.snapshot import Snapshot
+from gridledger.ledger.validation import Judged, VerifyMany, is_config_block, verify_one_by_one
+from gridledger.protocol.result import Version
+
+MAX_FAULTS = 100
+_BLOCKS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that does not agree. ``block`` is None where it is not about one block."""
+
+    block: int | None
+    message: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What verifying a ledger found: how far it came, the commit hash it arrived at, and at most ``MAX_FAULTS`` faults.
+
+    A fault that leaves no ground to go on from (a broken chain, an unreadable block) ends the verification.
+    """
+
+    channel: str
+    blocks: int = 0
+    transactions: int = 0
+    keys: int = 0
+    commit_hash: str = ""
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees."""
+        return not self.faults
+
+    def add(self, block: int | None, message: str) -> None:
+        """Note a fault."""
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(Fault(block, message))
+
+    def __str__(self) -> str:
+        lines = [
+            (
+                f"channel {self.channel}: {self.blocks} blocks, {self.transactions} transactions, {self.keys} keys, "
+                f"commit hash {self.commit_hash}: {'all agrees' if self.ok else f'{len(self.faults)} faults'}"
+            )
+        ]
+        lines += [
+            f"  {'ledger' if item.block is None else f'block {item.block}'}: {item.message}" for item in self.faults
+        ]
+        return "\n".join(lines)
+
+
+def verify(
+    ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one, progress: Callable[[int, int], None] | None = None
+) -> Report:
+    """Verify all blocks up to the present height. The ledger may go on growing meanwhile.
+
+    ``progress`` is told (blocks done, height) after each step. Takes about as long as committing the chain did.
+    """
+    report = Report(ledger.channel)
+    try:
+        _verify(ledger, report, verify_many, progress or _silent)
+    except GridLedgerError as error:
+        report.add(report.blocks, f"cannot be verified: {error.message}")
+    return report
+
+
+def _silent(done: int, height: int) -> None:
+    del done, height
+
+
+def _verify(ledger: Ledger, report: Report, verify_many: VerifyMany, progress: Callable[[int, int], None]) -> None:
+    replay: Replay | None = None
+    while True:
+        with ledger.snapshot() as snapshot:
+            if replay is None:
+                replay = _begin(snapshot, report)
+            elif replay.height < snapshot.height and not _step(snapshot, replay, report, verify_many):
+                return
+            report.blocks, report.commit_hash = replay.height, replay.commit_hash
+            progress(replay.height, snapshot.height)
+            if replay.height == snapshot.height:
+                _compare_whole(snapshot, replay, report)
+                return
+
+
+def _begin(snapshot: Snapshot, report: Report) -> Replay:
+    genesis = snapshot.block(0)
+    replay = Replay(genesis)
+    report.transactions = 1
+    if snapshot.metadata(0).commit_hash != replay.commit_hash:
+        report.add(0, "its commit hash is not that of this block 0")
+    return replay
+
+
+def _step(snapshot: Snapshot, replay: Replay, report: Report, verify_many: VerifyMany) -> bool:
+    """Judge the next few blocks; False where there is no ground to go on from."""
+    taken: list[SignedBlock] = []
+    previous = (replay.height - 1, replay.tip.hash, replay.tip.timestamp_us)
+    size = 0
+    for number in range(replay.height, min(snapshot.height, replay.height + _BLOCKS_AT_ONCE)):
+        signature = snapshot.metadata(number).signature
+        block = snapshot.block(number)
+        if signature is None:
+            report.add(number, "there is no orderer's signature under its header")
+            return False
+        size += sum(map(len, block.envelopes))
+        if taken and (is_config_block(block) or size > MAX_BYTES_PER_COMMIT):
+            break
+        check_continues(block, report.channel, previous)
+        taken.append(SignedBlock(block, signature))
+        previous = (number, block.header.hash, block.header.timestamp_us)
+        if is_config_block(block):
+            break
+    _check_signatures(taken, replay, report, verify_many)
+    verdicts, hashes = replay.extend([item.block for item in taken], verify_many)
+    for judged, behind in zip(verdicts, hashes, strict=True):
+        _compare_block(snapshot, judged, behind, report)
+    return True
+
+
+def _check_signatures(taken: list[SignedBlock], replay: Replay, report: Report, verify_many: VerifyMany) -> None:
+    checks, numbers = [], []
+    for item in taken:
+        try:
+            checks.append(header_check(item, replay.config))
+        except BlockRejected as error:
+            report.add(item.block.header.number, error.message)
+        else:
+            numbers.append(item.block.header.number)
+    for number, genuine in zip(numbers, verify_many(checks), strict=True):
+        if not genuine:
+            report.add(number, "the orderer's signature under its header is not genuine")
+
+
+def _compare_block(snapshot: Snapshot, judged: Judged, behind: str, report: Report) -> None:
+    number = judged.block.header.number
+    metadata = snapshot.metadata(number)
+    for index, (kept, found) in enumerate(zip(metadata.codes, judged.codes, strict=False)):
+        if kept is not found:
+            report.add(number, f"transaction {index} is kept as {kept.name}, and is {found.name}")
+    if len(metadata.codes) != len(judged.codes):
+        report.add(number, f"{len(metadata.codes)} codes are kept for {len(judged.codes)} transactions")
+    if metadata.commit_hash != behind:
+        report.add(number, f"its commit hash is kept as {metadata.commit_hash}, and is {behind}")
+    for (namespace, key), value, index in judged.writes:
+        if not snapshot.has_history(namespace, key, Version(number, index), deleted=value is None):
+            report.add(number, f"the history of {key!r} in {namespace!r} lacks transaction {index}")
+    report.transactions += len(judged.codes)
+
+
+def _compare_whole(snapshot: Snapshot, replay: Replay, report: Report) -> None:
+    head = snapshot.head
+    if (head.header_hash, head.commit_hash) != (replay.tip.hash, replay.commit_hash):
+        report.add(None, "the head names other hashes than the newest block's")
+    if head.transactions != report.transactions:
+        report.add(None, f"the head counts {head.transactions} transactions, the blocks {report.transactions}")
+    with_entries = 0
+    for (namespace, key), change in replay.state.items():
+        kept = snapshot.get(namespace, key)
+        if kept is None:
+            report.add(None, f"the key {key!r} in {namespace!r} is missing from the world state")
+        elif (kept.value, kept.version) != (change.value, change.version):
+            report.add(None, f"the key {key!r} in {namespace!r} has another value or version in the world state")
+        with_entries += kept is not None
+    report.keys = len(replay.state)
+    for table, expected in (
+        (Table.STATE, with_entries),
+        (Table.TRANSACTIONS, len(replay.index())),
+        (Table.HISTORY, replay.written),
+    ):
+        found = snapshot.count(table)
+        if found != expected:
+            report.add(None, f"the table {table.value} has {found} entries, {expected} follow from the blocks")
+    for key_bytes, place in replay.index().items():
+        kept_entry = snapshot.entry(Table.TRANSACTIONS, key_bytes)
+        if kept_entry != codec.pack_transaction(*place):
+            report.add(None, f"the index entry of transaction {key_bytes.hex()} is wrong")
