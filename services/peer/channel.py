@@ -43,8 +43,9 @@ class Channel:
 
     def committed(self, report: Committed) -> bool:
         """Take note of a durable block; whether the configuration changed."""
-        self.height = max(self.height, report.number + 1)
-        self.commit_hash = report.commit_hash
+        if report.number >= self.height:
+            self.height = report.number + 1
+            self.commit_hash = report.commit_hash
         while self._waiting and self._waiting[0][0] <= self.height:
             future = heappop(self._waiting)[2]
             if not future.done():

@@ -1,7 +1,7 @@
 """Streams of blocks and chaincode events as lines of JSON: from any block on, and then as they are committed.
 
-A stream goes at its reader's pace and holds one chunk at a time. Blocks that were committed lately are kept ready for all
-streams of a channel, within bounds; older ones are read from the ledger again.
+A stream goes at its reader's pace and holds one chunk at a time. Blocks that were committed lately are kept ready for
+all streams of a channel, within bounds; older ones are read from the ledger again.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import orjson
-
 from gridledger import jsontext
 from gridledger.client.http import HEARTBEAT_S
+from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode
-from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.fields import hash_of
 from services.peer.channel import Channel
 from services.peer.gateway import CONFIG_PREFIX
@@ -124,19 +123,16 @@ async def _read(channel: Channel, number: int) -> Committed:
 
 def _examine(envelope: bytes, position: int, *, valid: bool) -> tuple[str, EventRecord | None]:
     """A transaction's id and event. Envelopes on the chain that nobody can read have the id ""."""
-    if valid and envelope.startswith(CONFIG_PREFIX):
-        return ConfigUpdate.parse(envelope).tx_id, None
-    try:
-        message = jsontext.loads_trusted(envelope)
-        if "config_update" in message:
-            return hash_of(message["config_update"]), None
-        tx_id = hash_of(message["proposal"])
-        if not valid:
-            return tx_id, None
-        result = jsontext.loads_trusted(message["result"])
-        event = result["event"]
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return "", None
+    if not valid or envelope.startswith(CONFIG_PREFIX):
+        try:
+            return parse_envelope(envelope).tx_id, None
+        except GridLedgerError:
+            return "", None
+    # A valid transaction was read with all strictness when it was committed.
+    message = jsontext.loads_trusted(envelope)
+    tx_id = hash_of(message["proposal"])
+    result = jsontext.loads_trusted(message["result"])
+    event = result["event"]
     if event is None:
         return tx_id, None
     return tx_id, EventRecord(position, tx_id, result["chaincode"], event["name"], event["payload"])

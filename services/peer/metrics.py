@@ -1,0 +1,111 @@
+"""What a peer measures, in prometheus_client's default registry. Times in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gridledger.protocol.codes import TxValidationCode
+from services.peer.collector import Collector as EndorsementCollector
+from services.peer.commit_notifier import CommitNotifier
+from services.peer.ordering import OrderingQueue
+from services.peer.reports import Committed
+
+_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+ENDORSEMENTS = Counter("gridledger_peer_endorsements_total", "Proposals run here", ("channel", "chaincode", "outcome"))
+ENDORSE_SECONDS = Histogram("gridledger_peer_endorse_seconds", "Time to run and sign here", buckets=_BUCKETS_S)
+COLLECT_SECONDS = Histogram("gridledger_gateway_endorse_seconds", "Time to collect endorsements", buckets=_BUCKETS_S)
+SUBMIT_SECONDS = Histogram("gridledger_gateway_submit_seconds", "From submission to durable commit", buckets=_BUCKETS_S)
+HEIGHT = Gauge("gridledger_peer_height_blocks", "Blocks committed", ("channel",))
+COMMIT_HASH = Gauge(
+    "gridledger_peer_commit_hash_info",
+    "Commit hash behind the newest block (its first 13 digits as a number)",
+    ("channel",),
+)
+BEHIND = Gauge("gridledger_peer_blocks_behind", "Blocks received that wait for their commit", ("channel",))
+CONNECTED = Gauge("gridledger_peer_source_connected", "Whether blocks come from an orderer", ("channel",))
+TRANSACTIONS = Counter("gridledger_peer_transactions_total", "Transactions committed, by code", ("channel", "code"))
+BLOCK_SECONDS = Histogram(
+    "gridledger_peer_block_seconds", "Validation and commit of one block", ("channel",), buckets=_BUCKETS_S
+)
+BLOCK_TRANSACTIONS = Histogram(
+    "gridledger_peer_block_transactions",
+    "Transactions in a block",
+    ("channel",),
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+
+_HASH_DIGITS = 13
+"""As many hexadecimal digits as a binary64 gauge holds exactly (52 bits)."""
+
+
+class Measured(Protocol):
+    """The parts of a peer that count for themselves."""
+
+    collector: EndorsementCollector
+    notifier: CommitNotifier
+    queues: Mapping[str, OrderingQueue]
+
+
+class GatewayCollector(Collector):
+    """Reads what a peer's parts have counted when somebody asks for the metrics."""
+
+    def __init__(self, peer: Measured) -> None:
+        self._peer = peer
+
+    def __enter__(self) -> None:
+        REGISTRY.register(self)
+
+    def __exit__(self, *_: object) -> None:
+        REGISTRY.unregister(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics now."""
+        peer = self._peer
+        yield GaugeMetricFamily(
+            "gridledger_peer_commit_waiters", "Callers that wait for a commit", value=len(peer.notifier)
+        )
+        yield CounterMetricFamily(
+            "gridledger_gateway_mismatches",
+            "Times that endorsers differed, settled or not",
+            value=peer.collector.mismatches,
+        )
+        yield CounterMetricFamily(
+            "gridledger_gateway_hedges",
+            "Times that others were asked because some were slow",
+            value=peer.collector.hedges,
+        )
+        queued = GaugeMetricFamily(
+            "gridledger_gateway_ordering_queue", "Envelopes that wait for the orderers", labels=("channel",)
+        )
+        ordered, batches, retries = (
+            CounterMetricFamily(f"gridledger_gateway_{name}", text, labels=("channel",))
+            for name, text in (
+                ("ordered", "Envelopes that orderers acknowledged"),
+                ("ordering_batches", "Batches they came in"),
+                ("ordering_retries", "Envelopes sent once more"),
+            )
+        )
+        for name, queue in peer.queues.items():
+            queued.add_metric((name,), len(queue))
+            ordered.add_metric((name,), queue.counters.envelopes)
+            batches.add_metric((name,), queue.counters.batches)
+            retries.add_metric((name,), queue.counters.retries)
+        yield from (queued, ordered, batches, retries)
+
+
+def observe_block(report: Committed) -> None:
+    """Count one committed block."""
+    channel = report.channel
+    HEIGHT.labels(channel).set(report.number + 1)
+    COMMIT_HASH.labels(channel).set(int(report.commit_hash[:_HASH_DIGITS], 16))
+    BEHIND.labels(channel).set(report.behind)
+    BLOCK_SECONDS.labels(channel).observe(report.work_s)
+    BLOCK_TRANSACTIONS.labels(channel).observe(len(report.codes))
+    for code in set(report.codes):
+        TRANSACTIONS.labels(channel, TxValidationCode(code).name).inc(report.codes.count(code))

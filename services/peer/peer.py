@@ -1,0 +1,236 @@
+"""One peer: its parts put together, and what happens between them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random, SystemRandom
+from typing import Any
+
+from gridledger.errors import SettingsError, TimeoutExceeded
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.msp import Identity
+from gridledger.identity.signer import SigningIdentity
+from gridledger.ledger import Ledger
+from gridledger.protocol.config import Node
+from services.peer import metrics
+from services.peer.channel import Channel, Channels
+from services.peer.collector import Collector
+from services.peer.commit_notifier import CommitNotifier, Outcome
+from services.peer.commit_process import CommitProcess
+from services.peer.endorser import Admitted, Answer, Endorser
+from services.peer.errors import PeerStopping
+from services.peer.events import ChannelEvents
+from services.peer.gateway import Gateway
+from services.peer.hosts import ChaincodeHosts
+from services.peer.ordering import OrderingQueue
+from services.peer.packages import Packages
+from services.peer.peer_clients import PeerClients
+from services.peer.peer_health import PeerHealth
+from services.peer.reports import Committed, Report, Source
+from services.peer.selection import Selection
+from services.peer.settings import PeerSettings
+
+_log = logging.getLogger(__name__)
+
+
+def clock_us() -> int:
+    """The wall clock in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+class Peer:
+    """Everything behind the HTTP edge. Made by :func:`open_peer`."""
+
+    def __init__(self, settings: PeerSettings, identity: SigningIdentity, channels: Channels, roots_pem: str) -> None:
+        limits, random = settings.endorsement, SystemRandom()
+        clock = asyncio.get_running_loop().time
+        self.settings = settings
+        self.identity = identity
+        self.channels = channels
+        self.packages = Packages(settings.package_directory, settings.packages)
+        self.hosts = ChaincodeHosts(self.packages, settings.ledger_directory, settings.hosts)
+        self.clients = PeerClients(identity, roots_pem, max_connections=limits.max_concurrent)
+        self.health = PeerHealth(self.clients.probe, limits.probe_after_s, clock=clock)
+        self.notifier = CommitNotifier(self._outcome, max_waiters=settings.edge.max_waiters)
+        self.endorser = Endorser(
+            settings.name, identity, channels, self.hosts, clock_us=clock_us, catch_up_s=limits.catch_up_s
+        )
+        self.collector = Collector(self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock)
+        self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
+        self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
+        self.gateway = Gateway(
+            settings.name,
+            channels,
+            endorser=self.endorser,
+            collector=self.collector,
+            queues=self.queues,
+            notifier=self.notifier,
+            elsewhere=self.clients,
+            clock_us=clock_us,
+            random=random,
+            evaluate_timeout_s=limits.timeout_s,
+            commit_timeout_s=settings.edge.commit_timeout_s,
+        )
+        self.stopping = False
+        self._following = asyncio.Event()
+        for channel in channels.all():
+            metrics.HEIGHT.labels(channel.name).set(channel.height)
+            metrics.CONNECTED.labels(channel.name).set(0)
+
+    def authenticate(self, certificate: Certificate) -> Identity:
+        """Who calls: asked by the edge at every request."""
+        return self.channels.identify(certificate, clock_us())
+
+    def take(self, report: Report) -> None:
+        """What the committer says. Called in order, never while a request's code runs."""
+        if isinstance(report, Committed):
+            channel = self.channels[report.channel]
+            changed = channel.committed(report)
+            self.events[report.channel].committed(report)
+            self.notifier.committed(report)
+            metrics.observe_block(report)
+            if changed:
+                _log.info("%s: config %d holds from now on", channel.name, channel.config.sequence)
+                self._following.set()
+        elif isinstance(report, Source):
+            channel = self.channels[report.channel]
+            channel.source, channel.source_reason = report.orderer, report.reason
+            metrics.CONNECTED.labels(report.channel).set(report.orderer is not None)
+
+    async def follow_configs(self) -> None:
+        """Bring connections and chaincode hosts in line with the configs, now and after each change."""
+        while True:
+            self._following.clear()
+            configs = [channel.config for channel in self.channels.all()]
+            self.clients.follow(configs)
+            await self.hosts.follow(configs)
+            await self._following.wait()
+
+    async def prepare(self) -> None:
+        """Connections and chaincode hosts for the configs of the start."""
+        configs = [channel.config for channel in self.channels.all()]
+        self.clients.follow(configs)
+        await self.hosts.follow(configs)
+
+    async def install(self, package: bytes) -> str:
+        """Install a chaincode package; its id. Its host starts if a channel's config names it."""
+        identifier = await asyncio.to_thread(self.packages.install, package)
+        await self.hosts.installed(identifier)
+        return identifier
+
+    def status(self) -> dict[str, Any]:
+        """What ``gridledger status`` shows of this peer."""
+        channels = {
+            channel.name: {
+                "height": channel.height,
+                "commit_hash": channel.commit_hash,
+                "config_sequence": channel.config.sequence,
+                "orderer": channel.source,
+                "reason": channel.source_reason,
+                "leader": self.queues[channel.name].leader,
+            }
+            for channel in self.channels.all()
+        }
+        return {
+            "node": self.settings.name,
+            "mspid": self.settings.mspid,
+            "channels": channels,
+            "chaincodes": self.hosts.status(),
+            "peers_left_out": self.health.status(),
+            "commit_waiters": len(self.notifier),
+        }
+
+    async def close(self) -> None:
+        """Let go of everything but the ledgers and the committer."""
+        self.stopping = True
+        await asyncio.gather(*(queue.close() for queue in self.queues.values()))
+        await self.health.close()
+        await self.hosts.close()
+        await self.clients.close()
+
+    async def _ask(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
+        if peer.name != self.settings.name:
+            return await self.clients.endorse(peer, admitted, min_height, timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.endorse(admitted, min_height)
+        except TimeoutError:
+            raise TimeoutExceeded(f"no answer within {timeout_s:.1f} s") from None
+
+    async def endorse(self, admitted: Admitted, min_height: int = 0) -> Answer:
+        """Endorse here, and count it."""
+        if self.stopping:
+            raise PeerStopping("this peer is being stopped")
+        started = time.perf_counter()
+        outcome = "failed"
+        try:
+            answer = await self.endorser.endorse(admitted, min_height=min_height)
+            outcome = "endorsed"
+        finally:
+            metrics.ENDORSE_SECONDS.observe(time.perf_counter() - started)
+            metrics.ENDORSEMENTS.labels(admitted.channel.name, admitted.definition.name, outcome).inc()
+        return answer
+
+    def _outcome(self, channel: str, tx_id: str) -> Outcome | None:
+        return self.channels[channel].outcome(tx_id)
+
+    def _queue(self, channel: Channel, random: Random) -> OrderingQueue:
+        async def send(orderer: str, body: bytes, timeout_s: float) -> bytes:
+            return await self.clients.broadcast(orderer, channel.name, body, timeout_s)
+
+        def orderers() -> list[str]:
+            return list(channel.config.orderers)
+
+        clock = asyncio.get_running_loop().time
+        return OrderingQueue(channel.name, orderers, send, self.settings.ordering, clock=clock, random=random)
+
+
+@asynccontextmanager
+async def open_peer(settings: PeerSettings) -> AsyncIterator[tuple[Peer, list[CommitProcess]]]:
+    """Start the committer, open the ledgers it has made for reading, start chaincode hosts; stop all at the end.
+
+    Raises :class:`SettingsError` and CommitterFailed.
+    """
+    identity = SigningIdentity.load(settings.identity)
+    if identity.mspid != settings.mspid:
+        raise SettingsError(f"the identity in {settings.identity} is of {identity.mspid}, not of {settings.mspid}")
+    try:
+        roots_pem = settings.roots.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the TLS roots in {settings.roots}: {error}") from None
+    for folder in (settings.ledger_directory, settings.package_directory):
+        folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        early: list[Report] = []
+        peers: list[Peer] = []
+
+        def take(report: Report) -> None:
+            # Reports that come before the peer is put together are heights that its ledgers show anyway, and sources.
+            peers[0].take(report) if peers else early.append(report)
+
+        processes = [CommitProcess(settings, names, take) for names in _shares(settings)]
+        for process in processes:
+            stack.push_async_callback(process.stop)
+        await asyncio.gather(*(process.start() for process in processes))
+        ledgers = [
+            stack.enter_context(Ledger.open(settings.ledger_directory, name, readonly=True))
+            for name in settings.channels
+        ]
+        peer = Peer(settings, identity, Channels({ledger.channel: Channel(ledger) for ledger in ledgers}), roots_pem)
+        stack.push_async_callback(peer.close)
+        peers.append(peer)
+        for report in early:
+            peer.take(report)
+        await peer.prepare()
+        yield peer, processes
+
+
+def _shares(settings: PeerSettings) -> list[list[str]]:
+    """The channels of each committer's process."""
+    if settings.committer.processes == "per-channel":
+        return [[name] for name in settings.channels]
+    return [list(settings.channels)]
