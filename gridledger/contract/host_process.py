@@ -100,23 +100,21 @@ class HostProcess(asyncio.Protocol):
         """The process's id."""
         return self._process.pid if self._process is not None else 0
 
-    async def ask(self, request: bytes, timeout_s: float) -> tuple[int, bytes]:
-        """Send a framed request; the kind and text of the reply.
+    def ask(self, request: bytes, timeout_s: float) -> asyncio.Future[tuple[int, bytes]]:
+        """Send a framed request; a future of the reply's kind and text. Only when it is done may the next one be sent.
 
-        Raises :class:`ChaincodeTimeout` or :class:`ChaincodeCrashed`; the caller then kills this host.
+        It fails with :class:`ChaincodeTimeout` or :class:`ChaincodeCrashed`; this host is then to be killed.
         """
-        if self.closed or self._transport is None:
-            raise ChaincodeCrashed("the chaincode's host is gone")
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[tuple[int, bytes]] = loop.create_future()
+        if self.closed or self._transport is None:
+            waiting.set_exception(ChaincodeCrashed("the chaincode's host is gone"))
+            return waiting
         self._waiting = waiting
         timer = loop.call_later(timeout_s, _expire, waiting, timeout_s)
-        try:
-            self._transport.write(request)
-            return await waiting
-        finally:
-            timer.cancel()
-            self._waiting = None
+        waiting.add_done_callback(lambda _: timer.cancel())
+        self._transport.write(request)
+        return waiting
 
     async def kill(self) -> None:
         """End the process, now, and wait until it is gone. Killing twice is harmless."""

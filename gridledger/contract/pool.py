@@ -8,19 +8,14 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from gridledger.contract import wire
+from gridledger.contract.confinement import LOCK_FILE
 from gridledger.contract.context import ClientIdentity
-from gridledger.contract.host_process import (
-    ChaincodeCrashed,
-    ChaincodeTimeout,
-    ChaincodeUnavailable,
-    HostProcess,
-    HostSettings,
-)
+from gridledger.contract.host_process import ChaincodeUnavailable, HostProcess, HostSettings
 from gridledger.contract.wire import Reply
 from gridledger.errors import BusyError
 from gridledger.identity import Identity
@@ -99,7 +94,7 @@ class HostPool:
                 raise outcome
 
     async def close(self) -> None:
-        """Kill all hosts; calls that wait or run end in :class:`ChaincodeUnavailable`."""
+        """Kill all hosts. Calls that wait end in ChaincodeUnavailable, those that run in ChaincodeCrashed."""
         self._closed = True
         for task in self._starting:
             task.cancel()
@@ -107,10 +102,11 @@ class HostPool:
             future = self._queue.popleft()
             if not future.done():
                 future.set_exception(ChaincodeUnavailable(f"chaincode {self.name} is being stopped"))
-        killing = [host.kill() for host in self._hosts]
-        await asyncio.gather(*killing, *self._starting, *self._ending, return_exceptions=True)
+        hosts = list(self._hosts)
         self._hosts.clear()
         self._idle.clear()
+        killing = [host.kill() for host in hosts]
+        await asyncio.gather(*killing, *self._starting, *self._ending, return_exceptions=True)
 
     async def call(
         self, proposal: Proposal, caller: Identity | ClientIdentity, transient: Mapping[str, Any] | None = None
@@ -118,38 +114,44 @@ class HostPool:
         """Run ``proposal``, signed by ``caller``; the text of its result.
 
         A refusal by the chaincode is a result too, with a status of 400 or more. Raises :class:`ChaincodeBusy` (429),
-        :class:`ChaincodeTimeout` (504), :class:`ChaincodeCrashed` (502), :class:`ChaincodeUnavailable` (503), and what
-        the host says of the proposal itself (no such channel, malformed).
+        ChaincodeTimeout (504), ChaincodeCrashed (502), ChaincodeUnavailable (503), and what the host says of the
+        proposal itself (malformed).
         """
         request = wire.request(_caller_bytes(caller), proposal.text, transient)
-        for _ in range(2):
-            kind, text = await self._ask(request)
+        # One attempt more than there may be hosts that were confined before this channel came.
+        for _ in range(self.size + 1):
+            host = await self._take()
+            reply = host.ask(request, self._call_timeout_s)
+            reply.add_done_callback(partial(self._finish, host, proposal.channel))
+            # A caller that is cancelled does not cost the host: it finishes, and then takes the next call.
+            kind, text = await asyncio.shield(reply)
             if kind in (Reply.RESULT, Reply.LAST_RESULT):
                 return text.decode()
             if kind == Reply.ERROR:
                 raise wire.read_error(text)
+            if not self._has_ledger(proposal.channel):
+                break
         raise ChaincodeUnavailable(f"channel {proposal.channel!r} has no ledger on this peer (yet)")
 
     def status(self) -> dict[str, int]:
         """Hosts that run, hosts without work, calls that wait."""
         return {"size": self.size, "running": len(self._hosts), "idle": len(self._idle), "waiting": len(self._queue)}
 
-    async def _ask(self, request: bytes) -> tuple[int, bytes]:
-        host = await self._take()
-        keep = False
-        try:
-            kind, text = await host.ask(request, self._call_timeout_s)
-            keep = kind in (Reply.RESULT, Reply.ERROR)
-        except (ChaincodeTimeout, ChaincodeCrashed) as error:
-            log.warning("chaincode %s: host %d is replaced: %s", self.name, host.pid, error.message)
-            raise
-        finally:
-            # A caller that was cancelled leaves its host in the middle of a call: that one cannot be used again.
-            if keep and not self._closed:
-                self._hand_on(host)
-            else:
-                self._replace(host)
-        return kind, text
+    def _finish(self, host: HostProcess, channel: str, reply: asyncio.Future[tuple[int, bytes]]) -> None:
+        """Give a host that has answered its next call, or put another in its place."""
+        error = reply.exception()
+        if error is not None:
+            log.warning("chaincode %s: host %d is replaced: %s", self.name, host.pid, error)
+            self._replace(host)
+            return
+        kind, _ = reply.result()
+        if kind == Reply.LAST_RESULT or (kind == Reply.STALE and self._has_ledger(channel)):
+            self._replace(host)
+        else:
+            self._hand_on(host)
+
+    def _has_ledger(self, channel: str) -> bool:
+        return (self._settings.ledger_dir / channel / LOCK_FILE).exists()
 
     async def _take(self) -> HostProcess:
         if self._closed:
@@ -196,7 +198,7 @@ class HostPool:
                 future.set_exception(ChaincodeBusy(f"no host of chaincode {self.name} became free in time"))
 
     def _hand_on(self, host: HostProcess) -> None:
-        if host.closed:
+        if host.closed or self._closed:
             self._replace(host)
             return
         while self._queue:
@@ -207,7 +209,9 @@ class HostPool:
         self._idle.append(host)
 
     def _replace(self, host: HostProcess) -> None:
-        self._hosts.discard(host)
+        if host not in self._hosts:
+            return
+        self._hosts.remove(host)
         _keep(self._ending, host.kill())
         if not self._closed:
             _keep(self._starting, self._start_until_it_works())
@@ -228,7 +232,7 @@ class HostPool:
                 await self._start_one()
             except ChaincodeUnavailable as error:
                 self._last_failure = error
-                log.exception("chaincode %s: %s; next attempt in %.1f s", self.name, error.message, pause_s)
+                log.warning("%s; next attempt in %.1f s", error.message, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:

@@ -284,12 +284,25 @@ async def test_the_queue_is_bounded(pools: Pools) -> None:
 
 async def test_a_cancelled_call_leaves_no_answer_to_the_next(pools: Pools) -> None:
     async with pools() as pool:
+        pid = await payload(pool, "pid")
         for _ in range(3):
             task = asyncio.create_task(call(pool, "big", 1_000_000))
             await asyncio.sleep(0.001)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert await payload(pool, "add", "a", 1) == 2
+        assert await payload(pool, "pid") == pid
+
+
+async def test_a_cancelled_call_that_hangs_still_loses_its_host(pools: Pools) -> None:
+    async with pools(call_timeout_s=0.5) as pool:
+        pid = await payload(pool, "pid")
+        task = asyncio.create_task(call(pool, "hang"))
+        await until(lambda: pool.status()["idle"] == 0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await until(lambda: pool.status()["idle"] == 1)
+        assert await payload(pool, "pid") != pid
 
 
 async def test_results_of_a_megabyte_pass(pools: Pools) -> None:
@@ -367,11 +380,15 @@ async def test_the_environment_is_scrubbed_and_sets_have_one_order(
 
 
 async def test_a_channel_that_came_later_is_found(pools: Pools, make_ledger: Callable[..., Any]) -> None:
-    async with pools() as pool:
-        with pytest.raises(ChaincodeUnavailable, match="c2"):
-            await call(pool, "add", "a", 1, channel="c2")
+    async with pools(size=2) as pool:
+        pids = {await payload(pool, "pid") for _ in range(4)}
+        for _ in range(4):
+            with pytest.raises(ChaincodeUnavailable, match="c2"):
+                await call(pool, "add", "a", 1, channel="c2")
+        assert await payload(pool, "pid") in pids  # asking for a channel that is not there costs no host
         make_ledger("c2", a=7)
-        assert (await call(pool, "add", "a", 1, channel="c2")).response.payload == 8
+        calls = [call(pool, "add", "a", 1, channel="c2") for _ in range(4)]
+        assert [result.response.payload for result in await asyncio.gather(*calls)] == [8] * 4
         assert (await call(pool, "add", "a", 1)).response.payload == 2
 
 
