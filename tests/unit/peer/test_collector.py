@@ -20,7 +20,7 @@ from services.peer.errors import (
 from services.peer.peer_health import PeerHealth
 from services.peer.selection import Selection
 from services.peer.settings import EndorsementLimits
-from tests.unit.peer import world
+from tests.support import peer_world as world
 
 Behaviour = Callable[[int], Awaitable[Answer]]
 
