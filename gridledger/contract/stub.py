@@ -18,6 +18,7 @@ from gridledger.errors import MalformedJSON
 from gridledger.protocol.result import MAX_RANGES, Event, RangeRead, Read, Version, Write
 
 MAX_VALUE_BYTES: Final = 1024 * 1024
+MAX_VALUE_DEPTH: Final = 60  # a result holds values four levels down, and readers take jsontext.MAX_DEPTH in all
 MAX_WRITTEN_BYTES: Final = 8 * 1024 * 1024
 MAX_ACCESSES: Final = 10_000
 MAX_NAME_BYTES: Final = 128
@@ -244,4 +245,15 @@ def json_text(value: Any, what: str) -> bytes:
         raise ContractError(f"{what} {error.message}") from None
     if len(text) > MAX_VALUE_BYTES:
         raise ContractError(f"{what} takes {len(text)} bytes, the bound is {MAX_VALUE_BYTES}")
+    # Fewer brackets than levels allowed: then it cannot be too deep, and most values are done here.
+    if text.count(b"[") + text.count(b"{") > MAX_VALUE_DEPTH and _deeper_than(value, MAX_VALUE_DEPTH):
+        raise ContractError(f"{what} is nested deeper than {MAX_VALUE_DEPTH} levels")
     return text
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return False
+    return levels == 0 or any(_deeper_than(item, levels - 1) for item in value)

@@ -297,6 +297,26 @@ def test_bounds(body: Callable[[Context], Any], message: str) -> None:
     assert message in answer.message
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+def test_values_are_as_deep_as_readers_of_the_result_take_them() -> None:
+    def body(levels: int, ctx: Context) -> Any:
+        value = nested(levels)
+        ctx.stub.put_state("a", value)
+        ctx.stub.set_event("e", value)
+        return value
+
+    result_of(MemoryState(), partial(body, 60))  # parses the text again, strictly
+    answer = run(MemoryState(), partial(body, 61))
+    assert (answer.status, answer.message) == (400, "the value of 'a' is nested deeper than 60 levels")
+    assert run(MemoryState(), partial(body, 500)).status == 400
+
+
 def test_one_result_text_for_one_proposal_and_state() -> None:
     def body(ctx: Context) -> Any:
         ctx.stub.put_state("b", {"z": 0.1 + 0.2, "a": -0.0})
