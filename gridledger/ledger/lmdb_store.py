@@ -32,6 +32,7 @@ DEFAULT_MAP_BYTES = 64 << 30
 MAX_READERS = 1024
 _CLEAR_READERS_EVERY = 256
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_SLACK_BYTES = 64 * 4096
 _APPENDED = frozenset((Table.BLOCKS, Table.METADATA))
 
 
@@ -139,7 +140,24 @@ class LmdbStore:
                     if changes:
                         _write(transaction, environment.tables[table], table, changes)
         except lmdb.Error as error:
+            if getattr(error, "code", 0) == errno.EIO and self._lacks_space(batch):
+                raise _full(self.folder, errno.ENOSPC) from error
             raise _translated(error, self.folder) from error
+
+    def _lacks_space(self, batch: CommitBatch) -> bool:
+        """Whether the disk has no room for a batch. LMDB calls a write that was cut short there an I/O error."""
+        needed = 2 * sum(
+            len(key) + len(value or b"") for changes in batch.changes.values() for key, value in changes.items()
+        )
+        descriptor = os.open(self._path / "data.mdb", os.O_RDWR)
+        try:
+            # Beyond its last page LMDB does not look at the file, so room taken there is room for the next commit.
+            os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, needed + _SLACK_BYTES)
+        except OSError as error:
+            return error.errno in _FULL
+        finally:
+            os.close(descriptor)
+        return False
 
     def reader(self) -> LmdbReader:
         environment = self._opened()
@@ -224,6 +242,10 @@ def _translated(error: lmdb.Error, folder: Path) -> StorageFull | StorageFailed:
     if isinstance(error, lmdb.MapFullError):
         return StorageFull(f"the ledger in {folder} has filled its map; open it with a larger map size")
     code = getattr(error, "code", 0)
-    if code in _FULL or any(os.strerror(number) in str(error) for number in _FULL):
-        return StorageFull(f"no space for the ledger in {folder}: {os.strerror(code) if code > 0 else error}")
+    if code in _FULL:
+        return _full(folder, code)
     return StorageFailed(f"the ledger in {folder} cannot be used: {error}", folder=str(folder))
+
+
+def _full(folder: Path, code: int) -> StorageFull:
+    return StorageFull(f"no space for the ledger in {folder}: {os.strerror(code)}", folder=str(folder))

@@ -1,0 +1,93 @@
+"""kill -9 at any moment: what was reported durable is there, and what is there is whole."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gridledger import framing
+from gridledger.ledger import Ledger
+from gridledger.ledger.committer import BlockCommitter, SignedBlock
+from gridledger.ledger.genesis import commit_genesis
+from gridledger.ledger.memory_store import MemoryStore
+from gridledger.ledger.verify import verify
+from tests.support.channel import Chain, Channel
+
+BLOCKS = 1500
+KILLS = 20
+pytestmark = pytest.mark.integration
+
+
+def test_kill_during_commits(tmp_path: Path) -> None:
+    channel = Channel.make()
+    chain = Chain(channel)
+    blocks = [
+        chain.next(*(channel.transaction({f"k{(n * 7 + m) % 50}": [n, "x" * 500]}) for m in range(n % 3)))
+        for n in range(1, BLOCKS + 1)
+    ]
+    hashes = _reference(channel, blocks)
+    (tmp_path / "blocks").write_bytes(framing.pack([block.to_bytes() for block in blocks]))
+    Ledger.create(tmp_path, channel.genesis).close()
+    order = random.Random(20260601)
+    acknowledged = interrupted = 0
+    for _ in range(KILLS):
+        reported, alive = _run_and_kill(tmp_path, order)
+        acknowledged, interrupted = max(acknowledged, reported), interrupted + alive
+        with Ledger.open(tmp_path, channel.name) as ledger:
+            head = ledger.head
+            assert acknowledged <= head.height <= len(hashes)
+            assert head.commit_hash == hashes[head.height - 1]
+            assert head.header_hash == ledger.block(head.height - 1).header.hash
+            assert ledger.block_metadata(head.height - 1).commit_hash == head.commit_hash
+    assert interrupted > KILLS // 2, "the child is done too soon: give it more blocks"
+    with Ledger.open(tmp_path, channel.name) as ledger:
+        report = verify(ledger)
+        assert report.ok, str(report)
+        committer = BlockCommitter(ledger)
+        while ledger.height < len(hashes):
+            committer.process(blocks[ledger.height - 1 :])
+        assert ledger.commit_hash == hashes[-1]
+
+
+def _reference(channel: Channel, blocks: Sequence[SignedBlock]) -> list[str]:
+    """The commit hash behind each block."""
+    store = MemoryStore()
+    commit_genesis(store, channel.genesis)
+    ledger = Ledger(channel.name, store)
+    committer = BlockCommitter(ledger)
+    hashes = [ledger.commit_hash]
+    while len(hashes) <= len(blocks):
+        hashes += [item.commit_hash for item in committer.process(blocks[len(hashes) - 1 :])]
+    return hashes
+
+
+def _run_and_kill(folder: Path, order: random.Random) -> tuple[int, bool]:
+    """Let the child commit, kill it and answer the height that it last reported durable, and if it was alive."""
+    size = order.choice((1, 1, 2, 5))
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.commit_child",
+        str(folder),
+        "shard1",
+        str(folder / "blocks"),
+        str(size),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        assert first, "the child did not open the ledger"
+        # Not a wait for something to happen: the moment of the kill is what is being varied.
+        moment = time.monotonic() + order.uniform(0, 0.08)
+        while time.monotonic() < moment and child.poll() is None:
+            pass
+        alive = child.poll() is None
+        child.kill()
+        lines = [first, *child.stdout.readlines()]
+    return max(int(line) for line in lines if line.endswith("\n")), alive
