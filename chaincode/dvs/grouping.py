@@ -54,8 +54,7 @@ def check_record(argument: Any) -> tuple[Record, Record]:
     matrix = "Y" if corrected else "A"
     members(argument, "", (*_SHAPE, *judging, matrix, "PI"), ("retention_s",))
     head: Record = {"id": group, "profile": profile}
-    _check_topology(argument, head)
-    head["base"] = _positive(argument["base"], "base")
+    head |= _topology(argument)
     head["v_required"] = number_within(argument["v_required"], "v_required", 0.5, 2.0)
     head["adjacent"] = _adjacent(argument["adjacent"], group)
     if judging:
@@ -89,8 +88,8 @@ def border_branches(head: Record) -> list[tuple[int, bool]]:
     ]
 
 
-def _check_topology(argument: Record, head: Record) -> None:
-    """Members, dim, kind, nm and branches into ``head``: M, then T, as sections 3 and 11.2 define them."""
+def _topology(argument: Record) -> Record:
+    """Members, dim (M, then T, as sections 3 and 11.2 define them), kind, nm, base and branches."""
     inside = _buses(argument["members"], "members")
     dim = _buses(argument["dim"], "dim")
     nm = integer(argument["nm"], "nm", 0, len(dim))
@@ -112,7 +111,8 @@ def _check_topology(argument: Record, head: Record) -> None:
         allowed = (LOAD, GENERATOR) if i < nm else (TIE,)
         if value not in allowed:
             refuse(f"kind[{i}]", f"must be {' or '.join(map(str, allowed))} for bus {dim[i]}, not {value}")
-    head.update(members=inside, dim=dim, kind=kind, nm=nm, branches=branches)
+    base = _positive(argument["base"], "base")
+    return {"members": inside, "dim": dim, "kind": kind, "nm": nm, "base": base, "branches": branches}
 
 
 def _buses(value: Any, where: str) -> list[int]:

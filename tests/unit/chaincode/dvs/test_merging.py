@@ -273,8 +273,8 @@ def test_lend_repeated_and_refused(channel: Channel) -> None:
     channel.call("Lend", {"group": "1", "merge": 4})
     for argument in ({"group": "1_2", "merge": 1}, {"group": "9", "merge": 1}):
         channel.refused("Lend", argument, "group")
-    for number in (0, -1, 1.0, "1", True, None, 2**53):
-        channel.refused("Lend", {"group": "2", "merge": number}, "merge")
+    for wrong in (0, -1, 1.0, "1", True, None, 2**53):
+        channel.refused("Lend", {"group": "2", "merge": wrong}, "merge")
 
 
 def test_lending_without_a_list_lends_nothing() -> None:
