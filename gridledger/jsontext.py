@@ -70,8 +70,9 @@ def dumps(value: Any) -> bytes:
         text = orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME)
     except (orjson.JSONEncodeError, RecursionError) as error:
         raise MalformedJSON(f"cannot be written as JSON: {error}") from None
-    # orjson is silent about non-finite floats. It writes them as null, so only texts with a null can hide one.
-    if b"null" in text:
+    # orjson is silent about non-finite floats. It writes them as null, so only texts with a null can hide one. Reading
+    # the text back tells quickly that it hides none: a null is equal to None only. (A tuple is not equal to a list.)
+    if b"null" in text and orjson.loads(text) != value:
         _refuse_non_finite(value, MAX_DEPTH)
     return text
 

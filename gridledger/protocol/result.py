@@ -190,9 +190,9 @@ def endorsement_text(endorser: str, result_hash: str) -> bytes:
     return f'{{"kind":"{ENDORSEMENT_KIND}","endorser":"{endorser}","result":"{result_hash}"}}'.encode("ascii")
 
 
-def _plain(reads: Sequence[Read]) -> list[tuple[str, tuple[int, int] | None]]:
-    # orjson writes tuples, but not subclasses of them.
-    return [(key, None if version is None else (version[0], version[1])) for key, version in reads]
+def _plain(reads: Sequence[Read]) -> list[list[Any]]:
+    # orjson writes no subclasses of tuples, and lists are what comes back when a text is read again.
+    return [[key, None if version is None else [version[0], version[1]]] for key, version in reads]
 
 
 def _key(value: Any) -> str:
