@@ -184,7 +184,7 @@ class _Collection:
             rest = [name for name in needed if name != peer]
             if rest and self._policy.satisfied_by([(self._asked[name].mspid, "peer") for name in rest]):
                 needed = rest
-        return needed
+        return [name for name in self._asked if name in needed]
 
     def _groups(self) -> dict[str, list[str]]:
         groups: dict[str, list[str]] = {}

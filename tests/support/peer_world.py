@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -17,13 +18,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
-from gridledger.protocol.block import ZERO_HASH, Block
+from gridledger.ledger import Ledger
+from gridledger.ledger.committer import BlockCommitter, SignedBlock
+from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Node, Organisation
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import hash_of, to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
-from gridledger.protocol.result import Endorsement, Read, Response, Result, Version, Write, endorsement_text
+from gridledger.protocol.result import Endorsement, Event, Read, Response, Result, Version, Write, endorsement_text
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from services.peer.committer.chain import report_of as chain_report
+from services.peer.reports import Committed
 
 NOW_US = 1_700_000_000_000_000
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -187,6 +192,7 @@ def result(
     status: int = 200,
     message: str = "",
     payload: Any = None,
+    event: tuple[str, Any] | None = None,
 ) -> Result:
     return Result.build(
         tx_id=made.tx_id,
@@ -196,6 +202,7 @@ def result(
         reads=[Read(key, None if version is None else Version(*version)) for key, version in reads],
         writes=[Write(key, value) for key, value in writes],
         response=Response(status, message, payload),
+        event=None if event is None else Event(*event),
     )
 
 
@@ -220,3 +227,41 @@ async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> Non
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+class Chain:
+    """A channel's chain as the orderers would make it, and a ledger that follows it in ``folder``."""
+
+    def __init__(self, folder: Path, configuration: ChannelConfig | None = None) -> None:
+        first = genesis(configuration or config())
+        self.ledger = Ledger.create(folder, first, map_bytes=64 * 1024 * 1024)
+        self.blocks: list[Block] = [first]
+        self._committer = BlockCommitter(self.ledger)
+
+    def next(self, *envelopes: bytes, signer: SigningIdentity | None = None) -> SignedBlock:
+        """The next block, signed by an orderer, not committed."""
+        last = self.blocks[-1].header
+        block = Block.build(
+            channel=last.channel,
+            number=last.number + 1,
+            previous_hash=last.hash,
+            timestamp_us=last.timestamp_us + 1000,
+            envelopes=envelopes,
+        )
+        self.blocks.append(block)
+        return signed_block(block, signer or orderer(1))
+
+    def commit(self, *envelopes: bytes) -> Committed:
+        """Make the next block and commit it; what a committer would report of it."""
+        return chain_report(self._committer.process([self.next(*envelopes)])[0])
+
+
+def signed_block(block: Block, signer: SigningIdentity) -> SignedBlock:
+    return SignedBlock(block, HeaderSignature(signer.fingerprint, signer.sign(block.header.text.encode())))
+
+
+def envelope(key: str, value: Any, *, nonce: int = 1, event: tuple[str, Any] | None = None, peers: int = 2) -> bytes:
+    """A valid transaction that sets one key without reading it."""
+    signed = proposal(key, value, nonce=nonce)
+    outcome = result(signed.proposal, writes=[(key, value)], event=event)
+    return transaction(signed, outcome, [peer(number) for number in range(1, peers + 1)]).to_bytes()

@@ -99,7 +99,7 @@ class ChainCommitter:
         self._buffer.drop(len(committed))
         work_s = (self._clock() - started) / len(committed)
         for block in committed:
-            await self._tell(_report(block, work_s, len(self._buffer)))
+            await self._tell(report_of(block, work_s, len(self._buffer)))
             if block.config_changed:
                 await self._orderers.follow(self._committer.ledger.config())
         self._report_progress(committed[-1].number + 1)
@@ -123,7 +123,8 @@ class ChainCommitter:
             self._progress = None
 
 
-def _report(block: CommittedBlock, work_s: float, behind: int) -> Committed:
+def report_of(block: CommittedBlock, work_s: float = 0.0, behind: int = 0) -> Committed:
+    """What the edge is told of a committed block."""
     return Committed(
         channel=block.channel,
         number=block.number,
