@@ -1,0 +1,260 @@
+"""The command ``gridledger``. Each subcommand imports what it needs when it runs, so that all of them start fast."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gridledger import __version__
+from gridledger.errors import GridLedgerError, SettingsError
+
+if TYPE_CHECKING:
+    from gridledger.network.schema import NetworkConfig
+    from gridledger.network.supervisor import Supervisor
+
+DEFAULT_DIR = Path("out/network")
+_DETACHED_READY_S = 120.0
+_COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the exit code. An error of ours is one line on standard error."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # These two have arguments of their own, which are theirs to read.
+    if arguments[:1] == ["simulate"]:
+        from gridledger.contract.simulate import main as simulate  # noqa: PLC0415
+
+        return simulate(arguments[1:])
+    if arguments[:1] == ["feeder"]:
+        return _service("services.feeder", arguments[1:])
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except GridLedgerError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 98 if error.code == "PORT_TAKEN" else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gridledger", description="A permissioned ledger for power grids.")
+    parser.add_argument("--version", action="version", version=f"gridledger {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = _command(commands, "up", _up, "start a network of local processes")
+    up.add_argument("config", type=Path, help="network-config/....yaml")
+    up.add_argument("--detach", action="store_true", help="return when the network is ready; stop it with 'down'")
+    up.add_argument("--port-offset", type=int, default=0, help="add this to every port")
+    _command(commands, "down", _down, "stop the network that runs in --dir")
+    _command(commands, "status", _status, "nodes, channels, heights, commit hashes, leaders")
+    chaincode = commands.add_parser("chaincode", help="pack and deploy chaincode").add_subparsers(required=True)
+    deploy = _command(chaincode, "deploy", _deploy, "put a chaincode on a channel of a running network")
+    deploy.add_argument("folder", type=Path, help="the chaincode's folder")
+    deploy.add_argument("--channel", required=True)
+    deploy.add_argument("--name", help="its name on the channel (default: the folder's)")
+    deploy.add_argument("--policy", help="endorsement policy, such as 'OutOf(2, all)' (default: a majority of peers)")
+    deploy.add_argument("--label", dest="version", help="the version that people call it by")
+    pack = _command(chaincode, "pack", _pack, "write a chaincode's package to a file")
+    pack.add_argument("folder", type=Path)
+    pack.add_argument("--output", type=Path, required=True)
+    enroll = _command(commands, "enroll", _enroll, "register and enrol a client with the CA of a running network")
+    enroll.add_argument("organisation")
+    enroll.add_argument("user")
+    enroll.add_argument("--role", default="client", choices=("client", "admin", "peer", "orderer"))
+    enroll.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE")
+    commands.add_parser("simulate", help="run one function of a chaincode on a state file, without a network")
+    commands.add_parser("feeder", help="drive the network with the power-flow feeder")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text)
+    command.add_argument("--dir", type=Path, default=DEFAULT_DIR, help="the network's folder (default: %(default)s)")
+    command.set_defaults(run=run)
+    return command
+
+
+def _up(options: argparse.Namespace) -> int:
+    from gridledger.network.folder import NetworkFolder  # noqa: PLC0415
+    from gridledger.network.schema import load_network_config  # noqa: PLC0415
+    from gridledger.network.supervisor import run_until_stopped  # noqa: PLC0415
+
+    config = load_network_config(options.config).with_port_offset(options.port_offset)
+    folder = NetworkFolder(options.dir.resolve())
+    if options.detach:
+        return _detach(options, config, folder.root)
+
+    def on_ready(supervisor: Supervisor) -> None:
+        print(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(config)}", flush=True)
+        print(f"folder {folder.root}; stop with Ctrl-C, or gridledger down --dir {options.dir}", flush=True)
+
+    project = _project()
+    asyncio.run(run_until_stopped(config, folder, project=project, sink=_line_printer(), on_ready=on_ready))
+    print(f"{config.name} is stopped", flush=True)
+    return 0
+
+
+def _detach(options: argparse.Namespace, config: NetworkConfig, root: Path) -> int:
+    (root / "logs").mkdir(parents=True, exist_ok=True)
+    log = root / "logs" / "supervisor.log"
+    begin = log.stat().st_size if log.exists() else 0
+    command = [sys.executable, "-m", "gridledger.cli", "up", str(options.config.resolve()), "--dir", str(root)]
+    with log.open("ab") as output:
+        child = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--port-offset", str(options.port_offset)],
+            cwd=_project(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _DETACHED_READY_S
+    while time.monotonic() < deadline:
+        said = log.read_bytes()[begin:].decode("utf-8", "replace")
+        ready = [line for line in said.splitlines() if line.startswith(f"{config.name} is ready")]
+        if ready:
+            print(ready[0])
+            return 0
+        if child.poll() is not None:
+            errors = [line for line in said.splitlines() if line.startswith("error:")]
+            print(errors[-1] if errors else f"error: the supervisor ended; see {log}", file=sys.stderr)
+            return child.returncode or 1
+        try:
+            child.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+    child.terminate()
+    raise SettingsError(f"the network was not ready within {_DETACHED_READY_S:g} s; see {log}")
+
+
+def _down(options: argparse.Namespace) -> int:
+    from gridledger.network.folder import NetworkFolder  # noqa: PLC0415
+    from gridledger.network.supervisor import stop_detached  # noqa: PLC0415
+
+    stopped = stop_detached(NetworkFolder(options.dir.resolve()))
+    print(f"the network in {options.dir} {'is stopped' if stopped else 'was not running'}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from gridledger.network.connection import load_connection  # noqa: PLC0415
+    from gridledger.network.status import network_state, table  # noqa: PLC0415
+
+    state = asyncio.run(network_state(load_connection(options.dir)))
+    print(table(state))
+    return 0 if state.sound else 1
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from gridledger.network.connection import load_connection  # noqa: PLC0415
+    from gridledger.network.deploy import deploy_chaincode  # noqa: PLC0415
+
+    definition = asyncio.run(
+        deploy_chaincode(
+            load_connection(options.dir),
+            options.folder,
+            options.channel,
+            name=options.name,
+            policy=options.policy,
+            version=options.version,
+        )
+    )
+    print(
+        f"{definition.name} is on {options.channel}: sequence {definition.sequence}, policy {definition.policy}, "
+        f"package {definition.package[:12]}"
+    )
+    return 0
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from gridledger.contract import packaging  # noqa: PLC0415
+
+    package = packaging.pack(options.folder)
+    options.output.write_bytes(package)
+    print(packaging.package_id(package))
+    return 0
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    from gridledger.network.connection import load_connection  # noqa: PLC0415
+    from gridledger.network.users import enroll_user  # noqa: PLC0415
+
+    attributes = {}
+    for text in options.attribute:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"--attribute takes NAME=VALUE, not {text!r}")
+        attributes[name] = value
+    profile = load_connection(options.dir)
+    asyncio.run(enroll_user(profile, options.organisation, options.user, options.role, attributes))
+    print(profile.user(options.organisation, options.user))
+    return 0
+
+
+def _service(module: str, arguments: list[str]) -> int:
+    """Start a service from the checkout that we stand in."""
+    if importlib.util.find_spec("services") is None and not (Path.cwd() / "services").is_dir():
+        print("error: the services run from a checkout of GridLedger; change into one", file=sys.stderr)
+        return 1
+    return subprocess.call([sys.executable, "-m", module, *arguments])  # noqa: S603 - our own module
+
+
+def _project() -> Path:
+    """The checkout whose services are started: where we stand, or where the library lies."""
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[1]):
+        if (folder / "services" / "peer").is_dir():
+            return folder
+    raise SettingsError("the services run from a checkout of GridLedger; change into one")
+
+
+def _addresses(config: NetworkConfig) -> str:
+    peers = ", ".join(f"{peer.name} https://{config.host}:{peer.port}" for peer in config.peers)
+    return f"{len(config.channels)} channels, {len(config.orderers)} orderers, {peers}"
+
+
+def _line_printer() -> Callable[[str, str], None]:
+    """Prints each process's lines behind its name; JSON log lines as a person reads them."""
+    colours: dict[str, int] = {}
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def show(name: str, line: str) -> None:
+        prefix = f"{name:<9}|"
+        if coloured:
+            colour = colours.setdefault(name, _COLOURS[len(colours) % len(_COLOURS)])
+            prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
+        print(f"{prefix} {_readable(line)}", flush=True)
+
+    return show
+
+
+def _readable(line: str) -> str:
+    try:
+        record = json.loads(line)
+        rest = {
+            name: value
+            for name, value in record.items()
+            if name not in ("time", "level", "service", "node", "logger", "message")
+        }
+        more = "".join(f" {name}={value}" for name, value in rest.items())
+        return f"{record['time'][11:23]} {record['level']:<7} {record['message']}{more}"
+    except (ValueError, KeyError, TypeError):
+        return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())

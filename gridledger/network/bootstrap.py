@@ -1,0 +1,236 @@
+"""Making a network: identities through its CA service, packages, genesis blocks, settings files, connection profile.
+
+Done once per folder. The connection profile is written last: a folder without one was left half-made, holds no ledger,
+and is made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gridledger import jsontext
+from gridledger.client.ca import CAClient
+from gridledger.contract import packaging
+from gridledger.errors import SettingsError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.network.folder import NetworkFolder
+from gridledger.network.schema import NetworkConfig, NodeSpec
+from gridledger.protocol import (
+    BatchLimits,
+    Block,
+    ChaincodeDefinition,
+    ChannelConfig,
+    ConfigUpdate,
+    Limits,
+    Node,
+    Organisation,
+)
+from gridledger.protocol.block import ZERO_HASH
+
+REGISTRAR = "registrar"
+ADMIN = "admin"
+_SECRET_BYTES = 24
+
+
+def prepare(config: NetworkConfig, folder: NetworkFolder) -> bool:
+    """Make the folder ready for the CA service to start; False where the network in it is complete already.
+
+    Raises :class:`SettingsError` where the folder belongs to a network of another description.
+    """
+    described = jsontext.dumps(config.model_dump(mode="json"))
+    if folder.connection.exists():
+        if folder.config.read_bytes() != described:
+            raise SettingsError(
+                f"{folder.root} holds a network of another description; take it down and remove the folder to begin "
+                "anew, or choose another with --dir"
+            )
+        return False
+    for leftover in (folder.ca, folder.root / "nodes", folder.root / "organisations", folder.channels, folder.packages):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for part in (folder.ca, folder.channels, folder.packages, folder.logs):
+        part.mkdir(parents=True, exist_ok=True)
+    folder.config.write_bytes(described)
+    for organisation in config.organisations:
+        path = folder.registrar_secret(organisation.name)
+        path.parent.mkdir(parents=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(_SECRET_BYTES) + "\n", encoding="ascii")
+    _write(folder.ca / "config.json", _ca_settings(config, folder))
+    return True
+
+
+async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path) -> None:
+    """Make everything that the nodes need, with the CA service running. ``project``: where chaincode paths start."""
+    roots = await _enroll_all(config, folder)
+    folder.roots.write_text("".join(roots.values()), encoding="ascii")
+    packages = _pack_chaincodes(config, folder, project)
+    now_us = time.time_ns() // 1000
+    for name in config.channels:
+        first = channel_config(config, folder, name, roots=roots, packages=packages)
+        envelope = ConfigUpdate.build(first).to_bytes()
+        block = Block.build(channel=name, number=0, previous_hash=ZERO_HASH, timestamp_us=now_us, envelopes=[envelope])
+        folder.genesis(name).write_bytes(block.to_bytes())
+    for orderer in config.orderers:
+        _write(folder.node(orderer.name) / "config.json", _node_settings(config, orderer, list(config.channels)))
+    for peer in config.peers:
+        settings = {"packages": "../../packages", **_node_settings(config, peer, config.channels_of(peer.name))}
+        _write(folder.node(peer.name) / "config.json", settings)
+    _write(folder.connection, connection_profile(config))
+
+
+def channel_config(
+    config: NetworkConfig,
+    folder: NetworkFolder,
+    name: str,
+    *,
+    roots: Mapping[str, str],
+    packages: Mapping[Path, str],
+) -> ChannelConfig:
+    """A channel's first configuration. Its members are the organisations of its peers, and the orderers'."""
+    channel = config.channels[name]
+    peers = [config.peer(peer) for peer in channel.peers]
+    owners = {node.organisation for node in (*peers, *config.orderers)}
+    mspids = {item.name: item.mspid for item in config.organisations if item.name in owners}
+    first = ChannelConfig(
+        channel=name,
+        sequence=0,
+        organisations={mspid: Organisation(mspid, (roots[owner],)) for owner, mspid in mspids.items()},
+        peers={node.name: _node(config, folder, node) for node in peers},
+        orderers={node.name: _node(config, folder, node) for node in config.orderers},
+        policies=channel.policies.model_dump(),
+        chaincodes={
+            chaincode: ChaincodeDefinition(chaincode, 1, spec.version, packages[spec.path], spec.policy)
+            for chaincode, spec in channel.chaincodes.items()
+        },
+        batch=BatchLimits(**channel.batch.model_dump()),
+        limits=Limits(**channel.limits.model_dump()),
+    )
+    first.check()
+    return first
+
+
+def connection_profile(config: NetworkConfig) -> dict[str, Any]:
+    """The connection profile, with paths that start at its folder."""
+
+    def entry(node: NodeSpec) -> dict[str, str]:
+        return {
+            "url": _url(config, node.port),
+            "organisation": node.organisation,
+            "mspid": config.mspid(node.organisation),
+        }
+
+    return {
+        "name": config.name,
+        "channels": {name: {"peers": list(channel.peers)} for name, channel in config.channels.items()},
+        "peers": {node.name: entry(node) for node in config.peers},
+        "orderers": {node.name: entry(node) for node in config.orderers},
+        "ca": {
+            "url": _url(config, config.ca.port),
+            "tls_root": "ca/data/tls-root.pem",
+            "organisations": [item.name for item in config.organisations],
+        },
+        "roots": "roots.pem",
+        "organisations": "organisations",
+        "applications": config.applications,
+    }
+
+
+async def _enroll_all(config: NetworkConfig, folder: NetworkFolder) -> dict[str, str]:
+    """Enrol registrars, admins and nodes of all organisations; the organisations' roots by name."""
+    roots: dict[str, str] = {}
+
+    async def organisation(name: str) -> None:
+        client = CAClient(_url(config, config.ca.port), name, folder.ca_tls_root)
+        secret = folder.registrar_secret(name).read_text(encoding="ascii").strip()
+        registrar = await client.enroll(REGISTRAR, secret, directory=folder.user(name, REGISTRAR))
+        roots[name] = await client.root()
+        (folder.organisation(name) / "root.pem").write_text(roots[name], encoding="ascii")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_enroll(client, registrar, ADMIN, "admin", home=folder.user(name, ADMIN)))
+            for role, nodes in (("orderer", config.orderers), ("peer", config.peers)):
+                for node in nodes:
+                    if node.organisation == name:
+                        home, hosts = folder.node(node.name) / "msp", _hosts(config, node)
+                        tasks.create_task(_enroll(client, registrar, node.name, role, home=home, hosts=hosts))
+
+    async with asyncio.TaskGroup() as tasks:
+        for item in config.organisations:
+            tasks.create_task(organisation(item.name))
+    return {item.name: roots[item.name] for item in config.organisations}
+
+
+async def _enroll(
+    client: CAClient, registrar: SigningIdentity, name: str, role: str, *, home: Path, hosts: tuple[str, ...] = ()
+) -> None:
+    secret = await client.register(registrar, name, role, hosts=hosts)
+    await client.enroll(name, secret, directory=home)
+
+
+def _pack_chaincodes(config: NetworkConfig, folder: NetworkFolder, project: Path) -> dict[Path, str]:
+    """Pack each chaincode that a channel begins with; package ids by path."""
+    ids: dict[Path, str] = {}
+    for channel in config.channels.values():
+        for spec in channel.chaincodes.values():
+            if spec.path not in ids:
+                package = packaging.pack(project / spec.path)
+                ids[spec.path] = packaging.package_id(package)
+                folder.package(ids[spec.path]).write_bytes(package)
+    return ids
+
+
+def _node(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec) -> Node:
+    identity = SigningIdentity.load(folder.node(node.name) / "msp")
+    return Node(node.name, identity.mspid, _url(config, node.port), identity.certificate)
+
+
+def _node_settings(config: NetworkConfig, node: NodeSpec, channels: list[str]) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "mspid": config.mspid(node.organisation),
+        "identity": "msp",
+        "host": config.host,
+        "port": node.port,
+        "data": "data",
+        "genesis": "../../channels",
+        "roots": "../../roots.pem",
+        "channels": channels,
+        **node.settings,
+    }
+
+
+def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]:
+    organisations = [
+        {
+            "name": item.name,
+            "mspid": item.mspid,
+            "registrar_secret_file": str(folder.registrar_secret(item.name).resolve()),
+        }
+        for item in config.organisations
+    ]
+    return {
+        "host": config.host,
+        "port": config.ca.port,
+        "tls_hosts": sorted({config.host, "localhost"}),
+        "data": "data",
+        "organisations": organisations,
+        **config.ca.settings,
+    }
+
+
+def _hosts(config: NetworkConfig, node: NodeSpec) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((config.host, "localhost", node.name)))
+
+
+def _url(config: NetworkConfig, port: int) -> str:
+    return f"https://{config.host}:{port}"
+
+
+def _write(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(jsontext.dumps(value))

@@ -1,0 +1,89 @@
+"""Putting a chaincode on a channel: install its package on every peer, then change the channel's configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from gridledger.client.http import NodeClient
+from gridledger.client.queries import read_config
+from gridledger.contract import packaging
+from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.network.connection import ConnectionProfile, NodeEntry
+from gridledger.protocol import ChaincodeDefinition, ChannelConfig, ConfigUpdate
+
+DEFAULT_POLICY = "MAJORITY(all)"
+SERVED_WITHIN_S = 30.0
+_POLL_S = 0.1
+
+
+async def deploy_chaincode(
+    profile: ConnectionProfile,
+    folder: Path,
+    channel: str,
+    *,
+    name: str | None = None,
+    policy: str | None = None,
+    version: str | None = None,
+) -> ChaincodeDefinition:
+    """Deploy the chaincode in ``folder``; the definition that now holds, served by every peer of the channel.
+
+    The admins of all organisations with a peer on the channel install and sign. A chaincode that is there already gets
+    the next sequence; its policy stays unless another one is given (a new one's is a majority of the peers).
+    """
+    if channel not in profile.channels:
+        raise NotFoundError(f"there is no channel {channel!r}; there are {sorted(profile.channels)}")
+    name = name or folder.absolute().name
+    package = packaging.pack(folder)
+    peers = {peer: profile.peers[peer] for peer in profile.channels[channel].peers}
+    roots = profile.roots.read_text(encoding="ascii")
+    admins = {entry.organisation: _admin(profile, entry) for entry in peers.values()}
+    nodes = {peer: NodeClient(entry.url, admins[entry.organisation], roots) for peer, entry in peers.items()}
+    try:
+        await asyncio.gather(*(node.post("/packages", package) for node in nodes.values()))
+        first = next(iter(nodes.values()))
+        current = await read_config(first, channel)
+        definition = _definition(current, name, packaging.package_id(package), policy, version)
+        following = replace(current, sequence=current.sequence + 1, chaincodes={**current.chaincodes, name: definition})
+        following.check()
+        update = ConfigUpdate.build(following, list(admins.values()))
+        await first.post("/gateway/submit", update.to_bytes(), params={"wait": "order"})
+        await asyncio.gather(*(_served(node, peer, channel, definition) for peer, node in nodes.items()))
+        return definition
+    finally:
+        await asyncio.gather(*(node.close() for node in nodes.values()))
+
+
+def _definition(
+    current: ChannelConfig, name: str, package_id: str, policy: str | None, version: str | None
+) -> ChaincodeDefinition:
+    before = current.chaincodes.get(name)
+    if before is None:
+        return ChaincodeDefinition(name, 1, version or "1.0", package_id, policy or DEFAULT_POLICY)
+    return ChaincodeDefinition(
+        name, before.sequence + 1, version or before.version, package_id, policy or before.policy
+    )
+
+
+async def _served(node: NodeClient, peer: str, channel: str, definition: ChaincodeDefinition) -> None:
+    """Wait until a peer's configuration has the definition."""
+    deadline = time.monotonic() + SERVED_WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            config = await read_config(node, channel)
+        except GridLedgerError:
+            config = None
+        if config is not None and config.chaincodes.get(definition.name) == definition:
+            return
+        await asyncio.sleep(_POLL_S)
+    raise UnavailableError(
+        f"{peer} does not serve {definition.name} at sequence {definition.sequence} after {SERVED_WITHIN_S:g} s; "
+        "another update of the configuration may have come first: look at gridledger status, then deploy again"
+    )
+
+
+def _admin(profile: ConnectionProfile, entry: NodeEntry) -> SigningIdentity:
+    return SigningIdentity.load(profile.user(entry.organisation, "admin"))

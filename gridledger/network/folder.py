@@ -1,0 +1,82 @@
+"""The runtime folder of a network: which file lies where. Everything that a network makes lies below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFolder:
+    """Paths below the folder of one network (``out/network`` by default)."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The network config that the folder was made for (JSON)."""
+        return self.root / "network.json"
+
+    @property
+    def connection(self) -> Path:
+        """The connection profile. Written last: a folder that has one is complete."""
+        return self.root / "connection.json"
+
+    @property
+    def roots(self) -> Path:
+        """Root certificates of all organisations, a PEM bundle."""
+        return self.root / "roots.pem"
+
+    @property
+    def channels(self) -> Path:
+        """Folder of the genesis blocks."""
+        return self.root / "channels"
+
+    @property
+    def packages(self) -> Path:
+        """Folder of the chaincode packages of the genesis blocks."""
+        return self.root / "packages"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the processes' logs."""
+        return self.root / "logs"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held locked by the supervisor while it runs; holds its process id."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def ca(self) -> Path:
+        """The CA service's folder."""
+        return self.root / "ca"
+
+    @property
+    def ca_tls_root(self) -> Path:
+        """The root of the CA service's own TLS certificate."""
+        return self.ca / "data" / "tls-root.pem"
+
+    def node(self, name: str) -> Path:
+        """An orderer's or peer's folder: ``config.json``, ``msp/``, ``data/``."""
+        return self.root / "nodes" / name
+
+    def organisation(self, name: str) -> Path:
+        """What belongs to an organisation: its registrar's secret, its root, its users."""
+        return self.root / "organisations" / name
+
+    def user(self, organisation: str, name: str) -> Path:
+        """An enrolled user's identity: certificate, key, MSP id."""
+        return self.organisation(organisation) / "users" / name
+
+    def registrar_secret(self, organisation: str) -> Path:
+        """The secret with which an organisation's first registrar enrols."""
+        return self.organisation(organisation) / "registrar.secret"
+
+    def genesis(self, channel: str) -> Path:
+        """A channel's genesis block."""
+        return self.channels / f"{channel}.genesis"
+
+    def package(self, package_id: str) -> Path:
+        """A chaincode package."""
+        return self.packages / f"{package_id}.tar.gz"

@@ -1,0 +1,169 @@
+"""network-config: what a network consists of, in one YAML file, checked as a whole before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.identity.policy import Policy
+from gridledger.protocol.config import BatchLimits, Limits
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
+_BATCH, _LIMITS = BatchLimits(), Limits()
+Port = Annotated[int, Field(gt=0, lt=65536)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Organisation(_Part):
+    """A member organisation. Its CA is hosted by the network's CA service."""
+
+    name: Name
+    mspid: Name
+
+
+class NodeSpec(_Part):
+    """An orderer or a peer: where it listens. ``settings`` go into its settings file as they are."""
+
+    name: Name
+    organisation: Name
+    port: Port
+    settings: dict[str, Any] = {}
+
+
+class CASpec(_Part):
+    """The CA service."""
+
+    port: Port = 7054
+    settings: dict[str, Any] = {}
+
+
+class ChaincodeSpec(_Part):
+    """A chaincode of a channel from its beginning. ``path`` starts at the folder of network-config's parent."""
+
+    path: Path
+    policy: str = "MAJORITY(all)"
+    version: str = "1.0"
+
+
+class Policies(_Part):
+    """Who may change a channel, read it, write to it."""
+
+    admins: str = "MAJORITY(all.admin)"
+    readers: str = "any.member"
+    writers: str = "any.member"
+
+
+class Batch(_Part):
+    """Bounds of a block (see docs/orderer.md); what is left out keeps the protocol's default."""
+
+    max_message_count: int = _BATCH.max_message_count
+    preferred_max_bytes: int = _BATCH.preferred_max_bytes
+    absolute_max_bytes: int = _BATCH.absolute_max_bytes
+    batch_timeout_ms: int = _BATCH.batch_timeout_ms
+    min_interval_ms: int = _BATCH.min_interval_ms
+
+
+class EnvelopeLimits(_Part):
+    """Bounds of a transaction; what is left out keeps the protocol's default."""
+
+    max_envelope_bytes: int = _LIMITS.max_envelope_bytes
+    proposal_window_s: int = _LIMITS.proposal_window_s
+
+
+class ChannelSpec(_Part):
+    """A channel: its peers, chaincodes, policies and bounds."""
+
+    peers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    chaincodes: dict[Name, ChaincodeSpec] = {}
+    policies: Policies = Policies()
+    batch: Batch = Batch()
+    limits: EnvelopeLimits = EnvelopeLimits()
+
+
+class NetworkConfig(_Part):
+    """A whole network. All orderers order all channels."""
+
+    name: Name
+    host: str = "127.0.0.1"
+    organisations: Annotated[tuple[Organisation, ...], Field(min_length=2)]
+    ca: CASpec = CASpec()
+    orderers: Annotated[tuple[NodeSpec, ...], Field(min_length=1)]
+    peers: Annotated[tuple[NodeSpec, ...], Field(min_length=1)]
+    channels: Annotated[dict[Name, ChannelSpec], Field(min_length=1)]
+    applications: dict[str, dict[str, Any]] = {}
+
+    def mspid(self, organisation: str) -> str:
+        """The MSP id of an organisation."""
+        return next(item.mspid for item in self.organisations if item.name == organisation)
+
+    def peer(self, name: str) -> NodeSpec:
+        """A peer by its name."""
+        return next(item for item in self.peers if item.name == name)
+
+    def channels_of(self, peer: str) -> list[str]:
+        """The channels that a peer is on."""
+        return [name for name, channel in self.channels.items() if peer in channel.peers]
+
+    def with_port_offset(self, offset: int) -> NetworkConfig:
+        """The same network with all ports moved, so that several fit on one machine."""
+        moved = self.model_dump(mode="json")
+        moved["ca"]["port"] += offset
+        for node in (*moved["orderers"], *moved["peers"]):
+            node["port"] += offset
+        return NetworkConfig.model_validate(moved)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        _unique("organisation", [item.name for item in self.organisations])
+        _unique("MSP id", [item.mspid for item in self.organisations])
+        nodes = (*self.orderers, *self.peers)
+        _unique("node", [item.name for item in nodes])
+        _unique("port", [str(self.ca.port), *(str(item.port) for item in nodes)])
+        organisations = {item.name for item in self.organisations}
+        for node in nodes:
+            if node.organisation not in organisations:
+                raise ValueError(f"{node.name}: there is no organisation {node.organisation!r}")
+        peers = {item.name for item in self.peers}
+        for name, channel in self.channels.items():
+            _unique(f"peer of {name}", list(channel.peers))
+            if missing := sorted(set(channel.peers) - peers):
+                raise ValueError(f"channel {name}: there are no peers {missing}")
+            self._check_policies(name, channel)
+        return self
+
+    def _check_policies(self, name: str, channel: ChannelSpec) -> None:
+        members = sorted({self.mspid(self.peer(peer).organisation) for peer in channel.peers})
+        texts = {f"chaincode {chaincode}": spec.policy for chaincode, spec in channel.chaincodes.items()}
+        texts.update({f"policy {role}": getattr(channel.policies, role) for role in Policies.model_fields})
+        for what, text in texts.items():
+            try:
+                Policy.parse(text, members)
+            except GridLedgerError as error:
+                raise ValueError(f"channel {name}, {what}: {error.message}") from None
+
+
+def load_network_config(path: Path) -> NetworkConfig:
+    """Read a network-config file; :class:`SettingsError` names each thing that is wrong."""
+    try:
+        members = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the network config {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the network config {path} is not YAML: {error}") from None
+    try:
+        return NetworkConfig.model_validate(members)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
+        raise SettingsError(f"the network config {path} cannot be used: {faults}") from None
+
+
+def _unique(what: str, names: list[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{what} {', '.join(twice)} comes twice")
