@@ -36,7 +36,7 @@ async def deploy_chaincode(
     """
     if channel not in profile.channels:
         raise NotFoundError(f"there is no channel {channel!r}; there are {sorted(profile.channels)}")
-    name = name or folder.absolute().name
+    name = name or folder.absolute().name  # noqa: ASYNC240 - no disk is touched
     package = packaging.pack(folder)
     peers = {peer: profile.peers[peer] for peer in profile.channels[channel].peers}
     roots = profile.roots.read_text(encoding="ascii")
