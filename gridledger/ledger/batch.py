@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gridledger.errors import CorruptionError
 from gridledger.ledger import codec
-from gridledger.ledger.blocks import block_with_ends, write_block
+from gridledger.ledger.blocks import PackedBlock, write_block
 from gridledger.ledger.codec import HEAD, Table
 from gridledger.ledger.commit_hash import commit_hash
 from gridledger.ledger.records import BlockMetadata, Head
@@ -17,19 +17,19 @@ from gridledger.protocol.result import Version
 
 
 def batch_of(
-    head: Head, blocks: Sequence[Judged], signatures: Sequence[HeaderSignature]
+    head: Head, blocks: Sequence[Judged], signatures: Sequence[HeaderSignature], packed: Sequence[PackedBlock]
 ) -> tuple[CommitBatch, list[str]]:
     """All that ``blocks`` change on a ledger that stands at ``head``, and the commit hash behind each of them."""
     batch = CommitBatch(head_before=head.to_bytes())
     behind, hashes = head.commit_hash, []
     config_block, transactions = head.config_block, head.transactions
-    for judged, signature in zip(blocks, signatures, strict=False):
+    for judged, signature, stored in zip(blocks, signatures, packed, strict=False):
         header = judged.block.header
         behind = commit_hash(
             behind, header.number, header.hash, judged.codes, {place: value for place, value, _ in judged.writes}
         )
         hashes.append(behind)
-        _add_block(batch, judged, signature, behind)
+        _add_block(batch, judged, BlockMetadata(tuple(judged.codes), behind, signature, *stored[1:]), stored)
         _add_writes(batch, judged)
         if judged.config is not None:
             config_block = header.number
@@ -40,11 +40,9 @@ def batch_of(
     return batch, hashes
 
 
-def _add_block(batch: CommitBatch, judged: Judged, signature: HeaderSignature, behind: str) -> None:
+def _add_block(batch: CommitBatch, judged: Judged, metadata: BlockMetadata, packed: PackedBlock) -> None:
     number = judged.block.header.number
-    data, header_end, ends = block_with_ends(judged.block)
-    write_block(batch, number, data)
-    metadata = BlockMetadata(tuple(judged.codes), behind, signature, header_end, ends)
+    write_block(batch, number, packed)
     batch.put(Table.METADATA, codec.pack_number(number), metadata.to_bytes())
     for index, (tx_id, code, indexed) in enumerate(zip(judged.tx_ids, judged.codes, judged.indexed, strict=True)):
         if indexed:

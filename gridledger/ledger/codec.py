@@ -22,7 +22,7 @@ class Table(StrEnum):
     STATE = "state"  # state key -> version, value
     HISTORY = "history"  # state key, version -> whether deleted; the value stands in the block
     TRANSACTIONS = "transactions"  # transaction id -> block, index, code
-    BLOCKS = "blocks"  # block, chunk -> bytes of the block
+    BLOCKS = "blocks"  # block, segment, chunk -> part of the segment
     METADATA = "metadata"  # block -> BlockMetadata
 
 
@@ -30,7 +30,7 @@ HEAD = b"head"
 MAX_STORE_KEY = 511
 _VERSION = Struct(">QI")
 _NUMBER = Struct(">Q")
-_CHUNK = Struct(">QI")
+_CHUNK = Struct(">QII")
 _TRANSACTION = Struct(">QIB")
 _SHORT = Struct(">H")
 CUT = MAX_STORE_KEY - _VERSION.size - 32
@@ -106,9 +106,15 @@ def pack_number(number: int) -> bytes:
     return _NUMBER.pack(number)
 
 
-def pack_chunk(number: int, chunk: int) -> bytes:
-    """The key of one chunk of a block."""
-    return _CHUNK.pack(number, chunk)
+def pack_chunk(number: int, segment: int, chunk: int) -> bytes:
+    """The key of one chunk of a segment of a block."""
+    return _CHUNK.pack(number, segment, chunk)
+
+
+def chunk_segment(key: bytes) -> int:
+    """The segment in a chunk's key."""
+    segment: int = _CHUNK.unpack(key)[1]
+    return segment
 
 
 def pack_transaction(block: int, index: int, code: int) -> bytes:

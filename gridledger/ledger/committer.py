@@ -12,6 +12,7 @@ from gridledger import framing
 from gridledger.errors import MalformedMessage
 from gridledger.identity.errors import IdentityError
 from gridledger.ledger.batch import batch_of
+from gridledger.ledger.blocks import pack_block
 from gridledger.ledger.errors import BlockRejected
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.records import Head
@@ -71,12 +72,21 @@ class BlockCommitter:
     """Checks, judges and writes blocks in order.
 
     Not thread-safe; one per ledger, in one process. ``verify_many`` checks signatures (see
-    :func:`~gridledger.ledger.validation.verify_one_by_one`, :func:`verify_in_pool`).
+    :func:`~gridledger.ledger.validation.verify_one_by_one`, :func:`verify_in_pool`); a ``pool`` of threads compresses
+    blocks while they are being judged. Both run outside the interpreter's lock.
     """
 
-    def __init__(self, ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one) -> None:
+    def __init__(
+        self, ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one, pool: Executor | None = None
+    ) -> None:
         self.ledger = ledger
         self._verify_many = verify_many
+        self._pool = pool
+
+    @classmethod
+    def with_threads(cls, ledger: Ledger, pool: Executor, threads: int) -> BlockCommitter:
+        """A committer that has ``threads`` threads of ``pool`` check signatures and compress blocks."""
+        return cls(ledger, verify_many=verify_in_pool(pool, threads), pool=pool)
 
     def process(self, blocks: Sequence[SignedBlock]) -> list[CommittedBlock]:
         """Commit the next blocks, the first of which has the ledger's height as its number.
@@ -93,6 +103,7 @@ class BlockCommitter:
         with self.ledger.snapshot() as snapshot:
             head, config = snapshot.head, self.ledger.config_of(snapshot)
             taken, signed = self._continuing(blocks, head, config)
+            packed = (self._pool.map if self._pool else map)(pack_block, [item.block for item in taken])
             examination = examine([item.block for item in taken], config)
             outcomes = self._verify_many([*signed, *examination.checks])
             genuine = list(takewhile(bool, outcomes[: len(signed)]))
@@ -104,7 +115,7 @@ class BlockCommitter:
                 )
             # A block with a forged signature, and what hangs on it, falls away; what stands before it does not change.
             judged = examination.judge(outcomes[len(signed) :], snapshot)[: len(genuine)]
-        batch, after = batch_of(head, judged, [item.signature for item in taken])
+        batch, after = batch_of(head, judged, [item.signature for item in taken], list(packed))
         self.ledger.store.commit(batch)
         return [_committed(self.ledger.channel, item, behind) for item, behind in zip(judged, after, strict=True)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridledger.errors import InputError
-from gridledger.ledger.blocks import block_with_ends, write_block
+from gridledger.ledger.blocks import pack_block, write_block
 from gridledger.ledger.codec import HEAD, Table, pack_number, pack_transaction, transaction_key
 from gridledger.ledger.commit_hash import commit_hash
 from gridledger.ledger.errors import BlockRejected, LedgerExists
@@ -57,10 +57,10 @@ def genesis_commit_hash(genesis: Block) -> str:
 
 def _batch(genesis: Block, update: ConfigUpdate) -> CommitBatch:
     batch = CommitBatch(head_before=None)
-    data, header_end, ends = block_with_ends(genesis)
+    packed = pack_block(genesis)
     behind = genesis_commit_hash(genesis)
-    metadata = BlockMetadata((TxValidationCode.VALID,), behind, None, header_end, ends)
-    write_block(batch, 0, data)
+    metadata = BlockMetadata((TxValidationCode.VALID,), behind, None, packed.header_end, packed.envelope_ends)
+    write_block(batch, 0, packed)
     batch.put(Table.METADATA, pack_number(0), metadata.to_bytes())
     key = transaction_key(update.tx_id)
     assert key is not None  # noqa: S101 - a SHA-256

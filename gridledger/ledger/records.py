@@ -77,18 +77,20 @@ class BlockMetadata:
     envelope_ends: tuple[int, ...]
 
     def to_bytes(self) -> bytes:
-        """The stored form: frames of codes, commit hash, signature, ends."""
+        """The stored form: frames of codes, commit hash, orderer, signature, ends."""
         ends = array("I", (self.header_end, *self.envelope_ends))
         if byteorder == "little":
             ends.byteswap()
-        signature = b"" if self.signature is None else self.signature.to_bytes()
-        return framing.pack((bytes(self.codes), bytes.fromhex(self.commit_hash), signature, ends.tobytes()))
+        orderer, signature = b"", b""
+        if self.signature is not None:
+            orderer, signature = bytes.fromhex(self.signature.orderer), self.signature.signature
+        return framing.pack((bytes(self.codes), bytes.fromhex(self.commit_hash), orderer, signature, ends.tobytes()))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> BlockMetadata:
         """Read the stored form."""
         try:
-            codes, commit_hash, signature, packed = framing.unpack(data, max_frames=4)
+            codes, commit_hash, orderer, signature, packed = framing.unpack(data, max_frames=5)
         except (MalformedFrames, ValueError) as error:
             raise CorruptionError(f"a block's metadata cannot be read: {error}") from None
         ends = array("I")
@@ -98,15 +100,10 @@ class BlockMetadata:
         return cls(
             codes=tuple(TxValidationCode(code) for code in codes),
             commit_hash=commit_hash.hex(),
-            signature=HeaderSignature.from_bytes(signature) if signature else None,
+            signature=HeaderSignature(orderer.hex(), signature) if orderer else None,
             header_end=ends[0],
             envelope_ends=tuple(ends[1:]),
         )
-
-    def envelope_span(self, index: int) -> tuple[int, int]:
-        """Where the envelope lies in the block's bytes, without its frame's length."""
-        start = self.header_end if index == 0 else self.envelope_ends[index - 1]
-        return start + FRAME_BYTES, self.envelope_ends[index]
 
 
 @dataclass(frozen=True, slots=True)

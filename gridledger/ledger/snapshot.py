@@ -8,10 +8,10 @@ from itertools import islice
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from gridledger import framing, jsontext
+from gridledger import jsontext
 from gridledger.errors import CorruptionError
 from gridledger.ledger import codec
-from gridledger.ledger.blocks import MAX_BLOCK_FRAMES, read_block, read_span
+from gridledger.ledger.blocks import read_block, read_envelope
 from gridledger.ledger.codec import Table
 from gridledger.ledger.errors import BlockMissing, TransactionMissing
 from gridledger.ledger.records import (
@@ -145,7 +145,7 @@ class Snapshot:
         metadata = self.metadata(number)
         if not 0 <= index < len(metadata.envelope_ends):
             raise TransactionMissing(f"block {number} has {len(metadata.envelope_ends)} transactions, not {index + 1}")
-        return read_span(self._reader, number, *metadata.envelope_span(index))
+        return read_envelope(self._reader, number, metadata, index)
 
     def transaction(self, tx_id: str) -> TransactionRecord:
         """A transaction by its id; :class:`TransactionMissing`."""
@@ -196,11 +196,6 @@ class Snapshot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def envelopes_of(block: bytes) -> tuple[bytes, ...]:
-    """The envelopes in a block's bytes."""
-    return tuple(framing.unpack(block, max_frames=MAX_BLOCK_FRAMES)[1:])
 
 
 def _written(transaction: Transaction, key: str) -> bytes:

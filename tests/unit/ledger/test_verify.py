@@ -43,7 +43,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "block 0's": (first(Table.METADATA, lambda entry: entry[:10] + b"\1\1" + entry[12:]), "its commit hash"),
     "a block's byte": (
         first(Table.BLOCKS, lambda entry: entry[:-9] + b"x" + entry[-8:], -1),
-        "not those in its header",
+        "cannot be verified: block 3",
     ),
     "a lost chunk": (first(Table.BLOCKS, gone, -1), "cannot be verified"),
     "a lost block": (first(Table.METADATA, gone, -1), "there is no block"),
