@@ -27,6 +27,7 @@ from gridledger.identity.files import write_file
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 KeyKind = Literal["p256", "ed25519"]
 
+_NEXT_KEY = "key.next.pem"
 _DETERMINISTIC = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
@@ -68,13 +69,17 @@ class SigningIdentity:
         return self._ed25519.sign(data)
 
     def save(self, directory: str | Path) -> None:
-        """Write the folder. Each file appears whole or not at all; the key is readable by its owner only."""
+        """Write the folder, or renew what is in it. The key is readable by its owner only.
+
+        Whenever this is cut short, :meth:`load` finds the old identity or the new one: the certificate decides, which
+        is replaced in one step, and until then the new key waits beside the old one.
+        """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / "key.pem", private_key_pem(self.private_key), mode=0o600)
+        write_file(folder / _NEXT_KEY, private_key_pem(self.private_key), mode=0o600)
         write_file(folder / "mspid", f"{self.mspid}\n".encode())
-        # The certificate last: a folder that has one is complete.
         write_file(folder / "cert.pem", self.certificate.pem.encode())
+        _take_next_key(folder, self.certificate)
         self.directory = folder
 
     @classmethod
@@ -82,6 +87,7 @@ class SigningIdentity:
         """Read a folder; :class:`BadIdentityFolder` names the file that is missing or wrong."""
         folder = Path(directory)
         certificate = Certificate.from_pem(_read(folder / "cert.pem"))
+        _take_next_key(folder, certificate)
         key = load_private_key(_read(folder / "key.pem"), str(folder / "key.pem"))
         try:
             mspid = _read(folder / "mspid").decode("ascii").strip()
@@ -158,6 +164,17 @@ def general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
     except ValueError as error:
         raise InputError(f"{host!r} is neither an IP address nor an ASCII DNS name: {error}") from None
+
+
+def _take_next_key(folder: Path, certificate: Certificate) -> None:
+    """Finish a renewal whose certificate is in place already."""
+    waiting = folder / _NEXT_KEY
+    try:
+        if load_private_key(waiting.read_bytes(), str(waiting)).public_key() == certificate.public_key:
+            waiting.replace(folder / "key.pem")
+    except FileNotFoundError:
+        # The usual case; or another process has just finished it.
+        return
 
 
 def _read(path: Path) -> bytes:

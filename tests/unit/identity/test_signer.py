@@ -54,6 +54,25 @@ def test_folder_round_trip(ca, tmp_path: Path, kind: tuple[str, ...]) -> None:  
     assert sorted(path.name for path in (tmp_path / "msp").iterdir()) == ["cert.pem", "key.pem", "mspid"]
 
 
+def test_a_renewal_that_is_cut_short_leaves_the_old_identity_or_the_new(ca, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "msp"
+    old, new = (
+        SigningIdentity(Certificate.from_pem(ca.issue(name=name)), load_private_key(ca.key_pem(name), name), "Org1MSP")
+        for name in ("old", "new")
+    )
+    old.save(folder)
+    # Killed before the certificate was replaced: the new key waits, the old identity is whole.
+    (folder / "key.next.pem").write_bytes(private_key_pem(new.private_key))
+    assert SigningIdentity.load(folder).certificate == old.certificate
+    # Killed right after it: the next start finishes.
+    (folder / "cert.pem").write_text(new.certificate.pem)
+    assert SigningIdentity.load(folder).certificate == new.certificate
+    assert (folder / "key.pem").read_bytes() == private_key_pem(new.private_key)
+    old.save(folder)
+    new.save(folder)
+    assert SigningIdentity.load(folder).sign(b"x") == new.sign(b"x")
+
+
 def test_bad_folders_are_named(ca, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     folder = tmp_path / "msp"
     with pytest.raises(BadIdentityFolder, match=r"cert\.pem: No such file"):
