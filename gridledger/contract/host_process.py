@@ -17,9 +17,10 @@ from gridledger import jsontext
 from gridledger.contract import wire
 from gridledger.contract.wire import Reply
 from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError
+from gridledger.protocol.result import KIND as RESULT_KIND
 
 _LENGTH_BYTES: Final = 4
-_HIGHEST_LOGGED_LINES: Final = 200
+_LINES_A_MINUTE: Final = 200
 _LONGEST_LOGGED_LINE: Final = 2000
 _KILL_WAIT_S: Final = 5.0
 
@@ -62,6 +63,7 @@ class HostProcess(asyncio.Protocol):
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[tuple[int, bytes]] | None = None
+        self._expected = b""
         self._process: Process | None = None
         self._output: asyncio.Task[None] | None = None
         self.closed = False
@@ -81,7 +83,7 @@ class HostProcess(asyncio.Protocol):
                 kind, text = await host._waiting
             if kind != Reply.READY:
                 raise wire.read_error(text)
-            _warn_of_missing_confinement(settings.name, jsontext.loads(text))
+            warn_of_missing_confinement(settings.name, jsontext.loads(text))
         except TimeoutError:
             await host.kill()
             raise ChaincodeUnavailable(
@@ -100,8 +102,10 @@ class HostProcess(asyncio.Protocol):
         """The process's id."""
         return self._process.pid if self._process is not None else 0
 
-    def ask(self, request: bytes, timeout_s: float) -> asyncio.Future[tuple[int, bytes]]:
+    def ask(self, request: bytes, tx_id: str, timeout_s: float) -> asyncio.Future[tuple[int, bytes]]:
         """Send a framed request; a future of the reply's kind and text. Only when it is done may the next one be sent.
+
+        A result for another proposal than ``tx_id`` is not taken: a chaincode that found the socket could send one.
 
         It fails with :class:`ChaincodeTimeout` or :class:`ChaincodeCrashed`; this host is then to be killed.
         """
@@ -111,6 +115,7 @@ class HostProcess(asyncio.Protocol):
             waiting.set_exception(ChaincodeCrashed("the chaincode's host is gone"))
             return waiting
         self._waiting = waiting
+        self._expected = f'{{"kind":"{RESULT_KIND}","tx_id":"{tx_id}",'.encode()
         timer = loop.call_later(timeout_s, _expire, waiting, timeout_s)
         waiting.add_done_callback(lambda _: timer.cancel())
         self._transport.write(request)
@@ -154,9 +159,10 @@ class HostProcess(asyncio.Protocol):
             return
         kind, text = received[_LENGTH_BYTES], bytes(received[_LENGTH_BYTES + 1 : end])
         del received[:end]
-        if self._waiting is None or self._waiting.done() or received:
+        foreign = kind in (Reply.RESULT, Reply.LAST_RESULT) and not text.startswith(self._expected)
+        if self._waiting is None or self._waiting.done() or received or foreign:
             # An answer to nothing: the chaincode got hold of the socket. Nothing that it says can be trusted.
-            self._fail(ChaincodeCrashed("the chaincode's host spoke without being asked, and was killed"))
+            self._fail(ChaincodeCrashed("the chaincode's host said what it was not asked, and was killed"))
             return
         self._waiting.set_result((kind, text))
 
@@ -215,27 +221,32 @@ def _environment() -> dict[str, str]:
 
 
 async def _log_output(name: str, output: asyncio.StreamReader | None) -> None:
-    """Log what the chaincode prints, as far as a log can bear it."""
+    """Log what the chaincode prints, as far as a log can bear it: so many lines a minute."""
     if output is None:
         return
-    remaining = _HIGHEST_LOGGED_LINES
-    partial = b""
+    loop = asyncio.get_running_loop()
+    partial, room, renewal = b"", _LINES_A_MINUTE, loop.time() + 60.0
     while data := await output.read(8192):
         *lines, partial = (partial + data).split(b"\n")
         if len(partial) > _LONGEST_LOGGED_LINE:
             lines.append(partial)
             partial = b""
-        for line in lines[: max(remaining, 0)]:
+        if loop.time() > renewal:
+            room, renewal = _LINES_A_MINUTE, loop.time() + 60.0
+        for line in lines[:room]:
             log.info("chaincode %s: %s", name, line[:_LONGEST_LOGGED_LINE].decode("utf-8", "replace"))
-        if remaining > 0 >= remaining - len(lines):
-            log.warning("chaincode %s has printed %d lines; the rest is not logged", name, _HIGHEST_LOGGED_LINES)
-        remaining -= len(lines)
+        if 0 < room <= len(lines):
+            log.warning(
+                "chaincode %s has printed %d lines; for a minute, the rest is not logged", name, _LINES_A_MINUTE
+            )
+        room = max(room - len(lines), 0)
 
 
-def _warn_of_missing_confinement(name: str, ready: dict[str, Any]) -> None:
+def warn_of_missing_confinement(name: str, ready: dict[str, Any]) -> None:
+    """Say loudly what a host that is ready could not give up."""
     if not ready["landlock_abi"]:
         log.warning(
             "chaincode %s RUNS WITHOUT LANDLOCK: this kernel has none, so it can read every file this user can", name
         )
     if not ready["seccomp"]:
-        log.warning("chaincode %s RUNS WITHOUT SECCOMP: not known on this architecture, so it can open sockets", name)
+        log.warning("chaincode %s RUNS WITHOUT SECCOMP: it can open sockets and start processes", name)

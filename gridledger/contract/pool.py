@@ -121,7 +121,7 @@ class HostPool:
         # One attempt more than there may be hosts that were confined before this channel came.
         for _ in range(self.size + 1):
             host = await self._take()
-            reply = host.ask(request, self._call_timeout_s)
+            reply = host.ask(request, proposal.tx_id, self._call_timeout_s)
             reply.add_done_callback(partial(self._finish, host, proposal.channel))
             # A caller that is cancelled does not cost the host: it finishes, and then takes the next call.
             kind, text = await asyncio.shield(reply)

@@ -8,6 +8,7 @@ tables.
 from __future__ import annotations
 
 import ctypes
+import errno
 import platform
 import struct
 from typing import Final
@@ -62,7 +63,7 @@ class _Program(ctypes.Structure):
 
 
 def restrict() -> bool:
-    """Install the filter. False on an architecture that is not known here; OSError where the kernel refuses."""
+    """Install the filter. False on an architecture not known here, and in a kernel built without such filters."""
     entry = _REFUSED.get(platform.machine())
     if entry is None:
         return False
@@ -72,6 +73,8 @@ def restrict() -> bool:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0):
+        if ctypes.get_errno() in {errno.EINVAL, errno.ENOSYS}:
+            return False
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECCOMP)")
     return True
 

@@ -1,6 +1,7 @@
 """A ledger on disk with a world state, and chaincode folders, for the tests of hosts and pools."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 import uvloop
 
 from gridledger import jsontext
+from gridledger.contract.pool import HostPool
 from gridledger.ledger import Head
 from gridledger.ledger.codec import HEAD, Table, cut_key, pack_state, whole_key
 from gridledger.ledger.lmdb_store import LmdbStore
 from gridledger.ledger.store import CommitBatch
 from gridledger.protocol.result import Version
+from tests.support.wild_chaincode import CONTRACT, Pools
 
 MakeLedger = Callable[..., LmdbStore]
 
@@ -46,5 +49,26 @@ def make_ledger(ledger_dir: Path) -> MakeLedger:
             batch.put(Table.STATE, cut_key(whole), pack_state(whole, Version(height - 1, 0), text))
         store.commit(batch)
         return store
+
+    return make
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "contract.py").write_text(CONTRACT)
+    return folder
+
+
+@pytest.fixture
+def pools(package: Path, ledger_dir: Path, make_ledger: Callable[..., Any]) -> Pools:
+    make_ledger("c1", a=1, b=2)
+
+    @asynccontextmanager
+    async def make(**options: Any) -> AsyncIterator[HostPool]:
+        pool = HostPool(package, ledger_dir, **({"size": 1, "call_timeout_s": 10.0} | options))
+        async with pool:
+            yield pool
 
     return make

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,184 +16,16 @@ from typing import Any
 import orjson
 import pytest
 
-from gridledger.contract import ClientIdentity, landlock
-from gridledger.contract.host_process import ChaincodeCrashed, ChaincodeTimeout, ChaincodeUnavailable
+from gridledger.contract.host_process import (
+    ChaincodeCrashed,
+    ChaincodeTimeout,
+    ChaincodeUnavailable,
+)
 from gridledger.contract.pool import ChaincodeBusy, HostPool
-from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Read, Result, Version, Write
+from tests.support.wild_chaincode import CALLER, Pools, call, payload, proposal, until
 
-CONTRACT = """
-import ctypes, os, pathlib, signal, socket, subprocess, sys, threading
-
-from gridledger.contract import Context, Contract, ContractError, transaction
-
-
-class Wild(Contract):
-    @transaction
-    def add(self, ctx: Context, key, amount):
-        total = ctx.stub.get_state(key) + amount
-        ctx.stub.put_state(key, total)
-        return total
-
-    @transaction
-    def refuse(self, ctx: Context):
-        raise ContractError("not today")
-
-    @transaction
-    def fail(self, ctx: Context):
-        raise ValueError("inside")
-
-    @transaction
-    def who(self, ctx: Context):
-        me = ctx.client_identity
-        return [me.get_id(), me.get_mspid(), me.get_attribute_value("grid.role"), ctx.stub.get_transient()]
-
-    @transaction
-    def hang(self, ctx: Context):
-        while True:
-            pass
-
-    @transaction
-    def stubborn(self, ctx: Context):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        while True:
-            try:
-                threading.Event().wait()
-            except BaseException:
-                pass
-
-    @transaction
-    def die(self, ctx: Context):
-        os._exit(3)
-
-    @transaction
-    def crash(self, ctx: Context):
-        ctypes.string_at(0)
-
-    @transaction
-    def eat(self, ctx: Context):
-        kept = []
-        while True:
-            kept.append(bytearray(16 * 1024 * 1024))
-
-    @transaction
-    def pid(self, ctx: Context):
-        return os.getpid()
-
-    @transaction
-    def read(self, ctx: Context, path):
-        return pathlib.Path(path).read_text(errors="replace")[:100]
-
-    @transaction
-    def write(self, ctx: Context, path):
-        pathlib.Path(path).write_text("x")
-
-    @transaction
-    def connect(self, ctx: Context, port):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
-
-    @transaction
-    def datagram(self, ctx: Context):
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9))
-
-    @transaction
-    def run(self, ctx: Context):
-        subprocess.run(["/bin/true"], check=True)
-
-    @transaction
-    def fork(self, ctx: Context):
-        if os.fork() == 0:
-            os._exit(0)
-
-    @transaction
-    def kill(self, ctx: Context):
-        os.kill(os.getppid(), 0)
-
-    @transaction
-    def environment(self, ctx: Context):
-        return sorted(os.environ)
-
-    @transaction
-    def order(self, ctx: Context):
-        return list({str(number) for number in range(50)})
-
-    @transaction
-    def shout(self, ctx: Context, lines):
-        print("x\\n" * lines, flush=True)
-        print("last on stderr", file=sys.stderr, flush=True)
-
-    @transaction
-    def interrupt(self, ctx: Context):
-        for descriptor in range(3, 64):
-            try:
-                os.write(descriptor, b"\\x00\\x00\\x00\\x03\\x01{}")
-            except OSError:
-                pass
-        return "own"
-
-    @transaction
-    def big(self, ctx: Context, size):
-        return "x" * size
-"""
-
-CALLER = ClientIdentity("x509::CN=a::CN=ca", "Org1MSP", "client", {"grid.role": "planner"})
 pytestmark = pytest.mark.timeout(60)
-
-
-def proposal(function: str, *args: Any, channel: str = "c1") -> Proposal:
-    return Proposal.build(
-        channel=channel,
-        chaincode="test",
-        sequence=1,
-        function=function,
-        args=args,
-        creator="eA==",
-        nonce="0" * 32,
-        time_us=5,
-    )
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    folder = tmp_path / "package"
-    folder.mkdir()
-    (folder / "contract.py").write_text(textwrap.dedent(CONTRACT))
-    return folder
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until a condition holds, at most 10 s."""
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.01)
-
-
-Pools = Callable[..., Any]
-
-
-@pytest.fixture
-def pools(package: Path, ledger_dir: Path, make_ledger: Callable[..., Any]) -> Pools:
-    make_ledger("c1", a=1, b=2)
-
-    @asynccontextmanager
-    async def make(**options: Any) -> AsyncIterator[HostPool]:
-        pool = HostPool(package, ledger_dir, **({"size": 1, "call_timeout_s": 10.0} | options))
-        async with pool:
-            yield pool
-
-    return make
-
-
-async def call(pool: HostPool, function: str, *args: Any, **options: Any) -> Result:
-    text = await pool.call(proposal(function, *args, **options), CALLER)
-    return Result.parse(text)
-
-
-async def payload(pool: HostPool, function: str, *args: Any) -> Any:
-    response = (await call(pool, function, *args)).response
-    assert response.status == 200, response
-    return response.payload
 
 
 async def test_a_call_reads_the_ledger_in_place(pools: Pools, make_ledger: Callable[..., Any]) -> None:
@@ -310,73 +141,13 @@ async def test_results_of_a_megabyte_pass(pools: Pools) -> None:
         assert len(await payload(pool, "big", 1_000_000)) == 1_000_000
 
 
-async def test_a_host_that_speaks_out_of_turn_is_killed(pools: Pools) -> None:
+@pytest.mark.parametrize("forged", ["{}", '{"kind":"result","tx_id":"' + "0" * 64 + '","payload":1}'])
+async def test_a_host_that_says_what_it_was_not_asked_is_killed(pools: Pools, forged: str) -> None:
     async with pools() as pool:
         pid = await payload(pool, "pid")
-        outcome = (await asyncio.gather(pool.call(proposal("interrupt"), CALLER), return_exceptions=True))[0]
-        # Either its forged answer came first and is a text that no result can be, or the pool saw both at once.
-        assert outcome == "{}" or isinstance(outcome, ChaincodeCrashed)
-        async with asyncio.timeout(10):
-            while True:
-                try:
-                    assert await payload(pool, "pid") != pid
-                except ChaincodeCrashed:
-                    continue
-                break
-
-
-needs_landlock = pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock")
-
-
-@needs_landlock
-async def test_files_out_of_reach(pools: Pools, tmp_path: Path, ledger_dir: Path) -> None:
-    key = tmp_path / "key.pem"
-    key.write_text("-----BEGIN PRIVATE KEY-----")
-    async with pools() as pool:
-        for function, path in (
-            ("read", key),
-            ("read", "/etc/passwd"),
-            ("read", f"/proc/{os.getpid()}/environ"),
-            ("read", Path(__file__)),
-            ("write", tmp_path / "new"),
-            ("write", tmp_path / "package" / "contract.py"),
-            ("write", ledger_dir / "c1" / "data.mdb"),
-            ("write", ledger_dir / "c1" / "new"),
-            ("write", "/dev/shm/new"),
-        ):
-            response = (await call(pool, function, str(path))).response
-            assert response.status == 500, path
-            assert response.message.startswith("PermissionError"), path
-        assert "import ctypes" in await payload(pool, "read", str(tmp_path / "package" / "contract.py"))
-    assert key.read_text() == "-----BEGIN PRIVATE KEY-----"
-
-
-async def test_no_network_no_processes(pools: Pools) -> None:
-    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
-    async with server, pools() as pool:
-        port = server.sockets[0].getsockname()[1]
-        for function, args in (("connect", [port]), ("datagram", []), ("run", []), ("fork", [])):
-            response = (await call(pool, function, *args)).response
-            assert response.status == 500, function
-            assert response.message.startswith("PermissionError"), function
-
-
-@needs_landlock
-async def test_no_signals_to_the_peer(pools: Pools) -> None:
-    if landlock.abi() < 6:
-        pytest.skip("Landlock scopes signals from ABI 6 on")
-    async with pools() as pool:
-        assert (await call(pool, "kill")).response.message.startswith("PermissionError")
-
-
-async def test_the_environment_is_scrubbed_and_sets_have_one_order(
-    pools: Pools, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRET_TOKEN", "x")
-    async with pools(size=3) as pool:
-        assert "SECRET_TOKEN" not in await payload(pool, "environment")
-        orders = await asyncio.gather(*(payload(pool, "order") for _ in range(6)))
-        assert all(order == orders[0] for order in orders)
+        with pytest.raises(ChaincodeCrashed, match="was not asked"):
+            await call(pool, "forge", forged)
+        assert await payload(pool, "pid") != pid
 
 
 async def test_a_channel_that_came_later_is_found(pools: Pools, make_ledger: Callable[..., Any]) -> None:
