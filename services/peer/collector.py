@@ -18,7 +18,13 @@ from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import Endorsement
 from services.peer import comparison
 from services.peer.endorser import Admitted, Answer
-from services.peer.errors import ChaincodeRefused, EndorsementMismatch, EndorsersBusy, EndorsersUnavailable
+from services.peer.errors import (
+    ChaincodeRefused,
+    DuplicateTransaction,
+    EndorsementMismatch,
+    EndorsersBusy,
+    EndorsersUnavailable,
+)
 from services.peer.peer_health import FAILED, PeerHealth
 from services.peer.selection import Selection
 from services.peer.settings import EndorsementLimits
@@ -158,6 +164,9 @@ class _Collection:
             self._refusals[peer.name] = refusal
             self._collector.health.answered(peer.name, self._behind(_height_of(refusal)))
         except GridLedgerError as error:
+            if error.code == DuplicateTransaction.code:
+                # It is on the ledger, whether or not every peer knows it yet: no further endorsement is of use.
+                raise
             self._failures[peer.name] = error
             self._collector.health.failed(peer, self._chaincode, error)
             return False

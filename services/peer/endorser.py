@@ -128,7 +128,7 @@ class Endorser:
         outcome = channel.outcome(tx_id)
         if outcome is not None:
             raise DuplicateTransaction(
-                f"this transaction is in block {outcome.block} already, {outcome.code_name}", **outcome.to_dict()
+                f"this transaction is in block {outcome.block} already, {outcome.code_name}", outcome=outcome.to_dict()
             )
         height = channel.height
         result = await self.run(admitted)

@@ -71,7 +71,7 @@ class EnvelopeTooLarge(LimitError):
 
 
 class DuplicateTransaction(ConflictError):
-    """A transaction of this id is on the ledger already; ``details`` say what became of it."""
+    """A transaction of this id is on the ledger already; ``details.outcome`` says what became of it."""
 
     code = "DUPLICATE_TXID"
 

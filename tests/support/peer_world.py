@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -31,6 +32,13 @@ from services.peer.committer.chain import report_of as chain_report
 from services.peer.reports import Committed
 
 NOW_US = 1_700_000_000_000_000
+
+
+def now_us() -> int:
+    """The wall clock, for processes that go by it."""
+    return time.time_ns() // 1000
+
+
 START = datetime(2020, 1, 1, tzinfo=UTC)
 END = datetime(2050, 1, 1, tzinfo=UTC)
 

@@ -13,6 +13,7 @@ from services.peer.endorser import Admitted, Answer
 from services.peer.errors import (
     ChaincodeRefused,
     ChaincodeSequence,
+    DuplicateTransaction,
     EndorsementMismatch,
     EndorsersBusy,
     EndorsersUnavailable,
@@ -308,6 +309,15 @@ async def test_error_that_all_give_alike_is_the_clients() -> None:
     with pytest.raises(ChaincodeSequence) as caught:
         await peers.collector.collect(peers.admitted)
     assert caught.value.details["current"] == 2
+
+
+async def test_transaction_that_one_peer_has_committed_is_a_duplicate_for_all() -> None:
+    peers = Peers(3, "OutOf(2, all)")
+    peers.fails("peer1", DuplicateTransaction("it is in block 7", block=7))
+    with pytest.raises(DuplicateTransaction) as caught:
+        await peers.collector.collect(peers.admitted)
+    assert caught.value.details["block"] == 7
+    assert peers.health.status() == {}
 
 
 async def test_peer_without_the_chaincode_is_left_out_for_it_alone() -> None:

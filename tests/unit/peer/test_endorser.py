@@ -134,8 +134,9 @@ async def test_committed_transaction_is_not_endorsed_again(house: House) -> None
     house.channel.committed(house.chain.commit(envelope))
     with pytest.raises(DuplicateTransaction) as caught:
         await house.endorser.endorse(house.admit(world.proposal("k", 1)))
-    assert caught.value.details["code_name"] == "VALID"
-    assert caught.value.details["block"] == 1
+    assert caught.value.code == "DUPLICATE_TXID"
+    assert caught.value.details["outcome"]["code_name"] == "VALID"
+    assert caught.value.details["outcome"]["block"] == 1
     assert house.hosts.ran == []
 
 
