@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib.util
 import json
 import os
@@ -90,6 +89,8 @@ def _command(
 
 
 def _up(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
     from gridledger.network.folder import NetworkFolder  # noqa: PLC0415
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
     from gridledger.network.supervisor import run_until_stopped  # noqa: PLC0415
@@ -152,6 +153,8 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
     from gridledger.network.connection import load_connection  # noqa: PLC0415
     from gridledger.network.status import network_state, table  # noqa: PLC0415
 
@@ -161,6 +164,8 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
     from gridledger.network.connection import load_connection  # noqa: PLC0415
     from gridledger.network.deploy import deploy_chaincode  # noqa: PLC0415
 
@@ -191,6 +196,8 @@ def _pack(options: argparse.Namespace) -> int:
 
 
 def _enroll(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
     from gridledger.network.connection import load_connection  # noqa: PLC0415
     from gridledger.network.users import enroll_user  # noqa: PLC0415
 

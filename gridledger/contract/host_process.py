@@ -190,7 +190,6 @@ async def _spawn(settings: HostSettings, connection: socket.socket) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
-        "-B",
         "-m",
         "gridledger.contract.host",
         str(descriptor),
