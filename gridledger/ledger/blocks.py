@@ -105,7 +105,9 @@ def _segments(header_end: int, ends: tuple[int, ...] | list[int]) -> Iterator[tu
 
 
 def _compressed(data: bytes) -> bytes:
-    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+    deflate = zlib.compressobj(
+        _LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, DICTIONARY
+    )
     return deflate.compress(data) + deflate.flush()
 
 

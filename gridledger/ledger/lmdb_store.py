@@ -215,7 +215,8 @@ def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
         if environment is None:
             if readonly and not (path / "data.mdb").exists():
                 raise LedgerMissing(f"there is no ledger in {path}", folder=str(path))
-            if not readonly:
+            new = not readonly and not (path / "data.mdb").exists()
+            if new:
                 path.mkdir(parents=True, exist_ok=True)
             try:
                 environment = _Environment(path, readonly=readonly, map_bytes=map_bytes)
@@ -223,11 +224,23 @@ def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
                 raise LedgerMissing(f"the ledger in {path} has not been created yet", folder=str(path)) from None
             except lmdb.Error as error:
                 raise _translated(error, path) from error
+            if new:
+                _make_durable(path)
+                _make_durable(path.parent)
             _environments[path] = environment
         if environment.readonly and not readonly:
             raise StorageFailed(f"the ledger in {path} is open for reading in this process; open it for writing first")
         environment.users += 1
         return environment
+
+
+def _make_durable(folder: Path) -> None:
+    """Have the folder's entries on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _release(path: Path, environment: _Environment) -> None:

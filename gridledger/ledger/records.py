@@ -14,6 +14,7 @@ from gridledger.protocol.codes import TxValidationCode
 
 FORMAT = 1
 FRAME_BYTES = 4
+_CODES = {code.value: code for code in TxValidationCode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +91,16 @@ class BlockMetadata:
     def from_bytes(cls, data: bytes) -> BlockMetadata:
         """Read the stored form."""
         try:
-            codes, commit_hash, orderer, signature, packed = framing.unpack(data, max_frames=5)
-        except (MalformedFrames, ValueError) as error:
+            numbers, commit_hash, orderer, signature, packed = framing.unpack(data, max_frames=5)
+            codes = tuple([_CODES[number] for number in numbers])
+        except (MalformedFrames, ValueError, KeyError) as error:
             raise CorruptionError(f"a block's metadata cannot be read: {error}") from None
         ends = array("I")
         ends.frombytes(packed)
         if byteorder == "little":
             ends.byteswap()
         return cls(
-            codes=tuple(TxValidationCode(code) for code in codes),
+            codes=codes,
             commit_hash=commit_hash.hex(),
             signature=HeaderSignature(orderer.hex(), signature) if orderer else None,
             header_end=ends[0],

@@ -1,4 +1,8 @@
-"""kill -9 at any moment: what was reported durable is there, and what is there is whole."""
+"""kill -9 at any moment: what was reported durable is there, and what is there is whole.
+
+A reader in a third process has the ledger open all the while, so LMDB's lock is not simply made anew but taken over
+from the dead writer.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +39,20 @@ def test_kill_during_commits(tmp_path: Path) -> None:
     (tmp_path / "blocks").write_bytes(framing.pack([block.to_bytes() for block in blocks]))
     Ledger.create(tmp_path, channel.genesis).close()
     order = random.Random(20260601)
-    acknowledged = interrupted = 0
-    for _ in range(KILLS):
-        reported, alive = _run_and_kill(tmp_path, order)
-        acknowledged, interrupted = max(acknowledged, reported), interrupted + alive
-        with Ledger.open(tmp_path, channel.name) as ledger:
-            head = ledger.head
-            assert acknowledged <= head.height <= len(hashes)
-            assert head.commit_hash == hashes[head.height - 1]
-            assert head.header_hash == ledger.block(head.height - 1).header.hash
-            assert ledger.block_metadata(head.height - 1).commit_hash == head.commit_hash
-    assert interrupted > KILLS // 2, "the child is done too soon: give it more blocks"
+    reader = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.reading_child", str(tmp_path), channel.name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reading\n"
+        _kill_often(tmp_path, channel.name, hashes, order)
+    finally:
+        looks, errors = reader.communicate("", timeout=30)
+    assert reader.returncode == 0, errors
+    assert int(looks) > KILLS
     with Ledger.open(tmp_path, channel.name) as ledger:
         report = verify(ledger)
         assert report.ok, str(report)
@@ -53,6 +60,21 @@ def test_kill_during_commits(tmp_path: Path) -> None:
         while ledger.height < len(hashes):
             committer.process(blocks[ledger.height - 1 :])
         assert ledger.commit_hash == hashes[-1]
+
+
+def _kill_often(folder: Path, channel: str, hashes: list[str], order: random.Random) -> None:
+    """Kill the writer again and again, a reader watching; what it had reported is there each time, and nothing half."""
+    acknowledged = interrupted = 0
+    for _ in range(KILLS):
+        reported, alive = _run_and_kill(folder, order)
+        acknowledged, interrupted = max(acknowledged, reported), interrupted + alive
+        with Ledger.open(folder, channel) as ledger:
+            head = ledger.head
+            assert acknowledged <= head.height <= len(hashes)
+            assert head.commit_hash == hashes[head.height - 1]
+            assert head.header_hash == ledger.block(head.height - 1).header.hash
+            assert ledger.block_metadata(head.height - 1).commit_hash == head.commit_hash
+    assert interrupted > KILLS // 2, "the child is done too soon: give it more blocks"
 
 
 def _reference(channel: Channel, blocks: Sequence[SignedBlock]) -> list[str]:

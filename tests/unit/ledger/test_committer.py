@@ -20,6 +20,7 @@ from gridledger.ledger import (
 from gridledger.ledger import committer as module
 from gridledger.ledger.committer import BlockCommitter, SignedBlock
 from gridledger.ledger.errors import HeadMoved
+from gridledger.ledger.lmdb_store import LmdbStore
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature
 from gridledger.protocol.codes import TxValidationCode as Code
@@ -56,6 +57,14 @@ class TestCreate:
         ):
             with pytest.raises(BlockRejected):
                 Ledger.create(tmp_path, bad)
+
+    def test_cut_short(self, tmp_path: Path, channel: Channel) -> None:
+        """Killed between making the files and committing block 0: as if nothing had been."""
+        LmdbStore(tmp_path / "shard1").close()
+        with pytest.raises(LedgerMissing, match="no block 0"):
+            Ledger.open(tmp_path, "shard1")
+        with Ledger.create(tmp_path, channel.genesis) as ledger:
+            assert ledger.height == 1
 
     def test_opening_what_is_not_there(self, tmp_path: Path) -> None:
         for readonly in (False, True):
