@@ -16,7 +16,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.web import Limits, ServerSettings, TLSFiles, create_app, serve
 from services.peer.commit_process import CommitProcess
 from services.peer.peer import Peer, open_peer
-from services.peer.routes import make_router
+from services.peer.routes import hot_routes, make_router
 from services.peer.settings import PeerSettings
 
 _log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ async def serve_peer(settings: PeerSettings) -> None:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_peer(settings) as (peer, processes):
             opened.append(peer)
+            app.router.routes[:0] = hot_routes(peer)
             app.include_router(make_router(peer))
             background = [asyncio.create_task(work) for work in (peer.follow_configs(), *_watches(processes))]
             for task in background:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from gridledger.contract.host_process import ChaincodeUnavailable
 from gridledger.contract.pool import HostPool
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, from_wire
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
 from services.peer.endorser import Admitted
 from services.peer.errors import ChaincodeNotInstalled
@@ -19,18 +21,30 @@ from services.peer.settings import HostLimits
 _log = logging.getLogger(__name__)
 
 
+TRY_AGAIN_S = 5.0
+"""How long after a failed start a call to the chaincode makes another attempt."""
+
+
+class _Reason(NamedTuple):
+    error: GridLedgerError
+    until: float
+
+
 class ChaincodeHosts:
     """Starts pools as configs ask for them and packages are installed, and closes those that no config names any more.
 
     Channels that name the same package share its pool.
     """
 
-    def __init__(self, packages: Packages, ledgers: Path, limits: HostLimits) -> None:
+    def __init__(
+        self, packages: Packages, ledgers: Path, limits: HostLimits, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._packages = packages
         self._ledgers = ledgers
         self._limits = limits
         self._pools: dict[str, HostPool] = {}
-        self._reasons: dict[str, GridLedgerError] = {}
+        self._clock = clock
+        self._reasons: dict[str, _Reason] = {}
         self._wanted: dict[str, str] = {}
         self._changing = asyncio.Lock()
 
@@ -45,6 +59,8 @@ class ChaincodeHosts:
             missing = [package for package in self._wanted if package not in self._pools]
             await asyncio.gather(*(self._start(package, self._wanted[package]) for package in missing))
             unused = [package for package in self._pools if package not in self._wanted]
+            for package in self._reasons.keys() - self._wanted.keys():
+                del self._reasons[package]
             for package in unused:
                 pool = self._pools.pop(package)
                 _log.info("chaincode %s, package %s: no channel names it any more", pool.name, package)
@@ -56,12 +72,12 @@ class ChaincodeHosts:
             name = self._wanted.get(package)
             if name is not None and package not in self._pools:
                 await self._start(package, name)
+            elif name is None:
+                self._reasons.pop(package, None)
 
     async def run(self, admitted: Admitted) -> str:
         """The text of the proposal's result. Raises :class:`ChaincodeNotInstalled`, and what the pool raises."""
-        pool = self._pools.get(admitted.definition.package)
-        if pool is None:
-            raise self._reason(admitted.definition)
+        pool = self._pools.get(admitted.definition.package) or await self._late(admitted.definition)
         signed = admitted.signed
         return await pool.call(signed.proposal, admitted.creator, signed.transient)
 
@@ -76,14 +92,22 @@ class ChaincodeHosts:
             self._pools.clear()
             await asyncio.gather(*(pool.close() for pool in pools))
 
-    def _reason(self, definition: ChaincodeDefinition) -> GridLedgerError:
-        known = self._reasons.get(definition.package)
-        if known is not None:
-            return ChaincodeUnavailable(known.message)
-        return ChaincodeNotInstalled(
-            f"the package {definition.package} of the chaincode {definition.name} is not installed on this peer: "
-            "an admin of its organisation posts it to /packages",
-            package=definition.package,
+    async def _late(self, definition: ChaincodeDefinition) -> HostPool:
+        """The pool of a package that has none yet: it is just being started, or was missing, or failed to start."""
+        package = definition.package
+        known = self._reasons.get(package)
+        if known is None or self._clock() >= known.until:
+            async with self._changing:
+                if package not in self._pools and self._reasons.get(package) is known:
+                    await self._start(package, definition.name)
+            known = self._reasons.get(package)
+        pool = self._pools.get(package)
+        if pool is not None:
+            return pool
+        raise (
+            from_wire(known.error.status, known.error.to_dict())
+            if known is not None
+            else _not_installed(package, definition.name)
         )
 
     async def _start(self, package: str, name: str) -> None:
@@ -91,8 +115,7 @@ class ChaincodeHosts:
         try:
             folder = await asyncio.to_thread(self._packages.folder, package)
             if folder is None:
-                _log.warning("chaincode %s: its package %s is not installed on this peer", name, package)
-                return
+                raise _not_installed(package, name)
             pool = HostPool(
                 folder,
                 self._ledgers,
@@ -104,8 +127,16 @@ class ChaincodeHosts:
             await pool.start()
         except (GridLedgerError, OSError) as error:
             known = error if isinstance(error, GridLedgerError) else ChaincodeUnavailable(f"its files: {error}")
-            self._reasons[package] = known
+            self._reasons[package] = _Reason(known, self._clock() + TRY_AGAIN_S)
             _log.error("chaincode %s cannot be started: %s", name, known.message)
         else:
             self._pools[package] = pool
             _log.info("chaincode %s is ready, package %s", name, package)
+
+
+def _not_installed(package: str, name: str) -> ChaincodeNotInstalled:
+    return ChaincodeNotInstalled(
+        f"the package {package} of the chaincode {name} is not installed on this peer: "
+        "an admin of its organisation posts it to /packages",
+        package=package,
+    )

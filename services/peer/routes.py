@@ -10,6 +10,8 @@ from typing import TypeVar
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gridledger.errors import InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.protocol.proposal import SignedProposal
@@ -24,9 +26,8 @@ DEFAULT_HISTORY = 100
 
 
 def make_router(peer: Peer) -> APIRouter:
-    """The routes of one peer: for clients, for other peers, for admins."""
+    """The routes of one peer for queries, events and operations."""
     router = APIRouter()
-    _add_gateway(router, peer)
     _add_channels(router, peer)
     _add_transactions(router, peer)
     _add_events(router, peer)
@@ -34,10 +35,19 @@ def make_router(peer: Peer) -> APIRouter:
     return router
 
 
-def _add_gateway(router: APIRouter, peer: Peer) -> None:
+class HotRoute(Route):
+    """A route without FastAPI's machinery, which costs 70 us a request more and does nothing for a raw body."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; the edge's metrics look for the route in the scope."""
+        scope["route"] = self
+        await super().handle(scope, receive, send)
+
+
+def hot_routes(peer: Peer) -> list[HotRoute]:
+    """The routes that every transaction takes."""
     gateway = peer.gateway
 
-    @router.post("/gateway/endorse")
     async def endorse(request: Request) -> Response:
         body = await read_body(request)
         started = time.perf_counter()
@@ -45,35 +55,37 @@ def _add_gateway(router: APIRouter, peer: Peer) -> None:
         metrics.COLLECT_SECONDS.observe(time.perf_counter() - started)
         return json_response(answer)
 
-    @router.post("/gateway/evaluate")
     async def evaluate(request: Request) -> Response:
         body = await read_body(request)
         forward = request.query_params.get("forward") != "no"
-        return json_response(
-            await _unless_disconnected(request, gateway.evaluate(body, request.state.caller, forward=forward))
-        )
+        work = gateway.evaluate(body, request.state.caller, forward=forward)
+        return json_response(await _unless_disconnected(request, work))
 
-    @router.post("/gateway/submit")
     async def submit(request: Request) -> Response:
         wait = request.query_params.get("wait", "commit")
         if wait not in ("commit", "order"):
             raise InputError("'wait' must be 'commit' or 'order'")
         body = await read_body(request)
         if wait == "order":
-            return json_response(
-                {"tx_id": await _unless_disconnected(request, gateway.order(body, request.state.caller))}
-            )
+            tx_id = await _unless_disconnected(request, gateway.order(body, request.state.caller))
+            return json_response({"tx_id": tx_id})
         started = time.perf_counter()
         outcome = await _unless_disconnected(request, gateway.submit(body, request.state.caller))
         metrics.SUBMIT_SECONDS.observe(time.perf_counter() - started)
         return json_response(outcome.to_dict())
 
-    @router.post("/endorse")
     async def endorse_here(request: Request) -> Response:
         min_height = _integer(request, "min_height", 0)
         signed = SignedProposal.from_bytes(await read_body(request))
         admitted = peer.endorser.admit(signed, request.state.caller)
         return json_response(write_answer(await _unless_disconnected(request, peer.endorse(admitted, min_height))))
+
+    return [
+        HotRoute("/gateway/endorse", endorse, methods=["POST"]),
+        HotRoute("/gateway/submit", submit, methods=["POST"]),
+        HotRoute("/endorse", endorse_here, methods=["POST"]),
+        HotRoute("/gateway/evaluate", evaluate, methods=["POST"]),
+    ]
 
 
 def _add_channels(router: APIRouter, peer: Peer) -> None:
@@ -187,23 +199,27 @@ def _reader(peer: Peer, name: str, request: Request) -> tuple[Channel, Callable[
 
 async def _unless_disconnected(request: Request, work: Awaitable[_T]) -> _T:
     """What ``work`` gives; it is cancelled when the client leaves before that. The body must have been read."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    serving = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if serving is not None:
+            serving.cancel()
+
+    watcher = asyncio.create_task(watch())
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if not gone or serving is None:
+            raise
+        serving.uncancel()
+        raise ClientDisconnect from None
     finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        watcher.cancel()
 
 
 def _integer(request: Request, name: str, default: int) -> int:
