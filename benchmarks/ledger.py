@@ -71,7 +71,11 @@ def transactions(channel: Channel, count: int, branches: int) -> list[bytes]:
             "time": sent["time"],
             "profile": "corrected",
             "vsi": [{"bus": bus, "vsi": order.random()} for bus in (3, 4, 5)],
-            **{"weak_bus": 4, "threshold": 0.88, "alarm": False, "outcome": "normal", "control": None},
+            "weak_bus": 4,
+            "threshold": 0.88,
+            "alarm": False,
+            "outcome": "normal",
+            "control": None,
         }
         key = f"vsi/1/{sent['time']}"
         transaction = channel.transaction(
@@ -136,7 +140,7 @@ def _one_round(ledger: Ledger, blocks: Sequence[SignedBlock]) -> dict[str, float
 def main(count: int) -> None:
     """Print one line for each size of frame and block."""
     channel = Channel.make(policy="OutOf(3, all)")
-    print(  # noqa: T201
+    print(
         "argument envelope in a block |  read judge  batch compress  us/tx | signatures us/tx | commit ms/block | "
         "bytes/tx  x argument  x envelope"
     )
@@ -147,10 +151,11 @@ def main(count: int) -> None:
             chain = Chain(channel)
             blocks = [chain.next(*envelopes[start : start + size]) for start in range(0, count, size)]
             cost = measure(channel, blocks, count)
-            print(  # noqa: T201
-                f"{argument:8d} {len(envelopes[0]):8d} {size:10d} | {cost.read:5.0f} {cost.judge:5.0f} {cost.batch:6.0f} "
+            envelope = len(envelopes[0])
+            print(
+                f"{argument:8d} {envelope:8d} {size:10d} | {cost.read:5.0f} {cost.judge:5.0f} {cost.batch:6.0f} "
                 f"{cost.compress:8.0f}        | {cost.signatures:16.0f} | {cost.commit:15.2f} | {cost.disk:8.0f} "
-                f"{cost.disk / argument:11.2f} {cost.disk / len(envelopes[0]):11.2f}"
+                f"{cost.disk / argument:11.2f} {cost.disk / envelope:11.2f}"
             )
 
 
