@@ -42,7 +42,7 @@ class Sequencer:
         self._clock_us = clock_us
         self._on_batch = on_batch
         self._arrived = asyncio.Event()
-        self._heights: dict[str, tuple[int, float]] = {}
+        self._behind: dict[str, tuple[int, float]] = {}
 
     @property
     def queued(self) -> int:
@@ -72,18 +72,20 @@ class Sequencer:
         return ordered
 
     def report_height(self, peer: str, height: int) -> None:
-        """A peer says how many blocks it has committed."""
-        self._heights[peer] = (height, asyncio.get_running_loop().time())
+        """A peer says how many blocks it has committed. What it was behind then counts until it reports again: peers
+        report while they are behind and once more when they are not, so the growth of the chain since is no lag."""
+        behind = max(0, self._chain.height - height)
+        self._behind[peer] = (behind, asyncio.get_running_loop().time())
 
     def backlog(self) -> int:
         """How many blocks the slowest peer that reported lately is behind."""
         now = asyncio.get_running_loop().time()
-        self._heights = {
-            peer: (height, at)
-            for peer, (height, at) in self._heights.items()
+        self._behind = {
+            peer: (behind, at)
+            for peer, (behind, at) in self._behind.items()
             if now - at <= self._pacing.report_lifetime_s
         }
-        return max((self._chain.height - height for height, _ in self._heights.values()), default=0)
+        return max((behind for behind, _ in self._behind.values()), default=0)
 
     def interval_s(self) -> float:
         """The least time between two blocks now: it grows with what the slowest peer still has to commit."""

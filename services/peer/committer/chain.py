@@ -107,8 +107,9 @@ class ChainCommitter:
     def _report_progress(self, height: int) -> None:
         """Let the orderers know that this peer is behind, or is not any more, so that they pace their blocks."""
         behind = len(self._buffer) >= BEHIND
+        recovered = self._told_behind and not len(self._buffer)
         now = self._clock()
-        if (behind or self._told_behind) and now >= self._next_progress and self._progress is None:
+        if (behind or recovered) and now >= self._next_progress and self._progress is None:
             self._next_progress = now + self._progress_interval_s
             self._told_behind = behind
             self._progress = asyncio.ensure_future(self._send_progress(height))
