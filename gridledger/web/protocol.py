@@ -10,6 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gridledger import jsontext
 from gridledger.web.limits import Limits
 
+_FAREWELL_S = 0.5
+"""How long a closed connection may take to flush, and to answer TLS's farewell, which an idle client never reads."""
+
 
 class EdgeProtocol(HttpToolsProtocol):
     """One connection, with the limits from ``app.state.limits``.
@@ -85,6 +88,18 @@ class EdgeProtocol(HttpToolsProtocol):
         self._stop_deadline()
         self._in_head = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is written; where it was the last, the connection's end is bounded."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self.loop.call_later(_FAREWELL_S, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """The process stops: end now if idle, else behind the answer being made."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(_FAREWELL_S, self.transport.abort)
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self._limits.request_timeout_s, self._too_slow)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -20,6 +21,8 @@ from fastapi import FastAPI
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.web.protocol import EdgeProtocol
 from gridledger.web.tls import ServerTLS, TLSFiles
+
+logger = logging.getLogger(__name__)
 
 EXIT_PORT_TAKEN = 98
 """The exit code when the port is taken (Linux's number of EADDRINUSE)."""
@@ -150,7 +153,9 @@ async def serve(app: FastAPI, settings: ServerSettings) -> None:
             # What was made up to here stays; the collector need not look at it again.
             gc.collect()
             gc.freeze()
+            logger.info("listening", extra={"host": settings.host, "port": settings.port})
             await server.wait()
+            logger.info("stopped serving")
     finally:
         listener.close()
 

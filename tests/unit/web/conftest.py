@@ -115,6 +115,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):
     return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
+@pytest.fixture
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -147,7 +148,7 @@ class Running:
 
 
 @pytest.fixture
-def start(house: House) -> Callable[..., object]:
+def start(house: House, free_port: int) -> Callable[..., object]:
     """``async with start(limits, routes) as running``."""
 
     @asynccontextmanager
@@ -155,9 +156,8 @@ def start(house: House) -> Callable[..., object]:
         app = create_app("test", house.authenticate, limits, node="node1", **options)
         if routes is not None:
             routes(app)
-        port = free_port()
         tls = TLSFiles(house.server / "cert.pem", house.server / "key.pem", [house.org.pem])
-        async with WebServer(app, ServerSettings("127.0.0.1", port, tls, graceful_stop_s=3)) as server:
-            yield Running(house, app, server, port)
+        async with WebServer(app, ServerSettings("127.0.0.1", free_port, tls, graceful_stop_s=3)) as server:
+            yield Running(house, app, server, free_port)
 
     return starter
