@@ -11,7 +11,7 @@ from gridledger import errors
         errors.InputError("no", field="x"),
         errors.BusyError("full", retry_after_s=2.5),
         errors.MalformedJSON("cut"),
-        errors.UnavailableError("gone", code="ENDORSERS_UNAVAILABLE", peers={"peer1": "down"}),
+        errors.UnavailableError("gone", code="OF_THIS_TEST_ALONE", peers={"peer1": "down"}),
         errors.LimitError("big", status=413),
     ],
 )
