@@ -1,0 +1,81 @@
+"""network-config: the files we ship, and what is refused by what words."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gridledger.errors import SettingsError
+from gridledger.network.schema import NetworkConfig, load_network_config
+
+SHIPPED = Path(__file__).resolve().parents[3] / "network-config"
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("three-shards", {"mainchain": 6, "shard1": 2, "shard2": 2, "shard3": 2}),
+        ("two-shards", {"mainchain": 6, "shard1": 3, "shard2": 3}),
+        ("no-shard", {"grid": 6}),
+    ],
+)
+def test_the_topologies_of_the_thesis(name: str, channels: dict[str, int]) -> None:
+    config = load_network_config(SHIPPED / f"{name}.yaml")
+    assert config.name == name
+    assert {channel: len(spec.peers) for channel, spec in config.channels.items()} == channels
+    assert len(config.orderers) == 3
+    assert len({peer.organisation for peer in config.peers}) == 6
+    application = config.applications["dvs"]
+    assert {application["main"], *application["groups"]} == set(channels)
+
+
+def test_ports_move_together() -> None:
+    config = load_network_config(SHIPPED / "three-shards.yaml")
+    moved = config.with_port_offset(1000)
+    assert moved.ca.port == config.ca.port + 1000
+    assert [node.port - 1000 for node in moved.peers] == [node.port for node in config.peers]
+
+
+def changed(**members: object) -> dict[str, object]:
+    return {**yaml.safe_load((SHIPPED / "no-shard.yaml").read_text()), **members}
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"peers": [{"name": "peer1", "organisation": "Nobody", "port": 1}]}, "no organisation 'Nobody'"),
+        ({"channels": {"grid": {"peers": ["peer9"]}}}, r"no peers \['peer9'\]"),
+        ({"channels": {"grid": {"peers": ["peer1", "peer1"]}}}, "peer1 comes twice"),
+        ({"ca": {"port": 7050}}, "port 7050 comes twice"),
+        ({"surprise": 1}, "surprise"),
+        ({"channels": {}}, "channels"),
+        (
+            {"channels": {"grid": {"peers": ["peer1"], "chaincodes": {"x": {"path": "x", "policy": "OutOf(2, all)"}}}}},
+            "chaincode x",
+        ),
+        ({"orderers": [{"name": "peer1", "organisation": "Orderer", "port": 1}]}, "peer1 comes twice"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(tmp_path: Path, members: dict[str, object], says: str) -> None:
+    path = tmp_path / "network.yaml"
+    path.write_text(yaml.safe_dump(changed(**members)))
+    with pytest.raises(SettingsError, match=says):
+        load_network_config(path)
+
+
+@pytest.mark.parametrize("text", ["a: [", "\x00", "- 1", ""])
+def test_what_is_no_description_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "network.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=str(path)):
+        load_network_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nothing.yaml"):
+        load_network_config(tmp_path / "nothing.yaml")
+
+
+def test_a_description_survives_its_own_writing() -> None:
+    config = load_network_config(SHIPPED / "two-shards.yaml")
+    assert NetworkConfig.model_validate(config.model_dump(mode="json")) == config

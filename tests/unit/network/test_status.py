@@ -1,0 +1,34 @@
+"""When a network's peers agree, by heights and commit hashes."""
+
+from gridledger.network.status import ChannelState, NetworkState, PeerState, table
+
+
+def channel(**peers: tuple[int, str]) -> ChannelState:
+    return ChannelState({name: PeerState(*state) for name, state in peers.items()}, {"orderer1": 9}, "orderer1")
+
+
+def test_peers_of_equal_height_must_have_equal_hashes() -> None:
+    assert channel(a=(5, "x"), b=(5, "x")).agree
+    assert not channel(a=(5, "x"), b=(5, "y")).agree
+
+
+def test_a_peer_that_is_behind_does_not_disagree_but_is_not_level() -> None:
+    state = channel(a=(5, "x"), b=(4, "w"))
+    assert state.agree
+    assert not state.level
+    assert channel(a=(5, "x"), b=(5, "x")).level
+
+
+def test_a_network_is_sound_when_all_answer_and_agree() -> None:
+    good = NetworkState({"c": channel(a=(5, "x"), b=(5, "x"))}, {}, ["a", "b"])
+    assert good.sound
+    assert not NetworkState(good.channels, {"b": "gone"}, ["a", "b"]).sound
+    assert not NetworkState({"c": channel(a=(5, "x"), b=(5, "y"))}, {}, ["a", "b"]).sound
+
+
+def test_the_table_names_what_is_wrong() -> None:
+    state = NetworkState({"c": channel(a=(5, "x"), b=(5, "y"))}, {"d": "no answer"}, ["a", "b", "d"])
+    text = table(state)
+    assert "down: no answer" in text
+    assert "PEERS DIFFER" in text
+    assert "leader orderer1" in text
