@@ -72,7 +72,7 @@ def test_what_is_no_description_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="nothing.yaml"):
+    with pytest.raises(SettingsError, match=r"nothing\.yaml"):
         load_network_config(tmp_path / "nothing.yaml")
 
 
