@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from gridledger.errors import GridLedgerError
 from gridledger.identity.certificate import Certificate
-from gridledger.web import Limits, ServerSettings, TLSFiles, create_app, serve
+from gridledger.web import Limits, ServerSettings, ServerTLS, TLSFiles, create_app, serve
 from services.peer.commit_process import CommitProcess
 from services.peer.peer import Peer, open_peer
 from services.peer.routes import hot_routes, make_router
@@ -45,7 +45,7 @@ async def serve_peer(settings: PeerSettings) -> None:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_peer(settings) as (peer, processes):
+        async with open_peer(settings, tls) as (peer, processes):
             opened.append(peer)
             app.router.routes[:0] = hot_routes(peer)
             app.include_router(make_router(peer))
@@ -62,6 +62,8 @@ async def serve_peer(settings: PeerSettings) -> None:
         if failures:
             raise failures[0]
 
+    files = TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots])
+    tls = ServerTLS(files)
     edge = settings.edge
     limits = Limits(
         max_body_bytes=max(edge.max_body_bytes, edge.max_package_bytes),
@@ -69,7 +71,6 @@ async def serve_peer(settings: PeerSettings) -> None:
         max_streams=edge.max_streams,
     )
     app = create_app("peer", authenticate, limits, health, node=settings.name, lifespan=lifespan)
-    tls = TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots])
     await serve(app, ServerSettings(settings.host, settings.port, tls))
 
 

@@ -66,6 +66,7 @@ class Collector:
         self.health = health
         self.limits = limits
         self.clock = clock
+        self.active = 0
         self.mismatches = 0
         self.hedges = 0
         self._hedges_allowed = MAX_SAVED_HEDGES
@@ -76,11 +77,18 @@ class Collector:
         Raises :class:`ChaincodeRefused` with every endorser's message, :class:`EndorsementMismatch`,
         :class:`EndorsersUnavailable`, :class:`EndorsersBusy`, or the error that all endorsers gave alike.
         """
+        if self.active >= self.limits.max_concurrent:
+            raise EndorsersBusy(
+                f"{self.active} proposals are being endorsed through this gateway already; try again later",
+                retry_after_s=0.2,
+            )
         self._hedges_allowed = min(MAX_SAVED_HEDGES, self._hedges_allowed + HEDGE_SHARE)
         collection = _Collection(self, admitted)
+        self.active += 1
         try:
             return await collection.run()
         finally:
+            self.active -= 1
             await collection.close()
 
     def may_hedge(self) -> bool:

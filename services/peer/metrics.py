@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
@@ -49,7 +49,7 @@ class Measured(Protocol):
 
     collector: EndorsementCollector
     notifier: CommitNotifier
-    queues: Mapping[str, OrderingQueue]
+    queues: dict[str, OrderingQueue]
 
 
 class GatewayCollector(Collector):

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, Protocol
 
 from gridledger.errors import SettingsError, TimeoutExceeded
 from gridledger.identity.certificate import Certificate
@@ -42,15 +42,29 @@ def clock_us() -> int:
     return time.time_ns() // 1000
 
 
+class TrustedRoots(Protocol):
+    """The TLS side of this peer's edge: the part of ServerTLS that a config changes."""
+
+    def extend_roots(self, pem: str) -> None: ...
+
+
 class Peer:
     """Everything behind the HTTP edge. Made by :func:`open_peer`."""
 
-    def __init__(self, settings: PeerSettings, identity: SigningIdentity, channels: Channels, roots_pem: str) -> None:
+    def __init__(
+        self,
+        settings: PeerSettings,
+        identity: SigningIdentity,
+        channels: Channels,
+        roots_pem: str,
+        tls: TrustedRoots,
+    ) -> None:
         limits, random = settings.endorsement, SystemRandom()
         clock = asyncio.get_running_loop().time
         self.settings = settings
         self.identity = identity
         self.channels = channels
+        self.tls = tls
         self.packages = Packages(settings.package_directory, settings.packages)
         self.hosts = ChaincodeHosts(self.packages, settings.ledger_directory, settings.hosts)
         self.clients = PeerClients(identity, roots_pem, max_connections=limits.max_concurrent)
@@ -105,14 +119,15 @@ class Peer:
         """Bring connections and chaincode hosts in line with the configs, now and after each change."""
         while True:
             self._following.clear()
-            configs = [channel.config for channel in self.channels.all()]
-            self.clients.follow(configs)
-            await self.hosts.follow(configs)
+            await self.prepare()
             await self._following.wait()
 
     async def prepare(self) -> None:
-        """Connections and chaincode hosts for the configs of the start."""
+        """Connections, trusted roots and chaincode hosts for the present configs."""
         configs = [channel.config for channel in self.channels.all()]
+        for config in configs:
+            # Roots are only added: whom a channel no longer knows, the authenticator refuses.
+            self.tls.extend_roots(config.msps.roots_pem())
         self.clients.follow(configs)
         await self.hosts.follow(configs)
 
@@ -190,7 +205,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def open_peer(settings: PeerSettings) -> AsyncIterator[tuple[Peer, list[CommitProcess]]]:
+async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[tuple[Peer, list[CommitProcess]]]:
     """Start the committer, open the ledgers it has made for reading, start chaincode hosts; stop all at the end.
 
     Raises :class:`SettingsError` and CommitterFailed.
@@ -216,12 +231,13 @@ async def open_peer(settings: PeerSettings) -> AsyncIterator[tuple[Peer, list[Co
         for process in processes:
             stack.push_async_callback(process.stop)
         await asyncio.gather(*(process.start() for process in processes))
-        ledgers = [
-            stack.enter_context(Ledger.open(settings.ledger_directory, name, readonly=True))
-            for name in settings.channels
-        ]
-        peer = Peer(settings, identity, Channels({ledger.channel: Channel(ledger) for ledger in ledgers}), roots_pem)
+        channels = {}
+        for name in settings.channels:
+            ledger = stack.enter_context(Ledger.open(settings.ledger_directory, name, readonly=True))
+            channels[name] = Channel(ledger)
+        peer = Peer(settings, identity, Channels(channels), roots_pem, tls)
         stack.push_async_callback(peer.close)
+        stack.enter_context(metrics.GatewayCollector(peer))
         peers.append(peer)
         for report in early:
             peer.take(report)

@@ -46,17 +46,17 @@ class HotRoute(Route):
 
 def hot_routes(peer: Peer) -> list[HotRoute]:
     """The routes that every transaction takes."""
-    gateway = peer.gateway
+    gateway, most = peer.gateway, peer.settings.edge.max_body_bytes
 
     async def endorse(request: Request) -> Response:
-        body = await read_body(request)
+        body = await read_body(request, max_bytes=most)
         started = time.perf_counter()
         answer = await _unless_disconnected(request, gateway.endorse(body, request.state.caller))
         metrics.COLLECT_SECONDS.observe(time.perf_counter() - started)
         return json_response(answer)
 
     async def evaluate(request: Request) -> Response:
-        body = await read_body(request)
+        body = await read_body(request, max_bytes=most)
         forward = request.query_params.get("forward") != "no"
         work = gateway.evaluate(body, request.state.caller, forward=forward)
         return json_response(await _unless_disconnected(request, work))
@@ -65,7 +65,7 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
         wait = request.query_params.get("wait", "commit")
         if wait not in ("commit", "order"):
             raise InputError("'wait' must be 'commit' or 'order'")
-        body = await read_body(request)
+        body = await read_body(request, max_bytes=most)
         if wait == "order":
             tx_id = await _unless_disconnected(request, gateway.order(body, request.state.caller))
             return json_response({"tx_id": tx_id})
@@ -76,7 +76,7 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
 
     async def endorse_here(request: Request) -> Response:
         min_height = _integer(request, "min_height", 0)
-        signed = SignedProposal.from_bytes(await read_body(request))
+        signed = SignedProposal.from_bytes(await read_body(request, max_bytes=most))
         admitted = peer.endorser.admit(signed, request.state.caller)
         return json_response(write_answer(await _unless_disconnected(request, peer.endorse(admitted, min_height))))
 

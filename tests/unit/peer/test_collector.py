@@ -344,3 +344,18 @@ async def test_deadline_is_kept() -> None:
         await peers.collector.collect(peers.admitted)
     assert caught.value.details["peers"]["peer2"].startswith("TIMEOUT")
     await peers.health.close()
+
+
+async def test_collections_at_once_are_bounded() -> None:
+    peers = Peers(2, "OutOf(2, all)", max_concurrent=2, hedge_after_s=5.0, timeout_s=5.0)
+    peers.hangs("peer2")
+    running = [asyncio.create_task(peers.collector.collect(peers.admitted)) for _ in range(2)]
+    await world.until(lambda: len(peers.calls) == 4)
+    with pytest.raises(EndorsersBusy) as caught:
+        await peers.collector.collect(peers.admitted)
+    assert caught.value.retry_after_s > 0
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    assert peers.collector.active == 0
+    assert set(peers.cancelled) == {"peer2"}
