@@ -13,6 +13,7 @@ from typing import Any
 
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError, SettingsError
 from gridledger.identity.certificate import Certificate
+from gridledger.identity.errors import UnknownAuthority
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Block, ChannelConfig
@@ -67,15 +68,19 @@ class Orderer:
         return channel
 
     def authenticate(self, certificate: Certificate) -> Identity:
-        """Who a certificate is, by the first channel of which it is a member; the last refusal otherwise."""
+        """Who a certificate is, by the first channel of which it is a member.
+
+        Where no channel knows it, the most telling refusal is raised (expired before unknown).
+        """
         now = self.clock_us()
-        refusal: GridLedgerError = AuthenticationError("this orderer serves no channel")
+        refusal: GridLedgerError | None = None
         for channel in self.channels.values():
             try:
                 return channel.config.msps.identify(certificate, now)
             except AuthenticationError as error:
-                refusal = error
-        raise refusal
+                if refusal is None or isinstance(refusal, UnknownAuthority):
+                    refusal = error
+        raise refusal or AuthenticationError("this orderer serves no channel")
 
     def authorise(self, name: str, caller: Identity, policy: str) -> Channel:
         """The channel, if the caller satisfies its ``readers`` or ``writers`` policy or is one of its orderers."""

@@ -28,7 +28,7 @@ def make_router(orderer: Orderer) -> APIRouter:
     async def broadcast(name: str, request: Request) -> Response:
         channel = orderer.authorise(name, request.state.caller, "writers")
         channel.sequencer.check_leader()
-        body = await read_body(request)
+        body = await read_body(request, max_bytes=orderer.settings.limits.max_body_bytes)
         envelopes = framing.unpack(body, max_frames=orderer.settings.limits.max_envelopes)
         return json_response({"results": await _order_all(orderer, channel, envelopes)})
 
