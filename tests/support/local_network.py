@@ -1,0 +1,255 @@
+"""A network as `gridledger up` starts it, whose processes a test may kill, stop in their tracks and start again.
+
+The supervisor runs in a thread with an event loop of its own, so that a network outlives a test's loop and several
+tests share it. It is not told to watch its processes: a test that kills one wants the rest to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gridledger.client import Gateway
+from gridledger.client.gateway import Timeouts
+from gridledger.client.http import NodeClient
+from gridledger.errors import GridLedgerError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.network.connection import ConnectionProfile, NodeEntry, load_connection
+from gridledger.network.folder import NetworkFolder
+from gridledger.network.processes import RunningProcess, Service
+from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.network.supervisor import Supervisor, running_network
+from gridledger.network.users import enroll_user
+from tests.support.processes import REPOSITORY, eventually
+
+_T = TypeVar("_T")
+HEALTHY_WITHIN_S = 60.0
+_OFFSETS = range(2000, 25_000, 13)  # the ports stay below those that the kernel gives to connections
+
+
+def with_free_ports(config: NetworkConfig) -> NetworkConfig:
+    """The network with all ports moved to where nobody listens."""
+    for offset in random.sample(_OFFSETS, len(_OFFSETS)):
+        moved = config.with_port_offset(offset)
+        nodes = (*moved.orderers, *moved.peers)
+        if all(_is_free(port) for port in (moved.ca.port, *(node.port for node in nodes))):
+            return moved
+    raise AssertionError("no free ports")
+
+
+def three_shards(policies: dict[str, str], **settings: Any) -> NetworkConfig:
+    """network-config/three-shards.yaml with kv on ``policies``' channels beside dvs; ``settings`` are the peers'."""
+    config = load_network_config(REPOSITORY / "network-config" / "three-shards.yaml")
+    changed = config.model_dump(mode="json")
+    for channel, policy in policies.items():
+        changed["channels"][channel]["chaincodes"]["kv"] = {"path": "chaincode/kv", "policy": policy}
+    for peer in changed["peers"]:
+        peer["settings"] = settings
+    return with_free_ports(NetworkConfig.model_validate(changed))
+
+
+class LocalNetwork:
+    """A running network. Made by :func:`local_network`."""
+
+    def __init__(self, config: NetworkConfig, folder: NetworkFolder, loop: asyncio.AbstractEventLoop) -> None:
+        self.config = config
+        self.folder = folder
+        self.profile: ConnectionProfile = load_connection(folder.root)
+        self.roots = self.profile.roots.read_text(encoding="ascii")
+        self.ready_s = 0.0
+        self._loop = loop
+        self._processes: dict[str, RunningProcess] = {}
+        self._again: list[RunningProcess] = []
+
+    def adopt(self, supervisor: Supervisor) -> None:
+        """Know the processes that a supervisor has started."""
+        self._processes = {process.service.name: process for process in supervisor.processes}
+        self.ready_s = supervisor.ready_s
+
+    # Who and where
+
+    def entry(self, name: str) -> NodeEntry:
+        return {**self.profile.orderers, **self.profile.peers}[name]
+
+    def admin(self, organisation: str) -> SigningIdentity:
+        return SigningIdentity.load(self.profile.user(organisation, "admin"))
+
+    async def client(self, organisation: str, name: str = "app") -> SigningIdentity:
+        """A client of an organisation, enrolled with its CA when first asked for."""
+        return await self._there(enroll_user(self.profile, organisation, name, "client", {}))
+
+    def node(self, name: str, identity: SigningIdentity | None = None, **options: Any) -> NodeClient:
+        """A connection to a node, as its own organisation's admin if nobody else."""
+        entry = self.entry(name)
+        return NodeClient(entry.url, identity or self.admin(entry.organisation), self.roots, **options)
+
+    @asynccontextmanager
+    async def gateway(
+        self, name: str, identity: SigningIdentity | None = None, timeouts: Timeouts | None = None
+    ) -> AsyncIterator[Gateway]:
+        """A gateway at a peer, as a client of the peer's own organisation if nobody else."""
+        entry = self.entry(name)
+        who = identity or await self.client(entry.organisation)
+        async with Gateway.connect(entry.url, who, roots=self.roots, timeouts=timeouts) as gateway:
+            yield gateway
+
+    # What becomes of processes
+
+    def pid(self, name: str) -> int:
+        return self._processes[name].pid
+
+    def children(self, name: str, module: str = "") -> list[int]:
+        """The process ids of a node's children; only those with ``module`` in their command line."""
+        pid = self.pid(name)
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in found if module.encode() in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+    async def kill(self, name: str) -> None:
+        """kill -9, and wait for the end of the process and of its children."""
+        children = self.children(name)
+        os.kill(self.pid(name), signal.SIGKILL)
+        await self.ended(name)
+        await eventually(lambda: _gone(children), within_s=10, what=f"the children of {name} end with it")
+
+    async def ended(self, name: str) -> int:
+        """Wait for a process to end; its exit code."""
+        async with asyncio.timeout(30):
+            return await self._there(self._processes[name].wait())
+
+    async def stop(self, name: str) -> int:
+        """SIGTERM; the exit code."""
+        os.kill(self.pid(name), signal.SIGTERM)
+        return await self.ended(name)
+
+    async def start(self, name: str) -> None:
+        """Start a node that ended, and wait until it is healthy."""
+        process = await self._there(self._start(self._processes[name].service))
+        self._processes[name] = process
+        self._again.append(process)
+        await self._there(process.healthy(HEALTHY_WITHIN_S))
+
+    def pause(self, name: str) -> None:
+        """Stop a node and its children from running at all: a machine that hangs."""
+        os.killpg(self.pid(name), signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        os.killpg(self.pid(name), signal.SIGCONT)
+
+    def log(self, name: str) -> str:
+        return (self.folder.logs / f"{name}.log").read_text(errors="replace")
+
+    # What the ledgers say
+
+    async def status(self, name: str, channel: str) -> dict[str, Any]:
+        """What a node says of a channel."""
+        async with self.node(name) as node:
+            channels = (await node.get_json("/status", timeout_s=5))["channels"]
+        return dict(channels[channel])
+
+    async def leader(self, channel: str) -> str:
+        """Who leads a channel, as soon as a majority of the orderers says the same."""
+
+        async def said() -> str:
+            answers = []
+            for name in self.profile.orderers:
+                with suppress(GridLedgerError):
+                    answers.append((await self.status(name, channel))["leader"])
+            agreed = [name for name in answers if name and answers.count(name) * 2 > len(self.profile.orderers)]
+            return agreed[0] if agreed else ""
+
+        return await eventually(said, within_s=20, what=f"a leader of {channel}")
+
+    async def states(self, channel: str) -> dict[str, tuple[int, str]]:
+        """Height and commit hash of a channel on each of its peers."""
+        peers = self.profile.channels[channel].peers
+        found = await asyncio.gather(*(self.status(name, channel) for name in peers))
+        return {name: (item["height"], item["commit_hash"]) for name, item in zip(peers, found, strict=True)}
+
+    async def agree(self, channel: str, within_s: float = 30) -> tuple[int, str]:
+        """Wait until all peers and orderers of a channel have the same height, and the peers one commit hash."""
+
+        async def same() -> tuple[int, str] | None:
+            states = set((await self.states(channel)).values())
+            ordered = await asyncio.gather(*(self.status(name, channel) for name in self.profile.orderers))
+            heights = {item["height"] for item in ordered} | {height for height, _ in states}
+            return states.pop() if len(states) == 1 and len(heights) == 1 else None
+
+        found = await eventually(same, within_s=within_s, what=f"equal ledgers of {channel}", ignore=(GridLedgerError,))
+        assert found is not None
+        return found
+
+    async def close(self) -> None:
+        """Stop what was started here; runs in the supervisor's loop."""
+        for process in self._processes.values():
+            if not process.ended:
+                os.killpg(process.pid, signal.SIGCONT)
+        await asyncio.gather(*(process.stop(15) for process in self._again))
+
+    async def _start(self, service: Service) -> RunningProcess:
+        log = self.folder.logs / f"{service.name}.log"
+        return await RunningProcess.start(service, project=REPOSITORY, log=log, sink=_no_sink)
+
+    async def _there(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+
+@contextmanager
+def local_network(config: NetworkConfig, folder: Path) -> Iterator[LocalNetwork]:
+    """A started, healthy network in ``folder``, stopped at the end."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="network", daemon=True)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(120)
+
+    place = NetworkFolder(folder.resolve())
+    running = running_network(config, place, project=REPOSITORY, sink=_no_sink)
+    try:
+        supervisor = run(running.__aenter__())
+        try:
+            network = LocalNetwork(config, place, loop)
+            network.adopt(supervisor)
+            try:
+                yield network
+            finally:
+                run(network.close())
+        finally:
+            run(running.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _gone(pids: Iterable[int]) -> bool:
+    return not any(alive(pid) for pid in pids)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _no_sink(name: str, line: str) -> None:
+    """The lines are in the log files."""
