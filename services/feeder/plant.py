@@ -1,0 +1,88 @@
+"""The physical side: the grid with its actuators and meters. It outlives the aggregators that steer it.
+
+An actuator carries out every action of a group once, in the order of its number; a meter says in each frame how many it
+shows (`applied`). That is what lets another aggregator take over, and what keeps a contract from answering a sag twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gridledger.errors import ConflictError
+from services.feeder.area import Area
+from services.feeder.frames import Frame, FrameMaker
+from services.feeder.power_flow import Grid, GridState
+
+
+class ActionOutOfOrder(ConflictError):
+    """An action came before the one that precedes it; fetch the missing ones from the ledger first."""
+
+    code = "ACTION_OUT_OF_ORDER"
+
+
+class Plant:
+    """The grid, its actuators and its meters. `version` goes up with every change of the grid."""
+
+    def __init__(self, grid: Grid, area_of: Callable[[str], Area]) -> None:
+        self.grid = grid
+        self.load_changes = 0
+        self.version = 0
+        self._area_of = area_of
+        self._makers: dict[str, FrameMaker] = {}
+        self._applied: dict[str, int] = {}
+        self._last_time: dict[str, int] = {}
+
+    def reset(self) -> None:
+        """The case's own loads, nothing injected, no action known; times go on."""
+        self.grid.reset()
+        self._applied.clear()
+        self.load_changes += 1
+        self.version += 1
+
+    def set_loads(self, loads: Mapping[int, tuple[float, float]]) -> None:
+        """Change demand (MW, MVAr) at some buses."""
+        self.grid.set_loads(loads)
+        self.load_changes += 1
+        self.version += 1
+
+    def state(self) -> GridState:
+        """The solved state now."""
+        return self.grid.state()
+
+    def knows(self, group: str) -> bool:
+        """Whether it was said where the count of this group's actions stands."""
+        return group in self._applied
+
+    def counted(self) -> tuple[str, ...]:
+        """The groups whose actions are counted, in the order in which they came up."""
+        return tuple(self._applied)
+
+    def applied(self, group: str) -> int:
+        """How many actions of the group the grid shows."""
+        return self._applied.get(group, 0)
+
+    def start_counting(self, group: str, actions: int) -> None:
+        """Take the grid as it is for one that shows the first `actions` actions of the group."""
+        self._applied[group] = actions
+
+    def apply(self, group: str, control: Mapping[str, Any]) -> bool:
+        """Carry out one action; False when it was carried out before. Raises ActionOutOfOrder."""
+        number, done = control["action"], self.applied(group)
+        if number <= done:
+            return False
+        if number != done + 1:
+            raise ActionOutOfOrder(f"action {number} of group {group} cannot come before action {done + 1}")
+        self.grid.inject(control["source_bus"], control["q_mvar"])
+        self._applied[group] = number
+        self.version += 1
+        return True
+
+    def frame(self, group: str, now_us: int) -> Frame:
+        """What the meters of a group show, at `now_us` or just after the group's last frame."""
+        time_us = max(now_us, self._last_time.get(group, -1) + 1)
+        self._last_time[group] = time_us
+        maker = self._makers.get(group)
+        if maker is None:
+            maker = self._makers[group] = FrameMaker(self._area_of(group))
+        return maker.frame(self.state(), time_us, applied=self.applied(group))
