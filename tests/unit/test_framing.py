@@ -1,6 +1,7 @@
 """Length-prefixed frames."""
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -20,10 +21,8 @@ def test_frames_come_back_as_they_went(frames: list[bytes]) -> None:
 def test_a_cut_text_is_never_read_as_all_of_it(frames: list[bytes], data: st.DataObject) -> None:
     packed = framing.pack(frames)
     cut = packed[: data.draw(st.integers(0, len(packed) - 1))]
-    try:
+    with contextlib.suppress(MalformedFrames):
         assert len(framing.unpack(cut, max_frames=8)) < len(frames)
-    except MalformedFrames:
-        pass
 
 
 def test_more_frames_than_allowed_are_refused() -> None:
