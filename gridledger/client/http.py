@@ -112,11 +112,15 @@ class NodeClient:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         max_frame_bytes: int = framing.MAX_FRAME_BYTES,
         silence_s: float = SILENCE_S,
     ) -> AsyncIterator[bytes]:
-        """The frames of a stream as they come, heartbeats left out; ends where the server ends it."""
-        async with self._open(path, params, silence_s) as content:
+        """The frames of a stream as they come, heartbeats left out; ends where the server ends it.
+
+        With a ``body`` the stream is the answer to a POST of it, otherwise to a GET.
+        """
+        async with self._open(path, params, silence_s, body) as content:
             while (data := await framing.read_frame(content, max_frame_bytes)) is not None:
                 if data:
                     yield data
@@ -158,11 +162,14 @@ class NodeClient:
 
     @asynccontextmanager
     async def _open(
-        self, path: str, params: Mapping[str, str] | None, silence_s: float
+        self, path: str, params: Mapping[str, str] | None, silence_s: float, body: bytes | None = None
     ) -> AsyncIterator[aiohttp.StreamReader]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s)
+        method = "GET" if body is None else "POST"
         try:
-            async with self._opened().get(self.base_url + path, params=params, timeout=timeout) as answer:
+            async with self._opened().request(
+                method, self.base_url + path, data=body, params=params, timeout=timeout
+            ) as answer:
                 if answer.status >= 400:  # noqa: PLR2004 - the first of HTTP's error statuses
                     raise _error(answer.status, await answer.read())
                 yield answer.content

@@ -67,7 +67,7 @@ class Peer:
         self.tls = tls
         self.packages = Packages(settings.package_directory, settings.packages)
         self.hosts = ChaincodeHosts(self.packages, settings.ledger_directory, settings.hosts)
-        self.clients = PeerClients(identity, roots_pem, max_connections=limits.max_concurrent)
+        self.clients = PeerClients(identity, roots_pem, limits)
         self.health = PeerHealth(self.clients.probe, limits.probe_after_s, clock=clock)
         self.notifier = CommitNotifier(self._outcome, max_waiters=settings.edge.max_waiters)
         self.endorser = Endorser(

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from gridledger import jsontext
 from gridledger.client.http import NodeClient
-from gridledger.errors import GridLedgerError, MalformedMessage, UnavailableError
+from gridledger.errors import GridLedgerError, MalformedMessage, TimeoutExceeded, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import Endorsement
+from services.peer.endorse_batches import EndorseQueue
 from services.peer.endorser import Admitted, Answer
+from services.peer.settings import EndorsementLimits
 
 PROBE_TIMEOUT_S = 2.0
+MAX_CONNECTIONS = 16
+"""To one node: endorsements, batches to the orderers, evaluations and probes share them."""
+
+
+class _PeerWire:
+    """POST /endorse and /endorse/batch at one peer."""
+
+    def __init__(self, client: NodeClient, timeout_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+
+    async def one(self, body: bytes, min_height: int) -> bytes:
+        params = {"min_height": str(min_height)} if min_height else None
+        return await self._client.post("/endorse", body, params=params, timeout_s=self._timeout_s)
+
+    def many(self, body: bytes) -> AsyncIterator[bytes]:
+        return self._client.frames("/endorse/batch", body=body)
 
 
 class PeerClients:
     """Follows the channels' configs: an address that changed gets a new client, a node that left loses its own."""
 
-    def __init__(self, identity: SigningIdentity, roots_pem: str, *, max_connections: int) -> None:
+    def __init__(self, identity: SigningIdentity, roots_pem: str, limits: EndorsementLimits) -> None:
         self._identity = identity
         self._roots_pem = roots_pem
-        self._max_connections = max_connections
+        self._roots = ""
+        self._limits = limits
+        self._queues: dict[str, EndorseQueue] = {}
         self._clients: dict[str, NodeClient] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -31,24 +52,30 @@ class PeerClients:
         known = list(configs)
         # A new organisation brings a root that the file of the start does not have.
         roots = self._roots_pem + "".join(config.msps.roots_pem() for config in known)
-        changed = roots != getattr(self, "_roots", None)
-        self._roots = roots
+        changed, self._roots = roots != self._roots, roots
         nodes = {node.name: node for config in known for node in (*config.peers.values(), *config.orderers.values())}
         for name, client in list(self._clients.items()):
             node = nodes.get(name)
             if changed or node is None or node.url.rstrip("/") != client.base_url:
                 task = asyncio.get_running_loop().create_task(self._retire(self._clients.pop(name)))
+                self._queues.pop(name, None)
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
         for name, node in nodes.items():
             if name not in self._clients:
-                self._clients[name] = NodeClient(node.url, self._identity, roots, max_connections=self._max_connections)
+                self._clients[name] = NodeClient(node.url, self._identity, roots, max_connections=MAX_CONNECTIONS)
 
     async def endorse(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
         """Ask another peer for an endorsement; raises its error."""
-        params = {"min_height": str(min_height)} if min_height else None
-        body = admitted.signed.to_bytes()
-        data = await self._client(peer.name).post("/endorse", body, params=params, timeout_s=timeout_s)
+        queue = self._queues.get(peer.name)
+        if queue is None:
+            wire = _PeerWire(self._client(peer.name), self._limits.timeout_s)
+            queue = self._queues[peer.name] = EndorseQueue(wire, max_in_flight=self._limits.max_in_flight)
+        try:
+            async with asyncio.timeout(timeout_s):
+                data = await queue.ask(admitted.signed.to_bytes(), min_height)
+        except TimeoutError:
+            raise TimeoutExceeded(f"{peer.name}: no answer within {timeout_s:.1f} s") from None
         return _read_answer(data, peer)
 
     async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes:
@@ -68,6 +95,8 @@ class PeerClients:
 
     async def close(self) -> None:
         """Close all connections."""
+        await asyncio.gather(*(queue.close() for queue in self._queues.values()))
+        self._queues.clear()
         await asyncio.gather(*self._closing, return_exceptions=True)
         for client in self._clients.values():
             await client.close()

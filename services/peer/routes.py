@@ -14,10 +14,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gridledger.errors import InputError, PermissionDeniedError, TimeoutExceeded
+from gridledger.identity.msp import Identity
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.web import StreamResponse, json_response, read_body
 from services.peer import metrics, queries
 from services.peer.channel import Channel
+from services.peer.endorse_batches import answers, read_batch
 from services.peer.peer import Peer, clock_us
 from services.peer.peer_clients import write_answer
 
@@ -76,14 +78,24 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
 
     async def endorse_here(request: Request) -> Response:
         min_height = _integer(request, "min_height", 0)
-        signed = SignedProposal.from_bytes(await read_body(request, max_bytes=most))
-        admitted = peer.endorser.admit(signed, request.state.caller)
-        return json_response(write_answer(await _unless_disconnected(request, peer.endorse(admitted, min_height))))
+        body = await read_body(request, max_bytes=most)
+        work = endorse_for(request.state.caller, min_height, body)
+        return json_response(await _unless_disconnected(request, work))
+
+    async def endorse_batch(request: Request) -> Response:
+        caller = request.state.caller
+        batch = read_batch(await read_body(request, max_bytes=most))
+        return StreamResponse(answers(batch, lambda height, body: endorse_for(caller, height, body)))
+
+    async def endorse_for(caller: Identity, min_height: int, body: bytes) -> bytes:
+        admitted = peer.endorser.admit(SignedProposal.from_bytes(body), caller)
+        return write_answer(await peer.endorse(admitted, min_height))
 
     return [
         HotRoute("/gateway/endorse", endorse, methods=["POST"]),
         HotRoute("/gateway/submit", submit, methods=["POST"]),
         HotRoute("/endorse", endorse_here, methods=["POST"]),
+        HotRoute("/endorse/batch", endorse_batch, methods=["POST"]),
         HotRoute("/gateway/evaluate", evaluate, methods=["POST"]),
     ]
 
