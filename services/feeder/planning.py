@@ -41,6 +41,12 @@ class RecordOffice:
         await self._submit(renewed, state)
         return renewed
 
+    async def match(self, state: GridState) -> None:
+        """New records for the groups whose last ones, as far as we know, do not hold for `state`."""
+        grouping = self.planner.grouping
+        turned = [g for g in grouping if g in self._inflow and self._inflow[g] != self.planner.area(g).inflow(state)]
+        await self._submit(turned, state)
+
     async def provide_merges(self, group: str, state: GridState) -> None:
         """Records for `group` merged with each neighbour: one of them is what GlobalController makes next."""
         near = neighbours(self.planner.case, self.planner.grouping, group)

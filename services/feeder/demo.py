@@ -1,0 +1,173 @@
+"""The demonstration: a network of its own (or a running one), every scenario, agreement, summary and plots."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gridledger.errors import SettingsError
+from gridledger.network.connection import ConnectionProfile, load_connection
+from gridledger.network.folder import NetworkFolder
+from gridledger.network.schema import load_network_config
+from gridledger.network.status import NetworkState, network_state
+from gridledger.network.supervisor import Supervisor, running_network
+from services.feeder.case import load_case
+from services.feeder.console import Console
+from services.feeder.expectations import shortcomings
+from services.feeder.grouping import grouping_of
+from services.feeder.power_flow import Grid, PowerFlow
+from services.feeder.records import PROFILES
+from services.feeder.scenarios import CASE30_SCENARIOS
+from services.feeder.sdk import SystemClock, connected, layout_of
+from services.feeder.session import Run, Session
+from services.feeder.stability import planner_for
+from services.feeder.summary import percentiles_ms, write_summary
+
+PROJECT = Path(__file__).resolve().parents[2]
+AGREED_WITHIN_S = 20.0
+_PACE_S = 0.08
+_POLL_S = 0.2
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """`connect`: the folder of a running network; None to start `network` in the fresh folder `folder`."""
+
+    network: Path
+    out: Path
+    folder: Path
+    port_offset: int = 0
+    connect: Path | None = None
+    begun: float = 0.0
+
+
+async def demonstrate(options: DemoOptions, console: Console) -> int:
+    """Run everything; the exit code: 0 when every scenario showed what it must and all peers agree."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    # pandapower takes seconds to import: while the network's processes start, on another thread.
+    solving = asyncio.create_task(asyncio.to_thread(PowerFlow, load_case("case30")))
+    try:
+        async with _network(options, console) as (profile, ready_s, alive):
+            runs, faults = await alive(_scenarios(profile, await solving, console))
+            state = await alive(_agreement(profile))
+    finally:
+        solving.cancel()
+    console.channels(state)
+    console.latencies(percentiles_ms(latency for run in runs for latency in run.latencies_s))
+    write_summary(options.out / "summary.json", ready_s, runs, state)
+    await _draw(options.out, runs, console)
+    disagreeing = [name for name, channel in state.channels.items() if not channel.level]
+    disagreeing += [f"{name} is down" for name in state.down]
+    if faults or disagreeing:
+        console.verdict(f"Not as it must be: {'; '.join([*faults, *disagreeing])}", good=False)
+        return 1
+    console.verdict(f"Every scenario as it must be, all peers agree. Results and plots: {options.out}", good=True)
+    return 0
+
+
+class _Alive:
+    """Runs work as long as the network's processes live."""
+
+    def __init__(self, supervisor: Supervisor | None) -> None:
+        self._supervisor = supervisor
+
+    async def __call__(self, work: Coroutine[Any, Any, _T]) -> _T:
+        if self._supervisor is None:
+            return await work
+        task = asyncio.create_task(work)
+        watching = asyncio.create_task(self._supervisor.watch())
+        try:
+            await asyncio.wait((task, watching), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                watching.result()
+            return await task
+        finally:
+            for each in (task, watching):
+                each.cancel()
+            await asyncio.gather(task, watching, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _network(options: DemoOptions, console: Console) -> AsyncIterator[tuple[ConnectionProfile, float, _Alive]]:
+    if options.connect is not None:
+        profile = load_connection(options.connect)
+        console.say(f"using the network {profile.name} in {options.connect}")
+        yield profile, time.monotonic() - options.begun, _Alive(None)
+        return
+    config = load_network_config(options.network).with_port_offset(options.port_offset)
+    folder = NetworkFolder(options.folder.resolve())
+    _clear(folder)
+    console.say(f"starting {config.name}: CA, {len(config.orderers)} orderers, {len(config.peers)} peers")
+    async with running_network(config, folder, project=PROJECT, sink=lambda _name, _line: None) as supervisor:
+        ready_s = time.monotonic() - options.begun
+        console.say(f"ready, {ready_s:.1f} s after the begin; channels {', '.join(config.channels)}")
+        yield load_connection(folder.root), ready_s, _Alive(supervisor)
+        console.say("stopping the network")
+
+
+def _clear(folder: NetworkFolder) -> None:
+    """Remove an earlier network; SettingsError for a folder that holds something else."""
+    if not folder.root.exists():
+        return
+    if any(folder.root.iterdir()) and not (folder.config.exists() or folder.supervisor_lock.exists()):
+        raise SettingsError(f"{folder.root} holds something that is no network of GridLedger; name another --dir")
+    shutil.rmtree(folder.root)
+
+
+async def _scenarios(
+    profile: ConnectionProfile, power_flow: PowerFlow, console: Console
+) -> tuple[list[Run], list[str]]:
+    layout = layout_of(profile)
+    grouping = grouping_of(power_flow.case)
+    runs: list[Run] = []
+    faults: list[str] = []
+    async with connected(profile, layout, grouping) as callers:
+        console.say(f"enrolled a planner for each channel and an aggregator for each of {len(grouping)} groups")
+        for name in PROFILES:
+            planner = planner_for(power_flow.case, grouping, name, Grid(power_flow).state())
+            session = Session(planner, power_flow, layout=layout, callers=callers, clock=SystemClock(), pace_s=_PACE_S)
+            await _profile(session, console, runs, faults)
+    return runs, faults
+
+
+async def _profile(session: Session, console: Console, runs: list[Run], faults: list[str]) -> None:
+    name = session.planner.profile
+    merges, records = await session.prepare()
+    console.say(f"submitted {records} records of profile {name}")
+    if merges:
+        console.say(f"finished {merges} merges that an earlier run left behind")
+    console.table_head(name)
+    for scenario in CASE30_SCENARIOS:
+        if name in scenario.profiles:
+            run = await session.run(scenario)
+            missing = shortcomings(run)
+            console.run(run, missing)
+            runs.append(run)
+            faults += [f"{scenario.name} ({name}): {fault}" for fault in missing]
+
+
+async def _agreement(profile: ConnectionProfile) -> NetworkState:
+    """The state once all peers of each channel are level, or as it is after AGREED_WITHIN_S."""
+    deadline = time.monotonic() + AGREED_WITHIN_S
+    while True:
+        state = await network_state(profile)
+        if not state.down and all(channel.level for channel in state.channels.values()):
+            return state
+        if any(not channel.agree for channel in state.channels.values()) or time.monotonic() > deadline:
+            return state
+        await asyncio.sleep(_POLL_S)
+
+
+async def _draw(out: Path, runs: list[Run], console: Console) -> None:
+    from services.feeder.plots import draw_all  # noqa: PLC0415 -- matplotlib takes a second
+
+    files = await asyncio.to_thread(draw_all, out, runs)
+    console.say(f"drew {len(files)} plots")
