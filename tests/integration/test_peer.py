@@ -209,7 +209,7 @@ async def test_peer_stops_when_its_committer_dies(tmp_path: Path) -> None:
 
 
 async def test_clean_stop_and_restart_keep_everything(tmp_path: Path) -> None:
-    async with running(tmp_path) as network:
+    async with running(tmp_path, committer={"processes": "per-channel"}) as network:
         async with network.gateway() as gateway:
             for number in range(5):
                 await contract_of(gateway).submit_transaction("put", f"k{number}", number)
@@ -281,6 +281,27 @@ async def test_peer_that_is_killed_catches_up_and_others_stand_in(tmp_path: Path
         assert set(outcomes.values()) == {"VALID"}
         await network.agree()
         assert await _value_of(network, "peer2", next(iter(outcomes))) == next(iter(outcomes))
+
+
+async def test_endorsers_one_block_apart_are_settled(tmp_path: Path) -> None:
+    """Everybody adds to the same few numbers: endorsers keep seeing different versions, and clients never notice."""
+    async with running(tmp_path) as network, network.gateway() as one, network.gateway("peer2") as other:
+        codes: list[str] = []
+
+        async def add(number: int) -> None:
+            contract = contract_of((one, other)[number % 2])
+            for _ in range(15):
+                try:
+                    await contract.submit_transaction("add", f"sum{number % 3}", 1)
+                    codes.append("VALID")
+                except GridLedgerError as error:
+                    codes.append(error.code)
+
+        await asyncio.gather(*(add(number) for number in range(8)))
+        assert set(codes) == {"VALID", "MVCC_READ_CONFLICT"}
+        sums = [await contract_of(one).evaluate_transaction("get", f"sum{number}") for number in range(3)]
+        assert sum(sums) == codes.count("VALID")
+        await network.agree()
 
 
 async def test_policy_that_cannot_be_met_is_told_soon(tmp_path: Path) -> None:

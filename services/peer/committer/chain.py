@@ -62,15 +62,21 @@ class ChainCommitter:
     async def run(self) -> None:
         """Fetch and commit until cancelled. What makes the ledger unfit to go on is raised."""
         await self._orderers.follow(self._committer.ledger.config())
-        fetching = asyncio.ensure_future(self._source.run())
+        running = {asyncio.ensure_future(self._source.run()), asyncio.ensure_future(self._commit_all())}
         try:
-            while True:
-                await self._commit_some()
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for task in (fetching, self._progress):
-                if task is not None:
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
+            if self._progress is not None:
+                running.add(self._progress)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _commit_all(self) -> None:
+        while True:
+            await self._commit_some()
 
     async def _commit_some(self) -> None:
         """Wait for blocks and commit as many as one commit takes."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gridledger import jsontext
 from gridledger.client.http import NodeClient
-from gridledger.errors import MalformedMessage
+from gridledger.errors import MalformedMessage, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChannelConfig
 
@@ -41,16 +41,17 @@ class HttpOrderers:
         self._peer = peer
         self._identity = identity
         self._roots_pem = roots_pem
+        self._trusted = ""
         self._clients: dict[str, NodeClient] = {}
 
     def names(self) -> Sequence[str]:
         return list(self._clients)
 
     def deliver(self, orderer: str, start: int) -> AsyncIterator[bytes]:
-        return self._clients[orderer].frames(f"{self._path}/deliver", params={"from": str(start)})
+        return self._client(orderer).frames(f"{self._path}/deliver", params={"from": str(start)})
 
     async def height(self, orderer: str) -> int:
-        answer = await self._clients[orderer].get_json(self._path, timeout_s=REQUEST_TIMEOUT_S)
+        answer = await self._client(orderer).get_json(self._path, timeout_s=REQUEST_TIMEOUT_S)
         height = answer.get("height") if isinstance(answer, dict) else None
         if not isinstance(height, int):
             raise MalformedMessage(f"{orderer} does not tell its height", status=502)
@@ -58,14 +59,15 @@ class HttpOrderers:
 
     async def progress(self, orderer: str, height: int) -> None:
         body = jsontext.dumps({"peer": self._peer, "height": height})
-        await self._clients[orderer].post(f"{self._path}/progress", body, timeout_s=REQUEST_TIMEOUT_S)
+        await self._client(orderer).post(f"{self._path}/progress", body, timeout_s=REQUEST_TIMEOUT_S)
 
     async def follow(self, config: ChannelConfig) -> None:
         roots = self._roots_pem + config.msps.roots_pem()
         unused = dict(self._clients)
+        changed, self._trusted = roots != self._trusted, roots
         for name, node in config.orderers.items():
             known = unused.get(name)
-            if known is not None and known.base_url == node.url.rstrip("/"):
+            if known is not None and known.base_url == node.url.rstrip("/") and not changed:
                 del unused[name]
             else:
                 self._clients[name] = NodeClient(node.url, self._identity, roots, max_connections=4)
@@ -73,6 +75,12 @@ class HttpOrderers:
             if self._clients.get(name) is client:
                 del self._clients[name]
             await client.close()
+
+    def _client(self, orderer: str) -> NodeClient:
+        client = self._clients.get(orderer)
+        if client is None:
+            raise UnavailableError(f"{orderer} is no orderer of the channel any more")
+        return client
 
     async def close(self) -> None:
         """Close all connections."""

@@ -254,6 +254,20 @@ async def test_other_faults_end_the_committer(tmp_path: Path) -> None:
     house.ledger.close()
 
 
+async def test_defect_in_fetching_ends_the_committer_too(tmp_path: Path) -> None:
+    house = House(tmp_path)
+
+    def broken() -> list[str]:
+        raise ZeroDivisionError
+
+    house.orderers.names = broken  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(10):
+            await house.committer.run()
+    house.executor.shutdown()
+    house.ledger.close()
+
+
 async def test_buffer_takes_one_oversized_block_and_then_waits(tmp_path: Path) -> None:
     house = House(tmp_path, count=2)
     first, second = (Delivered(block, "o1", 100) for block in house.orderers.chains["o1"])
