@@ -14,8 +14,14 @@ class Election(Replication):
 
     @property
     def promotable(self) -> bool:
-        """Whether this server may campaign: a voter, and not about to install a snapshot."""
-        return self.node_id in self.membership.voters and self.log.pending_snapshot is None
+        """Whether this server may campaign: a voter, and not about to install a snapshot.
+
+        A voter whose removal is not committed still is one: the others may lack the entry, and could then elect nobody
+        whose log is shorter without its vote (thesis 4.2.2, figure 4.6). It does not count its own.
+        """
+        log = self.log
+        voter = self.node_id in self.membership.voters or self.node_id in log.membership_at(log.commit).voters
+        return voter and log.pending_snapshot is None
 
     def campaign(self) -> None:
         """Ask for a pre-vote: would a majority vote for this server? The term stays until one would (thesis 9.6)."""

@@ -75,11 +75,11 @@ class Progress:
 
     def acknowledged(self, index: int) -> bool:
         """The follower's log agrees with ours up to index, durably. Returns whether that is news."""
-        self.paused = False
         while self._inflight and self._inflight[0][0] <= index:
             self._inflight_bytes -= self._inflight.popleft()[1]
         if index <= self.match:
             return False
+        self.paused = False
         self.match = index
         self.next = max(self.next, index + 1)
         return True

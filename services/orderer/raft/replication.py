@@ -99,7 +99,10 @@ class Replication(Server):
             progress.refused(message.index, agreement)
             return
         news = progress.acknowledged(message.index)
-        agreed = progress.feed is Feed.PROBE and progress.match == message.index
+        # Only news, or the whole log, ends a probe: were an old acknowledgement enough, duplicates of it would set off
+        # more appends than they answer, without end.
+        whole = message.index == progress.match == self.log.last_index
+        agreed = progress.feed is Feed.PROBE and (news or whole)
         installed = progress.feed is Feed.SNAPSHOT and progress.match + 1 >= self.log.first_index
         if agreed or installed:
             progress.replicate()
@@ -170,7 +173,7 @@ class Replication(Server):
             return
         if not log.matches(message.index, message.log_term):
             hint = log.agreement_hint(min(message.index, log.last_index), message.log_term)
-            self._after_save.append(
+            self._now.append(  # a refusal promises nothing, so it need not wait for the disk
                 Message(
                     Kind.APPEND_REPLY,
                     self.node_id,
