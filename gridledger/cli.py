@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 DEFAULT_DIR = Path("out/network")
 _DETACHED_READY_S = 120.0
-_COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     up = _command(commands, "up", _up, "start a network of local processes")
     up.add_argument("config", type=Path, help="network-config/....yaml")
     up.add_argument("--detach", action="store_true", help="return when the network is ready; stop it with 'down'")
+    up.add_argument("--quiet", action="store_true", help="do not show what the processes write; it is in logs/")
     up.add_argument("--port-offset", type=int, default=0, help="add this to every port")
     _command(commands, "down", _down, "stop the network that runs in --dir")
     _command(commands, "status", _status, "nodes, channels, heights, commit hashes, leaders")
@@ -91,55 +89,80 @@ def _command(
 def _up(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
+    from gridledger.network.console import Console  # noqa: PLC0415
     from gridledger.network.folder import NetworkFolder  # noqa: PLC0415
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
-    from gridledger.network.supervisor import run_until_stopped  # noqa: PLC0415
+    from gridledger.network.supervisor import ProcessEnded, run_until_stopped  # noqa: PLC0415
 
     config = load_network_config(options.config).with_port_offset(options.port_offset)
     folder = NetworkFolder(options.dir.resolve())
     if options.detach:
         return _detach(options, config, folder.root)
+    project, console = _project(), Console()
 
     def on_ready(supervisor: Supervisor) -> None:
-        print(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(config)}", flush=True)
-        print(f"folder {folder.root}; stop with Ctrl-C, or gridledger down --dir {options.dir}", flush=True)
+        console.say(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(config)}")
+        console.say(f"folder {folder.root}; stop with Ctrl-C, or gridledger down --dir {options.dir}")
 
-    project = _project()
-    asyncio.run(run_until_stopped(config, folder, project=project, sink=_line_printer(), on_ready=on_ready))
-    print(f"{config.name} is stopped", flush=True)
-    return 0
+    def on_failure(failure: ProcessEnded) -> None:
+        print(f"error: {failure.message}", file=sys.stderr, flush=True)
+
+    sink = _ignore if options.quiet else console.line
+    try:
+        work = run_until_stopped(config, folder, project=project, sink=sink, on_ready=on_ready, on_failure=on_failure)
+        asyncio.run(work)
+    except ProcessEnded:
+        return 1  # told when it happened
+    else:
+        console.say(f"{config.name} is stopped")
+        return 0
+    finally:
+        console.close()
+
+
+def _ignore(name: str, line: str) -> None:
+    """A sink for what is in the log files anyway."""
 
 
 def _detach(options: argparse.Namespace, config: NetworkConfig, root: Path) -> int:
     (root / "logs").mkdir(parents=True, exist_ok=True)
     log = root / "logs" / "supervisor.log"
     begin = log.stat().st_size if log.exists() else 0
-    command = [sys.executable, "-m", "gridledger.cli", "up", str(options.config.resolve()), "--dir", str(root)]
+    command = [sys.executable, "-m", "gridledger.cli", "up", "--quiet", str(options.config.resolve())]
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 - our own command
-            [*command, "--port-offset", str(options.port_offset)],
+            [*command, "--dir", str(root), "--port-offset", str(options.port_offset)],
             cwd=_project(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
+    try:
+        return _wait_for_ready(child, log, begin, config.name)
+    except BaseException:
+        child.terminate()
+        raise
+
+
+def _wait_for_ready(child: subprocess.Popen[bytes], log: Path, begin: int, name: str) -> int:
+    """Wait for the detached supervisor's word; the exit code. What it says stands in ``log`` from ``begin`` on."""
     deadline = time.monotonic() + _DETACHED_READY_S
     while time.monotonic() < deadline:
-        said = log.read_bytes()[begin:].decode("utf-8", "replace")
-        ready = [line for line in said.splitlines() if line.startswith(f"{config.name} is ready")]
-        if ready:
+        ended = child.poll() is not None
+        said = log.read_bytes()[begin:].decode("utf-8", "replace").splitlines()
+        ready = [line for line in said if line.startswith(f"{name} is ready")]
+        if ready and not ended:
             print(ready[0])
             return 0
-        if child.poll() is not None:
-            errors = [line for line in said.splitlines() if line.startswith("error:")]
+        if ended:
+            errors = [line for line in said if line.startswith("error:")]
             print(errors[-1] if errors else f"error: the supervisor ended; see {log}", file=sys.stderr)
             return child.returncode or 1
         try:
             child.wait(0.1)
         except subprocess.TimeoutExpired:
             continue
-    child.terminate()
     raise SettingsError(f"the network was not ready within {_DETACHED_READY_S:g} s; see {log}")
 
 
@@ -215,10 +238,13 @@ def _enroll(options: argparse.Namespace) -> int:
 
 def _service(module: str, arguments: list[str]) -> int:
     """Start a service from the checkout that we stand in."""
-    if importlib.util.find_spec("services") is None and not (Path.cwd() / "services").is_dir():
-        print("error: the services run from a checkout of GridLedger; change into one", file=sys.stderr)
+    try:
+        path = os.pathsep.join(filter(None, (str(_project()), os.environ.get("PYTHONPATH"))))
+    except SettingsError as error:
+        print(f"error: {error.message}", file=sys.stderr)
         return 1
-    return subprocess.call([sys.executable, "-m", module, *arguments])  # noqa: S603 - our own module
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.call([sys.executable, "-m", module, *arguments], env=environment)  # noqa: S603 - our own module
 
 
 def _project() -> Path:
@@ -232,35 +258,6 @@ def _project() -> Path:
 def _addresses(config: NetworkConfig) -> str:
     peers = ", ".join(f"{peer.name} https://{config.host}:{peer.port}" for peer in config.peers)
     return f"{len(config.channels)} channels, {len(config.orderers)} orderers, {peers}"
-
-
-def _line_printer() -> Callable[[str, str], None]:
-    """Prints each process's lines behind its name; JSON log lines as a person reads them."""
-    colours: dict[str, int] = {}
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-    def show(name: str, line: str) -> None:
-        prefix = f"{name:<9}|"
-        if coloured:
-            colour = colours.setdefault(name, _COLOURS[len(colours) % len(_COLOURS)])
-            prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
-        print(f"{prefix} {_readable(line)}", flush=True)
-
-    return show
-
-
-def _readable(line: str) -> str:
-    try:
-        record = json.loads(line)
-        rest = {
-            name: value
-            for name, value in record.items()
-            if name not in ("time", "level", "service", "node", "logger", "message")
-        }
-        more = "".join(f" {name}={value}" for name, value in rest.items())
-        return f"{record['time'][11:23]} {record['level']:<7} {record['message']}{more}"
-    except (ValueError, KeyError, TypeError):
-        return line
 
 
 if __name__ == "__main__":

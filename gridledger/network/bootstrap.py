@@ -18,6 +18,7 @@ from gridledger import jsontext
 from gridledger.client.ca import CAClient
 from gridledger.contract import packaging
 from gridledger.errors import SettingsError
+from gridledger.identity.files import write_file
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, NodeSpec
@@ -55,7 +56,7 @@ def prepare(config: NetworkConfig, folder: NetworkFolder) -> bool:
         shutil.rmtree(leftover, ignore_errors=True)
     for part in (folder.ca, folder.channels, folder.packages, folder.logs):
         part.mkdir(parents=True, exist_ok=True)
-    folder.config.write_bytes(described)
+    write_file(folder.config, described)
     for organisation in config.organisations:
         path = folder.registrar_secret(organisation.name)
         path.parent.mkdir(parents=True, mode=0o700)
@@ -68,14 +69,14 @@ def prepare(config: NetworkConfig, folder: NetworkFolder) -> bool:
 async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path) -> None:
     """Make everything that the nodes need, with the CA service running. ``project``: where chaincode paths start."""
     roots = await _enroll_all(config, folder)
-    folder.roots.write_text("".join(roots.values()), encoding="ascii")
+    write_file(folder.roots, "".join(roots.values()).encode("ascii"))
     packages = _pack_chaincodes(config, folder, project)
     now_us = time.time_ns() // 1000
     for name in config.channels:
         first = channel_config(config, folder, name, roots=roots, packages=packages)
         envelope = ConfigUpdate.build(first).to_bytes()
         block = Block.build(channel=name, number=0, previous_hash=ZERO_HASH, timestamp_us=now_us, envelopes=[envelope])
-        folder.genesis(name).write_bytes(block.to_bytes())
+        write_file(folder.genesis(name), block.to_bytes())
     for orderer in config.orderers:
         _write(folder.node(orderer.name) / "config.json", _node_settings(config, orderer, list(config.channels)))
     for peer in config.peers:
@@ -180,7 +181,7 @@ def _pack_chaincodes(config: NetworkConfig, folder: NetworkFolder, project: Path
             if spec.path not in ids:
                 package = packaging.pack(project / spec.path)
                 ids[spec.path] = packaging.package_id(package)
-                folder.package(ids[spec.path]).write_bytes(package)
+                write_file(folder.package(ids[spec.path]), package)
     return ids
 
 
@@ -232,5 +233,6 @@ def _url(config: NetworkConfig, port: int) -> str:
 
 
 def _write(path: Path, value: Any) -> None:
+    """Write a JSON file that appears whole or not at all, even when we are killed meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(jsontext.dumps(value))
+    write_file(path, jsontext.dumps(value))

@@ -8,24 +8,32 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError, SettingsError, UnavailableError
+from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import NetworkConfig
+from gridledger.network.schema import NetworkConfig, NodeSpec
 
 _PR_SET_PDEATHSIG = 1
 _MAX_LINE_BYTES = 1024 * 1024
+_MAX_LOG_BYTES = 64 * 1024 * 1024
 _POLL_S = 0.05
+_LAST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process of the network. ``settings`` is its settings file, ``roots`` whom its certificate leads to."""
+    """One process of the network.
+
+    ``settings`` is its settings file, ``roots`` whom its certificate leads to, ``identity`` as whom its health is asked
+    for (its organisation's admin; None where there is no identity yet).
+    """
 
     name: str
     module: str
@@ -33,19 +41,21 @@ class Service:
     url: str
     port: int
     roots: Path
+    identity: Path | None = None
 
 
 def services_of(config: NetworkConfig, folder: NetworkFolder) -> list[list[Service]]:
     """All processes, in stages: what a stage needs has been started in the ones before."""
 
-    def node(name: str, module: str, port: int) -> Service:
-        url = f"https://{config.host}:{port}"
-        return Service(name, module, folder.node(name) / "config.json", url, port, folder.roots)
+    def node(spec: NodeSpec, module: str) -> Service:
+        url = f"https://{config.host}:{spec.port}"
+        admin = folder.user(spec.organisation, "admin")
+        return Service(spec.name, module, folder.node(spec.name) / "config.json", url, spec.port, folder.roots, admin)
 
     ca_url = f"https://{config.host}:{config.ca.port}"
     ca = Service("ca", "services.ca", folder.ca / "config.json", ca_url, config.ca.port, folder.ca_tls_root)
-    orderers = [node(item.name, "services.orderer", item.port) for item in config.orderers]
-    peers = [node(item.name, "services.peer", item.port) for item in config.peers]
+    orderers = [node(item, "services.orderer") for item in config.orderers]
+    peers = [node(item, "services.peer") for item in config.peers]
     return [[ca], orderers, peers]
 
 
@@ -59,13 +69,36 @@ def check_ports(config: NetworkConfig, services: list[Service]) -> None:
         )
 
 
+class LogFile:
+    """A log of bounded size: what is beyond ``max_bytes`` begins anew, and what was before is kept once, as ``.1``."""
+
+    def __init__(self, path: Path, max_bytes: int = _MAX_LOG_BYTES) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._file = path.open("ab")
+
+    def write(self, data: bytes) -> None:
+        """Append, and let others read it at once."""
+        if self._file.tell() + len(data) > self._max_bytes:
+            self._file.close()
+            self._path.replace(self._path.with_name(self._path.name + ".1"))
+            self._file = self._path.open("ab")
+        self._file.write(data)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class RunningProcess:
     """A started process, its output copied line by line to a sink and to its log file."""
 
-    def __init__(self, service: Service, process: asyncio.subprocess.Process, copying: asyncio.Task[None]) -> None:
+    def __init__(self, service: Service, process: asyncio.subprocess.Process) -> None:
         self.service = service
         self._process = process
-        self._copying = copying
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._copying: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(
@@ -84,8 +117,9 @@ class RunningProcess:
             start_new_session=True,
             preexec_fn=lambda: _end_with(parent),
         )
-        copying = asyncio.create_task(_copy(service.name, process, log, sink))
-        return cls(service, process, copying)
+        running = cls(service, process)
+        running._copying = asyncio.create_task(running._copy(log, sink))
+        return running
 
     @property
     def pid(self) -> int:
@@ -100,26 +134,59 @@ class RunningProcess:
     async def wait(self) -> int:
         """Wait for the end; the exit code (negative: the signal)."""
         code = await self._process.wait()
-        await self._copying
+        if self._copying is not None:
+            await self._copying
         return code
+
+    async def end_text(self) -> str:
+        """Once it has ended: how, and what it said about it, in one line."""
+        text = f"{self.service.name} ended with {exit_text(await self.wait())}"
+        errors = [line.removeprefix("error: ") for line in self._last_lines if line.startswith("error: ")]
+        return f"{text}: {errors[-1]}" if errors else text
 
     async def healthy(self, timeout_s: float) -> None:
         """Wait until ``/healthz`` says ok; :class:`UnavailableError` when it does not in time or the process ends."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
+        client: NodeClient | None = None
         last = "nothing heard"
-        while loop.time() < deadline:
-            if self.ended:
-                raise UnavailableError(f"{self.service.name} ended with {exit_text(await self.wait())} while starting")
-            if self.service.roots.exists():
+        try:
+            while loop.time() < deadline:
+                if self.ended:
+                    raise UnavailableError(f"{await self.end_text()} (while starting)")
+                # Asked first, since a TLS client each time would take the CPU that the starting processes need.
+                if _listens(self.service.url):
+                    client = client or health_client(self.service)
+                    try:
+                        await client.get("/healthz", timeout_s=1.0)
+                    except GridLedgerError as error:
+                        last = error.message
+                    else:
+                        return
+                await asyncio.sleep(_POLL_S)
+            raise UnavailableError(f"{self.service.name} was not healthy within {timeout_s:g} s: {last}")
+        finally:
+            if client is not None:
+                await client.close()
+
+    async def _copy(self, log: Path, sink: Callable[[str, str], None]) -> None:
+        """Copy the output until its end, whatever becomes of log and sink: unread output would block the process."""
+        stream = self._process.stdout
+        assert stream is not None  # noqa: S101 - asked for in start()
+        with closing(LogFile(log)) as file:
+            while True:
                 try:
-                    await ask(self.service, "/healthz", timeout_s=1.0)
-                except GridLedgerError as error:
-                    last = error.message
-                else:
+                    data = await stream.readline()
+                except ValueError:
+                    continue  # a line beyond the limit; what comes after it is read on
+                if not data:
                     return
-            await asyncio.sleep(_POLL_S)
-        raise UnavailableError(f"{self.service.name} was not healthy within {timeout_s:g} s: {last}")
+                line = data.decode("utf-8", "replace").rstrip("\n")
+                self._last_lines.append(line)
+                with suppress(OSError):
+                    file.write(data)
+                with suppress(OSError):
+                    sink(self.service.name, line)
 
     async def stop(self, timeout_s: float) -> None:
         """SIGTERM, and SIGKILL where that does not end it in time."""
@@ -133,10 +200,10 @@ class RunningProcess:
         await self.wait()
 
 
-async def ask(service: Service, path: str, *, timeout_s: float) -> Any:
-    """One question to a service, over TLS, without a certificate of our own."""
-    async with NodeClient(service.url, None, service.roots.read_text(encoding="ascii")) as node:
-        return await node.get_json(path, timeout_s=timeout_s)
+def health_client(service: Service) -> NodeClient:
+    """A connection over mutual TLS to a service that runs; without a certificate of ours where there is none yet."""
+    identity = SigningIdentity.load(service.identity) if service.identity is not None else None
+    return NodeClient(service.url, identity, service.roots.read_text(encoding="ascii"), max_connections=1)
 
 
 def exit_text(code: int) -> str:
@@ -152,19 +219,11 @@ def _end_with(parent: int) -> None:
             os._exit(1)
 
 
-async def _copy(name: str, process: asyncio.subprocess.Process, log: Path, sink: Callable[[str, str], None]) -> None:
-    assert process.stdout is not None  # noqa: S101 - asked for above
-    with log.open("ab") as file:
-        while True:
-            try:
-                line = await process.stdout.readline()
-            except ValueError:
-                continue  # a line beyond the limit; what comes after it is read on
-            if not line:
-                return
-            file.write(line)
-            file.flush()
-            sink(name, line.decode("utf-8", "replace").rstrip("\n"))
+def _listens(url: str) -> bool:
+    host, _, port = url.removeprefix("https://").rpartition(":")
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((host, int(port))) == 0
 
 
 def _taken(host: str, port: int) -> bool:

@@ -149,10 +149,22 @@ class NetworkConfig(_Part):
                 raise ValueError(f"channel {name}, {what}: {error.message}") from None
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a member that comes twice, of which YAML would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """One mapping."""
+        names = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+            said = f"{', '.join(twice)} comes twice in one mapping"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_network_config(path: Path) -> NetworkConfig:
     """Read a network-config file; :class:`SettingsError` names each thing that is wrong."""
     try:
-        members = yaml.safe_load(path.read_text(encoding="utf-8"))
+        members = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise SettingsError(f"cannot read the network config {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

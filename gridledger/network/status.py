@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,19 +26,23 @@ class PeerState:
 
 @dataclass(slots=True)
 class ChannelState:
-    """A channel: its peers' states by name, the heights at its orderers, and who leads it."""
+    """A channel: its peers' states by name, the heights at its orderers, and who leads it.
+
+    ``common`` has each peer's commit hash at the height that all have reached, where their heights differed when asked.
+    """
 
     peers: dict[str, PeerState] = field(default_factory=dict)
     orderers: dict[str, int] = field(default_factory=dict)
     leader: str | None = None
+    common: dict[str, str] = field(default_factory=dict)
 
     @property
     def agree(self) -> bool:
-        """Whether peers of equal height have equal commit hashes."""
+        """Whether peers have equal commit hashes where they have equal heights, and at the height that all have."""
         hashes: dict[int, set[str]] = defaultdict(set)
         for state in self.peers.values():
             hashes[state.height].add(state.commit_hash)
-        return all(len(found) == 1 for found in hashes.values())
+        return all(len(found) == 1 for found in hashes.values()) and len(set(self.common.values())) <= 1
 
     @property
     def level(self) -> bool:
@@ -60,42 +65,75 @@ class NetworkState:
 
 
 async def network_state(profile: ConnectionProfile) -> NetworkState:
-    """Ask every node, as its own organisation's admin."""
-    state = NetworkState({name: ChannelState() for name in profile.channels}, {}, [])
+    """Ask every node, as its own organisation's admin, and the CA service for its health."""
     roots = profile.roots.read_text(encoding="ascii")
-
-    async def ask(name: str, entry: NodeEntry) -> tuple[str, Any]:
-        try:
-            admin = SigningIdentity.load(profile.user(entry.organisation, "admin"))
-            async with NodeClient(entry.url, admin, roots) as node:
-                return name, await node.get_json("/status", timeout_s=_TIMEOUT_S)
-        except GridLedgerError as error:
-            return name, error
-
     nodes = {**profile.orderers, **profile.peers}
-    for name, answer in await asyncio.gather(*(ask(name, entry) for name, entry in nodes.items())):
-        state.nodes.append(name)
-        if isinstance(answer, GridLedgerError):
-            state.down[name] = answer.message
-            continue
-        for channel, there in answer["channels"].items():
-            found = state.channels[channel]
-            if name in profile.peers:
-                found.peers[name] = PeerState(there["height"], there["commit_hash"])
-            else:
-                found.orderers[name] = there["height"]
-                found.leader = there["leader"] or found.leader
+    state = NetworkState({name: ChannelState() for name in profile.channels}, {}, ["ca", *nodes])
+    async with AsyncExitStack() as stack:
+        clients = {name: await stack.enter_async_context(_client(profile, nodes[name], roots)) for name in nodes}
+        ca = await stack.enter_async_context(NodeClient(profile.ca.url, None, profile.ca.tls_root.read_text("ascii")))
+        questions = [_ask("ca", ca, "/healthz"), *(_ask(name, client, "/status") for name, client in clients.items())]
+        answers = dict(await asyncio.gather(*questions))
+        state.down = {name: item.message for name, item in answers.items() if isinstance(item, GridLedgerError)}
+        _note_channels(state, {name: answers[name] for name in nodes if name not in state.down}, set(profile.peers))
+        for name, channel in state.channels.items():
+            if len({peer.height for peer in channel.peers.values()}) > 1:
+                await _compare_below(name, channel, clients, state)
     return state
+
+
+def _client(profile: ConnectionProfile, entry: NodeEntry, roots: str) -> NodeClient:
+    return NodeClient(entry.url, SigningIdentity.load(profile.user(entry.organisation, "admin")), roots)
+
+
+async def _ask(name: str, client: NodeClient, path: str) -> tuple[str, Any]:
+    try:
+        return name, await client.get_json(path, timeout_s=_TIMEOUT_S)
+    except GridLedgerError as error:
+        return name, error
+
+
+def _note_channels(state: NetworkState, answers: dict[str, Any], peers: set[str]) -> None:
+    terms: dict[str, int] = {}
+    for name, answer in answers.items():
+        for channel, there in answer["channels"].items():
+            found = state.channels.setdefault(channel, ChannelState())
+            if name in peers:
+                found.peers[name] = PeerState(there["height"], there["commit_hash"])
+                continue
+            found.orderers[name] = there["height"]
+            # One that was cut off may still name the leader of an earlier term.
+            if there["leader"] and there["term"] > terms.get(channel, -1):
+                terms[channel], found.leader = there["term"], there["leader"]
+
+
+async def _compare_below(name: str, channel: ChannelState, clients: dict[str, NodeClient], state: NetworkState) -> None:
+    """Ask for the commit hash at the height that all peers of the channel have, since they have different ones now."""
+    height = min(peer.height for peer in channel.peers.values())
+    if height == 0:
+        return
+    path = f"/channels/{name}/blocks/{height - 1}"
+    for peer, answer in await asyncio.gather(*(_ask(peer, clients[peer], path) for peer in channel.peers)):
+        if isinstance(answer, GridLedgerError):
+            state.down[peer] = answer.message
+        else:
+            channel.common[peer] = answer["commit_hash"]
 
 
 def table(state: NetworkState) -> str:
     """The state as a person reads it."""
     lines = [f"{name:<12} {'down: ' + state.down[name] if name in state.down else 'up'}" for name in state.nodes]
     for name, channel in state.channels.items():
-        verdict = "peers agree" if channel.agree else "PEERS DIFFER"
-        lines.append(f"\n{name}: leader {channel.leader or 'none'}, {verdict}")
+        lines.append(f"\n{name}: leader {channel.leader or 'none'}, {_verdict(channel)}")
         for peer, found in sorted(channel.peers.items()):
-            lines.append(f"  {peer:<12} height {found.height:<8} commit hash {found.commit_hash[:16]}")
+            below = f"  (at the lowest peer's height {channel.common[peer][:16]})" if peer in channel.common else ""
+            lines.append(f"  {peer:<12} height {found.height:<8} commit hash {found.commit_hash[:16]}{below}")
         for orderer, height in sorted(channel.orderers.items()):
             lines.append(f"  {orderer:<12} height {height}")
     return "\n".join(lines)
+
+
+def _verdict(channel: ChannelState) -> str:
+    if not channel.peers:
+        return "no peer answers"
+    return "peers agree" if channel.agree else "PEERS DIFFER"

@@ -18,7 +18,7 @@ from pathlib import Path
 from gridledger.errors import ConflictError, UnavailableError
 from gridledger.network.bootstrap import bootstrap, prepare
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.processes import RunningProcess, Service, check_ports, exit_text, services_of
+from gridledger.network.processes import RunningProcess, Service, check_ports, services_of
 from gridledger.network.schema import NetworkConfig
 
 HEALTHY_WITHIN_S = 60.0
@@ -26,6 +26,12 @@ STOPPED_WITHIN_S = 15.0
 
 Sink = Callable[[str, str], None]
 """Takes a process's name and one line of its output."""
+
+
+class ProcessEnded(UnavailableError):
+    """A process of a running network ended by itself."""
+
+    code = "PROCESS_ENDED"
 
 
 class Supervisor:
@@ -69,14 +75,9 @@ class Supervisor:
         finally:
             for task in waiting:
                 task.cancel()
-        task = done.pop()
-        process = waiting[task]
+        process = waiting[done.pop()]
         log = self._folder.logs / f"{process.service.name}.log"
-        raise UnavailableError(
-            f"{process.service.name} ended with {exit_text(task.result())}; the network is being stopped "
-            f"(its last words are in {log})",
-            code="PROCESS_ENDED",
-        )
+        raise ProcessEnded(f"{await process.end_text()}; the network is being stopped ({log} may say more)")
 
     async def stop(self) -> None:
         """Stop everything, what was started last first; peers side by side, then orderers, then the CA."""
@@ -117,15 +118,35 @@ async def running_network(
 
 
 async def run_until_stopped(
-    config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink, on_ready: Callable[[Supervisor], None]
+    config: NetworkConfig,
+    folder: NetworkFolder,
+    *,
+    project: Path,
+    sink: Sink,
+    on_ready: Callable[[Supervisor], None],
+    on_failure: Callable[[ProcessEnded], None],
 ) -> None:
-    """Run a network in the foreground until SIGINT or SIGTERM; raises when a process ends by itself."""
+    """Run a network in the foreground until SIGINT or SIGTERM.
+
+    When a process ends by itself ``on_failure`` hears of it at once, the rest is stopped, and :class:`ProcessEnded` is
+    raised.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     stopping = asyncio.create_task(stop.wait())
-    work = asyncio.create_task(_run(config, folder, project, sink, on_ready))
+
+    async def run() -> None:
+        async with running_network(config, folder, project=project, sink=sink) as supervisor:
+            on_ready(supervisor)
+            try:
+                await supervisor.watch()
+            except ProcessEnded as failure:
+                on_failure(failure)
+                raise
+
+    work = asyncio.create_task(run())
     await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not work.done():
@@ -133,14 +154,6 @@ async def run_until_stopped(
         await asyncio.wait((work,))
     if not work.cancelled():
         work.result()
-
-
-async def _run(
-    config: NetworkConfig, folder: NetworkFolder, project: Path, sink: Sink, on_ready: Callable[[Supervisor], None]
-) -> None:
-    async with running_network(config, folder, project=project, sink=sink) as supervisor:
-        on_ready(supervisor)
-        await supervisor.watch()
 
 
 @contextmanager
