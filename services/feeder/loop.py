@@ -35,6 +35,7 @@ class Answer:
     """One frame and what came of it. `result` is None and `tx_id` empty where `outcome` is FAILED."""
 
     group: str
+    time_us: int
     outcome: str
     tx_id: str
     result: dict[str, Any] | None = field(repr=False)
@@ -109,9 +110,12 @@ class GroupLoop:
         try:
             receipt: Receipt = await self._ledger.submit(self.channel, "ComputeVSI", frame)
         except PASSING as error:
-            return Answer(self.group, FAILED, "", None, state, time.perf_counter() - begun, error.message)
+            return Answer(
+                self.group, frame["time"], FAILED, "", None, state, time.perf_counter() - begun, error.message
+            )
         latency_s = time.perf_counter() - begun
-        return Answer(self.group, receipt.payload["outcome"], receipt.tx_id, receipt.payload, state, latency_s)
+        result = receipt.payload
+        return Answer(self.group, frame["time"], result["outcome"], receipt.tx_id, result, state, latency_s)
 
     async def _ask(self, function: str, **more: Any) -> Any:
         argument = {"group": self.group, **more}

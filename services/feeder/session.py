@@ -163,8 +163,10 @@ class Session:
         )
 
     async def _paced(self, room: ControlRoom) -> list[Answer]:
+        """A round, and a pause."""
+        answers = await room.round()
         await self._clock.sleep(self._pace_s)
-        return await room.round()
+        return answers
 
     async def _supply(self, run: Run) -> None:
         async def supply(group: str, vvc: dict[str, float]) -> None:
@@ -187,16 +189,17 @@ class Session:
         return sum(await asyncio.gather(*(left(group) for group in self.planner.grouping)))
 
     def _note(self, run: Run, answers: Sequence[Answer]) -> None:
-        at_s = self._elapsed_s()
+        at_s = (answers[0].time_us - self._begun_us) / 1e6
         indices: dict[int, float] = {}
         for answer in answers:
             indices |= answer.vsi
         run.moments.append(Moment(at_s, answers[0].state.vm, indices))
         for answer in answers:
-            self._note_one(run, answer, at_s)
+            self._note_one(run, answer)
 
-    def _note_one(self, run: Run, answer: Answer, at_s: float) -> None:
+    def _note_one(self, run: Run, answer: Answer) -> None:
         run.frames += 1
+        at_s = (answer.time_us - self._begun_us) / 1e6 + answer.latency_s
         if answer.result is None:
             run.faults.append(answer.fault)
             return
