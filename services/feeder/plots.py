@@ -12,6 +12,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from services.feeder.grid_plot import FAINT, INK, colour_scale, draw_grid
 from services.feeder.session import Run
@@ -119,7 +120,7 @@ def _draw_indices(axes: Axes, run: Run) -> None:
     axes.axhspan(0.0, run.threshold, color="#fbeceb", zorder=0)
     lowest = min(min(moment.vsi.values(), default=1.0) for moment in run.moments)
     axes.set_ylim(min(lowest, run.threshold) - 0.03, 1.01)
-    axes.set_title("Voltage stability index of every load bus, as the ledger computed it (darker: the same group)")
+    axes.set_title("Voltage stability index of every load bus, as the ledger computed it")
     axes.set_xlabel("seconds since the scenario began")
     _finish(axes)
 
@@ -145,6 +146,7 @@ def _draw_marks(axes: Axes, run: Run, *, labelled: bool) -> None:
                 textcoords="offset points",
                 fontsize=8.5,
                 color=colour,
+                bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
                 va="top",
                 zorder=5,
             )
