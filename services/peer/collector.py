@@ -25,7 +25,7 @@ from services.peer.errors import (
     EndorsersBusy,
     EndorsersUnavailable,
 )
-from services.peer.peer_health import FAILED, PeerHealth
+from services.peer.peer_health import PeerHealth
 from services.peer.selection import Selection
 from services.peer.settings import EndorsementLimits
 
@@ -155,8 +155,9 @@ class _Collection:
     def _start(self, peer: Node, min_height: int) -> None:
         collector = self._collector
         timeout_s = max(0.001, self._deadline - collector.clock())
-        if collector.health.rank(peer.name, self._chaincode) >= FAILED:
+        if collector.health.gone(peer.name):
             # Asked because the policy leaves no choice; most likely it is still gone, and the client should know soon.
+            # One that was merely slow keeps its time: on a busy machine, cutting it would turn late into never.
             timeout_s = min(timeout_s, collector.limits.probe_after_s)
         work = collector.ask(peer, self._admitted, min_height, timeout_s)
         self._asked[peer.name] = peer

@@ -15,6 +15,8 @@ from services.peer.committer.task import CommitterTask
 from services.peer.reports import MAX_REPORT_BYTES, Failed, Ready, Report, parse
 from services.peer.settings import PeerSettings
 
+FAILED = "failed: "
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +65,9 @@ class CommitProcess:
             return self._ready.result()
         reason = self._listening.result() if self._listening.done() else f"it was not ready after {timeout_s} s"
         await self.stop()
-        raise CommitterFailed(f"the committer of {', '.join(self._channels)} did not start: {reason}")
+        raise CommitterFailed(
+            f"the committer of {', '.join(self._channels)} did not start: {reason.removeprefix(FAILED)}"
+        )
 
     async def watch(self) -> None:
         """Wait until the process ends. Returns when it was told to; raises :class:`CommitterFailed` otherwise."""
@@ -122,7 +126,7 @@ class CommitProcess:
                 self._process.terminate()
         code = await self._process.wait()
         if failure:
-            return f"failed: {failure}"
+            return FAILED + failure
         return f"ended with code {code}" if code >= 0 else f"was killed by signal {-code}"
 
 

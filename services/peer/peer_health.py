@@ -26,6 +26,7 @@ Probe = Callable[[Node], Awaitable[None]]
 @dataclass(slots=True)
 class _Mark:
     failed: str = ""
+    gone: bool = False
     behind: int = 0
 
 
@@ -55,6 +56,11 @@ class PeerHealth:
             return FAILED
         return BEHIND if mark is not None and mark.behind > MAX_BEHIND else HEALTHY
 
+    def gone(self, peer: str) -> bool:
+        """Whether the peer, when it was last asked or probed, gave no answer at all; being slow is not enough."""
+        mark = self._marks.get(peer)
+        return mark is not None and mark.gone
+
     def expire(self) -> None:
         """Forget marks for single chaincodes whose time is over."""
         if self._without:
@@ -71,7 +77,7 @@ class PeerHealth:
             mark = self._marks[peer] = _Mark()
         if mark.failed or (mark.behind > MAX_BEHIND) != (behind > MAX_BEHIND):
             self.version += 1
-        mark.failed, mark.behind = "", behind
+        mark.failed, mark.gone, mark.behind = "", False, behind
 
     def failed(self, peer: Node, chaincode: str, error: GridLedgerError) -> None:
         """The peer did not do what it was asked. What a client did wrong, and a full queue, are no marks."""
@@ -80,6 +86,7 @@ class PeerHealth:
             self.version += 1
         elif error.status in _BROKEN_STATUSES and not error.code.startswith("CHAINCODE_"):
             self._suspect(peer, f"{error.code}: {error.message}")
+            self._marks[peer.name].gone = True
 
     def slow(self, peer: Node) -> None:
         """The peer has not answered in time, others are asked in its place."""
@@ -114,7 +121,8 @@ class PeerHealth:
                 await self._probe(peer)
             except GridLedgerError as error:
                 self._marks[peer.name].failed = f"{error.code}: {error.message}"
+                self._marks[peer.name].gone = True
             else:
-                self._marks[peer.name].failed = ""
+                self._marks[peer.name].failed, self._marks[peer.name].gone = "", False
                 self.version += 1
                 _log.info("peer %s answers again", peer.name)

@@ -113,6 +113,16 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
     async def config(name: str, request: Request) -> Response:
         return json_response(_readable(peer, name, request).config.text.encode())
 
+    @router.get("/channels/{name}/peers")
+    async def peers(name: str, request: Request) -> Response:
+        channel = _readable(peer, name, request)
+        out = peer.health.status()
+        found = {
+            node.name: {"mspid": node.mspid, "url": node.url, "left_out": out.get(node.name)}
+            for node in channel.config.peers.values()
+        }
+        return json_response({"peers": found})
+
     @router.get("/channels/{name}/chaincodes/{chaincode}")
     async def chaincode_of(name: str, chaincode: str, request: Request) -> Response:
         return json_response(_readable(peer, name, request).chaincode(chaincode).to_dict())

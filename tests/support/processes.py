@@ -60,6 +60,11 @@ class Process:
         assert self._process is not None
         return self._process.pid
 
+    def wait(self, timeout_s: float) -> int:
+        """Wait until it ends by itself; its exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
     def kill(self) -> None:
         """kill -9."""
         if self._process is not None:

@@ -14,9 +14,9 @@ from random import SystemRandom
 from time import monotonic
 
 from gridledger import framing
-from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.errors import GridLedgerError, InputError, SettingsError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.ledger import Ledger
+from gridledger.ledger import Ledger, LedgerMissing
 from gridledger.ledger.committer import BlockCommitter, verify_in_pool
 from gridledger.logs import setup
 from gridledger.protocol.block import Block
@@ -57,7 +57,7 @@ async def serve(connection: socket.socket) -> int:
             await tell(Ready({chain.channel: chain.height for chain in chains}))
             return await _run(chains, stop, reader)
     except GridLedgerError as error:
-        _log.error("the committer ends: %s", error.message)
+        # The edge says it, once, and with what follows from it.
         await tell(Failed(error.message, error.to_dict()))
         return 1
     except Exception as error:
@@ -160,8 +160,14 @@ def _ledger(task: CommitterTask, channel: str) -> Ledger:
     """The channel's ledger, begun with its genesis block at the first start."""
     path = task.genesis_file(channel)
     if not path.exists():
-        return Ledger.open(task.ledgers, channel, map_bytes=task.map_bytes)
-    genesis = Block.from_bytes(_read(path))
+        try:
+            return Ledger.open(task.ledgers, channel, map_bytes=task.map_bytes)
+        except LedgerMissing:
+            raise SettingsError(f"the channel {channel} has neither a ledger nor a genesis block {path}") from None
+    try:
+        genesis = Block.from_bytes(_read(path))
+    except InputError as error:
+        raise SettingsError(f"{path} is no genesis block: {error.message}") from None
     if genesis.header.channel != channel:
         raise SettingsError(f"{path} is the genesis block of the channel {genesis.header.channel!r}")
     return Ledger.create(task.ledgers, genesis, map_bytes=task.map_bytes)
