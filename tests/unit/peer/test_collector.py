@@ -189,6 +189,35 @@ async def test_slow_peer_is_hedged_and_let_go() -> None:
     await peers.health.close()
 
 
+async def test_slow_peer_keeps_its_time_and_one_that_is_gone_does_not() -> None:
+    peers = Peers(2, "OutOf(2, all)", hedge_after_s=0.01, probe_after_s=0.1, timeout_s=2.0)
+    peers.probe_error = None
+    may_answer = asyncio.Event()
+
+    async def late(_: int) -> Answer:
+        await may_answer.wait()
+        return peers.answer("peer2")
+
+    peers.behaviours["peer2"] = late
+    first = asyncio.create_task(peers.collector.collect(peers.admitted))
+    await world.until(peers.health.status)
+    second = asyncio.create_task(peers.collector.collect(peers.admitted))
+    asyncio.get_running_loop().call_later(0.4, may_answer.set)
+    for collected in await asyncio.gather(first, second):
+        assert set(collected.peers) == {"peer1", "peer2"}
+
+    peers.probe_error = UnavailableError("down")
+    peers.fails("peer2", UnavailableError("refused", code="CONNECTION_FAILED"))
+    with pytest.raises(EndorsersUnavailable):
+        await peers.collector.collect(peers.admitted)
+    peers.hangs("peer2")
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(EndorsersUnavailable):
+        await peers.collector.collect(peers.admitted)
+    assert asyncio.get_running_loop().time() - began < 1
+    await peers.health.close()
+
+
 async def test_hedges_are_bounded_by_a_share_of_all_collections() -> None:
     peers = Peers(3, "OutOf(2, all)", hedge_after_s=0.001, timeout_s=0.01)
     peers.hangs("peer2")
