@@ -58,7 +58,7 @@ check: $(VENV)/.installed-dev  ## lint, format, types, imports
 
 lock: $(VENV)/.installed-dev  ## make the locks in requirements/ anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
-	@for set in "services" "feeder --extra feeder" "dev --extra feeder --extra dev"; do set -- $$set; name=$$1; shift; \
+	@for set in "services" "feeder --extra feeder" "bench --extra bench" "dev --extra feeder --extra bench --extra dev"; do set -- $$set; name=$$1; shift; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    pyproject.toml $$@ --output-file requirements/$$name.lock; done
 
