@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,6 +190,27 @@ async def test_chaincode_arrives_by_config_and_package(tmp_path: Path) -> None:
         await network.agree()
 
 
+async def test_revocation_bites_on_open_connections(tmp_path: Path) -> None:
+    leaver = world.org(1).issue("leaver", "client")
+    async with running(tmp_path) as network, network.gateway(identity=leaver) as gateway:
+        await contract_of(gateway).submit_transaction("put", "k", 1)
+        stream = gateway.node.lines(f"/channels/{CHANNEL}/events/blocks", params={"from": "0"})
+        assert await anext(stream)
+        organisation = replace(network.config.organisations["Org1MSP"], crls=(world.org(1).crl(leaver),))
+        organisations = {**network.config.organisations, "Org1MSP": organisation}
+        following = replace(network.config, sequence=1, organisations=organisations)
+        update = ConfigUpdate.build(following, [world.admin(1), world.admin(2)])
+        async with network.node("peer1") as node:
+            assert jsontext.loads(await node.post("/gateway/submit", update.to_bytes()))["code_name"] == "VALID"
+        with pytest.raises(GridLedgerError) as caught:
+            await gateway.node.get("/channels")
+        assert (caught.value.status, caught.value.code) == (401, "CERTIFICATE_REVOKED")
+        # The stream ends; how much of what was committed before still comes is not said.
+        async with asyncio.timeout(10):
+            with pytest.raises(GridLedgerError):
+                await _read_to_the_end(stream)
+
+
 async def test_peer_stops_when_its_committer_dies(tmp_path: Path) -> None:
     async with running(tmp_path) as network:
         process = network.processes["peer2"]
@@ -321,6 +343,11 @@ async def test_policy_that_cannot_be_met_is_told_soon(tmp_path: Path) -> None:
             return True
 
         await eventually(works, within_s=20, what="the policy is met again", ignore=(EndorseError,))
+
+
+async def _read_to_the_end(stream: AsyncIterator[bytes]) -> None:
+    async for _ in stream:
+        pass
 
 
 async def _count(outcomes: dict[str, str], wanted: int) -> bool:

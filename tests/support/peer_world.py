@@ -67,6 +67,14 @@ class Org:
             Certificate.from_der(certificate.public_bytes(serialization.Encoding.DER)), key, self.mspid
         )
 
+    def crl(self, *revoked: SigningIdentity) -> str:
+        """A revocation list (PEM) of these."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(START).next_update(END)
+        for item in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(item.certificate.serial).revocation_date(START)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
     def _build(self, subject: x509.Name, public: ec.EllipticCurvePublicKey, *, ca: bool) -> x509.Certificate:
         self._serial += 1
         builder = (
