@@ -17,12 +17,13 @@ from gridledger.errors import GridLedgerError
 
 _BEGUN = time.monotonic()
 _INTERRUPTED = 130
+_LARGEST = 1e6
 
 
 def main(argv: list[str]) -> int:
     """Run one subcommand; the exit code. An error of ours is one line on standard error."""
     try:
-        return _demo(argv[1:]) if argv[:1] == ["demo"] else 1
+        return _demo(argv[1:]) if argv[:1] == ["demo"] else _stream(argv)
     except GridLedgerError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 98 if error.code == "PORT_TAKEN" else 1
@@ -51,6 +52,47 @@ def _demo(argv: list[str]) -> int:
         begun=_BEGUN,
     )
     return _run(demonstrate(demo, Console()))
+
+
+def _stream(argv: list[str]) -> int:
+    from services.feeder.case import CASE_NAMES  # noqa: PLC0415
+    from services.feeder.console import Console  # noqa: PLC0415
+    from services.feeder.records import PROFILES  # noqa: PLC0415
+    from services.feeder.scenarios import NAMES  # noqa: PLC0415
+    from services.feeder.streaming import StreamOptions, stream  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(
+        prog="gridledger feeder",
+        description="Stream PMU frames of a simulated grid to a running network and carry out what it orders.",
+        epilog="'gridledger feeder demo' runs the demonstration; see 'gridledger feeder demo --help'.",
+    )
+    parser.add_argument("--case", choices=CASE_NAMES, default="case30", help="the grid (default: %(default)s)")
+    parser.add_argument("--rate", type=_positive, default=30.0, metavar="FPS", help="frames per second of each group")
+    parser.add_argument("--scenario", choices=NAMES, default="base", help="what happens after a quarter of the time")
+    parser.add_argument("--profile", choices=PROFILES, default="corrected")
+    parser.add_argument("--dir", type=Path, default=Path("out/network"), help="the network's folder")
+    parser.add_argument("--seconds", type=_positive, default=60.0)
+    parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables as JSON")
+    options = parser.parse_args(argv[1:] if argv[:1] in (["stream"], ["run"]) else argv)
+    wanted = StreamOptions(
+        case=options.case,
+        rate=options.rate,
+        scenario=options.scenario,
+        profile=options.profile,
+        folder=options.dir,
+        seconds=options.seconds,
+        groups=options.groups,
+        report=options.report,
+    )
+    return _run(stream(wanted, Console()))
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < _LARGEST:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below {_LARGEST:g}")
+    return value
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:

@@ -25,6 +25,10 @@ class Console:
         """One line of progress, with the seconds since the begin."""
         self._print(f"{self._dim(f'[{time.monotonic() - self._begun:5.1f} s]')} {text}")
 
+    def line(self, text: str) -> None:
+        """A line as it is."""
+        self._print(text)
+
     def warn(self, text: str) -> None:
         """One line about what went wrong."""
         self._print(f"  {self._red(text)}")

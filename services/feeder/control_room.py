@@ -44,6 +44,8 @@ class ControlRoom:
         self._loops: dict[str, GroupLoop] = {}
         self._merges: dict[str, Merge] = {}
         self._helpless: dict[str, int] = {}
+        self._acting = asyncio.Lock()
+        self._acted_us = -1
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -78,7 +80,7 @@ class ControlRoom:
         """One frame of each measured id, side by side; then merges begin, grow or end as the answers demand."""
         answers = await asyncio.gather(*(self.loop(group).measure() for group in self.measured))
         for answer in answers:
-            await self._follow(answer)
+            await self.follow(answer)
         return list(answers)
 
     async def until_settled(self, each: Callable[[Sequence[Answer]], None], max_rounds: int = MAX_ROUNDS) -> bool:
@@ -97,22 +99,37 @@ class ControlRoom:
             for answer in answers
         )
 
-    async def _follow(self, answer: Answer) -> None:
+    async def follow(self, answer: Answer) -> None:
+        """Begin, extend or end a merge, where the answer demands it.
+
+        An answer to a frame from before the last merge operation ended demands nothing: the next one will tell.
+        """
+        if self._acting.locked():
+            return
+        async with self._acting:
+            if answer.time_us > self._acted_us and await self._act(answer):
+                self._acted_us = self._clock.now_us()
+
+    async def _act(self, answer: Answer) -> bool:
+        """Whether anything was done."""
         group = answer.group
         if group in self._merges:
             if answer.outcome == ESCALATE:
                 await self._extend(group, answer)
-            elif answer.outcome in _SETTLED:
+                return True
+            if answer.outcome in _SETTLED:
                 await self._return(group, helped=answer.outcome == NORMAL)
+                return True
         elif answer.outcome == LENT:
             # Lent to a merge that is not ours: its aggregator is gone, or we came back from the dead.
             await self.merger.finish(group)
+            return True
         elif answer.outcome == ESCALATE and not self._is_helpless(group):
             await self._merge(group, answer)
+            return True
+        return False
 
     async def _merge(self, group: str, answer: Answer) -> None:
-        if any(group in components(merged) for merged in self._merges):
-            return  # another group of this round has just taken it in
         await self.office.provide_merges(group, answer.state)
         merge = await self.merger.begin(group)
         if merge.status == NO_GROUP:

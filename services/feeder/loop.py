@@ -32,7 +32,10 @@ _MAX_PAGES = 100
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One frame and what came of it. `result` is None and `tx_id` empty where `outcome` is FAILED."""
+    """One frame and what came of it.
+
+    Where `outcome` is FAILED, `result` is None, `tx_id` empty, and `fault` the error's code.
+    """
 
     group: str
     time_us: int
@@ -73,19 +76,20 @@ class GroupLoop:
         self._plant.start_counting(self.group, resources["actions"])
 
     async def measure(self) -> Answer:
-        """One frame; raises Refused where the contract takes it for a wrong one."""
+        """One frame; raises Refused where the contract takes it for a wrong one. Several may be under way at once."""
         if not self._plant.knows(self.group):
             await self.start_counting()
+        shown = self._plant.applied(self.group)
         answer = await self._compute()
         if answer.outcome == INJECTED and answer.control is not None:
-            await self.carry_out(answer.control)
-        elif answer.outcome == PENDING:
+            await self._carry_out(answer.control)
+        elif answer.outcome == PENDING and shown == self._plant.applied(self.group):
             await self.catch_up()
         elif answer.outcome == STALE:
-            await self._office.renew(self.group, answer.state)
+            await self._office.renew(self.group, answer.state, answer.time_us)
         return answer
 
-    async def carry_out(self, control: dict[str, Any]) -> None:
+    async def _carry_out(self, control: dict[str, Any]) -> None:
         """Inject; with those before, where they were missed."""
         try:
             self._plant.apply(self.group, control)

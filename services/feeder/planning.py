@@ -11,6 +11,8 @@ from services.feeder.power_flow import GridState
 from services.feeder.records import Planner, Record
 from services.feeder.retry import persistently
 
+_AT_ONCE = 8
+
 
 class RecordOffice:
     """Submits the records of one planner, and remembers which directions of power they hold for."""
@@ -22,6 +24,9 @@ class RecordOffice:
         self._clock = clock
         self._inflow: dict[str, list[bool]] = {}
         self._merged: set[str] = set()
+        self._renewed_us: dict[str, int] = {}
+        self._renewing = asyncio.Lock()
+        self._sending = asyncio.Semaphore(_AT_ONCE)
 
     async def submit_all(self, state: GridState) -> int:
         """Records of all groups, of all pairs that touch, and, with three groups, of all together; their number."""
@@ -32,14 +37,19 @@ class RecordOffice:
         await self._submit(wanted, state)
         return sum(len(self._layout.channels_using(group)) for group in wanted)
 
-    async def renew(self, group: str, state: GridState) -> tuple[str, ...]:
-        """New records for those components of `group` at whose border power has turned; their ids."""
-        parts = components(group)
-        turned = [part for part in parts if self._inflow.get(part) != self.planner.area(part).inflow(state)]
-        # None has, by what we know: then others' records stand there.
-        renewed = tuple(turned or parts)
-        await self._submit(renewed, state)
-        return renewed
+    async def renew(self, group: str, state: GridState, measured_us: int) -> tuple[str, ...]:
+        """New records for those components of `group` at whose border power has turned; their ids.
+
+        None for a frame that was measured before the last renewal ended: the next frame tells whether that was enough.
+        """
+        async with self._renewing:
+            parts = [part for part in components(group) if measured_us > self._renewed_us.get(part, -1)]
+            turned = [part for part in parts if self._inflow.get(part) != self.planner.area(part).inflow(state)]
+            # None has, by what we know: then others' records stand there.
+            renewed = tuple(turned or parts)
+            await self._submit(renewed, state)
+            self._renewed_us |= dict.fromkeys(renewed, self._clock.now_us())
+            return renewed
 
     async def match(self, state: GridState) -> None:
         """New records for the groups whose last ones, as far as we know, do not hold for `state`."""
@@ -65,4 +75,5 @@ class RecordOffice:
 
     async def _send(self, channel: str, record: Record) -> None:
         planner = self._callers.planner(channel)
-        await persistently(self._clock, lambda: planner.submit(channel, "InitialGrouping", record))
+        async with self._sending:
+            await persistently(self._clock, lambda: planner.submit(channel, "InitialGrouping", record))

@@ -125,31 +125,39 @@ class Session:
 
     async def run(self, scenario: Scenario) -> Run:
         """From the base case with fresh lists: some quiet rounds, the disturbance, the loop, some quiet rounds."""
-        run = self._run = Run(scenario, self.planner)
-        room = self._room()
-        self._begun_us = self._clock.now_us()
-        self.plant.reset()
-        await self.office.match(self.plant.state())
-        await self._supply(run)
+        run, room = await self.begin(scenario)
         for _ in range(BEFORE_ROUNDS):
-            self._note(run, await self._paced(room))
+            self.note(run, await self._paced(room))
         if scenario.loads:
-            self.plant.set_loads(scenario.loads)
-            run.marks.append(Mark(self._elapsed_s(), "load", scenario.title))
+            self.disturb(run)
         for _ in range(MAX_ROUNDS):
             answers = await self._paced(room)
-            self._note(run, answers)
+            self.note(run, answers)
             if room.settled(answers):
                 run.settled = True
                 break
         for _ in range(AFTER_ROUNDS):
             answers = await self._paced(room)
-            self._note(run, answers)
+            self.note(run, answers)
         run.cured = run.settled and not any(a.result is None or a.result["alarm"] for a in answers)
         if not run.weak_bus:
             self._take_smallest_margin(run, answers)
         run.vvc_after = await self._left()
         return run
+
+    async def begin(self, scenario: Scenario) -> tuple[Run, ControlRoom]:
+        """The base case, records that hold for it, fresh lists, and a control room; the scenario's loads come later."""
+        run = self._run = Run(scenario, self.planner)
+        self.plant.reset()
+        await self.office.match(self.plant.state())
+        await self._supply(run)
+        self._begun_us = self._clock.now_us()
+        return run, self._room()
+
+    def disturb(self, run: Run) -> None:
+        """The scenario's loads, now."""
+        self.plant.set_loads(run.scenario.loads)
+        run.marks.append(Mark(self._elapsed_s(), "load", run.scenario.title))
 
     def _room(self) -> ControlRoom:
         return ControlRoom(
@@ -188,7 +196,8 @@ class Session:
 
         return sum(await asyncio.gather(*(left(group) for group in self.planner.grouping)))
 
-    def _note(self, run: Run, answers: Sequence[Answer]) -> None:
+    def note(self, run: Run, answers: Sequence[Answer]) -> None:
+        """Take the answers of one round into the run."""
         at_s = (answers[0].time_us - self._begun_us) / 1e6
         indices: dict[int, float] = {}
         for answer in answers:
@@ -199,18 +208,23 @@ class Session:
 
     def _note_one(self, run: Run, answer: Answer) -> None:
         run.frames += 1
-        at_s = (answer.time_us - self._begun_us) / 1e6 + answer.latency_s
         if answer.result is None:
             run.faults.append(answer.fault)
             return
         run.latencies_s.append(answer.latency_s)
         if answer.outcome == STALE:
-            run.marks.append(Mark(at_s, "stale", f"group {answer.group}: new record"))
+            run.marks.append(Mark(self._elapsed_s(), "stale", f"group {answer.group}: new record"))
         elif answer.result["alarm"] and not run.weak_bus:
             run.weak_bus, run.threshold = answer.result["weak_bus"], answer.result["threshold"]
             run.first_alarm = len(run.moments) - 1
-        if answer.outcome == INJECTED and answer.control is not None:
-            control = answer.control
+        if answer.outcome == INJECTED:
+            self.note_injection(run, answer)
+
+    def note_injection(self, run: Run, answer: Answer) -> None:
+        """Take an answer's injection into the run."""
+        control = answer.control
+        if control is not None:
+            at_s = (answer.time_us - self._begun_us) / 1e6 + answer.latency_s
             run.injections.append(Injection(at_s, answer.group, control["source_bus"], control["q_mvar"], answer.tx_id))
             run.injected_pu += control["q_pu"]
 
