@@ -7,6 +7,7 @@ empty line) every two seconds at most, so that a connection to a node that vanis
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -50,7 +51,8 @@ def client_tls(identity: SigningIdentity | None, roots_pem: str) -> ssl.SSLConte
 class NodeClient:
     """One node's HTTP API as one identity sees it. Use inside one event loop; close it, or use ``async with``.
 
-    ``max_connections`` bounds the connections that are open at once; further requests wait for one.
+    ``max_connections`` bounds the connections that are open at once; further requests wait for one. A connection whose
+    peer confirms nothing for ``unconfirmed_s`` breaks, where the system can be told so (else it takes TCP's minutes).
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class NodeClient:
         *,
         max_connections: int = 64,
         connect_timeout_s: float = 3.0,
+        unconfirmed_s: float | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._tls = client_tls(identity, roots_pem)
+        self._unconfirmed_s = unconfirmed_s
         self._max_connections = max_connections
         self._connect_timeout_s = connect_timeout_s
         self._session: aiohttp.ClientSession | None = None
@@ -92,6 +96,11 @@ class NodeClient:
     ) -> bytes:
         """POST ``body``; the answer's body. An error of the node's comes back as the error that it raised."""
         return await self._request("POST", path, body, params, timeout_s)
+
+    async def upload(self, path: str, chunks: AsyncIterator[bytes]) -> bytes:
+        """POST a body that is made as it goes, each chunk sent at once; the answer's body. Lasts as long as ``chunks``,
+        or until the node answers before its end."""
+        return await self._request("POST", path, chunks, None, None)
 
     async def get(self, path: str, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> bytes:
         """GET ``path``; the answer's body."""
@@ -142,7 +151,12 @@ class NodeClient:
                         yield bytes(line)
 
     async def _request(
-        self, method: str, path: str, body: bytes | None, params: Mapping[str, str] | None, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None,
+        params: Mapping[str, str] | None,
+        timeout_s: float | None,
     ) -> bytes:
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
         try:
@@ -181,7 +195,11 @@ class NodeClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                limit=self._max_connections, ssl=self._tls, keepalive_timeout=30.0, use_dns_cache=True
+                limit=self._max_connections,
+                ssl=self._tls,
+                keepalive_timeout=30.0,
+                use_dns_cache=True,
+                socket_factory=self._socket,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -191,6 +209,12 @@ class NodeClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        made = socket.socket(*address[:3])
+        if self._unconfirmed_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._unconfirmed_s * 1000))
+        return made
 
 
 def _error(status: int, body: bytes) -> GridLedgerError:

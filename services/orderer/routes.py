@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gridledger import framing, jsontext
@@ -15,6 +16,7 @@ from services.orderer import metrics
 from services.orderer.deliver import deliver
 from services.orderer.orderer import Channel, Orderer
 from services.orderer.submission import check_submission
+from services.orderer.transport import FrameBuffer
 
 _PROGRESS_MEMBERS = frozenset(("peer", "height"))
 _TRANSFER_MEMBERS = frozenset(("channel", "to"))
@@ -62,8 +64,18 @@ def make_router(orderer: Orderer) -> APIRouter:
 
     @router.post("/raft")
     async def raft(request: Request) -> Response:
-        sender = orderer.orderer_named(request.state.caller)
-        orderer.consensus.receive(sender, await read_body(request))
+        orderer.orderer_named(request.state.caller)
+        request.state.slot.become_stream()
+        reading = asyncio.create_task(_receive_batches(orderer, request))
+        stopping = asyncio.create_task(request.app.state.stopping.wait())
+        try:
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+        finally:
+            reading.cancel()
+            stopping.cancel()
+            await asyncio.wait((reading, stopping))
         return Response(status_code=204)
 
     @router.post("/admin/transfer-leader")
@@ -78,6 +90,21 @@ def make_router(orderer: Orderer) -> APIRouter:
         return json_response({"leader": orderer.consensus.leader(name)})
 
     return router
+
+
+async def _receive_batches(orderer: Orderer, request: Request) -> None:
+    """Give consensus each batch of a stream as it comes. Who sends is asked anew for each: a certificate that expires,
+    or a configuration that no longer has the orderer, ends the stream."""
+    certificate = request.state.caller.certificate
+    frames = FrameBuffer(orderer.settings.limits.max_raft_body_bytes)
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        for batch in frames.feed(message.get("body", b"")):
+            orderer.consensus.receive(orderer.orderer_named(orderer.authenticate(certificate)), batch)
 
 
 async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes]) -> list[dict[str, object]]:

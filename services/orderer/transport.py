@@ -1,14 +1,20 @@
-"""How orderers reach one another: Raft's batches, and blocks for one that is far behind."""
+"""How orderers reach one another: Raft's batches, and blocks for one that is far behind.
+
+Batches flow through one long request per direction, each a frame of its body: a request per batch costs both sides
+several times as much, and a proposal is three hops. A stream ends by itself after STREAM_S or STREAM_BYTES and
+the next begins, so that the HTTP edge's bounds on a request hold for it too.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from random import Random
 
+from gridledger import framing
 from gridledger.client.http import NodeClient
-from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.errors import GridLedgerError, MalformedFrames, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Node
 from services.orderer.errors import NoLeader
@@ -17,7 +23,95 @@ log = logging.getLogger("orderer.transport")
 
 RAFT_PATH = "/raft"
 FETCH_COUNT = 200
+STREAM_S = 20.0
+"""How long a stream lasts; shorter than the edge's ``request_timeout_s``."""
+STREAM_BYTES = 8 * 1024 * 1024
+"""After how many bytes a stream ends; with one largest batch more it stays below ``max_raft_body_bytes``."""
+UNCONFIRMED_S = 3.0
+"""How long what was sent may stay unconfirmed by the other machine's TCP. A vanished node, or a network that drops
+everything, would else keep a stream waiting for longer the longer it lasted."""
+
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.2, 5.0
+_LENGTH_BYTES = 4
+
+
+class FrameBuffer:
+    """Puts the frames of a stream together from the pieces in which it comes; holds one frame at most."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held = bytearray()
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The frames that are complete with this piece. Raises :class:`MalformedFrames` for one beyond the bound."""
+        held = self._held
+        held += piece
+        frames: list[bytes] = []
+        offset = 0
+        while len(held) - offset >= _LENGTH_BYTES:
+            start = offset + _LENGTH_BYTES
+            length = int.from_bytes(held[offset:start])
+            if length > self._max_bytes:
+                raise MalformedFrames(f"a frame of {length} bytes is beyond the bound of {self._max_bytes}")
+            if len(held) < start + length:
+                break
+            frames.append(bytes(held[start : start + length]))
+            offset = start + length
+        del held[:offset]
+        return frames
+
+
+class _Stream:
+    """One request that carries batch after batch to one orderer. ``send`` is called for one batch at a time."""
+
+    def __init__(self, client: NodeClient, lasts_s: float) -> None:
+        self.ending = False
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._written: asyncio.Future[None] | None = None
+        self._request = asyncio.create_task(client.upload(RAFT_PATH, self._body()))
+        self._request.add_done_callback(self._ended)
+        self._timer = asyncio.get_running_loop().call_later(lasts_s, self._end)
+
+    async def send(self, payload: bytes) -> None:
+        """Write one batch; returns when it is with the system, raises what broke the stream (then, or before)."""
+        if self._request.done():
+            raise self._why()
+        self._written = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(framing.frame(payload))
+        await self._written
+
+    async def finish(self) -> None:
+        """Wait until the other side has read a stream that is ending to its end; raises what broke it."""
+        await asyncio.shield(self._request)
+
+    def abort(self) -> None:
+        """Break it off."""
+        self._timer.cancel()
+        self._request.cancel()
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        sent = 0
+        while sent < STREAM_BYTES and (data := await self._queue.get()) is not None:
+            yield data
+            sent += len(data)
+            self.ending = self.ending or sent >= STREAM_BYTES
+            if self._written is not None and not self._written.done():
+                self._written.set_result(None)
+
+    def _end(self) -> None:
+        self.ending = True
+        self._queue.put_nowait(None)
+
+    def _ended(self, request: asyncio.Task[bytes]) -> None:
+        self._timer.cancel()
+        if self._written is not None and not self._written.done():
+            self._written.set_exception(self._why())
+        elif not request.cancelled():
+            request.exception()  # told by the next send
+
+    def _why(self) -> BaseException:
+        error = None if self._request.cancelled() else self._request.exception()
+        return error or UnavailableError("the other orderer ended the stream")
 
 
 class OrdererTransport:
@@ -32,6 +126,8 @@ class OrdererTransport:
         self._timeout_s = timeout_s
         self._random = random
         self._clients: dict[str, NodeClient] = {}
+        self._streams: dict[str, _Stream] = {}
+        self._retired: list[NodeClient] = []
 
     def know(self, nodes: Iterable[Node]) -> None:
         """Take in the orderers of a channel's configuration."""
@@ -39,15 +135,37 @@ class OrdererTransport:
             if node.name == self._name:
                 continue
             known = self._clients.get(node.name)
-            if known is None or known.base_url != node.url.rstrip("/"):
-                self._clients[node.name] = NodeClient(node.url, self._identity, self._roots_pem, max_connections=8)
+            if known is not None and known.base_url == node.url.rstrip("/"):
+                continue
+            if known is not None:
+                self._retired.append(known)
+                self._drop(node.name)
+            self._clients[node.name] = NodeClient(
+                node.url, self._identity, self._roots_pem, max_connections=8, unconfirmed_s=UNCONFIRMED_S
+            )
 
     async def send(self, node_id: str, payload: bytes) -> None:
-        """Hand a batch of Raft messages to another orderer (``Transport``)."""
+        """Hand a batch of Raft messages to another orderer (``Transport``). A stream that broke since the last batch is
+        told of here, once; the batch after that begins another."""
         client = self._clients.get(node_id)
         if client is None:
             raise UnavailableError(f"no orderer named {node_id!r} in any channel's configuration")
-        await client.post(RAFT_PATH, payload, timeout_s=self._timeout_s)
+        try:
+            stream = self._streams.get(node_id)
+            if stream is not None and stream.ending:
+                await stream.finish()
+                stream = None
+            if stream is None:
+                stream = self._streams[node_id] = _Stream(client, STREAM_S)
+            await stream.send(payload)
+        except BaseException:
+            self._drop(node_id)
+            raise
+
+    def _drop(self, node_id: str) -> None:
+        stream = self._streams.pop(node_id, None)
+        if stream is not None:
+            stream.abort()
 
     async def fetch(self, channel: str, first: int, height: int) -> Sequence[bytes]:
         """Records of blocks ``first`` and up, below ``height``, from whichever other orderer has them.
@@ -67,7 +185,9 @@ class OrdererTransport:
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
+        for name in list(self._streams):
+            self._drop(name)
+        for client in (*self._clients.values(), *self._retired):
             await client.close()
 
     async def _fetch_from(self, client: NodeClient, channel: str, first: int, height: int) -> list[bytes]:
