@@ -123,4 +123,7 @@ class Election(Replication):
         self._election_elapsed += 1
         if self._election_elapsed >= self._election_timeout:
             self._election_elapsed = 0
-            self.campaign()
+            if self.promotable:
+                self.campaign()
+            else:
+                self._become_follower(self.term, None)  # the leader is gone; who asks for a vote may have it
