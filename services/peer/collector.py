@@ -211,13 +211,20 @@ class _Collection:
         return groups
 
     def _hedge(self) -> None:
-        """Those who have not answered are slow: ask others too. Whoever completes a set first wins."""
-        if self._collector.may_hedge():
-            for peer in self._tasks.values():
-                if peer.name not in self._slow:
-                    self._slow.add(peer.name)
-                    self._collector.health.slow(peer)
-            self._reinforce()
+        """Those who have not answered are slow: ask others too. Whoever completes a set first wins.
+
+        Only help past a slow peer is rationed. One that turned out to be gone is replaced in every collection.
+        """
+        health, waiting = self._collector.health, [peer for peer in self._tasks.values() if peer.name not in self._slow]
+        late = [peer for peer in waiting if health.gone(peer.name)]
+        if not late:
+            if not self._collector.may_hedge():
+                return
+            late = waiting
+        for peer in late:
+            self._slow.add(peer.name)
+            health.slow(peer)
+        self._reinforce()
 
     def _reinforce(self) -> bool:
         """Ask the fewest further peers that, with those who agree or may yet answer, make a set."""

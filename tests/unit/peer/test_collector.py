@@ -229,6 +229,23 @@ async def test_hedges_are_bounded_by_a_share_of_all_collections() -> None:
     await peers.health.close()
 
 
+async def test_peer_that_is_gone_is_replaced_though_no_hedge_is_left() -> None:
+    peers = Peers(3, "OutOf(2, all)", timeout_s=5.0)
+    peers.hangs("peer2")
+    while peers.collector.may_hedge():
+        pass
+    spent = peers.collector.hedges
+    # Sets take turns: one of the two waits for the peer that hangs, until the probe has found out about it.
+    collecting = [asyncio.create_task(peers.collector.collect(peers.admitted)) for _ in range(2)]
+    await world.until(lambda: ("peer2", 0) in peers.calls)
+    peers.health.slow(peers.config.peers["peer2"])
+    async with asyncio.timeout(2):
+        collected = await asyncio.gather(*collecting)
+    assert [set(item.peers) for item in collected] == [{"peer1", "peer3"}] * 2
+    assert peers.collector.hedges == spent
+    await peers.health.close()
+
+
 async def test_lagging_peer_is_asked_again_with_the_height_of_the_furthest() -> None:
     peers = Peers(2, "OutOf(2, all)")
     peers.reads("peer1", (9, 0), height=10)
