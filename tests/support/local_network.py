@@ -12,13 +12,13 @@ import random
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from gridledger.client import Gateway
-from gridledger.client.gateway import Timeouts
+from gridledger.client.events import BlockEvent
 from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
@@ -28,6 +28,7 @@ from gridledger.network.processes import RunningProcess, Service
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
+from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.processes import REPOSITORY, eventually
 
 _T = TypeVar("_T")
@@ -93,12 +94,12 @@ class LocalNetwork:
 
     @asynccontextmanager
     async def gateway(
-        self, name: str, identity: SigningIdentity | None = None, timeouts: Timeouts | None = None
+        self, name: str, identity: SigningIdentity | None = None, **options: Any
     ) -> AsyncIterator[Gateway]:
         """A gateway at a peer, as a client of the peer's own organisation if nobody else."""
         entry = self.entry(name)
         who = identity or await self.client(entry.organisation)
-        async with Gateway.connect(entry.url, who, roots=self.roots, timeouts=timeouts) as gateway:
+        async with Gateway.connect(entry.url, who, roots=self.roots, **options) as gateway:
             yield gateway
 
     # What becomes of processes
@@ -172,6 +173,20 @@ class LocalNetwork:
         peers = self.profile.channels[channel].peers
         found = await asyncio.gather(*(self.status(name, channel) for name in peers))
         return {name: (item["height"], item["commit_hash"]) for name, item in zip(peers, found, strict=True)}
+
+    async def verdicts(self, name: str, channel: str) -> dict[str, list[Code]]:
+        """Every transaction id on a peer's chain with its verdicts: more than one where it was sent again."""
+        height = (await self.status(name, channel))["height"]
+        found: dict[str, list[Code]] = {}
+        async with self.gateway(name) as gateway:
+            stream = cast("AsyncGenerator[BlockEvent, None]", gateway.get_network(channel).block_events(start_block=0))
+            async with aclosing(stream) as blocks:
+                async for block in blocks:
+                    for item in block.transactions:
+                        found.setdefault(item.tx_id, []).append(item.code)
+                    if block.number + 1 >= height:
+                        return found
+        raise AssertionError("a stream of blocks does not end by itself")
 
     async def agree(self, channel: str, within_s: float = 30) -> tuple[int, str]:
         """Wait until all peers and orderers of a channel have the same height, and the peers one commit hash."""

@@ -1,0 +1,169 @@
+"""Processes that die or hang under load: what was acknowledged stays, what can go on goes on, what cannot says so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from gridledger.client.errors import SubmitError
+from gridledger.contract import packaging
+from gridledger.errors import GridLedgerError
+from tests.support.load import Source, codes, running_load
+from tests.support.local_network import LocalNetwork, local_network, three_shards
+from tests.support.processes import REPOSITORY, eventually
+
+pytestmark = pytest.mark.integration
+SHARDS = [Source("peer1", "shard1", 30), Source("peer3", "shard2", 30), Source("peer5", "shard3", 30)]
+"""The thesis's load: 30 frames a second for each of three groups."""
+
+KV = packaging.package_id(packaging.pack(REPOSITORY / "chaincode" / "kv"))
+"""In the command line of its hosts."""
+
+COMMITTER = "services.peer.committer"
+
+
+@pytest.fixture(scope="module")
+def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
+    """A network whose processes are killed. Gateways give the orderers up after 8 s: these tests are quick."""
+    policies = {"mainchain": "OutOf(4, all)", **dict.fromkeys(("shard1", "shard2", "shard3"), "OutOf(2, all)")}
+    config = three_shards(policies, ordering={"timeout_s": 8.0})
+    with local_network(config, tmp_path_factory.mktemp("frail")) as running:
+        yield running
+
+
+async def test_the_leader_is_killed(frail: LocalNetwork) -> None:
+    """Nobody notices but by waiting for the election: every transaction is valid."""
+    leader = await frail.leader("shard1")
+    async with running_load(frail, SHARDS, seconds=20, name="leader") as load:
+        await load.at(3)
+        await frail.kill(leader)
+        await load.at(8)
+        await frail.start(leader)
+    assert codes(load.outcomes) == {"VALID": 1800}
+    assert max(item.took_s for item in load.outcomes) < 8
+    await load.nothing_lost(frail)
+
+
+async def test_a_peer_is_killed(frail: LocalNetwork) -> None:
+    """Where it must endorse, clients are told so at once; where others can, they do; what went through it is safe."""
+    through, both, four = (
+        Source("peer2", "mainchain", 30),
+        Source("peer1", "shard1", 30),
+        Source("peer1", "mainchain", 30),
+    )
+    async with running_load(frail, [through, both, four], seconds=20, name="peer") as load:
+        await load.at(3)
+        await frail.kill("peer2")
+        await load.at(8)
+        await frail.start("peer2")
+        back_s = time.monotonic()
+        await load.at(16)
+    assert time.monotonic() - back_s < 15
+    assert codes(load.of(four)) == {"VALID": 600}
+    # What was on its way when the peer died may have been ordered; its client asks for its status.
+    assert set(codes(load.of(through))) == {"VALID", "CONNECTION_FAILED"}
+    assert set(codes(load.of(both))) == {"VALID", "ENDORSERS_UNAVAILABLE"}
+    without = load.of(both, 3.5, 7.5)
+    assert {(item.code, item.status) for item in without} == {("ENDORSERS_UNAVAILABLE", 503)}
+    assert max(item.took_s for item in without) < 2
+    assert set(codes(load.of(both, 0, 2.9))) == set(codes(load.of(both, 16))) == {"VALID"}
+    await load.nothing_lost(frail)
+    await _unknown_outcomes_settle(frail, [item.tx_id for item in load.of(through) if item.code != "VALID"])
+
+
+async def _unknown_outcomes_settle(network: LocalNetwork, tx_ids: list[str]) -> None:
+    """Both peers say the same of each transaction whose client was left without an answer."""
+    one, other = await network.verdicts("peer1", "mainchain"), await network.verdicts("peer2", "mainchain")
+    assert [one.get(tx_id) for tx_id in tx_ids] == [other.get(tx_id) for tx_id in tx_ids]
+
+
+async def test_a_peer_hangs(frail: LocalNetwork) -> None:
+    """SIGSTOP: connections stay open and nobody answers. It costs the others a little time."""
+    both, four = Source("peer3", "shard2", 30), Source("peer1", "mainchain", 60)
+    async with running_load(frail, [both, four], seconds=14, name="hang") as load:
+        await load.at(2)
+        frail.pause("peer4")
+        await load.at(8)
+        frail.resume("peer4")
+    assert codes(load.of(four)) == {"VALID": 840}
+    refused = {(item.code, item.status) for item in load.of(both) if item.code != "VALID"}
+    assert refused == {("ENDORSERS_UNAVAILABLE", 503)}
+    # The deadline of a collection; later ones, which know that the peer is gone, give up sooner.
+    assert max(item.took_s for item in load.of(both)) < 6.5
+    assert max(item.took_s for item in load.of(both, 5, 7.5)) < 2.5
+    assert set(codes(load.of(both, 11))) == {"VALID"}
+    await load.nothing_lost(frail)
+
+
+async def test_the_leader_hangs(frail: LocalNetwork) -> None:
+    """Its gateways' requests to it run into their deadline, and are sent to the new leader."""
+    leader = await frail.leader("shard2")
+    async with running_load(frail, SHARDS, seconds=12, name="stopped") as load:
+        await load.at(2)
+        frail.pause(leader)
+        await load.at(8)
+        frail.resume(leader)
+    assert codes(load.outcomes) == {"VALID": 1080}
+    assert max(item.took_s for item in load.outcomes) < 7
+    await load.nothing_lost(frail)
+
+
+async def test_hosts_and_a_committer_are_killed(frail: LocalNetwork) -> None:
+    """A host costs the calls that it had, a committer its peer, which says so in one line and ends."""
+    both, four = Source("peer1", "shard1", 30), Source("peer5", "mainchain", 60)
+    async with running_load(frail, [both, four], seconds=10, name="parts") as load:
+        await load.at(2)
+        killed = frail.children("peer2", KV)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: _replaced(frail, "peer2", killed), within_s=5, what="new hosts")
+        await load.at(4)
+        os.kill(frail.children("peer3", COMMITTER)[0], signal.SIGKILL)
+        assert await frail.ended("peer3") == 1
+        await frail.start("peer3")
+    failed = [item for item in load.of(both) if item.code != "VALID"]
+    assert len(failed) <= 3, codes(failed)
+    assert set(codes(load.of(four))) == {"VALID"}
+    said = [line for line in frail.log("peer3").splitlines() if line.startswith("error: ")]
+    assert len(said) == 1
+    assert "was killed by signal 9; this peer stops" in said[0]
+    assert "Traceback" not in frail.log("peer3")
+    await load.nothing_lost(frail)
+
+
+async def _replaced(network: LocalNetwork, name: str, before: list[int]) -> bool:
+    now = network.children(name, KV)
+    return len(now) == len(before) and not set(now) & set(before)
+
+
+async def test_the_majority_of_the_orderers_is_killed(frail: LocalNetwork) -> None:
+    """Nothing can be ordered, which clients learn in time; then all goes on, and no outcome stays open."""
+    async with frail.gateway("peer1") as gateway:
+        contract = gateway.get_network("shard1").get_contract("kv")
+        endorsed = [await (await contract.new_proposal("put", f"majority-{n}", n)).endorse() for n in range(5)]
+        for name in ("orderer1", "orderer3"):
+            await frail.kill(name)
+        began = time.monotonic()
+        answers = await asyncio.gather(*(item.submit_and_wait() for item in endorsed), return_exceptions=True)
+        assert time.monotonic() - began < 10
+        for answer in answers:
+            assert isinstance(answer, SubmitError)
+            assert (answer.status, answer.code) == (503, "ORDERERS_UNAVAILABLE")
+            assert answer.details["outcome"] in ("unknown", "not ordered")
+        # Reading goes on meanwhile.
+        assert await contract.evaluate_transaction("get", "majority-0") is None
+        for name in ("orderer3", "orderer1"):
+            await frail.start(name)
+
+        async def settled() -> bool:
+            return all([(await item.submit_and_wait()).successful for item in endorsed])
+
+        await eventually(settled, within_s=20, what="all transactions valid", ignore=(GridLedgerError,))
+        assert [await contract.evaluate_transaction("get", f"majority-{n}") for n in range(5)] == list(range(5))
+    for channel in frail.profile.channels:
+        await frail.agree(channel)
