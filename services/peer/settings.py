@@ -60,7 +60,7 @@ class OrderingLimits(SettingsPart):
 class HostLimits(SettingsPart):
     """Chaincode hosts: processes per package, and what one call may take."""
 
-    processes: Count = 1
+    processes: Count = 2
     call_timeout_s: Seconds = 5.0
     memory_bytes: Count = 512 * 1024 * 1024
 
