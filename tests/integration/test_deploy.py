@@ -1,0 +1,156 @@
+"""Chaincode that comes, changes and misbehaves while the network runs."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gridledger.client.errors import EndorseError
+from gridledger.client.gateway import Contract
+from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.network.deploy import deploy_chaincode
+from tests.support.local_network import LocalNetwork
+from tests.support.processes import REPOSITORY, eventually
+from tests.support.wild_chaincode import CONTRACT as WILD
+
+pytestmark = pytest.mark.integration
+CHANNEL = "shard2"
+PEERS = ("peer3", "peer4")
+GREETER = """
+from gridledger.contract import Context, Contract, transaction
+
+
+class Greeter(Contract):
+    @transaction
+    def greet(self, ctx: Context, name: str) -> str:
+        ctx.stub.put_state("last", name)
+        return f"{WORD}, {name}"
+"""
+
+
+def _folder(place: Path, name: str, source: str) -> Path:
+    folder = place / name
+    folder.mkdir()
+    (folder / "contract.py").write_text(source)
+    return folder
+
+
+def _command(network: LocalNetwork, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gridledger.cli", *arguments, "--dir", str(network.folder.root)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def test_deploy_and_upgrade(network: LocalNetwork, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "greeter", GREETER.replace("{WORD}", "Hello"))
+    arguments = ("chaincode", "deploy", str(folder), "--channel", CHANNEL, "--policy", "OutOf(2, all)")
+    done = await asyncio.to_thread(_command, network, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"greeter is on {CHANNEL}: sequence 1, policy OutOf(2, all), package ")
+    async with network.gateway("peer3") as gateway, network.gateway("peer4") as other:
+        greeter = gateway.get_network(CHANNEL).get_contract("greeter")
+        # It serves as soon as the command returns, at every peer.
+        assert await greeter.submit_transaction("greet", "Ada") == "Hello, Ada"
+        assert await other.get_network(CHANNEL).get_contract("greeter").evaluate_transaction("greet", "B") == "Hello, B"
+
+        old_proposal = await greeter.new_proposal("greet", "old")
+        endorsed = await (await greeter.new_proposal("greet", "endorsed")).endorse()
+        (folder / "contract.py").write_text(GREETER.replace("{WORD}", "Good morning"))
+        definition = await deploy_chaincode(network.profile, folder, CHANNEL)
+        assert (definition.sequence, definition.policy) == (2, "OutOf(2, all)")
+
+        # What was proposed before is refused; what was endorsed before is on the chain, without effect.
+        with pytest.raises(EndorseError) as caught:
+            await old_proposal.endorse()
+        assert (caught.value.status, caught.value.code) == (409, "CHAINCODE_SEQUENCE")
+        assert caught.value.details["current"] == 2
+        status = await endorsed.submit_and_wait()
+        assert status.code.name == "EXPIRED_CHAINCODE"
+        # The SDK notices by itself, and the state stays.
+        assert await greeter.submit_transaction("greet", "Ada") == "Good morning, Ada"
+        assert [item.value for item in await gateway.get_network(CHANNEL).get_history("greeter", "last")] == [
+            "Ada",
+            "Ada",
+        ]
+    await network.agree(CHANNEL)
+
+
+async def test_what_cannot_be_deployed(network: LocalNetwork, tmp_path: Path) -> None:
+    good = _folder(tmp_path, "good", GREETER.replace("{WORD}", "Hello"))
+    before = await network.agree(CHANNEL)
+    for folder, channel, policy in (
+        (good, "nowhere", "OutOf(2, all)"),
+        (good, CHANNEL, "OutOf(3, all)"),
+        (good, CHANNEL, "OutOf("),
+        (tmp_path / "missing", CHANNEL, "OutOf(2, all)"),
+    ):
+        arguments = ("chaincode", "deploy", str(folder), "--channel", channel, "--policy", policy)
+        done = await asyncio.to_thread(_command, network, *arguments)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("error: ")
+    assert await network.agree(CHANNEL) == before
+    with pytest.raises(NotFoundError):
+        async with network.gateway("peer3") as gateway:
+            await gateway.get_network(CHANNEL).get_contract("good").submit_transaction("greet", "x")
+
+
+async def test_wild_chaincode_costs_only_its_own_transaction(network: LocalNetwork, tmp_path: Path) -> None:
+    """It hangs, dies, crashes, eats memory; meanwhile another chaincode on the same peers goes on undisturbed."""
+    folder = _folder(tmp_path, "wild", WILD)
+    await deploy_chaincode(network.profile, folder, CHANNEL, policy="OutOf(2, all)")
+    async with network.gateway("peer3") as gateway:
+        channel = gateway.get_network(CHANNEL)
+        wild, kv = channel.get_contract("wild"), channel.get_contract("kv")
+        await kv.submit_transaction("put", "calm", 0)
+        for function, codes in (
+            ("die", {"CHAINCODE_CRASHED"}),
+            ("crash", {"CHAINCODE_CRASHED"}),
+            ("eat", {"CHAINCODE_CRASHED", "CHAINCODE_REFUSED"}),
+            ("hang", {"CHAINCODE_TIMEOUT"}),
+            ("stubborn", {"CHAINCODE_TIMEOUT"}),
+        ):
+            height, _ = await network.agree(CHANNEL)
+            failing = asyncio.create_task(_refused(wild, function))
+            latencies: list[float] = []
+            while not failing.done() or not latencies:
+                began = time.monotonic()
+                await kv.submit_transaction("put", "calm", function)
+                latencies.append(time.monotonic() - began)
+            error = await failing
+            said = {reason.split(":")[0] for reason in error.details.get("peers", {}).values()} or {error.code}
+            assert said <= codes, (function, error, error.details)
+            assert max(latencies) < 1.5, (function, max(latencies))
+            # Nothing of it was ordered: all blocks since are the calm chaincode's.
+            after, _ = await network.agree(CHANNEL)
+            assert after - height <= len(latencies)
+            # Its next transaction works: a fresh host has taken over on every peer.
+            await eventually(lambda: _works(wild), within_s=10, what="wild works again", ignore=(GridLedgerError,))
+        for name in PEERS:
+            async with network.node(name) as node:
+                assert (await node.get_json("/healthz"))["status"] == "ok"
+    await network.agree(CHANNEL)
+
+
+async def test_chaincode_that_differs_between_peers(network: LocalNetwork, tmp_path: Path) -> None:
+    """A payload that depends on the process: the client is told what differs, per peer."""
+    folder = _folder(tmp_path, "moody", WILD)
+    await deploy_chaincode(network.profile, folder, CHANNEL, policy="OutOf(2, all)")
+    async with network.gateway("peer3") as gateway:
+        error = await _refused(gateway.get_network(CHANNEL).get_contract("moody"), "pid")
+    assert (error.status, error.code) == (409, "ENDORSEMENT_MISMATCH")
+    assert set(error.details["peers"]) == set(PEERS)
+
+
+async def _refused(contract: Contract, function: str) -> EndorseError:
+    with pytest.raises(EndorseError) as caught:
+        await contract.submit_transaction(function)
+    return caught.value
+
+
+async def _works(contract: Contract) -> bool:
+    return len(await contract.submit_transaction("big", 10)) == 10
