@@ -21,7 +21,7 @@ from gridledger.errors import SettingsError
 from gridledger.identity.files import write_file
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import NetworkConfig, NodeSpec
+from gridledger.network.schema import CASpec, NetworkConfig, NodeSpec
 from gridledger.protocol import (
     BatchLimits,
     Block,
@@ -39,10 +39,11 @@ ADMIN = "admin"
 _SECRET_BYTES = 24
 
 
-def prepare(config: NetworkConfig, folder: NetworkFolder) -> bool:
+def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) -> bool:
     """Make the folder ready for the CA service to start; False where the network in it is complete already.
 
-    Raises :class:`SettingsError` where the folder belongs to a network of another description.
+    Where it was left half-made it is begun ``anew``, unless the CA service may be running on what is there: then that
+    is kept. Raises :class:`SettingsError` where the folder belongs to a network of another description.
     """
     described = jsontext.dumps(config.model_dump(mode="json"))
     if folder.connection.exists():
@@ -52,14 +53,16 @@ def prepare(config: NetworkConfig, folder: NetworkFolder) -> bool:
                 "anew, or choose another with --dir"
             )
         return False
-    for leftover in (folder.ca, folder.root / "nodes", folder.root / "organisations", folder.channels, folder.packages):
+    if not anew and (folder.ca / "config.json").exists():
+        return True
+    parts = (folder.ca, folder.enrolment, folder.root / "nodes", folder.root / "organisations")
+    for leftover in (*parts, folder.channels, folder.packages):
         shutil.rmtree(leftover, ignore_errors=True)
-    for part in (folder.ca, folder.channels, folder.packages, folder.logs):
+    for part in (folder.ca, folder.enrolment, folder.channels, folder.packages, folder.logs):
         part.mkdir(parents=True, exist_ok=True)
     write_file(folder.config, described)
     for organisation in config.organisations:
         path = folder.registrar_secret(organisation.name)
-        path.parent.mkdir(parents=True, mode=0o700)
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(_SECRET_BYTES) + "\n", encoding="ascii")
     _write(folder.ca / "config.json", _ca_settings(config, folder))
@@ -78,11 +81,18 @@ async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path)
         block = Block.build(channel=name, number=0, previous_hash=ZERO_HASH, timestamp_us=now_us, envelopes=[envelope])
         write_file(folder.genesis(name), block.to_bytes())
     for orderer in config.orderers:
-        _write(folder.node(orderer.name) / "config.json", _node_settings(config, orderer, list(config.channels)))
+        _furnish(config, folder, orderer, list(config.channels))
     for peer in config.peers:
-        settings = {"packages": "../../packages", **_node_settings(config, peer, config.channels_of(peer.name))}
-        _write(folder.node(peer.name) / "config.json", settings)
-    _write(folder.connection, connection_profile(config))
+        channels = config.channels_of(peer.name)
+        used = {packages[spec.path] for name in channels for spec in config.channels[name].chaincodes.values()}
+        for package_id in used:
+            _copy(folder.package(package_id), folder.node(peer.name) / "packages")
+        _furnish(config, folder, peer, channels, packages="packages")
+    _copy(folder.ca_tls_root, folder.root)
+    profile, published = connection_profile(config), connection_profile(config, published=True)
+    if published != profile:
+        _write(folder.host_connection, published)
+    _write(folder.connection, profile)
 
 
 def channel_config(
@@ -116,12 +126,18 @@ def channel_config(
     return first
 
 
-def connection_profile(config: NetworkConfig) -> dict[str, Any]:
-    """The connection profile, with paths that start at its folder."""
+def connection_profile(config: NetworkConfig, *, published: bool = False) -> dict[str, Any]:
+    """The connection profile, with paths that start at its folder.
+
+    ``published``: for the machine that publishes the nodes' ports at the network's ``host``.
+    """
+
+    def url(place: NodeSpec | CASpec) -> str:
+        return config.url(place.model_copy(update={"host": None}) if published else place)
 
     def entry(node: NodeSpec) -> dict[str, str]:
         return {
-            "url": _url(config, node.port),
+            "url": url(node),
             "organisation": node.organisation,
             "mspid": config.mspid(node.organisation),
         }
@@ -132,8 +148,8 @@ def connection_profile(config: NetworkConfig) -> dict[str, Any]:
         "peers": {node.name: entry(node) for node in config.peers},
         "orderers": {node.name: entry(node) for node in config.orderers},
         "ca": {
-            "url": _url(config, config.ca.port),
-            "tls_root": "ca/data/tls-root.pem",
+            "url": url(config.ca),
+            "tls_root": "tls-root.pem",
             "organisations": [item.name for item in config.organisations],
         },
         "roots": "roots.pem",
@@ -147,7 +163,7 @@ async def _enroll_all(config: NetworkConfig, folder: NetworkFolder) -> dict[str,
     roots: dict[str, str] = {}
 
     async def organisation(name: str) -> None:
-        client = CAClient(_url(config, config.ca.port), name, folder.ca_tls_root)
+        client = CAClient(config.url(config.ca), name, folder.ca_tls_root)
         secret = folder.registrar_secret(name).read_text(encoding="ascii").strip()
         registrar = await client.enroll(REGISTRAR, secret, directory=folder.user(name, REGISTRAR))
         roots[name] = await client.root()
@@ -157,7 +173,7 @@ async def _enroll_all(config: NetworkConfig, folder: NetworkFolder) -> dict[str,
             for role, nodes in (("orderer", config.orderers), ("peer", config.peers)):
                 for node in nodes:
                     if node.organisation == name:
-                        home, hosts = folder.node(node.name) / "msp", _hosts(config, node)
+                        home, hosts = folder.node(node.name) / "msp", config.names_of(node)
                         tasks.create_task(_enroll(client, registrar, node.name, role, home=home, hosts=hosts))
 
     async with asyncio.TaskGroup() as tasks:
@@ -169,6 +185,8 @@ async def _enroll_all(config: NetworkConfig, folder: NetworkFolder) -> dict[str,
 async def _enroll(
     client: CAClient, registrar: SigningIdentity, name: str, role: str, *, home: Path, hosts: tuple[str, ...] = ()
 ) -> None:
+    if (home / "cert.pem").exists():
+        return  # an earlier attempt came this far
     secret = await client.register(registrar, name, role, hosts=hosts)
     await client.enroll(name, secret, directory=home)
 
@@ -187,22 +205,29 @@ def _pack_chaincodes(config: NetworkConfig, folder: NetworkFolder, project: Path
 
 def _node(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec) -> Node:
     identity = SigningIdentity.load(folder.node(node.name) / "msp")
-    return Node(node.name, identity.mspid, _url(config, node.port), identity.certificate)
+    return Node(node.name, identity.mspid, config.url(node), identity.certificate)
 
 
-def _node_settings(config: NetworkConfig, node: NodeSpec, channels: list[str]) -> dict[str, Any]:
-    return {
+def _furnish(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec, channels: list[str], **places: str) -> None:
+    """Put into a node's folder what it needs beside its identity."""
+    home = folder.node(node.name)
+    _copy(folder.roots, home)
+    for name in channels:
+        _copy(folder.genesis(name), home / "channels")
+    settings = {
         "name": node.name,
         "mspid": config.mspid(node.organisation),
         "identity": "msp",
-        "host": config.host,
+        "host": config.listen or config.host,
         "port": node.port,
         "data": "data",
-        "genesis": "../../channels",
-        "roots": "../../roots.pem",
+        "genesis": "channels",
+        "roots": "roots.pem",
         "channels": channels,
+        **places,
         **node.settings,
     }
+    _write(home / "config.json", settings)
 
 
 def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]:
@@ -215,21 +240,19 @@ def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]
         for item in config.organisations
     ]
     return {
-        "host": config.host,
+        "host": config.listen or config.host,
         "port": config.ca.port,
-        "tls_hosts": sorted({config.host, "localhost"}),
+        "tls_hosts": list(config.names_of(config.ca)),
+        "tls_root": str(folder.ca_tls_root.resolve()),
         "data": "data",
         "organisations": organisations,
         **config.ca.settings,
     }
 
 
-def _hosts(config: NetworkConfig, node: NodeSpec) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((config.host, "localhost", node.name)))
-
-
-def _url(config: NetworkConfig, port: int) -> str:
-    return f"https://{config.host}:{port}"
+def _copy(file: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, folder / file.name)
 
 
 def _write(path: Path, value: Any) -> None:

@@ -23,6 +23,11 @@ class NetworkFolder:
         return self.root / "connection.json"
 
     @property
+    def host_connection(self) -> Path:
+        """The connection profile for the machine that publishes the ports of nodes which have hosts of their own."""
+        return self.root / "connection-host.json"
+
+    @property
     def roots(self) -> Path:
         """Root certificates of all organisations, a PEM bundle."""
         return self.root / "roots.pem"
@@ -53,16 +58,26 @@ class NetworkFolder:
         return self.root / "ca"
 
     @property
+    def enrolment(self) -> Path:
+        """What the CA service and those who enrol first share: the registrars' secrets, the root of the CA's TLS."""
+        return self.root / "enrolment"
+
+    @property
     def ca_tls_root(self) -> Path:
-        """The root of the CA service's own TLS certificate."""
-        return self.ca / "data" / "tls-root.pem"
+        """The root of the CA service's own TLS certificate, written by the service."""
+        return self.enrolment / "tls-root.pem"
+
+    @property
+    def tls_root(self) -> Path:
+        """The same, for clients."""
+        return self.root / "tls-root.pem"
 
     def node(self, name: str) -> Path:
-        """An orderer's or peer's folder: ``config.json``, ``msp/``, ``data/``."""
+        """An orderer's or peer's folder. It holds all that the node needs, so that it can be carried elsewhere."""
         return self.root / "nodes" / name
 
     def organisation(self, name: str) -> Path:
-        """What belongs to an organisation: its registrar's secret, its root, its users."""
+        """What belongs to an organisation: its root, its users."""
         return self.root / "organisations" / name
 
     def user(self, organisation: str, name: str) -> Path:
@@ -71,7 +86,7 @@ class NetworkFolder:
 
     def registrar_secret(self, organisation: str) -> Path:
         """The secret with which an organisation's first registrar enrols."""
-        return self.organisation(organisation) / "registrar.secret"
+        return self.enrolment / f"{organisation}.secret"
 
     def genesis(self, channel: str) -> Path:
         """A channel's genesis block."""

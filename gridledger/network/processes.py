@@ -48,11 +48,11 @@ def services_of(config: NetworkConfig, folder: NetworkFolder) -> list[list[Servi
     """All processes, in stages: what a stage needs has been started in the ones before."""
 
     def node(spec: NodeSpec, module: str) -> Service:
-        url = f"https://{config.host}:{spec.port}"
+        url = config.url(spec)
         admin = folder.user(spec.organisation, "admin")
         return Service(spec.name, module, folder.node(spec.name) / "config.json", url, spec.port, folder.roots, admin)
 
-    ca_url = f"https://{config.host}:{config.ca.port}"
+    ca_url = config.url(config.ca)
     ca = Service("ca", "services.ca", folder.ca / "config.json", ca_url, config.ca.port, folder.ca_tls_root)
     orderers = [node(item, "services.orderer") for item in config.orderers]
     peers = [node(item, "services.peer") for item in config.peers]

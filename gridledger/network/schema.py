@@ -15,6 +15,7 @@ from gridledger.protocol.config import BatchLimits, Limits
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
 _BATCH, _LIMITS = BatchLimits(), Limits()
 Port = Annotated[int, Field(gt=0, lt=65536)]
+Host = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class _Part(BaseModel):
@@ -29,18 +30,20 @@ class Organisation(_Part):
 
 
 class NodeSpec(_Part):
-    """An orderer or a peer: where it listens. ``settings`` go into its settings file as they are."""
+    """An orderer or a peer: where it is reached. ``settings`` go into its settings file as they are."""
 
     name: Name
     organisation: Name
     port: Port
+    host: Host | None = None
     settings: dict[str, Any] = {}
 
 
 class CASpec(_Part):
-    """The CA service."""
+    """The CA service: where it is reached."""
 
     port: Port = 7054
+    host: Host | None = None
     settings: dict[str, Any] = {}
 
 
@@ -88,10 +91,14 @@ class ChannelSpec(_Part):
 
 
 class NetworkConfig(_Part):
-    """A whole network. All orderers order all channels."""
+    """A whole network. All orderers order all channels.
+
+    ``host`` is where nodes are reached that name no other, ``listen`` the address that all listen at (``host``).
+    """
 
     name: Name
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
+    listen: Host | None = None
     organisations: Annotated[tuple[Organisation, ...], Field(min_length=2)]
     ca: CASpec = CASpec()
     orderers: Annotated[tuple[NodeSpec, ...], Field(min_length=1)]
@@ -110,6 +117,27 @@ class NetworkConfig(_Part):
     def channels_of(self, peer: str) -> list[str]:
         """The channels that a peer is on."""
         return [name for name, channel in self.channels.items() if peer in channel.peers]
+
+    def url(self, place: NodeSpec | CASpec) -> str:
+        """Where a node or the CA service is reached."""
+        return f"https://{place.host or self.host}:{place.port}"
+
+    def names_of(self, place: NodeSpec | CASpec) -> tuple[str, ...]:
+        """The names and addresses under which a node or the CA service may be called."""
+        own = (place.name,) if isinstance(place, NodeSpec) else ()
+        return tuple(dict.fromkeys((place.host or self.host, self.host, "localhost", *own)))
+
+    def with_names_as_hosts(self) -> NetworkConfig:
+        """The same network where each node is reached by its name and listens at all addresses, as containers do.
+
+        ``host`` stays the address that its ports are published at.
+        """
+        moved = self.model_dump(mode="json")
+        moved["listen"] = "0.0.0.0"  # noqa: S104 - inside a container
+        moved["ca"]["host"] = "ca"
+        for node in (*moved["orderers"], *moved["peers"]):
+            node["host"] = node["name"]
+        return NetworkConfig.model_validate(moved)
 
     def with_port_offset(self, offset: int) -> NetworkConfig:
         """The same network with all ports moved, so that several fit on one machine."""

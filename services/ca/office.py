@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ class Office:
             clock_us=self._clock_us,
         )
         root_us = settings.lifetimes.root_days * DAY_US
-        self.tls_certificate, self.tls_key = self._make_tls(data, settings.tls_hosts, root_us)
+        self.tls_certificate, self.tls_key = self._make_tls(settings, root_us)
         self._organisations: dict[str, OrganisationCA] = {}
         for one in settings.organisations:
             folder = data / "organisations" / one.name
@@ -119,16 +119,16 @@ class Office:
             # Looked at, so that asyncio does not complain when the client was gone before the answer.
             task.exception()
 
-    def _make_tls(self, data: Path, hosts: Sequence[str], lifetime_us: int) -> tuple[Path, Path]:
-        now_us = self._clock_us()
-        folder = data / "tls"
+    def _make_tls(self, settings: CASettings, lifetime_us: int) -> tuple[Path, Path]:
+        now_us, hosts = self._clock_us(), settings.tls_hosts
+        folder = settings.data / "tls"
         root = Authority.open(folder, "CA service TLS root", "GridLedger", now_us=now_us, lifetime_us=lifetime_us)
         # Made anew at every start: the hosts may have changed, and nobody but this process uses it.
         key = generate_key("p256")
         server = root.issue(key.public_key(), hosts[0], None, now_us=now_us, lifetime_us=lifetime_us, hosts=hosts)
         write_file(folder / "server-key.pem", private_key_pem(key), mode=0o600)
         write_file(folder / "server-cert.pem", server.pem.encode())
-        write_file(data / "tls-root.pem", root.root.pem.encode())
+        write_file(settings.tls_root or settings.data / "tls-root.pem", root.root.pem.encode())
         return folder / "server-cert.pem", folder / "server-key.pem"
 
 

@@ -50,7 +50,8 @@ class CALimits(SettingsPart):
 class CASettings(ServiceSettings):
     """The service's settings. Relative paths start at the folder of the settings file.
 
-    ``tls_hosts`` are the names under which clients reach it.
+    ``tls_hosts`` are the names under which clients reach it, ``tls_root`` where the root of its HTTPS certificate is
+    written for them to read (None: ``tls-root.pem`` in ``data``).
     """
 
     name: str = "ca"
@@ -58,6 +59,7 @@ class CASettings(ServiceSettings):
     port: Annotated[int, Field(gt=0, lt=65536)]
     tls_hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("localhost", "127.0.0.1")
     data: Path
+    tls_root: Path | None = None
     organisations: Annotated[tuple[OrganisationSettings, ...], Field(min_length=1, max_length=200)]
     lifetimes: Lifetimes = Lifetimes()
     limits: CALimits = CALimits()
