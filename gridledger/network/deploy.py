@@ -43,12 +43,12 @@ async def deploy_chaincode(
     admins = {entry.organisation: _admin(profile, entry) for entry in peers.values()}
     nodes = {peer: NodeClient(entry.url, admins[entry.organisation], roots) for peer, entry in peers.items()}
     try:
-        await asyncio.gather(*(node.post("/packages", package) for node in nodes.values()))
         first = next(iter(nodes.values()))
         current = await read_config(first, channel)
         definition = _definition(current, name, packaging.package_id(package), policy, version)
         following = replace(current, sequence=current.sequence + 1, chaincodes={**current.chaincodes, name: definition})
         following.check()
+        await asyncio.gather(*(node.post("/packages", package) for node in nodes.values()))
         update = ConfigUpdate.build(following, list(admins.values()))
         await first.post("/gateway/submit", update.to_bytes(), params={"wait": "order"})
         await asyncio.gather(*(_served(node, peer, channel, definition) for peer, node in nodes.items()))
