@@ -79,3 +79,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_description_survives_its_own_writing() -> None:
     config = load_network_config(SHIPPED / "two-shards.yaml")
     assert NetworkConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "network.yaml"
+    path.write_text((SHIPPED / "no-shard.yaml").read_text() + "\nname: another\n")
+    with pytest.raises(SettingsError, match="name comes twice in one mapping"):
+        load_network_config(path)

@@ -32,3 +32,16 @@ def test_the_table_names_what_is_wrong() -> None:
     assert "down: no answer" in text
     assert "PEERS DIFFER" in text
     assert "leader orderer1" in text
+
+
+def test_peers_of_different_heights_are_compared_at_the_one_they_share() -> None:
+    state = channel(a=(5, "x"), b=(4, "w"))
+    state.common = {"a": "w", "b": "w"}
+    assert state.agree
+    state.common = {"a": "v", "b": "w"}
+    assert not state.agree
+    assert "PEERS DIFFER" in table(NetworkState({"c": state}, {}, ["a", "b"]))
+
+
+def test_a_channel_of_which_nobody_tells_is_not_said_to_agree() -> None:
+    assert "no peer answers" in table(NetworkState({"c": ChannelState()}, {"a": "gone"}, ["a"]))
