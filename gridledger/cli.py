@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gridledger import __version__
@@ -53,7 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--quiet", action="store_true", help="do not show what the processes write; it is in logs/")
     up.add_argument("--port-offset", type=int, default=0, help="add this to every port")
     _command(commands, "down", _down, "stop the network that runs in --dir")
-    _command(commands, "status", _status, "nodes, channels, heights, commit hashes, leaders")
+    status = _command(commands, "status", _status, "nodes, channels, heights, commit hashes, leaders")
+    status.add_argument("--json", action="store_true", help="for programs")
+    compose = _command(commands, "compose", _compose, "write the compose file of a network")
+    compose.add_argument("config", type=Path, help="network-config/....yaml")
+    compose.add_argument("--override", type=Path, metavar="CONFIG", help="only what differs from this one")
+    bootstrap = _command(commands, "bootstrap", _bootstrap, "make identities through a running CA, genesis, settings")
+    bootstrap.add_argument("config", type=Path, help="network-config/....yaml")
+    bootstrap.add_argument("--prepare", action="store_true", help="only what the CA service needs for its first start")
+    bootstrap.add_argument("--names-as-hosts", action="store_true", help="nodes are reached by name, as containers are")
     chaincode = commands.add_parser("chaincode", help="pack and deploy chaincode").add_subparsers(required=True)
     deploy = _command(chaincode, "deploy", _deploy, "put a chaincode on a channel of a running network")
     deploy.add_argument("folder", type=Path, help="the chaincode's folder")
@@ -177,13 +186,48 @@ def _down(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
+    import json  # noqa: PLC0415
 
     from gridledger.network.connection import load_connection  # noqa: PLC0415
     from gridledger.network.status import network_state, table  # noqa: PLC0415
 
     state = asyncio.run(network_state(load_connection(options.dir)))
-    print(table(state))
+    print(json.dumps(dataclasses.asdict(state)) if options.json else table(state))
     return 0 if state.sound else 1
+
+
+def _compose(options: argparse.Namespace) -> int:
+    from gridledger.network.compose import compose_file, override_file  # noqa: PLC0415
+    from gridledger.network.schema import load_network_config  # noqa: PLC0415
+
+    config, path = load_network_config(options.config), PurePosixPath(options.config)
+    if options.override is None:
+        sys.stdout.write(compose_file(config, path))
+    else:
+        base = load_network_config(options.override)
+        sys.stdout.write(override_file(config, path, base, PurePosixPath(options.override)))
+    return 0
+
+
+def _bootstrap(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from gridledger.network.bootstrap import bootstrap, prepare  # noqa: PLC0415
+    from gridledger.network.folder import NetworkFolder  # noqa: PLC0415
+    from gridledger.network.schema import load_network_config  # noqa: PLC0415
+
+    config, folder = load_network_config(options.config), NetworkFolder(options.dir.resolve())
+    if options.names_as_hosts:
+        config = config.with_names_as_hosts()
+    # The CA service may run already, also when an earlier attempt failed half-way: keep what it works on.
+    if not prepare(config, folder, anew=False):
+        print(f"the network in {options.dir} is complete")
+    elif options.prepare:
+        print(f"the CA service can be started: python -m services.ca --config {folder.ca / 'config.json'}")
+    else:
+        asyncio.run(bootstrap(config, folder, _project()))
+        print(f"made {config.name} in {options.dir}")
+    return 0
 
 
 def _deploy(options: argparse.Namespace) -> int:

@@ -53,7 +53,8 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
                 "anew, or choose another with --dir"
             )
         return False
-    if not anew and (folder.ca / "config.json").exists():
+    wanted = [folder.registrar_secret(organisation.name) for organisation in config.organisations]
+    if not anew and all(path.exists() for path in wanted):
         return True
     parts = (folder.ca, folder.enrolment, folder.root / "nodes", folder.root / "organisations")
     for leftover in (*parts, folder.channels, folder.packages):
@@ -61,11 +62,10 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     for part in (folder.ca, folder.enrolment, folder.channels, folder.packages, folder.logs):
         part.mkdir(parents=True, exist_ok=True)
     write_file(folder.config, described)
-    for organisation in config.organisations:
-        path = folder.registrar_secret(organisation.name)
+    _write(folder.ca / "config.json", _ca_settings(config, folder))
+    for path in wanted:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(_SECRET_BYTES) + "\n", encoding="ascii")
-    _write(folder.ca / "config.json", _ca_settings(config, folder))
     return True
 
 

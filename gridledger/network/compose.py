@@ -1,0 +1,304 @@
+"""A network as containers: the compose file that follows from a network config.
+
+The containers see the same folder as local processes do (``/network``, see docs/network.md), each only its own part of
+it: a node its own volume, the CA service its own, clients the connection profile and the users' identities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from gridledger.errors import SettingsError
+from gridledger.network.schema import NetworkConfig, NodeSpec
+
+NETWORK = PurePosixPath("/network")
+BENCH_PORT = 8089
+_OTHERS = ("prepare", "ca", "setup", "cli", "feeder", "bench-setup", "bench", "bench-worker")
+_VOLUMES = ("clients", "enrolment", "results")
+_HEALTHY = {"condition": "service_healthy"}
+_Map = dict[Any, Any]
+"""What YAML writes as a mapping; keys are texts, or the merge key."""
+
+_COMPLETED = {"condition": "service_completed_successfully"}
+_ONCE = {"restart": "no", "healthcheck": {"disable": True}}
+
+
+class _Anchored(_Map):
+    """A mapping that others merge: written once, with an anchor of this name."""
+
+    def __init__(self, anchor: str, members: _Map) -> None:
+        super().__init__(members)
+        self.anchor = anchor
+
+
+class _Line(list[str]):
+    """A list that stands in one line."""
+
+
+class _Merge:
+    """YAML's merge key ``<<``, which a plain string would not be."""
+
+
+_MERGE = _Merge()
+
+
+def mount_points(config: NetworkConfig) -> list[PurePosixPath]:
+    """Where volumes are mounted. The image has these folders, so that a new volume belongs to the image's user."""
+    nodes = [_home(node.name) for node in (*config.orderers, *config.peers)]
+    return [NETWORK, NETWORK / "ca", NETWORK / "enrolment", PurePosixPath("/results"), *nodes]
+
+
+def compose_file(config: NetworkConfig, path: PurePosixPath) -> str:
+    """The compose file of a network; ``path`` is where its config lies in the checkout."""
+    document = _document(config, path)
+    return _text(document, f"gridledger compose {path}", "The network as containers; see docs/compose.md.")
+
+
+def override_file(config: NetworkConfig, path: PurePosixPath, base: NetworkConfig, base_path: PurePosixPath) -> str:
+    """What ``config`` changes in the compose file of ``base``, to be given behind it.
+
+    Raises :class:`SettingsError` where they differ in more than channels and applications.
+    """
+    if _document(config.model_copy(update={"name": base.name}), path) != _document(base, path):
+        raise SettingsError(
+            f"{path} has other nodes than {base_path}: an override can only change channels; write a file of its own"
+        )
+    services = {name: {"command": _bootstrap(path, name)} for name in ("prepare", "setup")}
+    command = f"gridledger compose {path} --override {base_path}"
+    document = {"name": _project(config), "services": services}
+    return _text(document, command, f"To be given behind the compose file of {base_path}.")
+
+
+def _document(config: NetworkConfig, path: PurePosixPath) -> _Map:
+    nodes = (*config.orderers, *config.peers)
+    if clashes := sorted({node.name for node in nodes} & {*_OTHERS, *_VOLUMES}):
+        raise SettingsError(f"{path}: a node cannot be called {', '.join(clashes)} where it is to be a container")
+    common = _Anchored("common", _common())
+    service = _Anchored("service", {_MERGE: common, **_long_running()})
+    orderer = _Anchored("orderer", {_MERGE: service, **_limits("ORDERER", "1g", 256), "healthcheck": _checked(3)})
+    peer = _Anchored("peer", {_MERGE: service, **_limits("PEER", "2g", 512), "healthcheck": _checked(5)})
+    services: _Map = {
+        "prepare": {
+            _MERGE: common,
+            **_ONCE,
+            "build": _build("services"),
+            "command": _bootstrap(path, "prepare"),
+            "network_mode": "none",
+            "volumes": [_at("clients", NETWORK), _at("ca"), _at("enrolment")],
+        },
+        "ca": {
+            _MERGE: service,
+            **_limits("CA", "512m", 128),
+            "healthcheck": _checked(2),
+            **_runs("services.ca", NETWORK / "ca"),
+            "depends_on": {"prepare": _COMPLETED},
+            "ports": [_port(config, config.ca.port)],
+            "volumes": [_at("ca"), _at("enrolment")],
+        },
+        "setup": {
+            _MERGE: common,
+            **_ONCE,
+            "command": _bootstrap(path, "setup"),
+            "depends_on": {"ca": _HEALTHY},
+            "volumes": [
+                _at("clients", NETWORK),
+                f"{_at('enrolment')}:ro",
+                *(_at(node.name, _home(node.name)) for node in nodes),
+            ],
+        },
+        **{node.name: _node(config, node, orderer, "orderer", {"setup": _COMPLETED}) for node in config.orderers},
+    }
+    ready = {"setup": _COMPLETED, **{node.name: _HEALTHY for node in config.orderers}}
+    services.update({node.name: _node(config, node, peer, "peer", ready) for node in config.peers})
+    services.update(_clients(config, common))
+    return {
+        "name": _project(config),
+        "x-common": common,
+        "x-service": service,
+        "x-orderer": orderer,
+        "x-peer": peer,
+        "services": services,
+        "volumes": {name: {} for name in ("ca", *_VOLUMES, *(node.name for node in nodes))},
+    }
+
+
+def _common() -> _Map:
+    return {
+        "image": "gridledger/services:${GRIDLEDGER_TAG:-latest}",
+        "init": True,
+        "read_only": True,
+        "tmpfs": _Line(["/tmp:size=64m,mode=1777"]),  # noqa: S108 - the container's own
+        "cap_drop": _Line(["ALL"]),
+        "security_opt": _Line(["no-new-privileges:true"]),
+        "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
+    }
+
+
+def _long_running() -> _Map:
+    return {
+        "restart": "unless-stopped",
+        "stop_grace_period": "30s",
+    }
+
+
+def _limits(kind: str, memory: str, processes: int) -> _Map:
+    """Memory and processes are bounded, processors only on demand: 0 means all, and more than there are is refused."""
+    return {
+        "mem_limit": f"${{GRIDLEDGER_{kind}_MEMORY:-{memory}}}",
+        "cpus": f"${{GRIDLEDGER_{kind}_CPUS:-0}}",
+        "pids_limit": processes,
+    }
+
+
+def _checked(interval_s: int) -> _Map:
+    """How often the image's health check runs. The first run is one interval after the start."""
+    return {"interval": f"{interval_s}s", "timeout": "5s", "retries": 5, "start_period": "60s"}
+
+
+def _node(config: NetworkConfig, node: NodeSpec, kind: _Anchored, module: str, needs: Mapping[str, Any]) -> _Map:
+    home = _home(node.name)
+    return {
+        _MERGE: kind,
+        **_runs(f"services.{module}", home),
+        "depends_on": dict(needs),
+        "ports": [_port(config, node.port)],
+        "volumes": [_at(node.name, home)],
+    }
+
+
+def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
+    """What is there on demand, each behind its profile."""
+    ready = {node.name: _HEALTHY for node in config.peers}
+    clients: _Map = {_MERGE: common, **_ONCE}
+    users = _at("clients", NETWORK)
+    feeder = {"image": "gridledger/feeder:${GRIDLEDGER_TAG:-latest}", **_limits("FEEDER", "2g", 256)}
+    bench = {"image": "gridledger/bench:${GRIDLEDGER_TAG:-latest}", **_limits("BENCH", "1g", 256)}
+    locust = ["locust", "--locustfile", "benchmarks/locustfile.py"]
+    return {
+        "cli": {
+            **clients,
+            "profiles": _Line(["tools"]),
+            "entrypoint": _Line(["gridledger"]),
+            "command": _Line(["status", "--dir", str(NETWORK)]),
+            "volumes": [users],
+        },
+        "feeder": {
+            **clients,
+            **feeder,
+            "profiles": _Line(["feeder"]),
+            "build": _build("feeder"),
+            "entrypoint": _Line(["python", "-m", "services.feeder"]),
+            "command": _Line(["demo", "--connect", str(NETWORK), "--out", "/results"]),
+            "depends_on": ready,
+            "volumes": [users, "results:/results"],
+        },
+        "bench-setup": {
+            **clients,
+            **feeder,
+            "profiles": _Line(["bench"]),
+            "build": _build("feeder"),
+            "command": _Line(["python", "-m", "benchmarks.prepare", "--connect", str(NETWORK)]),
+            "depends_on": ready,
+            "volumes": [users],
+        },
+        "bench": {
+            **clients,
+            **bench,
+            "profiles": _Line(["bench"]),
+            "build": _build("bench"),
+            "command": _Line([*locust, "--master", "--web-host", "0.0.0.0"]),  # noqa: S104 - inside a container
+            "depends_on": {"bench-setup": _COMPLETED},
+            "ports": [_port(config, BENCH_PORT)],
+            "volumes": [f"{users}:ro"],
+        },
+        "bench-worker": {
+            **clients,
+            **bench,
+            "profiles": _Line(["bench"]),
+            "command": _Line([*locust, "--worker", "--master-host", "bench"]),
+            "depends_on": {"bench": {"condition": "service_started"}},
+            "deploy": {"replicas": "${GRIDLEDGER_BENCH_WORKERS:-2}"},
+            "volumes": [f"{users}:ro"],
+        },
+    }
+
+
+def _runs(module: str, home: PurePosixPath) -> _Map:
+    settings = str(home / "config.json")
+    return {
+        "command": _Line(["python", "-m", module, "--config", settings]),
+        "environment": {"GRIDLEDGER_LOG_LEVEL": "${GRIDLEDGER_LOG_LEVEL:-info}", "HEALTH_SETTINGS": settings},
+    }
+
+
+def _bootstrap(path: PurePosixPath, step: str) -> _Line:
+    command = ["gridledger", "bootstrap", str(path), "--dir", str(NETWORK), "--names-as-hosts"]
+    return _Line([*command, "--prepare"] if step == "prepare" else command)
+
+
+def _build(target: str) -> _Map:
+    arguments = {"BASE_IMAGE": "${BASE_IMAGE:-python:3.13-slim}"}
+    return {"context": "..", "dockerfile": "docker/Dockerfile", "target": target, "args": arguments}
+
+
+def _at(volume: str, place: PurePosixPath | None = None) -> str:
+    return f"{volume}:{place or NETWORK / volume}"
+
+
+def _home(name: str) -> PurePosixPath:
+    return NETWORK / "nodes" / name
+
+
+def _port(config: NetworkConfig, port: int) -> str:
+    return f"{config.host}:{port}:{port}"
+
+
+def _project(config: NetworkConfig) -> str:
+    return f"gridledger-{config.name}".lower().replace(".", "-")
+
+
+def _text(document: Mapping[str, Any], command: str, about: str) -> str:
+    body = yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return f"# {about}\n# Made by `{command}`;\n# change the network config, not this.\n{body}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes anchors where they are meant, and nowhere else."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.names: dict[yaml.Node, str] = {}
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return not isinstance(data, _Anchored)
+
+    def generate_anchor(self, node: yaml.Node) -> str:
+        return self.names[node]
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _anchored_node(dumper: _Dumper, data: _Anchored) -> yaml.Node:
+    node = dumper.represent_dict(data)
+    dumper.names[node] = data.anchor
+    return node
+
+
+def _merge_node(dumper: _Dumper, _: _Merge) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:merge", "<<")
+
+
+_Dumper.add_representer(_Anchored, _anchored_node)
+
+
+def _line_node(dumper: _Dumper, data: _Line) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+_Dumper.add_representer(_Line, _line_node)
+_Dumper.add_representer(_Merge, _merge_node)
