@@ -44,6 +44,7 @@ class ControlRoom:
         self._loops: dict[str, GroupLoop] = {}
         self._merges: dict[str, Merge] = {}
         self._helpless: dict[str, int] = {}
+        self._recovered = False
         self._acting = asyncio.Lock()
         self._acted_us = -1
 
@@ -67,17 +68,14 @@ class ControlRoom:
         return self._loops[group]
 
     async def recover(self) -> int:
-        """Finish whatever merges others left behind; how many."""
-        finished = 0
-        for group in self.groups:
-            merge = await self.merger.finish(group)
-            if merge is not None:
-                finished += 1
-                self._watch("returned", merge)
-        return finished
+        """Finish whatever merges others left behind; how many. The first round does so if nobody has."""
+        self._recovered = True
+        return sum([await self._finish(group) for group in self.groups])
 
     async def round(self) -> list[Answer]:
         """One frame of each measured id, side by side; then merges begin, grow or end as the answers demand."""
+        if not self._recovered:
+            await self.recover()
         answers = await asyncio.gather(*(self.loop(group).measure() for group in self.measured))
         for answer in answers:
             await self.follow(answer)
@@ -122,12 +120,24 @@ class ControlRoom:
                 return True
         elif answer.outcome == LENT:
             # Lent to a merge that is not ours: its aggregator is gone, or we came back from the dead.
-            await self.merger.finish(group)
+            await self._finish(group)
             return True
         elif answer.outcome == ESCALATE and not self._is_helpless(group):
             await self._merge(group, answer)
             return True
         return False
+
+    async def _finish(self, group: str) -> bool:
+        """End the merge that a single group is in, from what the ledger says; whether there was one."""
+        standing = await self.merger.standing(group)
+        if standing is None:
+            return False
+        if self.plant.knows(standing.group):
+            # What was ordered while nobody was there is still to be carried out: it is paid for.
+            await self.loop(standing.group).catch_up()
+        merge = await self.merger.finish(group)
+        self._watch("returned", merge or standing)
+        return True
 
     async def _merge(self, group: str, answer: Answer) -> None:
         await self.office.provide_merges(group, answer.state)
@@ -153,7 +163,7 @@ class ControlRoom:
             merge = Merge(None, group, NO_GROUP, {})
         if merge.status != OPEN:
             # Another aggregator acts on it as well; end it, and begin anew with the next frame if it must be.
-            await self.merger.finish(components(group)[0])
+            await self._finish(components(group)[0])
             return
         self._merges[merge.group] = merge
         await self.loop(merge.group).start_counting()
@@ -166,7 +176,7 @@ class ControlRoom:
         try:
             merge = await self.merger.give_back(merge)
         except Refused:
-            await self.merger.finish(components(group)[0])
+            await self._finish(components(group)[0])
         self._watch("returned", merge)
 
     def _give_up(self, groups: Iterable[str]) -> None:

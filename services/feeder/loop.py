@@ -114,9 +114,7 @@ class GroupLoop:
         try:
             receipt: Receipt = await self._ledger.submit(self.channel, "ComputeVSI", frame)
         except PASSING as error:
-            return Answer(
-                self.group, frame["time"], FAILED, "", None, state, time.perf_counter() - begun, error.message
-            )
+            return Answer(self.group, frame["time"], FAILED, "", None, state, time.perf_counter() - begun, error.code)
         latency_s = time.perf_counter() - begun
         result = receipt.payload
         return Answer(self.group, frame["time"], result["outcome"], receipt.tx_id, result, state, latency_s)

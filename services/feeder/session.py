@@ -147,12 +147,15 @@ class Session:
 
     async def begin(self, scenario: Scenario) -> tuple[Run, ControlRoom]:
         """The base case, records that hold for it, fresh lists, and a control room; the scenario's loads come later."""
-        run = self._run = Run(scenario, self.planner)
+        self._run, run = None, Run(scenario, self.planner)
         self.plant.reset()
         await self.office.match(self.plant.state())
+        room = self._room()
+        await room.recover()
         await self._supply(run)
+        self._run = run
         self._begun_us = self._clock.now_us()
-        return run, self._room()
+        return run, room
 
     def disturb(self, run: Run) -> None:
         """The scenario's loads, now."""

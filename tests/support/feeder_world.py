@@ -1,0 +1,221 @@
+"""The feeder's logic on the real contract in process: channels in memory, certificates, and a caller who may die.
+
+case30 and its real power flow. A transaction is committed before `submit` returns, as with the SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gridledger import jsontext
+from gridledger.contract import ClientIdentity
+from gridledger.contract.loader import Chaincode, load
+from gridledger.contract.memory_state import MemoryState
+from gridledger.contract.simulator import Answer, Simulator
+from gridledger.errors import GridLedgerError, NotFoundError
+from services.feeder.case import load_case
+from services.feeder.control_room import ControlRoom
+from services.feeder.grouping import CASE30_GROUPS
+from services.feeder.ledger import Layout, Ledger, Preview, Receipt, Refused
+from services.feeder.planning import RecordOffice
+from services.feeder.plant import Plant
+from services.feeder.power_flow import Grid, PowerFlow
+from services.feeder.records import Planner, Profile
+from services.feeder.session import Session
+from services.feeder.stability import CASE30_THRESHOLDS
+
+DVS = Path(__file__).parents[2] / "chaincode" / "dvs"
+TIME_US = 1_767_225_600_000_000
+SHARDED = Layout("mainchain", ("shard1", "shard2", "shard3"))
+SINGLE = Layout("grid", ("grid",))
+GROUPS = ("1", "2", "3")
+
+
+@cache
+def chaincode() -> Chaincode:
+    """The contract, imported once."""
+    return load(DVS)
+
+
+@cache
+def power_flow() -> PowerFlow:
+    """One solver for the whole run."""
+    return PowerFlow(load_case("case30"))
+
+
+@cache
+def planner(profile: Profile) -> Planner:
+    """case30 with the thesis's groups and thresholds."""
+    return Planner(load_case("case30"), CASE30_GROUPS, profile, CASE30_THRESHOLDS[profile])
+
+
+class Died(Exception):
+    """The aggregator's process ended here."""
+
+
+@dataclass
+class FakeClock:
+    """Time that passes when it is read or slept."""
+
+    us: int = TIME_US
+
+    def now_us(self) -> int:
+        self.us += 1000
+        return self.us
+
+    async def sleep(self, seconds: float) -> None:
+        self.us += round(seconds * 1e6)
+
+
+@dataclass
+class World:
+    """What outlives every aggregator: the channels and the transactions on them."""
+
+    layout: Layout
+    channels: dict[str, Simulator] = field(default_factory=dict)
+    log: list[tuple[str, str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in self.layout.channels:
+            self.channels[name] = Simulator(chaincode())
+
+    def state(self, channel: str, key: str) -> Any:
+        """A value of the world state, None where there is none."""
+        stored = self.channels[channel].state.get("", key)
+        return None if stored is None else jsontext.loads_trusted(stored.value)
+
+    def owned(self) -> float:
+        """VVC that is left, wherever it is: with its group, under way, or with a merge. p.u."""
+        return sum(self._owned_by(group) for group in GROUPS)
+
+    def _owned_by(self, group: str) -> float:
+        stored = self.state(self.layout.channel_of(group), f"vvc/{group}")
+        if stored is None:
+            return 0.0
+        if stored["lent"] is None:
+            return float(sum(stored["vvc"].values()))
+        assert stored["vvc"] == {}, "a list is owned by one place at a time"
+        merge = self.state(self.layout.main, f"merge/{stored['lent']['merge']}")
+        component = merge["components"][group]
+        if component["status"] == "asked":
+            return float(sum(stored["lent"]["vvc"].values()))
+        if "part" in component:
+            return float(sum(component["part"].values()))
+        joined = self.state(self.layout.main, f"vvc/{merge['group']}")["vvc"]
+        return float(sum(joined[bus] for bus in component["lent"]["vvc"]))
+
+
+Interfere = Callable[[str, str, Mapping[str, Any]], Exception | None]
+"""Called before (`submit`) each transaction: an exception is raised instead of submitting."""
+
+
+class Caller:
+    """One identity, as `Ledger`. `die_after` counts down over all callers of one process."""
+
+    def __init__(self, world: World, attributes: Mapping[str, str], life: Life) -> None:
+        self._world = world
+        self._life = life
+        self._identity = ClientIdentity(id=str(attributes), mspid="Org1MSP", attributes=attributes)
+
+    async def submit(self, channel: str, function: str, argument: Mapping[str, Any]) -> Receipt:
+        fault = self._life.before(function, argument)
+        if fault is not None:
+            raise fault
+        answer = self._invoke(self._world.channels[channel], function, argument)
+        tx_id = f"tx-{len(self._world.log) + 1}"
+        self._world.log.append((channel, function, answer.payload))
+        lost = self._life.after(function)
+        if lost is not None:
+            raise lost
+        return Receipt(tx_id, answer.payload)
+
+    async def evaluate(self, channel: str, function: str, argument: Mapping[str, Any]) -> Any:
+        return (await self.preview(channel, function, argument)).payload
+
+    async def preview(self, channel: str, function: str, argument: Mapping[str, Any]) -> Preview:
+        copy = MemoryState.from_bytes(self._world.channels[channel].state.to_bytes())
+        answer = self._invoke(Simulator(chaincode(), copy), function, argument)
+        return Preview(answer.payload, bool(answer.writes))
+
+    def _invoke(self, simulator: Simulator, function: str, argument: Mapping[str, Any]) -> Answer:
+        answer = simulator.invoke(function, argument, caller=self._identity, time_us=TIME_US)
+        if not answer.successful:
+            raise Refused(answer.message)
+        return answer
+
+
+@dataclass
+class Life:
+    """How long a process lives, and what goes wrong on the way.
+
+    `die_after`: transactions after which it dies, before it sends another one; where `deaf`, before it hears of the
+    last one's commit. `faults`: errors raised instead of submitting, by function, each once. `lost`: errors raised
+    after the commit, by function, each once: the answer got lost.
+    """
+
+    die_after: int | None = None
+    deaf: bool = False
+    faults: dict[str, list[GridLedgerError]] = field(default_factory=dict)
+    lost: dict[str, list[GridLedgerError]] = field(default_factory=dict)
+    submitted: int = 0
+
+    def before(self, function: str, _argument: Mapping[str, Any]) -> Exception | None:
+        if self.die_after is not None and self.submitted >= self.die_after:
+            return Died(function)
+        waiting = self.faults.get(function)
+        return waiting.pop(0) if waiting else None
+
+    def after(self, function: str) -> Exception | None:
+        self.submitted += 1
+        if self.deaf and self.submitted == self.die_after:
+            return Died(function)
+        waiting = self.lost.get(function)
+        return waiting.pop(0) if waiting else None
+
+
+class Certificates:
+    """A planner, and aggregators of `groups`, as `Callers`."""
+
+    def __init__(self, world: World, life: Life | None = None, groups: Iterable[str] = GROUPS) -> None:
+        life = life or Life()
+        self._planner = Caller(world, {"grid.role": "planner"}, life)
+        self._aggregators = {
+            group: Caller(world, {"grid.role": "aggregator", "grid.group": group}, life) for group in groups
+        }
+
+    def planner(self, channel: str) -> Ledger:
+        return self._planner
+
+    def aggregator(self, group: str) -> Ledger:
+        if group not in self._aggregators:
+            raise NotFoundError(f"no certificate of group {group}")
+        return self._aggregators[group]
+
+
+def session(
+    world: World, profile: Profile = "corrected", life: Life | None = None, clock: FakeClock | None = None
+) -> Session:
+    """A session on case30."""
+    return Session(
+        planner(profile),
+        power_flow(),
+        layout=world.layout,
+        callers=Certificates(world, life),
+        clock=clock or FakeClock(),
+    )
+
+
+def control_room(world: World, plant: Plant, clock: FakeClock, life: Life | None = None) -> ControlRoom:
+    """An aggregator's process that knows nothing yet; the plant is the physical one."""
+    callers = Certificates(world, life)
+    office = RecordOffice(planner("corrected"), world.layout, callers, clock)
+    return ControlRoom(GROUPS, plant=plant, office=office, layout=world.layout, callers=callers, clock=clock)
+
+
+def plant() -> Plant:
+    """case30 in its base state."""
+    return Plant(Grid(power_flow()), planner("corrected").area)

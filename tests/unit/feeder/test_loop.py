@@ -1,0 +1,118 @@
+"""One group's loop: what each outcome makes it do, and what it does when an answer gets lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gridledger.errors import TimeoutExceeded
+from services.feeder.control_room import ControlRoom
+from services.feeder.ledger import Superseded
+from services.feeder.loop import FAILED
+from services.feeder.plant import ActionOutOfOrder, Plant
+from tests.support.feeder_world import (
+    SHARDED,
+    Certificates,
+    FakeClock,
+    Life,
+    World,
+    control_room,
+    plant,
+)
+
+SAG = {3: (52.8, 26.4)}
+TURNED = {14: (24.8, 6.4)}
+
+
+async def ready(life: Life | None = None) -> tuple[World, ControlRoom, Plant]:
+    """Records and full lists on the ledger, the grid in its base state."""
+    world, clock, grid = World(SHARDED), FakeClock(), plant()
+    room = control_room(world, grid, clock, life)
+    await room.office.submit_all(grid.state())
+    callers = Certificates(world)
+    for group in room.groups:
+        vvc = {str(bus): 1.5 for bus in room.office.planner.area(group).load_buses}
+        channel = world.layout.channel_of(group)
+        await callers.aggregator(group).submit(channel, "UpdateResources", {"group": group, "vvc": vvc})
+    return world, room, grid
+
+
+async def outcomes(room: ControlRoom, group: str, count: int) -> list[str]:
+    """Outcomes of the next frames."""
+    return [(await room.loop(group).measure()).outcome for _ in range(count)]
+
+
+async def test_an_injection_is_carried_out_before_the_next_frame() -> None:
+    _, room, grid = await ready()
+    assert await outcomes(room, "1", 1) == ["normal"]
+    grid.set_loads(SAG)
+    low = grid.grid.voltage(3)
+    assert await outcomes(room, "1", 2) == ["injected", "normal"]
+    assert grid.applied("1") == 1
+    assert grid.grid.voltage(3) > low + 0.02
+
+
+async def test_turned_power_makes_a_new_record_on_every_channel_that_uses_it() -> None:
+    world, room, grid = await ready()
+    grid.set_loads(TURNED)
+    assert await outcomes(room, "1", 2) == ["stale", "normal"]
+    renewed = [entry[0] for entry in world.log[-3:-1]]
+    assert sorted(renewed) == ["mainchain", "shard1"]
+
+
+async def test_a_lost_answer_is_found_on_the_ledger_and_carried_out_once() -> None:
+    life = Life(lost={"ComputeVSI": [TimeoutExceeded("no answer")]})
+    _, room, grid = await ready(life)
+    grid.start_counting("1", 0)
+    grid.set_loads(SAG)
+    assert await outcomes(room, "1", 3) == [FAILED, "pending", "normal"]
+    assert grid.applied("1") == 1
+
+
+async def test_an_action_of_another_aggregator_is_carried_out() -> None:
+    """The first one dies between the ledger's answer and the actuator."""
+    world, room, grid = await ready()
+    await room.loop("1").start_counting()
+    grid.set_loads(SAG)
+    frame = grid.frame("1", FakeClock().now_us())
+    await Certificates(world).aggregator("1").submit("shard1", "ComputeVSI", frame)
+    second = control_room(world, grid, FakeClock(frame["time"]))
+    assert await outcomes(second, "1", 2) == ["pending", "normal"]
+    assert grid.applied("1") == 1
+
+
+async def test_a_conflict_writes_nothing_and_is_measured_again() -> None:
+    life = Life(faults={"ComputeVSI": [Superseded("conflict")]})
+    _, room, grid = await ready(life)
+    grid.start_counting("1", 0)
+    answer = await room.loop("1").measure()
+    assert (answer.outcome, answer.fault, answer.result) == (FAILED, "SUPERSEDED", None)
+    assert await outcomes(room, "1", 1) == ["normal"]
+
+
+async def test_an_aggregator_that_comes_late_counts_from_the_ledger() -> None:
+    """Actions of days ago are in the grid as it is found; they are not carried out again."""
+    world, room, grid = await ready()
+    grid.set_loads(SAG)
+    await outcomes(room, "1", 2)
+    later = plant()
+    second = control_room(world, later, FakeClock(FakeClock().now_us() + 10_000_000))
+    assert await outcomes(second, "1", 1) == ["normal"]
+    assert later.applied("1") == 1
+    assert later.grid.voltage(3) == plant().grid.voltage(3)
+
+
+def test_actions_come_in_order_and_once() -> None:
+    grid = plant()
+    control: dict[str, Any] = {"action": 1, "source_bus": 3, "q_mvar": 5.0}
+    assert grid.apply("1", control)
+    assert not grid.apply("1", control)
+    with pytest.raises(ActionOutOfOrder):
+        grid.apply("1", control | {"action": 3})
+
+
+def test_frames_of_a_group_never_share_a_time() -> None:
+    grid = plant()
+    times = [grid.frame("1", now)["time"] for now in (100, 100, 50, 200)]
+    assert times == [100, 101, 102, 200]
