@@ -1,0 +1,243 @@
+"""`gridledger up`, `down` and `status` as a person and a script meet them: lines, exit codes, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from gridledger.client import Gateway, SigningIdentity
+from gridledger.network.connection import load_connection
+from gridledger.network.folder import NetworkFolder
+from gridledger.network.schema import NetworkConfig, load_network_config
+from tests.support.processes import eventually
+from tests.support.up import NODES, Up, all_gone, child_of, gridledger, write_config
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network-config file and, beside it, the folder of its network, which has run once."""
+    place = tmp_path_factory.mktemp("supervisor")
+    write_config(place / "small.yaml")
+    for arguments in (("up", place / "small.yaml", "--detach"), ("down",)):
+        done = gridledger(*arguments, "--dir", place / "network")
+        assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture
+def config(place: Path) -> NetworkConfig:
+    return load_network_config(place / "small.yaml")
+
+
+@pytest_asyncio.fixture
+async def up(place: Path) -> AsyncIterator[Up]:
+    """The command, not started yet. Whatever a test leaves is stopped."""
+    up = Up(place / "small.yaml", place / "network")
+    try:
+        yield up
+    finally:
+        if up._process is not None:
+            everything = up.everything()
+            await up.end(signal.SIGTERM)
+            for pid in everything[1:]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+
+async def _put(folder: Path, value: int) -> list[object]:
+    """Write a key; all values that it has had, the newest first."""
+    profile = load_connection(folder)
+    admin = SigningIdentity.load(profile.user("Org1", "admin"))
+    async with Gateway.connect(profile.peers["peer1"].url, admin, roots=profile.roots) as gateway:
+        network = gateway.get_network("c1")
+        await network.get_contract("kv").submit_transaction("put", "k", value)
+        return [item.value for item in await network.get_history("kv", "k")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_clean_stop(up: Up, number: signal.Signals) -> None:
+    await up.start()
+    everything = up.everything()
+    assert set(up.pids()) == set(NODES)
+    assert len(everything) >= 1 + len(NODES) + 2  # with the peer's committer and chaincode hosts
+    assert await up.end(number) == 0
+    assert up.stdout.splitlines()[-1] == "small is stopped"
+    assert up.stderr == ""
+    await all_gone(everything)
+    for name in NODES:
+        log = (up.folder / "logs" / f"{name}.log").read_text()
+        assert "Traceback" not in log
+        assert "stopped serving" in log
+
+
+async def test_stop_while_starting(up: Up) -> None:
+    up.begin()
+
+    async def begun() -> bool:
+        return "orderer1" in up.pids()
+
+    await eventually(begun, within_s=30, what="an orderer's process")
+    everything = up.everything()
+    assert await up.end(signal.SIGTERM) == 0
+    assert "is ready" not in up.stdout
+    assert up.stderr == ""
+    await all_gone(everything)
+
+
+async def test_taken_port(up: Up, config: NetworkConfig) -> None:
+    with socket.create_server(("127.0.0.1", config.peers[0].port)):
+        up.begin()
+        assert await up.ended() == 98
+    assert len(up.stderr.splitlines()) == 1
+    assert f"port {config.peers[0].port} (peer1)" in up.stderr
+    assert up.stdout == ""
+
+
+@pytest.mark.parametrize("name", NODES)
+async def test_dead_process(up: Up, name: str) -> None:
+    await up.start()
+    everything = up.everything()
+    os.kill(up.pids()[name], signal.SIGKILL)
+    assert await up.ended() == 1
+    assert len(up.stderr.splitlines()) == 1
+    assert up.stderr.startswith(f"error: {name} ended with signal SIGKILL; the network is being stopped")
+    await all_gone(everything)
+
+
+async def test_dead_committer(up: Up) -> None:
+    """Two levels down: the peer says why it ends, and the supervisor says it once."""
+    await up.start()
+    everything = up.everything()
+    os.kill(child_of(up.pids()["peer1"], "services.peer.committer"), signal.SIGKILL)
+    assert await up.ended() == 1
+    assert len(up.stderr.splitlines()) == 1
+    assert up.stderr.startswith("error: peer1 ended with exit code 1: the committer of c1 ")
+    await all_gone(everything)
+
+
+async def test_process_that_cannot_start(up: Up) -> None:
+    settings = up.folder / "nodes" / "peer1" / "config.json"
+    good = settings.read_bytes()
+    settings.write_bytes(good.replace(b'"c1"', b'"c2"'))
+    try:
+        up.begin()
+        assert await up.ended() == 1
+    finally:
+        settings.write_bytes(good)
+    assert len(up.stderr.splitlines()) == 1
+    assert up.stderr.startswith("error: peer1 ended with exit code 1: ")
+    assert "c2.genesis" in up.stderr
+    assert "(while starting)" in up.stderr
+
+
+async def test_killed_supervisor_leaves_no_orphans_and_no_damage(up: Up) -> None:
+    await up.start()
+    before = await _put(up.folder, 1)
+    everything = up.everything()
+    assert await up.end(signal.SIGKILL) == -signal.SIGKILL
+    await all_gone(everything)
+    await up.start()
+    assert await _put(up.folder, 2) == [2, *before]
+
+
+async def test_changed_description_is_refused(up: Up, place: Path) -> None:
+    changed = place / "changed.yaml"
+    changed.write_text((place / "small.yaml").read_text().replace("max_message_count: 500", "max_message_count: 5"))
+    before = {path: path.stat().st_mtime_ns for path in up.folder.rglob("*") if path.name != "supervisor.lock"}
+    done = await asyncio.to_thread(gridledger, "up", changed, "--dir", up.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "holds a network of another description" in done.stderr
+    after = {path: path.stat().st_mtime_ns for path in up.folder.rglob("*") if path.name != "supervisor.lock"}
+    assert {path for path in after if after[path] != before.get(path)} <= {up.folder}
+
+
+async def test_half_made_folder_is_made_anew(tmp_path: Path) -> None:
+    """The supervisor is killed in the midst of making identities; the next start begins again."""
+    write_config(tmp_path / "small.yaml")
+    up = Up(tmp_path / "small.yaml", tmp_path / "network")
+    secret = NetworkFolder(up.folder).registrar_secret("Org1")
+    up.begin()
+
+    async def enrolling() -> bool:
+        return secret.exists() and "ca" in up.pids()
+
+    await eventually(enrolling, within_s=30, what="the CA's process")
+    everything = up.everything()
+    await up.end(signal.SIGKILL)
+    await all_gone(everything)
+    assert not (up.folder / "connection.json").exists()
+    leftover = up.folder / "nodes" / "peer9" / "msp"
+    leftover.mkdir(parents=True)
+    first = secret.read_text()
+    try:
+        await up.start()
+        assert not leftover.exists()
+        assert secret.read_text() != first
+        assert await _put(up.folder, 1) == [1]
+    finally:
+        assert await up.end(signal.SIGTERM) == 0
+
+
+async def test_status_and_exit_codes(up: Up, place: Path, config: NetworkConfig) -> None:
+    nowhere = await asyncio.to_thread(gridledger, "status", "--dir", place / "nowhere")
+    assert (nowhere.returncode, nowhere.stdout, len(nowhere.stderr.splitlines())) == (1, "", 1)
+    assert "start the network first" in nowhere.stderr
+
+    await up.start()
+    well = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
+    assert (well.returncode, well.stderr) == (0, "")
+    assert "c1: leader orderer1, peers agree" in well.stdout
+    second = await asyncio.to_thread(gridledger, "up", place / "small.yaml", "--dir", up.folder)
+    assert (second.returncode, second.stdout) in ((1, ""), (98, ""))
+    assert len(second.stderr.splitlines()) == 1
+    assert "running already" in second.stderr
+
+    os.killpg(up.pids()["peer1"], signal.SIGSTOP)
+    try:
+        hanging = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
+    finally:
+        os.killpg(up.pids()["peer1"], signal.SIGCONT)
+    assert hanging.returncode == 1
+    assert "peer1        down: " in hanging.stdout
+    assert up.process.poll() is None
+
+    assert (await asyncio.to_thread(gridledger, "down", "--dir", up.folder)).returncode == 0
+    assert await up.ended() == 0
+    down = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
+    assert down.returncode == 1
+    assert [f"{name:<12} down: " in down.stdout for name in ("orderer1", "peer1")] == [True, True]
+    again = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "was not running" in again.stdout
+
+
+async def test_detached(place: Path, up: Up) -> None:
+    done = await asyncio.to_thread(gridledger, "up", place / "small.yaml", "--dir", up.folder, "--detach")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("small is ready after ")
+    supervisor = int((up.folder / "supervisor.lock").read_text())
+    everything = [supervisor, *(int(pid) for pid in _descendants(supervisor))]
+    assert len(everything) >= 1 + len(NODES) + 2
+    stopped = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    await all_gone(everything)
+
+
+def _descendants(pid: int) -> list[int]:
+    found = [pid]
+    for parent in found:
+        children = Path(f"/proc/{parent}/task/{parent}/children")
+        found.extend(int(text) for text in children.read_text().split())
+    return found[1:]
