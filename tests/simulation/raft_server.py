@@ -34,6 +34,9 @@ class Surroundings(Protocol):
     random: random.Random
     oracle: Oracle
 
+    @property
+    def slowest_save(self) -> int: ...
+
     def after(self, delay: int, action: Callable[[], None]) -> None: ...
 
     def send(self, message: Message) -> None: ...
@@ -149,7 +152,7 @@ class Server:
     def _write(self) -> None:
         if self._waiting and not self._writing:
             self._writing, self._waiting = self._waiting, []
-            self._in_life(self.world.random.choice((1, 3, 10, 60)), self._written)
+            self._in_life(self.world.random.choice((1, 3, self.world.slowest_save)), self._written)
 
     def _persist(self, writes: list[GroupWrite]) -> None:
         batch = pack_writes(writes)

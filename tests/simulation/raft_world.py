@@ -10,20 +10,29 @@ from dataclasses import dataclass
 
 from services.orderer.raft.errors import MembershipRefused, ProposalDropped, RaftBusy
 from services.orderer.raft.interface import ChangeKind, Membership, MembershipChange
-from services.orderer.raft.messages import Message, pack_batch_header, pack_message, unpack_batch
+from services.orderer.raft.messages import Kind, Message, pack_batch_header, pack_message, unpack_batch
 from services.orderer.raft.records import GroupRecord
 from tests.simulation.raft_oracle import Oracle, require
 from tests.simulation.raft_server import GROUP, Server
 
+_PROMISES = frozenset({Kind.VOTE, Kind.VOTE_REPLY, Kind.APPEND, Kind.APPEND_REPLY})
+_MOST_MESSAGES = 60_000  # some ten times what a busy run needs
+
 
 @dataclass(frozen=True)
 class Faults:
-    """How hostile a run is: chances per message, and per fault step (every 100 units of time)."""
+    """How hostile a run is: chances per message, and per fault step (about every 100 units of time, 10 ticks).
+
+    `treachery` is the chance that a server crashes the moment it has sent a vote, a request for one, an append or its
+    acknowledgement, and is back at once: whatever it promised, it must have kept on disk.
+    """
 
     loss: float = 0.0
     duplication: float = 0.0
     longest_delay: int = 5
     crash: float = 0.0
+    treachery: float = 0.0
+    slowest_save: int = 60
     partition: float = 0.0
     membership: float = 0.0
     transfer: float = 0.0
@@ -37,6 +46,8 @@ class Faults:
             duplication=chance.choice((0, 0.05, 0.2)),
             longest_delay=chance.choice((2, 20, 80, 250)),
             crash=chance.choice((0, 0.05, 0.2, 0.4)),
+            treachery=chance.choice((0, 0, 0.01, 0.05)),
+            slowest_save=chance.choice((3, 60, 60, 150)),
             partition=chance.choice((0, 0.1, 0.4)),
             membership=chance.choice((0, 0, 0.3)),
             transfer=chance.choice((0, 0.1)),
@@ -57,6 +68,7 @@ class World:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._cut: set[tuple[str, str]] = set()
         self._proposed = 0
+        self._sent = 0
         self._calm = False
         count = servers or self.random.choice((1, 2, 3, 3, 3, 5))
         spare = 2 if self.faults.membership else 0
@@ -69,6 +81,11 @@ class World:
         self.after(100, self._fault_step)
 
     # surroundings of a server
+
+    @property
+    def slowest_save(self) -> int:
+        """How long a save may take."""
+        return 10 if self._calm else self.faults.slowest_save
 
     def after(self, delay: int, action: Callable[[], None]) -> None:
         """Let something happen later."""
@@ -83,11 +100,16 @@ class World:
         """Carry a message, as bytes, or lose it, delay it, double it."""
         chance, faults = self.random, self.faults
         copies = 1 if chance.random() >= faults.duplication or self._calm else 2
+        self._sent += 1
+        require(self._sent < _MOST_MESSAGES, "messages multiply without end")
         packed = pack_batch_header(message.sender) + pack_message(GROUP, message)
         for _ in range(copies):
             if self._calm or chance.random() >= faults.loss:
                 delay = chance.randint(1, 3 if self._calm else faults.longest_delay)
                 self.after(delay, lambda: self._deliver(message.sender, message.to, packed))
+        if message.kind in _PROMISES and not message.reject and not self._calm and chance.random() < faults.treachery:
+            sender = self.servers[message.sender]
+            self.after(0, lambda: self._crash(sender, back_after=chance.choice((1, 1, 100))))
 
     def _deliver(self, sender: str, to: str, packed: bytes) -> None:
         if (sender, to) in self._cut or to not in self.servers:
@@ -128,7 +150,7 @@ class World:
 
     def _propose(self, server: Server) -> None:
         self._proposed += 1
-        data = b"value %d" % self._proposed
+        data = b"value %d" % self._proposed + b"." * self.random.choice((0, 0, 0, 100))
         try:
             index, term = server.core.propose(data)
         except (ProposalDropped, RaftBusy):
@@ -154,7 +176,7 @@ class World:
     def _fault_step(self) -> None:
         if self._calm:
             return
-        self.after(100, self._fault_step)
+        self.after(self.random.randint(20, 180), self._fault_step)
         chance, faults = self.random, self.faults
         names = sorted(self.servers)
         if chance.random() < faults.crash:
@@ -171,12 +193,13 @@ class World:
             if server.up and chance.random() < faults.compaction:
                 server.compact()
 
-    def _crash(self, server: Server) -> None:
+    def _crash(self, server: Server, back_after: int | None = None) -> None:
         if not server.up:
             return
         self.note(f"crash {server.name}")
         server.crash()
-        self.after(self.random.choice((1, 50, 400, 1500)), lambda: None if server.up else server.start())
+        pause = self.random.choice((1, 50, 400, 1500)) if back_after is None else back_after
+        self.after(pause, lambda: None if server.up else server.start())
 
     def _partition(self, names: list[str]) -> None:
         chance = self.random

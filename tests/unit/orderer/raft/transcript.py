@@ -18,6 +18,7 @@ when `saved` says so; `settle` does all that is left in a fixed order.
     settle [a b ...]         ready, saved, deliver and apply among these (default all) until nothing is left
     apply a                  apply what is committed
     compact a                a snapshot of what is applied
+    repeat a b               the last message from a to b once more
     crash a                  lose what is not saved, start again
     log a, status a          show
 """
@@ -119,6 +120,7 @@ class Transcript:
         self.servers: dict[str, _Server] = {}
         self.members = Membership(frozenset())
         self.network: list[Message] = []
+        self.delivered: dict[tuple[str, str], Message] = {}
         self.lines: list[str] = []
 
     def run(self, text: str) -> str:
@@ -227,7 +229,11 @@ class Transcript:
     def do_deliver(self, sender: str = "", to: str = "") -> None:
         for message in self._take(sender, to):
             if message.to in self.servers:
+                self.delivered[message.sender, message.to] = message
                 self.servers[message.to].core.step(message)
+
+    def do_repeat(self, sender: str, to: str) -> None:
+        self.servers[to].core.step(self.delivered[sender, to])
 
     def do_drop(self, sender: str = "", to: str = "") -> None:
         self._take(sender, to)
@@ -242,10 +248,11 @@ class Transcript:
                 while self.servers[name].saving:
                     self.do_saved(name)
             self.network = [m for m in self.network if m.sender in chosen and m.to in chosen]
+            quiet = not self.network
             self.do_deliver()
             for name in chosen:
                 self.do_apply(name)
-            if len(self.lines) == before:
+            if quiet and len(self.lines) == before:
                 return
         raise AssertionError("does not settle")
 
@@ -282,6 +289,8 @@ class Transcript:
         log = core.log
         said = f"{name} {core.role.value} term {core.term} vote {core.vote or '-'} leader {core.leader or '-'}"
         self.lines.append(f"{said} last {log.last_index} stable {log.stable} commit {log.commit}")
+        if log.membership != self.members:
+            self.lines.append(f"  {_show_membership(log.membership)}")
         return core
 
     def do_status(self, name: str) -> None:
