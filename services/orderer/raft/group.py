@@ -177,17 +177,15 @@ class Group:
         settings = self._settings
         due = since >= settings.snapshot_entries or self._bytes_since_snapshot >= settings.snapshot_bytes
         wanted = self._compact_wanted or bool(self._compact_waiters)
-        if not due and not wanted:
-            return
+        if log.pending_snapshot is not None or not (due or wanted):
+            return  # a leader's snapshot is about to take the log's place; who waits is answered after it
         self._compact_wanted = False
-        waiters, self._compact_waiters = self._compact_waiters, []
-        if since:
-            index = log.applied
-            snapshot = core.compact(await self.machine.take_snapshot())
-            await self._save_snapshot(self, snapshot)
+        data = await self.machine.take_snapshot() if since else b""
+        if since and log.pending_snapshot is None:  # a leader's may have come while the machine took its own
+            await self._save_snapshot(self, core.compact(data))
             self._bytes_since_snapshot = 0
-        else:
-            index = log.snapshot.index if log.snapshot else 0
+        index = log.snapshot.index if log.snapshot else 0
+        waiters, self._compact_waiters = self._compact_waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(index)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
+from services.orderer.raft.messages import HardState
 from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, replay
 
 _SEGMENT = struct.Struct(">8sI")
@@ -31,6 +32,7 @@ _HEADER = struct.Struct(">4sQII")
 _CRC = struct.Struct(">I")
 SEGMENT_HEADER_BYTES = _SEGMENT.size
 HEADER_BYTES = _HEADER.size + _CRC.size
+_REMEDY = "restore this orderer from a good copy, or remove it from its groups and add it anew"
 
 
 @dataclass(slots=True)
@@ -98,12 +100,24 @@ def _refuse_batches_behind(path: Path, data: bytes, offset: int, number: int, sa
         batch = _batch_at(data, found, salt)
         if batch is not None and batch[0] > number:
             raise WalCorrupt(
-                f"{path.name}: damaged at byte {offset}, whole again at {found}; restore this orderer from a good "
-                "copy, or remove it from its groups and add it anew",
+                f"{path.name}: damaged at byte {offset}, whole again at {found}; {_REMEDY}",
                 file=str(path),
                 offset=offset,
             )
         found = data.find(_MAGIC, found + 1)
+
+
+def _states_of(groups: dict[str, GroupRecord]) -> dict[str, GroupWrite]:
+    """What a new segment begins with: each group's existence, snapshot and hard state."""
+    return {
+        group: GroupWrite(
+            group,
+            created=record.membership,
+            snapshot=record.snapshot,
+            hard_state=record.hard_state if record.hard_state != HardState() else None,
+        )
+        for group, record in groups.items()
+    }
 
 
 class Wal:
@@ -149,6 +163,7 @@ class Wal:
             scan = _scan(path)
             first, last = int(path.stem), position == len(paths) - 1
             if not scan.payloads and last and first == self._next_number:
+                self._require_only_begun(path)
                 path.unlink()  # the crash came while this segment was begun; what it would repeat stands before it
                 break
             if not scan.payloads or (position and first != self._next_number):
@@ -163,10 +178,17 @@ class Wal:
             self._next_number, end = first + len(scan.payloads), scan.end
         for group, record in self.groups.items():
             record.check(group)
-            self._states[group] = GroupWrite(
-                group, created=record.membership, snapshot=record.snapshot, hard_state=record.hard_state
-            )
+        self._states = _states_of(self.groups)
         return end
+
+    def _require_only_begun(self, path: Path) -> None:
+        """A segment without a readable batch was never more than begun, unless something lies behind where its first
+        batch would end: then its head (the salt, without which nothing can be read) is damaged."""
+        first_batch = SEGMENT_HEADER_BYTES + HEADER_BYTES + len(pack_writes(_states_of(self.groups).values()))
+        if path.read_bytes()[first_batch:].strip(b"\0"):
+            raise WalCorrupt(
+                f"{path.name}: its head is damaged, and batches follow; {_REMEDY}", file=str(path), offset=0
+            )
 
     def _open_segment(self, end: int) -> int:
         """Open the last segment for appending, cut to its good part; or begin the first."""
