@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help demo up down status test test-quick simulate-deep bench-quick check lock clean
+.PHONY: help demo up down status test test-quick simulate-deep bench-quick compose docker-test check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -55,6 +55,14 @@ check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+compose: $(VENV)/.installed  ## write docker/compose*.yaml anew from network-config/
+	@$(BIN)/gridledger compose network-config/three-shards.yaml > docker/compose.yaml
+	@for name in no-shard two-shards; do $(BIN)/gridledger compose network-config/$$name.yaml \
+	  --override network-config/three-shards.yaml > docker/compose.$$name.yaml; done
+
+docker-test: $(VENV)/.installed  ## the network as containers: built, used, killed, cut off, healed (needs docker compose)
+	@$(BIN)/python -m tests.docker.run
 
 lock: $(VENV)/.installed-dev  ## make the locks in requirements/ anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv

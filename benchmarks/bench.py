@@ -96,7 +96,7 @@ async def running_bench(topology: str, folder: Path, *, port_offset: int) -> Asy
         policies = {name: spec.chaincodes["dvs"].policy for name, spec in config.channels.items()}
         for channel in bench.shards():
             await deploy_chaincode(profile, PROJECT / "chaincode" / "kv", channel, policy=policies[channel])
-        await _prepare_groups(bench)
+        await prepare_groups(bench)
         yield bench
 
 
@@ -144,7 +144,7 @@ async def _generate(plan: Plan) -> Outcome:
     return Outcome.model_validate_json(answer)
 
 
-async def _prepare_groups(bench: Bench) -> None:
+async def prepare_groups(bench: Bench) -> None:
     """Enrol a planner and aggregators per channel, submit the case30 records and a base frame's worth of resources."""
     case = load_case("case30")
     state = Grid(PowerFlow(case)).state()

@@ -45,7 +45,7 @@ class Generator:
                 gateways[key] = Gateway.connect(
                     target.url, identity, roots=Path(plan.roots), max_connections=_CONNECTIONS
                 )
-        calls = [_call(gateways[target.url, target.identity], target) for target in plan.targets]
+        calls = [call_of(gateways[target.url, target.identity], target) for target in plan.targets]
         await asyncio.sleep(max(0.0, plan.start_at - time.time()))
         gc.collect()
         gc.freeze()
@@ -104,7 +104,8 @@ class Generator:
             self._latencies.append(now - intended)
 
 
-def _call(gateway: Gateway, target: Target) -> Callable[[int], Any]:
+def call_of(gateway: Gateway, target: Target) -> Callable[[int], Any]:
+    """What submits a target's transaction of a number, which no other has that is sent."""
     contract: Contract = gateway.get_network(target.channel).get_contract(target.chaincode)
     if target.function == "put":
         value = "x" * int(target.argument["bytes"])

@@ -45,6 +45,13 @@ class Plan(_Part):
     start_at: float
 
 
+class Workloads(_Part):
+    """What a prepared network offers: the file of its roots, and each workload's streams."""
+
+    roots: str
+    workloads: dict[str, list[Target]]
+
+
 class Outcome(_Part):
     """Latencies in seconds of what was begun after the warm-up and became VALID, from the intended time; refusals by
     code; seconds measured and seconds of processor time that the generator itself took."""

@@ -210,7 +210,7 @@ def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
             **bench,
             "profiles": _Line(["bench"]),
             "build": _build("bench"),
-            "command": _Line([*locust, "--master", "--web-host", "0.0.0.0"]),  # noqa: S104 - inside a container
+            "command": _Line([*locust, "--master", "--class-picker", "--web-host", "0.0.0.0"]),  # noqa: S104 - inside a container
             "depends_on": {"bench-setup": _COMPLETED},
             "ports": [_port(config, BENCH_PORT)],
             "volumes": [f"{users}:ro"],

@@ -1,0 +1,147 @@
+"""The compose files: equal to what follows from the network configs, and true to what they promise."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import yaml
+
+from gridledger.cli import main
+from gridledger.errors import SettingsError
+from gridledger.network.bootstrap import connection_profile, prepare
+from gridledger.network.compose import compose_file, mount_points, override_file
+from gridledger.network.folder import NetworkFolder
+from gridledger.network.schema import NetworkConfig, load_network_config
+
+PROJECT = Path(__file__).resolve().parents[3]
+BASE = PurePosixPath("network-config/three-shards.yaml")
+NODES = ("ca", "orderer1", "orderer2", "orderer3", "peer1", "peer2", "peer3", "peer4", "peer5", "peer6")
+
+
+@pytest.fixture
+def config() -> NetworkConfig:
+    return load_network_config(PROJECT / BASE)
+
+
+@pytest.fixture
+def document(config: NetworkConfig) -> dict[str, Any]:
+    return dict(yaml.safe_load(compose_file(config, BASE)))
+
+
+def test_the_committed_file_is_what_is_generated(config: NetworkConfig) -> None:
+    assert (PROJECT / "docker/compose.yaml").read_text() == compose_file(config, BASE), "run make compose"
+
+
+@pytest.mark.parametrize("name", ["no-shard", "two-shards"])
+def test_the_committed_overrides_are_what_is_generated(name: str, config: NetworkConfig) -> None:
+    path = PurePosixPath(f"network-config/{name}.yaml")
+    expected = override_file(load_network_config(PROJECT / path), path, config, BASE)
+    assert (PROJECT / f"docker/compose.{name}.yaml").read_text() == expected, "run make compose"
+
+
+def test_the_command_writes_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(PROJECT)
+    assert main(["compose", str(BASE)]) == 0
+    assert capsys.readouterr().out == (PROJECT / "docker/compose.yaml").read_text()
+    assert main(["compose", "network-config/no-shard.yaml", "--override", str(BASE)]) == 0
+    assert capsys.readouterr().out == (PROJECT / "docker/compose.no-shard.yaml").read_text()
+
+
+def test_every_container_is_confined(document: dict[str, Any]) -> None:
+    for name, service in document["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "user" not in service, f"{name} runs as the image's user"
+        assert "privileged" not in service, name
+
+
+def test_every_service_has_limits_and_a_health_check(document: dict[str, Any]) -> None:
+    for name in NODES:
+        service = document["services"][name]
+        assert {"mem_limit", "pids_limit", "cpus"} <= service.keys(), name
+        assert "disable" not in service["healthcheck"], name
+
+
+def test_ports_are_published_on_the_loopback_address_only(document: dict[str, Any]) -> None:
+    published = [port for service in document["services"].values() for port in service.get("ports", [])]
+    assert len(published) == len(NODES) + 1
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_a_node_sees_its_own_volume_only(document: dict[str, Any]) -> None:
+    for name in NODES[1:]:
+        assert document["services"][name]["volumes"] == [f"{name}:/network/nodes/{name}"]
+
+
+def test_only_who_makes_keys_and_the_ca_see_the_registrars_secrets(document: dict[str, Any]) -> None:
+    def sees(volume: str) -> set[str]:
+        volumes = {name: service["volumes"] for name, service in document["services"].items()}
+        return {name for name, mounts in volumes.items() if any(item.split(":")[0] == volume for item in mounts)}
+
+    assert sees("enrolment") == {"prepare", "ca", "setup"}
+    assert sees("ca") == {"prepare", "ca"}
+    assert sees("clients") == {"prepare", "setup", "cli", "feeder", "bench-setup", "bench", "bench-worker"}
+
+
+def test_the_start_is_ordered_by_health(document: dict[str, Any]) -> None:
+    services = document["services"]
+    assert services["ca"]["depends_on"]["prepare"]["condition"] == "service_completed_successfully"
+    assert services["setup"]["depends_on"]["ca"]["condition"] == "service_healthy"
+    assert services["orderer2"]["depends_on"]["setup"]["condition"] == "service_completed_successfully"
+    assert services["peer4"]["depends_on"]["orderer3"]["condition"] == "service_healthy"
+    assert services["feeder"]["depends_on"]["peer6"]["condition"] == "service_healthy"
+
+
+def test_clients_come_on_demand_only(document: dict[str, Any]) -> None:
+    profiles = {name: service.get("profiles") for name, service in document["services"].items()}
+    assert {name for name, found in profiles.items() if found is None} == {"prepare", "setup", *NODES}
+    assert profiles["feeder"] == ["feeder"]
+    assert profiles["bench"] == profiles["bench-worker"] == ["bench"]
+
+
+def test_volumes_are_declared_and_the_image_has_their_mount_points(
+    document: dict[str, Any], config: NetworkConfig
+) -> None:
+    mounts = [mount.split(":") for service in document["services"].values() for mount in service["volumes"]]
+    assert {mount[0] for mount in mounts} == set(document["volumes"])
+    assert {mount[1] for mount in mounts} == {str(place) for place in mount_points(config)}
+
+
+def test_an_override_cannot_change_nodes(config: NetworkConfig) -> None:
+    fewer = config.model_dump(mode="json")
+    fewer["orderers"] = fewer["orderers"][:1]
+    with pytest.raises(SettingsError, match="an override can only change channels"):
+        override_file(NetworkConfig.model_validate(fewer), PurePosixPath("one.yaml"), config, BASE)
+
+
+def test_a_node_cannot_have_the_name_of_another_service(config: NetworkConfig) -> None:
+    named = config.model_dump(mode="json")
+    named["orderers"][0]["name"] = "setup"
+    with pytest.raises(SettingsError, match="a node cannot be called setup"):
+        compose_file(NetworkConfig.model_validate(named), BASE)
+
+
+def test_containers_are_reached_by_name_inside_and_by_the_published_port_outside(config: NetworkConfig) -> None:
+    inside = config.with_names_as_hosts()
+    assert connection_profile(inside)["peers"]["peer1"]["url"] == "https://peer1:7151"
+    assert connection_profile(inside)["ca"]["url"] == "https://ca:7054"
+    assert connection_profile(inside, published=True)["peers"]["peer1"]["url"] == "https://127.0.0.1:7151"
+    assert connection_profile(inside, published=True) == connection_profile(config)
+    assert inside.names_of(inside.peers[0]) == ("peer1", "127.0.0.1", "localhost")
+    assert inside.names_of(inside.ca) == ("ca", "127.0.0.1", "localhost")
+
+
+def test_preparing_again_keeps_what_a_ca_may_be_running_on(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    assert prepare(config, folder, anew=False)
+    secret = folder.registrar_secret("Org1").read_bytes()
+    assert prepare(config, folder, anew=False)
+    assert folder.registrar_secret("Org1").read_bytes() == secret
+    assert prepare(config, folder)
+    assert folder.registrar_secret("Org1").read_bytes() != secret
+
+
+def test_the_command_prepares_a_ca(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), "--prepare", "--names-as-hosts"]) == 0
+    assert f"--config {tmp_path}/ca/config.json" in capsys.readouterr().out
