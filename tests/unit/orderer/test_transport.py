@@ -1,0 +1,255 @@
+"""Raft's batches between orderers: a real server on a socket with mutual TLS, and the streams to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gridledger import framing
+from gridledger.client.http import NodeClient
+from gridledger.errors import GridLedgerError, MalformedFrames
+from gridledger.identity.signer import SigningIdentity
+from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
+from services.orderer import transport as transport_module
+from services.orderer.block_store import BlockStore
+from services.orderer.chain import Chain
+from services.orderer.orderer import Channel, Orderer
+from services.orderer.raft.interface import RaftSettings
+from services.orderer.routes import make_router
+from services.orderer.settings import EdgeLimits, OrdererSettings
+from services.orderer.transport import RAFT_PATH, STREAM_BYTES, STREAM_S, FrameBuffer, OrdererTransport
+from tests.support.paper_network import PaperNetwork
+from tests.support.processes import eventually, free_ports
+
+
+class Received:
+    """The consensus engine's ear: what came, from whom."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[str, bytes]] = []
+
+    def receive(self, sender: str, payload: bytes) -> None:
+        self.batches.append((sender, payload))
+
+
+class Net:
+    """orderer2 as a server in this process; orderer1 as who sends."""
+
+    def __init__(self, folder: Path, limits: EdgeLimits) -> None:
+        self.network = PaperNetwork(now_us=time.time_ns() // 1000)
+        self.port = free_ports(1)[0]
+        self.network.urls = {"orderer2": f"https://127.0.0.1:{self.port}"}
+        self.roots = "".join(org.root for org in self.network.orgs.values())
+        self.received = Received()
+        self.requests = 0
+        self.home = folder / "msp"
+        self.network.orderers["orderer2"].save(self.home)
+        store = BlockStore.open(folder / "blocks")
+        self.chain = Chain.open(store, self.network.genesis(), self.network.orderers["orderer2"], cast("Any", None))
+        settings = OrdererSettings.model_construct(name="orderer2", limits=limits)
+        channel = Channel(self.chain, cast("Any", None))
+        self.orderer = Orderer(
+            settings, cast("Any", self.received), {"paper": channel}, clock_us=lambda: time.time_ns() // 1000
+        )
+        self.transports: list[OrdererTransport] = []
+        self.server: WebServer | None = None
+
+    async def start(self) -> None:
+        app = create_app("orderer", self.orderer.authenticate, Limits(max_body_bytes=1024 * 1024))
+        app.include_router(make_router(self.orderer))
+        tls = TLSFiles(self.home / "cert.pem", self.home / "key.pem", [self.roots])
+        self.server = WebServer(app, ServerSettings("127.0.0.1", self.port, tls))
+        await self.server.start()
+
+    async def stop(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+            await self.server.wait()
+            self.server = None
+
+    def sender(self, identity: SigningIdentity | None = None) -> OrdererTransport:
+        identity = identity or self.network.orderers["orderer1"]
+        made = OrdererTransport("orderer1", identity, self.roots, timeout_s=5.0, random=random.Random(1))
+        made.know(self.chain.config.orderers.values())
+        self.transports.append(made)
+        return made
+
+    async def arrived(self, count: int) -> list[bytes]:
+        async def enough() -> bool:
+            return len(self.received.batches) >= count
+
+        await eventually(enough, within_s=10, what=f"{count} batches")
+        return [payload for _, payload in self.received.batches]
+
+
+@asynccontextmanager
+async def net(folder: Path, limits: EdgeLimits | None = None) -> AsyncIterator[Net]:
+    made = Net(folder, limits or EdgeLimits())
+    await made.start()
+    try:
+        yield made
+    finally:
+        for transport in made.transports:
+            await transport.close()
+        await made.stop()
+        made.chain.store.close()
+
+
+@pytest.fixture
+def uploads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The requests that streams were carried by."""
+    begun: list[str] = []
+    real = NodeClient.upload
+
+    async def upload(self: NodeClient, path: str, chunks: AsyncIterator[bytes]) -> bytes:
+        begun.append(path)
+        return await real(self, path, chunks)
+
+    monkeypatch.setattr(NodeClient, "upload", upload)
+    return begun
+
+
+async def send_until_refused(sender: OrdererTransport, payload: bytes) -> None:
+    """An answer comes a while after what it answers."""
+    async with asyncio.timeout(10):
+        while True:
+            await sender.send("orderer2", payload)
+
+
+async def test_batches_arrive_in_order_over_one_request(tmp_path: Path, uploads: list[str]) -> None:
+    async with net(tmp_path) as made:
+        sender = made.sender()
+        sent = [b"", b"x", *(bytes([n]) * n * 100 for n in range(1, 40)), b"y" * 300_000]
+        for payload in sent:
+            await sender.send("orderer2", payload)
+        assert await made.arrived(len(sent)) == sent
+        assert {name for name, _ in made.received.batches} == {"orderer1"}
+        assert uploads == [RAFT_PATH]
+
+
+async def test_a_stream_that_is_old_or_long_is_followed_by_the_next(
+    tmp_path: Path, uploads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "STREAM_BYTES", 10_000)
+    monkeypatch.setattr(transport_module, "STREAM_S", 0.2)
+    async with net(tmp_path) as made:
+        sender = made.sender()
+        sent = [b"%d" % n * 500 for n in range(100)]
+        for payload in sent:
+            await sender.send("orderer2", payload)
+        assert await made.arrived(100) == sent
+        long = len(uploads)
+        assert long > 3
+
+        async def old() -> bool:
+            return sender._streams["orderer2"]._request.done()
+
+        await eventually(old, within_s=5, what="an old stream ended")
+        await sender.send("orderer2", b"after")
+        assert (await made.arrived(101))[-1] == b"after"
+        assert len(uploads) == long + 1
+
+
+async def test_who_is_no_orderer_is_refused(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        sender = made.sender(made.network.clients["Org1MSP"])
+        with pytest.raises(GridLedgerError) as caught:
+            await send_until_refused(sender, b"x")
+        assert (caught.value.status, caught.value.code) == (403, "PERMISSION_DENIED")
+        assert made.received.batches == []
+
+
+async def test_an_orderer_that_the_configuration_no_longer_has_is_cut_off(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        sender = made.sender()
+        await sender.send("orderer2", b"before")
+        await made.arrived(1)
+        nodes = {name: node for name, node in made.chain.config.orderers.items() if name != "orderer1"}
+        made.chain.config = made.network.config(orderers=nodes)
+        with pytest.raises(GridLedgerError) as caught:
+            await send_until_refused(sender, b"after")
+        assert caught.value.status == 403
+        assert [payload for _, payload in made.received.batches] == [b"before"]
+
+
+async def test_a_restart_is_told_once_and_then_forgotten(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        sender = made.sender()
+        await sender.send("orderer2", b"1")
+        await made.arrived(1)
+        started = asyncio.get_running_loop().time()
+        await made.stop()
+        assert asyncio.get_running_loop().time() - started < 3  # an open stream holds no stop up
+        with pytest.raises(GridLedgerError):
+            await sender.send("orderer2", b"lost")
+        await made.start()
+        await sender.send("orderer2", b"2")
+        assert await made.arrived(2) == [b"1", b"2"]
+
+
+async def test_an_unknown_or_absent_orderer_is_told(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        sender = made.sender()
+        with pytest.raises(GridLedgerError, match="no orderer named"):
+            await sender.send("orderer9", b"x")
+        await made.stop()
+        with pytest.raises(GridLedgerError):
+            await sender.send("orderer2", b"x")
+
+
+async def test_a_send_that_is_given_up_ends_its_stream(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        sender = made.sender()
+        await sender.send("orderer2", b"1")
+        sending = asyncio.create_task(sender.send("orderer2", b"x"))
+        await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        given_up = sender._streams.get("orderer2")
+        await sender.send("orderer2", b"2")
+        assert given_up is None
+
+        async def came() -> bool:
+            return ("orderer1", b"2") in made.received.batches
+
+        await eventually(came, within_s=10, what="the next batch")
+
+
+async def test_a_batch_beyond_the_bound_is_refused(tmp_path: Path) -> None:
+    async with net(tmp_path, EdgeLimits(max_raft_body_bytes=1000)) as made:
+        sender = made.sender()
+        with pytest.raises(GridLedgerError) as caught:
+            await send_until_refused(sender, b"x" * 1001)
+        assert caught.value.code == MalformedFrames.code
+        assert made.received.batches == []
+
+
+def test_a_stream_keeps_within_the_edges_bounds() -> None:
+    assert STREAM_BYTES + RaftSettings().max_batch_bytes + 1024 * 1024 <= EdgeLimits().max_raft_body_bytes
+    assert Limits().request_timeout_s > STREAM_S
+
+
+def test_frames_come_together_from_any_pieces() -> None:
+    chance = random.Random(5)
+    for _ in range(200):
+        frames = [chance.randbytes(chance.choice((0, 1, 3, 4, 5, 100))) for _ in range(chance.randint(0, 6))]
+        data = framing.pack(frames)
+        buffer, found = FrameBuffer(100), list[bytes]()
+        while data:
+            cut = chance.randint(1, len(data))
+            found += buffer.feed(data[:cut])
+            data = data[cut:]
+        assert found == frames
+
+
+def test_a_frame_beyond_the_bound_is_refused_before_it_comes() -> None:
+    with pytest.raises(MalformedFrames):
+        FrameBuffer(100).feed((101).to_bytes(4))
