@@ -33,7 +33,7 @@ def test_figure_3_holds_under_faults(first: int) -> None:
     [
         pytest.param(3, Faults(crash=0.6, longest_delay=10), id="crashes"),
         pytest.param(3, Faults(treachery=0.1, longest_delay=80, slowest_save=150), id="forgotten promises"),
-        pytest.param(5, Faults(treachery=0.05, loss=0.2, longest_delay=20), id="figure 8"),
+        pytest.param(5, Faults(treachery=0.05, partition=0.9, longest_delay=10, slowest_save=3), id="figure 8"),
         pytest.param(5, Faults(loss=0.3, duplication=0.3, longest_delay=250), id="bad network"),
         pytest.param(5, Faults(partition=0.7, longest_delay=20), id="partitions"),
         pytest.param(3, Faults(membership=0.5, crash=0.2, partition=0.2, longest_delay=20), id="membership"),

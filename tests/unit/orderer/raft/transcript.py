@@ -18,7 +18,7 @@ when `saved` says so; `settle` does all that is left in a fixed order.
     settle [a b ...]         ready, saved, deliver and apply among these (default all) until nothing is left
     apply a                  apply what is committed
     compact a                a snapshot of what is applied
-    repeat a b               the last message from a to b once more
+    repeat a b append        the last append (or other kind) that a sent b once more
     crash a                  lose what is not saved, start again
     log a, status a          show
 """
@@ -120,7 +120,7 @@ class Transcript:
         self.servers: dict[str, _Server] = {}
         self.members = Membership(frozenset())
         self.network: list[Message] = []
-        self.delivered: dict[tuple[str, str], Message] = {}
+        self.delivered: list[Message] = []
         self.lines: list[str] = []
 
     def run(self, text: str) -> str:
@@ -229,11 +229,12 @@ class Transcript:
     def do_deliver(self, sender: str = "", to: str = "") -> None:
         for message in self._take(sender, to):
             if message.to in self.servers:
-                self.delivered[message.sender, message.to] = message
+                self.delivered.append(message)
                 self.servers[message.to].core.step(message)
 
-    def do_repeat(self, sender: str, to: str) -> None:
-        self.servers[to].core.step(self.delivered[sender, to])
+    def do_repeat(self, sender: str, to: str, kind: str) -> None:
+        kinds = (message for message in reversed(self.delivered) if message.kind.name == kind.upper())
+        self.servers[to].core.step(next(m for m in kinds if (m.sender, m.to, m.reject) == (sender, to, False)))
 
     def do_drop(self, sender: str = "", to: str = "") -> None:
         self._take(sender, to)
