@@ -14,6 +14,7 @@ from services.orderer.raft.errors import (
     MalformedBatch,
     NodeStopped,
     NotLeader,
+    ProposalDropped,
     ProposalTimeout,
     RaftBusy,
     RaftConfigError,
@@ -392,6 +393,27 @@ async def test_only_what_is_durable_here_is_applied() -> None:
     writer.release()
     await turns()
     assert machine.applied == 2
+    await node.stop()
+
+
+async def test_a_proposal_whose_place_another_entry_took_is_lost_not_committed() -> None:
+    writer, wire = HeldWriter(), Sink("a", {})
+    node, machine = await alone(writer, wire)
+    core = node._groups["g"].core
+    core.campaign()
+    for kind, term in ((Kind.PRE_VOTE_REPLY, 1), (Kind.VOTE_REPLY, 1)):
+        for other in "bc":
+            give(node, Message(kind, other, "a", term))
+            await saved(writer)
+    assert core.is_leader
+    waiting = asyncio.create_task(node.propose("g", b"x"))
+    await saved(writer)
+    give(node, append(2, 0, 0, (2, 2), commit=2))  # the next leader's entries and that they are committed, at one go
+    await saved(writer)
+    with pytest.raises(ProposalDropped) as caught:
+        await waiting
+    assert caught.value.details["outcome"] == "lost"
+    assert machine.data == [b"1/2", b"2/2"]
     await node.stop()
 
 
