@@ -5,18 +5,31 @@ Routes take a plain ``Request``: the caller is ``request.state.caller``, the bod
 errors are raised.
 """
 
-from gridledger.web.app import Health, Lifespan, RouteNotFound, StreamResponse, create_app, json_response, read_body
+from gridledger.web.app import (
+    Application,
+    Health,
+    Lifespan,
+    RouteNotFound,
+    StreamResponse,
+    create_app,
+    json_response,
+    read_body,
+)
 from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired
+from gridledger.web.hot import HotRequest, HotRoute, unless_disconnected
 from gridledger.web.limits import Limits
 from gridledger.web.server import EXIT_PORT_TAKEN, PortTaken, ServerSettings, WebServer, bind, run, serve
 from gridledger.web.tls import ServerTLS, TLSFiles
 
 __all__ = [
     "EXIT_PORT_TAKEN",
+    "Application",
     "Authenticator",
     "BodyTooLarge",
     "ClientCertificateRequired",
     "Health",
+    "HotRequest",
+    "HotRoute",
     "Lifespan",
     "Limits",
     "PortTaken",
@@ -32,4 +45,5 @@ __all__ = [
     "read_body",
     "run",
     "serve",
+    "unless_disconnected",
 ]

@@ -6,7 +6,7 @@ import asyncio
 import platform
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +20,7 @@ import gridledger
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError, NotFoundError
 from gridledger.web.edge import Authenticator, BodyTooLarge, Edge
+from gridledger.web.hot import HotRoute
 from gridledger.web.limits import Limits
 
 Health = Callable[[], Mapping[str, Any]]
@@ -32,6 +33,39 @@ class RouteNotFound(NotFoundError):
     code = "ROUTE_NOT_FOUND"
 
 
+class Receiving(Protocol):
+    """A request whose body can be received: Starlette's, or a hot route's."""
+
+    @property
+    def receive(self) -> Receive: ...
+
+
+class Application(FastAPI):
+    """A FastAPI application with hot routes, which the edge serves without FastAPI's and Starlette's machinery."""
+
+    edge: Edge
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **options)
+        self._hot: list[HotRoute] = []
+
+    def add_hot_routes(self, routes: Iterable[HotRoute]) -> None:
+        """Serve these before any other."""
+        self._hot += routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            for route in self._hot:
+                if route.matches(path):
+                    scope["app"] = self
+                    scope["route"] = route
+                    await self.edge.serve(route, scope, receive, send)
+                    return
+        await super().__call__(scope, receive, send)
+
+
 def create_app(
     service: str,
     authenticator: Authenticator,
@@ -41,18 +75,19 @@ def create_app(
     node: str = "",
     open_routes: Iterable[str] = (),
     lifespan: Lifespan | None = None,
-) -> FastAPI:
-    """The application of one service, to which it adds its routers.
+) -> Application:
+    """The application of one service, to which it adds its routers and hot routes.
 
     ``authenticator`` is asked at every request and its answer is ``request.state.caller``; ``open_routes`` (templates
     such as ``/cas/{org}/enroll``) are not authenticated and have the caller None. ``health`` returns
     {"status": "ok", ...}; any other status is answered with 503. ``app.state.stopping`` is an event that is set when
     the process has been told to stop.
     """
-    app = FastAPI(title=service, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app = Application(title=service, lifespan=lifespan)
     app.state.limits = limits or Limits()
     app.state.stopping = asyncio.Event()
-    app.add_middleware(Edge, authenticator=authenticator, limits=app.state.limits, open_routes=tuple(open_routes))
+    app.edge = Edge(authenticator, app.state.limits, open_routes)
+    app.add_middleware(app.edge.around)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     version = jsontext.dumps(
@@ -85,7 +120,7 @@ def json_response(body: bytes | Any, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-async def read_body(request: Request, *, max_bytes: int | None = None) -> bytes:
+async def read_body(request: Receiving, *, max_bytes: int | None = None) -> bytes:
     """The whole body. The edge bounds it anyway; ``max_bytes`` is a route's tighter bound (:class:`BodyTooLarge`).
 
     Raises ``ClientDisconnect`` when the client is gone, which the edge takes note of and nobody else need catch.

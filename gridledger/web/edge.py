@@ -110,12 +110,9 @@ class _Exchange:
 
 
 class Edge:
-    """Wraps a service's application. One instance per process."""
+    """Surrounds whatever a service answers with. One instance per process."""
 
-    def __init__(
-        self, app: ASGIApp, *, authenticator: Authenticator, limits: Limits, open_routes: Iterable[str] = ()
-    ) -> None:
-        self.app = app
+    def __init__(self, authenticator: Authenticator, limits: Limits, open_routes: Iterable[str] = ()) -> None:
         self.limits = limits
         self.active = 0
         self.streams = 0
@@ -124,11 +121,19 @@ class Edge:
         self._open = re.compile("|".join(patterns))
         metrics.ACTIVE.set_function(lambda: self.active)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """An application, with the edge before it: a middleware's factory."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                await self.serve(app, scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return serve
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have ``app`` answer one request."""
         started = time.perf_counter()
         exchange = _Exchange(receive, send, self.limits.max_body_bytes)
         slot: Slot | None = None
@@ -141,7 +146,7 @@ class Edge:
             else:
                 state["caller"] = None
             state["slot"] = slot
-            await self.app(scope, exchange.receive, exchange.send)
+            await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             exchange.status = exchange.status or 499
         except GridLedgerError as error:

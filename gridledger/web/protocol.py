@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,13 +19,15 @@ class EdgeProtocol(HttpToolsProtocol):
     """One connection, with the limits from ``app.state.limits``.
 
     ``scope["extensions"]`` is the same for all its requests: ``tls``, whose ``client_certificate`` is DER or None, and
-    ``connection``, whose ``abort`` drops the connection without a farewell.
+    ``connection``, whose ``abort`` drops the connection without a farewell, and whose ``leaving`` is a set of functions
+    to call when it is lost.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits: Limits = self.config.app.state.limits  # type: ignore[union-attr]
         self._extensions: dict[str, Any] = {}
+        self._leaving: set[Callable[[], None]] = set()
         self._in_head = True
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -34,16 +37,19 @@ class EdgeProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         ssl_object = transport.get_extra_info("ssl_object")
         certificate = ssl_object.getpeercert(True) if ssl_object is not None else None
-        self._extensions = {"tls": {"client_certificate": certificate}, "connection": {"abort": transport.abort}}
+        connection = {"abort": transport.abort, "leaving": self._leaving}
+        self._extensions = {"tls": {"client_certificate": certificate}, "connection": connection}
         if len(self.connections) > self._limits.max_connections:
             transport.close()
             return
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Forget the timer with the connection; tell those who work for a client that has left."""
         self._stop_deadline()
         super().connection_lost(exc)
+        for leave in list(self._leaving):
+            leave()
 
     def data_received(self, data: bytes) -> None:
         """Parse on, unless the connection is being closed because a bound was passed."""

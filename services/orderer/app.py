@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from gridledger.identity.certificate import Certificate
 from gridledger.web import Limits, ServerSettings, TLSFiles, create_app, serve
 from services.orderer.orderer import Orderer, open_orderer
-from services.orderer.routes import make_router
+from services.orderer.routes import hot_routes, make_router
 from services.orderer.settings import OrdererSettings
 
 
@@ -34,6 +34,7 @@ async def serve_orderer(settings: OrdererSettings) -> None:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_orderer(settings, clock_us=_clock_us, random=SystemRandom()) as orderer:
             opened.append(orderer)
+            application.add_hot_routes(hot_routes(orderer))
             app.include_router(make_router(orderer))
             running = asyncio.create_task(orderer.run())
             running.add_done_callback(_stop_on_failure)
@@ -49,9 +50,9 @@ async def serve_orderer(settings: OrdererSettings) -> None:
         max_requests=settings.limits.max_requests,
         max_streams=settings.limits.max_streams,
     )
-    app = create_app("orderer", authenticate, limits, health, node=settings.name, lifespan=lifespan)
+    application = create_app("orderer", authenticate, limits, health, node=settings.name, lifespan=lifespan)
     tls = TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots])
-    await serve(app, ServerSettings(settings.host, settings.port, tls))
+    await serve(application, ServerSettings(settings.host, settings.port, tls))
 
 
 def _stop_on_failure(task: asyncio.Task[None]) -> None:

@@ -47,7 +47,7 @@ async def serve_peer(settings: PeerSettings) -> None:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_peer(settings, tls) as (peer, processes):
             opened.append(peer)
-            app.router.routes[:0] = hot_routes(peer)
+            application.add_hot_routes(hot_routes(peer))
             app.include_router(make_router(peer))
             background = [asyncio.create_task(work) for work in (peer.follow_configs(), *_watches(processes))]
             for task in background:
@@ -70,8 +70,8 @@ async def serve_peer(settings: PeerSettings) -> None:
         max_requests=edge.max_requests,
         max_streams=edge.max_streams,
     )
-    app = create_app("peer", authenticate, limits, health, node=settings.name, lifespan=lifespan)
-    await serve(app, ServerSettings(settings.host, settings.port, tls))
+    application = create_app("peer", authenticate, limits, health, node=settings.name, lifespan=lifespan)
+    await serve(application, ServerSettings(settings.host, settings.port, tls))
 
 
 def _watches(processes: list[CommitProcess]) -> list[Any]:
