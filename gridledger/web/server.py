@@ -18,6 +18,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from gridledger.allocator import keep_read_buffers
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.web.protocol import EdgeProtocol
 from gridledger.web.tls import ServerTLS, TLSFiles
@@ -192,6 +193,7 @@ def run(main: Coroutine[Any, Any, None]) -> int:
 
     An error of ours is told in one line on standard error; anything else keeps its traceback, being a defect.
     """
+    keep_read_buffers()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main)
