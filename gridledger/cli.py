@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gridledger.network.schema import NetworkConfig
     from gridledger.network.supervisor import Supervisor
 
-DEFAULT_DIR = Path("out/network")
+DEFAULT_DIR = Path(os.environ.get("GRIDLEDGER_NETWORK_DIR", "out/network"))
 _DETACHED_READY_S = 120.0
 
 

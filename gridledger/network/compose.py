@@ -183,7 +183,7 @@ def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
             **clients,
             "profiles": _Line(["tools"]),
             "entrypoint": _Line(["gridledger"]),
-            "command": _Line(["status", "--dir", str(NETWORK)]),
+            "command": _Line(["status"]),
             "volumes": [users],
         },
         "feeder": {
@@ -236,7 +236,7 @@ def _runs(module: str, home: PurePosixPath) -> _Map:
 
 
 def _bootstrap(path: PurePosixPath, step: str) -> _Line:
-    command = ["gridledger", "bootstrap", str(path), "--dir", str(NETWORK), "--names-as-hosts"]
+    command = ["gridledger", "bootstrap", str(path), "--names-as-hosts"]
     return _Line([*command, "--prepare"] if step == "prepare" else command)
 
 
