@@ -133,8 +133,8 @@ class RaftNode:
             group, core, machine, self.settings, touch=self._touch, save_snapshot=self._save_snapshot, fail=self._fail
         )
         self._groups[group] = entered
-        if new and self.node_id == min(members):
-            core.campaign()  # a new group need not wait for an election timeout; the first name asks first
+        if (new and self.node_id == min(members)) or core.membership.voters == {self.node_id}:
+            core.campaign()  # nobody can lead yet: a new group's first name asks at once, and who is alone always
         self._touch(entered)
 
     async def remove_group(self, group: str) -> None:
