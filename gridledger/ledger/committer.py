@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import chain, takewhile
@@ -12,7 +12,7 @@ from gridledger import framing
 from gridledger.errors import MalformedMessage
 from gridledger.identity.errors import IdentityError
 from gridledger.ledger.batch import batch_of
-from gridledger.ledger.blocks import pack_block
+from gridledger.ledger.blocks import PackedBlock, pack_block
 from gridledger.ledger.errors import BlockRejected
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.records import Head
@@ -31,6 +31,9 @@ from gridledger.protocol.config import ChannelConfig
 
 MAX_BLOCKS_PER_COMMIT = 64
 MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024
+LEAST_SHARE = 12
+_SMALL = 8
+"""Up to so many envelopes are compressed in the committing thread itself."""
 
 
 class SignedBlock(NamedTuple):
@@ -103,7 +106,7 @@ class BlockCommitter:
         with self.ledger.snapshot() as snapshot:
             head, config = snapshot.head, self.ledger.config_of(snapshot)
             taken, signed = self._continuing(blocks, head, config)
-            packed = (self._pool.map if self._pool else map)(pack_block, [item.block for item in taken])
+            packed = self._packing([item.block for item in taken])
             examination = examine([item.block for item in taken], config)
             outcomes = self._verify_many([*signed, *examination.checks])
             genuine = list(takewhile(bool, outcomes[: len(signed)]))
@@ -118,6 +121,11 @@ class BlockCommitter:
         batch, after = batch_of(head, judged, [item.signature for item in taken], list(packed))
         self.ledger.store.commit(batch)
         return [_committed(self.ledger.channel, item, behind) for item, behind in zip(judged, after, strict=True)]
+
+    def _packing(self, blocks: list[Block]) -> Iterable[PackedBlock]:
+        """The blocks compressed: large ones meanwhile, small ones when they are asked for."""
+        large = self._pool is not None and sum(len(block.envelopes) for block in blocks) > _SMALL
+        return self._pool.map(pack_block, blocks) if self._pool is not None and large else map(pack_block, blocks)
 
     def _continuing(
         self, blocks: Sequence[SignedBlock], head: Head, config: ChannelConfig
@@ -214,11 +222,14 @@ def _committed(channel: str, judged: Judged, behind: str) -> CommittedBlock:
 
 
 def verify_in_pool(pool: Executor, parts: int) -> VerifyMany:
-    """A ``verify_many`` that has ``parts`` workers of a pool check a share of the signatures each."""
+    """A ``verify_many`` that has up to ``parts`` threads check a share of the signatures each: this one, and workers of
+    a pool. A share is no smaller than ``LEAST_SHARE``: handing over fewer costs more than it saves."""
 
     def verify_many(checks: Sequence[SignatureCheck]) -> list[bool]:
-        share = max(1, -(-len(checks) // parts))
+        share = max(LEAST_SHARE, -(-len(checks) // parts))
         shares = [checks[start : start + share] for start in range(0, len(checks), share)]
-        return list(chain.from_iterable(pool.map(verify_one_by_one, shares)))
+        elsewhere = [pool.submit(verify_one_by_one, item) for item in shares[1:]]
+        outcomes = verify_one_by_one(shares[0]) if shares else []
+        return outcomes + list(chain.from_iterable(future.result() for future in elsewhere))
 
     return verify_many
