@@ -50,24 +50,40 @@ class EndorseQueue:
         self._max_in_flight = max_in_flight
         self._queue: deque[_Item] = deque()
         self._senders: set[asyncio.Task[None]] = set()
+        self._direct = 0
 
     async def ask(self, body: bytes, min_height: int) -> bytes:
         """The body of the peer's answer to a signed proposal, or its error. Cancel it to give up."""
         if len(self._queue) >= MAX_WAITING:
             raise BusyError(f"{len(self._queue)} proposals wait for this peer already", retry_after_s=0.5)
+        if not self._queue and len(self._senders) + self._direct < self._max_in_flight:
+            return await self._ask_directly(body, min_height)
         item = _Item(body, min_height, asyncio.get_running_loop().create_future())
         self._queue.append(item)
-        if len(self._senders) < self._max_in_flight:
-            task = asyncio.get_running_loop().create_task(self._run())
-            self._senders.add(task)
-            task.add_done_callback(self._senders.discard)
+        self._start_sender()
         try:
             return await item.answered
         finally:
             item.answered.cancel()
 
+    async def _ask_directly(self, body: bytes, min_height: int) -> bytes:
+        """By a request of its own, without a task between: what an idle network does."""
+        self._direct += 1
+        try:
+            return await self._wire.one(body, min_height)
+        finally:
+            self._direct -= 1
+            if self._queue:
+                self._start_sender()
+
+    def _start_sender(self) -> None:
+        if len(self._senders) + self._direct < self._max_in_flight:
+            task = asyncio.get_running_loop().create_task(self._run())
+            self._senders.add(task)
+            task.add_done_callback(self._senders.discard)
+
     async def close(self) -> None:
-        """Give up whatever is under way."""
+        """Give up whatever is queued or under way in batches; a caller gives up its own request."""
         senders = list(self._senders)
         for task in senders:
             task.cancel()
