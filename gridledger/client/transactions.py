@@ -69,12 +69,11 @@ class ClientProposal:
         gateway = self._gateway
         try:
             answer = await gateway.post("/gateway/endorse", self.to_bytes(), gateway.timeouts.endorse_s)
-            result_text, endorsements = _read_endorsed(answer, self.proposal)
+            result, endorsements = _read_endorsed(answer, self.proposal)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
         endorsed = endorsements_text(endorsements)
-        signed = signing_text(self.tx_id, hash_of(result_text), hash_of(endorsed))
-        result = Result.parse(result_text)
+        signed = signing_text(self.tx_id, result.hash, hash_of(endorsed))
         transaction = Transaction(self.proposal, result, tuple(endorsements), endorsed, gateway.identity.sign(signed))
         return ClientTransaction(gateway, transaction)
 
@@ -157,7 +156,7 @@ def check_committed(status: Status) -> None:
         raise CommitError(status.tx_id, status.code, status.block)
 
 
-def _read_endorsed(answer: bytes, proposal: Proposal) -> tuple[str, Sequence[Endorsement]]:
+def _read_endorsed(answer: bytes, proposal: Proposal) -> tuple[Result, Sequence[Endorsement]]:
     message = jsontext.loads(answer)
     if not isinstance(message, dict) or not isinstance(message.get("result"), str):
         raise MalformedMessage("the gateway's answer has no result")
@@ -167,7 +166,7 @@ def _read_endorsed(answer: bytes, proposal: Proposal) -> tuple[str, Sequence[End
     endorsements = message.get("endorsements")
     if not isinstance(endorsements, list) or not endorsements:
         raise MalformedMessage("the gateway's answer has no endorsements")
-    return message["result"], [
+    return result, [
         Endorsement.from_dict(exactly(item, frozenset(("endorser", "signature")), "an endorsement"))
         for item in endorsements
     ]
