@@ -119,8 +119,8 @@ async def measure(bench: Bench, targets: list[Target], options: argparse.Namespa
         run_load(
             bench,
             targets,
-            rate=options.rate,
-            concurrency=1,
+            rate=None if options.concurrency else options.rate,
+            concurrency=options.concurrency or 1,
             start_at=start_at,
             warmup_s=options.warmup,
             duration_s=options.seconds,
@@ -162,7 +162,8 @@ async def run(options: argparse.Namespace) -> int:
     folder = options.out.absolute() / "network"
     async with running_bench(options.topology, folder, port_offset=options.port_offset) as bench:
         targets = bench.vsi_targets() if options.workload == "vsi" else bench.put_targets(PUT_BYTES)
-        print(f"{options.topology}, {options.workload}, offered {options.rate:g} tx/s for {options.seconds:g} s")
+        load = f"{options.concurrency} at a time" if options.concurrency else f"offered {options.rate:g} tx/s"
+        print(f"{options.topology}, {options.workload}, {load} for {options.seconds:g} s")
         for _ in range(options.repeat):
             await measure(bench, targets, options)
     return 0
@@ -174,6 +175,7 @@ def main() -> int:
     parser.add_argument("--topology", default="three-shards", choices=sorted(TOPOLOGIES))
     parser.add_argument("--workload", default="put", choices=("put", "vsi"))
     parser.add_argument("--rate", type=float, default=200.0, help="transactions per second on offer")
+    parser.add_argument("--concurrency", type=int, help="instead of a rate: so many transactions at a time, saturation")
     parser.add_argument("--seconds", type=float, default=10.0, help="measured time of each load")
     parser.add_argument("--warmup", type=float, default=3.0, help="seconds of load before that")
     parser.add_argument("--repeat", type=int, default=1, help="how often")
