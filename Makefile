@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help demo up down status test test-quick simulate-deep bench-quick compose docker-test check lock clean
+.PHONY: help demo up down status test test-quick simulate-deep bench-quick compose settings-page docker-test check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -60,6 +60,9 @@ compose: $(VENV)/.installed  ## write docker/compose*.yaml anew from network-con
 	@$(BIN)/gridledger compose network-config/three-shards.yaml > docker/compose.yaml
 	@for name in no-shard two-shards; do $(BIN)/gridledger compose network-config/$$name.yaml \
 	  --override network-config/three-shards.yaml > docker/compose.$$name.yaml; done
+
+settings-page: $(VENV)/.installed  ## write docs/settings.md anew from the services' settings
+	@$(BIN)/python -m docs.make_settings
 
 docker-test: $(VENV)/.installed  ## the network as containers: built, used, killed, cut off, healed (needs docker compose)
 	@$(BIN)/python -m tests.docker.run
