@@ -27,9 +27,9 @@ _BEGIN = f"""# Settings
 
 A service is started with `--config FILE`, one JSON object. Each member can be given by the environment instead, which
 comes first: `{ENVIRONMENT_PREFIX}` and the name in capitals, two underscores into a part, lists and objects as JSON.
-The names are the same for local processes and for containers. A member that does not exist is refused. Relative paths start
-at the folder of the file. What has no default must be given; `gridledger up` and `gridledger bootstrap` write these
-files, with what the network config has under a node's `settings` (docs/network.md).
+The names are the same for local processes and for containers. A member that does not exist is refused. Relative paths
+start at the folder of the file. What has no default must be given; `gridledger up` and `gridledger bootstrap` write
+these files, with what the network config has under a node's `settings` (docs/network.md).
 """
 
 
