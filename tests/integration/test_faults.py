@@ -13,6 +13,7 @@ import pytest
 from gridledger.client.errors import SubmitError
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
+from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.load import Source, codes, running_load
 from tests.support.local_network import LocalNetwork, local_network, three_shards
 from tests.support.processes import REPOSITORY, eventually
@@ -47,6 +48,34 @@ async def test_the_leader_is_killed(frail: LocalNetwork) -> None:
     assert codes(load.outcomes) == {"VALID": 1800}
     assert max(item.took_s for item in load.outcomes) < 8
     await load.nothing_lost(frail)
+
+
+async def test_what_the_orderers_acknowledged_is_on_the_chain(frail: LocalNetwork) -> None:
+    """Acknowledged means ordered for good: a leader that can reach nobody acknowledges nothing, and then dies."""
+    leader = await frail.leader("shard3")
+    followers = [name for name in frail.profile.orderers if name != leader]
+    async with frail.gateway("peer5", max_connections=512) as gateway:
+        contract = gateway.get_network("shard3").get_contract("kv")
+        proposals = [await contract.new_proposal("put", f"burst-{number}", number) for number in range(200)]
+        endorsed = await asyncio.gather(*(proposal.endorse() for proposal in proposals))
+        # The gateway knows the leader, and the leader does not know yet that it is alone.
+        await contract.submit_transaction("put", "burst", 1)
+        for name in followers:
+            os.kill(frail.pid(name), signal.SIGKILL)
+        burst = [asyncio.create_task(transaction.submit()) for transaction in endorsed]
+        await asyncio.wait(burst, timeout=0.3, return_when=asyncio.FIRST_COMPLETED)
+        await frail.kill(leader)
+        # Side by side: one of three is not healthy alone.
+        await asyncio.gather(*(frail.start(name) for name in followers))
+        answers = await asyncio.gather(*burst, return_exceptions=True)
+        # Whose deadline passed before the two were up again was told so, and tries again.
+        late = [item for item, answer in zip(endorsed, answers, strict=True) if isinstance(answer, SubmitError)]
+        await asyncio.gather(*(item.submit() for item in late))
+    await frail.start(leader)
+    await frail.agree("shard3")
+    for peer in ("peer5", "peer6"):
+        found = await frail.verdicts(peer, "shard3")
+        assert [Code.VALID in found.get(item.tx_id, []) for item in endorsed] == [True] * len(endorsed)
 
 
 async def test_a_peer_is_killed(frail: LocalNetwork) -> None:

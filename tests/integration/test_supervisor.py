@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from gridledger.network.connection import load_connection
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 from tests.support.processes import eventually
-from tests.support.up import NODES, Up, all_gone, child_of, gridledger, write_config
+from tests.support.up import NODES, Up, all_gone, child_of, family, gridledger, write_config
 
 pytestmark = pytest.mark.integration
 
@@ -38,9 +39,9 @@ def config(place: Path) -> NetworkConfig:
     return load_network_config(place / "small.yaml")
 
 
-@pytest_asyncio.fixture
-async def up(place: Path) -> AsyncIterator[Up]:
-    """The command, not started yet. Whatever a test leaves is stopped."""
+@asynccontextmanager
+async def _command(place: Path) -> AsyncIterator[Up]:
+    """The command on the network beside ``small.yaml``, not started yet. Whatever a test leaves is stopped."""
     up = Up(place / "small.yaml", place / "network")
     try:
         yield up
@@ -49,10 +50,15 @@ async def up(place: Path) -> AsyncIterator[Up]:
             everything = up.everything()
             await up.end(signal.SIGTERM)
             for pid in everything[1:]:
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+
+
+@pytest_asyncio.fixture
+async def up(place: Path) -> AsyncIterator[Up]:
+    """The command, on the network that all tests of this file share."""
+    async with _command(place) as up:
+        yield up
 
 
 async def _put(folder: Path, value: int) -> list[object]:
@@ -166,27 +172,25 @@ async def test_changed_description_is_refused(up: Up, place: Path) -> None:
 async def test_half_made_folder_is_made_anew(tmp_path: Path) -> None:
     """The supervisor is killed in the midst of making identities; the next start begins again."""
     write_config(tmp_path / "small.yaml")
-    up = Up(tmp_path / "small.yaml", tmp_path / "network")
-    secret = NetworkFolder(up.folder).registrar_secret("Org1")
-    up.begin()
+    async with _command(tmp_path) as up:
+        secret = NetworkFolder(up.folder).registrar_secret("Org1")
+        up.begin()
 
-    async def enrolling() -> bool:
-        return secret.exists() and "ca" in up.pids()
+        async def enrolling() -> bool:
+            return secret.exists() and "ca" in up.pids()
 
-    await eventually(enrolling, within_s=30, what="the CA's process")
-    everything = up.everything()
-    await up.end(signal.SIGKILL)
-    await all_gone(everything)
-    assert not (up.folder / "connection.json").exists()
-    leftover = up.folder / "nodes" / "peer9" / "msp"
-    leftover.mkdir(parents=True)
-    first = secret.read_text()
-    try:
+        await eventually(enrolling, within_s=30, what="the CA's process")
+        everything = up.everything()
+        await up.end(signal.SIGKILL)
+        await all_gone(everything)
+        assert not (up.folder / "connection.json").exists()
+        leftover = up.folder / "nodes" / "peer9" / "msp"
+        leftover.mkdir(parents=True)
+        first = secret.read_text()
         await up.start()
         assert not leftover.exists()
         assert secret.read_text() != first
         assert await _put(up.folder, 1) == [1]
-    finally:
         assert await up.end(signal.SIGTERM) == 0
 
 
@@ -225,19 +229,12 @@ async def test_status_and_exit_codes(up: Up, place: Path, config: NetworkConfig)
 
 async def test_detached(place: Path, up: Up) -> None:
     done = await asyncio.to_thread(gridledger, "up", place / "small.yaml", "--dir", up.folder, "--detach")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("small is ready after ")
-    supervisor = int((up.folder / "supervisor.lock").read_text())
-    everything = [supervisor, *(int(pid) for pid in _descendants(supervisor))]
-    assert len(everything) >= 1 + len(NODES) + 2
-    stopped = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
+    try:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("small is ready after ")
+        everything = family(int((up.folder / "supervisor.lock").read_text()))
+        assert len(everything) >= 1 + len(NODES) + 2
+    finally:
+        stopped = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
     assert (stopped.returncode, stopped.stderr) == (0, "")
     await all_gone(everything)
-
-
-def _descendants(pid: int) -> list[int]:
-    found = [pid]
-    for parent in found:
-        children = Path(f"/proc/{parent}/task/{parent}/children")
-        found.extend(int(text) for text in children.read_text().split())
-    return found[1:]

@@ -90,10 +90,7 @@ class Up:
 
     def everything(self) -> list[int]:
         """All processes: nodes, committers, chaincode hosts."""
-        found = [self.process.pid]
-        for pid in found:
-            found.extend(_children(pid))
-        return found
+        return family(self.process.pid)
 
     async def end(self, number: int) -> int:
         """Send a signal to the command alone, and wait for its end; its exit code."""
@@ -119,6 +116,14 @@ async def all_gone(pids: Iterable[int]) -> None:
         return not any(alive(pid) for pid in watched)
 
     await eventually(gone, within_s=30, what="no orphans")
+
+
+def family(pid: int) -> list[int]:
+    """A process, its children, and theirs."""
+    found = [pid]
+    for parent in found:
+        found.extend(_children(parent))
+    return found
 
 
 def child_of(pid: int, module: str) -> int:
