@@ -212,7 +212,7 @@ def _compose(options: argparse.Namespace) -> int:
 def _bootstrap(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from gridledger.network.bootstrap import bootstrap, prepare  # noqa: PLC0415
+    from gridledger.network.bootstrap import bootstrap, check_complete, prepare  # noqa: PLC0415
     from gridledger.network.folder import NetworkFolder  # noqa: PLC0415
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
 
@@ -221,6 +221,7 @@ def _bootstrap(options: argparse.Namespace) -> int:
         config = config.with_names_as_hosts()
     # The CA service may run already, also when an earlier attempt failed half-way: keep what it works on.
     if not prepare(config, folder, anew=False):
+        check_complete(config, folder, ca=options.prepare)
         print(f"the network in {options.dir} is complete")
     elif options.prepare:
         print(f"the CA service can be started: python -m services.ca --config {folder.ca / 'config.json'}")

@@ -69,6 +69,20 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     return True
 
 
+def check_complete(config: NetworkConfig, folder: NetworkFolder, *, ca: bool) -> None:
+    """:class:`SettingsError` where a network that was made has lost the CA's part of its folder, or its nodes'.
+
+    The parts may lie on volumes of their own, of which somebody can remove some and keep others.
+    """
+    nodes = {node.name: folder.node(node.name) for node in (*config.orderers, *config.peers)}
+    wanted = {"ca": folder.ca} if ca else nodes
+    if lost := [name for name, home in wanted.items() if not (home / "config.json").exists()]:
+        raise SettingsError(
+            f"the network in {folder.root} was made, but what belongs to {', '.join(lost)} is gone; bring it back from "
+            "a backup, or remove the rest too and begin anew (containers: docker compose down -v --remove-orphans)"
+        )
+
+
 async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path) -> None:
     """Make everything that the nodes need, with the CA service running. ``project``: where chaincode paths start."""
     roots = await _enroll_all(config, folder)

@@ -145,3 +145,23 @@ def test_preparing_again_keeps_what_a_ca_may_be_running_on(tmp_path: Path, confi
 def test_the_command_prepares_a_ca(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), "--prepare", "--names-as-hosts"]) == 0
     assert f"--config {tmp_path}/ca/config.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "lost"), [(["--prepare"], "ca"), ([], "orderer1, orderer2, orderer3, peer1")])
+def test_the_command_says_what_is_lost_of_a_network(
+    tmp_path: Path, config: NetworkConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], lost: str
+) -> None:
+    prepare(config, NetworkFolder(tmp_path))
+    (tmp_path / "connection.json").write_text("{}")
+    (tmp_path / "ca" / "config.json").unlink()
+    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), *arguments]) == 1
+    assert f"what belongs to {lost}" in capsys.readouterr().err
+
+
+def test_the_command_leaves_a_complete_network_alone(
+    tmp_path: Path, config: NetworkConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(config, NetworkFolder(tmp_path))
+    (tmp_path / "connection.json").write_text("{}")
+    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), "--prepare"]) == 0
+    assert "is complete" in capsys.readouterr().out
