@@ -10,6 +10,7 @@ from gridledger.errors import GridLedgerError, UnavailableError
 from services.orderer.block_cutter import BlockCutter, Pending
 from services.orderer.chain import Chain, entry_of
 from services.orderer.errors import NoLeader
+from services.orderer.pace import Pace
 from services.orderer.raft.errors import NotLeader
 from services.orderer.raft.interface import Consensus
 from services.orderer.settings import EdgeLimits, Pacing
@@ -38,11 +39,10 @@ class Sequencer:
         self._cutter: BlockCutter[asyncio.Future[None]] = BlockCutter(
             chain.config.batch, max_queued=limits.max_queued, max_queued_bytes=limits.max_queued_bytes
         )
-        self._pacing = pacing
+        self._pace = Pace(pacing)
         self._clock_us = clock_us
         self._on_batch = on_batch
         self._arrived = asyncio.Event()
-        self._behind: dict[str, tuple[int, float]] = {}
 
     @property
     def queued(self) -> int:
@@ -74,23 +74,11 @@ class Sequencer:
     def report_height(self, peer: str, height: int) -> None:
         """A peer says how many blocks it has committed. What it was behind then counts until it reports again: peers
         report while they are behind and once more when they are not, so the growth of the chain since is no lag."""
-        behind = max(0, self._chain.height - height)
-        self._behind[peer] = (behind, asyncio.get_running_loop().time())
+        self._pace.report(peer, max(0, self._chain.height - height), asyncio.get_running_loop().time())
 
     def backlog(self) -> int:
         """How many blocks the slowest peer that reported lately is behind."""
-        now = asyncio.get_running_loop().time()
-        self._behind = {
-            peer: (behind, at)
-            for peer, (behind, at) in self._behind.items()
-            if now - at <= self._pacing.report_lifetime_s
-        }
-        return max((behind for behind, _ in self._behind.values()), default=0)
-
-    def interval_s(self) -> float:
-        """The least time between two blocks now: it grows with what the slowest peer still has to commit."""
-        least = self._chain.config.batch.min_interval_ms
-        return min(least * max(self.backlog(), 1), self._pacing.max_interval_ms) / 1000
+        return self._pace.backlog(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Order batches until cancelled; then fail whatever still waits."""
@@ -106,9 +94,12 @@ class Sequencer:
                     self._arrived.clear()
                     continue
                 started = loop.time()
-                next_cut = started + self.interval_s()
+                self._pace.cut(len(batch), started)
+                next_cut = started + self._pace.interval_s(self._chain.config.batch.min_interval_ms, started)
                 await self._order(batch)
-                self._on_batch(len(batch), loop.time() - started)
+                took_s = loop.time() - started
+                self._pace.ordered(took_s)
+                self._on_batch(len(batch), took_s)
         finally:
             _fail(self._cutter.drain(), UnavailableError("this orderer is stopping", code="ORDERER_STOPPING"))
 

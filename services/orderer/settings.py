@@ -40,10 +40,18 @@ class EdgeLimits(SettingsPart):
 
 
 class Pacing(SettingsPart):
-    """How block cutting yields to slow peers: the least interval between blocks grows by the channel's
-    ``min_interval_ms`` for each block that the slowest reporting peer is behind, up to ``max_interval_ms``; a report
-    counts for ``report_lifetime_s``."""
+    """How block cutting yields to load and to slow peers.
 
+    The least interval between blocks is the channel's ``min_interval_ms``. Above ``calm_rate`` transactions per second
+    on the channel it grows in proportion, to ``busy_interval_ms`` at ``busy_rate``, but to no more than
+    ``busy_batches`` times what a batch takes to become durable: a quick machine that is not busy goes on answering
+    quickly. And it is that for each block that the slowest reporting peer is behind, up to ``max_interval_ms``; a
+    report counts for ``report_lifetime_s``."""
+
+    calm_rate: Count = 100
+    busy_rate: Count = 150
+    busy_interval_ms: Annotated[int, Field(ge=0)] = 50
+    busy_batches: Count = 4
     max_interval_ms: Count = 250
     report_lifetime_s: Seconds = 5.0
 

@@ -1,0 +1,52 @@
+"""How fast blocks may follow one another: at once when there is little to do, further apart when there is much.
+
+Every block costs each orderer and each peer its flushes and wake-ups, whatever is in it. So where transactions come
+thick and fast, waiting a few milliseconds for more of them makes all of them cheaper.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+from services.orderer.settings import Pacing
+
+_MEMORY_S = 0.25
+_WEIGHT = 0.1
+
+
+class Pace:
+    """One channel's pace. Times are in seconds of one monotonic clock."""
+
+    def __init__(self, pacing: Pacing) -> None:
+        self._pacing = pacing
+        self._behind: dict[str, tuple[int, float]] = {}
+        self._rate = 0.0
+        self._at = 0.0
+        self._took_s = 0.0
+
+    def report(self, peer: str, behind: int, now: float) -> None:
+        """A peer says how many blocks it is behind."""
+        self._behind[peer] = (behind, now)
+
+    def backlog(self, now: float) -> int:
+        """How many blocks the slowest peer that reported lately is behind."""
+        lifetime_s = self._pacing.report_lifetime_s
+        self._behind = {peer: (behind, at) for peer, (behind, at) in self._behind.items() if now - at <= lifetime_s}
+        return max((behind for behind, _ in self._behind.values()), default=0)
+
+    def cut(self, count: int, now: float) -> None:
+        """A batch of so many transactions is cut."""
+        self._rate = self._rate * exp((self._at - now) / _MEMORY_S) + count / _MEMORY_S
+        self._at = now
+
+    def ordered(self, took_s: float) -> None:
+        """A batch has been made durable on a majority in this time."""
+        self._took_s += (took_s - self._took_s) * _WEIGHT
+
+    def interval_s(self, least_ms: int, now: float) -> float:
+        """The least time between two blocks now. It grows with the rate of transactions, and with what the slowest peer
+        still has to commit."""
+        pacing = self._pacing
+        load = min(1.0, (self._rate - pacing.calm_rate) / max(1, pacing.busy_rate - pacing.calm_rate))
+        busy_ms = min(pacing.busy_interval_ms * load, pacing.busy_batches * self._took_s * 1000)
+        return min(max(least_ms, busy_ms) * max(self.backlog(now), 1), pacing.max_interval_ms) / 1000
