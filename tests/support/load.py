@@ -30,7 +30,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One transaction. ``at_s`` is when it was meant to be sent, from the load's begin; ``code`` VALID or why not, ``why`` in words."""
+    """One transaction. ``at_s`` is when it was meant to be sent, from the load's begin.
+
+    ``code`` is VALID or why it is not, ``why`` says so in words.
+    """
 
     source: Source
     key: str
