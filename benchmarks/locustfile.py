@@ -19,7 +19,9 @@ from typing import Any, ClassVar
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.lock import BoundedSemaphore
 from locust import User, constant, events, task
+from locust.exception import StopUser
 
 from gridledger.errors import GridLedgerError
 
@@ -48,10 +50,11 @@ class SenderProcess:
 
     def submit(self, workload: str, stream: int) -> dict[str, Any]:
         """Have a transaction of a workload submitted on one of its streams; what became of it."""
+        if self._process.stdin is None or self._process.stdin.closed:
+            raise StopUser
         number = next(self._numbers)
         answer = self._waiting[number] = AsyncResult()
         order = json.dumps({"id": number, "workload": workload, "stream": stream})
-        assert self._process.stdin is not None  # noqa: S101 - asked for
         self._process.stdin.write(order.encode() + b"\n")
         self._process.stdin.flush()
         try:
@@ -76,7 +79,7 @@ class SenderProcess:
             if waiting := self._waiting.get(answer["id"]):
                 waiting.set(answer)
         for waiting in list(self._waiting.values()):
-            waiting.set_exception(ConnectionError("the sender ended"))
+            waiting.set_exception(StopUser())
 
 
 class LedgerUser(User):
@@ -86,14 +89,17 @@ class LedgerUser(User):
     wait_time = constant(0)
     workload = ""
     _streams = itertools.count()
+    _starting = BoundedSemaphore()
     _senders: ClassVar[list[SenderProcess]] = []
 
     def on_start(self) -> None:
         """Start the worker's sender with its first user."""
         self.stream = next(self._streams)
-        if not self._senders:
+        with self._starting:
+            if self._senders:
+                return
             self._senders.append(SenderProcess())
-            events.quitting.add_listener(lambda **_: self._senders.pop().close())  # type: ignore[no-untyped-call]
+            events.quitting.add_listener(lambda **_: self._senders[0].close())  # type: ignore[no-untyped-call]
 
     @task
     def submit(self) -> None:
