@@ -106,7 +106,7 @@ def main() -> int:
     """Read the options and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quick", description=__doc__)
     parser.add_argument("--topology", action="append", choices=sorted(TOPOLOGIES))
-    parser.add_argument("--seconds", type=float, default=6.0, help="measured time of each load")
+    parser.add_argument("--seconds", type=float, default=4.5, help="measured time of each load")
     parser.add_argument("--concurrency", type=int, default=96, help="transactions under way at saturation")
     parser.add_argument("--port-offset", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
