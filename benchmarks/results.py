@@ -87,7 +87,7 @@ class Load(_Part):
 
 
 class Report(_Part):
-    """A benchmark's run: the machine (benchmarks.machine.Machine as a dict, the commit in it), what was asked, loads."""
+    """A run: the machine (benchmarks.machine.Machine as a dict, with the commit), what was asked for, the loads."""
 
     title: str
     machine: dict[str, Any]
