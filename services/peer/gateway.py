@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -74,6 +74,21 @@ class Gateway:
                 "endorsed_by": list(collected.peers),
             }
         )
+
+    async def endorse_many(
+        self, bodies: Sequence[bytes], caller: Identity
+    ) -> AsyncIterator[list[tuple[int, bytes | GridLedgerError]]]:
+        """As :meth:`endorse`, for many signed proposals: (position, answer or error), each as soon as it is known."""
+        tasks = {asyncio.ensure_future(self.endorse(body, caller)): position for position, body in enumerate(bodies)}
+        try:
+            while tasks:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                yield [(tasks.pop(task), _outcome_of(task)) for task in done]
+        finally:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def evaluate(self, body: bytes, caller: Identity, *, forward: bool = True) -> bytes:
         """Run a proposal on one peer: {"status", "message", "payload"}. Nothing is signed, nothing ordered.
@@ -184,6 +199,13 @@ class Gateway:
         if len(envelope) > limit:
             raise EnvelopeTooLarge(f"the envelope has {len(envelope)} bytes, the channel allows {limit}", limit=limit)
         return channel, tx_id
+
+
+def _outcome_of(task: asyncio.Future[bytes]) -> bytes | GridLedgerError:
+    try:
+        return task.result()
+    except GridLedgerError as error:
+        return error
 
 
 def _proposal_text(envelope: bytes) -> str:

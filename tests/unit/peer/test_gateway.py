@@ -228,3 +228,14 @@ async def test_evaluation_goes_elsewhere_when_the_chaincode_is_not_here(house: H
     with pytest.raises(ChaincodeNotInstalled):
         await house.gateway.evaluate(body, house.caller)
     await house.health.close()
+
+
+async def test_many_proposals_are_answered_each_by_its_own_answer_or_error(house: House) -> None:
+    stranger = world.proposal("k", 3, chaincode="unheard-of")
+    bodies = [world.proposal("k", 1).to_bytes(), b"{}", stranger.to_bytes(), world.proposal("k", 2).to_bytes()]
+    found = {}
+    async for some in house.gateway.endorse_many(bodies, house.caller):
+        found.update(dict(some))
+    assert found[0] == await house.gateway.endorse(bodies[0], house.caller)
+    assert found[3] == await house.gateway.endorse(bodies[3], house.caller)
+    assert [getattr(found[position], "code", None) for position in (1, 2)] == ["MALFORMED_MESSAGE", "CHAINCODE_UNKNOWN"]
