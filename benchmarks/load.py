@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from benchmarks.bench import Bench, run_load
 from benchmarks.machine import Machine, measure_machine
-from benchmarks.plan import Target
+from benchmarks.plan import ControllerSpec, Target
 from benchmarks.results import Latency, Load
 from gridledger import jsontext
 
@@ -18,20 +17,6 @@ TOPOLOGIES = {"no-shard": (6, 3), "two-shards": (3, 3), "three-shards": (2, 2)}
 """Peers per channel and endorsers per transaction."""
 
 _PUT_BYTES = 100
-
-
-class ControllerSpec(BaseModel):
-    """A rate controller as Caliper's benchmark files write it: its type and that type's options.
-
-    Types: fixed-rate {tps}, fixed-load {transactionLoad}, fixed-feedback-rate {tps, transactionLoad}, linear-rate
-    {startingTps, finishingTps}, maximum-rate {tps, step, sampleInterval}, composite-rate {weights, rateControllers},
-    record-rate {rateController, pathTemplate}, replay-rate {pathTemplate}, zero-rate, and closed-loop {users}. Rates
-    and loads are those of all workers together.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    type: str
-    opts: dict[str, Any] = Field(default_factory=dict)
 
 
 class LoadSpec(BaseModel):

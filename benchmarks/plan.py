@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Part(BaseModel):
@@ -43,6 +43,19 @@ class Plan(_Part):
     first: int
     stride: int
     start_at: float
+
+
+class ControllerSpec(_Part):
+    """A rate controller as Caliper's benchmark files write it: its type and that type's options (benchmarks/rates.py).
+
+    Types: fixed-rate {tps}, fixed-load {transactionLoad}, fixed-feedback-rate {tps, transactionLoad}, linear-rate
+    {startingTps, finishingTps}, maximum-rate {tps, step, sampleInterval}, composite-rate {weights, rateControllers},
+    record-rate {rateController, pathTemplate}, replay-rate {pathTemplate}, zero-rate, and closed-loop {users}. Rates
+    and loads are those of all workers together.
+    """
+
+    type: str
+    opts: dict[str, Any] = Field(default_factory=dict)
 
 
 class Workloads(_Part):
