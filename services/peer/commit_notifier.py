@@ -40,17 +40,51 @@ Lookup = Callable[[str, str], Outcome | None]
 """What the ledger says about (channel, tx_id): the outcome of the first copy, None if there is none."""
 
 
+Tell = Callable[[Outcome], None]
+"""Is called with what became of a transaction, once."""
+
+
 class CommitNotifier:
-    """Waiters by transaction id, bounded; each is gone when its ``with`` block is left, however it is left."""
+    """Who waits for which transaction, bounded; each is gone when it has been told, or removed."""
 
     def __init__(self, lookup: Lookup, *, max_waiters: int) -> None:
         self._lookup = lookup
         self._max_waiters = max_waiters
-        self._waiters: dict[tuple[str, str], list[asyncio.Future[Outcome]]] = {}
+        self._waiters: dict[str, dict[str, list[Tell]]] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
+
+    def add(self, channel: str, tx_id: str, tell: Tell) -> Outcome | None:
+        """Have ``tell`` called when the transaction is committed; its outcome if it is on the ledger already, and then
+        ``tell`` is not called.
+
+        Raises :class:`BusyError` when there are too many waiters.
+        """
+        if self._count >= self._max_waiters:
+            raise BusyError(f"{self._count} callers wait for commits already; try again later", retry_after_s=1.0)
+        self._waiters.setdefault(channel, {}).setdefault(tx_id, []).append(tell)
+        self._count += 1
+        # Registered first, looked up second: a commit in between is seen by one of the two.
+        try:
+            known = self._lookup(channel, tx_id)
+        except BaseException:
+            self.remove(channel, tx_id, tell)
+            raise
+        if known is not None:
+            self.remove(channel, tx_id, tell)
+        return known
+
+    def remove(self, channel: str, tx_id: str, tell: Tell) -> None:
+        """Forget a waiter; nothing to do if it has been told."""
+        waiting = self._waiters.get(channel, {})
+        tellers = waiting.get(tx_id, [])
+        if tell in tellers:
+            self._count -= 1
+            tellers.remove(tell)
+            if not tellers:
+                del waiting[tx_id]
 
     @contextmanager
     def waiting(self, channel: str, tx_id: str) -> Iterator[asyncio.Future[Outcome]]:
@@ -58,43 +92,37 @@ class CommitNotifier:
 
         Raises :class:`BusyError` when there are too many waiters.
         """
-        if self._count >= self._max_waiters:
-            raise BusyError(f"{self._count} callers wait for commits already; try again later", retry_after_s=1.0)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        key = (channel, tx_id)
-        self._waiters.setdefault(key, []).append(future)
-        self._count += 1
+
+        def tell(outcome: Outcome) -> None:
+            if not future.done():
+                future.set_result(outcome)
+
+        known = self.add(channel, tx_id, tell)
+        if known is not None:
+            future.set_result(known)
         try:
-            # Registered first, looked up second: a commit in between is seen by one of the two.
-            known = self._lookup(channel, tx_id)
-            if known is not None:
-                future.set_result(known)
             yield future
         finally:
-            self._count -= 1
-            futures = self._waiters.get(key)
-            if futures is not None:
-                futures.remove(future)
-                if not futures:
-                    del self._waiters[key]
+            self.remove(channel, tx_id, tell)
             future.cancel()
 
     def committed(self, report: Committed) -> None:
         """A block is durable: tell those who wait for its transactions."""
-        if not self._waiters:
+        waiting = self._waiters.get(report.channel)
+        if not waiting:
             return
-        told: set[str] = set()
         for tx_id, code in zip(report.tx_ids, report.codes, strict=True):
-            futures = self._waiters.get((report.channel, tx_id))
-            if futures is None or tx_id in told:
+            # Gone once told: of two copies in one block the first one is the transaction.
+            tellers = waiting.pop(tx_id, None)
+            if tellers is None:
                 continue
-            told.add(tx_id)
+            self._count -= len(tellers)
             outcome: Outcome | None = None
             if code == TxValidationCode.DUPLICATE_TXID:
                 # A retry's second copy. The client asks about its transaction, and that is the first copy.
                 outcome = self._lookup(report.channel, tx_id)
             if outcome is None:
                 outcome = Outcome(tx_id, code, report.number, report.commit_hash)
-            for future in futures:
-                if not future.done():
-                    future.set_result(outcome)
+            for tell in tellers:
+                tell(outcome)

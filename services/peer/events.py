@@ -18,8 +18,8 @@ from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.fields import hash_of
 from services.peer.channel import Channel
-from services.peer.gateway import CONFIG_PREFIX
 from services.peer.reports import Committed, EventRecord
+from services.peer.submitter import CONFIG_PREFIX
 
 HEARTBEAT = b"\n"
 MAX_CHUNK_BYTES = 64 * 1024

@@ -36,16 +36,27 @@ class Send(Protocol):
     async def __call__(self, orderer: str, body: bytes, timeout_s: float) -> bytes: ...
 
 
+Tell = Callable[[GridLedgerError | None], None]
+"""Is called once: with None when an orderer has the envelope for good, with the error when it is not ordered."""
+
+
 @dataclass(eq=False, slots=True)
 class Pending:
-    """One envelope on its way. ``acknowledged`` is done when an orderer has it for good or has refused it."""
+    """One envelope on its way. ``settled``: it is ordered, refused, or nobody wants to know any more."""
 
     tx_id: str
     envelope: bytes
     deadline: float
-    acknowledged: asyncio.Future[None]
+    tell: Tell
+    settled: bool = False
     maybe_sent: bool = False
     in_flight: bool = False
+
+    def settle(self, error: GridLedgerError | None) -> None:
+        """Tell, unless that is settled."""
+        if not self.settled:
+            self.settled = True
+            self.tell(error)
 
 
 @dataclass(slots=True)
@@ -89,7 +100,7 @@ class OrderingQueue:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, tx_id: str, envelope: bytes) -> Pending:
+    def add(self, tx_id: str, envelope: bytes, tell: Tell) -> Pending:
         """Put an envelope into the queue; :class:`BusyError` when the queue is full."""
         limits = self._limits
         if len(self._queue) >= limits.max_queued or self._queued_bytes + len(envelope) > limits.max_queued_bytes:
@@ -98,17 +109,14 @@ class OrderingQueue:
                 retry_after_s=0.5,
                 tx_id=tx_id,
             )
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending = Pending(tx_id, envelope, self._clock() + limits.timeout_s, future)
+        pending = Pending(tx_id, envelope, self._clock() + limits.timeout_s, tell)
         self._enqueue(pending)
         self._start_sender()
         return pending
 
     def discard(self, pending: Pending) -> None:
         """Nobody waits for this one any more: take it out unless it is on its way already."""
-        if not pending.acknowledged.cancel() and not pending.acknowledged.cancelled():
-            # Looked at, so that asyncio does not report an error that nobody wanted any more.
-            pending.acknowledged.exception()
+        pending.settled = True
         if not pending.in_flight and pending in self._queue:
             self._queue.remove(pending)
             self._queued_bytes -= len(pending.envelope)
@@ -155,7 +163,7 @@ class OrderingQueue:
             if batch and size + length > limits.max_batch_bytes:
                 break
             pending = self._dequeue()
-            if pending.acknowledged.done():
+            if pending.settled:
                 continue
             if now >= pending.deadline:
                 self._give_up(pending, f"no orderer took it within {limits.timeout_s} s")
@@ -221,8 +229,7 @@ class OrderingQueue:
             if status == ACKNOWLEDGED:
                 self.counters.envelopes += 1
                 pending.in_flight = False
-                if not pending.acknowledged.done():
-                    pending.acknowledged.set_result(None)
+                pending.settle(None)
             elif status in _PASSING_STATUSES:
                 pending.maybe_sent = pending.maybe_sent or status in (500, 503, 504)
                 again.append(pending)
@@ -258,14 +265,13 @@ class OrderingQueue:
         self.counters.retries += len(batch)
         for pending in reversed(batch):
             pending.in_flight = False
-            if not pending.acknowledged.done():
+            if not pending.settled:
                 self._enqueue(pending, first=True)
 
     def _refuse(self, pending: Pending, error: GridLedgerError) -> None:
         pending.in_flight = False
-        if not pending.acknowledged.done():
-            error.details.setdefault("tx_id", pending.tx_id)
-            pending.acknowledged.set_exception(error)
+        error.details.setdefault("tx_id", pending.tx_id)
+        pending.settle(error)
 
     def _give_up(self, pending: Pending, reason: str) -> None:
         outcome = "unknown" if pending.maybe_sent else "not ordered"

@@ -33,6 +33,7 @@ from services.peer.peer_health import PeerHealth
 from services.peer.reports import Committed, Report, Source
 from services.peer.selection import Selection
 from services.peer.settings import PeerSettings
+from services.peer.submitter import Submitter
 
 _log = logging.getLogger(__name__)
 
@@ -76,18 +77,24 @@ class Peer:
         self.collector = Collector(self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock)
         self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
         self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
+        self.submitter = Submitter(
+            channels,
+            self.queues,
+            self.notifier,
+            clock_us=clock_us,
+            commit_timeout_s=settings.edge.commit_timeout_s,
+        )
         self.gateway = Gateway(
             settings.name,
             channels,
             endorser=self.endorser,
             collector=self.collector,
-            queues=self.queues,
+            submitter=self.submitter,
             notifier=self.notifier,
             elsewhere=self.clients,
             clock_us=clock_us,
             random=random,
             evaluate_timeout_s=limits.timeout_s,
-            commit_timeout_s=settings.edge.commit_timeout_s,
         )
         self.stopping = False
         self._following = asyncio.Event()

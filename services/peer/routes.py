@@ -55,10 +55,10 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
             raise InputError("'wait' must be 'commit' or 'order'")
         body = await read_body(request, max_bytes=most)
         if wait == "order":
-            tx_id = await unless_disconnected(request.scope, gateway.order(body, request.caller))
+            tx_id = await unless_disconnected(request.scope, peer.submitter.order(body, request.caller))
             return jsontext.dumps({"tx_id": tx_id})
         started = time.perf_counter()
-        outcome = await unless_disconnected(request.scope, gateway.submit(body, request.caller))
+        outcome = await unless_disconnected(request.scope, peer.submitter.submit(body, request.caller))
         metrics.SUBMIT_SECONDS.observe(time.perf_counter() - started)
         return jsontext.dumps(outcome.to_dict())
 

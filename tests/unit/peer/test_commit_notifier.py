@@ -105,5 +105,5 @@ async def test_cancelled_waiter_leaves_nothing_behind(notifier: CommitNotifier) 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(notifier) == 0
-    assert notifier._waiters == {}
+    assert not any(notifier._waiters.values())
     notifier.committed(block(1, ("t", Code.VALID)))

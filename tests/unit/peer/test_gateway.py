@@ -23,6 +23,7 @@ from services.peer.ordering import OrderingQueue
 from services.peer.peer_health import PeerHealth
 from services.peer.selection import Selection
 from services.peer.settings import EndorsementLimits, OrderingLimits
+from services.peer.submitter import Submitter
 from tests.support import peer_world as world
 
 
@@ -54,18 +55,20 @@ class House:
             clock=loop.time,
             random=Random(1),
         )
+        self.submitter = Submitter(
+            channels, {"shard1": self.queue}, self.notifier, clock_us=lambda: world.NOW_US, commit_timeout_s=0.2
+        )
         self.gateway = Gateway(
             "peer1",
             channels,
             endorser=self.endorser,
             collector=Collector(self.ask, Selection("peer1", self.health), self.health, limits, clock=loop.time),
-            queues={"shard1": self.queue},
+            submitter=self.submitter,
             notifier=self.notifier,
             elsewhere=self,
             clock_us=lambda: world.NOW_US,
             random=Random(1),
             evaluate_timeout_s=1,
-            commit_timeout_s=0.2,
         )
 
     def orderers(self) -> Sequence[str]:
@@ -115,27 +118,27 @@ async def test_endorsements_make_a_transaction_that_commits(house: House) -> Non
     answer = jsontext.loads(await house.gateway.endorse(signed.to_bytes(), house.caller))
     assert answer["endorsed_by"] == ["peer1", "peer2"]
     assert len(answer["endorsements"]) == 2
-    outcome = await house.gateway.submit(world.envelope("k", 1), house.caller)
+    outcome = await house.submitter.submit(world.envelope("k", 1), house.caller)
     assert (outcome.tx_id, outcome.code, outcome.block) == (signed.proposal.tx_id, Code.VALID, 1)
     assert outcome.commit_hash == house.chain.ledger.commit_hash
 
 
 async def test_order_alone_does_not_wait_for_the_commit(house: House) -> None:
     house.commits = False
-    tx_id = await house.gateway.order(world.envelope("k", 1), house.caller)
+    tx_id = await house.submitter.order(world.envelope("k", 1), house.caller)
     assert tx_id == world.proposal("k", 1).proposal.tx_id
     assert await house.gateway.status("shard1", tx_id, house.caller, 0) is None
 
 
 async def test_committed_transaction_is_told_and_not_ordered_again(house: House) -> None:
-    first = await house.gateway.submit(world.envelope("k", 1), house.caller)
-    assert await house.gateway.submit(world.envelope("k", 1), house.caller) == first
+    first = await house.submitter.submit(world.envelope("k", 1), house.caller)
+    assert await house.submitter.submit(world.envelope("k", 1), house.caller) == first
     assert len(house.ordered) == 1
 
 
 async def test_commit_answers_even_if_every_acknowledgement_is_lost(house: House) -> None:
     house.acknowledges = False
-    outcome = await house.gateway.submit(world.envelope("k", 1), house.caller)
+    outcome = await house.submitter.submit(world.envelope("k", 1), house.caller)
     assert outcome.code == Code.VALID
     assert len(house.queue) == 0
 
@@ -143,7 +146,7 @@ async def test_commit_answers_even_if_every_acknowledgement_is_lost(house: House
 async def test_copy_of_a_retry_is_a_duplicate_and_the_client_learns_the_first_code(house: House) -> None:
     envelope = world.envelope("k", 1)
     house.commits = False
-    waiting = asyncio.create_task(house.gateway.submit(envelope, house.caller))
+    waiting = asyncio.create_task(house.submitter.submit(envelope, house.caller))
     await world.until(lambda: house.ordered)
     house.chain.commit(envelope)
     house.commit(envelope)
@@ -155,7 +158,7 @@ async def test_copy_of_a_retry_is_a_duplicate_and_the_client_learns_the_first_co
 async def test_commit_that_does_not_come_is_told_with_the_id(house: House) -> None:
     house.commits = False
     with pytest.raises(CommitTimeout) as caught:
-        await house.gateway.submit(world.envelope("k", 1), house.caller)
+        await house.submitter.submit(world.envelope("k", 1), house.caller)
     assert caught.value.status == 504
     assert caught.value.details["tx_id"] == world.proposal("k", 1).proposal.tx_id
     assert len(house.notifier) == 0
@@ -163,7 +166,7 @@ async def test_commit_that_does_not_come_is_told_with_the_id(house: House) -> No
 
 async def test_client_that_leaves_leaves_nothing_behind(house: House) -> None:
     house.commits = False
-    task = asyncio.create_task(house.gateway.submit(world.envelope("k", 1), house.caller))
+    task = asyncio.create_task(house.submitter.submit(world.envelope("k", 1), house.caller))
     await world.until(lambda: house.ordered)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -186,7 +189,7 @@ async def test_status_waits_for_the_commit(house: House) -> None:
 
 async def test_config_update_is_submitted_like_a_transaction(house: House) -> None:
     update = ConfigUpdate.build(world.config(sequence=1), [world.admin(1), world.admin(2)])
-    outcome = await house.gateway.submit(update.to_bytes(), house.caller)
+    outcome = await house.submitter.submit(update.to_bytes(), house.caller)
     assert (outcome.tx_id, outcome.code) == (update.tx_id, Code.VALID)
     assert house.channel.config.sequence == 1
 
@@ -194,14 +197,14 @@ async def test_config_update_is_submitted_like_a_transaction(house: House) -> No
 @pytest.mark.parametrize("envelope", [b"", b"{}", b"[]", b'{"config_update":"x"}', world.envelope("k", 1)[:-20]])
 async def test_unreadable_envelopes_are_refused(house: House, envelope: bytes) -> None:
     with pytest.raises(GridLedgerError) as caught:
-        await house.gateway.submit(envelope, house.caller)
+        await house.submitter.submit(envelope, house.caller)
     assert caught.value.status == 400
     assert house.ordered == []
 
 
 async def test_envelope_over_the_channels_limit_is_refused(house: House) -> None:
     with pytest.raises(EnvelopeTooLarge):
-        await house.gateway.submit(world.envelope("k", "x" * 2_100_000), house.caller)
+        await house.submitter.submit(world.envelope("k", "x" * 2_100_000), house.caller)
 
 
 async def test_evaluation_answers_and_orders_nothing(house: House) -> None:
@@ -239,3 +242,81 @@ async def test_many_proposals_are_answered_each_by_its_own_answer_or_error(house
     assert found[0] == await house.gateway.endorse(bodies[0], house.caller)
     assert found[3] == await house.gateway.endorse(bodies[3], house.caller)
     assert [getattr(found[position], "code", None) for position in (1, 2)] == ["MALFORMED_MESSAGE", "CHAINCODE_UNKNOWN"]
+
+
+class Answers:
+    """What a batch was answered, by position."""
+
+    def __init__(self) -> None:
+        self.by_position: dict[int, Outcome | GridLedgerError] = {}
+
+    def __call__(self, position: int, outcome: Outcome | GridLedgerError) -> None:
+        assert position not in self.by_position
+        self.by_position[position] = outcome
+
+    def code(self, position: int) -> int | str:
+        return self.by_position[position].code
+
+
+async def test_batch_answers_each_with_its_own_outcome(house: House) -> None:
+    first = await house.submitter.submit(world.envelope("k", 1), house.caller)
+    answers = Answers()
+    envelopes = [
+        world.envelope("k", 1),
+        b"{}",
+        world.envelope("k", 2),
+        world.envelope("k", 3, nonce=3),
+        world.envelope("k", 2),
+    ]
+    house.submitter.begin(envelopes, house.caller, answers)
+    await world.until(lambda: len(answers.by_position) == 5)
+    assert answers.by_position[0] == first
+    assert answers.code(1) == "MALFORMED_MESSAGE"
+    # The same transaction twice in one batch is one transaction, and both callers learn its verdict.
+    assert [answers.code(position) for position in (2, 3, 4)] == [Code.VALID] * 3
+    assert answers.by_position[2] == answers.by_position[4]
+    assert (len(house.notifier), len(house.queue)) == (0, 0)
+
+
+async def test_batch_beyond_the_bound_of_waiters_is_busy_only_for_those_beyond(house: House) -> None:
+    answers = Answers()
+    envelopes = [world.envelope("k", number, nonce=number + 1) for number in range(12)]
+    house.submitter.begin(envelopes, house.caller, answers)
+    await world.until(lambda: len(answers.by_position) == 12)
+    assert [answers.code(position) for position in range(12)] == [Code.VALID] * 10 + ["BUSY"] * 2
+
+
+async def test_abandoned_batch_leaves_nothing_behind(house: House) -> None:
+    house.commits = False
+    answers = Answers()
+    envelopes = [world.envelope("k", number, nonce=number + 1) for number in range(3)]
+    batch = house.submitter.begin(envelopes, house.caller, answers)
+    await world.until(lambda: house.ordered)
+    batch.abandon()
+    assert (len(house.notifier), len(house.queue)) == (0, 0)
+    await world.until(lambda: not house.queue._senders)
+    house.commit(*envelopes)
+    assert answers.by_position == {}
+
+
+async def test_in_a_batch_only_the_commit_that_does_not_come_is_too_late(house: House) -> None:
+    house.commits = False
+    answers = Answers()
+    envelopes = [world.envelope("k", number, nonce=number + 1) for number in range(2)]
+    house.submitter.begin(envelopes, house.caller, answers)
+    await world.until(lambda: house.ordered)
+    house.commit(envelopes[1])
+    await world.until(lambda: len(answers.by_position) == 2)
+    assert (answers.code(0), answers.code(1)) == ("COMMIT_TIMEOUT", Code.VALID)
+    assert len(house.notifier) == 0
+
+
+async def test_orderers_refusal_is_told_with_the_id(house: House) -> None:
+    async def refuse(orderer: str, body: bytes, timeout_s: float) -> bytes:
+        return jsontext.dumps({"results": [{"status": 403, "code": "PERMISSION_DENIED", "message": "no"}]})
+
+    house.queue._send = refuse
+    with pytest.raises(GridLedgerError) as caught:
+        await house.submitter.submit(world.envelope("k", 1), house.caller)
+    assert (caught.value.code, len(caught.value.details["tx_id"])) == ("PERMISSION_DENIED", 64)
+    assert (len(house.notifier), len(house.queue)) == (0, 0)

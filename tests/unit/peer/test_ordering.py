@@ -63,6 +63,20 @@ def queue_of(orderers: Orderers, **limits: Any) -> OrderingQueue:
     return OrderingQueue("c", names, orderers.send, settings, clock=loop.time, random=Random(1))
 
 
+class Sent:
+    """An envelope in a queue, and the future of what becomes of it."""
+
+    def __init__(self, queue: OrderingQueue, tx_id: str, envelope: bytes) -> None:
+        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pending = queue.add(tx_id, envelope, self.tell)
+
+    def tell(self, error: GridLedgerError | None) -> None:
+        if error is None:
+            self.acknowledged.set_result(None)
+        else:
+            self.acknowledged.set_exception(error)
+
+
 @pytest.fixture
 def orderers() -> Orderers:
     return Orderers()
@@ -71,9 +85,9 @@ def orderers() -> Orderers:
 async def test_batch_fills_while_one_is_under_way(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_in_flight=1)
-    first = queue.add("t0", b"e0")
+    first = Sent(queue, "t0", b"e0")
     await orderers.called.wait()
-    rest = [queue.add(f"t{n}", f"e{n}".encode()) for n in range(1, 6)]
+    rest = [Sent(queue, f"t{n}", f"e{n}".encode()) for n in range(1, 6)]
     orderers.gate.set()
     await asyncio.gather(first.acknowledged, *(pending.acknowledged for pending in rest))
     assert [len(envelopes) for _, envelopes in orderers.calls] == [1, 5]
@@ -82,7 +96,7 @@ async def test_batch_fills_while_one_is_under_way(orderers: Orderers) -> None:
 
 async def test_batches_are_bounded_in_count_and_bytes(orderers: Orderers) -> None:
     queue = queue_of(orderers, max_batch=3, max_batch_bytes=10, max_in_flight=1)
-    pendings = [queue.add(str(n), b"12345") for n in range(5)]
+    pendings = [Sent(queue, str(n), b"12345") for n in range(5)]
     await asyncio.gather(*(pending.acknowledged for pending in pendings))
     assert [len(envelopes) for _, envelopes in orderers.calls] == [2, 2, 1]
 
@@ -91,8 +105,8 @@ async def test_leader_is_followed_and_remembered(orderers: Orderers) -> None:
     for name in ("o1", "o2"):
         orderers.answers[name] = not_leader("o3")
     queue = queue_of(orderers)
-    await queue.add("a", b"a").acknowledged
-    await queue.add("b", b"b").acknowledged
+    await Sent(queue, "a", b"a").acknowledged
+    await Sent(queue, "b", b"b").acknowledged
     assert queue.leader == "o3"
     assert [name for name, _ in orderers.calls][-2:] == ["o3", "o3"]
 
@@ -108,7 +122,7 @@ async def test_change_of_leader_loses_nothing(orderers: Orderers) -> None:
 
     for name in orderers.names:
         orderers.answers[name] = electing
-    pendings = [queue.add(str(n), str(n).encode()) for n in range(20)]
+    pendings = [Sent(queue, str(n), str(n).encode()) for n in range(20)]
     await asyncio.gather(*(pending.acknowledged for pending in pendings))
     assert orderers.calls[-1][1] == [str(n).encode() for n in range(20)]
 
@@ -124,9 +138,9 @@ async def test_lost_answer_is_sent_again(orderers: Orderers) -> None:
     for name in orderers.names:
         orderers.answers[name] = answer
     queue = queue_of(orderers)
-    pending = queue.add("a", b"a")
+    pending = Sent(queue, "a", b"a")
     await pending.acknowledged
-    assert pending.maybe_sent
+    assert pending.pending.maybe_sent
     assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"a"]]
 
 
@@ -140,7 +154,7 @@ async def test_each_envelope_has_its_own_verdict(orderers: Orderers) -> None:
     for name in orderers.names:
         orderers.answers[name] = answer
     queue = queue_of(orderers)
-    good, bad = queue.add("g", b"good"), queue.add("b", b"bad")
+    good, bad = Sent(queue, "g", b"good"), Sent(queue, "b", b"bad")
     await good.acknowledged
     with pytest.raises(PermissionDeniedError) as caught:
         await bad.acknowledged
@@ -158,7 +172,7 @@ async def test_busy_orderer_is_asked_again(orderers: Orderers) -> None:
     for name in orderers.names:
         orderers.answers[name] = answer
     queue = queue_of(orderers)
-    await queue.add("a", b"a").acknowledged
+    await Sent(queue, "a", b"a").acknowledged
     assert len(orderers.calls) == 3
 
 
@@ -168,7 +182,7 @@ async def test_deadline_tells_every_orderers_reason(orderers: Orderers, code: st
         orderers.answers[name] = fail(UnavailableError("down", code=code))
     queue = queue_of(orderers, timeout_s=0.05)
     with pytest.raises(OrderersUnavailable) as caught:
-        await queue.add("t", b"e").acknowledged
+        await Sent(queue, "t", b"e").acknowledged
     assert caught.value.status == 503
     assert caught.value.details["tx_id"] == "t"
     assert caught.value.details["outcome"] == outcome
@@ -180,18 +194,18 @@ async def test_config_without_orderers_is_told(orderers: Orderers) -> None:
     orderers.names = []
     queue = queue_of(orderers, timeout_s=0.02)
     with pytest.raises(OrderersUnavailable):
-        await queue.add("t", b"e").acknowledged
+        await Sent(queue, "t", b"e").acknowledged
 
 
 async def test_queue_is_bounded(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_queued=2, max_queued_bytes=10, max_in_flight=1)
-    queue.add("a", b"1")
+    Sent(queue, "a", b"1")
     with pytest.raises(BusyError):
-        queue.add("b", b"1234567890")
-    queue.add("c", b"1")
+        Sent(queue, "b", b"1234567890")
+    Sent(queue, "c", b"1")
     with pytest.raises(BusyError) as caught:
-        queue.add("d", b"1")
+        Sent(queue, "d", b"1")
     assert caught.value.retry_after_s > 0
     await queue.close()
 
@@ -199,13 +213,13 @@ async def test_queue_is_bounded(orderers: Orderers) -> None:
 async def test_discarded_envelope_is_not_sent(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_in_flight=1)
-    first = queue.add("a", b"a")
+    first = Sent(queue, "a", b"a")
     await orderers.called.wait()
-    second = queue.add("b", b"b")
-    queue.discard(second)
-    queue.discard(first)
+    second = Sent(queue, "b", b"b")
+    queue.discard(second.pending)
+    queue.discard(first.pending)
     orderers.gate.set()
-    third = queue.add("c", b"c")
+    third = Sent(queue, "c", b"c")
     await third.acknowledged
     assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"c"]]
     assert queue._queued_bytes == 0
@@ -216,16 +230,16 @@ async def test_refusal_of_a_whole_request_is_final_for_a_single_envelope(orderer
         orderers.answers[name] = fail(InputError("too long", code="BODY_TOO_LARGE", status=413))
     queue = queue_of(orderers)
     with pytest.raises(InputError) as caught:
-        await queue.add("t", b"e").acknowledged
+        await Sent(queue, "t", b"e").acknowledged
     assert caught.value.status == 413
 
 
 async def test_closing_tells_those_who_wait(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_in_flight=1)
-    first = queue.add("a", b"a")
+    first = Sent(queue, "a", b"a")
     await orderers.called.wait()
-    second = queue.add("b", b"b")
+    second = Sent(queue, "b", b"b")
     await queue.close()
     with pytest.raises(OrderersUnavailable) as caught:
         await first.acknowledged
