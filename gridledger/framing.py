@@ -71,3 +71,42 @@ async def read_frame(reader: ExactReader, max_bytes: int = MAX_FRAME_BYTES) -> b
         return await reader.readexactly(length)
     except asyncio.IncompleteReadError as error:
         raise MalformedFrames(f"the stream ended {length - len(error.partial)} bytes before a frame's end") from None
+
+
+class FrameBuffer:
+    """Puts the frames of a stream together from the pieces in which it comes; holds one frame at most."""
+
+    __slots__ = ("_held", "_max_bytes", "_needed", "_pieces")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._needed = 4
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The frames that are complete with this piece. Raises :class:`MalformedFrames` for one beyond the bound."""
+        if self._pieces:
+            self._pieces.append(piece)
+            self._held += len(piece)
+            if self._held < self._needed:
+                return []
+            piece = b"".join(self._pieces)
+            self._pieces = []
+        frames: list[bytes] = []
+        offset, end, needed = 0, len(piece), 4
+        while offset + 4 <= end:
+            (length,) = _LENGTH.unpack_from(piece, offset)
+            if length > self._max_bytes:
+                raise MalformedFrames(f"a frame of {length} bytes is beyond the bound of {self._max_bytes}")
+            needed = 4 + length
+            if offset + needed > end:
+                break
+            frames.append(piece[offset + 4 : offset + needed])
+            offset += needed
+            needed = 4
+        if offset < end:
+            self._pieces = [piece[offset:]]
+            self._held = end - offset
+            self._needed = needed
+        return frames

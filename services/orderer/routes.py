@@ -16,7 +16,6 @@ from services.orderer import metrics
 from services.orderer.deliver import deliver
 from services.orderer.orderer import Channel, Orderer
 from services.orderer.submission import check_submission
-from services.orderer.transport import FrameBuffer
 
 _PROGRESS_MEMBERS = frozenset(("peer", "height"))
 _TRANSFER_MEMBERS = frozenset(("channel", "to"))
@@ -102,7 +101,7 @@ async def _receive_batches(orderer: Orderer, request: Request) -> None:
     """Give consensus each batch of a stream as it comes. Who sends is asked anew for each: a certificate that expires,
     or a configuration that no longer has the orderer, ends the stream."""
     certificate = request.state.caller.certificate
-    frames = FrameBuffer(orderer.settings.limits.max_raft_body_bytes)
+    frames = framing.FrameBuffer(orderer.settings.limits.max_raft_body_bytes)
     more = True
     while more:
         message = await request.receive()

@@ -14,7 +14,7 @@ from random import Random
 
 from gridledger import framing
 from gridledger.client.http import NodeClient
-from gridledger.errors import GridLedgerError, MalformedFrames, UnavailableError
+from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Node
 from services.orderer.errors import NoLeader
@@ -32,33 +32,6 @@ UNCONFIRMED_S = 3.0
 everything, would else keep a stream waiting for longer the longer it lasted."""
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.2, 5.0
-_LENGTH_BYTES = 4
-
-
-class FrameBuffer:
-    """Puts the frames of a stream together from the pieces in which it comes; holds one frame at most."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._held = bytearray()
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """The frames that are complete with this piece. Raises :class:`MalformedFrames` for one beyond the bound."""
-        held = self._held
-        held += piece
-        frames: list[bytes] = []
-        offset = 0
-        while len(held) - offset >= _LENGTH_BYTES:
-            start = offset + _LENGTH_BYTES
-            length = int.from_bytes(held[offset:start])
-            if length > self._max_bytes:
-                raise MalformedFrames(f"a frame of {length} bytes is beyond the bound of {self._max_bytes}")
-            if len(held) < start + length:
-                break
-            frames.append(bytes(held[start : start + length]))
-            offset = start + length
-        del held[:offset]
-        return frames
 
 
 class _Stream:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 
 import pytest
 from hypothesis import given
@@ -51,3 +52,21 @@ async def test_an_impossible_length_is_refused_before_its_bytes_are_read() -> No
     reader.feed_data(b"\xff\xff\xff\xff")
     with pytest.raises(MalformedFrames, match="beyond the bound"):
         await framing.read_frame(reader, max_bytes=1000)
+
+
+def test_frames_come_together_from_any_pieces() -> None:
+    chance = random.Random(5)
+    for _ in range(200):
+        frames = [chance.randbytes(chance.choice((0, 1, 3, 4, 5, 100))) for _ in range(chance.randint(0, 6))]
+        data = framing.pack(frames)
+        buffer, found = framing.FrameBuffer(100), list[bytes]()
+        while data:
+            cut = chance.randint(1, len(data))
+            found += buffer.feed(data[:cut])
+            data = data[cut:]
+        assert found == frames
+
+
+def test_a_frame_beyond_the_bound_is_refused_before_it_comes() -> None:
+    with pytest.raises(MalformedFrames):
+        framing.FrameBuffer(100).feed((101).to_bytes(4))

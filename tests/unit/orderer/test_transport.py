@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 
-from gridledger import framing
 from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
@@ -24,7 +23,7 @@ from services.orderer.orderer import Channel, Orderer
 from services.orderer.raft.interface import RaftSettings
 from services.orderer.routes import make_router
 from services.orderer.settings import EdgeLimits, OrdererSettings
-from services.orderer.transport import RAFT_PATH, STREAM_BYTES, STREAM_S, FrameBuffer, OrdererTransport
+from services.orderer.transport import RAFT_PATH, STREAM_BYTES, STREAM_S, OrdererTransport
 from tests.support.paper_network import PaperNetwork
 from tests.support.processes import eventually, free_ports
 
@@ -235,21 +234,3 @@ async def test_a_batch_beyond_the_bound_is_refused(tmp_path: Path) -> None:
 def test_a_stream_keeps_within_the_edges_bounds() -> None:
     assert STREAM_BYTES + RaftSettings().max_batch_bytes + 1024 * 1024 <= EdgeLimits().max_raft_body_bytes
     assert Limits().request_timeout_s > STREAM_S
-
-
-def test_frames_come_together_from_any_pieces() -> None:
-    chance = random.Random(5)
-    for _ in range(200):
-        frames = [chance.randbytes(chance.choice((0, 1, 3, 4, 5, 100))) for _ in range(chance.randint(0, 6))]
-        data = framing.pack(frames)
-        buffer, found = FrameBuffer(100), list[bytes]()
-        while data:
-            cut = chance.randint(1, len(data))
-            found += buffer.feed(data[:cut])
-            data = data[cut:]
-        assert found == frames
-
-
-def test_a_frame_beyond_the_bound_is_refused_before_it_comes() -> None:
-    with pytest.raises(MalformedFrames):
-        FrameBuffer(100).feed((101).to_bytes(4))
