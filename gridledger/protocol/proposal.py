@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
 from gridledger.protocol.fields import (
+    MAX_INTEGER,
+    MAX_TEXT,
     exactly,
     from_base64,
     hash_of,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 KIND = "proposal"
 MAX_ARGS = 64
+MAX_CREATOR = 8192
 _MEMBERS = frozenset(
     ("kind", "channel", "chaincode", "sequence", "function", "args", "creator", "nonce", "time", "transient")
 )
@@ -89,24 +92,21 @@ class Proposal:
     @classmethod
     def parse(cls, text: str) -> Proposal:
         """Read a proposal's text; :class:`MalformedMessage` or :class:`MalformedJSON` says what is wrong with it."""
-        message = exactly(parse_object(text, KIND), _MEMBERS, "a proposal")
-        transient = message["transient"]
-        if transient is not None and not _is_hex(transient, 64, 64):
-            raise MalformedMessage("'transient' must be null or the SHA-256 of the transient data")
-        if not _is_hex(message["nonce"], 32, 128):
-            raise MalformedMessage("'nonce' must be 32 to 128 hexadecimal digits")
+        message = parse_object(text, KIND)
+        if not _is_sound(message):
+            _refuse(message)
         return cls(
-            text=text,
-            tx_id=hash_of(text),
-            channel=text_of(message, "channel"),
-            chaincode=text_of(message, "chaincode"),
-            sequence=integer_of(message, "sequence", minimum=1),
-            function=text_of(message, "function"),
-            args=tuple(list_of(message, "args", max_length=MAX_ARGS)),
-            creator=text_of(message, "creator", max_length=8192),
-            nonce=message["nonce"],
-            time_us=integer_of(message, "time"),
-            transient_hash=transient,
+            text,
+            hash_of(text),
+            message["channel"],
+            message["chaincode"],
+            message["sequence"],
+            message["function"],
+            tuple(message["args"]),
+            message["creator"],
+            message["nonce"],
+            message["time"],
+            message["transient"],
         )
 
     def certificate(self) -> Certificate:
@@ -156,3 +156,48 @@ def transient_hash(transient: Mapping[str, Any]) -> str:
 
 def _is_hex(value: Any, shortest: int, longest: int) -> bool:
     return isinstance(value, str) and shortest <= len(value) <= longest and not value.strip("0123456789abcdef")
+
+
+def _is_sound(message: dict[str, Any]) -> bool:
+    """Whether the members are a proposal's: in one go all that :func:`_refuse` looks for one by one."""
+    if message.keys() != _MEMBERS:
+        return False
+    channel, chaincode, function = message["channel"], message["chaincode"], message["function"]
+    sequence, args, time_us = message["sequence"], message["args"], message["time"]
+    creator, nonce, transient = message["creator"], message["nonce"], message["transient"]
+    return (
+        type(channel) is str
+        and 0 < len(channel) <= MAX_TEXT
+        and type(chaincode) is str
+        and 0 < len(chaincode) <= MAX_TEXT
+        and type(function) is str
+        and 0 < len(function) <= MAX_TEXT
+        and type(creator) is str
+        and 0 < len(creator) <= MAX_CREATOR
+        and type(sequence) is int
+        and 1 <= sequence <= MAX_INTEGER
+        and type(time_us) is int
+        and 0 <= time_us <= MAX_INTEGER
+        and type(args) is list
+        and len(args) <= MAX_ARGS
+        and _is_hex(nonce, 32, 128)
+        and (transient is None or _is_hex(transient, 64, 64))
+    )
+
+
+def _refuse(message: dict[str, Any]) -> NoReturn:
+    """Say which member is not as it must be."""
+    exactly(message, _MEMBERS, "a proposal")
+    transient = message["transient"]
+    if transient is not None and not _is_hex(transient, 64, 64):
+        raise MalformedMessage("'transient' must be null or the SHA-256 of the transient data")
+    if not _is_hex(message["nonce"], 32, 128):
+        raise MalformedMessage("'nonce' must be 32 to 128 hexadecimal digits")
+    text_of(message, "channel")
+    text_of(message, "chaincode")
+    integer_of(message, "sequence", minimum=1)
+    text_of(message, "function")
+    list_of(message, "args", max_length=MAX_ARGS)
+    text_of(message, "creator", max_length=MAX_CREATOR)
+    integer_of(message, "time")
+    raise MalformedMessage("a proposal is not as it must be")

@@ -6,13 +6,18 @@ nothing but the proposal and the world state that was read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import orjson
+from orjson import Fragment
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
 from gridledger.protocol.fields import (
+    MAX_INTEGER,
+    MAX_TEXT,
     exactly,
     from_base64,
     hash_of,
@@ -29,7 +34,9 @@ MAX_READS = 10_000
 MAX_WRITES = 10_000
 MAX_RANGES = 100
 MAX_KEY_CHARACTERS = 1024
+MAX_MESSAGE_CHARACTERS = 65536
 MAX_ENDORSEMENTS = 64
+MAX_FINGERPRINT = 64
 _MEMBERS = frozenset(
     ("kind", "tx_id", "channel", "chaincode", "sequence", "reads", "ranges", "writes", "response", "event")
 )
@@ -122,19 +129,16 @@ class Result:
         event: Event | None = None,
     ) -> Result:
         """Write a result from what an execution did."""
-        text = jsontext.dumps(
-            {
-                "kind": KIND,
-                "tx_id": tx_id,
-                "channel": channel,
-                "chaincode": chaincode,
-                "sequence": sequence,
-                "reads": _plain(reads),
-                "ranges": [{"start": item.start, "end": item.end, "reads": _plain(item.reads)} for item in ranges],
-                "writes": [[key] if value is None else [key, value] for key, value in writes],
-                "response": {"status": response.status, "message": response.message, "payload": response.payload},
-                "event": None if event is None else {"name": event.name, "payload": event.payload},
-            }
+        text = write_result(
+            tx_id=tx_id,
+            channel=channel,
+            chaincode=chaincode,
+            sequence=sequence,
+            reads=reads,
+            ranges=ranges,
+            writes=[(key, None if value is None else jsontext.dumps(value)) for key, value in writes],
+            response=(response.status, response.message, jsontext.dumps(response.payload)),
+            event=None if event is None else (event.name, jsontext.dumps(event.payload)),
         ).decode()
         return cls(
             text,
@@ -153,17 +157,30 @@ class Result:
     def parse(cls, text: str) -> Result:
         """Read a result's text; :class:`MalformedMessage` or :class:`MalformedJSON` says what is wrong with it."""
         message = exactly(parse_object(text, KIND), _MEMBERS, "a result")
+        tx_id, channel, chaincode = message["tx_id"], message["channel"], message["chaincode"]
+        sequence = message["sequence"]
+        if not (
+            type(tx_id) is type(channel) is type(chaincode) is str
+            and 0 < len(tx_id) <= MAX_TEXT
+            and 0 < len(channel) <= MAX_TEXT
+            and 0 < len(chaincode) <= MAX_TEXT
+            and type(sequence) is int
+            and 1 <= sequence <= MAX_INTEGER
+        ):
+            # One of these says which member is not as it must be.
+            tx_id, channel, chaincode = (text_of(message, name) for name in ("tx_id", "channel", "chaincode"))
+            sequence = integer_of(message, "sequence", minimum=1)
         return cls(
-            text=text,
-            tx_id=text_of(message, "tx_id"),
-            channel=text_of(message, "channel"),
-            chaincode=text_of(message, "chaincode"),
-            sequence=integer_of(message, "sequence", minimum=1),
-            reads=_reads(message, may_be_absent=True),
-            ranges=tuple(_range(item) for item in list_of(message, "ranges", max_length=MAX_RANGES)),
-            writes=_writes(message),
-            response=_response(message["response"]),
-            event=_event(message["event"]),
+            text,
+            tx_id,
+            channel,
+            chaincode,
+            sequence,
+            _reads(message, may_be_absent=True),
+            tuple([_range(item) for item in list_of(message, "ranges", max_length=MAX_RANGES)]),
+            _writes(message),
+            _response(message["response"]),
+            _event(message["event"]),
         )
 
 
@@ -182,7 +199,10 @@ class Endorsement:
     def from_dict(cls, value: Any) -> Endorsement:
         """Read the JSON form."""
         message = exactly(value, _ENDORSEMENT_MEMBERS, "an endorsement")
-        return cls(text_of(message, "endorser", max_length=64), from_base64(message["signature"], "'signature'"))
+        endorser = message["endorser"]
+        if type(endorser) is not str or not 0 < len(endorser) <= MAX_FINGERPRINT:
+            endorser = text_of(message, "endorser", max_length=MAX_FINGERPRINT)
+        return cls(endorser, from_base64(message["signature"], "'signature'"))
 
 
 def endorsement_text(endorser: str, result_hash: str) -> bytes:
@@ -190,30 +210,67 @@ def endorsement_text(endorser: str, result_hash: str) -> bytes:
     return f'{{"kind":"{ENDORSEMENT_KIND}","endorser":"{endorser}","result":"{result_hash}"}}'.encode("ascii")
 
 
-def _plain(reads: Sequence[Read]) -> list[list[Any]]:
+def _plain(reads: Iterable[Read]) -> list[list[Any]]:
     # orjson writes no subclasses of tuples, and lists are what comes back when a text is read again.
     return [[key, None if version is None else [version[0], version[1]]] for key, version in reads]
 
 
+def write_result(
+    *,
+    tx_id: str,
+    channel: str,
+    chaincode: str,
+    sequence: int,
+    reads: Iterable[Read] = (),
+    ranges: Iterable[RangeRead] = (),
+    writes: Iterable[tuple[str, bytes | None]] = (),
+    response: tuple[int, str, bytes],
+    event: tuple[str, bytes] | None = None,
+) -> bytes:
+    """The text of a result whose values (of writes, of the response, of the event) are JSON texts already."""
+    status, message, payload = response
+    return orjson.dumps(
+        {
+            "kind": KIND,
+            "tx_id": tx_id,
+            "channel": channel,
+            "chaincode": chaincode,
+            "sequence": sequence,
+            "reads": _plain(reads),
+            "ranges": [{"start": item.start, "end": item.end, "reads": _plain(item.reads)} for item in ranges],
+            "writes": [[key] if value is None else [key, Fragment(value)] for key, value in writes],
+            "response": {"status": status, "message": message, "payload": Fragment(payload)},
+            "event": None if event is None else {"name": event[0], "payload": Fragment(event[1])},
+        }
+    )
+
+
 def _key(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY_CHARACTERS:
+    if type(value) is not str or not 0 < len(value) <= MAX_KEY_CHARACTERS:
         raise MalformedMessage(f"a key must be a string of 1 to {MAX_KEY_CHARACTERS} characters")
     return value
 
 
-def _reads(message: Mapping[str, Any], *, may_be_absent: bool) -> tuple[Read, ...]:
+def _reads(message: dict[str, Any], *, may_be_absent: bool) -> tuple[Read, ...]:
     reads = []
-    for item in list_of(dict(message), "reads", max_length=MAX_READS):
-        if not isinstance(item, list) or len(item) != 2:  # noqa: PLR2004 - a pair
+    for item in list_of(message, "reads", max_length=MAX_READS):
+        if type(item) is not list or len(item) != 2:  # noqa: PLR2004 - a pair
             raise MalformedMessage("a read is a pair of key and version")
         key, version = item
         if version is None and may_be_absent:
             reads.append(Read(_key(key), None))
-        elif isinstance(version, list) and len(version) == 2 and all(type(n) is int and n >= 0 for n in version):  # noqa: PLR2004
-            reads.append(Read(_key(key), Version(*version)))
+        elif _is_version(version):
+            reads.append(Read(_key(key), Version(version[0], version[1])))
         else:
             raise MalformedMessage("a read's version is a pair of block and transaction, or null")
     return tuple(reads)
+
+
+def _is_version(value: Any) -> bool:
+    if type(value) is not list or len(value) != 2:  # noqa: PLR2004 - a pair
+        return False
+    block, transaction = value
+    return type(block) is type(transaction) is int and block >= 0 and transaction >= 0
 
 
 def _range(item: Any) -> RangeRead:
@@ -226,20 +283,29 @@ def _range(item: Any) -> RangeRead:
 def _writes(message: dict[str, Any]) -> tuple[Write, ...]:
     writes, seen = [], set()
     for item in list_of(message, "writes", max_length=MAX_WRITES):
-        if not isinstance(item, list) or len(item) not in (1, 2) or (len(item) == 2 and item[1] is None):  # noqa: PLR2004
+        size = len(item) if type(item) is list else 0
+        if size not in (1, 2) or (size == 2 and item[1] is None):  # noqa: PLR2004
             raise MalformedMessage("a write is [key, value], or [key] to delete; null is no value")
         key = _key(item[0])
         if key in seen:
             raise MalformedMessage(f"the key {key!r} is written twice")
         seen.add(key)
-        writes.append(Write(key, item[1] if len(item) == 2 else None))  # noqa: PLR2004
+        writes.append(Write(key, item[1] if size == 2 else None))  # noqa: PLR2004
     return tuple(writes)
 
 
 def _response(value: Any) -> Response:
-    message = exactly(value, _RESPONSE_MEMBERS, "a response")
-    status = integer_of(message, "status", minimum=100, maximum=599)
-    return Response(status, text_of(message, "message", max_length=65536, empty=True), message["payload"])
+    members = exactly(value, _RESPONSE_MEMBERS, "a response")
+    status, message = members["status"], members["message"]
+    if not (
+        type(status) is int
+        and 100 <= status <= 599  # noqa: PLR2004 - HTTP's
+        and type(message) is str
+        and len(message) <= MAX_MESSAGE_CHARACTERS
+    ):
+        status = integer_of(members, "status", minimum=100, maximum=599)
+        message = text_of(members, "message", max_length=MAX_MESSAGE_CHARACTERS, empty=True)
+    return Response(status, message, members["payload"])
 
 
 def _event(value: Any) -> Event | None:

@@ -17,6 +17,7 @@ from gridledger.protocol.result import MAX_ENDORSEMENTS, Endorsement, Result
 
 KIND = "transaction"
 _MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
+_TEXTS = ("proposal", "result", "endorsements")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,19 @@ class Transaction:
     def parse(cls, envelope: bytes) -> Transaction:
         """Read an envelope and the texts in it; nothing is verified yet."""
         message = exactly(jsontext.loads(envelope), _MEMBERS, "a transaction")
-        for name in ("proposal", "result", "endorsements"):
-            if not isinstance(message[name], str):
-                raise MalformedMessage(f"{name!r} must be a text inside a string")
-        endorsements = jsontext.loads(message["endorsements"])
-        if not isinstance(endorsements, list) or len(endorsements) > MAX_ENDORSEMENTS:
+        proposal, result, endorsed = message["proposal"], message["result"], message["endorsements"]
+        if not type(proposal) is type(result) is type(endorsed) is str:
+            wrong = next(name for name in _TEXTS if not isinstance(message[name], str))
+            raise MalformedMessage(f"{wrong!r} must be a text inside a string")
+        endorsements = jsontext.loads(endorsed)
+        if type(endorsements) is not list or len(endorsements) > MAX_ENDORSEMENTS:
             raise MalformedMessage(f"'endorsements' must be a list of at most {MAX_ENDORSEMENTS}")
         return cls(
-            proposal=Proposal.parse(message["proposal"]),
-            result=Result.parse(message["result"]),
-            endorsements=tuple(Endorsement.from_dict(item) for item in endorsements),
-            endorsements_text=message["endorsements"],
-            signature=from_base64(message["signature"], "'signature'"),
+            Proposal.parse(proposal),
+            Result.parse(result),
+            tuple([Endorsement.from_dict(item) for item in endorsements]),
+            endorsed,
+            from_base64(message["signature"], "'signature'"),
         )
 
 

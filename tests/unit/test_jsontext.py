@@ -91,3 +91,31 @@ def test_duplicates_are_found_wherever_json_finds_them(names: list[str], value: 
             jsontext.loads(text)
     else:
         assert jsontext.loads(text) == expected
+
+
+OBJECTS = "[" + ",".join(['{"a":{"b":[1,2]}}'] * 80) + "]"
+
+
+@pytest.mark.parametrize("levels", [0, 1, 30, 59, 60, 61, 62, 63, 70])
+@pytest.mark.parametrize("inner", ["1", OBJECTS, '"},{"', '["},{","],["]', "[" + ",".join(["[1]"] * 80) + "]"])
+@pytest.mark.parametrize("way", [("[", "]"), ('{"a":', "}"), ('[{"],[":1},', "]"), ('["},{",', "]"), ("[ ", "]")])
+def test_a_text_may_be_nested_64_deep_however_many_brackets_it_has(
+    levels: int, inner: str, way: tuple[str, str]
+) -> None:
+    text = way[0] * levels + inner + way[1] * levels
+    assert (levels + depth(json.loads(inner)) > jsontext.MAX_DEPTH + 1) == refused(text)
+    assert refused(text) == refused(text.encode())
+
+
+def depth(value: object) -> int:
+    """How many containers lie around the innermost place of a value."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max((depth(item) for item in inside), default=0)
+
+
+def refused(text: str | bytes) -> bool:
+    try:
+        jsontext.loads(text)
+    except MalformedJSON:
+        return True
+    return False
