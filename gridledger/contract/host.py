@@ -1,7 +1,7 @@
 """The process that runs one chaincode: `python -m gridledger.contract.host`, started by a HostPool and by nothing else.
 
-It confines itself, loads the package, and answers one request at a time over the socket it was given. It holds no key.
-It reads the world state in place: one LMDB read transaction per call, and none between calls.
+It confines itself, loads the package, and answers one batch of calls at a time over the socket it was given. It holds
+no key. It reads the world state in place: one LMDB read transaction per batch and channel, and none between batches.
 """
 
 from __future__ import annotations
@@ -12,21 +12,26 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from gridledger import jsontext
 from gridledger.contract import confinement, wire
-from gridledger.contract.executor import execute
+from gridledger.contract.executor import run
 from gridledger.contract.loader import Chaincode, load
-from gridledger.contract.wire import Reply
+from gridledger.contract.progress import Progress
+from gridledger.contract.wire import Reply, Request
 from gridledger.errors import GridLedgerError, LimitError, MalformedFrames
 from gridledger.ledger import Ledger
-from gridledger.protocol.proposal import Proposal
+from gridledger.ledger.snapshot import Snapshot
 
 _LENGTH_BYTES: Final = 4
 _CHUNK: Final = 256 * 1024
-_ARGUMENTS: Final = 5
+_FLUSH_S: Final = 0.005
+_ARGUMENTS: Final = 6
 
 
 class Host:
@@ -39,23 +44,47 @@ class Host:
         self._ledgers: dict[str, Ledger] = {}
         self._out_of_memory = False
 
-    def answer(self, body: bytes) -> bytes:
-        """The framed reply to one request's frame."""
+    def answers(self, calls: Sequence[Request], progress: Progress) -> Iterator[bytes]:
+        """The framed replies to a batch, in its order, one or several at a time.
+
+        All calls of a channel see one snapshot, taken behind the batch's arrival. A reply never waits much longer than
+        ``_FLUSH_S`` for the next ones.
+        """
+        ready: list[bytes] = []
+        size, begun = 0, monotonic()
+        with ExitStack() as views:
+            snapshots: dict[str, Snapshot] = {}
+            for position, call in enumerate(calls):
+                progress.begin(position)
+                ready.append(self._answer(call, snapshots, views))
+                size += len(ready[-1])
+                if self._out_of_memory:
+                    break
+                if size > _CHUNK or monotonic() - begun > _FLUSH_S:
+                    yield b"".join(ready)
+                    ready.clear()
+                    size, begun = 0, monotonic()
+        progress.rest()
+        if ready:
+            yield b"".join(ready)
+
+    def _answer(self, call: Request, snapshots: dict[str, Snapshot], views: ExitStack) -> bytes:
         try:
-            identity, text, transient = wire.read_request(body)
-            proposal = Proposal.parse(text)
-            if proposal.channel not in self._channels:
-                return wire.reply(Reply.STALE, proposal.channel.encode())
-            with self._ledger(proposal.channel).snapshot() as snapshot:
-                result = execute(self._chaincode, proposal, identity, snapshot, transient, on_failure=self._report)
+            identity, proposal, transient = wire.read_request(call)
+            channel = proposal.channel
+            if channel not in self._channels:
+                return wire.reply(Reply.STALE, channel.encode())
+            snapshot = snapshots.get(channel)
+            if snapshot is None:
+                snapshot = snapshots[channel] = views.enter_context(self._ledger(channel).snapshot())
+            text = run(self._chaincode, proposal, identity, snapshot, transient, on_failure=self._report)
         except GridLedgerError as error:
             return wire.error_reply(error)
-        text_bytes = result.text.encode()
-        if len(text_bytes) >= wire.MAX_REPLY_BYTES:
+        if len(text) >= wire.MAX_REPLY_BYTES:
             return wire.error_reply(
-                LimitError(f"the result takes {len(text_bytes)} bytes, the bound is {wire.MAX_REPLY_BYTES}")
+                LimitError(f"the result takes {len(text)} bytes, the bound is {wire.MAX_REPLY_BYTES}")
             )
-        return wire.reply(Reply.LAST_RESULT if self._out_of_memory else Reply.RESULT, text_bytes)
+        return wire.reply(Reply.LAST_RESULT if self._out_of_memory else Reply.RESULT, text)
 
     def _ledger(self, channel: str) -> Ledger:
         ledger = self._ledgers.get(channel)
@@ -71,8 +100,8 @@ class Host:
         sys.stderr.flush()
 
 
-def serve(connection: socket.socket, host: Host) -> None:
-    """Answer requests until the peer closes the connection."""
+def serve(connection: socket.socket, host: Host, progress: Progress) -> None:
+    """Answer batches until the peer closes the connection."""
     received = bytearray()
     chunk = memoryview(bytearray(_CHUNK))  # one buffer for all: recv() would make and shrink one at every call
     while True:
@@ -84,7 +113,8 @@ def serve(connection: socket.socket, host: Host) -> None:
         end = _LENGTH_BYTES + _length(received)
         body = bytes(memoryview(received)[_LENGTH_BYTES:end])
         del received[:end]
-        connection.sendall(host.answer(body))
+        for replies in host.answers(wire.read_batch(body), progress):
+            connection.sendall(replies)
 
 
 def _length(received: bytearray) -> int:
@@ -95,16 +125,18 @@ def _length(received: bytearray) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Serve as the arguments say: socket's descriptor, parent's process id, package, ledgers, memory in bytes."""
+    """Serve as the arguments say: descriptors (socket, progress), parent's id, package, ledgers, memory in bytes."""
     if len(argv) != _ARGUMENTS:
-        sys.stderr.write("a chaincode host is started by a peer, with its five arguments\n")
+        sys.stderr.write("a chaincode host is started by a peer, with its six arguments\n")
         return 2
-    descriptor, parent = int(argv[0]), int(argv[1])
-    package_dir, ledger_dir, memory_bytes = Path(argv[2]), Path(argv[3]), int(argv[4])
+    descriptor, note, parent = (int(text) for text in argv[:3])
+    package_dir, ledger_dir, memory_bytes = Path(argv[3]), Path(argv[4]), int(argv[5])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the peer, which then closes the socket
     confinement.die_with_parent()
     if os.getppid() != parent:  # it died before the kernel was told
         return 1
+    progress = Progress(note)
+    os.close(note)
     with socket.socket(fileno=descriptor) as connection:
         channels = frozenset(path.parent.name for path in ledger_dir.glob(f"*/{confinement.LOCK_FILE}"))
         confinement.limit_resources(memory_bytes)
@@ -121,7 +153,7 @@ def main(argv: list[str]) -> int:
         gc.freeze()
         ready = jsontext.dumps({"landlock_abi": landlock_abi, "seccomp": filtered})
         connection.sendall(wire.reply(Reply.READY, ready))
-        serve(connection, Host(chaincode, ledger_dir, channels))
+        serve(connection, Host(chaincode, ledger_dir, channels), progress)
     return 0
 
 

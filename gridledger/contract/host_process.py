@@ -8,13 +8,18 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, NamedTuple, cast
 
 import gridledger
 from gridledger import jsontext
-from gridledger.contract import wire
+from gridledger.contract import progress, wire
+from gridledger.contract.progress import Progress
 from gridledger.contract.wire import Reply
 from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError
 from gridledger.protocol.result import KIND as RESULT_KIND
@@ -56,31 +61,45 @@ class HostSettings(NamedTuple):
     start_timeout_s: float
 
 
+Heard = Callable[[list[tuple[int, bytes]] | GridLedgerError], None]
+"""Takes the next replies of a batch, each the kind and the text, or the error that ends it."""
+
+
 class HostProcess(asyncio.Protocol):
-    """A running host. One request at a time; after :class:`ChaincodeCrashed` or a kill it is of no more use."""
+    """A running host. One batch at a time; after :class:`ChaincodeCrashed` or a kill it is of no more use."""
 
     def __init__(self) -> None:
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[tuple[int, bytes]] | None = None
-        self._expected = b""
+        self._heard: Heard | None = None
+        self._expected: deque[bytes] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timeout_s = 0.0
         self._process: Process | None = None
+        self._progress: Progress | None = None
         self._output: asyncio.Task[None] | None = None
+        self._lied = False
         self.closed = False
 
     @classmethod
     async def start(cls, settings: HostSettings) -> HostProcess:
         """Start a host and wait until its chaincode is loaded; :class:`ChaincodeUnavailable` says why it is not."""
         host = cls()
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[tuple[int, bytes]] = loop.create_future()
+        ready.add_done_callback(lambda _: ready.cancelled() or ready.exception())  # perhaps nobody waits any more
         ours, theirs = socket.socketpair()
         try:
-            await asyncio.get_running_loop().create_connection(lambda: host, sock=ours)
-            host._waiting = asyncio.get_running_loop().create_future()
-            with theirs:
-                host._process = await _spawn(settings, theirs)
+            await loop.create_connection(lambda: host, sock=ours)
+            host._heard = partial(_note_ready, ready)
+            host._expected.append(b"")
+            with theirs, TemporaryFile() as note:
+                note.truncate(progress.SIZE)
+                host._progress = Progress(note.fileno())
+                host._process = await _spawn(settings, theirs.fileno(), note.fileno())
             host._output = asyncio.create_task(_log_output(settings.name, host._process.stdout))
             async with asyncio.timeout(settings.start_timeout_s):
-                kind, text = await host._waiting
+                kind, text = await ready
             if kind != Reply.READY:
                 raise wire.read_error(text)
             warn_of_missing_confinement(settings.name, jsontext.loads(text))
@@ -102,24 +121,30 @@ class HostProcess(asyncio.Protocol):
         """The process's id."""
         return self._process.pid if self._process is not None else 0
 
-    def ask(self, request: bytes, tx_id: str, timeout_s: float) -> asyncio.Future[tuple[int, bytes]]:
-        """Send a framed request; a future of the reply's kind and text. Only when it is done may the next one be sent.
+    def ask(self, batch: bytes, tx_ids: Iterable[str], timeout_s: float, heard: Heard) -> None:
+        """Send a framed batch; ``heard`` gets the replies, in order, as they come. Then the next one may be sent.
 
-        A result for another proposal than ``tx_id`` is not taken: a chaincode that found the socket could send one.
-
-        It fails with :class:`ChaincodeTimeout` or :class:`ChaincodeCrashed`; this host is then to be killed.
+        A result for another proposal than its turn's is not taken: a chaincode that found the socket could send one.
+        The batch ends early by :class:`ChaincodeTimeout`, after ``timeout_s`` without a reply, or by
+        :class:`ChaincodeCrashed`; this host is then to be killed.
         """
         loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[tuple[int, bytes]] = loop.create_future()
-        if self.closed or self._transport is None:
-            waiting.set_exception(ChaincodeCrashed("the chaincode's host is gone"))
-            return waiting
-        self._waiting = waiting
-        self._expected = f'{{"kind":"{RESULT_KIND}","tx_id":"{tx_id}",'.encode()
-        timer = loop.call_later(timeout_s, _expire, waiting, timeout_s)
-        waiting.add_done_callback(lambda _: timer.cancel())
-        self._transport.write(request)
-        return waiting
+        if self.closed or self._transport is None or self._progress is None:
+            loop.call_soon(heard, ChaincodeCrashed("the chaincode's host is gone"))
+            return
+        self._heard = heard
+        self._expected.extend(f'{{"kind":"{RESULT_KIND}","tx_id":"{tx_id}",'.encode() for tx_id in tx_ids)
+        self._timeout_s = timeout_s
+        self._timer = loop.call_later(timeout_s, self._expire)
+        self._progress.rest()
+        self._transport.write(batch)
+
+    def running(self) -> int | None:
+        """The position in its batch of the call that the host runs, or ran when it died.
+
+        None if it ran none, or has said what it was not asked: then which call that was is not known.
+        """
+        return None if self._progress is None or self._lied else self._progress.running()
 
     async def kill(self) -> None:
         """End the process, now, and wait until it is gone. Killing twice is harmless."""
@@ -148,51 +173,88 @@ class HostProcess(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         received = self._received
         received += data
-        if len(received) < _LENGTH_BYTES:
+        try:
+            replies = self._read()
+        except GridLedgerError as error:
+            self._lied = True
+            self._fail(error)
             return
-        length = int.from_bytes(received[:_LENGTH_BYTES], "big")
-        if not 0 < length <= wire.MAX_REPLY_BYTES:
-            self._fail(MalformedFrames(f"a chaincode host sent a frame of {length} bytes"))
+        if not replies:
             return
-        end = _LENGTH_BYTES + length
-        if len(received) < end:
-            return
-        kind, text = received[_LENGTH_BYTES], bytes(received[_LENGTH_BYTES + 1 : end])
-        del received[:end]
-        foreign = kind in (Reply.RESULT, Reply.LAST_RESULT) and not text.startswith(self._expected)
-        if self._waiting is None or self._waiting.done() or received or foreign:
-            # An answer to nothing: the chaincode got hold of the socket. Nothing that it says can be trusted.
-            self._fail(ChaincodeCrashed("the chaincode's host said what it was not asked, and was killed"))
-            return
-        self._waiting.set_result((kind, text))
+        if self._timer is not None:
+            self._timer.cancel()
+            if self._expected:
+                self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._expire)
+        heard = self._heard
+        if not self._expected:
+            self._heard = None
+        if heard is not None:
+            heard(replies)
+
+    def _read(self) -> list[tuple[int, bytes]]:
+        """The whole replies among what was received."""
+        received, replies, start = self._received, [], 0
+        while len(received) - start >= _LENGTH_BYTES:
+            begin = start + _LENGTH_BYTES
+            length = int.from_bytes(received[start:begin], "big")
+            if not 0 < length <= wire.MAX_REPLY_BYTES:
+                raise MalformedFrames(f"a chaincode host sent a frame of {length} bytes")
+            end = begin + length
+            if len(received) < end:
+                break
+            kind, text = received[begin], bytes(memoryview(received)[begin + 1 : end])
+            start = end
+            foreign = kind in (Reply.RESULT, Reply.LAST_RESULT) and not (
+                self._expected and text.startswith(self._expected[0])
+            )
+            if not self._expected or foreign:
+                # An answer to nothing: the chaincode got hold of the socket. Nothing that it says can be trusted.
+                raise ChaincodeCrashed("the chaincode's host said what it was not asked, and was killed")
+            self._expected.popleft()
+            if kind == Reply.LAST_RESULT:
+                self._expected.clear()
+            replies.append((kind, text))
+        if start:
+            del received[:start]
+        if received and not self._expected:
+            raise ChaincodeCrashed("the chaincode's host said what it was not asked, and was killed")
+        return replies
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self._fail(ChaincodeCrashed("the chaincode's process died while it ran this proposal"))
 
+    def _expire(self) -> None:
+        self._fail(ChaincodeTimeout(f"the chaincode did not answer within {self._timeout_s} s; its process was killed"))
+
     def _fail(self, error: GridLedgerError) -> None:
         self.closed = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
+        if self._timer is not None:
+            self._timer.cancel()
+        heard, self._heard = self._heard, None
+        if heard is not None:
+            heard(error)
         if self._transport is not None:
             self._transport.abort()
 
 
-def _expire(waiting: asyncio.Future[tuple[int, bytes]], timeout_s: float) -> None:
-    if not waiting.done():
-        waiting.set_exception(
-            ChaincodeTimeout(f"the chaincode did not answer within {timeout_s} s; its process was killed")
-        )
+def _note_ready(ready: asyncio.Future[tuple[int, bytes]], heard: list[tuple[int, bytes]] | GridLedgerError) -> None:
+    if ready.done():
+        return
+    if isinstance(heard, GridLedgerError):
+        ready.set_exception(heard)
+    else:
+        ready.set_result(heard[0])
 
 
-async def _spawn(settings: HostSettings, connection: socket.socket) -> Process:
-    descriptor = connection.fileno()
+async def _spawn(settings: HostSettings, descriptor: int, note: int) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
         "-m",
         "gridledger.contract.host",
         str(descriptor),
+        str(note),
         str(os.getpid()),
         str(settings.package_dir),
         str(settings.ledger_dir),
@@ -200,7 +262,7 @@ async def _spawn(settings: HostSettings, connection: socket.socket) -> Process:
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
-        pass_fds=(descriptor,),
+        pass_fds=(descriptor, note),
         cwd="/",
         env=_environment(),
     )

@@ -15,7 +15,7 @@ from gridledger.contract import keys
 from gridledger.contract.api import ContractError
 from gridledger.contract.reader import StateReader
 from gridledger.errors import MalformedJSON
-from gridledger.protocol.result import MAX_RANGES, Event, RangeRead, Read, Version, Write
+from gridledger.protocol.result import MAX_RANGES, RangeRead, Read, Version
 
 MAX_VALUE_BYTES: Final = 1024 * 1024
 MAX_VALUE_DEPTH: Final = 60  # a result holds values four levels down, and readers take jsontext.MAX_DEPTH in all
@@ -75,7 +75,7 @@ class Stub:
         self._reads: dict[str, Version | None] = {}
         self._ranges: list[_RangeProgress] = []
         self._writes: dict[str, bytes | None] = {}
-        self._event: Event | None = None
+        self._event: tuple[str, bytes] | None = None
 
     # The call
 
@@ -176,7 +176,7 @@ class Stub:
         if not isinstance(name, str) or not name or len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
             raise ContractError(f"an event's name is a string of 1 to {MAX_NAME_BYTES} bytes")
         # Through text, so that what the contract does to the payload afterwards does not show.
-        self._event = Event(name, jsontext.loads_trusted(json_text(payload, f"the payload of event {name!r}")))
+        self._event = name, json_text(payload, f"the payload of event {name!r}")
 
     # What the transaction did, for the executor
 
@@ -188,14 +188,12 @@ class Stub:
         """Each range read, as far as it was read."""
         return [record.finish() for record in self._ranges if record.exhausted or record.seen]
 
-    def collect_writes(self) -> list[Write]:
-        """The last write of each key, in the order of first writing."""
-        return [
-            Write(key, None if text is None else jsontext.loads_trusted(text)) for key, text in self._writes.items()
-        ]
+    def collect_writes(self) -> list[tuple[str, bytes | None]]:
+        """The last write of each key, in the order of first writing: the value's JSON text, None to delete."""
+        return list(self._writes.items())
 
-    def collect_event(self) -> Event | None:
-        """The event set, if any."""
+    def collect_event(self) -> tuple[str, bytes] | None:
+        """The event set, if any: its name, and its payload's JSON text."""
         return self._event
 
     # Inside

@@ -57,6 +57,11 @@ class Wild(Contract):
                 pass
 
     @transaction
+    def nap(self, ctx: Context, seconds, who=False):
+        threading.Event().wait(seconds)
+        return os.getpid() if who else "rested"
+
+    @transaction
     def die(self, ctx: Context):
         os._exit(3)
 
