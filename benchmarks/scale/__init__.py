@@ -1,0 +1,1 @@
+"""Scale on paper: a discrete-event model of a network, its costs taken from a benchmark's report (docs/scale.md)."""
