@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import Outcome, Plan, Target
+from benchmarks.plan import Target
 from gridledger.client import Gateway, SigningIdentity
+from gridledger.errors import SettingsError
 from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.deploy import deploy_chaincode
 from gridledger.network.folder import NetworkFolder
@@ -28,8 +27,15 @@ from services.feeder.stability import planner_for
 
 PROJECT = Path(__file__).resolve().parents[1]
 GROUPS = ("1", "2", "3")
+WORKLOADS = ("put", "read-write", "query", "ComputeVSI", "LocalController")
+COPIES = 32
+"""Groups for each of the three that LocalController alarms in: as many as there are transactions under way at once."""
+_AT_ONCE = 12
+_PLENTY = 1e6
 BASE_TIME_US = 1_767_225_600_000_000
-_START_DELAY_S = 1.5
+PUT_BYTES = 100
+COUNTERS = 10_000
+"""Keys that read-write chooses from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,39 @@ class Bench:
     config: NetworkConfig
     profile: ConnectionProfile
     frames: dict[str, dict[str, Any]]
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    alarms: list[Target] = field(default_factory=list)
+
+    @property
+    def topology(self) -> str:
+        """The network's name."""
+        return self.config.name
+
+    @property
+    def root(self) -> Path:
+        """The network's folder."""
+        return self.profile.organisations.parent
+
+    async def targets(self, workload: str) -> list[Target]:
+        """A workload's streams (benchmarks/workloads.py), with what they need on the ledger."""
+        if workload == "put":
+            return self.put_targets(PUT_BYTES)
+        if workload == "read-write":
+            return self._kv_targets("add", {"keys": COUNTERS})
+        if workload == "ComputeVSI":
+            return self.vsi_targets()
+        if workload == "query":
+            return [
+                target.model_copy(
+                    update={"function": "GetGroup", "argument": {"group": target.argument["group"]}, "readonly": True}
+                )
+                for target in self.vsi_targets()
+            ]
+        if workload == "LocalController":
+            if not self.alarms:
+                self.alarms.extend(await prepare_alarms(self))
+            return self.alarms
+        raise SettingsError(f"there is no workload {workload!r}; there are {', '.join(WORKLOADS)}")
 
     def channel_of(self, group: str) -> str:
         """The channel on which a group's frames run."""
@@ -51,8 +90,11 @@ class Bench:
 
     def put_targets(self, size: int) -> list[Target]:
         """A stream of puts to every peer of every shard."""
+        return self._kv_targets("put", {"bytes": size})
+
+    def _kv_targets(self, function: str, argument: dict[str, Any]) -> list[Target]:
         return [
-            self._target((channel, index), "kv", "put", {"bytes": size}, group=self._group_on(channel))
+            self.target((channel, index), "kv", function, argument, group=self._group_on(channel))
             for index in range(max(len(self.profile.channels[channel].peers) for channel in self.shards()))
             for channel in self.shards()
         ]
@@ -60,7 +102,7 @@ class Bench:
     def vsi_targets(self) -> list[Target]:
         """A stream of each group's frames to every peer of its channel."""
         return [
-            self._target((self.channel_of(group), index), "dvs", "ComputeVSI", self.frames[group], group=group)
+            self.target((self.channel_of(group), index), "dvs", "ComputeVSI", self.frames[group], group=group)
             for index in range(max(len(self.profile.channels[channel].peers) for channel in self.shards()))
             for group in GROUPS
         ]
@@ -68,9 +110,10 @@ class Bench:
     def _group_on(self, channel: str) -> str:
         return next(group for group in GROUPS if self.channel_of(group) == channel)
 
-    def _target(
+    def target(
         self, stream: tuple[str, int], chaincode: str, function: str, argument: dict[str, Any], *, group: str
     ) -> Target:
+        """A stream (its channel, and which of the channel's peers) as the aggregator of a group."""
         channel, index = stream
         peer = self.profile.peer_of(channel, index)
         user = _user(self.profile.peer_of(channel).organisation, group)
@@ -100,50 +143,6 @@ async def running_bench(topology: str, folder: Path, *, port_offset: int) -> Asy
         yield bench
 
 
-async def run_load(
-    bench: Bench, targets: list[Target], *, rate: float | None, concurrency: int, **times: float
-) -> Outcome:
-    """Load from two generator processes; their outcomes together."""
-    count = 2
-    shared = {"roots": str(bench.profile.roots), "targets": targets, "start_at": time.time() + _START_DELAY_S, **times}
-    # One number for all: the processes' keys and frame times must interleave, not meet.
-    first = int(time.time() * 1e6) % 10**12
-    plans = [
-        Plan(
-            rate=None if rate is None else rate / count,
-            concurrency=max(1, concurrency // count),
-            first=first + number,
-            stride=count,
-            **shared,  # type: ignore[arg-type]
-        )
-        for number in range(count)
-    ]
-    outcomes = await asyncio.gather(*(_generate(plan) for plan in plans))
-    refused: dict[str, int] = {}
-    for outcome in outcomes:
-        for code, number in outcome.refused.items():
-            refused[code] = refused.get(code, 0) + number
-    return Outcome(
-        latencies_s=sorted(latency for outcome in outcomes for latency in outcome.latencies_s),
-        refused=refused,
-        measured_s=outcomes[0].measured_s,
-        cpu_s=sum(outcome.cpu_s for outcome in outcomes),
-    )
-
-
-async def _generate(plan: Plan) -> Outcome:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.generator"),
-        cwd=PROJECT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    answer, _ = await process.communicate(plan.model_dump_json().encode())
-    if process.returncode:
-        raise RuntimeError(f"a generator ended with {process.returncode}")
-    return Outcome.model_validate_json(answer)
-
-
 async def prepare_groups(bench: Bench) -> None:
     """Enrol a planner and aggregators per channel, submit the case30 records and a base frame's worth of resources."""
     case = load_case("case30")
@@ -157,7 +156,35 @@ async def prepare_groups(bench: Bench) -> None:
         attributes = {"grid.role": "aggregator", "grid.group": group}
         await enroll_user(bench.profile, entry.organisation, _user(entry.organisation, group), "client", attributes)
         bench.frames[group] = dict(FrameMaker(planner.area(group)).frame(state, BASE_TIME_US))
-        await _submit(bench, plans, channel, "InitialGrouping", dict(planner.record(group, state)))
+        bench.records[group] = dict(planner.record(group, state))
+        await _submit(bench, plans, channel, "InitialGrouping", bench.records[group])
+
+
+async def prepare_alarms(bench: Bench) -> list[Target]:
+    """Copies of the three groups, with thresholds that every frame falls below, voltages that are never enough and
+    power that does not run out; an aggregator each. Their streams go round the peers of their channels."""
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(group: str, copy: int) -> Target:
+        async with at_once:
+            return await _prepare_alarm(bench, group, copy)
+
+    return await asyncio.gather(*(one(group, copy) for copy in range(COPIES) for group in GROUPS))
+
+
+async def _prepare_alarm(bench: Bench, group: str, copy: int) -> Target:
+    channel, name = bench.channel_of(group), f"{group}{copy + 1:03}"
+    entry = bench.profile.peer_of(channel)
+    roles = {"grid.role": "aggregator", "grid.group": name}
+    aggregator = await enroll_user(bench.profile, entry.organisation, _user(entry.organisation, name), "client", roles)
+    planner = SigningIdentity.load(bench.profile.user(entry.organisation, f"planner-{channel}"))
+    record = bench.records[group] | {"id": name, "threshold": 1.0, "v_required": 1.5}
+    power = {str(load["bus"]): _PLENTY for load in record["Zth"]}
+    await _submit(bench, planner, channel, "InitialGrouping", record)
+    await _submit(bench, aggregator, channel, "UpdateResources", {"group": name, "vvc": power})
+    frame = bench.frames[group] | {"group": name}
+    target = bench.target((channel, copy), "dvs", "ComputeVSI", frame, group=name)
+    return target.model_copy(update={"exclusive": True})
 
 
 async def _submit(

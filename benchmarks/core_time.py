@@ -12,94 +12,17 @@ import asyncio
 import os
 import sys
 import time
-from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
 
-from benchmarks.bench import Bench, run_load, running_bench
-from benchmarks.plan import Outcome, Target
-from benchmarks.quick import PUT_BYTES, TOPOLOGIES, percentile
+from benchmarks.bench import PUT_BYTES, Bench, running_bench
+from benchmarks.direct import Outcome, run_load
+from benchmarks.machine import TOPOLOGIES
+from benchmarks.measures import percentile
+from benchmarks.plan import Target
+from benchmarks.processes import KINDS, Used, used_by_kind
 from gridledger.client import Gateway, SigningIdentity
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _STARTUP_S = 2.5
-_KINDS = (
-    ("services.peer.committer", "committers"),
-    ("services.peer", "peers' edges"),
-    ("services.orderer", "orderers"),
-    ("gridledger.contract.host", "chaincode hosts"),
-    ("benchmarks.generator", "generator"),
-    ("services.ca", "CA"),
-)
-
-
-class Used(NamedTuple):
-    """Processor time in seconds and context switches (waits, preemptions) of a group of processes."""
-
-    cpu_s: float
-    waits: int
-    preempted: int
-
-    def plus(self, other: Used, sign: int = 1) -> Used:
-        """Both together; with the sign -1 the difference."""
-        return Used(
-            self.cpu_s + sign * other.cpu_s, self.waits + sign * other.waits, self.preempted + sign * other.preempted
-        )
-
-
-def descendants(root: int) -> list[int]:
-    """All processes below one, by /proc."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
-            children[int(stat[1])].append(int(entry.name))
-    found, waiting = [], [root]
-    while waiting:
-        below = children[waiting.pop()]
-        found += below
-        waiting += below
-    return found
-
-
-def used_by_kind(root: int) -> dict[str, Used]:
-    """What each kind of process below one has used so far."""
-    sums: dict[str, Used] = defaultdict(lambda: Used(0.0, 0, 0))
-    for pid in descendants(root):
-        kind, stat = _kind(pid), _stat(pid)
-        if kind is not None and stat is not None:
-            # Fields 14 and 15 of proc(5), counted from the state, which is field 3.
-            cpu_s = (int(stat[11]) + int(stat[12])) / _TICKS
-            sums[kind] = sums[kind].plus(Used(cpu_s, *_switches(pid)))
-    return sums
-
-
-def _stat(pid: int) -> list[str] | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return text[text.rindex(")") + 2 :].split()
-
-
-def _kind(pid: int) -> str | None:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-    except OSError:
-        return None
-    return next((kind for module, kind in _KINDS if module in words), None)
-
-
-def _switches(pid: int) -> tuple[int, int]:
-    waits = preempted = 0
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        try:
-            lines = status.read_text(encoding="utf-8").splitlines()
-        except OSError:
-            continue
-        numbers = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        waits += int(numbers["voluntary_ctxt_switches"])
-        preempted += int(numbers["nonvoluntary_ctxt_switches"])
-    return waits, preempted
 
 
 async def heights(bench: Bench, targets: list[Target]) -> int:
@@ -139,7 +62,7 @@ def report(outcome: Outcome, used: dict[str, Used], blocks: int) -> None:
     count = max(1, len(latencies))
     total = Used(0.0, 0, 0)
     print(f"{'process':<16} {'us/tx':>7} {'waits/tx':>9} {'preempted/tx':>13}")
-    for _, kind in _KINDS:
+    for _, kind in KINDS:
         mine = used.get(kind)
         if mine is not None:
             total = total.plus(mine)

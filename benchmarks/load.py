@@ -1,82 +1,110 @@
-"""One load on a running network, measured: ``await measure_load(bench, LoadSpec(workload="put", ...))``."""
+"""One load on a running network, measured: ``await measure_load(bench, LoadSpec(workload="put", ...))``.
+
+Locust sends, headless, with a master and so many workers, as anyone would start it (benchmarks/locustfile.py). Its
+engines keep every transaction's intended time, end and code in files, from which throughput and latencies are taken
+exactly; processes are looked at through /proc twice a second; blocks are read from the chain when all is over.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
+from typing import cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from benchmarks.bench import PROJECT, Bench
+from benchmarks.machine import TOPOLOGIES, Machine, measure_machine
+from benchmarks.measures import Outcomes, Window, block_sizes, generator_use, offered, uses, window_of
+from benchmarks.plan import CLOSED_LOOP, DRAIN_S, LoadSpec, Target, Workloads
+from benchmarks.processes import Sample, Watcher
+from benchmarks.records import Records
+from benchmarks.results import BlockSizes, Load, ProcessUse
+from benchmarks.workloads import payload_bytes
+from gridledger.client import Gateway, SigningIdentity
+from gridledger.client.events import BlockEvent
+from gridledger.errors import UnavailableError
 
-from benchmarks.bench import Bench, run_load
-from benchmarks.machine import Machine, measure_machine
-from benchmarks.plan import ControllerSpec, Target
-from benchmarks.results import Latency, Load
-from gridledger import jsontext
-
-TOPOLOGIES = {"no-shard": (6, 3), "two-shards": (3, 3), "three-shards": (2, 2)}
-"""Peers per channel and endorsers per transaction."""
-
-_PUT_BYTES = 100
-
-
-class LoadSpec(BaseModel):
-    """A load: what is sent (put, ComputeVSI, LocalController, read-write, query), at which rate, from how many Locust
-    workers, and until when: so many transactions in all behind the warm-up, or so many seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    workload: str
-    controller: ControllerSpec
-    workers: int = Field(2, ge=1, le=64)
-    transactions: int | None = Field(None, ge=1)
-    duration_s: float | None = Field(None, gt=0)
-    warmup_s: float = Field(0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> LoadSpec:
-        if (self.transactions is None) == (self.duration_s is None):
-            raise ValueError("give either transactions or duration_s")
-        return self
+SAMPLE_EVERY_S = 0.5
+STARTUP_S = 60.0
+BUSY_SHARE = 0.9
+_USER_CLASSES = {
+    "put": "Put",
+    "read-write": "ReadWrite",
+    "query": "Query",
+    "ComputeVSI": "ComputeVSI",
+    "LocalController": "LocalController",
+}
 
 
 async def measure_load(bench: Bench, spec: LoadSpec) -> Load:
-    """Offer the load, and tell what became of it."""
-    targets = bench.vsi_targets() if spec.workload == "ComputeVSI" else bench.put_targets(_PUT_BYTES)
-    rate = spec.controller.opts.get("tps")
-    duration_s = spec.duration_s or (spec.transactions or 0) / (rate or 100.0)
-    started = datetime.now(UTC)
-    outcome = await run_load(
-        bench,
-        targets,
-        rate=rate,
-        concurrency=int(spec.controller.opts.get("users", 1)),
-        warmup_s=spec.warmup_s,
-        duration_s=duration_s,
-    )
-    peers, endorsers = TOPOLOGIES[bench.config.name]
-    latencies = [value * 1000 for value in outcome.latencies_s]
-    refused = sum(outcome.refused.values())
+    """Offer the load, and tell what became of it. :class:`UnavailableError` where Locust cannot do it."""
+    targets = await bench.targets(spec.workload)
+    folder = bench.root / "load"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    workloads = Workloads(roots=str(bench.profile.roots), workloads={spec.workload: targets})
+    (folder / "bench.json").write_text(workloads.model_dump_json())
+    channels = {target.channel: target for target in targets}
+    before = {channel: await _height(bench, target) for channel, target in channels.items()}
+    disk = ledger_bytes(bench, list(channels))
+    samples = await _run_locust(spec, folder)
+    outcomes = Outcomes.of([Records.read(folder / f"engine-{index}") for index in range(spec.workers)])
+    window = window_of(spec, outcomes)
+    events = {name: await _blocks(bench, target, before[name]) for name, target in channels.items()}
+    grown = ledger_bytes(bench, list(channels)) - disk
+    return _load(bench, spec, targets, window=window, outcomes=outcomes, samples=samples, events=events, grown=grown)
+
+
+def _load(
+    bench: Bench,
+    spec: LoadSpec,
+    targets: list[Target],
+    *,
+    window: Window,
+    outcomes: Outcomes,
+    samples: list[tuple[float, dict[int, Sample]]],
+    events: dict[str, list[BlockEvent]],
+    grown: int,
+) -> Load:
+    found = outcomes.in_window(window)
+    processes = uses(samples, window)
+    committed = sum(len(block.transactions) for blocks in events.values() for block in blocks)
+    cores, us_per_request = generator_use(processes, window, found.answered)
+    warn_if_busy(processes)
+    peers, endorsers = TOPOLOGIES[bench.topology]
+    closed = spec.controller.type == CLOSED_LOOP
+    floor = None if targets[0].readonly else this_machine().floor(peers=peers, endorsers=endorsers)
+    sizes: list[BlockSizes] = block_sizes(events, window)
     return Load(
-        topology=bench.config.name,
+        topology=bench.topology,
         workload=spec.workload,
         controller=spec.controller.model_dump(),
         workers=spec.workers,
-        offered_tx_s=rate,
-        started_at=started.isoformat(),
-        measured_s=outcome.measured_s,
-        sent=len(latencies) + refused,
-        valid=len(latencies),
-        tx_s=len(latencies) / outcome.measured_s,
-        codes={"VALID": len(latencies)},
-        refused=outcome.refused,
-        latency=latency_of(latencies),
-        payload_bytes=_payload_bytes(targets),
-        disk_bytes_per_tx=None,
-        floor_tx_s=this_machine().floor(peers=peers, endorsers=endorsers),
-        generator_cores=outcome.cpu_s / (outcome.measured_s + spec.warmup_s),
-        generator_us_per_request=outcome.cpu_s * 1e6 / max(1, len(latencies) + refused),
-        processes=[],
-        blocks=[],
-        seconds=[],
+        offered_tx_s=None if closed else offered(spec, found.sent, window),
+        started_at=datetime.fromtimestamp(window.begin_at, UTC).isoformat(),
+        measured_s=window.lasts_s,
+        sent=found.sent,
+        valid=found.valid,
+        tx_s=found.valid / window.lasts_s,
+        codes=found.codes,
+        refused=found.refused,
+        latency=found.latency(),
+        payload_bytes=payload_bytes(targets),
+        disk_bytes_per_tx=grown / committed if committed else None,
+        floor_tx_s=floor,
+        generator_cores=cores,
+        generator_us_per_request=us_per_request,
+        processes=processes,
+        blocks=sizes,
+        seconds=found.seconds(window),
     )
 
 
@@ -86,23 +114,102 @@ def this_machine() -> Machine:
     return measure_machine()
 
 
-def percentile(ordered: list[float], share: float) -> float:
-    """The value below which ``share`` of the ordered values lie, NaN of none."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+def warn_if_busy(processes: list[ProcessUse]) -> None:
+    """Say loudly where the generator itself may have been the bottleneck."""
+    for process in processes:
+        if process.kind in ("engine", "locust") and process.cores > BUSY_SHARE:
+            print(
+                f"WARNING: {process.kind} process {process.pid} of the load generator used {process.cores:.2f} of a "
+                "core: what was measured may be its limit, not the ledger's. Use more workers.",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
-def latency_of(ordered_ms: list[float]) -> Latency | None:
-    """Mean and percentiles of ordered latencies."""
-    if not ordered_ms:
-        return None
-    return Latency(
-        mean_ms=sum(ordered_ms) / len(ordered_ms),
-        p50_ms=percentile(ordered_ms, 0.50),
-        p95_ms=percentile(ordered_ms, 0.95),
-        p99_ms=percentile(ordered_ms, 0.99),
-        max_ms=ordered_ms[-1],
-    )
+def ledger_bytes(bench: Bench, channels: list[str]) -> int:
+    """Bytes on disk of these channels' ledgers, each on its first peer: blocks allocated, not the sparse map's size."""
+    total = 0
+    for channel in channels:
+        peer = bench.profile.channels[channel].peers[0]
+        for file in (bench.root / "nodes" / peer / "data" / "ledger" / channel).rglob("*"):
+            total += file.stat().st_blocks * 512
+    return total
 
 
-def _payload_bytes(targets: list[Target]) -> float:
-    return sum(len(jsontext.dumps(target.argument)) for target in targets) / len(targets)
+async def _run_locust(spec: LoadSpec, folder: Path) -> list[tuple[float, dict[int, Sample]]]:
+    log = folder / "locust.log"
+    lasts = spec.warmup_s + (spec.duration_s or 0.0) + DRAIN_S + STARTUP_S
+    if spec.transactions is not None:
+        # Bounded even if the ledger takes ten a second only.
+        lasts += spec.transactions / 10
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *locust_command(spec, folder), cwd=PROJECT, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        samples = []
+        watcher, until = Watcher(os.getpid()), time.monotonic() + lasts
+        try:
+            while process.returncode is None and time.monotonic() < until:
+                samples.append((time.time(), watcher.sample()))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), SAMPLE_EVERY_S)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+    missing = [index for index in range(spec.workers) if not (folder / f"engine-{index}").exists()]
+    if missing:
+        tail = log.read_text(errors="replace")[-2000:]
+        raise UnavailableError(f"Locust ended with {process.returncode} and without the outcome of {missing}:\n{tail}")
+    return samples
+
+
+def locust_command(spec: LoadSpec, folder: Path) -> list[str]:
+    """What starts Locust for a load."""
+    users = max(spec.workers, int(spec.controller.opts.get("users", 0)))
+    if spec.controller.type == CLOSED_LOOP:
+        users = int(spec.controller.opts["users"])
+    port = str(_free_port())
+    bounds = {"--transactions": spec.transactions, "--duration": spec.duration_s}
+    return [
+        *(sys.executable, "-m", "locust", "--locustfile", "benchmarks/locustfile.py"),
+        *("--headless", "--processes", str(spec.workers), "--users", str(users), "--spawn-rate", str(users)),
+        *("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port),
+        *("--only-summary", "--loglevel", "WARNING", "--exit-code-on-error", "0", "--stop-timeout", "0"),
+        *("--bench", str(folder / "bench.json"), "--results", str(folder), "--warmup", str(spec.warmup_s)),
+        *(word for name, bound in bounds.items() if bound is not None for word in (name, str(bound))),
+        *("--workload", spec.workload, "--controller", spec.controller.model_dump_json()),
+        _USER_CLASSES[spec.workload],
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _gateway(bench: Bench, target: Target) -> Gateway:
+    url = bench.profile.peer_of(target.channel).url
+    return Gateway.connect(url, SigningIdentity.load(target.identity), roots=bench.profile.roots)
+
+
+async def _height(bench: Bench, target: Target) -> int:
+    async with _gateway(bench, target) as gateway:
+        return (await gateway.get_network(target.channel).get_chain_info()).height
+
+
+async def _blocks(bench: Bench, target: Target, first: int) -> list[BlockEvent]:
+    found: list[BlockEvent] = []
+    async with _gateway(bench, target) as gateway:
+        network = gateway.get_network(target.channel)
+        height = (await network.get_chain_info()).height
+        if first >= height:
+            return found
+        stream = cast("AsyncGenerator[BlockEvent, None]", network.block_events(start_block=first))
+        async with aclosing(stream) as blocks:
+            async for block in blocks:
+                found.append(block)
+                if block.number + 1 >= height:
+                    break
+    return found

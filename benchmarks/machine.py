@@ -18,6 +18,8 @@ from cryptography.x509.oid import NameOID
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.signer import sign_p256
 
+TOPOLOGIES = {"no-shard": (6, 3), "two-shards": (3, 3), "three-shards": (2, 2)}
+"""Peers per channel and endorsers per transaction."""
 _ROUNDS = 2000
 _DAYS = 1
 

@@ -1,10 +1,16 @@
-"""What a generator process is told to do, and what it tells when it has done it. Both travel as JSON."""
+"""What load generators are told to do. All of it travels as JSON."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CLOSED_LOOP = "closed-loop"
+"""The type of the controller that is no schedule: so many users, each waits for its answer before it goes on."""
+DRAIN_S = 65.0
+"""How long a load waits for what it has sent: longer than the SDK's own time-outs, so that nothing ends in silence."""
 
 
 class _Part(BaseModel):
@@ -14,8 +20,8 @@ class _Part(BaseModel):
 class Target(_Part):
     """One stream of transactions: to which gateway, on which channel, as whom (an identity's folder), doing what.
 
-    ``function`` and ``argument``: for ``ComputeVSI`` the argument is a frame whose time is replaced by ever later ones,
-    for ``put`` it is {"bytes": N}, the size of the value.
+    ``function`` and ``argument`` say what (benchmarks/workloads.py). ``exclusive``: one transaction of the stream at a
+    time, as long as another stream is free. ``readonly``: evaluated, not submitted.
     """
 
     url: str
@@ -24,25 +30,15 @@ class Target(_Part):
     identity: str
     function: str
     argument: dict[str, Any]
+    exclusive: bool = False
+    readonly: bool = False
 
 
-class Plan(_Part):
-    """Load for ``duration_s`` behind ``warmup_s``. Open loop: ``rate`` transactions per second, each begun at its
-    intended time whatever became of those before. Closed loop (``rate`` null): ``concurrency`` at a time.
-
-    ``first`` and ``stride`` keep the keys and times of several processes apart; ``start_at`` (clock, seconds since
-    1970) begins them together.
-    """
+class Workloads(_Part):
+    """What a prepared network offers: the file of its roots, and each workload's streams."""
 
     roots: str
-    targets: list[Target]
-    rate: float | None
-    concurrency: int
-    warmup_s: float
-    duration_s: float
-    first: int
-    stride: int
-    start_at: float
+    workloads: dict[str, list[Target]]
 
 
 class ControllerSpec(_Part):
@@ -58,18 +54,44 @@ class ControllerSpec(_Part):
     opts: dict[str, Any] = Field(default_factory=dict)
 
 
-class Workloads(_Part):
-    """What a prepared network offers: the file of its roots, and each workload's streams."""
+class LoadSpec(_Part):
+    """A load: what is sent (put, ComputeVSI, LocalController, read-write, query), at which rate, from how many Locust
+    workers, and until when: so many transactions in all behind the warm-up, or so many seconds."""
 
-    roots: str
-    workloads: dict[str, list[Target]]
+    workload: str
+    controller: ControllerSpec
+    workers: int = Field(default=2, ge=1, le=64)
+    transactions: int | None = Field(default=None, ge=1)
+    duration_s: float | None = Field(default=None, gt=0)
+    warmup_s: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> LoadSpec:
+        if (self.transactions is None) == (self.duration_s is None):
+            raise ValueError("give either transactions or duration_s")
+        return self
 
 
-class Outcome(_Part):
-    """Latencies in seconds of what was begun after the warm-up and became VALID, from the intended time; refusals by
-    code; seconds measured and seconds of processor time that the generator itself took."""
+class Round(_Part):
+    """One load as one engine of ``count`` is to carry it out.
 
-    latencies_s: list[float]
-    refused: dict[str, int]
-    measured_s: float
-    cpu_s: float
+    ``controller`` null: a closed loop whose users come and go by order. Neither bound: until it is told to stop.
+    ``start_at`` (clock, seconds since 1970) begins all engines together; ``first`` keeps their keys and times apart
+    from those of other rounds. ``results``: the file for every transaction's outcome.
+    """
+
+    workloads: list[str] = Field(min_length=1)
+    controller: ControllerSpec | None = None
+    index: int = 0
+    count: int = 1
+    warmup_s: float = 0.0
+    duration_s: float | None = None
+    transactions: int | None = None
+    start_at: float
+    first: int
+    results: str | None = None
+
+
+def first_number() -> int:
+    """A number beyond those of earlier rounds: keys and frame times must not meet."""
+    return int(time.time() * 1e6) % 10**12

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from benchmarks.bench import PROJECT, Bench, prepare_groups
+from benchmarks.bench import PROJECT, WORKLOADS, Bench, prepare_groups
 from benchmarks.plan import Workloads
 from gridledger import jsontext
 from gridledger.client.http import NodeClient
@@ -22,7 +22,6 @@ from gridledger.network.deploy import deploy_chaincode
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig
 
-PUT_BYTES = 100
 FILE = "bench.json"
 
 
@@ -35,7 +34,7 @@ async def prepare(folder: NetworkFolder) -> Workloads:
             policy = config.channels[channel].chaincodes["dvs"].policy
             await deploy_chaincode(bench.profile, PROJECT / "chaincode" / "kv", channel, policy=policy)
     await prepare_groups(bench)
-    workloads = {"put": bench.put_targets(PUT_BYTES), "ComputeVSI": bench.vsi_targets()}
+    workloads = {name: await bench.targets(name) for name in WORKLOADS}
     return Workloads(roots=str(bench.profile.roots), workloads=workloads)
 
 

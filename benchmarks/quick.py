@@ -12,22 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench import Bench, run_load, running_bench
-from benchmarks.machine import Machine, measure_machine
-from benchmarks.plan import Outcome
+from benchmarks.bench import PUT_BYTES, Bench, running_bench
+from benchmarks.direct import Outcome, run_load
+from benchmarks.machine import TOPOLOGIES, Machine, measure_machine
+from benchmarks.measures import percentile
 from gridledger import jsontext
 
-TOPOLOGIES = {"no-shard": (6, 3), "two-shards": (3, 3), "three-shards": (2, 2)}
-"""Peers per channel and endorsers per transaction."""
-
-PUT_BYTES = 100
 PACED = 100.0
 _HEAD = f"{'topology':<13} {'workload':<11} {'load':<11} {'tx/s':>7} {'p50':>7} {'p95':>7} {'p99':>7} {'max':>7} ms"
-
-
-def percentile(ordered: list[float], share: float) -> float:
-    """The value below which ``share`` of the ordered values lie, NaN of none."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 async def measure(bench: Bench, machine: Machine, topology: str, options: argparse.Namespace) -> list[dict[str, Any]]:

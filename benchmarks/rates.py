@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmarks.plan import ControllerSpec
+from benchmarks.plan import CLOSED_LOOP, ControllerSpec
 from benchmarks.traces import Format, decode, trace_path
 from gridledger.errors import SettingsError
 
@@ -352,7 +352,6 @@ _KINDS: dict[str, Any] = {
     "record-rate": RecordRate,
     "replay-rate": ReplayRate,
 }
-CLOSED_LOOP = "closed-loop"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 

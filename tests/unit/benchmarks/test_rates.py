@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_fixed_feedback_rate_stops_at_its_load_when_nothing_ends(tps: int, load:
 def test_fixed_feedback_rate_goes_on_after_its_pause_without_making_up_for_it() -> None:
     controller = made("fixed-feedback-rate", tps=100, transactionLoad=10, sleepTime=100)
     times, _ = played(controller, 1.0, lambda at, _: at + 0.15)
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert max(gaps) >= 0.1
     assert min(gaps) == pytest.approx(0.01)
 
@@ -120,11 +121,10 @@ def test_fixed_feedback_rate_goes_on_after_its_pause_without_making_up_for_it() 
 @given(most=st.floats(40, 400), count=st.integers(1, 3))
 def test_maximum_rate_finds_what_the_system_takes(most: float, count: int) -> None:
     def service(at: float, _: Progress) -> float:
-        nonlocal free
-        free = max(free, at) + count / most
-        return free
+        free[0] = max(free[0], at) + count / most
+        return free[0]
 
-    free = 0.0
+    free = [0.0]
     controller = made("maximum-rate", Share(0, count), tps=10 * count, step=10 * count, sampleInterval=1)
     played(controller, 80.0, service, most=10**6)
     assert isinstance(controller, MaximumRate)
@@ -153,7 +153,7 @@ def test_composite_shares_the_transactions_by_weight(weights: list[int], count: 
     share = Share(0, count, transactions=total)
     controller = made("composite-rate", share, weights=weights, rateControllers=parts)
     times, _ = played(controller, 1e6, most=share.of(total))
-    pairs = zip(times, times[1:], strict=False)
+    pairs = itertools.pairwise(times)
     gaps = [round(count / (later - earlier) / 100) for earlier, later in pairs if later > earlier]
     for place, weight in enumerate(weights):
         expected = share.of(total) * weight / sum(weights)
