@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help demo up down status test test-quick simulate-deep bench-quick compose settings-page docker-test check lock clean
+.PHONY: help demo up down status test test-quick simulate-deep bench-quick figures compose settings-page docker-test check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -18,6 +18,11 @@ $(VENV)/.installed: requirements/feeder.lock
 	@echo "installing GridLedger's dependencies into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/feeder.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-bench: requirements/bench.lock $(VENV)/.installed
+	@echo "installing what the benchmarks need into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	@touch $@
 
 $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
@@ -49,6 +54,9 @@ simulate-deep: $(VENV)/.installed-dev  ## many more seeds of the consensus simul
 
 bench-quick: $(VENV)/.installed  ## throughput and latency in under three minutes
 	@$(BIN)/python -m benchmarks.quick
+
+figures: $(VENV)/.installed-bench  ## the thesis's sweeps, about an hour, resumable, in out/figures (FIGURES=--quick)
+	@$(BIN)/python -m benchmarks.figures $(FIGURES)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff check .

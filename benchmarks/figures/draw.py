@@ -1,0 +1,107 @@
+"""The figures: throughput and mean latency over what a sweep varies, ours solid, the thesis's dashed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+
+from benchmarks.figures.store import Measured
+from benchmarks.figures.sweeps import NAMES, TOPOLOGIES, Point, Sweep
+from benchmarks.report.look import INK, SOFT, colour_of, marker_of
+from benchmarks.report.words import success
+
+COMPLETE = 0.99
+"""Below this share of VALID transactions a point is drawn hollow."""
+_LABELS = {"rate": "send rate (tx/s)", "transactions": "number of transactions", "workers": "number of workers"}
+
+Results = Mapping[Point, Measured]
+Value = Callable[[Measured], float | None]
+
+
+def two_panels(sweep: Sweep, results: Results, topologies: Sequence[str] = TOPOLOGIES) -> Figure:
+    """Throughput beside latency, with one legend below both."""
+    figure = Figure(figsize=(10.4, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_throughput(left, sweep, results, topologies)
+    draw_latency(right, sweep, results, topologies)
+    figure.suptitle(sweep.title, x=0.008, ha="left", fontsize=12.5, fontweight="bold", color=INK)
+    figure.legend(handles=_legend(topologies), loc="outside lower center", ncols=len(topologies) + 3, fontsize=9)
+    return figure
+
+
+def one_panel(sweep: Sweep, results: Results, quantity: str, topologies: Sequence[str] = TOPOLOGIES) -> Figure:
+    """One of the two panels by itself: ``throughput`` or ``latency``."""
+    figure = Figure(figsize=(5.6, 4.1), layout="constrained")
+    draw = {"throughput": draw_throughput, "latency": draw_latency}[quantity]
+    draw(figure.subplots(), sweep, results, topologies)
+    return figure
+
+
+def draw_throughput(axes: Axes, sweep: Sweep, results: Results, topologies: Sequence[str]) -> None:
+    """VALID transactions per second from 0 on."""
+    _thesis(axes, sweep, sweep.curves.tps, topologies)
+    _ours(axes, sweep, results, topologies, lambda measured: measured.load.tx_s if measured.load else None)
+    if sweep.varies == "rate":
+        most = axes.get_xlim()[1]
+        axes.axline((0, 0), slope=1, color=SOFT, lw=0.7, ls=(0, (1, 3)), zorder=1)
+        axes.set_xlim(0, most)
+    highest = max(max(values) for values in sweep.curves.tps.values())
+    mine = [measured.load.tx_s for point, measured in results.items() if point.sweep == sweep.name and measured.load]
+    axes.set_ylim(0, 1.08 * max([highest, *mine]))
+    axes.set_ylabel("tx/s")
+    axes.set_title("Throughput")
+    axes.set_xlabel(_LABELS[sweep.varies])
+
+
+def draw_latency(axes: Axes, sweep: Sweep, results: Results, topologies: Sequence[str]) -> None:
+    """Mean latency in seconds; over two decades and more, hence a log axis."""
+    _thesis(axes, sweep, sweep.curves.latency_s, topologies)
+    _ours(axes, sweep, results, topologies, _mean_s)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
+    if sweep.varies == "rate":
+        axes.set_xlim(left=0)
+    axes.set_ylabel("s, log axis")
+    axes.set_title("Average latency")
+    axes.set_xlabel(_LABELS[sweep.varies])
+
+
+def _mean_s(measured: Measured) -> float | None:
+    return measured.load.latency.mean_ms / 1000 if measured.load and measured.load.latency else None
+
+
+def _thesis(axes: Axes, sweep: Sweep, curves: Mapping[str, Sequence[float]], topologies: Sequence[str]) -> None:
+    for topology in topologies:
+        colour = colour_of([], topology)
+        values = curves[topology.replace("-", "_")]
+        axes.plot(sweep.curves.x, values, color=colour, lw=1.1, ls=(0, (4, 2.5)), alpha=0.75, zorder=2)
+
+
+def _ours(axes: Axes, sweep: Sweep, results: Results, topologies: Sequence[str], value_of: Value) -> None:
+    for topology in topologies:
+        mine = {p.x: m for p, m in results.items() if (p.sweep, p.topology) == (sweep.name, topology)}
+        values = [(x, value_of(mine[x]), mine[x]) for x in sorted(mine)]
+        drawn = [(x, value, measured) for x, value, measured in values if value is not None]
+        colour, marker = colour_of([], topology), marker_of([], topology)
+        axes.plot([x for x, _, _ in drawn], [value for _, value, _ in drawn], color=colour, lw=2.0, zorder=3)
+        for x, value, measured in drawn:
+            whole = measured.load is not None and (success(measured.load) or 0) >= COMPLETE
+            face = colour if whole else "#ffffff"
+            axes.plot([x], [value], marker, color=colour, markerfacecolor=face, ms=5.5, zorder=4)
+
+
+def _legend(topologies: Sequence[str]) -> list[Line2D]:
+    shown = [
+        Line2D([], [], color=colour_of([], name), marker=marker_of([], name), lw=2.0, ms=5.5, label=NAMES[name])
+        for name in topologies
+    ]
+    return [
+        *shown,
+        Line2D([], [], color=SOFT, lw=2.0, label="GridLedger"),
+        Line2D([], [], color=SOFT, lw=1.1, ls=(0, (4, 2.5)), label="thesis (Fabric)"),
+        Line2D([], [], color=SOFT, marker="o", markerfacecolor="#ffffff", ls="none", label="under 99 % VALID"),
+    ]

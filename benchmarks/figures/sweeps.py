@@ -1,0 +1,111 @@
+"""What the thesis varied, and what stands for it here: sweeps, their points, and its curves as read off its plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from benchmarks.plan import ControllerSpec, LoadSpec
+from gridledger import jsontext
+
+TOPOLOGIES = ("no-shard", "two-shards", "three-shards")
+NAMES = {"no-shard": "no-shard", "two-shards": "two shards", "three-shards": "three shards"}
+"""Topologies as the thesis's legends name them."""
+SECONDS_PER_POINT, WARMUP_S = 20.0, 1.0
+TRANSACTIONS, RATE, WORKERS = 8000, 800.0, 3
+_FILE = Path(__file__).resolve().parents[1] / "thesis-figures.json"
+_QUICK_TRANSACTIONS = 200
+
+
+class Curves(BaseModel):
+    """A sweep in the thesis: the values of x, and for each topology (no_shard, ...) throughput and mean latency."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    x: list[int]
+    x_label: str
+    fixed: str
+    tps: dict[str, list[float]]
+    latency_s: dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One of the thesis's figures. ``varies``: rate, transactions or workers."""
+
+    name: str
+    title: str
+    varies: str
+    workload: str
+    curves: Curves
+
+    def points(self, topology: str, *, most_seconds: float, quick: bool) -> list[Point]:
+        """The sweep's points on one topology, in the thesis's order; quick: the first, the middle and the last."""
+        values = self.curves.x
+        if quick:
+            values = [values[0], values[len(values) // 2], values[-1]]
+        return [self._point(topology, x, most_seconds, quick=quick) for x in values]
+
+    def _point(self, topology: str, x: int, most_seconds: float, *, quick: bool) -> Point:
+        rate = float(x) if self.varies == "rate" else RATE
+        asked = x if self.varies == "transactions" else TRANSACTIONS
+        workers = x if self.varies == "workers" else WORKERS
+        bound = _QUICK_TRANSACTIONS if quick else max(1, int(rate * most_seconds))
+        return Point(self.name, topology, x, self.workload, rate, asked, min(asked, bound), workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One load: ``asked`` is the thesis's number of transactions, ``transactions`` what fits into the time allowed."""
+
+    sweep: str
+    topology: str
+    x: int
+    workload: str
+    rate: float
+    asked: int
+    transactions: int
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """How long its load is on offer."""
+        return WARMUP_S + self.transactions / self.rate
+
+    def spec(self) -> LoadSpec:
+        """The load, open-loop at a fixed rate, as Caliper's fixed-rate controller offers it. The warm-up stands for
+        what Caliper's workers do before a round begins: they connect."""
+        return LoadSpec(
+            workload=self.workload,
+            controller=ControllerSpec(type="fixed-rate", opts={"tps": self.rate}),
+            workers=self.workers,
+            transactions=self.transactions,
+            duration_s=None,
+            warmup_s=WARMUP_S,
+        )
+
+
+def load_sweeps() -> list[Sweep]:
+    """The four sweeps; the first is two, one for each workload."""
+    curves, _ = read_thesis()
+    return [
+        Sweep("send-rate", "Send rate, ComputeVSI", "rate", "ComputeVSI", curves["send_rate_compute_vsi"]),
+        Sweep(
+            "send-rate-local-controller",
+            "Send rate, ComputeVSI and LocalController",
+            "rate",
+            "LocalController",
+            curves["send_rate_local_controller"],
+        ),
+        Sweep("transactions", "Number of transactions", "transactions", "ComputeVSI", curves["transactions"]),
+        Sweep("workers", "Number of workers", "workers", "ComputeVSI", curves["workers"]),
+    ]
+
+
+def read_thesis() -> tuple[dict[str, Curves], str]:
+    """The thesis's curves by their name in thesis-figures.json, and that file's note on where they are from."""
+    text = jsontext.loads(_FILE.read_bytes())
+    note = str(text.pop("note"))
+    return TypeAdapter(dict[str, Curves]).validate_python(text), note
