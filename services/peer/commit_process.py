@@ -12,10 +12,13 @@ from contextlib import suppress
 from gridledger import framing
 from gridledger.errors import GridLedgerError, UnavailableError
 from services.peer.committer.task import CommitterTask
+from services.peer.own_signatures import MAX_NOTES_PER_FRAME, pack
 from services.peer.reports import MAX_REPORT_BYTES, Failed, Ready, Report, parse
 from services.peer.settings import PeerSettings
 
 FAILED = "failed: "
+MAX_NOTES_BYTES = 256 * 1024
+"""What may wait for the committer to read it; beyond that it is not told what this peer has signed."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class CommitProcess:
         self._listening: asyncio.Task[str] | None = None
         self._ready: asyncio.Future[Ready] | None = None
         self._stopping = False
+        self._notes: list[tuple[bytes, bytes]] = []
 
     @property
     def pid(self) -> int:
@@ -68,6 +72,21 @@ class CommitProcess:
         raise CommitterFailed(
             f"the committer of {', '.join(self._channels)} did not start: {reason.removeprefix(FAILED)}"
         )
+
+    def note(self, text: bytes, signature: bytes) -> None:
+        """Have the committer know that this peer made ``signature`` over ``text``, so that it need not verify it."""
+        if not self._notes:
+            asyncio.get_running_loop().call_soon(self._tell_notes)
+        self._notes.append((text, signature))
+
+    def _tell_notes(self) -> None:
+        """Tell at once of all that was signed since the last time; or of nothing, when the committer does not listen.
+        It then verifies these like any other signature."""
+        notes, self._notes = self._notes, []
+        if self._writer is None or self._writer.transport.get_write_buffer_size() > MAX_NOTES_BYTES:
+            return
+        for start in range(0, len(notes), MAX_NOTES_PER_FRAME):
+            self._writer.write(framing.frame(pack(notes[start : start + MAX_NOTES_PER_FRAME])))
 
     async def watch(self) -> None:
         """Wait until the process ends. Returns when it was told to; raises :class:`CommitterFailed` otherwise."""

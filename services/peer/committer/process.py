@@ -6,18 +6,20 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic
+from typing import Any
 
 from gridledger import framing
 from gridledger.errors import GridLedgerError, InputError, SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger, LedgerMissing
 from gridledger.ledger.committer import BlockCommitter, verify_in_pool
+from gridledger.ledger.validation import VerifyMany
 from gridledger.logs import setup
 from gridledger.protocol.block import Block
 from services.peer.backoff import Backoff
@@ -26,6 +28,7 @@ from services.peer.committer.chain import ChainCommitter
 from services.peer.committer.orderers import HttpOrderers
 from services.peer.committer.source import BlockSource
 from services.peer.committer.task import MAX_TASK_BYTES, CommitterTask
+from services.peer.own_signatures import MAX_FRAME_BYTES, OwnSignatures
 from services.peer.reports import Failed, Ready, Report, Source
 
 _log = logging.getLogger(__name__)
@@ -53,9 +56,11 @@ async def serve(connection: socket.socket) -> int:
 
     try:
         async with AsyncExitStack() as stack:
-            chains = await _open(task, stack, tell)
+            identity = SigningIdentity.load(task.identity)
+            own = OwnSignatures(identity.certificate)
+            chains = await _open(task, stack, identity, own, tell)
             await tell(Ready({chain.channel: chain.height for chain in chains}))
-            return await _run(chains, stop, reader)
+            return await _run(chains, stop, hear(reader, own))
     except GridLedgerError as error:
         # The edge says it, once, and with what follows from it.
         await tell(Failed(error.message, error.to_dict()))
@@ -77,12 +82,19 @@ class _Chain:
         self.committer = committer
 
 
-async def _run(chains: list[_Chain], stop: asyncio.Event, reader: asyncio.StreamReader) -> int:
+async def hear(reader: asyncio.StreamReader, own: OwnSignatures) -> None:
+    """Take note of what the edge has signed, until it closes the socket."""
+    with suppress(ConnectionError):
+        while (frame := await framing.read_frame(reader, MAX_FRAME_BYTES)) is not None:
+            own.add(frame)
+
+
+async def _run(chains: list[_Chain], stop: asyncio.Event, hearing: Coroutine[Any, Any, None]) -> int:
     running = {asyncio.ensure_future(chain.committer.run()) for chain in chains}
-    watchers = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(reader.read(1))}
+    watchers: set[asyncio.Future[Any]] = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(hearing)}
     try:
         done, _ = await asyncio.wait(running | watchers, return_when=asyncio.FIRST_COMPLETED)
-        for task in done & running:
+        for task in done:
             task.result()
     finally:
         for task in running | watchers:
@@ -91,18 +103,20 @@ async def _run(chains: list[_Chain], stop: asyncio.Event, reader: asyncio.Stream
     return 0
 
 
-async def _open(task: CommitterTask, stack: AsyncExitStack, tell: Tell) -> list[_Chain]:
+async def _open(
+    task: CommitterTask, stack: AsyncExitStack, identity: SigningIdentity, own: OwnSignatures, tell: Tell
+) -> list[_Chain]:
     """Open all ledgers and prepare their committers; closed again by ``stack``, the ledgers last."""
-    identity = SigningIdentity.load(task.identity)
     roots_pem = _read(Path(task.roots)).decode("ascii")
     workers = ThreadPoolExecutor(len(task.channels), "commit")
     verifiers = ThreadPoolExecutor(task.verify_threads, "verify")
+    verify_many = own.sparing(verify_in_pool(verifiers, task.verify_threads))
     chains = []
     for channel in task.channels:
         ledger = stack.enter_context(_ledger(task, channel))
         orderers = HttpOrderers(channel, task.name, identity, roots_pem)
         stack.push_async_callback(orderers.close)
-        chains.append(_Chain(ledger, _chain(task, ledger, orderers, workers, verifiers, tell=tell)))
+        chains.append(_Chain(ledger, _chain(task, ledger, orderers, workers, verify_many, tell=tell)))
     # Pushed last, so ended first: no thread works on a ledger that is closed.
     stack.callback(workers.shutdown)
     stack.callback(verifiers.shutdown)
@@ -114,7 +128,7 @@ def _chain(
     ledger: Ledger,
     orderers: HttpOrderers,
     workers: ThreadPoolExecutor,
-    verifiers: ThreadPoolExecutor,
+    verify_many: VerifyMany,
     *,
     tell: Tell,
 ) -> ChainCommitter:
@@ -138,7 +152,7 @@ def _chain(
         tell=tell_source,
     )
     return ChainCommitter(
-        BlockCommitter(ledger, verify_many=verify_in_pool(verifiers, task.verify_threads)),
+        BlockCommitter(ledger, verify_many=verify_many),
         source,
         buffer,
         orderers,
