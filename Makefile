@@ -30,6 +30,11 @@ $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@
 
+$(VENV)/.installed-bench: requirements/bench.lock $(VENV)/.installed
+	@echo "installing the benchmark's tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@touch $@
+
 demo: $(VENV)/.installed  ## the closed loop on the IEEE 30-bus grid, from set-up to plots in out/demo
 	@$(BIN)/python -m services.feeder demo --network $(NETWORK) --out out/demo
 
@@ -52,8 +57,11 @@ test-quick: $(VENV)/.installed-dev  ## the tests that start no network
 simulate-deep: $(VENV)/.installed-dev  ## many more seeds of the consensus simulation (SEEDS=2000)
 	@GRIDLEDGER_SIM_SEEDS=$(or $(SEEDS),2000) $(BIN)/python -m pytest -q -n auto --timeout 3600 tests/simulation
 
-bench-quick: $(VENV)/.installed  ## throughput and latency in under three minutes
-	@$(BIN)/python -m benchmarks.quick
+bench: $(VENV)/.installed-bench  ## every workload by Locust on each topology, report in out/bench (ARGS="--topology no-shard ...")
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-quick: $(VENV)/.installed-bench  ## the share of the floor per topology in under three minutes; fails under its guard
+	@$(BIN)/python -m benchmarks.quick $(ARGS)
 
 figures: $(VENV)/.installed-bench  ## the thesis's sweeps, about an hour, resumable, in out/figures (FIGURES=--quick)
 	@$(BIN)/python -m benchmarks.figures $(FIGURES)
