@@ -6,7 +6,7 @@ All of it follows the committer's reports; the ledger itself is only read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -78,6 +78,16 @@ class Channel:
         """What became of a transaction, None if the ledger has none of this id."""
         status = self.ledger.status(tx_id)
         return None if status is None else Outcome(tx_id, int(status.code), status.block, status.commit_hash)
+
+    def outcomes(self, tx_ids: Sequence[str]) -> dict[int, Outcome]:
+        """What became of those transactions that the ledger has, by their positions; one view of it for all."""
+        found = {}
+        with self.ledger.snapshot() as snapshot:
+            for position, tx_id in enumerate(tx_ids):
+                status = snapshot.status(tx_id)
+                if status is not None:
+                    found[position] = Outcome(tx_id, int(status.code), status.block, status.commit_hash)
+        return found
 
     def identify(self, certificate: Certificate, at_us: int) -> Identity:
         """Who this is on the channel; :class:`IdentityError` if nobody."""

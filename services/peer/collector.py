@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, from_wire
@@ -49,6 +50,18 @@ class Collected(NamedTuple):
     peers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How far a collection has got: whom others asked, who answered what, whose answers are still to come (``slow``:
+    and should be here by now). ``deadline`` is the collector's clock's."""
+
+    asked: dict[str, Node]
+    answers: dict[str, Answer | GridLedgerError]
+    pending: dict[str, asyncio.Future[Answer]]
+    deadline: float
+    slow: bool
+
+
 class Collector:
     """Collects endorsements for one gateway. ``clock`` is monotonic, in seconds."""
 
@@ -71,25 +84,34 @@ class Collector:
         self.hedges = 0
         self._hedges_allowed = MAX_SAVED_HEDGES
 
-    async def collect(self, admitted: Admitted) -> Collected:
-        """Endorsements that satisfy the chaincode's policy.
+    async def collect(self, admitted: Admitted, begun: Begun | None = None) -> Collected:
+        """Endorsements that satisfy the chaincode's policy; where others have ``begun``, from there on.
 
         Raises :class:`ChaincodeRefused` with every endorser's message, :class:`EndorsementMismatch`,
         :class:`EndorsersUnavailable`, :class:`EndorsersBusy`, or the error that all endorsers gave alike.
         """
-        if self.active >= self.limits.max_concurrent:
-            raise EndorsersBusy(
-                f"{self.active} proposals are being endorsed through this gateway already; try again later",
-                retry_after_s=0.2,
-            )
-        self._hedges_allowed = min(MAX_SAVED_HEDGES, self._hedges_allowed + HEDGE_SHARE)
-        collection = _Collection(self, admitted)
+        if begun is None:
+            if self.active >= self.limits.max_concurrent:
+                raise self.busy()
+            self.saw(1)
+        collection = _Collection(self, admitted, begun)
         self.active += 1
         try:
             return await collection.run()
         finally:
             self.active -= 1
             await collection.close()
+
+    def busy(self) -> EndorsersBusy:
+        """Why there is no place for one more."""
+        return EndorsersBusy(
+            f"{self.active} proposals are being endorsed through this gateway already; try again later",
+            retry_after_s=0.2,
+        )
+
+    def saw(self, proposals: int) -> None:
+        """So many proposals came, which allow a share of them to be hedged."""
+        self._hedges_allowed = min(MAX_SAVED_HEDGES, self._hedges_allowed + proposals * HEDGE_SHARE)
 
     def may_hedge(self) -> bool:
         """Spend one hedge, if any is left."""
@@ -103,15 +125,16 @@ class Collector:
 class _Collection:
     """One proposal's collection."""
 
-    def __init__(self, collector: Collector, admitted: Admitted) -> None:
+    def __init__(self, collector: Collector, admitted: Admitted, begun: Begun | None = None) -> None:
         self._collector = collector
         self._admitted = admitted
         self._config: ChannelConfig = admitted.channel.config
         self._chaincode = admitted.definition.name
         self._policy: Policy = self._config.endorsement_policy(self._chaincode)
         self._deadline = collector.clock() + collector.limits.timeout_s
+        self._begun = begun
         self._asked: dict[str, Node] = {}
-        self._tasks: dict[asyncio.Task[Answer], Node] = {}
+        self._tasks: dict[asyncio.Future[Answer], Node] = {}
         self._answers: dict[str, Answer] = {}
         self._refusals: dict[str, ChaincodeRefused] = {}
         self._failures: dict[str, GridLedgerError] = {}
@@ -121,8 +144,9 @@ class _Collection:
     async def run(self) -> Collected:
         """Ask, and ask on, until the policy is met or cannot be."""
         collector = self._collector
-        for peer in collector.selection.first(self._config, self._chaincode):
-            self._start(peer, 0)
+        agreed = self._begin()
+        if agreed is not None:
+            return agreed
         hedge_at = collector.clock() + collector.limits.hedge_after_s
         while True:
             if not self._tasks and not self._go_on():
@@ -145,6 +169,23 @@ class _Collection:
                 self._hedge()
                 hedge_at = collector.clock() + collector.limits.hedge_after_s
 
+    def _begin(self) -> Collected | None:
+        begun = self._begun
+        if begun is None:
+            for peer in self._collector.selection.first(self._config, self._chaincode):
+                self._start(peer, 0)
+            return None
+        self._deadline = begun.deadline
+        self._asked.update(begun.asked)
+        self._tasks.update({pending: begun.asked[name] for name, pending in begun.pending.items()})
+        failed = [name for name, answer in begun.answers.items() if not self._note(begun.asked[name], answer)]
+        agreed = self._agreed()
+        if agreed is None and failed:
+            self._reinforce()
+        elif agreed is None and begun.slow:
+            self._hedge()
+        return agreed
+
     async def close(self) -> None:
         """Let go of those who need not answer any more."""
         for task in self._tasks:
@@ -163,25 +204,30 @@ class _Collection:
         self._asked[peer.name] = peer
         self._tasks[asyncio.ensure_future(work)] = peer
 
-    def _take(self, task: asyncio.Task[Answer]) -> bool:
+    def _take(self, task: asyncio.Future[Answer]) -> bool:
         """Note what a peer answered; False if it failed, so that another one is needed."""
         peer = self._tasks.pop(task)
         self._slow.discard(peer.name)
         try:
-            answer = task.result()
-        except ChaincodeRefused as refusal:
-            self._refusals[peer.name] = refusal
-            self._collector.health.answered(peer.name, self._behind(_height_of(refusal)))
+            return self._note(peer, task.result())
         except GridLedgerError as error:
-            if error.code == DuplicateTransaction.code:
-                # It is on the ledger, whether or not every peer knows it yet: no further endorsement is of use.
-                raise
-            self._failures[peer.name] = error
-            self._collector.health.failed(peer, self._chaincode, error)
-            return False
-        else:
+            return self._note(peer, error)
+
+    def _note(self, peer: Node, answer: Answer | GridLedgerError) -> bool:
+        health = self._collector.health
+        if isinstance(answer, Answer):
             self._answers[peer.name] = answer
-            self._collector.health.answered(peer.name, self._behind(answer.height))
+            health.answered(peer.name, self._behind(answer.height))
+        elif isinstance(answer, ChaincodeRefused):
+            self._refusals[peer.name] = answer
+            health.answered(peer.name, self._behind(_height_of(answer)))
+        elif answer.code == DuplicateTransaction.code:
+            # It is on the ledger, whether or not every peer knows it yet: no further endorsement is of use.
+            raise answer
+        else:
+            self._failures[peer.name] = answer
+            health.failed(peer, self._chaincode, answer)
+            return False
         return True
 
     def _behind(self, height: int) -> int:

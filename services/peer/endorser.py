@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gridledger.contract.calls import Deliver
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
@@ -13,6 +14,7 @@ from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement, Result, endorsement_text
 from services.peer.channel import Channel, Channels
+from services.peer.commit_notifier import Outcome
 from services.peer.errors import (
     BadClientSignature,
     ChaincodeFailed,
@@ -36,6 +38,11 @@ class Admitted:
     channel: Channel
     definition: ChaincodeDefinition
     creator: Identity
+    body: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """What other peers are sent: the body as the client sent it."""
+        return self.body or self.signed.to_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,21 @@ class Answer:
     height: int
 
 
+Answers = list[tuple[int, Answer | GridLedgerError]]
+"""Answers, or why there are none, by the proposals' positions among those that were asked about together."""
+
+Abandon = Callable[[], object]
+"""Says that nobody waits for the rest any more."""
+
+
 class Hosts(Protocol):
     """Runs chaincode: the part of :class:`~services.peer.hosts.ChaincodeHosts` that an endorser needs."""
 
     async def run(self, admitted: Admitted) -> str:
         """The result's text. Raises ChaincodeNotInstalled, and what a HostPool raises."""
+
+    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Abandon:
+        """Results' texts, or errors, by position; delivered as they are known, after this has returned."""
 
 
 class Endorser:
@@ -66,16 +83,25 @@ class Endorser:
         *,
         clock_us: Callable[[], int],
         catch_up_s: float,
+        note: Callable[[str, bytes, bytes], None] | None = None,
     ) -> None:
+        """``note`` is told of each endorsement: its channel, the signed text, the signature."""
         self.name = name
         self._identity = identity
         self._channels = channels
         self._hosts = hosts
         self._clock_us = clock_us
         self._catch_up_s = catch_up_s
+        self._note = note
 
-    def admit(self, signed: SignedProposal, caller: Identity, *, policy: str = "writers") -> Admitted:
-        """Check a proposal; the cheap checks come first, the signature last.
+    def read(self, body: bytes, caller: Identity, *, policy: str = "writers") -> Admitted:
+        """Read a signed proposal, and check it as :meth:`admit` does."""
+        return self.admit(SignedProposal.from_bytes(body), caller, policy=policy, body=body)
+
+    def admit(
+        self, signed: SignedProposal, caller: Identity, *, policy: str = "writers", body: bytes = b""
+    ) -> Admitted:
+        """Check a proposal (``body``: its bytes as they came); the cheap checks come first, the signature last.
 
         The creator must satisfy the channel's ``policy``. The caller must be the creator or a peer of the channel.
         """
@@ -109,7 +135,7 @@ class Endorser:
             )
         if not certificate.verify(signed.signature, proposal.text.encode()):
             raise BadClientSignature("the signature under the proposal is not its creator's")
-        return Admitted(signed, channel, definition, creator)
+        return Admitted(signed, channel, definition, creator, body)
 
     async def endorse(self, admitted: Admitted, *, min_height: int = 0) -> Answer:
         """Run the chaincode and sign what it did.
@@ -127,19 +153,41 @@ class Endorser:
         # differ, a client when an answer was lost. It can be committed once only, whatever is signed here.
         outcome = channel.outcome(tx_id)
         if outcome is not None:
-            raise DuplicateTransaction(
-                f"this transaction is in block {outcome.block} already, {outcome.code_name}", outcome=outcome.to_dict()
-            )
+            raise _duplicate(outcome)
         height = channel.height
-        result = await self.run(admitted)
-        if result.response.status >= FIRST_REFUSAL:
-            raise self._refusal(result, height)
-        signature = self._identity.sign(endorsement_text(self._identity.fingerprint, result.hash))
-        return Answer(result.text, Endorsement(self._identity.fingerprint, signature), height)
+        return self._signed(await self.run(admitted), height)
+
+    def endorse_many(self, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
+        """As :meth:`endorse`, for many proposals of one channel; ``take`` gets each answer once, some at a time."""
+        channel = admitted[0].channel
+        outcomes = channel.outcomes([each.signed.proposal.tx_id for each in admitted])
+        to_run = [position for position in range(len(admitted)) if position not in outcomes]
+        if outcomes:
+            take([(position, _duplicate(outcome)) for position, outcome in outcomes.items()])
+        height = channel.height
+
+        def ran(found: list[tuple[int, str | GridLedgerError]]) -> None:
+            answers: Answers = []
+            for place, text in found:
+                position = to_run[place]
+                answer: Answer | GridLedgerError
+                try:
+                    if isinstance(text, GridLedgerError):
+                        raise text
+                    answer = self._signed(self._read(admitted[position], text), height)
+                except GridLedgerError as error:
+                    answer = error
+                answers.append((position, answer))
+            take(answers)
+
+        return self._hosts.run_many([admitted[position] for position in to_run], ran) if to_run else _nothing
 
     async def run(self, admitted: Admitted) -> Result:
         """What the chaincode did with the proposal; whatever its response, nothing is signed."""
-        text = await self._hosts.run(admitted)
+        return self._read(admitted, await self._hosts.run(admitted))
+
+    @staticmethod
+    def _read(admitted: Admitted, text: str) -> Result:
         try:
             result = Result.parse(text)
         except GridLedgerError as error:
@@ -154,6 +202,15 @@ class Endorser:
             raise ChaincodeFailed("the chaincode's host answered with the result of another proposal")
         return result
 
+    def _signed(self, result: Result, height: int) -> Answer:
+        if result.response.status >= FIRST_REFUSAL:
+            raise self._refusal(result, height)
+        text = endorsement_text(self._identity.fingerprint, result.hash)
+        signature = self._identity.sign(text)
+        if self._note is not None:
+            self._note(result.channel, text, signature)
+        return Answer(result.text, Endorsement(self._identity.fingerprint, signature), height)
+
     def _refusal(self, result: Result, height: int) -> ChaincodeRefused:
         response = result.response
         return ChaincodeRefused(
@@ -162,3 +219,13 @@ class Endorser:
             response={"status": response.status, "message": response.message},
             height=height,
         )
+
+
+def _duplicate(outcome: Outcome) -> DuplicateTransaction:
+    return DuplicateTransaction(
+        f"this transaction is in block {outcome.block} already, {outcome.code_name}", outcome=outcome.to_dict()
+    )
+
+
+def _nothing() -> None:
+    return

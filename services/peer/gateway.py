@@ -11,12 +11,12 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config import Node
-from gridledger.protocol.proposal import SignedProposal
 from services.peer.channel import Channels
-from services.peer.collector import Collector
+from services.peer.collector import Collected, Collector
 from services.peer.commit_notifier import CommitNotifier, Outcome
 from services.peer.endorser import FIRST_REFUSAL, Admitted, Endorser
 from services.peer.errors import ChaincodeRefused
+from services.peer.first_round import AskMany, Endorsing
 from services.peer.submitter import Submitter
 
 _ELSEWHERE = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE"))
@@ -39,6 +39,7 @@ class Gateway:
         *,
         endorser: Endorser,
         collector: Collector,
+        ask_many: AskMany,
         submitter: Submitter,
         notifier: CommitNotifier,
         elsewhere: Elsewhere,
@@ -50,6 +51,7 @@ class Gateway:
         self._channels = channels
         self._endorser = endorser
         self._collector = collector
+        self._ask_many = ask_many
         self.submitter = submitter
         self._notifier = notifier
         self._elsewhere = elsewhere
@@ -59,15 +61,7 @@ class Gateway:
 
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
-        admitted = self._endorser.admit(SignedProposal.from_bytes(body), caller)
-        collected = await self._collector.collect(admitted)
-        return jsontext.dumps(
-            {
-                "result": collected.result_text,
-                "endorsements": [item.to_dict() for item in collected.endorsements],
-                "endorsed_by": list(collected.peers),
-            }
-        )
+        return _written(await self._collector.collect(self._endorser.read(body, caller)))
 
     async def endorse_many(
         self, bodies: Sequence[bytes], caller: Identity
@@ -84,12 +78,33 @@ class Gateway:
             if tasks:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
+    def begin_endorsing(
+        self, bodies: Sequence[bytes], caller: Identity, answer: Callable[[int, bytes | GridLedgerError], None]
+    ) -> Endorsing:
+        """As :meth:`endorse`, for signed proposals that came together; ``answer`` gets each outcome once, by position.
+
+        ``abandon`` it when nobody waits for the rest any more.
+        """
+
+        def finish(position: int, outcome: Collected | GridLedgerError) -> None:
+            answer(position, _written(outcome) if isinstance(outcome, Collected) else outcome)
+
+        admitted = []
+        for position, body in enumerate(bodies):
+            try:
+                admitted.append((position, self._endorser.read(body, caller)))
+            except GridLedgerError as error:
+                answer(position, error)
+        endorsing = Endorsing(self._collector, self._ask_many, finish)
+        endorsing.begin(admitted)
+        return endorsing
+
     async def evaluate(self, body: bytes, caller: Identity, *, forward: bool = True) -> bytes:
         """Run a proposal on one peer: {"status", "message", "payload"}. Nothing is signed, nothing ordered.
 
         Runs here, or on another peer where the chaincode is not to be had here. A refusal is ChaincodeRefused.
         """
-        admitted = self._endorser.admit(SignedProposal.from_bytes(body), caller, policy="readers")
+        admitted = self._endorser.read(body, caller, policy="readers")
         try:
             response = (await self._endorser.run(admitted)).response
         except GridLedgerError as error:
@@ -129,6 +144,16 @@ class Gateway:
         with self._notifier.waiting(channel_name, tx_id) as committed:
             await asyncio.wait((committed,), timeout=wait_s)
             return committed.result() if committed.done() else None
+
+
+def _written(collected: Collected) -> bytes:
+    return jsontext.dumps(
+        {
+            "result": collected.result_text,
+            "endorsements": [item.to_dict() for item in collected.endorsements],
+            "endorsed_by": list(collected.peers),
+        }
+    )
 
 
 def _outcome_of(task: asyncio.Future[bytes]) -> bytes | GridLedgerError:

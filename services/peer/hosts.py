@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gridledger.contract.calls import Deliver, Wanted
 from gridledger.contract.host_process import ChaincodeUnavailable
 from gridledger.contract.pool import HostPool
 from gridledger.errors import GridLedgerError, from_wire
@@ -46,6 +47,7 @@ class ChaincodeHosts:
         self._clock = clock
         self._reasons: dict[str, _Reason] = {}
         self._wanted: dict[str, str] = {}
+        self._late_calls: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
 
     async def follow(self, configs: Iterable[ChannelConfig]) -> None:
@@ -80,6 +82,33 @@ class ChaincodeHosts:
         pool = self._pools.get(admitted.definition.package) or await self._late(admitted.definition)
         signed = admitted.signed
         return await pool.call(signed.proposal, admitted.creator, signed.transient)
+
+    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Callable[[], object]:
+        """As :meth:`run`, for proposals for one chaincode: texts or errors by position, each when it is known.
+
+        What this returns gives up the rest.
+        """
+        pool = self._pools.get(admitted[0].definition.package)
+        if pool is not None:
+            wanted = [Wanted(each.signed.proposal, each.creator, each.signed.transient) for each in admitted]
+            return pool.call_many(wanted, deliver).give_up
+        late = asyncio.get_running_loop().create_task(self._run_late(admitted, deliver))
+        self._late_calls.add(late)
+        late.add_done_callback(self._late_calls.discard)
+        return late.cancel
+
+    async def _run_late(self, admitted: Sequence[Admitted], deliver: Deliver) -> None:
+        """What a pool that is being started just now is asked for."""
+
+        async def run(position: int, each: Admitted) -> None:
+            outcome: str | GridLedgerError
+            try:
+                outcome = await self.run(each)
+            except GridLedgerError as error:
+                outcome = error
+            deliver([(position, outcome)])
+
+        await asyncio.gather(*(run(position, each) for position, each in enumerate(admitted)))
 
     def status(self) -> dict[str, dict[str, int]]:
         """Per chaincode and package what its pool does now."""

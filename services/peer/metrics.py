@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 from gridledger.protocol.codes import TxValidationCode
 from services.peer.collector import Collector as EndorsementCollector
 from services.peer.commit_notifier import CommitNotifier
+from services.peer.endorser import Admitted
 from services.peer.ordering import OrderingQueue
 from services.peer.reports import Committed
 
@@ -97,6 +99,21 @@ class GatewayCollector(Collector):
             batches.add_metric((name,), queue.counters.batches)
             retries.add_metric((name,), queue.counters.retries)
         yield from (queued, ordered, batches, retries)
+
+
+def observe_endorsements(admitted: Admitted, endorsed: Sequence[bool], took_s: float) -> None:
+    """Count proposals for one chaincode that were run here together: whether each was endorsed, seconds for all."""
+    channel, chaincode, good = admitted.channel.name, admitted.definition.name, sum(endorsed)
+    for outcome, count in (("endorsed", good), ("failed", len(endorsed) - good)):
+        if count:
+            _endorsements(channel, chaincode, outcome).inc(count)
+    for _ in endorsed:
+        ENDORSE_SECONDS.observe(took_s)
+
+
+@lru_cache(1024)
+def _endorsements(channel: str, chaincode: str, outcome: str) -> Counter:
+    return ENDORSEMENTS.labels(channel, chaincode, outcome)
 
 
 def observe_block(report: Committed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random, SystemRandom
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from services.peer.channel import Channel, Channels
 from services.peer.collector import Collector
 from services.peer.commit_notifier import CommitNotifier, Outcome
 from services.peer.commit_process import CommitProcess
-from services.peer.endorser import Admitted, Answer, Endorser
+from services.peer.endorser import Abandon, Admitted, Answer, Answers, Endorser
 from services.peer.errors import PeerStopping
 from services.peer.events import ChannelEvents
 from services.peer.gateway import Gateway
@@ -59,6 +59,8 @@ class Peer:
         channels: Channels,
         roots_pem: str,
         tls: TrustedRoots,
+        *,
+        note: Callable[[str, bytes, bytes], None] | None = None,
     ) -> None:
         limits, random = settings.endorsement, SystemRandom()
         clock = asyncio.get_running_loop().time
@@ -72,7 +74,13 @@ class Peer:
         self.health = PeerHealth(self.clients.probe, limits.probe_after_s, clock=clock)
         self.notifier = CommitNotifier(self._outcome, max_waiters=settings.edge.max_waiters)
         self.endorser = Endorser(
-            settings.name, identity, channels, self.hosts, clock_us=clock_us, catch_up_s=limits.catch_up_s
+            settings.name,
+            identity,
+            channels,
+            self.hosts,
+            clock_us=clock_us,
+            catch_up_s=limits.catch_up_s,
+            note=note,
         )
         self.collector = Collector(self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock)
         self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
@@ -89,6 +97,7 @@ class Peer:
             channels,
             endorser=self.endorser,
             collector=self.collector,
+            ask_many=self._ask_many,
             submitter=self.submitter,
             notifier=self.notifier,
             elsewhere=self.clients,
@@ -183,19 +192,38 @@ class Peer:
         except TimeoutError:
             raise TimeoutExceeded(f"no answer within {timeout_s:.1f} s") from None
 
+    def _ask_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
+        if peer.name == self.settings.name:
+            return self.endorse_many(admitted, take)
+        return self.clients.endorse_many(peer, admitted, take)
+
     async def endorse(self, admitted: Admitted, min_height: int = 0) -> Answer:
         """Endorse here, and count it."""
         if self.stopping:
             raise PeerStopping("this peer is being stopped")
         started = time.perf_counter()
-        outcome = "failed"
+        endorsed = False
         try:
             answer = await self.endorser.endorse(admitted, min_height=min_height)
-            outcome = "endorsed"
+            endorsed = True
         finally:
-            metrics.ENDORSE_SECONDS.observe(time.perf_counter() - started)
-            metrics.ENDORSEMENTS.labels(admitted.channel.name, admitted.definition.name, outcome).inc()
+            metrics.observe_endorsements(admitted, [endorsed], time.perf_counter() - started)
         return answer
+
+    def endorse_many(self, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
+        """Endorse proposals for one chaincode here, and count them."""
+        if self.stopping:
+            stopping = PeerStopping("this peer is being stopped")
+            take([(position, stopping) for position in range(len(admitted))])
+            return _nothing
+        started = time.perf_counter()
+
+        def count(answers: Answers) -> None:
+            endorsed = [isinstance(answer, Answer) for _, answer in answers]
+            metrics.observe_endorsements(admitted[0], endorsed, time.perf_counter() - started)
+            take(answers)
+
+        return self.endorser.endorse_many(admitted, count)
 
     def _outcome(self, channel: str, tx_id: str) -> Outcome | None:
         return self.channels[channel].outcome(tx_id)
@@ -209,6 +237,10 @@ class Peer:
 
         clock = asyncio.get_running_loop().time
         return OrderingQueue(channel.name, orderers, send, self.settings.ordering, clock=clock, random=random)
+
+
+def _nothing() -> None:
+    return
 
 
 @asynccontextmanager
@@ -234,7 +266,9 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
             # Reports that come before the peer is put together are heights that its ledgers show anyway, and sources.
             peers[0].take(report) if peers else early.append(report)
 
-        processes = [CommitProcess(settings, names, take) for names in _shares(settings)]
+        shares = _shares(settings)
+        processes = [CommitProcess(settings, names, take) for names in shares]
+        committers = {name: process for names, process in zip(shares, processes, strict=True) for name in names}
         for process in processes:
             stack.push_async_callback(process.stop)
         await asyncio.gather(*(process.start() for process in processes))
@@ -242,7 +276,11 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
         for name in settings.channels:
             ledger = stack.enter_context(Ledger.open(settings.ledger_directory, name, readonly=True))
             channels[name] = Channel(ledger)
-        peer = Peer(settings, identity, Channels(channels), roots_pem, tls)
+
+        def note(channel: str, text: bytes, signature: bytes) -> None:
+            committers[channel].note(text, signature)
+
+        peer = Peer(settings, identity, Channels(channels), roots_pem, tls, note=note)
         stack.push_async_callback(peer.close)
         stack.enter_context(metrics.GatewayCollector(peer))
         peers.append(peer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from gridledger import jsontext
 from gridledger.client.http import NodeClient
@@ -12,7 +12,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import Endorsement
 from services.peer.endorse_batches import EndorseQueue
-from services.peer.endorser import Admitted, Answer
+from services.peer.endorser import Abandon, Admitted, Answer, Answers
 from services.peer.settings import EndorsementLimits
 
 PROBE_TIMEOUT_S = 2.0
@@ -73,14 +73,27 @@ class PeerClients:
             queue = self._queues[peer.name] = EndorseQueue(wire, max_in_flight=self._limits.max_in_flight)
         try:
             async with asyncio.timeout(timeout_s):
-                data = await queue.ask(admitted.signed.to_bytes(), min_height)
+                data = await queue.ask(admitted.to_bytes(), min_height)
         except TimeoutError:
             raise TimeoutExceeded(f"{peer.name}: no answer within {timeout_s:.1f} s") from None
         return _read_answer(data, peer)
 
+    def endorse_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
+        """As :meth:`endorse`, for many proposals; ``take`` gets each answer as it comes."""
+
+        async def ask(position: int, each: Admitted) -> None:
+            answer: Answer | GridLedgerError
+            try:
+                answer = await self.endorse(peer, each, 0, self._limits.timeout_s)
+            except GridLedgerError as error:
+                answer = error
+            take([(position, answer)])
+
+        return asyncio.gather(*(ask(position, each) for position, each in enumerate(admitted))).cancel
+
     async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes:
         """Have another peer evaluate a proposal; its answer's body."""
-        body = admitted.signed.to_bytes()
+        body = admitted.to_bytes()
         return await self._client(peer.name).post(
             "/gateway/evaluate", body, params={"forward": "no"}, timeout_s=timeout_s
         )

@@ -1,7 +1,7 @@
 """The gateway with a real ledger: submit, wait, retries, duplicates, evaluation."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gridledger import framing, jsontext
+from gridledger.contract.calls import Deliver
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import Node
@@ -16,7 +17,8 @@ from gridledger.protocol.config_update import ConfigUpdate
 from services.peer.channel import Channel, Channels
 from services.peer.collector import Collector
 from services.peer.commit_notifier import CommitNotifier, Outcome
-from services.peer.endorser import Admitted, Answer, Endorser
+from services.peer.endorser import Abandon, Admitted, Answer, Endorser
+from services.peer.endorser import Answers as PeerAnswers
 from services.peer.errors import ChaincodeNotInstalled, ChaincodeRefused, CommitTimeout, EnvelopeTooLarge
 from services.peer.gateway import Gateway
 from services.peer.ordering import OrderingQueue
@@ -63,6 +65,7 @@ class House:
             channels,
             endorser=self.endorser,
             collector=Collector(self.ask, Selection("peer1", self.health), self.health, limits, clock=loop.time),
+            ask_many=self.ask_many,
             submitter=self.submitter,
             notifier=self.notifier,
             elsewhere=self,
@@ -82,9 +85,21 @@ class House:
             raise self.here
         return world.result(admitted.signed.proposal, **self.parts).text
 
+    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Abandon:
+        async def run() -> None:
+            deliver([(position, await self.run(each)) for position, each in enumerate(admitted)])
+
+        return asyncio.ensure_future(run()).cancel
+
     async def ask(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
         outcome = world.result(admitted.signed.proposal, **self.parts)
         return Answer(outcome.text, world.endorse(outcome, world.peer(int(peer.name[4:]))), 1)
+
+    def ask_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[PeerAnswers], None]) -> Abandon:
+        async def ask() -> None:
+            take([(position, await self.ask(peer, each, 0, 1.0)) for position, each in enumerate(admitted)])
+
+        return asyncio.ensure_future(ask()).cancel
 
     async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes:
         self.elsewhere.append(peer.name)
@@ -236,9 +251,9 @@ async def test_evaluation_goes_elsewhere_when_the_chaincode_is_not_here(house: H
 async def test_many_proposals_are_answered_each_by_its_own_answer_or_error(house: House) -> None:
     stranger = world.proposal("k", 3, chaincode="unheard-of")
     bodies = [world.proposal("k", 1).to_bytes(), b"{}", stranger.to_bytes(), world.proposal("k", 2).to_bytes()]
-    found = {}
-    async for some in house.gateway.endorse_many(bodies, house.caller):
-        found.update(dict(some))
+    found: dict[int, bytes | GridLedgerError] = {}
+    house.gateway.begin_endorsing(bodies, house.caller, found.__setitem__)
+    await world.until(lambda: len(found) == len(bodies))
     assert found[0] == await house.gateway.endorse(bodies[0], house.caller)
     assert found[3] == await house.gateway.endorse(bodies[3], house.caller)
     assert [getattr(found[position], "code", None) for position in (1, 2)] == ["MALFORMED_MESSAGE", "CHAINCODE_UNKNOWN"]
