@@ -18,7 +18,15 @@ from benchmarks.bench import Bench, running_bench
 from benchmarks.figures.output import write_figures
 from benchmarks.figures.run import Run
 from benchmarks.figures.store import Basis, Store
-from benchmarks.figures.sweeps import SECONDS_PER_POINT, TOPOLOGIES, WARMUP_S, Point, Sweep, load_sweeps
+from benchmarks.figures.sweeps import (
+    NETWORK_WARMUP_S,
+    SECONDS_PER_POINT,
+    TOPOLOGIES,
+    WARMUP_S,
+    Point,
+    Sweep,
+    load_sweeps,
+)
 from benchmarks.load import measure_load
 from benchmarks.machine import Machine, measure_machine
 from gridledger.errors import GridLedgerError
@@ -33,7 +41,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--sweep", action="append", choices=names, help="only this one (may be repeated)")
     parser.add_argument("--topology", action="append", choices=TOPOLOGIES, help="only this one (may be repeated)")
     parser.add_argument("--out", type=Path, help="folder to write (default: out/figures, out/figures-quick)")
-    parser.add_argument("--quick", action="store_true", help="three points of a curve, 200 transactions each: a trial")
+    parser.add_argument("--quick", action="store_true", help="three points of a curve, 3 s each: a trial")
     parser.add_argument(
         "--max-seconds-per-point",
         type=float,
@@ -107,7 +115,7 @@ def _draw(
         remarks.append("A trial (--quick): few points and few transactions, not for comparison.")
     configuration: dict[str, Any] = {
         "load": "open loop at a fixed rate, from Locust's workers",
-        "warm-up": f"{WARMUP_S:g} s before each point",
+        "warm-up": f"{NETWORK_WARMUP_S:g} s at 100 tx/s for each network, {WARMUP_S:g} s before each point",
         "network": "started anew for each sweep and topology, kept for its points; three orderers, mutual TLS",
         "seconds per point": f"{options.max_seconds_per_point:g} s",
         "points": f"{sum(measured.load is not None for measured in results.values())} of {len(points)} measured",

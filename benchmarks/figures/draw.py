@@ -16,6 +16,7 @@ from benchmarks.report.words import success
 
 COMPLETE = 0.99
 """Below this share of VALID transactions a point is drawn hollow."""
+_LEAST_S = 0.005
 _LABELS = {"rate": "send rate (tx/s)", "transactions": "number of transactions", "workers": "number of workers"}
 
 Results = Mapping[Point, Measured]
@@ -23,14 +24,28 @@ Value = Callable[[Measured], float | None]
 
 
 def two_panels(sweep: Sweep, results: Results, topologies: Sequence[str] = TOPOLOGIES) -> Figure:
-    """Throughput beside latency, with one legend below both."""
-    figure = Figure(figsize=(10.4, 4.5), layout="constrained")
+    """Throughput beside latency, below both one legend and where the curves are from."""
+    figure = Figure(figsize=(10.4, 5.2))
     left, right = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.062, right=0.988, top=0.86, bottom=0.25, wspace=0.19)
     draw_throughput(left, sweep, results, topologies)
     draw_latency(right, sweep, results, topologies)
-    figure.suptitle(sweep.title, x=0.008, ha="left", fontsize=12.5, fontweight="bold", color=INK)
-    figure.legend(handles=_legend(topologies), loc="outside lower center", ncols=len(topologies) + 3, fontsize=9)
+    figure.text(0.01, 0.955, sweep.title, fontsize=12.5, fontweight="bold")
+    place = {"loc": "center", "bbox_to_anchor": (0.5, 0.125), "ncols": len(topologies) + 3}
+    figure.legend(handles=_legend(topologies), fontsize=9, **place)
+    figure.text(0.01, 0.02, caption(sweep, results), fontsize=8, color=SOFT, linespacing=1.5)
     return figure
+
+
+def caption(sweep: Sweep, results: Results) -> str:
+    """Where the curves are from."""
+    bases = dict.fromkeys((measured.basis.processor, measured.basis.cores) for measured in results.values())
+    commits = ", ".join(dict.fromkeys(measured.basis.commit for measured in results.values()))
+    machines = "; ".join(f"{processor}, {cores} cores" for processor, cores in bases)
+    ours = f"Solid: {machines}, commit {commits}." if bases else "Nothing measured yet."
+    if any(measured.transactions < measured.asked for measured in results.values()):
+        ours += " Points that would have taken too long have fewer transactions than the thesis's."
+    return f"{ours}\nDashed: read off the thesis's plots; Fabric 2.3.3 on 8 cores, {sweep.curves.fixed}."
 
 
 def one_panel(sweep: Sweep, results: Results, quantity: str, topologies: Sequence[str] = TOPOLOGIES) -> Figure:
@@ -62,6 +77,7 @@ def draw_latency(axes: Axes, sweep: Sweep, results: Results, topologies: Sequenc
     _thesis(axes, sweep, sweep.curves.latency_s, topologies)
     _ours(axes, sweep, results, topologies, _mean_s)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=min(_LEAST_S, axes.get_ylim()[0]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
     if sweep.varies == "rate":
         axes.set_xlim(left=0)
@@ -85,10 +101,13 @@ def _ours(axes: Axes, sweep: Sweep, results: Results, topologies: Sequence[str],
     for topology in topologies:
         mine = {p.x: m for p, m in results.items() if (p.sweep, p.topology) == (sweep.name, topology)}
         values = [(x, value_of(mine[x]), mine[x]) for x in sorted(mine)]
-        drawn = [(x, value, measured) for x, value, measured in values if value is not None]
         colour, marker = colour_of([], topology), marker_of([], topology)
-        axes.plot([x for x, _, _ in drawn], [value for _, value, _ in drawn], color=colour, lw=2.0, zorder=3)
-        for x, value, measured in drawn:
+        # A point that failed leaves a gap.
+        line = [float("nan") if value is None else value for _, value, _ in values]
+        axes.plot([x for x, _, _ in values], line, color=colour, lw=2.0, zorder=3)
+        for x, value, measured in values:
+            if value is None:
+                continue
             whole = measured.load is not None and (success(measured.load) or 0) >= COMPLETE
             face = colour if whole else "#ffffff"
             axes.plot([x], [value], marker, color=colour, markerfacecolor=face, ms=5.5, zorder=4)

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.figures.store import Basis, Measured, Store
-from benchmarks.figures.sweeps import Point
+from benchmarks.figures.sweeps import Point, network_warmup
 from benchmarks.plan import LoadSpec
 from benchmarks.results import Load
 from gridledger.errors import GridLedgerError
@@ -21,8 +21,8 @@ Measure = Callable[[Bench, LoadSpec], Awaitable[Load]]
 Start = Callable[[str], AbstractAsyncContextManager[Bench]]
 Say = Callable[[str], Any]
 
-NETWORK_S = 12.0
-"""First guess of what starting and stopping a network takes."""
+NETWORK_S = 22.0
+"""First guess of what starting, warming up and stopping a network takes."""
 BETWEEN_S = 6.0
 """First guess of what a point takes beside the time that its load is on offer."""
 _LONGEST_S = 180.0
@@ -89,6 +89,7 @@ class Run:
         begun, first = time.monotonic(), points[0]
         try:
             async with self._start(topology) as bench:
+                await self._measure(bench, network_warmup(first.workload))
                 self._estimate.network(time.monotonic() - begun)
                 while points and await self._point(bench, points.popleft()):
                     pass
@@ -96,7 +97,7 @@ class Run:
             # At the start or at the end: what is measured is measured.
             if points and points[0] is first:
                 points.popleft()
-                self._keep(first, time.monotonic() - begun, f"the network did not start: {_reason(error)}")
+                self._keep(first, time.monotonic() - begun, f"the network did not come up: {_reason(error)}")
             else:
                 self._say(f"while stopping the network of {topology}: {_reason(error)}")
 

@@ -13,10 +13,12 @@ from gridledger import jsontext
 TOPOLOGIES = ("no-shard", "two-shards", "three-shards")
 NAMES = {"no-shard": "no-shard", "two-shards": "two shards", "three-shards": "three shards"}
 """Topologies as the thesis's legends name them."""
-SECONDS_PER_POINT, WARMUP_S = 20.0, 1.0
+SECONDS_PER_POINT, QUICK_SECONDS = 20.0, 3.0
+WARMUP_S = 0.5
+"""Enough to connect, and too little for a backlog where more is on offer than can be committed."""
+NETWORK_WARMUP_S = 4.0
 TRANSACTIONS, RATE, WORKERS = 8000, 800.0, 3
 _FILE = Path(__file__).resolve().parents[1] / "thesis-figures.json"
-_QUICK_TRANSACTIONS = 200
 
 
 class Curves(BaseModel):
@@ -45,14 +47,15 @@ class Sweep:
         """The sweep's points on one topology, in the thesis's order; quick: the first, the middle and the last."""
         values = self.curves.x
         if quick:
+            most_seconds = min(most_seconds, QUICK_SECONDS)
             values = [values[0], values[len(values) // 2], values[-1]]
-        return [self._point(topology, x, most_seconds, quick=quick) for x in values]
+        return [self._point(topology, x, most_seconds) for x in values]
 
-    def _point(self, topology: str, x: int, most_seconds: float, *, quick: bool) -> Point:
+    def _point(self, topology: str, x: int, most_seconds: float) -> Point:
         rate = float(x) if self.varies == "rate" else RATE
         asked = x if self.varies == "transactions" else TRANSACTIONS
         workers = x if self.varies == "workers" else WORKERS
-        bound = _QUICK_TRANSACTIONS if quick else max(1, int(rate * most_seconds))
+        bound = max(1, int(rate * most_seconds))
         return Point(self.name, topology, x, self.workload, rate, asked, min(asked, bound), workers)
 
 
@@ -85,6 +88,18 @@ class Point:
             duration_s=None,
             warmup_s=WARMUP_S,
         )
+
+
+def network_warmup(workload: str) -> LoadSpec:
+    """What a fresh network is given before its first point: chaincode hosts start, caches fill. Not measured."""
+    return LoadSpec(
+        workload=workload,
+        controller=ControllerSpec(type="fixed-rate", opts={"tps": 100.0}),
+        workers=WORKERS,
+        transactions=None,
+        duration_s=NETWORK_WARMUP_S,
+        warmup_s=0.0,
+    )
 
 
 def load_sweeps() -> list[Sweep]:

@@ -55,9 +55,7 @@ def report_page(report: Report) -> str:
             headlines=headlines(report.loads),
             pictures=pictures,
             timelines=timelines,
-            warnings=[
-                (index, words.name_of(load), words.warnings_of(load)) for index, load in enumerate(report.loads, 1)
-            ],
+            warnings=[(words.name_of(load), texts) for load in report.loads if (texts := words.warnings_of(load))],
             dirty=str(report.machine.get("commit", "")).endswith("-dirty"),
         )
     )

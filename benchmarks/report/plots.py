@@ -32,25 +32,25 @@ def write_pictures(report: Report, folder: Path) -> None:
 
 
 def throughput(loads: list[Load]) -> Figure:
-    """A bar for each load: VALID transactions per second; a tick where the machine's floor lies is in the tables."""
-    figure, axes = _bars(loads)
-    places = range(len(loads))
+    """A bar for each load; what saturates also bears its share of the floor."""
+    figure, axes, places = _bars(loads)
     colours = _colours(loads)
     axes.barh(places, [load.tx_s for load in loads], color=colours, height=0.68)
     for place, load in zip(places, loads, strict=True):
-        part = f" · {load.floor_share:.0%} of the floor" if load.floor_share is not None else ""
+        saturating = load.offered_tx_s is None and load.floor_share is not None
+        part = f" · {load.floor_share:.0%} of the floor" if saturating else ""
         _label(axes, load.tx_s, place, f"{number(load.tx_s)}{part}")
     axes.set_xlabel("VALID transactions per second")
     axes.set_title("Throughput")
-    axes.set_xlim(0, max([load.tx_s for load in loads] + [1]) * 1.3)
+    axes.set_xlim(0, max([load.tx_s for load in loads] + [1]) * 1.5)
     return figure
 
 
 def latency(loads: list[Load]) -> Figure:
     """From p50 to p99 on a log axis, the maximum as a fine line, for each load."""
-    figure, axes = _bars(loads)
+    figure, axes, places = _bars(loads)
     worst = 1.0
-    for place, (load, colour) in enumerate(zip(loads, _colours(loads), strict=True)):
+    for place, load, colour in zip(places, loads, _colours(loads), strict=True):
         times = load.latency
         if times is None:
             continue
@@ -64,7 +64,7 @@ def latency(loads: list[Load]) -> Figure:
     least = min((load.latency.p50_ms for load in loads if load.latency), default=1.0)
     axes.set_xlim(least / 1.6, worst * 6)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
-    axes.set_xlabel("ms, log axis: dot p50, bar to p99, line to the maximum · labels: p50 · p99")
+    axes.set_xlabel("ms, log axis: p50 (dot) to p99 (bar) to the maximum (line)")
     axes.set_title("Latency")
     return figure
 
@@ -98,25 +98,24 @@ def timeline(load: Load) -> Figure:
     return figure
 
 
-def _bars(loads: list[Load]) -> tuple[Figure, Axes]:
-    figure, axes = panel(5.9, 1.25 + 0.3 * len(loads))
-    axes.set_yticks(range(len(loads)), [_name(loads, place) for place in range(len(loads))])
-    # The first of a topology bears its name; the groups stand apart by colour and by a line.
-    for place in range(1, len(loads)):
-        if loads[place].topology != loads[place - 1].topology:
-            axes.axhline(place - 0.5, color=FAINT, lw=0.6)
-    axes.set_ylim(len(loads) - 0.4, -0.6)
+def _bars(loads: list[Load]) -> tuple[Figure, Axes, list[int]]:
+    """A row for each load under one that names its topology; the loads' rows."""
+    places: list[int] = []
+    heads: dict[int, str] = {}
+    for index, load in enumerate(loads):
+        if index == 0 or loads[index - 1].topology != load.topology:
+            heads[index + len(heads)] = load.topology
+        places.append(index + len(heads))
+    figure, axes = panel(5.9, 1.1 + 0.27 * (len(loads) + len(heads)))
+    axes.set_yticks(places, [f"{_short(load.workload)}, {_short(load_of(load).split(',')[0])}" for load in loads])
+    for place, name in heads.items():
+        at = axes.get_yaxis_transform()
+        axes.text(-0.02, place + 0.12, _short(name), transform=at, ha="right", va="center", fontweight="bold")
+    axes.set_ylim(places[-1] + 0.6, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    return figure, axes
-
-
-def _name(loads: list[Load], place: int) -> str:
-    load = loads[place]
-    text = f"{_short(load.workload)}  {_short(load_of(load).split(',')[0])}"
-    first = place == 0 or loads[place - 1].topology != load.topology
-    return f"{_short(load.topology)}   {text}" if first else text
+    return figure, axes, places
 
 
 def _short(text: str, most: int = 24) -> str:

@@ -84,21 +84,20 @@ def generators(load: Load) -> list[ProcessUse]:
 
 def warnings_of(load: Load) -> list[str]:
     """What a reader must know before believing the load's numbers."""
-    found = [
-        f"The generator's process {use.name} (pid {use.pid}) used {use.cores:.2f} of a core: it may be what held "
-        f"this load back. Measure again with more workers."
-        for use in generators(load)
-        if use.cores >= NEAR_A_CORE
-    ]
+    busy = [use for use in generators(load) if use.cores >= NEAR_A_CORE]
+    found = []
+    if busy:
+        worst = ", ".join(f"{use.name} {use.pid}: {use.cores:.2f} of a core" for use in busy)
+        found.append(f"the generator may be what held this load back ({worst}). Measure again with more workers.")
     if not load.valid:
-        found.append("Nothing became VALID.")
+        found.append("nothing became VALID.")
     invalid = sum(count for code, count in load.codes.items() if code != "VALID")
     # In a closed loop users are told to come later as a matter of course; only what was committed in vain is news.
     if invalid:
         found.append(f"{number(invalid)} transactions were committed as invalid.")
     unknown = load.sent - sum(load.codes.values()) - sum(load.refused.values())
     if load.codes and unknown > 0:
-        found.append(f"Of {number(unknown)} transactions it is not known what became of them.")
+        found.append(f"of {number(unknown)} transactions it is not known what became of them.")
     return found
 
 
