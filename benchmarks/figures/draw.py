@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 
 from benchmarks.figures.store import Measured
 from benchmarks.figures.sweeps import NAMES, TOPOLOGIES, Point, Sweep
-from benchmarks.report.look import INK, SOFT, colour_of, marker_of
+from benchmarks.report.look import SOFT, colour_of, marker_of
 from benchmarks.report.words import success
 
 COMPLETE = 0.99
@@ -31,8 +31,8 @@ def two_panels(sweep: Sweep, results: Results, topologies: Sequence[str] = TOPOL
     draw_throughput(left, sweep, results, topologies)
     draw_latency(right, sweep, results, topologies)
     figure.text(0.01, 0.955, sweep.title, fontsize=12.5, fontweight="bold")
-    place = {"loc": "center", "bbox_to_anchor": (0.5, 0.125), "ncols": len(topologies) + 3}
-    figure.legend(handles=_legend(topologies), fontsize=9, **place)
+    shown = _legend(topologies)
+    figure.legend(handles=shown, loc="center", bbox_to_anchor=(0.5, 0.125), ncols=len(shown), fontsize=9)
     figure.text(0.01, 0.02, caption(sweep, results), fontsize=8, color=SOFT, linespacing=1.5)
     return figure
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from benchmarks.figures.draw import one_panel, two_panels
 from benchmarks.figures.store import Measured
-from benchmarks.figures.sweeps import TOPOLOGIES, Point, Sweep, read_thesis
+from benchmarks.figures.sweeps import NAMES, TOPOLOGIES, Point, Sweep, read_thesis
 from benchmarks.report.look import STYLE, inline_svg, save
 from benchmarks.report.page import environment
 from benchmarks.report.tables import Row, write_csv
@@ -46,6 +46,7 @@ def write_figures(
         configuration=configuration,
         remarks=remarks,
         topologies=TOPOLOGIES,
+        names=NAMES,
         note=read_thesis()[1],
         failures=[measured for measured in results.values() if measured.failure],
     )
