@@ -123,7 +123,6 @@ def _clock(seconds: float) -> str:
 def chosen(options: argparse.Namespace) -> TestConfig:
     """The benchmark file, with what the command line changes; :class:`SettingsError` where that cannot be."""
     test = load_config(options.config)
-    wanted = options.workload or WORKLOADS
     if options.controller:
         try:
             controller = ControllerSpec.model_validate_json(options.controller)
@@ -136,12 +135,14 @@ def chosen(options: argparse.Namespace) -> TestConfig:
                 txDuration=options.seconds,
                 rateControl=controller,
             )
-            for name in wanted
+            for name in options.workload or WORKLOADS
         ]
     else:
-        rounds = [item for item in test.rounds if item.workload.module in wanted]
+        rounds = [item for item in test.rounds if not options.workload or item.workload.module in options.workload]
         if options.seconds is not None:
             rounds = [item.model_copy(update={"txNumber": None, "txDuration": options.seconds}) for item in rounds]
+    if not rounds:
+        raise SettingsError(f"{options.config} has no round of {', '.join(options.workload)}")
     changes: dict[str, object] = {"rounds": rounds}
     if options.workers:
         changes["workers"] = test.workers.model_copy(update={"number": options.workers})
