@@ -43,6 +43,12 @@ class BlockCutter(Generic[_Token]):
         """Bytes of the envelopes that wait."""
         return self._bytes
 
+    @property
+    def full(self) -> bool:
+        """Whether what waits is a whole batch: more time would not make it larger."""
+        limits = self.limits
+        return len(self._queue) >= limits.max_message_count or self._bytes >= limits.preferred_max_bytes
+
     def add(self, envelope: bytes, token: _Token) -> None:
         """Queue an envelope; :class:`BusyError` when the queue is full."""
         if len(self._queue) >= self._max_queued or self._bytes + len(envelope) > self._max_queued_bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 from gridledger.errors import GridLedgerError, UnavailableError
 from services.orderer.block_cutter import BlockCutter, Pending
@@ -16,6 +17,46 @@ from services.orderer.raft.interface import Consensus
 from services.orderer.settings import EdgeLimits, Pacing
 
 log = logging.getLogger("orderer.sequencer")
+
+
+class Receipt:
+    """What became of one request's envelopes, each named by its place in the request.
+
+    One object and one future for all of them; ``errors`` has those that were not ordered.
+    """
+
+    __slots__ = ("_done", "_waiting", "errors")
+
+    def __init__(self) -> None:
+        self.errors: dict[int, GridLedgerError] = {}
+        self._waiting = 0
+        self._done: asyncio.Future[None] | None = None
+
+    def expect(self) -> None:
+        """One envelope more is queued."""
+        self._waiting += 1
+
+    def settle(self, place: int, error: GridLedgerError | None) -> None:
+        """A queued envelope is in the replicated, durable log, or will not be for this reason."""
+        if error is not None:
+            self.errors[place] = error
+        self._waiting -= 1
+        if not self._waiting and self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    async def wait(self) -> None:
+        """Until all that was queued is settled."""
+        if self._waiting:
+            self._done = asyncio.get_running_loop().create_future()
+            await self._done
+
+
+class _Place(NamedTuple):
+    receipt: Receipt
+    number: int
+
+
+_Batch = list[Pending[_Place]]
 
 
 class Sequencer:
@@ -36,13 +77,14 @@ class Sequencer:
     ) -> None:
         self._chain = chain
         self._consensus = consensus
-        self._cutter: BlockCutter[asyncio.Future[None]] = BlockCutter(
+        self._cutter: BlockCutter[_Place] = BlockCutter(
             chain.config.batch, max_queued=limits.max_queued, max_queued_bytes=limits.max_queued_bytes
         )
         self._pace = Pace(pacing)
         self._clock_us = clock_us
         self._on_batch = on_batch
         self._arrived = asyncio.Event()
+        self._full = asyncio.Event()
 
     @property
     def queued(self) -> int:
@@ -59,17 +101,17 @@ class Sequencer:
             raise NoLeader(f"{self._chain.channel} has no leader now: try again, or another orderer")
         raise NotLeader(f"{self._chain.channel} is led by {leader}", leader=leader)
 
-    def submit(self, envelope: bytes) -> asyncio.Future[None]:
-        """Queue a checked envelope. The future is done when it is in the replicated, durable log.
+    def submit(self, envelope: bytes, receipt: Receipt, number: int) -> None:
+        """Queue a checked envelope, whose place in its request is ``number``; its receipt is settled later.
 
-        Raises :class:`NotLeader`, :class:`NoLeader` or :class:`BusyError` at once; the future fails with what became of
-        the batch.
+        Raises :class:`NotLeader`, :class:`NoLeader` or :class:`BusyError` at once.
         """
         self.check_leader()
-        ordered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._cutter.add(envelope, ordered)
+        self._cutter.add(envelope, _Place(receipt, number))
+        receipt.expect()
         self._arrived.set()
-        return ordered
+        if self._cutter.full:
+            self._full.set()
 
     def report_height(self, peer: str, height: int) -> None:
         """A peer says how many blocks it has committed. What it was behind then counts until it reports again: peers
@@ -87,7 +129,7 @@ class Sequencer:
         try:
             while True:
                 await self._arrived.wait()
-                await asyncio.sleep(max(0.0, next_cut - loop.time()))
+                await self._wait_until(next_cut)
                 self._cutter.limits = self._chain.config.batch
                 batch = self._cutter.next_batch()
                 if not batch:
@@ -101,29 +143,38 @@ class Sequencer:
                 self._pace.ordered(took_s)
                 self._on_batch(len(batch), took_s)
         finally:
-            _fail(self._cutter.drain(), UnavailableError("this orderer is stopping", code="ORDERER_STOPPING"))
+            _settle(self._cutter.drain(), UnavailableError("this orderer is stopping", code="ORDERER_STOPPING"))
 
-    async def _order(self, batch: list[Pending[asyncio.Future[None]]]) -> None:
+    async def _wait_until(self, next_cut: float) -> None:
+        """Until the next batch may be cut: at this time, or as soon as it is whole if no peer is behind."""
+        loop = asyncio.get_running_loop()
+        if next_cut <= loop.time():
+            await asyncio.sleep(0)  # what this turn of the loop brings goes along
+            return
+        try:
+            async with asyncio.timeout_at(next_cut):
+                while not self._cutter.full or self._pace.backlog(loop.time()) > 1:
+                    self._full.clear()
+                    await self._full.wait()
+        except TimeoutError:
+            pass
+
+    async def _order(self, batch: _Batch) -> None:
         entry = entry_of(self._clock_us(), [item.envelope for item in batch])
         try:
             await self._consensus.propose(self._chain.channel, entry)
         except GridLedgerError as error:
             log.warning("a batch of %d was not ordered: %s", len(batch), error, extra={"channel": self._chain.channel})
-            _fail(batch, error)
+            _settle(batch, error)
             if isinstance(error, NotLeader):
-                _fail(self._cutter.drain(), error)
+                _settle(self._cutter.drain(), error)
         except asyncio.CancelledError:
-            _fail(batch, UnavailableError("this orderer is stopping", code="ORDERER_STOPPING"))
+            _settle(batch, UnavailableError("this orderer is stopping", code="ORDERER_STOPPING"))
             raise
         else:
-            for item in batch:
-                if not item.token.done():
-                    item.token.set_result(None)
+            _settle(batch, None)
 
 
-def _fail(batch: list[Pending[asyncio.Future[None]]], error: GridLedgerError) -> None:
+def _settle(batch: _Batch, error: GridLedgerError | None) -> None:
     for item in batch:
-        if not item.token.done():
-            item.token.set_exception(error)
-            # A sender that left does not ask; its exception must not be reported as forgotten.
-            item.token.exception()
+        item.token.receipt.settle(item.token.number, error)

@@ -18,7 +18,7 @@ class RaftTiming(SettingsPart):
 
     tick_s: Seconds = 0.05
     election_ticks: Count = 10
-    heartbeat_ticks: Count = 1
+    heartbeat_ticks: Count = 2
     proposal_timeout_s: Seconds = 10.0
     snapshot_entries: Count = 10_000
     snapshot_bytes: Count = 128 * 1024 * 1024
@@ -46,12 +46,12 @@ class Pacing(SettingsPart):
     on the channel it grows in proportion, to ``busy_interval_ms`` at ``busy_rate``, but to no more than
     ``busy_batches`` times what a batch takes to become durable: a quick machine that is not busy goes on answering
     quickly. And it is that for each block that the slowest reporting peer is behind, up to ``max_interval_ms``; a
-    report counts for ``report_lifetime_s``."""
+    report counts for ``report_lifetime_s``. A batch that is as large as the channel allows waits for peers only."""
 
-    calm_rate: Count = 100
-    busy_rate: Count = 150
-    busy_interval_ms: Annotated[int, Field(ge=0)] = 50
-    busy_batches: Count = 4
+    calm_rate: Count = 150
+    busy_rate: Count = 225
+    busy_interval_ms: Annotated[int, Field(ge=0)] = 100
+    busy_batches: Count = 16
     max_interval_ms: Count = 250
     report_lifetime_s: Seconds = 5.0
 

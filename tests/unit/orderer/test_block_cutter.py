@@ -38,3 +38,16 @@ def test_a_full_queue_refuses_by_count_and_by_bytes() -> None:
         cutter.add(b"", None)
     assert len(cutter.drain()) == 2
     cutter.add(b"a" * 100, None)
+
+
+def test_a_batch_is_whole_by_count_or_by_bytes() -> None:
+    cutter: BlockCutter[None] = BlockCutter(
+        BatchLimits(max_message_count=2, preferred_max_bytes=100), max_queued=9, max_queued_bytes=1000
+    )
+    cutter.add(b"a", None)
+    assert not cutter.full
+    cutter.add(b"a", None)
+    assert cutter.full
+    cutter.next_batch()
+    cutter.add(b"a" * 100, None)
+    assert cutter.full

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, InputError
 from gridledger.protocol import ConfigUpdate, Limits
-from services.orderer.submission import check_submission
+from services.orderer.submission import check_submission, origin_of
 from tests.support.paper_network import NOW_US, PaperNetwork, PaperOrganisation
 
 
@@ -51,3 +53,47 @@ def test_each_fault_has_its_code(network: PaperNetwork) -> None:
 def test_a_config_update_without_a_majority_is_refused(network: PaperNetwork) -> None:
     update = ConfigUpdate.build(replace(network.config(), sequence=1), [network.admins["Org1MSP"]])
     assert refused(network, update.to_bytes()) == "PERMISSION_DENIED"
+
+
+_MEMBER_TEXTS = st.text(st.sampled_from('],"creator:{[\\\\x'), max_size=20)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            _MEMBER_TEXTS,
+            st.integers(-(2**63), 2**63),
+            st.lists(_MEMBER_TEXTS),
+            st.dictionaries(_MEMBER_TEXTS, st.none()),
+        )
+    )
+)
+def test_a_proposals_origin_is_read_as_its_parser_reads_it(network: PaperNetwork, args: list[object]) -> None:
+    proposal = network.proposal("put", *args)
+    assert origin_of(proposal.text) == (proposal.channel, proposal.time_us, proposal.certificate())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"channel":"paper"', '"channel":"other","channel":"paper"'),
+        ('"time":', '"time":1,"time":'),
+        ('"time":', '"time":0'),
+        (',"transient":null', ""),
+        ('"kind":"proposal"', '"kind":"result"'),
+        ('"args":[]', '"args":{}'),
+        ('"args":[],', '"args":['),
+        ('"sequence":1', '"sequence":0'),
+    ],
+)
+def test_a_text_that_is_no_proposal_has_no_origin(network: PaperNetwork, old: str, new: str) -> None:
+    text = network.proposal().text.replace(old, new)
+    assert text != network.proposal().text
+    with pytest.raises(InputError):
+        origin_of(text)
+
+
+def test_a_proposal_written_otherwise_is_read_as_a_whole(network: PaperNetwork) -> None:
+    proposal = network.proposal("put", {"a": [1]})
+    spaced = proposal.text.replace('"time":', '"time": ')
+    assert origin_of(spaced) == origin_of(proposal.text)

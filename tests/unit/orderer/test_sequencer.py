@@ -1,0 +1,126 @@
+"""Batches into a real log of one orderer: receipts, pacing, and what becomes of who waits at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from gridledger.errors import BusyError
+from gridledger.protocol import BatchLimits
+from services.orderer.block_store import BlockStore
+from services.orderer.chain import Chain
+from services.orderer.raft.interface import RaftSettings
+from services.orderer.raft.node import RaftNode
+from services.orderer.sequencer import Receipt, Sequencer
+from services.orderer.settings import EdgeLimits, Pacing
+from tests.support.paper_network import PaperNetwork
+from tests.support.processes import eventually
+
+MINUTE_MS = 60_000
+
+
+class Nobody:
+    """No other orderer."""
+
+    async def send(self, node_id: str, payload: bytes) -> None:
+        raise ConnectionError(node_id)
+
+
+async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
+    raise AssertionError("nothing is fetched here")
+
+
+@asynccontextmanager
+async def sequencing(
+    folder: Path, *, batch: BatchLimits | None = None, limits: EdgeLimits | None = None
+) -> AsyncIterator[tuple[Chain, Sequencer]]:
+    network = PaperNetwork()
+    genesis = network.genesis(replace(network.config(), batch=batch or BatchLimits()))
+    store = BlockStore.open(folder / "blocks")
+    chain = Chain.open(store, genesis, network.orderers["orderer1"], nowhere)
+    node = await RaftNode.open("orderer1", folder / "raft", Nobody(), RaftSettings(tick_s=0.01))
+    await node.add_group("paper", ["orderer1"], chain)
+    sequencer = Sequencer(
+        chain,
+        node,
+        limits=limits or EdgeLimits(),
+        pacing=Pacing(max_interval_ms=MINUTE_MS),
+        clock_us=lambda: time.time_ns() // 1000,
+    )
+    running = asyncio.create_task(sequencer.run())
+
+    async def leading() -> bool:
+        return chain.leadership is not None and chain.leadership.is_self
+
+    try:
+        await eventually(leading, within_s=10, what="a leader")
+        yield chain, sequencer
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await node.stop()
+        store.close()
+
+
+async def test_a_receipt_tells_of_each_envelope(tmp_path: Path) -> None:
+    async with sequencing(tmp_path, limits=EdgeLimits(max_queued=3)) as (chain, sequencer):
+        receipt = Receipt()
+        for number in range(3):
+            sequencer.submit(b"%d" % number, receipt, number)
+        try:
+            sequencer.submit(b"3", receipt, 3)
+        except BusyError as error:
+            receipt.errors[3] = error
+        await receipt.wait()
+        assert receipt.errors.keys() == {3}
+        await receipt.wait()
+        assert await chain.wait_beyond(1, 5)
+        assert chain.store.block(1).envelopes == (b"0", b"1", b"2")
+
+
+async def test_a_whole_batch_does_not_wait_for_its_time(tmp_path: Path) -> None:
+    async with sequencing(tmp_path, batch=BatchLimits(max_message_count=3, min_interval_ms=MINUTE_MS)) as (
+        chain,
+        sequencer,
+    ):
+        first, rest = Receipt(), Receipt()
+        sequencer.submit(b"0", first, 0)
+        await first.wait()
+        assert await chain.wait_beyond(1, 5)
+        sequencer.submit(b"1", rest, 0)
+        sequencer.submit(b"2", rest, 1)
+        assert not await chain.wait_beyond(2, 0.05)
+        sequencer.submit(b"3", rest, 2)
+        await rest.wait()
+        assert await chain.wait_beyond(2, 5)
+        assert chain.store.block(2).envelopes == (b"1", b"2", b"3")
+
+
+async def test_a_whole_batch_waits_for_a_peer_that_is_behind(tmp_path: Path) -> None:
+    async with sequencing(tmp_path, batch=BatchLimits(max_message_count=1, min_interval_ms=MINUTE_MS)) as (
+        chain,
+        sequencer,
+    ):
+        first, second = Receipt(), Receipt()
+        sequencer.submit(b"0", first, 0)
+        await first.wait()
+        assert await chain.wait_beyond(1, 5)
+        sequencer.report_height("peer1", 0)
+        sequencer.submit(b"1", second, 0)
+        assert not await chain.wait_beyond(2, 0.05)
+
+
+async def test_who_waits_at_the_end_is_told(tmp_path: Path) -> None:
+    async with sequencing(tmp_path, batch=BatchLimits(min_interval_ms=MINUTE_MS)) as (_, sequencer):
+        first, late = Receipt(), Receipt()
+        sequencer.submit(b"0", first, 0)
+        await first.wait()
+        sequencer.submit(b"1", late, 7)
+        waiting = asyncio.create_task(late.wait())
+    async with asyncio.timeout(5):
+        await waiting
+    assert {place: error.code for place, error in late.errors.items()} == {7: "ORDERER_STOPPING"}
