@@ -3,11 +3,14 @@
 import asyncio
 import csv
 import json
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from benchmarks.bench import PROJECT
 from benchmarks.figures.__main__ import arguments, wanted
 from benchmarks.figures.output import write_figures
 from benchmarks.figures.run import Estimate, Run
@@ -207,3 +210,13 @@ def test_points_are_json(store):
     [path] = store.folder.rglob("*.json")
     assert json.loads(path.read_bytes())["basis"]["commit"] == "0123"
     assert [other.suffix for other in path.parent.iterdir()] == [".json"]
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path: Path):
+    command = [sys.executable, "-m", "tests.support.figures_child", str(tmp_path / "points")]
+    with subprocess.Popen([*command, "600"], stdout=subprocess.PIPE, text=True, cwd=PROJECT) as killed:
+        assert killed.stdout is not None
+        assert [killed.stdout.readline().strip() for _ in range(2)] == ["50", "600"]
+        killed.kill()
+    resumed = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT, timeout=60, check=True)
+    assert resumed.stdout.split() == ["600", "1200"]
