@@ -28,8 +28,8 @@ from services.feeder.stability import planner_for
 PROJECT = Path(__file__).resolve().parents[1]
 GROUPS = ("1", "2", "3")
 WORKLOADS = ("put", "read-write", "query", "ComputeVSI", "LocalController")
-COPIES = 32
-"""Groups for each of the three that LocalController alarms in: as many as there are transactions under way at once."""
+COPIES = 48
+"""Groups for each of the three that LocalController alarms in: more in all than there are transactions under way."""
 _AT_ONCE = 12
 _PLENTY = 1e6
 BASE_TIME_US = 1_767_225_600_000_000

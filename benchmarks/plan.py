@@ -21,7 +21,7 @@ class Target(_Part):
     """One stream of transactions: to which gateway, on which channel, as whom (an identity's folder), doing what.
 
     ``function`` and ``argument`` say what (benchmarks/workloads.py). ``exclusive``: one transaction of the stream at a
-    time, as long as another stream is free. ``readonly``: evaluated, not submitted.
+    time; while none is free, the next one waits. ``readonly``: evaluated, not submitted.
     """
 
     url: str

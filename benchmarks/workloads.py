@@ -7,15 +7,16 @@ query            dvs: a group's record, evaluated on one peer, not ordered.
 ComputeVSI       dvs: a quiet frame of a group of case30 (no alarm), each with a time of its own.
 LocalController  dvs: a frame that alarms and is answered by an injection in the same transaction. Every group has one
                  VVC list, which each injection reads and writes: of two at a time one would be invalid. So there are
-                 many groups, each with an aggregator of its own, and a group that is free is taken before one that is
-                 not.
+                 many groups, each with an aggregator of its own, which sends the next frame when it has the verdict
+                 on its last. A frame that is due while no group is free waits, and its latency counts from when it
+                 was due.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -38,23 +39,27 @@ class Workload:
         mine = targets[index::count] if exclusive else [*targets[place:], *targets[:place]]
         if not mine:
             raise ValueError(f"{count} engines are too many for {len(targets)} streams that only one may use")
-        calls = [call_of(connect(target), target, index) for target in mine]
+        calls = [call_of(connect(target), target, f"{index}-{place}") for place, target in enumerate(mine)]
         self._turns = itertools.cycle(calls)
-        self._free = deque(calls if exclusive else ())
+        self._free: asyncio.Queue[Call] | None = None
+        if exclusive:
+            self._free = asyncio.Queue()
+            for call in calls:
+                self._free.put_nowait(call)
 
     async def send(self, number: int) -> None:
         """One transaction; ``number`` is no other's."""
-        if not self._free:
+        if self._free is None:
             await next(self._turns)(number)
             return
-        call = self._free.popleft()
+        call = await self._free.get()
         try:
             await call(number)
         finally:
-            self._free.append(call)
+            self._free.put_nowait(call)
 
 
-def call_of(gateway: Gateway, target: Target, seed: int = 0) -> Call:
+def call_of(gateway: Gateway, target: Target, seed: str = "") -> Call:
     """What sends a target's transaction of a number."""
     contract = gateway.get_network(target.channel).get_contract(target.chaincode)
     send = contract.evaluate_transaction if target.readonly else contract.submit_transaction
@@ -62,7 +67,7 @@ def call_of(gateway: Gateway, target: Target, seed: int = 0) -> Call:
     return lambda number: send(target.function, *arguments(number))
 
 
-def arguments_of(target: Target, seed: int = 0) -> Callable[[int], Sequence[Any]]:
+def arguments_of(target: Target, seed: str = "") -> Callable[[int], Sequence[Any]]:
     """What makes the arguments of a transaction of a number."""
     argument = target.argument
     if target.function == "put":
