@@ -20,6 +20,7 @@ from benchmarks.figures.run import Run
 from benchmarks.figures.store import Basis, Store
 from benchmarks.figures.sweeps import (
     NETWORK_WARMUP_S,
+    QUICK_SECONDS,
     SECONDS_PER_POINT,
     TOPOLOGIES,
     WARMUP_S,
@@ -45,9 +46,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-seconds-per-point",
         type=float,
-        default=SECONDS_PER_POINT,
         metavar="S",
-        help="send fewer transactions than the thesis where they would take longer (default: %(default)g)",
+        help="send fewer transactions than the thesis where they would take longer "
+        f"(default: {SECONDS_PER_POINT:g}, with --quick {QUICK_SECONDS:g})",
     )
     parser.add_argument("--port-offset", type=int, default=10_000)
     group = parser.add_mutually_exclusive_group()
@@ -127,9 +128,17 @@ def _say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a command line, defaults filled in."""
+    options = arguments().parse_args(words)
+    if options.max_seconds_per_point is None:
+        options.max_seconds_per_point = QUICK_SECONDS if options.quick else SECONDS_PER_POINT
+    return options
+
+
 def main() -> int:
     """Read the options and run."""
-    options = arguments().parse_args()
+    options = parse()
     if not options.max_seconds_per_point > 0:
         print("error: --max-seconds-per-point must be above 0", file=sys.stderr)
         return _WRONG

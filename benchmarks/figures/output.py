@@ -75,6 +75,8 @@ def _ours(measured: Measured | None) -> Row:
         "mean_s": times.mean_ms / 1000 if times else None,
         "p99_s": times.p99_ms / 1000 if times else None,
         "success": success(load) if load else None,
+        "invalid": sum(load.codes.values()) - load.codes.get("VALID", 0) if load else None,
+        "refused": sum(load.refused.values()) if load else None,
         "generator_cores": load.generator_cores if load else None,
         "commit": measured.basis.commit if measured else None,
         "failure": measured.failure if measured else None,

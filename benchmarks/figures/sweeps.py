@@ -47,7 +47,6 @@ class Sweep:
         """The sweep's points on one topology, in the thesis's order; quick: the first, the middle and the last."""
         values = self.curves.x
         if quick:
-            most_seconds = min(most_seconds, QUICK_SECONDS)
             values = [values[0], values[len(values) // 2], values[-1]]
         return [self._point(topology, x, most_seconds) for x in values]
 

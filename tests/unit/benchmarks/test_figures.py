@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bench import PROJECT
-from benchmarks.figures.__main__ import arguments, wanted
+from benchmarks.figures.__main__ import parse, wanted
 from benchmarks.figures.output import write_figures
 from benchmarks.figures.run import Estimate, Run
 from benchmarks.figures.store import Basis, Measured, Store
@@ -88,7 +88,7 @@ def test_points_are_bounded_in_time():
 
 
 def test_every_point_is_a_valid_load():
-    _, points = wanted(arguments().parse_args([]))
+    _, points = wanted(parse([]))
     assert len(points) == 3 * (13 + 13 + 15 + 10)
     assert len(set(points)) == len(points)
     for point in points:
