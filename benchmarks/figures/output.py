@@ -15,7 +15,7 @@ from benchmarks.figures.sweeps import NAMES, TOPOLOGIES, Point, Sweep, read_thes
 from benchmarks.report.look import STYLE, inline_svg, save
 from benchmarks.report.page import environment
 from benchmarks.report.tables import Row, write_csv
-from benchmarks.report.words import success
+from benchmarks.report.words import NEAR_A_CORE, busiest, success
 
 Results = Mapping[Point, Measured]
 
@@ -49,6 +49,7 @@ def write_figures(
         names=NAMES,
         note=read_thesis()[1],
         failures=[measured for measured in results.values() if measured.failure],
+        held_back=_held_back(results),
     )
     (folder / "figures.html").write_text(text, encoding="utf-8")
 
@@ -78,9 +79,15 @@ def _ours(measured: Measured | None) -> Row:
         "invalid": sum(load.codes.values()) - load.codes.get("VALID", 0) if load else None,
         "refused": sum(load.refused.values()) if load else None,
         "generator_cores": load.generator_cores if load else None,
+        "generator_busiest": busiest(load) if load else None,
         "commit": measured.basis.commit if measured else None,
         "failure": measured.failure if measured else None,
     }
+
+
+def _held_back(results: Results) -> list[Measured]:
+    """Points at which the generator may have been what was measured."""
+    return [measured for measured in results.values() if measured.load and (busiest(measured.load) or 0) >= NEAR_A_CORE]
 
 
 def _section(sweep: Sweep, results: Results, rows: Sequence[Row]) -> dict[str, Any]:

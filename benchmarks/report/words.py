@@ -82,6 +82,11 @@ def generators(load: Load) -> list[ProcessUse]:
     return [use for use in load.processes if use.kind in GENERATOR]
 
 
+def busiest(load: Load) -> float | None:
+    """Cores that the generator's busiest process used; None if nobody looked."""
+    return max((use.cores for use in generators(load)), default=None)
+
+
 def warnings_of(load: Load) -> list[str]:
     """What a reader must know before believing the load's numbers."""
     busy = [use for use in generators(load) if use.cores >= NEAR_A_CORE]

@@ -187,6 +187,7 @@ def test_output(tmp_path: Path):
     points = points_of("no-shard")
     results = {
         points[0]: Measured.of(points[0], BASIS, took_s=3.0, load=made_load(tx_s=49.5), failure=None),
+        points[2]: Measured.of(points[2], BASIS, took_s=3.0, load=made_load(engine_cores=0.95), failure=None),
         points[1]: Measured.of(points[1], BASIS, took_s=3.0, load=None, failure="<script>it broke</script>"),
     }
     write_figures([SWEEP], results, tmp_path, machine={"commit": "0123"}, configuration={}, remarks=["<b>mind</b>"])
@@ -200,6 +201,7 @@ def test_output(tmp_path: Path):
     assert "&lt;script&gt;it broke" in page
     assert "<script" not in page
     assert "&lt;b&gt;mind" in page
+    assert page.count("may be what held this point back") == 1
     assert 'src="' not in page
     assert 'href="http' not in page
 
