@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from benchmarks.results import Report
 from benchmarks.scale import figure, page, sweep
 from benchmarks.scale.check import Check, check
-from benchmarks.scale.costs import TICK_US, ReportUnusable, saturation
+from benchmarks.scale.costs import IDLE_MS, ReportUnusable, saturation
 from benchmarks.scale.deployment import GIGABIT_S, TOPOLOGIES
 from gridledger.errors import GridLedgerError
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     checks = []
     for workload in options.workload or _workloads(report):
         done = check(report, workload, fitted=options.fit, seed=options.seed)
-        checks.append(replace(done, costs=replace(done.costs, tick_s=options.tick_us / 1e6)))
+        checks.append(replace(done, costs=replace(done.costs, idle_cores=options.idle_ms / 1000)))
         print(f"{workload}\n{page.check_table(done)}\n{page.costs_line(done)}\n", flush=True)
     scaled = checks[0]
     if not options.check_only:
@@ -60,7 +60,8 @@ def _scale(options: argparse.Namespace, report: Report, checks: list[Check], sca
         ),
     )
     path = options.out / "scale.png"
-    figure.draw(path, lines, points, note=_note(report, scaled, options))
+    ends = sweep.most_shards(scaled.costs)
+    figure.draw(path, lines, points, ends=ends, note=_note(report, scaled, options))
     text = page.block(report, checks, scaled, lines, points)
     print(f"\n{page.sweep_table(lines, points)}\n\n{page.findings(lines, points, scaled.costs)}\n\nwrote {path}")
     if options.page is not None:
@@ -70,8 +71,8 @@ def _scale(options: argparse.Namespace, report: Report, checks: list[Check], sca
 
 def _note(report: Report, scaled: Check, options: argparse.Namespace) -> str:
     return (
-        f"{scaled.workload}. Costs of commit {report.machine['commit']}. Every peer and orderer has 4 cores and a "
-        f"link of {options.link_gbit:g} Gbit/s; {options.main_share:.1%} of the transactions are the main chain's."
+        f"{scaled.workload}. Costs of commit {report.machine['commit']}. Each peer and orderer has 4 cores and a link "
+        f"of {options.link_gbit:g} Gbit/s; {options.main_share * 100:g} % of all transactions are its main chain's."
     )
 
 
@@ -103,7 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--check-only", action="store_true", help="leave out the scale run")
     parser.add_argument("--main-share", type=float, default=0.001, help="of all transactions, on the main chain")
     parser.add_argument("--link-gbit", type=float, default=1.0, help="bandwidth of each machine's link")
-    parser.add_argument("--tick-us", type=float, default=TICK_US, help="core time of a channel's heartbeat")
+    parser.add_argument("--idle-ms", type=float, default=IDLE_MS, help="core time a second of an idle channel")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

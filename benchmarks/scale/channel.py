@@ -76,6 +76,7 @@ class Channel:
         leader: int,
         endorsers: int,
         receivers: float,
+        pacing: Pacing,
         tx_weight: float = 1.0,
         order_weight: float = 1.0,
     ) -> None:
@@ -94,8 +95,9 @@ class Channel:
         self._order_weight = order_weight
         # A batch of the model is as large as the real one that it stands for.
         self._limit = max(1, int(MAX_MESSAGES / tx_weight))
-        self._pace = Pace(Pacing())
+        self._pace = Pace(pacing)
         self._arrived = env.event()
+        self._full = env.event()
         self._waiting: deque[tuple[Transaction, Event]] = deque()
         self._turn = 0
         self._queues = {
@@ -138,6 +140,8 @@ class Channel:
         self._waiting.extend(zip(batch, durable, strict=True))
         if not self._arrived.triggered:
             self._arrived.succeed()
+        if len(self._waiting) >= self._limit and not self._full.triggered:
+            self._full.succeed()
         yield AllOf(self.env, durable)
         yield self._leader.link.send(ANSWER_BYTES * len(batch))
 
@@ -148,7 +152,7 @@ class Channel:
             if not self._waiting:
                 self._arrived = self.env.event()
                 yield self._arrived
-            yield self.env.timeout(max(0.0, next_cut - self.env.now))
+            yield from self._wait_until(next_cut)
             batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
             started = self.env.now
             self._pace.cut(round(len(batch) * self._tx_weight), started)
@@ -157,6 +161,15 @@ class Channel:
             self._pace.ordered(self.env.now - started)
             for _, durable in batch:
                 durable.succeed()
+
+    def _wait_until(self, next_cut: float) -> Steps:
+        """Until the next batch may be cut: at this time, or as soon as it is whole if no peer is behind."""
+        due = self.env.timeout(max(0.0, next_cut - self.env.now))
+        if self._pace.backlog(self.env.now) > 1:
+            yield due
+        elif len(self._waiting) < self._limit:
+            self._full = self.env.event()
+            yield due | self._full
 
     def _replicate(self, transactions: list[Transaction]) -> Steps:
         """To the followers and all disks; over when a majority has it. Each orderer then makes the block."""

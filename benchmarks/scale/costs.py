@@ -37,9 +37,12 @@ BLOCK_TO_TRANSACTION = {"edge": 0.43, "orderer": 10.0, "committer": 5.0}
 cannot be told apart. Committer: 1.4 by 0.3 ms (docs/performance.md); the others from loads of 12 and 6 transactions a
 block without shards, commit 52bc97d9248c."""
 
-TICK_US = 90.0
-"""Core time of an orderer for one channel's heartbeat: idle networks of one and of four channels, `python -m
-benchmarks.scale.idle`, commit 52bc97d9248c."""
+IDLE_MS = 1.8
+"""Core milliseconds a second of each orderer for a channel where nothing happens: networks of one and of four channels,
+`python -m benchmarks.scale.idle`, commit 52bc97d9248c."""
+
+MAX_REFUSED = 0.02
+"""Loads of which more was refused are left out if there are others: what is refused costs too."""
 
 BLOCK_SIZE_RATIO = 1.3
 """The least ratio of two loads' block sizes from which per-block costs are fitted."""
@@ -57,10 +60,10 @@ class Costs:
     endorsement; ``orderer``: on the three together; ``verify``: for a signature on a committer; ``commit``: the rest
     of a transaction there. ``*_block``: for a block on one edge, one committer, on the three orderers together.
 
-    ``append_s``: until a batch is on an orderer's disk, beyond its core time; ``flush_s``: the same of a peer's commit.
-    ``tick_s``: of one orderer for a channel's heartbeat; ``deliver_s`` and ``deliver_byte_s``: to send a block to one
-    more peer than the ``receivers`` of the fit. ``envelope_bytes`` and ``endorsement_bytes`` make a transaction's size;
-    ``edges`` and ``hosts`` are processes of a peer.
+    ``append_s``: until a batch is on an orderer's disk, beyond its core time; ``flush_s``: a peer's commit.
+    ``idle_cores``: of each orderer for a channel's heartbeats; ``deliver_s`` and ``deliver_byte_s``: to send a block to
+    one more peer than the ``receivers`` of the fit. ``envelope_bytes`` and ``endorsement_bytes`` make a transaction's
+    size; ``edges`` and ``hosts`` are processes of a peer.
     """
 
     client: float
@@ -76,7 +79,7 @@ class Costs:
     endorsement_bytes: float = 300.0
     append_s: float = 0.001
     flush_s: float = 0.001
-    tick_s: float = TICK_US / 1e6
+    idle_cores: float = IDLE_MS / 1000
     deliver_s: float = 50e-6
     deliver_byte_s: float = 0.5e-9
     receivers: int = 2
@@ -141,16 +144,15 @@ def saturation(report: Report, topology: str, workload: str) -> Load | None:
 
 
 def loads_of(report: Report, topology: str, workload: str) -> list[Load]:
-    """A topology's loads that committed something, and say what it cost."""
-    return [
-        load
-        for load in report.loads
-        if (load.topology, load.workload) == (topology, workload)
-        and load.valid
-        and load.latency is not None
-        and load.processes
-        and blocks_per_transaction(load) > 0
+    """A topology's loads that committed something, and say what it cost; without those of which much was refused."""
+    loads = [
+        load for load in report.loads if (load.topology, load.workload) == (topology, workload) and _says_costs(load)
     ]
+    return [load for load in loads if sum(load.refused.values()) <= MAX_REFUSED * load.sent] or loads
+
+
+def _says_costs(load: Load) -> bool:
+    return load.valid > 0 and load.latency is not None and bool(load.processes) and blocks_per_transaction(load) > 0
 
 
 def fit(report: Report, topology: str, workload: str) -> Costs:

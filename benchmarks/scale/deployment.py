@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.orderer.settings import Pacing
+
 GIGABIT_S = 125e6
 """Bytes per second of a link of one gigabit per second."""
 
@@ -28,7 +30,8 @@ class Deployment:
     ``together`` puts every process, the load's too, on one machine of ``cores`` cores; otherwise each peer and each
     orderer has a machine of ``cores`` cores and a link of ``link_bytes_s``, and load comes from outside.
     ``orderer_sets`` sets of three order the shards' channels in turn; the main chain has a set of its own if there is
-    more than one. ``load_shares`` tells how the clients divide among the shards, evenly if it is empty.
+    more than one. ``load_shares`` tells how the clients divide among the shards, evenly if it is empty. ``pacing``: the
+    orderers' settings.
     """
 
     shards: int
@@ -42,6 +45,7 @@ class Deployment:
     latency_s: float = 0.0
     load_shares: tuple[float, ...] = ()
     generators: int = 2
+    pacing: Pacing = Pacing()  # noqa: RUF009 - frozen
 
 
 ORDERERS = 3

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.scale.idle``: an idle channel's cost, for ``--tick-us`` of ``benchmarks.scale``.
+"""``python -m benchmarks.scale.idle``: an idle channel's cost, for ``--idle-ms`` of ``benchmarks.scale``.
 
 Starts networks of one and of four channels, lets them rest, and divides the difference of their orderers' core time by
-channels, orderers and heartbeats.
+channels and orderers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from benchmarks.processes import used_by_kind
 from benchmarks.scale.deployment import ORDERERS
-from benchmarks.scale.network import TICK_INTERVAL_S
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import load_network_config
 from gridledger.network.supervisor import running_network
@@ -42,10 +41,9 @@ async def run(options: argparse.Namespace) -> None:
         for name in ("no-shard", "three-shards")
     ]
     (few, least), (many, most) = measured
-    tick_s = (most - least) / (many - few) * TICK_INTERVAL_S
     for channels, cores in measured:
         print(f"{channels} channels: {cores * 1000:.1f} ms a second on each orderer")
-    print(f"{tick_s * 1e6:.0f} us for each channel's heartbeat")
+    print(f"{(most - least) / (many - few) * 1000:.2f} ms a second for each channel")
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from benchmarks.scale.deployment import MAIN, ORDERERS, Deployment
 from benchmarks.scale.nodes import Orderer, Peer, Places
 from benchmarks.scale.stations import Process, Steps
 
-TICK_INTERVAL_S = 0.05
-"""Raft's tick, at which a leader sends heartbeats (``raft.tick_s``)."""
+TICK_S = 0.05
+"""Raft's tick, at which heartbeats are looked after (``raft.tick_s``)."""
 
 START_S = 0.1
 """Clients begin within this time, not all at once."""
@@ -95,6 +95,7 @@ class Network:
                 leader=number // len(sets),
                 endorsers=deployment.endorsers,
                 receivers=deployment.peers,
+                pacing=deployment.pacing,
                 order_weight=weight,
             )
             for number in range(deployment.shards)
@@ -124,6 +125,7 @@ class Network:
             leader=0,
             endorsers=min(main.endorsers, len(peers)),
             receivers=receivers,
+            pacing=self.deployment.pacing,
             tx_weight=tx_weight,
         )
 
@@ -144,11 +146,11 @@ class Network:
 
     def _tick(self, orderers: list[Orderer], channels: float) -> None:
         for orderer in orderers:
-            self.env.process(self._ticking(orderer, channels * self.costs.tick_s))
+            self.env.process(self._ticking(orderer, channels * self.costs.idle_cores * TICK_S))
 
     def _ticking(self, orderer: Orderer, seconds: float) -> Steps:
         while True:
-            yield self.env.timeout(TICK_INTERVAL_S)
+            yield self.env.timeout(TICK_S)
             yield orderer.loop.work(seconds)
 
     def closed_loop(self, clients: float) -> None:

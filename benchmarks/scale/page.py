@@ -9,7 +9,7 @@ from benchmarks.results import Report
 from benchmarks.scale.check import TOLERANCE, Check
 from benchmarks.scale.costs import Costs
 from benchmarks.scale.deployment import ORDERERS
-from benchmarks.scale.sweep import MAX_HEARTBEATS, Point, Scenario, heartbeats
+from benchmarks.scale.sweep import MAX_HEARTBEATS, Point, Scenario, bend, most_shards
 from gridledger.errors import InputError
 
 BEGIN = "<!-- written by python -m benchmarks.scale: begin -->"
@@ -72,22 +72,15 @@ def finding(line: Scenario, points: Sequence[Point], costs: Costs) -> str:
     if bent is None:
         last = mine[-1]
         return (
-            f"in proportion up to {last.shards:,} shards, {last.tx_s:,.0f} tx/s. A shard is bound by its {last.bound}; "
+            f"in proportion up to {last.shards:,} shards, {last.tx_s:,.0f} tx/s, bound by {last.bound}; "
             f"the main chain would carry {last.main_allows_tx_s / last.tx_s:.1f} times its traffic."
         )
-    text = (
-        f"at most {best.tx_s:,.0f} tx/s, at {best.shards:,} shards; from {bent.shards:,} on bound by the {bent.bound}"
-    )
+    text = f"at most {best.tx_s:,.0f} tx/s, at {best.shards:,} shards; from {bent.shards:,} on {bent.bound} are full"
     if line.sets(1) == 1:
-        limit = int(MAX_HEARTBEATS / heartbeats(costs, 0))
-        text += f". Beyond {limit:,} shards heartbeats alone would take {MAX_HEARTBEATS:.0%} of an orderer's loop"
+        text += (
+            f". Beyond {most_shards(costs):,} shards heartbeats alone take {MAX_HEARTBEATS:.0%} of an orderer's loop"
+        )
     return text + "."
-
-
-def bend(points: Sequence[Point]) -> Point | None:
-    """The first point that lies below three quarters of proportion to the first; None if there is none."""
-    first = points[0].tx_s / points[0].shards
-    return next((point for point in points if point.tx_s < 0.75 * first * point.shards), None)
 
 
 def provenance(report: Report) -> str:

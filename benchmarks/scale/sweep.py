@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 from benchmarks.scale.costs import Costs
 from benchmarks.scale.deployment import GIGABIT_S, Deployment, MainChain
-from benchmarks.scale.network import TICK_INTERVAL_S
 from benchmarks.scale.simulate import Outcome, simulate
 
-SHARDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+SHARDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 362, 512, 1000)
 SIMULATED = 8
 SIMULATED_TOGETHER = 24
 """Shards that are simulated; where there are more they stand for all. More where they share their orderers, whose loops
 are filled by many channels at once."""
 
-CLIENTS = 96
-"""Transactions under way for each shard."""
+CLIENTS = 256
+"""Transactions under way for each shard: enough to fill it."""
 
 SHARDS_PER_SET = 4
 DELEGATES = 12
@@ -52,18 +51,45 @@ class Scenario:
 @dataclass(frozen=True, slots=True)
 class Point:
     """One deployment: what its shards can do, what its main chain allows in all if its share is to be kept, and
-    the part that bounds the lesser of the two."""
+    the part that bounds the lesser of the two: of the main chain, or of the shards."""
 
     scenario: str
     shards: int
     shards_tx_s: float
     main_allows_tx_s: float
-    bound: str
+    part: str
+
+    @property
+    def by_main(self) -> bool:
+        """The main chain is the bound."""
+        return self.main_allows_tx_s < self.shards_tx_s
+
+    @property
+    def bound(self) -> str:
+        """What is in full use, in words."""
+        return _PARTS[self.part][self.by_main]
 
     @property
     def tx_s(self) -> float:
         """Throughput of all."""
         return min(self.shards_tx_s, self.main_allows_tx_s)
+
+
+_PARTS = {
+    "orderer": ("the orderers' event loops", "the event loops of the main chain's orderers"),
+    "orderer's link": ("the orderers' links", "the links of the main chain's orderers"),
+    "edge": ("each shard's edges", "the edges of the main chain's peers"),
+    "host": ("each shard's chaincode hosts", "the chaincode hosts of the main chain's peers"),
+    "committer": ("each shard's committing threads", "the main chain's committing threads"),
+    "peer's cores": ("each shard's cores", "the cores of the main chain's peers"),
+    "peer's link": ("each shard's links", "the links of the main chain's peers"),
+}
+
+
+def bend(points: Sequence[Point]) -> Point | None:
+    """The first point of a line that lies below nine tenths of proportion to the line's first; None without one."""
+    first = points[0].tx_s / points[0].shards
+    return next((point for point in points if point.tx_s < 0.9 * first * point.shards), None)
 
 
 def one(_shards: int) -> int:
@@ -82,7 +108,7 @@ def scenarios(share: float) -> list[Scenario]:
         Scenario("fixed", "3 orderers for all channels", MainChain(share), one),
         Scenario("grown", "orderers grow, every peer keeps the main chain", MainChain(share), grown),
         Scenario("few", f"orderers grow, {DELEGATES} peers keep the main chain", MainChain(share, DELEGATES), grown),
-        Scenario("busy", f"the same with {10 * share:.1%} on the main chain", MainChain(10 * share, DELEGATES), grown),
+        Scenario("busy", f"the same, {1000 * share:g} % on the main chain", MainChain(10 * share, DELEGATES), grown),
     ]
 
 
@@ -106,9 +132,14 @@ def run(
     return points
 
 
+def most_shards(costs: Costs) -> int:
+    """How many shards' heartbeats three orderers can bear."""
+    return int(MAX_HEARTBEATS / costs.idle_cores) - 1
+
+
 def heartbeats(costs: Costs, shards: int) -> float:
     """The share of an orderer's time that heartbeats of all shards' channels and the main chain take."""
-    return (shards + 1) * costs.tick_s / TICK_INTERVAL_S
+    return (shards + 1) * costs.idle_cores
 
 
 def measure(
@@ -132,8 +163,8 @@ def measure(
     fanned = shards if scenario.main.members is None else deployment.shards
     alone = _outcome(replace(deployment, main=replace(scenario.main, share=1.0)), fanned, costs, seed, main_alone=True)
     allowed = alone.tx_s / scenario.main.share
-    bound = f"main chain's {_busiest(alone)}" if allowed < shared.tx_s else _busiest(shared)
-    return Point(scenario.key, shards, shared.tx_s, allowed, bound)
+    part = _busiest(alone if allowed < shared.tx_s else shared)
+    return Point(scenario.key, shards, shared.tx_s, allowed, part)
 
 
 @cache
@@ -145,9 +176,9 @@ def _outcome(deployment: Deployment, shards: int, costs: Costs, seed: int, *, ma
         clients=CLIENTS,
         represented=shards,
         main_alone=main_alone,
-        warmup_s=1.5,
+        warmup_s=0.8,
         measured_s=20.0,
-        transactions=3000,
+        transactions=4000,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.scale.costs import REMOTE_SHARE, Costs
 from benchmarks.scale.deployment import Deployment, MainChain
 from benchmarks.scale.simulate import simulate
+from services.orderer.settings import Pacing
 
 COSTS = Costs(
     client=0.0006,
@@ -22,9 +23,10 @@ COSTS = Costs(
 )
 NOTHING = Costs(
     client=0, edge=0, edge_block=0, host=0, orderer=0, orderer_block=0, verify=0, commit=0, commit_block=0,
-    append_s=0, flush_s=0, tick_s=0, deliver_s=0, deliver_byte_s=0,
+    append_s=0, flush_s=0, idle_cores=0, deliver_s=0, deliver_byte_s=0,
 )  # fmt: skip
-TOGETHER = Deployment(shards=3, peers=2, endorsers=2, together=True)
+PACING = Pacing(calm_rate=100, busy_rate=150, busy_interval_ms=50, busy_batches=4)
+TOGETHER = Deployment(shards=3, peers=2, endorsers=2, together=True, pacing=PACING)
 
 
 def core_s(deployment, costs, block_size):
@@ -35,7 +37,9 @@ def core_s(deployment, costs, block_size):
     return costs.client + edges + deployment.endorsers * costs.host + costs.orderer + committer + block / block_size
 
 
-@pytest.mark.parametrize("deployment", [TOGETHER, Deployment(shards=1, peers=6, endorsers=3, together=True)])
+@pytest.mark.parametrize(
+    "deployment", [TOGETHER, Deployment(shards=1, peers=6, endorsers=3, together=True, pacing=PACING)]
+)
 def test_a_saturated_machine_does_what_its_cores_allow(deployment):
     outcome = simulate(deployment, COSTS, seed=1, clients=96 / deployment.shards)
     bound = deployment.cores / core_s(deployment, COSTS, outcome.block_size)
@@ -45,7 +49,9 @@ def test_a_saturated_machine_does_what_its_cores_allow(deployment):
 
 @pytest.mark.parametrize("clients", [4, 64, 256])
 def test_nothing_is_in_use_for_more_than_all_the_time(clients):
-    deployment = Deployment(shards=4, peers=2, endorsers=2, main=MainChain(0.05), link_bytes_s=2e7, latency_s=0.0005)
+    deployment = Deployment(
+        shards=4, peers=2, endorsers=2, pacing=PACING, main=MainChain(0.05), link_bytes_s=2e7, latency_s=0.0005
+    )
     outcome = simulate(deployment, COSTS, seed=1, clients=clients, measured_s=2.0)
     parts = {kind: share for kind, share in outcome.busy.items() if "link" not in kind}
     assert max(parts.values()) <= 1.02, parts
@@ -58,7 +64,7 @@ def test_twice_the_cores_do_twice_as_much():
 
 
 def test_twice_the_shards_on_machines_of_their_own_do_twice_as_much():
-    apart = Deployment(shards=2, peers=2, endorsers=2, orderer_sets=2)
+    apart = Deployment(shards=2, peers=2, endorsers=2, pacing=PACING, orderer_sets=2)
     two = simulate(apart, COSTS, seed=1, clients=48)
     four = simulate(replace(apart, shards=4, orderer_sets=4), COSTS, seed=1, clients=48)
     assert four.tx_s / two.tx_s == pytest.approx(2, rel=0.1)
@@ -73,7 +79,7 @@ def test_without_costs_only_the_pace_of_blocks_is_left():
 def test_with_a_latency_only_the_way_takes_it():
     """To the gateway, back, to it again, to the leader, a follower and back, to the peer, to the client: 8, and between
     peers one more pair."""
-    apart = Deployment(shards=1, peers=2, endorsers=2, latency_s=0.1)
+    apart = Deployment(shards=1, peers=2, endorsers=2, pacing=PACING, latency_s=0.1)
     outcome = simulate(apart, NOTHING, seed=1, clients=1, measured_s=10.0)
     assert outcome.p50_s == pytest.approx(0.1 * 10, abs=0.06)
 
@@ -91,7 +97,7 @@ def test_the_same_seed_gives_the_same_run_and_another_one_another():
 
 
 def test_the_main_chain_gets_its_share():
-    deployment = Deployment(shards=4, peers=2, endorsers=2, orderer_sets=2, main=MainChain(0.1))
+    deployment = Deployment(shards=4, peers=2, endorsers=2, pacing=PACING, orderer_sets=2, main=MainChain(0.1))
     outcome = simulate(deployment, COSTS, seed=1, clients=32)
     assert outcome.main_tx_s / outcome.tx_s == pytest.approx(0.1, rel=0.2)
 
@@ -99,7 +105,8 @@ def test_the_main_chain_gets_its_share():
 @pytest.mark.parametrize(("sets", "part_sets"), [(1, 1), (8, 4)])
 def test_a_few_shards_may_stand_for_many(sets, part_sets):
     """The same network simulated in full, and by half of its shards: the orderers are the bound, or are not."""
-    full = Deployment(shards=16, peers=2, endorsers=2, orderer_sets=sets, latency_s=0.0005, main=MainChain(0.002, 6))
+    main = MainChain(0.002, members=6)
+    full = Deployment(shards=16, peers=2, endorsers=2, orderer_sets=sets, main=main, latency_s=0.0005, pacing=PACING)
     part = replace(full, shards=8, orderer_sets=part_sets)
     whole = simulate(full, COSTS, seed=1, clients=48, measured_s=1.5)
     half = simulate(part, COSTS, seed=1, clients=48, represented=16, measured_s=1.5)
