@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from gridledger import jsontext
+from gridledger.client.calls import Calls
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.events import BlockEvent, ChaincodeEvent, block_events, chaincode_events
@@ -36,6 +37,7 @@ from gridledger.client.queries import (
 from gridledger.client.transactions import ClientProposal, ClientTransaction, Status, check_committed
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol import calls
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
@@ -74,6 +76,7 @@ class Gateway:
         self.identity = identity
         self.timeouts = timeouts or Timeouts()
         self._node = node
+        self._calls = Calls(node.base_url, node.tls, self._single, connect_timeout_s=node.connect_timeout_s)
         self._clock_us = clock_us
         self._nonce = nonce
         self._creator = to_base64(identity.certificate.der)
@@ -106,6 +109,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._calls.close()
         await self._node.close()
 
     @property
@@ -122,9 +126,12 @@ class Gateway:
         answer = await self._node.get_json("/channels")
         return [str(name) for name in answer["channels"]]
 
-    async def post(self, path: str, body: bytes, timeout_s: float, **params: str) -> bytes:
-        """POST to the gateway."""
-        return await self._node.post(path, body, params=params, timeout_s=timeout_s)
+    async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
+        """Make a call of a kind in :mod:`gridledger.protocol.calls`; the payload of the answer."""
+        return await self._calls.call(kind, body, timeout_s)
+
+    async def _single(self, kind: int, body: bytes, timeout_s: float) -> bytes:
+        return await self._node.post(calls.ROUTES[kind], body, timeout_s=timeout_s)
 
     async def get(self, path: str, timeout_s: float, **params: str) -> bytes:
         """GET from the gateway."""

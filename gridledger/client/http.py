@@ -66,10 +66,10 @@ class NodeClient:
         unconfirmed_s: float | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._tls = client_tls(identity, roots_pem)
+        self.tls = client_tls(identity, roots_pem)
+        self.connect_timeout_s = connect_timeout_s
         self._unconfirmed_s = unconfirmed_s
         self._max_connections = max_connections
-        self._connect_timeout_s = connect_timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> NodeClient:
@@ -158,7 +158,7 @@ class NodeClient:
         params: Mapping[str, str] | None,
         timeout_s: float | None,
     ) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self.connect_timeout_s)
         try:
             async with self._opened().request(
                 method, self.base_url + path, data=body, params=params, timeout=timeout
@@ -168,7 +168,7 @@ class NodeClient:
                     raise _error(answer.status, data)
                 return data
         except aiohttp.ConnectionTimeoutError:
-            raise ConnectionFailed(f"{self.base_url}: no connection within {self._connect_timeout_s} s") from None
+            raise ConnectionFailed(f"{self.base_url}: no connection within {self.connect_timeout_s} s") from None
         except TimeoutError:
             raise TimeoutExceeded(f"{self.base_url}{path}: no answer within {timeout_s} s") from None
         except aiohttp.ClientError as error:
@@ -178,7 +178,7 @@ class NodeClient:
     async def _open(
         self, path: str, params: Mapping[str, str] | None, silence_s: float, body: bytes | None = None
     ) -> AsyncIterator[aiohttp.StreamReader]:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.connect_timeout_s, sock_read=silence_s)
         method = "GET" if body is None else "POST"
         try:
             async with self._opened().request(
@@ -196,7 +196,7 @@ class NodeClient:
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 limit=self._max_connections,
-                ssl=self._tls,
+                ssl=self.tls,
                 keepalive_timeout=30.0,
                 use_dns_cache=True,
                 socket_factory=self._socket,

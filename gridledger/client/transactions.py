@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gridledger import jsontext
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
 from gridledger.errors import GridLedgerError, MalformedMessage
+from gridledger.protocol import calls
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.fields import exactly, hash_of, integer_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
@@ -68,7 +69,7 @@ class ClientProposal:
         """Have the proposal endorsed and sign the transaction; :class:`EndorseError` where that fails."""
         gateway = self._gateway
         try:
-            answer = await gateway.post("/gateway/endorse", self.to_bytes(), gateway.timeouts.endorse_s)
+            answer = await gateway.call(calls.ENDORSE, self.to_bytes(), gateway.timeouts.endorse_s)
             result, endorsements = _read_endorsed(answer, self.proposal)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
@@ -81,7 +82,7 @@ class ClientProposal:
         """Run the proposal on one peer and return the payload; nothing is ordered."""
         gateway = self._gateway
         try:
-            answer = await gateway.post("/gateway/evaluate", self.to_bytes(), gateway.timeouts.evaluate_s)
+            answer = await gateway.call(calls.EVALUATE, self.to_bytes(), gateway.timeouts.evaluate_s)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
         return jsontext.loads(answer)["payload"]
@@ -112,7 +113,7 @@ class ClientTransaction:
         """Have the transaction ordered; returns when it is in the replicated, durable log."""
         gateway = self._gateway
         try:
-            await gateway.post("/gateway/submit", self.to_bytes(), gateway.timeouts.submit_s, wait="order")
+            await gateway.call(calls.ORDER, self.to_bytes(), gateway.timeouts.submit_s)
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error
         return SubmittedTransaction(gateway, self.transaction.proposal.channel, self.tx_id, self.result)
@@ -121,9 +122,7 @@ class ClientTransaction:
         """Submit and learn the verdict in one request: one hop less than :meth:`submit` and then the status."""
         gateway = self._gateway
         try:
-            answer = await gateway.post(
-                "/gateway/submit", self.to_bytes(), gateway.timeouts.commit_status_s, wait="commit"
-            )
+            answer = await gateway.call(calls.SUBMIT, self.to_bytes(), gateway.timeouts.commit_status_s)
             return Status.from_wire(jsontext.loads(answer))
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error

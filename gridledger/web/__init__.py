@@ -15,6 +15,7 @@ from gridledger.web.app import (
     json_response,
     read_body,
 )
+from gridledger.web.calls import Answers, CallStream
 from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired
 from gridledger.web.hot import HotRequest, HotRoute, unless_disconnected
 from gridledger.web.limits import Limits
@@ -23,9 +24,11 @@ from gridledger.web.tls import ServerTLS, TLSFiles
 
 __all__ = [
     "EXIT_PORT_TAKEN",
+    "Answers",
     "Application",
     "Authenticator",
     "BodyTooLarge",
+    "CallStream",
     "ClientCertificateRequired",
     "Health",
     "HotRequest",

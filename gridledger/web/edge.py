@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from math import ceil
+from sys import maxsize
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -46,12 +47,11 @@ class BodyTooLarge(LimitError):
 class Slot:
     """A request's place among those being served; a stream gives it back and takes one among the streams."""
 
-    __slots__ = ("_edge", "_stream", "_taken")
+    __slots__ = ("_edge", "_kind")
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._taken = True
-        self._stream = False
+        self._kind = "request"
         edge.active += 1
 
     def become_stream(self) -> None:
@@ -62,18 +62,27 @@ class Slot:
         edge.active -= 1
         edge.streams += 1
         metrics.STREAMS.set(edge.streams)
-        self._stream = True
+        self._kind = "stream"
+
+    def become_calls(self, most: int) -> None:
+        """Count as a stream of calls from now on; :class:`BusyError` when there are ``most``."""
+        edge = self._edge
+        if edge.call_streams >= most:
+            raise BusyError(f"{edge.call_streams} streams of calls are open here already", retry_after_s=1.0)
+        edge.active -= 1
+        edge.call_streams += 1
+        self._kind = "calls"
 
     def release(self) -> None:
         """Give the place back."""
-        if not self._taken:
-            return
-        self._taken = False
-        if self._stream:
+        kind, self._kind = self._kind, "released"
+        if kind == "request":
+            self._edge.active -= 1
+        elif kind == "stream":
             self._edge.streams -= 1
             metrics.STREAMS.set(self._edge.streams)
-        else:
-            self._edge.active -= 1
+        elif kind == "calls":
+            self._edge.call_streams -= 1
 
 
 class _Exchange:
@@ -89,6 +98,10 @@ class _Exchange:
         self.status = 0
         self.too_large = False
         self.body_complete = False
+
+    def lift(self) -> None:
+        """Bound the body no more: whoever reads it bounds its parts."""
+        self._limit = maxsize
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -116,6 +129,7 @@ class Edge:
         self.limits = limits
         self.active = 0
         self.streams = 0
+        self.call_streams = 0
         self._authenticator = authenticator
         patterns = [re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(route)) for route in (*ALWAYS_OPEN, *open_routes)]
         self._open = re.compile("|".join(patterns))
@@ -142,10 +156,11 @@ class Edge:
             self._refuse_long_body(scope)
             if self._open.fullmatch(scope["path"]) is None:
                 slot = self._admit()
-                state["caller"] = self._authenticate(scope)
+                state["caller"] = self.authenticate(scope)
             else:
                 state["caller"] = None
             state["slot"] = slot
+            state["exchange"] = exchange
             await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             exchange.status = exchange.status or 499
@@ -175,7 +190,14 @@ class Edge:
             )
         return Slot(self)
 
-    def _authenticate(self, scope: Scope) -> Any:
+    def become_calls(self, scope: Scope, most: int) -> None:
+        """Let a request last and carry calls: each of them is bounded, not the whole; ``most`` such at once."""
+        scope["state"]["slot"].become_calls(most)
+        scope["state"]["exchange"].lift()
+        scope["extensions"]["connection"]["take_time"]()
+
+    def authenticate(self, scope: Scope) -> Any:
+        """Who sends this request, as of now; raises an ``AuthenticationError``."""
         connection = scope.get("extensions", {}).get("tls", {})
         certificate = connection.get("parsed")
         if certificate is None:

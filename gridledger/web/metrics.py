@@ -10,11 +10,13 @@ _BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.
 
 REQUESTS = Counter("gridledger_http_requests_total", "HTTP requests answered", ("method", "route", "status"))
 DURATION = Histogram("gridledger_http_request_seconds", "Time to answer", ("method", "route"), buckets=_BUCKETS_S)
+CALLS = Counter("gridledger_http_calls_total", "Calls answered within streams of calls", ("call", "status"))
 ACTIVE = Gauge("gridledger_http_requests_active", "HTTP requests being served, streams not counted")
 STREAMS = Gauge("gridledger_http_streams_active", "HTTP streams being served")
 
 _MAX_CHILDREN = 2048
 _children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+_calls: dict[tuple[str, int], Any] = {}
 
 
 def observe(method: str, route: str, status: int, seconds: float) -> None:
@@ -27,3 +29,14 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
             _children[key] = pair
     pair[0].inc()
     pair[1].observe(seconds)
+
+
+def observe_call(call: str, status: int) -> None:
+    """Count one answered call."""
+    key = (call, status)
+    child = _calls.get(key)
+    if child is None:
+        child = CALLS.labels(call, str(status))
+        if len(_calls) < _MAX_CHILDREN:
+            _calls[key] = child
+    child.inc()

@@ -19,8 +19,8 @@ class EdgeProtocol(HttpToolsProtocol):
     """One connection, with the limits from ``app.state.limits``.
 
     ``scope["extensions"]`` is the same for all its requests: ``tls``, whose ``client_certificate`` is DER or None, and
-    ``connection``, whose ``abort`` drops the connection without a farewell, and whose ``leaving`` is a set of functions
-    to call when it is lost.
+    ``connection``, whose ``abort`` drops the connection without a farewell, whose ``leaving`` is a set of functions to
+    call when it is lost, and whose ``take_time`` lets the present request's body come as slowly as it likes.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -37,7 +37,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         ssl_object = transport.get_extra_info("ssl_object")
         certificate = ssl_object.getpeercert(True) if ssl_object is not None else None
-        connection = {"abort": transport.abort, "leaving": self._leaving}
+        connection = {"abort": transport.abort, "leaving": self._leaving, "take_time": self._stop_deadline}
         self._extensions = {"tls": {"client_certificate": certificate}, "connection": connection}
         if len(self.connections) > self._limits.max_connections:
             transport.close()

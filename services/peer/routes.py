@@ -12,9 +12,19 @@ from starlette.responses import Response
 from gridledger import jsontext
 from gridledger.errors import InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.identity.msp import Identity
+from gridledger.protocol import calls
 from gridledger.protocol.proposal import SignedProposal
-from gridledger.web import HotRequest, HotRoute, StreamResponse, json_response, read_body, unless_disconnected
+from gridledger.web import (
+    CallStream,
+    HotRequest,
+    HotRoute,
+    StreamResponse,
+    json_response,
+    read_body,
+    unless_disconnected,
+)
 from services.peer import metrics, queries
+from services.peer.calls import call_handlers
 from services.peer.channel import Channel
 from services.peer.endorse_batches import answers, read_batch
 from services.peer.peer import Peer, clock_us
@@ -77,7 +87,13 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
         admitted = peer.endorser.admit(SignedProposal.from_bytes(body), caller)
         return write_answer(await peer.endorse(admitted, min_height))
 
+    handlers = call_handlers(peer)
+
+    async def calls_of(request: HotRequest) -> Response:
+        return CallStream(handlers, max_call_bytes=most, max_streams=peer.settings.edge.max_call_streams)
+
     return [
+        HotRoute(calls.PATH, calls_of),
         HotRoute("/gateway/submit", submit),
         HotRoute("/gateway/endorse", endorse),
         HotRoute("/endorse", endorse_here),

@@ -21,6 +21,7 @@ class EdgeLimits(SettingsPart):
     max_requests: Count = 1000
     max_waiters: Count = 20_000
     max_streams: Count = 200
+    max_call_streams: Count = 500
     max_status_wait_s: Seconds = 60.0
     commit_timeout_s: Seconds = 30.0
 
