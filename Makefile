@@ -20,11 +20,6 @@ $(VENV)/.installed: requirements/feeder.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-$(VENV)/.installed-bench: requirements/bench.lock $(VENV)/.installed
-	@echo "installing what the benchmarks need into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
-	@touch $@
-
 $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
 	@echo "installing the development tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
@@ -63,8 +58,8 @@ bench: $(VENV)/.installed-bench  ## every workload by Locust on each topology, r
 bench-quick: $(VENV)/.installed-bench  ## the share of the floor per topology in under three minutes; fails under its guard
 	@$(BIN)/python -m benchmarks.quick $(ARGS)
 
-figures: $(VENV)/.installed-bench  ## the thesis's sweeps, about an hour, resumable, in out/figures (FIGURES=--quick)
-	@$(BIN)/python -m benchmarks.figures $(FIGURES)
+figures: $(VENV)/.installed-bench  ## the thesis's sweeps, about an hour, resumable, in out/figures (ARGS=--quick)
+	@$(BIN)/python -m benchmarks.figures $(ARGS)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from benchmarks.figures.sweeps import NAMES, TOPOLOGIES, Point, Sweep, read_thes
 from benchmarks.report.look import STYLE, inline_svg, save
 from benchmarks.report.page import environment
 from benchmarks.report.tables import Row, write_csv
-from benchmarks.report.words import NEAR_A_CORE, busiest, success
+from benchmarks.report.words import NEAR_A_CORE, busiest, invalid, success
 
 Results = Mapping[Point, Measured]
 
@@ -76,7 +76,7 @@ def _ours(measured: Measured | None) -> Row:
         "mean_s": times.mean_ms / 1000 if times else None,
         "p99_s": times.p99_ms / 1000 if times else None,
         "success": success(load) if load else None,
-        "invalid": sum(load.codes.values()) - load.codes.get("VALID", 0) if load else None,
+        "invalid": invalid(load) if load else None,
         "refused": sum(load.refused.values()) if load else None,
         "generator_cores": load.generator_cores if load else None,
         "generator_busiest": busiest(load) if load else None,

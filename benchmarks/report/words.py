@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.processes import GENERATOR
+from benchmarks.records import GOOD
 from benchmarks.results import Load, ProcessUse
 
-GENERATOR = ("engine", "locust")
-"""Kinds of the generator's own processes (benchmarks/processes.py)."""
 NEAR_A_CORE = 0.85
 """From this many cores on, a generator's process of one thread may be what held a load back."""
 NONE = "\u2013"
@@ -82,6 +82,11 @@ def generators(load: Load) -> list[ProcessUse]:
     return [use for use in load.processes if use.kind in GENERATOR]
 
 
+def invalid(load: Load) -> int:
+    """Transactions that were committed in vain."""
+    return sum(count for code, count in load.codes.items() if code not in GOOD)
+
+
 def busiest(load: Load) -> float | None:
     """Cores that the generator's busiest process used; None if nobody looked."""
     return max((use.cores for use in generators(load)), default=None)
@@ -96,10 +101,9 @@ def warnings_of(load: Load) -> list[str]:
         found.append(f"the generator may be what held this load back ({worst}). Measure again with more workers.")
     if not load.valid:
         found.append("nothing became VALID.")
-    invalid = sum(count for code, count in load.codes.items() if code != "VALID")
     # In a closed loop users are told to come later as a matter of course; only what was committed in vain is news.
-    if invalid:
-        found.append(f"{number(invalid)} transactions were committed as invalid.")
+    if invalid(load):
+        found.append(f"{number(invalid(load))} transactions were committed as invalid.")
     unknown = load.sent - sum(load.codes.values()) - sum(load.refused.values())
     if load.codes and unknown > 0:
         found.append(f"of {number(unknown)} transactions it is not known what became of them.")

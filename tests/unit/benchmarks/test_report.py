@@ -82,6 +82,7 @@ def test_hostile_names_stay_text():
 def test_page_warns_of_a_generator_near_a_full_core():
     calm, busy = made_load(engine_cores=0.5), made_load(engine_cores=0.97)
     assert words.warnings_of(calm) == []
+    assert words.warnings_of(calm.model_copy(update={"codes": {"ANSWERED": 400}})) == []
     assert "0.97 of a core" in words.warnings_of(busy)[0]
     assert "0.97 of a core" in parsed(report_page(made_report(busy))).text
 
