@@ -25,6 +25,9 @@ KNOWN = Costs(
     append_s=0.003,
 )
 
+CLIENTS = 300
+"""Transactions under way: enough to fill the machine, however blocks are paced."""
+
 
 def load(topology, tx_s, block, mean_ms):
     """A load as it would have been measured, were the costs the known ones."""
@@ -64,8 +67,8 @@ def modelled_load(topology):
     """A saturating load that the model itself makes."""
     shards, peers, endorsers = TOPOLOGIES[topology]
     deployment = Deployment(shards=shards, peers=peers, endorsers=endorsers, together=True)
-    outcome = simulate(deployment, KNOWN, seed=5, clients=96 / shards)
-    return load(topology, outcome.tx_s, outcome.block_size, 96 / outcome.tx_s * 1000)
+    outcome = simulate(deployment, KNOWN, seed=5, clients=CLIENTS / shards)
+    return load(topology, outcome.tx_s, outcome.block_size, CLIENTS / outcome.tx_s * 1000)
 
 
 def report(*loads):

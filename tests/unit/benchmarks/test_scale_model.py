@@ -108,6 +108,6 @@ def test_a_few_shards_may_stand_for_many(sets, part_sets):
     main = MainChain(0.002, members=6)
     full = Deployment(shards=16, peers=2, endorsers=2, orderer_sets=sets, main=main, latency_s=0.0005, pacing=PACING)
     part = replace(full, shards=8, orderer_sets=part_sets)
-    whole = simulate(full, COSTS, seed=1, clients=48, measured_s=1.5)
-    half = simulate(part, COSTS, seed=1, clients=48, represented=16, measured_s=1.5)
+    whole = simulate(full, COSTS, seed=1, clients=48, warmup_s=0.5, measured_s=0.8)
+    half = simulate(part, COSTS, seed=1, clients=48, represented=16, warmup_s=0.5, measured_s=0.8)
     assert half.tx_s == pytest.approx(whole.tx_s, rel=0.1)
