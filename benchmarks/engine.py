@@ -256,6 +256,10 @@ class Engine:
             await self._one_round(plan)
         except GridLedgerError as error:
             self._report({"done": {"error": f"{error.code}: {error.message}"}})
+        except Exception as error:
+            # Whoever waits for the end of the round must hear of it.
+            self._report({"done": {"error": f"{type(error).__name__}: {error}"}})
+            raise
 
     async def _one_round(self, plan: Round) -> None:
         chosen = []

@@ -26,6 +26,8 @@ from pydantic import ValidationError
 
 from benchmarks.engine_process import EngineProcess
 from benchmarks.plan import CLOSED_LOOP, ControllerSpec, Round, first_number
+from benchmarks.rates import Share, build
+from gridledger.errors import GridLedgerError
 
 READY_WITHIN_S = 60.0
 BEGIN_IN_S = 0.5
@@ -123,6 +125,8 @@ def plan_of(environment: Environment, count: int) -> Round:
             controller = None
     elif options.rate:
         controller = ControllerSpec(type="fixed-rate", opts={"tps": options.rate})
+    if controller is not None:
+        build(controller, Share(0, count, options.duration or None, options.transactions or None))
     chosen = sorted({kind.workload for kind in environment.user_classes if issubclass(kind, LedgerUser)})
     return Round(
         workloads=[options.workload] if options.workload and controller else chosen,
@@ -140,6 +144,12 @@ def _placed(environment: Environment, plan: Round, index: int) -> dict[str, Any]
     folder = getattr(environment.parsed_options, "results", "")
     results = f"{folder}/engine-{index}" if folder else None
     return plan.model_copy(update={"index": index, "results": results}).model_dump()
+
+
+def _give_up(environment: Environment, error: Exception) -> None:
+    _log.error("the load cannot be offered: %s", error)
+    environment.process_exit_code = 1
+    gevent.spawn(_end, environment)
 
 
 def _end(environment: Environment) -> None:
@@ -164,13 +174,16 @@ class _Master:
     def _start(self, **_: Any) -> None:
         workers = sorted(self._runner.clients.ready, key=lambda client: str(client.id))
         ids = [client.id for client in workers]
-        with gevent.Timeout(
-            READY_WITHIN_S, RuntimeError(f"no engine within {READY_WITHIN_S} s: see the workers' logs")
-        ):
-            while not self._ready.issuperset(ids):
-                gevent.sleep(0.05)
+        late = RuntimeError(f"an engine was not ready within {READY_WITHIN_S:g} s: see the workers' logs")
+        try:
+            with gevent.Timeout(READY_WITHIN_S, late):
+                while not self._ready.issuperset(ids):
+                    gevent.sleep(0.05)
+            plan = plan_of(self._environment, len(ids))
+        except (ValueError, RuntimeError, GridLedgerError) as error:
+            _give_up(self._environment, error)
+            return
         self._left = set(ids)
-        plan = plan_of(self._environment, len(ids))
         for index, client in enumerate(ids):
             self._runner.send_message(_ROUND, _placed(self._environment, plan, index), client)
 
@@ -210,7 +223,10 @@ class _Worker:
         self._engine.order(users={workload: self._users[workload]})
 
     def _start_alone(self) -> None:
-        self._start(_placed(self._environment, plan_of(self._environment, 1), 0))
+        try:
+            self._start(_placed(self._environment, plan_of(self._environment, 1), 0))
+        except (ValueError, GridLedgerError) as error:
+            _give_up(self._environment, error)
 
     def _start(self, plan: dict[str, Any]) -> None:
         self._users = {}

