@@ -28,45 +28,47 @@ def loads(text: bytes | str) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise MalformedJSON(f"not a JSON text: {error}") from None
+    data = text.encode() if isinstance(text, str) else text
     # A text that we would write just so has no name twice: most texts are of this kind, and writing them again costs
     # less than counting members. What has no bracket inside another cannot be nested deep.
-    if _is_plain(text, value):
-        if not _is_flat(value) and _may_be_deep(text):
+    if _is_plain(data, value):
+        if not _is_flat(value) and _may_be_deep(data):
             _count_members(value, MAX_DEPTH)
         return value
-    members = _count_members(value, MAX_DEPTH)
     # Every member has one colon. More colons than members: either colons inside strings, or a name that came twice
     # and of which the parser kept the last. Only then the slow reader decides.
-    if (text.count(b":") if isinstance(text, bytes) else text.count(":")) != members:
+    if data.count(b":") != _count_members(value, MAX_DEPTH):
         _refuse_duplicates(text)
     return value
 
 
+def _is_plain(data: bytes, value: Any) -> bool:
+    """Whether ``data`` is just what :func:`dumps` writes for the value that was read from it."""
+    try:
+        return orjson.dumps(value) == data
+    except orjson.JSONEncodeError:
+        return False
+
+
 def _is_flat(value: Any) -> bool:
     """Whether a value is an object of strings and nothing else: an envelope is, and its texts are full of brackets."""
-    return type(value) is dict and all(type(item) is str for item in value.values())
+    if type(value) is not dict:
+        return False
+    for item in value.values():  # noqa: SIM110 - a generator would cost more than all that it looks at
+        if type(item) is not str:
+            return False
+    return True
 
 
-def _may_be_deep(text: bytes | str) -> bool:
+def _may_be_deep(data: bytes) -> bool:
     """Whether more than ``MAX_DEPTH`` brackets can be open at once; True says nothing.
 
     An opening bracket behind ``},`` or ``],`` takes the place of one that was closed, so it opens no further level:
     lists of many objects are told from deep nesting without looking at the values. Such a pair stands as a whole
     inside a string or outside all of them, so what strings hold counts for nothing or towards the careful side.
     """
-    if isinstance(text, str):
-        text = text.encode()
-    brackets = text.count(b"{") + text.count(b"[")
-    return brackets > MAX_DEPTH and brackets - text.count(b"},{") - text.count(b"],[") > MAX_DEPTH
-
-
-def _is_plain(text: bytes | str, value: Any) -> bool:
-    """Whether ``text`` is just what :func:`dumps` writes for the value that was read from it."""
-    try:
-        written = orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return False
-    return written == (text if isinstance(text, bytes) else text.encode())
+    brackets = data.count(b"{") + data.count(b"[")
+    return brackets > MAX_DEPTH and brackets - data.count(b"},{") - data.count(b"],[") > MAX_DEPTH
 
 
 def loads_trusted(text: bytes | str) -> Any:
@@ -88,6 +90,11 @@ def dumps(value: Any) -> bytes:
     if b"null" in text and orjson.loads(text) != value:
         _refuse_non_finite(value, MAX_DEPTH)
     return text
+
+
+def dumps_again(value: Any) -> bytes:
+    """As :func:`dumps`, for a value that :func:`loads` or :func:`loads_trusted` has read: it has a text for certain."""
+    return orjson.dumps(value)
 
 
 def _count_members(value: Any, depth: int) -> int:

@@ -40,6 +40,7 @@ class World:
         self._reads = reads
         self.changes: dict[tuple[str, str], Change] = {}
         self._keys: dict[str, list[tuple[bytes, str]]] = {}
+        self._unsorted: list[tuple[str, str]] = []
 
     def conflict(self, result: Result) -> TxValidationCode:
         """``VALID`` if all that the result read is still so, else which kind of read is not."""
@@ -62,9 +63,9 @@ class World:
         namespace, written = result.chaincode, []
         for key, value in result.writes:
             place = (namespace, key)
-            text = None if value is None else jsontext.dumps(value)
+            text = None if value is None else jsontext.dumps_again(value)
             if place not in self.changes:
-                insort(self._keys.setdefault(namespace, []), (key.encode(), key))
+                self._unsorted.append(place)
             self.changes[place] = Change(text, version)
             written.append((place, text))
         return written
@@ -81,10 +82,17 @@ class World:
         return all(a == b for a, b in zip_longest(now, seen))
 
     def _changed(self, namespace: str, start: str, end: str) -> Iterator[tuple[bytes, Version]]:
-        keys = self._keys.get(namespace, [])
+        keys = self._changed_keys(namespace)
         first = bisect_left(keys, (start.encode(), ""))
         last = bisect_left(keys, (end.encode(), "")) if end else len(keys)
         for encoded, key in keys[first:last]:
             change = self.changes[(namespace, key)]
             if change.value is not None:
                 yield encoded, change.version
+
+    def _changed_keys(self, namespace: str) -> list[tuple[bytes, str]]:
+        """The changed keys of a namespace, sorted: when a range read asks for them, and not before."""
+        for name, key in self._unsorted:
+            insort(self._keys.setdefault(name, []), (key.encode(), key))
+        self._unsorted.clear()
+        return self._keys.get(namespace, [])
