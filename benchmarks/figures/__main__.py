@@ -81,6 +81,9 @@ async def run(options: argparse.Namespace) -> int:
     basis = Basis.of(machine, seconds_per_point=options.max_seconds_per_point, quick=options.quick)
     if options.fresh:
         store.clear()
+    if options.draw:
+        # What is drawn need not fit this run, but itself.
+        basis = next((measured.basis for measured in store.done(points).values()), basis)
     remarks = store.check(points, basis, keep=options.keep or options.draw)
     for remark in remarks:
         _say(f"warning: some points were measured under other conditions: {remark}")
@@ -110,7 +113,8 @@ def _draw(
     sweeps, points = wanted(options)
     results = {point: measured for point in points if (measured := store.read(point))}
     remarks = [f"Some points were measured under other conditions: {difference}." for difference in differences]
-    if machine.commit.endswith("-dirty"):
+    commits = list(dict.fromkeys(measured.basis.commit for measured in results.values())) or [machine.commit]
+    if any(commit.endswith("-dirty") for commit in commits):
         remarks.append("The checkout had changes that are in no commit.")
     if options.quick:
         remarks.append("A trial (--quick): few points and few transactions, not for comparison.")
@@ -121,7 +125,8 @@ def _draw(
         "seconds per point": f"{options.max_seconds_per_point:g} s",
         "points": f"{sum(measured.load is not None for measured in results.values())} of {len(points)} measured",
     }
-    write_figures(sweeps, results, folder, machine=machine.to_dict(), configuration=configuration, remarks=remarks)
+    measured_on = machine.to_dict() | {"commit": ", ".join(commits)}
+    write_figures(sweeps, results, folder, machine=measured_on, configuration=configuration, remarks=remarks)
 
 
 def _say(text: str) -> None:

@@ -108,9 +108,7 @@ class Store:
         differences = []
         for measured in self.done(points).values():
             theirs, ours = measured.basis.model_dump(), basis.model_dump()
-            differences += [
-                f"{name} {theirs[name]} then, {ours[name]} now" for name in ours if theirs[name] != ours[name]
-            ]
+            differences += [f"{name} {theirs[name]} beside {ours[name]}" for name in ours if theirs[name] != ours[name]]
         unique = list(dict.fromkeys(differences))
         if unique and not keep:
             raise ConflictError(

@@ -167,9 +167,9 @@ async def test_points_of_another_commit_need_a_word(store):
     await World(store, points).run()
     assert store.check(points, BASIS, keep=False) == []
     now = BASIS.model_copy(update={"commit": "4567"})
-    with pytest.raises(ConflictError, match=r"0123 then, 4567 now.*--fresh.*--keep"):
+    with pytest.raises(ConflictError, match=r"0123 beside 4567.*--fresh.*--keep"):
         store.check(points, now, keep=False)
-    assert store.check(points, now, keep=True) == ["commit 0123 then, 4567 now"]
+    assert store.check(points, now, keep=True) == ["commit 0123 beside 4567"]
     store.clear()
     assert store.check(points, now, keep=False) == []
 
