@@ -12,6 +12,7 @@ from gridledger.protocol import calls
 from gridledger.web.calls import Answers, Handler
 from services.peer import metrics
 from services.peer.commit_notifier import Outcome
+from services.peer.endorse_calls import AskedFor
 from services.peer.peer import Peer
 
 
@@ -20,15 +21,18 @@ def call_handlers(peer: Peer) -> dict[int, tuple[str, Handler]]:
     gateway, submitter = peer.gateway, peer.submitter
 
     def endorse(bodies: Sequence[bytes], caller: Identity, answers: Answers) -> None:
-        answers.work(endorse_all(bodies, caller, answers))
-
-    async def endorse_all(bodies: Sequence[bytes], caller: Identity, answers: Answers) -> None:
         started = time.perf_counter()
-        async for outcomes in gateway.endorse_many(bodies, caller):
-            took_s = time.perf_counter() - started
-            for position, outcome in outcomes:
-                answers(position, outcome)
-                metrics.COLLECT_SECONDS.observe(took_s)
+
+        def answer(position: int, outcome: bytes | GridLedgerError) -> None:
+            answers(position, outcome)
+            metrics.COLLECT_SECONDS.observe(time.perf_counter() - started)
+
+        answers.abandon = gateway.begin_endorsing(bodies, caller, answer).abandon
+
+    def endorse_here(bodies: Sequence[bytes], caller: Identity, answers: Answers) -> None:
+        asked = AskedFor(peer, answers)
+        asked.begin(bodies, caller)
+        answers.abandon = asked.abandon
 
     def submit(bodies: Sequence[bytes], caller: Identity, answers: Answers) -> None:
         started = time.perf_counter()
@@ -55,5 +59,6 @@ def call_handlers(peer: Peer) -> dict[int, tuple[str, Handler]]:
         calls.ENDORSE: ("endorse", endorse),
         calls.SUBMIT: ("submit", submit),
         calls.ORDER: ("order", order),
+        calls.ENDORSE_HERE: ("endorse_here", endorse_here),
         calls.EVALUATE: ("evaluate", evaluate),
     }

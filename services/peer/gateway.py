@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
@@ -62,21 +62,6 @@ class Gateway:
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
         return _written(await self._collector.collect(self._endorser.read(body, caller)))
-
-    async def endorse_many(
-        self, bodies: Sequence[bytes], caller: Identity
-    ) -> AsyncIterator[list[tuple[int, bytes | GridLedgerError]]]:
-        """As :meth:`endorse`, for many signed proposals: (position, answer or error), each as soon as it is known."""
-        tasks = {asyncio.ensure_future(self.endorse(body, caller)): position for position, body in enumerate(bodies)}
-        try:
-            while tasks:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                yield [(tasks.pop(task), _outcome_of(task)) for task in done]
-        finally:
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.gather(*tasks, return_exceptions=True)
 
     def begin_endorsing(
         self, bodies: Sequence[bytes], caller: Identity, answer: Callable[[int, bytes | GridLedgerError], None]
@@ -154,10 +139,3 @@ def _written(collected: Collected) -> bytes:
             "endorsed_by": list(collected.peers),
         }
     )
-
-
-def _outcome_of(task: asyncio.Future[bytes]) -> bytes | GridLedgerError:
-    try:
-        return task.result()
-    except GridLedgerError as error:
-        return error

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from gridledger import jsontext
+from gridledger.client.calls import Calls, StreamRefused
 from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError, MalformedMessage, TimeoutExceeded, UnavailableError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.calls import ENDORSE_HERE
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import Endorsement
-from services.peer.endorse_batches import EndorseQueue
+from services.peer.endorse_calls import read_answer, write_ask
 from services.peer.endorser import Abandon, Admitted, Answer, Answers
 from services.peer.settings import EndorsementLimits
 
 PROBE_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = 16
 """To one node: endorsements, batches to the orderers, evaluations and probes share them."""
-
-
-class _PeerWire:
-    """POST /endorse and /endorse/batch at one peer."""
-
-    def __init__(self, client: NodeClient, timeout_s: float) -> None:
-        self._client = client
-        self._timeout_s = timeout_s
-
-    async def one(self, body: bytes, min_height: int) -> bytes:
-        params = {"min_height": str(min_height)} if min_height else None
-        return await self._client.post("/endorse", body, params=params, timeout_s=self._timeout_s)
-
-    def many(self, body: bytes) -> AsyncIterator[bytes]:
-        return self._client.frames("/endorse/batch", body=body)
 
 
 class PeerClients:
@@ -43,7 +31,7 @@ class PeerClients:
         self._roots_pem = roots_pem
         self._roots = ""
         self._limits = limits
-        self._queues: dict[str, EndorseQueue] = {}
+        self._calls: dict[str, Calls] = {}
         self._clients: dict[str, NodeClient] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -57,8 +45,9 @@ class PeerClients:
         for name, client in list(self._clients.items()):
             node = nodes.get(name)
             if changed or node is None or node.url.rstrip("/") != client.base_url:
-                task = asyncio.get_running_loop().create_task(self._retire(self._clients.pop(name)))
-                self._queues.pop(name, None)
+                task = asyncio.get_running_loop().create_task(
+                    self._retire(self._clients.pop(name), self._calls.pop(name, None))
+                )
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
         for name, node in nodes.items():
@@ -67,29 +56,72 @@ class PeerClients:
 
     async def endorse(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
         """Ask another peer for an endorsement; raises its error."""
-        queue = self._queues.get(peer.name)
-        if queue is None:
-            wire = _PeerWire(self._client(peer.name), self._limits.timeout_s)
-            queue = self._queues[peer.name] = EndorseQueue(wire, max_in_flight=self._limits.max_in_flight)
         try:
             async with asyncio.timeout(timeout_s):
-                data = await queue.ask(admitted.to_bytes(), min_height)
+                data = await self._ask(peer, admitted, min_height)
         except TimeoutError:
             raise TimeoutExceeded(f"{peer.name}: no answer within {timeout_s:.1f} s") from None
-        return _read_answer(data, peer)
+        except StreamRefused:
+            return await self._ask_by_itself(peer, admitted, min_height, timeout_s)
+        return _own_answer(read_answer(data), peer)
 
     def endorse_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
-        """As :meth:`endorse`, for many proposals; ``take`` gets each answer as it comes."""
-
-        async def ask(position: int, each: Admitted) -> None:
-            answer: Answer | GridLedgerError
+        """As :meth:`endorse`, for many proposals, without an end of its own; ``take`` gets each answer as it comes."""
+        asked: list[asyncio.Future[bytes]] = []
+        for position, each in enumerate(admitted):
             try:
-                answer = await self.endorse(peer, each, 0, self._limits.timeout_s)
+                asked.append(self._ask(peer, each, 0))
             except GridLedgerError as error:
-                answer = error
-            take([(position, answer)])
+                take([(position, error)])
+            else:
+                asked[-1].add_done_callback(partial(self._heard, peer, position, each, take))
+        return lambda: [answer.cancel() for answer in asked]
 
-        return asyncio.gather(*(ask(position, each) for position, each in enumerate(admitted))).cancel
+    def _ask(self, peer: Node, admitted: Admitted, min_height: int) -> asyncio.Future[bytes]:
+        calls = self._calls.get(peer.name)
+        if calls is None:
+            client = self._client(peer.name)
+            calls = Calls(client.base_url, client.tls, _no_fallback, connect_timeout_s=client.connect_timeout_s)
+            self._calls[peer.name] = calls
+        return calls.begin(ENDORSE_HERE, write_ask(min_height, admitted.to_bytes()))
+
+    def _heard(
+        self,
+        peer: Node,
+        position: int,
+        admitted: Admitted,
+        take: Callable[[Answers], None],
+        answered: asyncio.Future[bytes],
+    ) -> None:
+        if answered.cancelled():
+            return
+        answer: Answer | GridLedgerError
+        try:
+            answer = _own_answer(read_answer(answered.result()), peer)
+        except StreamRefused:
+            task = asyncio.get_running_loop().create_task(self._take_by_itself(peer, position, admitted, take))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+            return
+        except GridLedgerError as error:
+            answer = error
+        take([(position, answer)])
+
+    async def _take_by_itself(
+        self, peer: Node, position: int, admitted: Admitted, take: Callable[[Answers], None]
+    ) -> None:
+        answer: Answer | GridLedgerError
+        try:
+            answer = await self._ask_by_itself(peer, admitted, 0, self._limits.timeout_s)
+        except GridLedgerError as error:
+            answer = error
+        take([(position, answer)])
+
+    async def _ask_by_itself(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
+        """By a request of its own: where the peer takes no further connection for calls."""
+        params = {"min_height": str(min_height)} if min_height else None
+        data = await self._client(peer.name).post("/endorse", admitted.to_bytes(), params=params, timeout_s=timeout_s)
+        return _own_answer(_read_json(data), peer)
 
     async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes:
         """Have another peer evaluate a proposal; its answer's body."""
@@ -108,8 +140,8 @@ class PeerClients:
 
     async def close(self) -> None:
         """Close all connections."""
-        await asyncio.gather(*(queue.close() for queue in self._queues.values()))
-        self._queues.clear()
+        await asyncio.gather(*(calls.close() for calls in self._calls.values()))
+        self._calls.clear()
         await asyncio.gather(*self._closing, return_exceptions=True)
         for client in self._clients.values():
             await client.close()
@@ -122,26 +154,39 @@ class PeerClients:
         return client
 
     @staticmethod
-    async def _retire(client: NodeClient) -> None:
+    async def _retire(client: NodeClient, calls: Calls | None) -> None:
         # Requests that are under way get their answers first, within the longest time that any of them may take.
         await asyncio.sleep(PROBE_TIMEOUT_S)
+        if calls is not None:
+            await calls.close()
         await client.close()
 
 
-def _read_answer(data: bytes, peer: Node) -> Answer:
-    """Read the body that :func:`write_answer` wrote. An endorsement by anyone but the peer itself is refused."""
+async def _no_fallback(kind: int, body: bytes, timeout_s: float) -> bytes:
+    raise NotImplementedError
+
+
+def _own_answer(answer: Answer, peer: Node) -> Answer:
+    """An endorsement by anyone but the peer itself is refused."""
+    if answer.endorsement.endorser != peer.fingerprint:
+        raise MalformedMessage(f"the answer of {peer.name} is no endorsement of its own", status=502)
+    return answer
+
+
+def _read_json(data: bytes) -> Answer:
+    """Read the body that :func:`write_json` wrote."""
     try:
         message = jsontext.loads(data)
         text, height = message["result"], message["height"]
         endorsement = Endorsement.from_dict(message["endorsement"])
     except (GridLedgerError, KeyError, TypeError) as error:
-        raise MalformedMessage(f"the answer of {peer.name} is no endorsement: {error}", status=502) from None
-    if not isinstance(text, str) or type(height) is not int or endorsement.endorser != peer.fingerprint:
-        raise MalformedMessage(f"the answer of {peer.name} is no endorsement of its own", status=502)
+        raise MalformedMessage(f"no endorsement can be read: {error}", status=502) from None
+    if not isinstance(text, str) or type(height) is not int:
+        raise MalformedMessage("no endorsement can be read", status=502)
     return Answer(text, endorsement, height)
 
 
-def write_answer(answer: Answer) -> bytes:
+def write_json(answer: Answer) -> bytes:
     """The body with which /endorse answers."""
     return jsontext.dumps(
         {"result": answer.result_text, "endorsement": answer.endorsement.to_dict(), "height": answer.height}

@@ -13,7 +13,6 @@ from gridledger import jsontext
 from gridledger.errors import InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.identity.msp import Identity
 from gridledger.protocol import calls
-from gridledger.protocol.proposal import SignedProposal
 from gridledger.web import (
     CallStream,
     HotRequest,
@@ -26,9 +25,8 @@ from gridledger.web import (
 from services.peer import metrics, queries
 from services.peer.calls import call_handlers
 from services.peer.channel import Channel
-from services.peer.endorse_batches import answers, read_batch
 from services.peer.peer import Peer, clock_us
-from services.peer.peer_clients import write_answer
+from services.peer.peer_clients import write_json
 
 DEFAULT_HISTORY = 100
 
@@ -78,14 +76,9 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
         body = await read_body(request, max_bytes=most)
         return await unless_disconnected(request.scope, endorse_for(request.caller, min_height, body))
 
-    async def endorse_batch(request: HotRequest) -> Response:
-        caller = request.caller
-        batch = read_batch(await read_body(request, max_bytes=most))
-        return StreamResponse(answers(batch, lambda height, body: endorse_for(caller, height, body)))
-
     async def endorse_for(caller: Identity, min_height: int, body: bytes) -> bytes:
-        admitted = peer.endorser.admit(SignedProposal.from_bytes(body), caller)
-        return write_answer(await peer.endorse(admitted, min_height))
+        admitted = peer.endorser.read(body, caller)
+        return write_json(await peer.endorse(admitted, min_height))
 
     handlers = call_handlers(peer)
 
@@ -97,7 +90,6 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
         HotRoute("/gateway/submit", submit),
         HotRoute("/gateway/endorse", endorse),
         HotRoute("/endorse", endorse_here),
-        HotRoute("/endorse/batch", endorse_batch),
         HotRoute("/gateway/evaluate", evaluate),
     ]
 

@@ -32,7 +32,7 @@ class EndorsementLimits(SettingsPart):
     A set that has not answered after ``hedge_after_s`` gets help from the next one. A peer that failed is left out for
     ``probe_after_s`` while others can stand in. ``catch_up_s`` is how long an endorser waits for a block that the
     caller has seen already; ``max_rounds`` how often peers that differ are asked again. ``max_concurrent`` proposals
-    are endorsed at once through this gateway, with ``max_in_flight`` requests to each other peer.
+    are endorsed at once through this gateway.
     """
 
     timeout_s: Seconds = 5.0
@@ -41,7 +41,6 @@ class EndorsementLimits(SettingsPart):
     catch_up_s: Seconds = 1.0
     max_rounds: Count = 4
     max_concurrent: Count = 256
-    max_in_flight: Count = 4
 
 
 class OrderingLimits(SettingsPart):
