@@ -13,8 +13,8 @@ from benchmarks.scale.simulate import Outcome, simulate
 TOLERANCE = 0.15
 """How far the modelled throughput may be from the measured one."""
 
-APPEND_S = tuple(0.0005 * 1.35**step for step in range(11))
-"""Times that are tried: 0.5 to 10 ms."""
+APPEND_S = tuple(0.0005 * 1.2**step for step in range(17))
+"""Times that are tried: 0.5 to 9 ms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from benchmarks.scale.sweep import Point, Scenario, bend
+from benchmarks.scale.sweep import Point, Scenario, about, bend
 
 # Okabe and Ito's colours, which those tell apart too who see red and green alike.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
@@ -70,11 +70,11 @@ def _line(
     xs, ys = [point.shards for point in points], [point.tx_s for point in points]
     axes.plot(xs, ys, color=colour, marker=marker, markersize=4.5, linewidth=1.8, zorder=3)
     bent = bend(points)
-    label, why = scenario.name, f"{points[-1].tx_s:,.0f} tx/s"
+    label, why = scenario.name, f"{about(points[-1].tx_s)} tx/s, in proportion"
     if bent is not None:
         axes.plot([bent.shards], [bent.tx_s], "o", markersize=13, mfc="none", mec=colour, mew=1.4, zorder=4)
         most = max(point.tx_s for point in points)
-        why = f"at most {most:,.0f} tx/s: {bent.bound} are full"
+        why = f"at most {about(most)} tx/s: {bent.bound} are full"
         if points[-1].shards < last:
             why += f"; beyond {ends} shards heartbeats alone fill them"
     axes.annotate(
@@ -97,6 +97,7 @@ def _line(
         va="top",
         fontsize=8.5,
         annotation_clip=False,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     )
 
 

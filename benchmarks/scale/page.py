@@ -9,7 +9,7 @@ from benchmarks.results import Report
 from benchmarks.scale.check import TOLERANCE, Check
 from benchmarks.scale.costs import Costs
 from benchmarks.scale.deployment import ORDERERS
-from benchmarks.scale.sweep import MAX_HEARTBEATS, Point, Scenario, bend, most_shards
+from benchmarks.scale.sweep import MAX_HEARTBEATS, Point, Scenario, about, bend, most_shards
 from gridledger.errors import InputError
 
 BEGIN = "<!-- written by python -m benchmarks.scale: begin -->"
@@ -54,7 +54,7 @@ def sweep_table(lines: Sequence[Scenario], points: Sequence[Point]) -> str:
     for shards in sorted({point.shards for point in points}):
         cells = [of.get((line.key, shards)) for line in lines]
         rows.append(
-            f"| {shards:,} | " + " | ".join("none" if cell is None else f"{cell.tx_s:,.0f}" for cell in cells) + " |"
+            f"| {shards:,} | " + " | ".join("none" if cell is None else about(cell.tx_s) for cell in cells) + " |"
         )
     return "\n".join(rows)
 
@@ -72,10 +72,10 @@ def finding(line: Scenario, points: Sequence[Point], costs: Costs) -> str:
     if bent is None:
         last = mine[-1]
         return (
-            f"in proportion up to {last.shards:,} shards, {last.tx_s:,.0f} tx/s, bound by {last.bound}; "
+            f"in proportion up to {last.shards:,} shards, {about(last.tx_s)} tx/s, bound by {last.bound}; "
             f"the main chain would carry {last.main_allows_tx_s / last.tx_s:.1f} times its traffic."
         )
-    text = f"at most {best.tx_s:,.0f} tx/s, at {best.shards:,} shards; from {bent.shards:,} on {bent.bound} are full"
+    text = f"at most {about(best.tx_s)} tx/s, at {best.shards:,} shards; from {bent.shards:,} on {bent.bound} are full"
     if line.sets(1) == 1:
         text += (
             f". Beyond {most_shards(costs):,} shards heartbeats alone take {MAX_HEARTBEATS:.0%} of an orderer's loop"
@@ -88,7 +88,8 @@ def provenance(report: Report) -> str:
     machine = report.machine
     return (
         f'Report "{report.title}", commit {machine["commit"]}, {machine["cores"]} cores ({machine["processor"]}), '
-        f"Python {machine['python']}, P-256 verify {float(machine['verify_s']) * 1e6:.0f} us."
+        f"Python {machine['python']}, P-256 verify {float(machine['verify_s']) * 1e6:.0f} us; loads of "
+        f"{min(load.measured_s for load in report.loads):.0f} s or more."
     )
 
 

@@ -92,6 +92,12 @@ def bend(points: Sequence[Point]) -> Point | None:
     return next((point for point in points if point.tx_s < 0.9 * first * point.shards), None)
 
 
+def about(tx_s: float) -> str:
+    """A modelled throughput, to the three digits that it deserves."""
+    unit = 10 ** max(0, len(str(round(tx_s))) - 3)
+    return f"{round(tx_s / unit) * unit:,}"
+
+
 def one(_shards: int) -> int:
     """Three orderers for all."""
     return 1
