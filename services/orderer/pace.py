@@ -6,12 +6,13 @@ thick and fast, waiting a few milliseconds for more of them makes all of them ch
 
 from __future__ import annotations
 
-from math import exp
+from math import ceil, exp, frexp
 
 from services.orderer.settings import Pacing
 
 _MEMORY_S = 0.25
 _WEIGHT = 0.1
+_BEAT_S = 0.025
 
 
 class Pace:
@@ -43,10 +44,20 @@ class Pace:
         """A batch has been made durable on a majority in this time."""
         self._took_s += (took_s - self._took_s) * _WEIGHT
 
+    def next_cut(self, least_ms: int, now: float) -> float:
+        """When the next batch may be cut, if one is cut now. Where blocks are far apart they keep to a common beat: the
+        channels of one orderer then share a flush, and a message to each of the others."""
+        interval_s = self.interval_s(least_ms, now)
+        if interval_s < _BEAT_S:
+            return now + interval_s
+        beat_s = _BEAT_S * 2.0 ** (frexp(interval_s / _BEAT_S)[1] - 1)  # so that channels of like load meet
+        return ceil((now + interval_s) / beat_s - 0.5) * beat_s
+
     def interval_s(self, least_ms: int, now: float) -> float:
         """The least time between two blocks now. It grows with the rate of transactions, and with what the slowest peer
         still has to commit."""
         pacing = self._pacing
         load = min(1.0, (self._rate - pacing.calm_rate) / max(1, pacing.busy_rate - pacing.calm_rate))
-        busy_ms = min(pacing.busy_interval_ms * load, pacing.busy_batches * self._took_s * 1000)
+        late_ms = max(0.0, self._took_s * 1000 - pacing.calm_batch_ms)
+        busy_ms = min(pacing.busy_interval_ms * load, pacing.busy_batches * late_ms)
         return min(max(least_ms, busy_ms) * max(self.backlog(now), 1), pacing.max_interval_ms) / 1000

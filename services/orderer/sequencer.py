@@ -137,7 +137,7 @@ class Sequencer:
                     continue
                 started = loop.time()
                 self._pace.cut(len(batch), started)
-                next_cut = started + self._pace.interval_s(self._chain.config.batch.min_interval_ms, started)
+                next_cut = self._pace.next_cut(self._chain.config.batch.min_interval_ms, started)
                 await self._order(batch)
                 took_s = loop.time() - started
                 self._pace.ordered(took_s)

@@ -44,13 +44,15 @@ class Pacing(SettingsPart):
 
     The least interval between blocks is the channel's ``min_interval_ms``. Above ``calm_rate`` transactions per second
     on the channel it grows in proportion, to ``busy_interval_ms`` at ``busy_rate``, but to no more than
-    ``busy_batches`` times what a batch takes to become durable: a quick machine that is not busy goes on answering
-    quickly. And it is that for each block that the slowest reporting peer is behind, up to ``max_interval_ms``; a
-    report counts for ``report_lifetime_s``. A batch that is as large as the channel allows waits for peers only."""
+    ``busy_batches`` times what a batch takes longer than ``calm_batch_ms`` to become durable: a machine that is not
+    busy goes on answering quickly. And it is that for each block that the slowest reporting peer is behind, up to
+    ``max_interval_ms``; a report counts for ``report_lifetime_s``. A batch that is as large as the channel allows waits
+    for peers only."""
 
-    calm_rate: Count = 150
-    busy_rate: Count = 225
+    calm_rate: Count = 60
+    busy_rate: Count = 120
     busy_interval_ms: Annotated[int, Field(ge=0)] = 100
+    calm_batch_ms: Annotated[float, Field(ge=0)] = 3.0
     busy_batches: Count = 16
     max_interval_ms: Count = 250
     report_lifetime_s: Seconds = 5.0

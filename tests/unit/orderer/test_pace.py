@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from services.orderer.pace import Pace
@@ -24,16 +26,48 @@ def test_a_calm_channel_keeps_the_least_interval():
     pace.cut(1, 100.0)
     assert pace.interval_s(LEAST_MS, 100.0) == 0.002
     assert paced(33).interval_s(LEAST_MS, 2.0) == 0.002
-    assert paced(140).interval_s(LEAST_MS, 2.0) == pytest.approx(0.002, abs=0.001)
+    assert paced(55).interval_s(LEAST_MS, 2.0) == pytest.approx(0.002, abs=0.001)
 
 
 def test_the_interval_grows_with_the_rate_up_to_a_bound():
-    assert paced(187).interval_s(LEAST_MS, 2.0) == pytest.approx(0.05, abs=0.005)
+    assert paced(90).interval_s(LEAST_MS, 2.0) == pytest.approx(0.05, abs=0.005)
     assert paced(2000).interval_s(LEAST_MS, 2.0) == 0.1
 
 
 def test_the_interval_is_bounded_by_what_batches_take():
-    assert paced(2000, took_s=0.003).interval_s(LEAST_MS, 2.0) == pytest.approx(0.048)
+    assert paced(2000, took_s=0.005).interval_s(LEAST_MS, 2.0) == pytest.approx(0.032)
+    assert paced(2000, took_s=0.003).interval_s(LEAST_MS, 2.0) == 0.002
+
+
+def test_channels_of_like_load_cut_at_the_same_times():
+    cuts: list[set[float]] = []
+    for pace, start in ((paced(500), 2.0), (paced(400), 2.037)):
+        now, seen = start, set()
+        pace.cut(1000, now)
+        for _ in range(20):
+            now = pace.next_cut(LEAST_MS, now)
+            pace.cut(50, now)
+            seen.add(round(now, 6))
+        cuts.append(seen)
+    assert len(cuts[0] & cuts[1]) >= 19
+    assert all(earlier < later for earlier, later in pairwise(sorted(cuts[0])))
+
+
+def test_the_beat_keeps_to_about_the_interval():
+    for interval_ms in (25, 40, 60, 99, 100, 180):
+        pace = Pace(Pacing(max_interval_ms=500))
+        now = 7.003
+        times: list[float] = []
+        while len(times) < 20:
+            now = pace.next_cut(interval_ms, now)
+            times.append(now)
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        assert all(interval_ms / 2000 < gap <= interval_ms / 750 for gap in gaps), interval_ms
+    assert Pace(Pacing()).next_cut(LEAST_MS, 7.003) == 7.005
+
+
+def test_who_cuts_waits_for_something():
+    assert Pace(Pacing()).next_cut(100, 7.0999) > 7.0999
 
 
 def test_a_burst_is_forgotten():
