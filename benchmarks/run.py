@@ -22,6 +22,7 @@ from benchmarks.config import RoundConfig, TestConfig, WorkloadRef, load_config,
 from benchmarks.load import measure_load, this_machine
 from benchmarks.machine import TOPOLOGIES
 from benchmarks.plan import CLOSED_LOOP, ControllerSpec
+from benchmarks.processes import LOCUST
 from benchmarks.rates import Share, build
 from benchmarks.report import write_report
 from benchmarks.results import Load, Report
@@ -113,7 +114,12 @@ def line_of(load: Load) -> str:
             said += f", {name} " + " ".join(f"{code} {number}" for code, number in counts.items())
     if load.floor_share is not None:
         said += f", {load.floor_share:.0%} of the floor"
-    return said + f"; generator {load.generator_cores:.2f} cores, {load.generator_us_per_request:.0f} us a request"
+    locust = sum(use.cores for use in load.processes if use.kind == LOCUST)
+    of_it = load.generator_us_per_request * locust / load.generator_cores if load.generator_cores else 0.0
+    return said + (
+        f"; generator {load.generator_cores:.2f} cores, {load.generator_us_per_request:.0f} us a request, of it Locust "
+        f"itself {of_it:.0f}"
+    )
 
 
 def _clock(seconds: float) -> str:
