@@ -23,7 +23,9 @@ _WORDS = {
     "peer": "edge",
 }
 BUSY_SHARE = 0.6
-"""Loads that use less of the cores than this are left out of the fit: on a quiet machine the same work costs less."""
+"""Loads that use less of the cores than this share of what saturation uses are left out of the fit: on a quiet machine the
+same work costs less. So are those that do less than ``LEAST_DONE`` of what saturation does: they are overload."""
+LEAST_DONE = 0.5
 
 REMOTE_SHARE = 0.7
 """What one more endorsing peer costs all edges, as a share of what the gateway alone spends: 0.65 ms at that peer and
@@ -161,8 +163,12 @@ def fit(report: Report, topology: str, workload: str) -> Costs:
     if best is None:
         raise ReportUnusable(f"the report has no load of {workload} on {topology} to fit costs to: measure one")
     _, peers, endorsers = TOPOLOGIES[topology]
-    busy = BUSY_SHARE * sum(used(best).values())
-    loads = [load for load in loads_of(report, topology, workload) if sum(used(load).values()) >= busy]
+    least = BUSY_SHARE * sum(used(best).values())
+    loads = [
+        load
+        for load in loads_of(report, topology, workload)
+        if sum(used(load).values()) >= least and load.tx_s >= LEAST_DONE * best.tx_s
+    ]
     per_tx = {kind: fmean(used(load)[kind] / load.tx_s for load in [best]) for kind in ("client", "host")}
     edge = _split(loads, "edge", peers, BLOCK_TO_TRANSACTION["edge"])
     orderer = _split(loads, "orderer", 1, BLOCK_TO_TRANSACTION["orderer"])
