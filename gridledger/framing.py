@@ -29,11 +29,7 @@ def frame(data: bytes) -> bytes:
 
 def pack(frames: Iterable[bytes]) -> bytes:
     """Several frames, one after the other."""
-    parts: list[bytes] = []
-    for data in frames:
-        parts.append(_LENGTH.pack(len(data)))
-        parts.append(data)
-    return b"".join(parts)
+    return b"".join([part for data in frames for part in (_LENGTH.pack(len(data)), data)])
 
 
 def unpack(data: bytes, *, max_frames: int) -> list[bytes]:
@@ -83,6 +79,11 @@ class FrameBuffer:
         self._pieces: list[bytes] = []
         self._held = 0
         self._needed = 4
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame has begun and is not complete."""
+        return bool(self._pieces)
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The frames that are complete with this piece. Raises :class:`MalformedFrames` for one beyond the bound."""

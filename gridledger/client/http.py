@@ -130,9 +130,13 @@ class NodeClient:
         With a ``body`` the stream is the answer to a POST of it, otherwise to a GET.
         """
         async with self._open(path, params, silence_s, body) as content:
-            while (data := await framing.read_frame(content, max_frame_bytes)) is not None:
-                if data:
-                    yield data
+            buffer = framing.FrameBuffer(max_frame_bytes)
+            async for piece in content.iter_any():
+                for data in buffer.feed(piece):
+                    if data:
+                        yield data
+            if buffer.partial:
+                raise MalformedFrames(f"{self.base_url}{path}: the stream ended inside a frame")
 
     async def lines(
         self, path: str, *, params: Mapping[str, str] | None = None, silence_s: float = SILENCE_S

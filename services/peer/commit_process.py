@@ -13,10 +13,11 @@ from gridledger import framing
 from gridledger.errors import GridLedgerError, UnavailableError
 from services.peer.committer.task import CommitterTask
 from services.peer.own_signatures import MAX_NOTES_PER_FRAME, pack
-from services.peer.reports import MAX_REPORT_BYTES, Failed, Ready, Report, parse
+from services.peer.reports import MAX_REPORT_BYTES, Committed, Failed, Ready, Report, Source, parse
 from services.peer.settings import PeerSettings
 
 FAILED = "failed: "
+READ_BYTES = 64 * 1024
 NOTES_DELAY_S = 0.02
 """How long notes gather before the committer is told, so that it is not woken for each. Where a transaction is
 committed sooner the machine is idle, and its committer may as well verify."""
@@ -129,14 +130,16 @@ class CommitProcess:
         """Hand reports on until the process ends; how it ended."""
         failure = ""
         try:
-            while (frame := await framing.read_frame(reader, MAX_REPORT_BYTES)) is not None:
-                report = parse(frame)
-                if isinstance(report, Ready) and self._ready is not None and not self._ready.done():
-                    self._ready.set_result(report)
-                elif isinstance(report, Failed):
-                    failure = report.message
-                else:
-                    self._on_report(report)
+            buffer = framing.FrameBuffer(MAX_REPORT_BYTES)
+            while piece := await reader.read(READ_BYTES):
+                for frame in buffer.feed(piece):
+                    report = parse(frame)
+                    if isinstance(report, Committed | Source):
+                        self._on_report(report)
+                    elif isinstance(report, Failed):
+                        failure = report.message
+                    elif self._ready is not None and not self._ready.done():
+                        self._ready.set_result(report)
         except (GridLedgerError, ConnectionError) as error:
             failure = failure or f"broke off: {error}"
         except Exception as error:

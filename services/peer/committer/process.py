@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -30,6 +31,8 @@ from services.peer.committer.source import BlockSource
 from services.peer.committer.task import MAX_TASK_BYTES, CommitterTask
 from services.peer.own_signatures import MAX_FRAME_BYTES, OwnSignatures
 from services.peer.reports import Failed, Ready, Report, Source
+
+READ_BYTES = 64 * 1024
 
 _log = logging.getLogger(__name__)
 Tell = Callable[[Report], Awaitable[None]]
@@ -59,6 +62,9 @@ async def serve(connection: socket.socket) -> int:
             identity = SigningIdentity.load(task.identity)
             own = OwnSignatures(identity.certificate)
             chains = await _open(task, stack, identity, own, tell)
+            # What is there now stays: it need not be looked through for garbage again and again.
+            gc.collect()
+            gc.freeze()
             await tell(Ready({chain.channel: chain.height for chain in chains}))
             return await _run(chains, stop, hear(reader, own))
     except GridLedgerError as error:
@@ -84,9 +90,11 @@ class _Chain:
 
 async def hear(reader: asyncio.StreamReader, own: OwnSignatures) -> None:
     """Take note of what the edge has signed, until it closes the socket."""
+    buffer = framing.FrameBuffer(MAX_FRAME_BYTES)
     with suppress(ConnectionError):
-        while (frame := await framing.read_frame(reader, MAX_FRAME_BYTES)) is not None:
-            own.add(frame)
+        while piece := await reader.read(READ_BYTES):
+            for frame in buffer.feed(piece):
+                own.add(frame)
 
 
 async def _run(chains: list[_Chain], stop: asyncio.Event, hearing: Coroutine[Any, Any, None]) -> int:
