@@ -22,7 +22,7 @@ from typing import cast
 
 from benchmarks.bench import PROJECT, Bench
 from benchmarks.machine import TOPOLOGIES, Machine, measure_machine
-from benchmarks.measures import Outcomes, Window, block_sizes, generator_use, offered, uses, window_of
+from benchmarks.measures import Cut, Outcomes, Window, block_sizes, generator_use, offered, uses, window_of
 from benchmarks.plan import CLOSED_LOOP, DRAIN_S, LoadSpec, Target, Workloads
 from benchmarks.processes import Sample, Watcher
 from benchmarks.records import Records
@@ -58,9 +58,9 @@ async def measure_load(bench: Bench, spec: LoadSpec) -> Load:
     samples = await _run_locust(spec, folder)
     outcomes = Outcomes.of([Records.read(folder / f"engine-{index}") for index in range(spec.workers)])
     window = window_of(spec, outcomes)
-    events = {name: await _blocks(bench, target, before[name]) for name, target in channels.items()}
+    blocks = {name: await _blocks(bench, target, before[name]) for name, target in channels.items()}
     grown = ledger_bytes(bench, list(channels)) - disk
-    return _load(bench, spec, targets, window=window, outcomes=outcomes, samples=samples, events=events, grown=grown)
+    return _load(bench, spec, targets, window=window, outcomes=outcomes, samples=samples, blocks=blocks, grown=grown)
 
 
 def _load(
@@ -71,18 +71,18 @@ def _load(
     window: Window,
     outcomes: Outcomes,
     samples: list[tuple[float, dict[int, Sample]]],
-    events: dict[str, list[BlockEvent]],
+    blocks: dict[str, list[Cut]],
     grown: int,
 ) -> Load:
     found = outcomes.in_window(window)
     processes = uses(samples, window)
-    committed = sum(len(block.transactions) for blocks in events.values() for block in blocks)
+    committed = sum(block.transactions for cut in blocks.values() for block in cut)
     cores, us_per_request = generator_use(processes, window, found.answered)
     warn_if_busy(processes)
     peers, endorsers = TOPOLOGIES[bench.topology]
     closed = spec.controller.type == CLOSED_LOOP
     floor = None if targets[0].readonly else this_machine().floor(peers=peers, endorsers=endorsers)
-    sizes: list[BlockSizes] = block_sizes(events, window)
+    sizes: list[BlockSizes] = block_sizes(blocks, window)
     return Load(
         topology=bench.topology,
         workload=spec.workload,
@@ -199,17 +199,17 @@ async def _height(bench: Bench, target: Target) -> int:
         return (await gateway.get_network(target.channel).get_chain_info()).height
 
 
-async def _blocks(bench: Bench, target: Target, first: int) -> list[BlockEvent]:
-    found: list[BlockEvent] = []
+async def _blocks(bench: Bench, target: Target, first: int) -> list[Cut]:
+    found: list[Cut] = []
     async with _gateway(bench, target) as gateway:
         network = gateway.get_network(target.channel)
         height = (await network.get_chain_info()).height
         if first >= height:
             return found
         stream = cast("AsyncGenerator[BlockEvent, None]", network.block_events(start_block=first))
-        async with aclosing(stream) as blocks:
-            async for block in blocks:
-                found.append(block)
+        async with aclosing(stream) as events:
+            async for block in events:
+                found.append(Cut(block.timestamp_us, len(block.transactions)))
                 if block.number + 1 >= height:
                     break
     return found

@@ -17,7 +17,6 @@ from benchmarks.plan import LoadSpec
 from benchmarks.processes import GENERATOR, Sample
 from benchmarks.records import GOOD, Records
 from benchmarks.results import BlockSizes, Latency, ProcessUse, Second
-from gridledger.client.events import BlockEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,14 @@ class Window:
     def end_at(self) -> float:
         """Its end by the clock."""
         return self.begin_at + self.lasts_s
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A block: when it was cut, and how many transactions are in it."""
+
+    timestamp_us: int
+    transactions: int
 
 
 @dataclass(slots=True)
@@ -167,12 +174,12 @@ def generator_use(processes: list[ProcessUse], window: Window, answered: int) ->
     return cores, cores * window.lasts_s * 1e6 / max(1, answered)
 
 
-def block_sizes(events: dict[str, list[BlockEvent]], window: Window) -> list[BlockSizes]:
+def block_sizes(cut: dict[str, list[Cut]], window: Window) -> list[BlockSizes]:
     """Of the blocks that were cut in the window, by channel."""
     found = []
-    for channel, blocks in events.items():
+    for channel, blocks in cut.items():
         begin_us, end_us = window.begin_at * 1e6, window.end_at * 1e6
-        sizes = sorted(len(block.transactions) for block in blocks if begin_us <= block.timestamp_us <= end_us)
+        sizes = sorted(block.transactions for block in blocks if begin_us <= block.timestamp_us <= end_us)
         if sizes:
             found.append(
                 BlockSizes(

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measures import Outcomes, Window, block_sizes, generator_use, uses, window_of
+from benchmarks.measures import Cut, Outcomes, Window, block_sizes, generator_use, uses, window_of
 from benchmarks.plan import ControllerSpec, LoadSpec
 from benchmarks.processes import Sample, Watcher
 from benchmarks.quick import below_guard, not_valid
 from benchmarks.records import Records
-from gridledger.client.events import BlockEvent, TransactionVerdict
-from gridledger.protocol.codes import TxValidationCode as Code
 
 RATE = ControllerSpec(type="fixed-rate", opts={"tps": 10})
 # Intended, ended, code: warm-up of 1 s, window of 2 s.
@@ -86,11 +84,11 @@ def test_cores_are_processor_time_between_the_samples_of_the_window() -> None:
 
 
 def test_blocks_count_where_they_were_cut_in_the_window() -> None:
-    def block(number: int, at_s: float, size: int) -> BlockEvent:
-        return BlockEvent("c", number, "", int(at_s * 1e6), "", (TransactionVerdict("t", Code.VALID),) * size)
+    def block(at_s: float, size: int) -> Cut:
+        return Cut(int(at_s * 1e6), size)
 
-    events = {"c": [block(1, 100.5, 9), block(2, 101.5, 4), block(3, 102.0, 2), block(4, 104.0, 9)], "quiet": []}
-    (sizes,) = block_sizes(events, Window(1, 3, 101.0, counted=False))
+    cut = {"c": [block(100.5, 9), block(101.5, 4), block(102.0, 2), block(104.0, 9)], "quiet": []}
+    (sizes,) = block_sizes(cut, Window(1, 3, 101.0, counted=False))
     assert (sizes.blocks, sizes.transactions, sizes.mean, sizes.max) == (2, 6, 3.0, 4)
 
 
