@@ -9,6 +9,7 @@ kept beside the value. Long keys with one prefix then lie together but unordered
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
 
@@ -42,8 +43,13 @@ WRITTEN = b""
 
 def whole_key(namespace: str, key: str) -> bytes:
     """The uncut state key."""
+    return _prefix(namespace) + key.encode()
+
+
+@lru_cache(maxsize=256)
+def _prefix(namespace: str) -> bytes:
     name = namespace.encode()
-    return _SHORT.pack(len(name)) + name + key.encode()
+    return _SHORT.pack(len(name)) + name
 
 
 def cut_key(whole: bytes) -> bytes:

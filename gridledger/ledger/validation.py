@@ -141,6 +141,7 @@ class Examination:
         self._blocks: list[tuple[Block, list[_Candidate]]] = []
         self._peers: dict[str, tuple[str, Certificate] | None] = {}
         self._peers_at_us = -1
+        self._enough: dict[tuple[str, tuple[str, ...]], bool] = {}
 
     def add(self, block: Block) -> None:
         """Read one more block."""
@@ -168,7 +169,8 @@ class Examination:
             return candidate
         result_hash = transaction.result.hash
         signed = signing_text(transaction.tx_id, result_hash, hash_of(transaction.endorsements_text))
-        candidate.check = self._check(creator, transaction.signature, signed)
+        candidate.check = len(self.checks)
+        self.checks.append(SignatureCheck(creator, transaction.signature, signed))
         candidate.code = self._plain_faults(transaction)
         if candidate.code is _VALID:
             self._endorsements(candidate, transaction, result_hash, at_us)
@@ -198,19 +200,28 @@ class Examination:
 
     def _endorsements(self, candidate: _Candidate, transaction: Transaction, result_hash: str, at_us: int) -> None:
         """List the endorsements that can count: by a peer of the channel, one for each peer."""
-        found: dict[str, tuple[str, Certificate, bytes]] = {}
+        found: dict[str, tuple[tuple[str, Certificate], bytes]] = {}
         for item in transaction.endorsements:
-            endorser = item.endorser
-            peer = self._peer(endorser, at_us)
-            if peer is not None and endorser not in found:
-                found[endorser] = (peer[0], peer[1], item.signature)
-        policy = self.config.endorsement_policy(transaction.proposal.chaincode)
-        if not policy.satisfied_by([(mspid, "peer") for mspid, _, _ in found.values()]):
+            peer = self._peer(item.endorser, at_us)
+            if peer is not None:
+                found.setdefault(item.endorser, (peer, item.signature))
+        signers = tuple([mspid for (mspid, _), _ in found.values()])
+        if not self._are_enough(transaction.proposal.chaincode, signers):
             candidate.code = TxValidationCode.ENDORSEMENT_POLICY_FAILURE
             return
-        for endorser, (mspid, certificate, signature) in found.items():
-            place = self._check(certificate, signature, endorsement_text(endorser, result_hash))
-            candidate.endorsers.append((place, mspid))
+        checks, endorsers = self.checks, candidate.endorsers
+        for endorser, ((mspid, certificate), signature) in found.items():
+            endorsers.append((len(checks), mspid))
+            checks.append(SignatureCheck(certificate, signature, endorsement_text(endorser, result_hash)))
+
+    def _are_enough(self, chaincode: str, mspids: tuple[str, ...]) -> bool:
+        """Whether one peer of each of these organisations satisfies the chaincode's policy."""
+        key = (chaincode, mspids)
+        answer = self._enough.get(key)
+        if answer is None:
+            policy = self.config.endorsement_policy(chaincode)
+            answer = self._enough[key] = policy.satisfied_by([(mspid, "peer") for mspid in mspids])
+        return answer
 
     def _peer(self, fingerprint: str, at_us: int) -> tuple[str, Certificate] | None:
         """MSP id and certificate of a peer of the channel, None for anything else."""
@@ -231,10 +242,6 @@ class Examination:
         except IdentityError:
             return None
         return (identity.mspid, node.certificate) if (identity.mspid, identity.role) == (node.mspid, "peer") else None
-
-    def _check(self, certificate: Certificate, signature: bytes, data: bytes) -> int:
-        self.checks.append(SignatureCheck(certificate, signature, data))
-        return len(self.checks) - 1
 
     def judge(self, outcomes: Sequence[bool], reads: Reads) -> list[Judged]:
         """Give each transaction its code, from the outcomes of ``checks`` and the ledger before the first block."""
