@@ -156,7 +156,7 @@ class Channel:
             batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
             started = self.env.now
             self._pace.cut(round(len(batch) * self._tx_weight), started)
-            next_cut = started + self._pace.interval_s(MIN_INTERVAL_MS, started)
+            next_cut = self._pace.next_cut(MIN_INTERVAL_MS, started)
             yield from self._replicate([transaction for transaction, _ in batch])
             self._pace.ordered(self.env.now - started)
             for _, durable in batch:

@@ -96,7 +96,7 @@ def fit_append(costs: Costs, topology: str, load: Load, cores: float, *, seed: i
     measured = 1 / blocks_per_transaction(load)
 
     def miss(append_s: float) -> float:
-        outcome = model(topology, load, replace(costs, append_s=append_s), cores, seed=seed, measured_s=1.0)
+        outcome = model(topology, load, replace(costs, append_s=append_s), cores, seed=seed, measured_s=3.0)
         return abs(log(outcome.block_size / measured))
 
     return replace(costs, append_s=min(APPEND_S, key=miss))

@@ -23,9 +23,9 @@ _WORDS = {
     "peer": "edge",
 }
 BUSY_SHARE = 0.6
-"""Loads that use less of the cores than this share of what saturation uses are left out of the fit: on a quiet machine the
-same work costs less. So are those that do less than ``LEAST_DONE`` of what saturation does: they are overload."""
 LEAST_DONE = 0.5
+"""A load that uses less of the cores than ``BUSY_SHARE`` of what saturation uses is left out of the fit: on a quiet
+machine the same work costs less. So is one that does less than ``LEAST_DONE`` of saturation's throughput: overload."""
 
 REMOTE_SHARE = 0.7
 """What one more endorsing peer costs all edges, as a share of what the gateway alone spends: 0.65 ms at that peer and
