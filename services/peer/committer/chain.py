@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
 from gridledger.errors import GridLedgerError
 from gridledger.ledger import BlockRejected, StorageFull
 from gridledger.ledger.committer import BlockCommitter, CommittedBlock
 from services.peer.backoff import Backoff
-from services.peer.committer.buffer import BlockBuffer, Delivered
+from services.peer.committer.buffer import BlockBuffer
 from services.peer.committer.orderers import Orderers
 from services.peer.committer.source import BlockSource
 from services.peer.reports import Committed, EventRecord, Report
@@ -19,16 +19,13 @@ from services.peer.reports import Committed, EventRecord, Report
 BEHIND = 4
 """Orderers are told when this many blocks wait for their commit, and again when they are done."""
 
-DIRECT_BYTES = 256 * 1024
-"""Commits of no more than this are done in the event loop; larger ones in a thread, so that it goes on reading."""
-
 _log = logging.getLogger(__name__)
 
 
 class ChainCommitter:
     """Commits one channel's blocks as they come. ``tell`` hands a report to the edge and waits while it cannot take it.
 
-    What is much work at once is done in ``executor``, so that the event loop goes on reading from the network.
+    The work is done in ``executor``, so that the event loop goes on reading from the network meanwhile.
     """
 
     def __init__(
@@ -85,8 +82,12 @@ class ChainCommitter:
         """Wait for blocks and commit as many as one commit takes."""
         items = await self._buffer.head(self._max_blocks, self._max_bytes)
         started = self._clock()
+        work = asyncio.get_running_loop().run_in_executor(
+            self._executor, self._committer.process, [item.block for item in items]
+        )
         try:
-            committed = await self._process(items)
+            # A commit that has begun is finished even if we are told to stop: it is told, or found at the next start.
+            committed = await asyncio.shield(work)
         except BlockRejected as error:
             _log.error("%s: block from %s rejected: %s", self.channel, items[0].orderer, error.message)
             self._source.reject(items[0].orderer, self._committer.ledger.height)
@@ -96,6 +97,9 @@ class ChainCommitter:
             _log.error("%s: %s; trying again in %.1f s", self.channel, error.message, delay_s)
             await asyncio.sleep(delay_s)
             return
+        except asyncio.CancelledError:
+            await asyncio.wait((work,))
+            raise
         self._backoff.succeeded()
         self._source.accepted()
         self._buffer.drop(len(committed))
@@ -105,21 +109,6 @@ class ChainCommitter:
             if block.config_changed:
                 await self._orderers.follow(self._committer.ledger.config())
         self._report_progress(committed[-1].number + 1)
-
-    async def _process(self, items: Sequence[Delivered]) -> list[CommittedBlock]:
-        blocks = [item.block for item in items]
-        if sum(item.size for item in items) <= DIRECT_BYTES:
-            # Handing over to a thread and back costs more than the loop loses by waiting; so does a loop that wants the
-            # interpreter's lock meanwhile. Others have their turn in between.
-            await asyncio.sleep(0)
-            return self._committer.process(blocks)
-        work = asyncio.get_running_loop().run_in_executor(self._executor, self._committer.process, blocks)
-        try:
-            # A commit that has begun is finished even if we are told to stop: it is told, or found at the next start.
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await asyncio.wait((work,))
-            raise
 
     def _report_progress(self, height: int) -> None:
         """Let the orderers know that this peer is behind, or is not any more, so that they pace their blocks."""

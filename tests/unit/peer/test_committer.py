@@ -15,7 +15,6 @@ from gridledger.ledger.committer import BlockCommitter, CommittedBlock, SignedBl
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate
 from services.peer.backoff import Backoff
-from services.peer.committer import chain as chain_module
 from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.chain import ChainCommitter
 from services.peer.committer.source import BlockSource
@@ -109,12 +108,6 @@ class House:
 
     async def reach(self, height: int) -> None:
         await world.until(lambda: len(self.numbers()) >= height - 1)
-
-
-@pytest.fixture(params=[chain_module.DIRECT_BYTES, 0], ids=["direct", "in-a-thread"], autouse=True)
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every commit in the event loop, or every commit in a thread."""
-    monkeypatch.setattr(chain_module, "DIRECT_BYTES", request.param)
 
 
 async def run(house: House, test: Callable[[], Awaitable[None]]) -> None:
