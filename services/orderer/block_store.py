@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from struct import Struct
 
@@ -21,7 +21,9 @@ from gridledger.protocol import Block, BlockHeader, HeaderSignature
 
 _RECORD = Struct(">IIQQ")  # CRC-32 of the rest, length of the payload, Raft index, number of the config block
 _OFFSET = Struct(">Q")
+_LENGTH = Struct(">I")  # a frame's
 _MARK = {"height": "height", "applied": "applied", "config_block": "config_block", "end": "_end"}
+Piece = bytes | memoryview
 MAX_RECORD_BYTES = 256 * 1024 * 1024
 
 
@@ -40,6 +42,7 @@ class BlockStore:
         """Number of the block whose configuration holds after the last one."""
         self.last_header: BlockHeader | None = None
         self._end = 0
+        self._last_read: tuple[int, bytes] | None = None
 
     @classmethod
     def open(cls, directory: Path) -> BlockStore:
@@ -66,19 +69,29 @@ class BlockStore:
         self, header: BlockHeader, block: bytes, signature: bytes, *, raft_index: int, config_block: int
     ) -> None:
         """Add the next block. ``raft_index`` is 0 for a block fetched from another orderer ahead of its snapshot."""
+        self.append_pieces(header, (block,), signature, raft_index=raft_index, config_block=config_block)
+
+    def append_pieces(
+        self, header: BlockHeader, block: Sequence[Piece], signature: bytes, *, raft_index: int, config_block: int
+    ) -> None:
+        """Add the next block, whose bytes lie in pieces. They are written as they lie: a block is large."""
         assert header.number == self.height, "blocks come in order"  # noqa: S101 - the chain's own invariant
-        payload = framing.pack((block, signature))
-        body = _RECORD.pack(0, len(payload), raft_index, config_block)[4:] + payload
-        record = zlib.crc32(body).to_bytes(4, "big") + body
-        _write_all(self._blocks, record, self._end)
-        _write_all(self._offsets, _OFFSET.pack(self._end), self.height * _OFFSET.size)
-        self._advance(header, raft_index, config_block, len(record))
+        frame, signed = _LENGTH.pack(sum(map(len, block))), framing.frame(signature)
+        payload: list[Piece] = [frame, *block, signed]
+        length = sum(map(len, payload))
+        head = _RECORD.pack(0, length, raft_index, config_block)[4:]
+        crc = zlib.crc32(head)
+        for piece in payload:
+            crc = zlib.crc32(piece, crc)
+        _write_all(self._blocks, [crc.to_bytes(4, "big"), head, *payload], self._end)
+        _write_all(self._offsets, [_OFFSET.pack(self._end)], self.height * _OFFSET.size)
+        self._advance(header, raft_index, config_block, _RECORD.size + length)
 
     def frames(self, start: int, *, max_bytes: int) -> Iterator[bytes]:
         """The frames of blocks from ``start`` on, at least one and at most about ``max_bytes`` in all."""
         sent = 0
         for number in range(start, self.height):
-            payload = self._payload(number)
+            payload = self._newest() if number == self.height - 1 else self._payload(number)
             yield payload
             sent += len(payload)
             if sent >= max_bytes:
@@ -97,7 +110,7 @@ class BlockStore:
         temporary = self._directory / "synced.json.new"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            _write_all(descriptor, mark, 0)
+            _write_all(descriptor, [mark], 0)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -107,6 +120,12 @@ class BlockStore:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _newest(self) -> bytes:
+        """The newest block's payload, read once for all who follow the channel."""
+        if self._last_read is None or self._last_read[0] != self.height - 1:
+            self._last_read = self.height - 1, self._payload(self.height - 1)
+        return self._last_read[1]
 
     def _payload(self, number: int) -> bytes:
         if not 0 <= number < self.height:
@@ -159,7 +178,7 @@ class BlockStore:
             offset += length
             if raft_index or header.number == 0:
                 for taken in waiting:
-                    _write_all(self._offsets, _OFFSET.pack(self._end), self.height * _OFFSET.size)
+                    _write_all(self._offsets, [_OFFSET.pack(self._end)], self.height * _OFFSET.size)
                     self._advance(*taken)
                 waiting.clear()
 
@@ -183,8 +202,12 @@ def read_frames(payload: bytes) -> tuple[Block, HeaderSignature]:
     return Block.from_bytes(data), HeaderSignature.from_bytes(signature)
 
 
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
+def _write_all(descriptor: int, pieces: Sequence[Piece], offset: int) -> None:
+    written = os.pwritev(descriptor, pieces, offset)
+    if written == sum(map(len, pieces)):
+        return
+    view = memoryview(b"".join(pieces))[written:]
     while view:
+        offset += written
         written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+        view = view[written:]

@@ -17,7 +17,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature, verify_update
 from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader
 from services.orderer.block_cutter import CONFIG_PREFIX
-from services.orderer.block_store import BlockStore
+from services.orderer.block_store import BlockStore, Piece
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
 _TIMESTAMP_BYTES = 8
@@ -120,7 +120,9 @@ class Chain:
             timestamp_us=max(int.from_bytes(timestamp, "big"), last.timestamp_us),
             envelopes=envelopes,
         )
-        self._store_block(block, block.to_bytes(), entry.index)
+        # Behind its header a block is what the entry is behind its timestamp.
+        behind = memoryview(entry.data)[4 + len(timestamp) :]
+        self._store_block(block, (framing.frame(block.header.text.encode()), behind), entry.index)
         self.on_block(block.header, len(envelopes))
 
     def _append_fetched(self, record: bytes, raft_index: int) -> None:
@@ -136,11 +138,11 @@ class Chain:
             or not orderer.certificate.verify(signed.signature, header.text.encode())
         ):
             raise CorruptionError(f"{self.channel}: block {header.number} from another orderer does not fit the chain")
-        self._store_block(block, data, raft_index)
+        self._store_block(block, (data,), raft_index)
 
-    def _store_block(self, block: Block, data: bytes, raft_index: int) -> None:
+    def _store_block(self, block: Block, data: Sequence[Piece], raft_index: int) -> None:
         following = self._config_after(block)
-        self.store.append(
+        self.store.append_pieces(
             block.header,
             data,
             _signature(self._signer, block.header),

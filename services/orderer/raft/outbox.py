@@ -51,7 +51,7 @@ class Outbox:
             if count and size > self._settings.max_batch_bytes:
                 break
             count += 1
-        batch = self._header + b"".join(self._parts[:count])
+        batch = b"".join((self._header, *self._parts[:count]))
         del self._parts[:count]
         self._bytes -= len(batch) - len(self._header)
         return batch

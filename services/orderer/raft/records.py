@@ -86,6 +86,11 @@ class GroupRecord:
 
 def pack_writes(writes: Iterable[GroupWrite]) -> bytes:
     """Records of several groups, one after the other."""
+    return b"".join(pieces_of(writes))
+
+
+def pieces_of(writes: Iterable[GroupWrite]) -> list[bytes]:
+    """The same in pieces, so that what is large need not be copied before it is written."""
     parts: list[bytes] = []
     for write in writes:
         name = pack_name(write.group)
@@ -102,7 +107,7 @@ def pack_writes(writes: Iterable[GroupWrite]) -> bytes:
         if write.hard_state is not None:
             state = write.hard_state
             parts += (bytes((_HARD_STATE,)), name, _STATE.pack(state.term, state.commit), pack_name(state.vote or ""))
-    return b"".join(parts)
+    return parts
 
 
 def replay(payload: bytes, groups: dict[str, GroupRecord]) -> dict[str, int]:

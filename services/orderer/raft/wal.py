@@ -17,19 +17,20 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.messages import HardState
-from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, replay
+from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, pieces_of, replay
 
 _SEGMENT = struct.Struct(">8sI")
 _SEGMENT_MAGIC = b"GLRAFT01"
 _MAGIC = b"GLWB"
 _HEADER = struct.Struct(">4sQII")
 _CRC = struct.Struct(">I")
+_MAX_PIECES = 1000  # of one write; Linux takes 1024 (IOV_MAX)
 SEGMENT_HEADER_BYTES = _SEGMENT.size
 HEADER_BYTES = _HEADER.size + _CRC.size
 _REMEDY = "restore this orderer from a good copy, or remove it from its groups and add it anew"
@@ -55,8 +56,15 @@ class _Scan:
 
 
 def _pack_batch(number: int, payload: bytes, salt: int) -> bytes:
-    header = _HEADER.pack(_MAGIC, number, len(payload), zlib.crc32(payload, salt))
-    return header + _CRC.pack(zlib.crc32(header, salt)) + payload
+    return _batch_header(number, (payload,), salt) + payload
+
+
+def _batch_header(number: int, payload: Sequence[bytes], salt: int) -> bytes:
+    crc = salt
+    for piece in payload:
+        crc = zlib.crc32(piece, crc)
+    header = _HEADER.pack(_MAGIC, number, sum(map(len, payload)), crc)
+    return header + _CRC.pack(zlib.crc32(header, salt))
 
 
 def _batch_at(data: bytes, offset: int, salt: int) -> tuple[int, bytes] | None:
@@ -210,7 +218,7 @@ class Wal:
         salt = int.from_bytes(os.urandom(4))
         self._segments.append(_Segment(path, salt))
         self._written = os.write(fd, _SEGMENT.pack(_SEGMENT_MAGIC, salt))
-        self._append(fd, pack_writes(self._states.values()))
+        self._append(fd, self._states.values())
         os.fsync(fd)
         directory = os.open(self._directory, os.O_RDONLY)
         try:
@@ -227,12 +235,18 @@ class Wal:
             except OSError:
                 return  # a file system without it; the file grows as it is written
 
-    def _append(self, fd: int, payload: bytes) -> None:
-        batch = memoryview(_pack_batch(self._next_number, payload, self._segments[-1].salt))
-        while batch:
-            count = os.write(fd, batch)
-            self._written += count
-            batch = batch[count:]
+    def _append(self, fd: int, writes: Iterable[GroupWrite]) -> None:
+        payload = pieces_of(writes)
+        if len(payload) >= _MAX_PIECES:
+            payload = [b"".join(payload)]
+        batch = [_batch_header(self._next_number, payload, self._segments[-1].salt), *payload]
+        size = sum(map(len, batch))
+        written = os.writev(fd, batch)
+        if written < size:
+            rest = memoryview(b"".join(batch))
+            while written < size:
+                written += os.write(fd, rest[written:])
+        self._written += size
         self._next_number += 1
 
     def write(self, writes: Sequence[GroupWrite]) -> None:
@@ -240,7 +254,7 @@ class Wal:
         is then unknown until the log is opened anew."""
         if self._written >= self._segment_bytes:
             self._rotate()
-        self._append(self._fd, pack_writes(writes))
+        self._append(self._fd, writes)
         self._sync(self._fd)
         self._note(writes)
 

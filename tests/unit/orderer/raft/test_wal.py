@@ -63,6 +63,11 @@ def test_what_was_written_is_there(tmp_path: Path) -> None:
     assert (record.hard_state, record.membership, record.snapshot) == (HardState(2, "a", 2), ABC, None)
 
 
+def test_one_write_takes_more_entries_than_the_system_takes_pieces(tmp_path: Path) -> None:
+    written(tmp_path, [begin("g")], [put("g", 1, 3000)], [put("g", 3001)], segment_bytes=1 << 20)
+    assert indexes(held(tmp_path)["g"]) == list(range(1, 3002))
+
+
 def test_two_groups_share_a_log_and_a_batch(tmp_path: Path) -> None:
     syncs: list[int] = []
     wal = Wal(tmp_path, LARGE, sync=syncs.append)
