@@ -1,8 +1,9 @@
 """Proposals on their way from one peer to another, as calls (:mod:`gridledger.protocol.calls`): what travels, and how
 the peer that is asked answers those that came together.
 
-A call's body is the height to wait for (64 bits) and the signed proposal as its client sent it. The answer is a height
-(64 bits), the endorser's fingerprint (32 bytes), the signature behind its length (8 bits), and the result's text.
+A call's body is the height to wait for (64 bits), the client's signature behind its length (8 bits), and the proposal's
+text; where there is transient data the length is 0, and the signed proposal's body follows. The answer is a height (64
+bits), the endorser's fingerprint (32 bytes), the signature behind its length (8 bits), and the result's text.
 """
 
 from __future__ import annotations
@@ -14,23 +15,34 @@ from typing import Protocol
 
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.identity.msp import Identity
+from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement
 from services.peer.endorser import Abandon, Admitted, Answer, Answers, Endorser
 
-_HEIGHT = struct.Struct(">Q")
+_ASK = struct.Struct(">QB")
 _ANSWER = struct.Struct(">Q32sB")
 
 
-def write_ask(min_height: int, body: bytes) -> bytes:
+def write_ask(min_height: int, signed: SignedProposal) -> bytes:
     """A call's body."""
-    return _HEIGHT.pack(min_height) + body
+    if signed.transient is not None:
+        return _ASK.pack(min_height, 0) + signed.to_bytes()
+    return b"%b%b%b" % (_ASK.pack(min_height, len(signed.signature)), signed.signature, signed.proposal.text.encode())
 
 
-def read_ask(data: bytes) -> tuple[int, bytes]:
-    """The height and the signed proposal's body."""
-    if len(data) < _HEIGHT.size:
-        raise MalformedMessage("a call for an endorsement is a height of 64 bits and a signed proposal")
-    return _HEIGHT.unpack_from(data)[0], data[_HEIGHT.size :]
+def read_ask(data: bytes) -> tuple[int, SignedProposal]:
+    """What :func:`write_ask` wrote; :class:`MalformedMessage`, or what is wrong with the proposal."""
+    try:
+        min_height, length = _ASK.unpack_from(data)
+        if not length:
+            return min_height, SignedProposal.from_bytes(data[_ASK.size :])
+        end = _ASK.size + length
+        proposal = Proposal.parse(data[end:].decode())
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MalformedMessage(f"no call for an endorsement can be read: {error}") from None
+    if proposal.transient_hash is not None:
+        raise MalformedMessage("the transient data is not what the proposal's hash says")
+    return min_height, SignedProposal(proposal, data[_ASK.size : end])
 
 
 def write_answer(answer: Answer) -> bytes:
@@ -73,8 +85,8 @@ class AskedFor:
         together: dict[tuple[str, str], tuple[list[int], list[Admitted]]] = {}
         for position, data in enumerate(bodies):
             try:
-                min_height, body = read_ask(data)
-                admitted = self._here.endorser.read(body, caller)
+                min_height, signed = read_ask(data)
+                admitted = self._here.endorser.admit(signed, caller)
             except GridLedgerError as error:
                 self._answer(position, error)
                 continue

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from gridledger.contract.calls import Deliver
 from gridledger.errors import GridLedgerError, PermissionDeniedError
+from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.fields import from_base64
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement, Result, endorsement_text
 from services.peer.channel import Channel, Channels
@@ -38,11 +41,6 @@ class Admitted:
     channel: Channel
     definition: ChaincodeDefinition
     creator: Identity
-    body: bytes = b""
-
-    def to_bytes(self) -> bytes:
-        """What other peers are sent: the body as the client sent it."""
-        return self.body or self.signed.to_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +94,10 @@ class Endorser:
 
     def read(self, body: bytes, caller: Identity, *, policy: str = "writers") -> Admitted:
         """Read a signed proposal, and check it as :meth:`admit` does."""
-        return self.admit(SignedProposal.from_bytes(body), caller, policy=policy, body=body)
+        return self.admit(SignedProposal.from_bytes(body), caller, policy=policy)
 
-    def admit(
-        self, signed: SignedProposal, caller: Identity, *, policy: str = "writers", body: bytes = b""
-    ) -> Admitted:
-        """Check a proposal (``body``: its bytes as they came); the cheap checks come first, the signature last.
+    def admit(self, signed: SignedProposal, caller: Identity, *, policy: str = "writers") -> Admitted:
+        """Check a proposal; the cheap checks come first, the signature last.
 
         The creator must satisfy the channel's ``policy``. The caller must be the creator or a peer of the channel.
         """
@@ -111,7 +107,7 @@ class Endorser:
         if len(proposal.text) > limits.max_envelope_bytes:
             limit = limits.max_envelope_bytes
             raise EnvelopeTooLarge(f"the proposal is longer than the channel's limit of {limit} bytes", limit=limit)
-        certificate = proposal.certificate()
+        certificate = _certificate(proposal.creator)
         creator = channel.identify(certificate, now_us)
         peers = channel.config.peers_by_fingerprint
         if caller.fingerprint != certificate.fingerprint and caller.fingerprint not in peers:
@@ -135,7 +131,7 @@ class Endorser:
             )
         if not certificate.verify(signed.signature, proposal.text.encode()):
             raise BadClientSignature("the signature under the proposal is not its creator's")
-        return Admitted(signed, channel, definition, creator, body)
+        return Admitted(signed, channel, definition, creator)
 
     async def endorse(self, admitted: Admitted, *, min_height: int = 0) -> Answer:
         """Run the chaincode and sign what it did.
@@ -219,6 +215,11 @@ class Endorser:
             response={"status": response.status, "message": response.message},
             height=height,
         )
+
+
+@lru_cache(4096)
+def _certificate(creator: str) -> Certificate:
+    return Certificate.from_der(from_base64(creator, "'creator'"))
 
 
 def _duplicate(outcome: Outcome) -> DuplicateTransaction:

@@ -83,7 +83,7 @@ class PeerClients:
             client = self._client(peer.name)
             calls = Calls(client.base_url, client.tls, _no_fallback, connect_timeout_s=client.connect_timeout_s)
             self._calls[peer.name] = calls
-        return calls.begin(ENDORSE_HERE, write_ask(min_height, admitted.to_bytes()))
+        return calls.begin(ENDORSE_HERE, write_ask(min_height, admitted.signed))
 
     def _heard(
         self,
@@ -120,12 +120,14 @@ class PeerClients:
     async def _ask_by_itself(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
         """By a request of its own: where the peer takes no further connection for calls."""
         params = {"min_height": str(min_height)} if min_height else None
-        data = await self._client(peer.name).post("/endorse", admitted.to_bytes(), params=params, timeout_s=timeout_s)
+        data = await self._client(peer.name).post(
+            "/endorse", admitted.signed.to_bytes(), params=params, timeout_s=timeout_s
+        )
         return _own_answer(_read_json(data), peer)
 
     async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes:
         """Have another peer evaluate a proposal; its answer's body."""
-        body = admitted.to_bytes()
+        body = admitted.signed.to_bytes()
         return await self._client(peer.name).post(
             "/gateway/evaluate", body, params={"forward": "no"}, timeout_s=timeout_s
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridledger.contract.calls import Deliver
-from gridledger.errors import GridLedgerError, MalformedMessage
+from gridledger.errors import GridLedgerError, MalformedJSON, MalformedMessage
 from gridledger.protocol.fields import hash_of
+from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement, endorsement_text
 from services.peer.channel import Channel, Channels
 from services.peer.endorse_calls import AskedFor, read_answer, read_ask, write_answer, write_ask
@@ -78,8 +80,8 @@ def ask(here: Here, *bodies: bytes) -> tuple[AskedFor, dict[int, bytes | GridLed
     return asked, found
 
 
-def proposal(number: int, **parts: Any) -> bytes:
-    return world.proposal("k", number, nonce=number, **parts).to_bytes()
+def proposal(number: int, **parts: Any) -> SignedProposal:
+    return world.proposal("k", number, nonce=number, **parts)
 
 
 @given(st.integers(0, 2**64 - 1), st.binary(min_size=32, max_size=32), st.binary(max_size=255), st.text())
@@ -88,9 +90,11 @@ def test_answers_are_read_as_they_were_written(height: int, endorser: bytes, sig
     assert read_answer(write_answer(answer)) == answer
 
 
-@given(st.integers(0, 2**64 - 1), st.binary())
-def test_asks_are_read_as_they_were_written(height: int, body: bytes) -> None:
-    assert read_ask(write_ask(height, body)) == (height, body)
+@pytest.mark.parametrize("transient", [None, {}, {"secret": [1.5]}])
+@pytest.mark.parametrize("height", [0, 2**64 - 1])
+def test_asks_are_read_as_they_were_written(height: int, transient: dict[str, Any] | None) -> None:
+    signed = proposal(1, transient=transient)
+    assert read_ask(write_ask(height, signed)) == (height, signed)
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 40, write_answer(Answer("ä", Endorsement("0" * 64, b""), 1))[:-1]])
@@ -100,9 +104,19 @@ def test_unreadable_answers_are_refused(data: bytes) -> None:
     assert caught.value.status == 502
 
 
-def test_unreadable_asks_are_refused() -> None:
-    with pytest.raises(MalformedMessage):
-        read_ask(b"1234567")
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"12345678",
+        write_ask(0, proposal(1))[:-1],
+        write_ask(0, proposal(1)) + b"\xff",
+        write_ask(0, replace(proposal(1, transient={"a": 1}), transient=None)),
+        bytes(9) + b"{}",
+    ],
+)
+def test_unreadable_asks_are_refused(data: bytes) -> None:
+    with pytest.raises((MalformedMessage, MalformedJSON)):
+        read_ask(data)
 
 
 async def test_each_is_answered_by_itself(here: Here) -> None:
@@ -110,14 +124,14 @@ async def test_each_is_answered_by_itself(here: Here) -> None:
     bodies = [
         write_ask(0, proposal(1)),
         b"",
-        write_ask(0, b"{}"),
+        write_ask(0, replace(proposal(4), signature=b"forged")),
         write_ask(0, proposal(2, channel="other")),
         write_ask(1, proposal(3)),
     ]
     _, found = ask(here, *bodies)
     await world.until(lambda: len(found) == 5)
     codes = [getattr(found[position], "code", "endorsed") for position in range(5)]
-    assert codes == ["endorsed", "MALFORMED_MESSAGE", "MALFORMED_MESSAGE", "CHANNEL_UNKNOWN", "endorsed"]
+    assert codes == ["endorsed", "MALFORMED_MESSAGE", "BAD_CREATOR_SIGNATURE", "CHANNEL_UNKNOWN", "endorsed"]
     assert here.together == [2]
     for position in (0, 4):
         answer = read_answer(bytes(found[position]))  # type: ignore[arg-type]
