@@ -30,6 +30,9 @@ from services.orderer.transport import OrdererTransport
 
 log = logging.getLogger("orderer")
 
+HAND_OVER_S = 1.0
+"""How long a stop waits for another orderer to take over."""
+
 
 @dataclass(slots=True)
 class Channel:
@@ -59,6 +62,7 @@ class Orderer:
         self.consensus = consensus
         self.channels = channels
         self.clock_us = clock_us
+        self._handing_over: asyncio.Future[list[None]] | None = None
 
     def channel(self, name: str) -> Channel:
         """A channel by name; :class:`ChannelUnknown` where this orderer does not serve it."""
@@ -116,6 +120,33 @@ class Orderer:
             "queued": channel.sequencer.queued,
             "voters": sorted(raft.membership.voters),
         }
+
+    async def hand_over(self) -> None:
+        """Before a stop: give each channel that this orderer leads to the other one that has most of its log.
+
+        A leader that just goes costs the channel an election timeout. Done once, however often it is asked for; takes
+        at most ``HAND_OVER_S``.
+        """
+        if self._handing_over is None:
+            led = [name for name in self.channels if self.consensus.leadership(name).is_self]
+            self._handing_over = asyncio.gather(*map(self._hand_over, led))
+        await asyncio.shield(self._handing_over)
+
+    async def _hand_over(self, name: str) -> None:
+        status = self.consensus.status(name)
+        heirs = [
+            voter
+            for voter, known in status.followers.items()
+            if known.recently_active and voter in status.membership.voters
+        ]
+        if not heirs:
+            return
+        heir = max(heirs, key=lambda voter: status.followers[voter].match)
+        try:
+            await self.consensus.transfer_leadership(name, heir, timeout_s=HAND_OVER_S)
+            log.info("handed over to %s", heir, extra={"channel": name})
+        except GridLedgerError as error:
+            log.info("not handed over to %s: %s", heir, error, extra={"channel": name})
 
     async def run(self) -> None:
         """Order until cancelled; raises what the consensus engine failed with."""

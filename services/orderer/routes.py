@@ -76,7 +76,7 @@ def make_router(orderer: Orderer) -> APIRouter:
         orderer.orderer_named(request.state.caller)
         request.state.slot.become_stream()
         reading = asyncio.create_task(_receive_batches(orderer, request))
-        stopping = asyncio.create_task(request.app.state.stopping.wait())
+        stopping = asyncio.create_task(_stopped(orderer, request.app.state.stopping))
         try:
             await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
@@ -99,6 +99,12 @@ def make_router(orderer: Orderer) -> APIRouter:
         return json_response({"leader": orderer.consensus.leader(name)})
 
     return router
+
+
+async def _stopped(orderer: Orderer, stopping: asyncio.Event) -> None:
+    """Until this orderer is told to stop and has handed over: for that it has to hear the others."""
+    await stopping.wait()
+    await orderer.hand_over()
 
 
 async def _receive_batches(orderer: Orderer, request: Request) -> None:

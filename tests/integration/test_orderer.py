@@ -163,6 +163,17 @@ async def test_three_orderers_agree_on_one_chain_and_survive_losses(tmp_path: Pa
         assert all(block.header.previous_hash == chain[n].header.hash for n, block in enumerate(chain[1:]))
 
 
+async def test_a_leader_that_is_told_to_stop_hands_over(tmp_path: Path) -> None:
+    async with running(tmp_path) as orderers:
+        leader = await orderers.leader()
+        assert await orderers.broadcast(leader, envelopes(orderers, 3)) == [200] * 3
+        assert await asyncio.to_thread(orderers.processes[leader].stop) == 0
+        heir = await orderers.leader(among=set(orderers.processes) - {leader})
+        # It says so only when it has heard the new leader.
+        assert f"handed over to {heir}" in orderers.processes[leader].output()
+        assert await orderers.broadcast(heir, envelopes(orderers, 3)) == [200] * 3
+
+
 async def test_an_orderer_that_lost_its_disk_joins_again_by_a_snapshot(tmp_path: Path) -> None:
     async with running(tmp_path) as orderers:
         leader = await orderers.leader()

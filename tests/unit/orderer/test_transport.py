@@ -20,7 +20,7 @@ from services.orderer import transport as transport_module
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
 from services.orderer.orderer import Channel, Orderer
-from services.orderer.raft.interface import RaftSettings
+from services.orderer.raft.interface import Leadership, RaftSettings
 from services.orderer.routes import make_router
 from services.orderer.settings import EdgeLimits, OrdererSettings
 from services.orderer.transport import RAFT_PATH, STREAM_BYTES, STREAM_S, OrdererTransport
@@ -36,6 +36,9 @@ class Received:
 
     def receive(self, sender: str, payload: bytes) -> None:
         self.batches.append((sender, payload))
+
+    def leadership(self, group: str) -> Leadership:
+        return Leadership(group, 1, "orderer1", is_self=False, ready=False)
 
 
 class Net:
