@@ -2,7 +2,8 @@
 
 Envelopes are JSON with base64 and hexadecimal in it, and those of one block resemble each other: deflate at its fastest
 leaves 40 % of a single transaction's block and a third to a quarter of a larger one's. A segment ends with the first
-envelope that brings it to ``SEGMENT_BYTES``, so that one envelope is read without the rest of a large block.
+envelope that brings it to ``SEGMENT_BYTES``, so that one envelope is read without the rest of a large block. Intel's
+ISA-L compresses to the same zlib format as the standard library, in a quarter of its time; that one reads it.
 
 A value larger than half a page would get whole pages of its own, and a small block waste most of one. Chunks that share
 pages waste a few percent, and no commit has to look for a run of free pages.
@@ -105,8 +106,11 @@ def _segments(header_end: int, ends: tuple[int, ...] | list[int]) -> Iterator[tu
 
 
 def _compressed(data: bytes) -> bytes:
-    deflate = zlib.compressobj(
-        _LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, DICTIONARY
+    # Here, since only the committer compresses: what merely reads ledgers does without the library.
+    from isal import isal_zlib as isal  # noqa: PLC0415
+
+    deflate = isal.compressobj(
+        _LEVEL, isal.DEFLATED, isal.MAX_WBITS, isal.DEF_MEM_LEVEL, isal.Z_DEFAULT_STRATEGY, DICTIONARY
     )
     return deflate.compress(data) + deflate.flush()
 
