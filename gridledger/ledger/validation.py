@@ -41,7 +41,7 @@ from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate, parse_envelope, verify_update
 from gridledger.protocol.fields import from_base64, hash_of
-from gridledger.protocol.result import Event, Version, endorsement_text
+from gridledger.protocol.result import Event, Result, Version, endorsement_text
 from gridledger.protocol.transaction import Transaction, signing_text
 
 _VALID = TxValidationCode.VALID
@@ -105,7 +105,7 @@ class _Candidate:
 
     tx_id: str
     code: TxValidationCode
-    transaction: Transaction | None = None
+    result: Result | None = None
     update: ConfigUpdate | None = None
     check: int | None = None
     endorsers: list[tuple[int, str]] = field(default_factory=list)
@@ -160,7 +160,9 @@ class Examination:
         return self._examined(message, at_us)
 
     def _examined(self, transaction: Transaction, at_us: int) -> _Candidate:
-        candidate = _Candidate(transaction.tx_id, _VALID, transaction)
+        # Of a transaction the result is kept and the rest let go, its proposal's arguments above all: memory that the
+        # next one can use is still in the processor's cache.
+        candidate = _Candidate(transaction.tx_id, _VALID, transaction.result)
         try:
             creator = certificate_of(transaction.proposal.creator)
             self.config.msps.identify(creator, at_us)
@@ -269,15 +271,15 @@ class _Bench:
             else:
                 code = self._code(candidate)
             judged.indexed.append(self._takes_id(candidate.tx_id, code))
-            if code is _VALID and candidate.transaction is not None:
-                self._take_effect(judged, candidate.transaction, index)
+            if code is _VALID and candidate.result is not None:
+                self._take_effect(judged, candidate.result, index)
             judged.codes.append(code)
             judged.tx_ids.append(candidate.tx_id)
         return judged
 
     def _code(self, candidate: _Candidate) -> TxValidationCode:
-        transaction, outcomes = candidate.transaction, self._outcomes
-        if transaction is None:
+        result, outcomes = candidate.result, self._outcomes
+        if result is None:
             return candidate.code
         if candidate.check is None or not outcomes[candidate.check]:
             return TxValidationCode.BAD_CREATOR_SIGNATURE
@@ -290,10 +292,10 @@ class _Bench:
         genuine = [(mspid, "peer") for place, mspid in candidate.endorsers if outcomes[place]]
         # All of them together were found to be enough when they were listed.
         if len(genuine) != len(candidate.endorsers):
-            policy = self._config.endorsement_policy(transaction.proposal.chaincode)
+            policy = self._config.endorsement_policy(result.chaincode)
             if not policy.satisfied_by(genuine):
                 return TxValidationCode.ENDORSEMENT_POLICY_FAILURE
-        return self._world.conflict(transaction.result)
+        return self._world.conflict(result)
 
     def _config_code(self, judged: Judged, update: ConfigUpdate) -> TxValidationCode:
         block = judged.block
@@ -305,15 +307,13 @@ class _Bench:
             return _VALID
         return TxValidationCode.INVALID_CONFIG_TRANSACTION
 
-    def _take_effect(self, judged: Judged, transaction: Transaction, index: int) -> None:
+    def _take_effect(self, judged: Judged, result: Result, index: int) -> None:
         number = judged.block.header.number
-        for place, value in self._world.apply(transaction.result, Version(number, index)):
+        for place, value in self._world.apply(result, Version(number, index)):
             judged.writes.append((place, value, index))
-        event: Event | None = transaction.result.event
+        event: Event | None = result.event
         if event is not None:
-            judged.events.append(
-                ChaincodeEvent(number, index, transaction.tx_id, transaction.proposal.chaincode, *event)
-            )
+            judged.events.append(ChaincodeEvent(number, index, result.tx_id, result.chaincode, *event))
 
     def _known(self, tx_id: str) -> bool | None:
         """Whether the id is taken by its own client (True), was used by who knows whom (False), or is new (None)."""
