@@ -111,13 +111,14 @@ class FirstRound:
         self._collector.active -= self._open
         self._open = 0
 
-    def _choose(self) -> list[Node]:
+    def _choose(self) -> Sequence[Node]:
         """A set that satisfies the policy; none where one of it was gone lately: that takes more care."""
         config, chaincode = self._admitted[0].channel.config, self._admitted[0].definition.name
-        peers = self._collector.selection.first(config, chaincode)
+        collector = self._collector
+        peers = collector.selection.shared(config, chaincode, len(self._admitted), collector.clock())
         satisfied = config.endorsement_policy(chaincode).satisfied_by([(peer.mspid, "peer") for peer in peers])
-        gone = any(self._collector.health.gone(peer.name) for peer in peers)
-        return peers if satisfied and not gone else []
+        gone = any(collector.health.gone(peer.name) for peer in peers)
+        return peers if satisfied and not gone else ()
 
     def _take(self, column: int, answers: Answers) -> None:
         """Note one peer's answers; settle what is complete."""

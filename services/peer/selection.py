@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from gridledger.identity.policy import Policy
@@ -12,11 +13,24 @@ from services.peer.peer_health import PeerHealth
 
 MAX_PLANS = 64
 _MAX_CACHED = 256
+SHARED_S = 0.005
+MAX_SHARED = 32
+"""Proposals that come within this time, up to so many, go to one set of peers, and so travel together."""
 
 
 class _Key(NamedTuple):
     config: int
     health: int
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A choice that serves ``left`` more proposals, until ``until`` (seconds) or until ``key`` is another."""
+
+    peers: list[Node]
+    key: _Key
+    until: float
+    left: int
 
 
 class Selection:
@@ -30,6 +44,7 @@ class Selection:
         self._health = health
         self._turn = 0
         self._plans: dict[tuple[str, str], tuple[_Key, list[list[Node]]]] = {}
+        self._shared: dict[tuple[str, str], _Shared] = {}
 
     def first(self, config: ChannelConfig, chaincode: str) -> list[Node]:
         """The peers to ask first; empty when no set of the channel's peers satisfies the policy."""
@@ -47,6 +62,22 @@ class Selection:
             return []
         self._turn += 1
         return plans[self._turn % len(plans)]
+
+    def shared(self, config: ChannelConfig, chaincode: str, proposals: int, now: float) -> list[Node]:
+        """As :meth:`first`, for so many proposals that come together; those that come right after go the same way.
+
+        ``now``: a monotonic clock, in seconds.
+        """
+        self._health.expire()
+        key = _Key(config.sequence, self._health.version)
+        kept = self._shared.get((config.channel, chaincode))
+        if kept is None or kept.key != key or now >= kept.until or kept.left <= 0:
+            if len(self._shared) >= _MAX_CACHED:
+                self._shared.clear()
+            kept = _Shared(self.first(config, chaincode), key, now + SHARED_S, MAX_SHARED)
+            self._shared[config.channel, chaincode] = kept
+        kept.left -= proposals
+        return kept.peers
 
     def further(
         self, config: ChannelConfig, chaincode: str, *, have: Sequence[str], asked: Collection[str]

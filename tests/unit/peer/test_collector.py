@@ -8,6 +8,7 @@ import pytest
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.protocol.config import ChannelConfig, Node
+from services.peer import selection
 from services.peer.collector import Collected, Collector
 from services.peer.endorser import Abandon, Admitted, Answer, Answers
 from services.peer.errors import (
@@ -165,6 +166,7 @@ class Peers:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds for a proposal that comes alone holds for one of many."""
     monkeypatch.setattr(Peers, "together", request.param == "together")
+    monkeypatch.setattr(selection, "SHARED_S", 0.0)
 
 
 async def test_smallest_set_with_this_peer_is_asked() -> None:

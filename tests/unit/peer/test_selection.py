@@ -8,7 +8,7 @@ import pytest
 from gridledger.errors import BusyError, GridLedgerError, UnavailableError
 from gridledger.protocol.config import ChannelConfig, Node
 from services.peer.peer_health import MAX_BEHIND, PeerHealth
-from services.peer.selection import Selection
+from services.peer.selection import SHARED_S, Selection
 from tests.support import peer_world as world
 
 
@@ -122,3 +122,24 @@ async def test_what_is_missing_is_the_fewest_of_those_not_asked() -> None:
     further = house.selection.further(house.config, "kv", have=have, asked=asked)
     assert [node.name for node in further] in (["peer4"], ["peer5"])
     assert house.selection.further(house.config, "kv", have=have, asked=list(house.config.peers)) == []
+
+
+async def test_proposals_that_come_together_go_to_one_set_for_a_moment() -> None:
+    house = House(4, "OutOf(2, all)")
+
+    def shared(proposals: int) -> frozenset[str]:
+        found = house.selection.shared(house.config, "kv", proposals, house.clock.now)
+        return frozenset(node.name for node in found)
+
+    first = shared(1)
+    assert {shared(10), shared(10), shared(11)} == {first}
+    # As many as may share it have come; then a moment is over; then one of its peers has failed.
+    second = shared(40)
+    assert second != first
+    assert shared(1) not in {first, second}
+    house.clock.now += SHARED_S
+    assert shared(1) == first
+    (other,) = first - {"peer1"}
+    house.fail(other)
+    assert other not in shared(1)
+    await house.health.close()
