@@ -12,18 +12,12 @@ from contextlib import suppress
 from gridledger import framing
 from gridledger.errors import GridLedgerError, UnavailableError
 from services.peer.committer.task import CommitterTask
-from services.peer.own_signatures import MAX_NOTES_PER_FRAME, pack
+from services.peer.own_signatures import Notes
 from services.peer.reports import MAX_REPORT_BYTES, Committed, Failed, Ready, Report, Source, parse
 from services.peer.settings import PeerSettings
 
 FAILED = "failed: "
 READ_BYTES = 64 * 1024
-NOTES_DELAY_S = 0.02
-"""How long notes gather before the committer is told, so that it is not woken for each. Where a transaction is
-committed sooner the machine is idle, and its committer may as well verify."""
-
-MAX_NOTES_BYTES = 256 * 1024
-"""What may wait for the committer to read it; beyond that it is not told what this peer has signed."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +40,7 @@ class CommitProcess:
         self._listening: asyncio.Task[str] | None = None
         self._ready: asyncio.Future[Ready] | None = None
         self._stopping = False
-        self._notes: list[tuple[bytes, bytes]] = []
+        self._notes = Notes()
 
     @property
     def pid(self) -> int:
@@ -80,19 +74,8 @@ class CommitProcess:
 
     def note(self, text: bytes, signature: bytes) -> None:
         """Have the committer know that this peer made ``signature`` over ``text``, so that it need not verify it."""
-        if not self._notes:
-            asyncio.get_running_loop().call_later(NOTES_DELAY_S, self._tell_notes)
-        self._notes.append((text, signature))
-
-    def _tell_notes(self) -> None:
-        """Tell at once of all that was signed since the last time; or of nothing, when the committer does not listen.
-        It then verifies these like any other signature."""
-        notes, self._notes = self._notes, []
-        writer = self._writer
-        if writer is None or writer.is_closing() or writer.transport.get_write_buffer_size() > MAX_NOTES_BYTES:
-            return
-        for start in range(0, len(notes), MAX_NOTES_PER_FRAME):
-            writer.write(framing.frame(pack(notes[start : start + MAX_NOTES_PER_FRAME])))
+        if self._writer is not None:
+            self._notes.add(self._writer, text, signature)
 
     async def watch(self) -> None:
         """Wait until the process ends. Returns when it was told to; raises :class:`CommitterFailed` otherwise."""

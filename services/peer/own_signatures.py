@@ -8,6 +8,7 @@ not told (after a restart, beyond the bounds) is verified like any other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from gridledger import framing
@@ -20,10 +21,39 @@ MAX_KEPT = 16_384
 MAX_NOTES_PER_FRAME = 4096
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 
+NOTES_DELAY_S = 0.02
+"""How long notes gather before the committer is told, so that it is not woken for each. Where a transaction is
+committed sooner the machine is idle, and its committer may as well verify."""
+
+MAX_WAITING_BYTES = 256 * 1024
+"""What may wait for the committer to read it; beyond that it is not told what this peer has signed."""
+
 
 def pack(notes: Sequence[tuple[bytes, bytes]]) -> bytes:
     """A frame that tells of (signed text, signature) pairs, at most MAX_NOTES_PER_FRAME."""
     return framing.pack([part for note in notes for part in note])
+
+
+class Notes:
+    """The edge's side: gathers what was signed, and tells the committer of it every now and then."""
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[bytes, bytes]] = []
+
+    def add(self, writer: asyncio.StreamWriter, text: bytes, signature: bytes) -> None:
+        """Tell of ``signature`` over ``text``, soon, together with others."""
+        if not self._notes:
+            asyncio.get_running_loop().call_later(NOTES_DELAY_S, self._tell, writer)
+        self._notes.append((text, signature))
+
+    def _tell(self, writer: asyncio.StreamWriter) -> None:
+        """Tell of all that was signed since the last time; or of nothing, when the committer does not listen. It then
+        verifies these like any other signature."""
+        notes, self._notes = self._notes, []
+        if writer.is_closing() or writer.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
+            return
+        for start in range(0, len(notes), MAX_NOTES_PER_FRAME):
+            writer.write(framing.frame(pack(notes[start : start + MAX_NOTES_PER_FRAME])))
 
 
 class OwnSignatures:

@@ -1,6 +1,7 @@
 """What a peer has signed itself is not verified a second time; everything else is."""
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from gridledger.protocol.fields import hash_of
 from gridledger.protocol.result import Endorsement, endorsement_text
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 from services.peer.committer.process import hear
-from services.peer.own_signatures import MAX_NOTES_PER_FRAME, OwnSignatures, pack
+from services.peer.own_signatures import (
+    MAX_NOTES_PER_FRAME,
+    MAX_WAITING_BYTES,
+    NOTES_DELAY_S,
+    Notes,
+    OwnSignatures,
+    pack,
+)
 from tests.support import peer_world as world
 from tests.support.forgery import with_high_s
 
@@ -128,3 +136,39 @@ async def test_the_committer_hears_until_the_edge_closes() -> None:
     assert not hearing.done()
     reader.feed_eof()
     await asyncio.wait_for(hearing, 10)
+
+
+async def test_the_edge_tells_of_many_signatures_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    _, writer = await asyncio.open_connection(sock=ours)
+    reader, other = await asyncio.open_connection(sock=theirs)
+    checks = [endorsement(number) for number in range(MAX_NOTES_PER_FRAME // 1000)]
+    notes = Notes()
+    for check in checks:
+        notes.add(writer, check.data, check.signature)
+    frame = await asyncio.wait_for(framing.read_frame(reader), 10)
+    assert frame == note(*checks)
+    notes.add(writer, checks[0].data, checks[0].signature)
+    assert await asyncio.wait_for(framing.read_frame(reader), 10) == note(checks[0])
+    writer.close()
+    other.close()
+
+
+async def test_an_edge_whose_committer_does_not_listen_keeps_nothing_for_it() -> None:
+    ours, theirs = socket.socketpair()
+    _, writer = await asyncio.open_connection(sock=ours)
+    with theirs:
+        writer.write(bytes(64 * 1024 * 1024))
+        held = writer.transport.get_write_buffer_size()
+        assert held > MAX_WAITING_BYTES
+        check, notes = endorsement(1), Notes()
+        notes.add(writer, check.data, check.signature)
+        told = asyncio.Event()
+        asyncio.get_running_loop().call_later(2 * NOTES_DELAY_S, told.set)
+        await told.wait()
+        assert writer.transport.get_write_buffer_size() == held
+        writer.transport.abort()
+    notes.add(writer, check.data, check.signature)  # to one that is gone, too
+    told.clear()
+    asyncio.get_running_loop().call_later(2 * NOTES_DELAY_S, told.set)
+    await told.wait()
