@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridledger.client.calls import StreamRefused
 from gridledger.contract.calls import Deliver
 from gridledger.errors import GridLedgerError, MalformedJSON, MalformedMessage
 from gridledger.protocol.fields import hash_of
@@ -18,6 +19,8 @@ from gridledger.protocol.result import Endorsement, endorsement_text
 from services.peer.channel import Channel, Channels
 from services.peer.endorse_calls import AskedFor, read_answer, read_ask, write_answer, write_ask
 from services.peer.endorser import Abandon, Admitted, Answer, Answers, Endorser
+from services.peer.peer_clients import PeerClients, write_json
+from services.peer.settings import EndorsementLimits
 from tests.support import peer_world as world
 
 
@@ -156,3 +159,46 @@ async def test_what_nobody_waits_for_is_given_up(here: Here) -> None:
     assert here.given_up == [2]
     await world.until(lambda: not here.channel._waiting)
     assert found == {}
+
+
+class Refusing:
+    """Calls to a peer that takes no further connection of this kind."""
+
+    def begin(self, kind: int, body: bytes) -> asyncio.Future[bytes]:
+        refused: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        refused.set_exception(StreamRefused("full"))
+        return refused
+
+
+class Posting:
+    """The same peer's routes; ``signer`` endorses."""
+
+    def __init__(self, here: Here) -> None:
+        self.here = here
+        self.signer = 1
+        self.posted: list[tuple[str, Any]] = []
+
+    async def post(self, path: str, body: bytes, *, params: Any, timeout_s: float) -> bytes:
+        self.posted.append((path, params))
+        admitted = self.here.endorser.read(body, world.identity(world.peer(2), "peer"))
+        answer = await self.here.endorser.endorse(admitted)
+        endorsement = replace(answer.endorsement, endorser=world.peer(self.signer).fingerprint)
+        return write_json(replace(answer, endorsement=endorsement))
+
+
+async def test_peer_that_refuses_the_connection_is_asked_by_requests(here: Here) -> None:
+    clients: Any = PeerClients(world.peer(2), "", EndorsementLimits())
+    posting = Posting(here)
+    clients._calls["peer1"], clients._clients["peer1"] = Refusing(), posting
+    peer = here.channel.config.peers["peer1"]
+    admitted = [here.endorser.admit(proposal(number), world.identity(world.client(), "client")) for number in (1, 2)]
+    answer = await clients.endorse(peer, admitted[0], 1, 5.0)
+    assert posting.posted == [("/endorse", {"min_height": "1"})]
+    found: Answers = []
+    clients.endorse_many(peer, admitted, found.extend)
+    await world.until(lambda: len(found) == 2)
+    assert dict(found)[0] == answer
+    # An endorsement that is not that peer's own is not taken.
+    posting.signer = 2
+    with pytest.raises(MalformedMessage, match="no endorsement of its own"):
+        await clients.endorse(peer, admitted[0], 0, 5.0)
