@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from gridledger.errors import GridLedgerError, InputError
@@ -40,7 +39,7 @@ from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate, parse_envelope, verify_update
-from gridledger.protocol.fields import from_base64, hash_of
+from gridledger.protocol.fields import hash_of
 from gridledger.protocol.result import Event, Result, Version, endorsement_text
 from gridledger.protocol.transaction import Transaction, signing_text
 
@@ -164,7 +163,7 @@ class Examination:
         # next one can use is still in the processor's cache.
         candidate = _Candidate(transaction.tx_id, _VALID, transaction.result)
         try:
-            creator = certificate_of(transaction.proposal.creator)
+            creator = transaction.proposal.certificate()
             self.config.msps.identify(creator, at_us)
         except (InputError, IdentityError):
             candidate.code = TxValidationCode.BAD_CREATOR_SIGNATURE
@@ -332,9 +331,3 @@ class _Bench:
             return False
         self._taken[tx_id] = authentic
         return True
-
-
-@lru_cache(maxsize=4096)
-def certificate_of(creator: str) -> Certificate:
-    """The certificate in a proposal's ``creator``; parsed once. Raises an InputError where there is none."""
-    return Certificate.from_der(from_base64(creator, "'creator'"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gridledger import jsontext
@@ -111,10 +112,7 @@ class Proposal:
 
     def certificate(self) -> Certificate:
         """The creator's certificate, parsed once and kept in a bounded cache."""
-        # Here, so that reading a proposal does not import cryptography: what runs contracts does without.
-        from gridledger.identity.certificate import Certificate  # noqa: PLC0415
-
-        return Certificate.from_der(from_base64(self.creator, "'creator'"))
+        return _certificate_of(self.creator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +145,14 @@ class SignedProposal:
         if (None if transient is None else transient_hash(transient)) != proposal.transient_hash:
             raise MalformedMessage("the transient data is not what the proposal's hash says")
         return cls(proposal, from_base64(message["signature"], "'signature'"), transient)
+
+
+@lru_cache(maxsize=4096)
+def _certificate_of(creator: str) -> Certificate:
+    # Here, so that reading a proposal does not import cryptography: what runs contracts does without.
+    from gridledger.identity.certificate import Certificate  # noqa: PLC0415
+
+    return Certificate.from_der(from_base64(creator, "'creator'"))
 
 
 def transient_hash(transient: Mapping[str, Any]) -> str:
