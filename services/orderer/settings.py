@@ -49,10 +49,10 @@ class Pacing(SettingsPart):
     ``max_interval_ms``; a report counts for ``report_lifetime_s``. A batch that is as large as the channel allows waits
     for peers only."""
 
-    calm_rate: Count = 60
-    busy_rate: Count = 120
+    calm_rate: Count = 80
+    busy_rate: Count = 160
     busy_interval_ms: Annotated[int, Field(ge=0)] = 100
-    calm_batch_ms: Annotated[float, Field(ge=0)] = 3.0
+    calm_batch_ms: Annotated[float, Field(ge=0)] = 1.5
     busy_batches: Count = 16
     max_interval_ms: Count = 250
     report_lifetime_s: Seconds = 5.0
