@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -111,7 +112,7 @@ class CommitProcess:
 
     async def _listen(self, reader: asyncio.StreamReader) -> str:
         """Hand reports on until the process ends; how it ended."""
-        failure = ""
+        failure = broken = ""
         try:
             buffer = framing.FrameBuffer(MAX_REPORT_BYTES)
             while piece := await reader.read(READ_BYTES):
@@ -123,7 +124,10 @@ class CommitProcess:
                         failure = report.message
                     elif self._ready is not None and not self._ready.done():
                         self._ready.set_result(report)
-        except (GridLedgerError, ConnectionError) as error:
+        except ConnectionError as error:
+            # It died with notes of ours unread. How it ended says more.
+            broken = f"broke off: {error}"
+        except GridLedgerError as error:
             failure = failure or f"broke off: {error}"
         except Exception as error:
             # A report that the edge cannot digest would leave it with an old view of the ledger: stop as well.
@@ -131,12 +135,12 @@ class CommitProcess:
             failure = f"was not understood: {error!r}"
         if self._process is None:
             return failure
-        if failure and self._process.returncode is None:
+        if (failure or broken) and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.terminate()
         code = await self._process.wait()
-        if failure:
-            return FAILED + failure
+        if failure or (broken and code == -signal.SIGTERM):
+            return FAILED + (failure or broken)
         return f"ended with code {code}" if code >= 0 else f"was killed by signal {-code}"
 
 
