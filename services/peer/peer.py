@@ -17,6 +17,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import Node
 from services.peer import metrics
+from services.peer.admission import Admission
 from services.peer.channel import Channel, Channels
 from services.peer.collector import Collector
 from services.peer.commit_notifier import CommitNotifier, Outcome
@@ -85,6 +86,7 @@ class Peer:
         self.collector = Collector(self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock)
         self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
         self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
+        self.admission = Admission(settings.edge.max_wait_s, clock=time.monotonic)
         self.submitter = Submitter(
             channels,
             self.queues,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from gridledger.web import (
     unless_disconnected,
 )
 from services.peer import metrics, queries
+from services.peer.admission import Passage
 from services.peer.calls import call_handlers
 from services.peer.channel import Channel
 from services.peer.peer import Peer, clock_us
@@ -48,9 +50,19 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
     async def endorse(request: HotRequest) -> bytes:
         body = await read_body(request, max_bytes=most)
         started = time.perf_counter()
-        answer = await unless_disconnected(request.scope, gateway.endorse(body, request.caller))
+        with admitted(peer.admission.to_endorse(1)):
+            answer = await unless_disconnected(request.scope, gateway.endorse(body, request.caller))
         metrics.COLLECT_SECONDS.observe(time.perf_counter() - started)
         return answer
+
+    @contextmanager
+    def admitted(passage: Passage) -> Iterator[None]:
+        if not passage.admitted:
+            raise peer.admission.busy()
+        try:
+            yield
+        finally:
+            passage.close()
 
     async def evaluate(request: HotRequest) -> bytes:
         body = await read_body(request, max_bytes=most)
@@ -66,7 +78,10 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
             tx_id = await unless_disconnected(request.scope, peer.submitter.order(body, request.caller))
             return jsontext.dumps({"tx_id": tx_id})
         started = time.perf_counter()
-        outcome = await unless_disconnected(request.scope, peer.submitter.submit(body, request.caller))
+        passage = peer.admission.to_submit(1)
+        with admitted(passage):
+            outcome = await unless_disconnected(request.scope, peer.submitter.submit(body, request.caller))
+            passage.leave(committed=True)
         metrics.SUBMIT_SECONDS.observe(time.perf_counter() - started)
         return jsontext.dumps(outcome.to_dict())
 

@@ -14,7 +14,11 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class EdgeLimits(SettingsPart):
-    """Bounds of the HTTP edge. Sizes in bytes, times in seconds; each queue that is full answers 429."""
+    """Bounds of the HTTP edge. Sizes in bytes, times in seconds; each queue that is full answers 429.
+
+    So does the gateway, before it does anything for it, to a proposal that would wait longer than ``max_wait_s`` for
+    its commit, and to an endorsed transaction that would wait twice as long.
+    """
 
     max_body_bytes: Count = 4 * 1024 * 1024
     max_package_bytes: Count = 16 * 1024 * 1024
@@ -22,6 +26,7 @@ class EdgeLimits(SettingsPart):
     max_waiters: Count = 20_000
     max_streams: Count = 200
     max_call_streams: Count = 500
+    max_wait_s: Seconds = 2.0
     max_status_wait_s: Seconds = 60.0
     commit_timeout_s: Seconds = 30.0
 
