@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help demo up down status test test-quick simulate-deep bench-quick figures compose settings-page docker-test check lock clean
+.PHONY: help demo up down status test test-quick simulate-deep bench bench-quick figures compose settings-page docker-test check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'

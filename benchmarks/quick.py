@@ -31,6 +31,9 @@ GUARDS = {
 """The share of the floor that each must reach at saturation: about 60 % of what docs/performance.md states."""
 
 PACED = 100.0
+SATURATING_USERS = 512
+"""Transactions under way at saturation: blocks fill, and the cores have no rest in any topology."""
+
 _SMOKE_USERS = 8
 # LocalController's many groups take as long to make as all the rest.
 _SMOKE_WORKLOADS = tuple(name for name in WORKLOADS if name != "LocalController")
@@ -138,7 +141,7 @@ def main() -> int:
     parser.add_argument("--topology", action="append", choices=sorted(TOPOLOGIES), help="default: all; of --smoke: one")
     parser.add_argument("--workload", action="append", choices=WORKLOADS)
     parser.add_argument("--seconds", type=float, help="measured time of each load (default: 4.5; of --smoke: 1)")
-    parser.add_argument("--concurrency", type=int, help="transactions under way at saturation (default: 96)")
+    parser.add_argument("--concurrency", type=int, help="transactions under way at saturation (default: 512)")
     parser.add_argument("--smoke", action="store_true", help="a second of each workload; everything must be VALID")
     parser.add_argument("--port-offset", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
@@ -147,7 +150,7 @@ def main() -> int:
     options.topology = options.topology or (["three-shards"] if smoke else list(TOPOLOGIES))
     options.workload = options.workload or (_SMOKE_WORKLOADS if smoke else ["put", "ComputeVSI"])
     options.seconds = options.seconds or (1.0 if smoke else 4.5)
-    options.concurrency = options.concurrency or (_SMOKE_USERS if smoke else 96)
+    options.concurrency = options.concurrency or (_SMOKE_USERS if smoke else SATURATING_USERS)
     options.out.mkdir(parents=True, exist_ok=True)
     rows = asyncio.run(run(options))
     complaints = not_valid(rows) if smoke else below_guard(rows)
