@@ -38,7 +38,7 @@ def test_the_default_has_every_workload_at_saturation_below_and_past_it() -> Non
     assert sorted({item.workload.module for item in test.rounds}) == sorted(WORKLOADS)
     saturation = dict.fromkeys(WORKLOADS, 1000.0)
     loads = [spec_of(test, item, saturation) for item in test.rounds if item.workload.module == "put"]
-    assert [load.controller.opts for load in loads] == [{"users": 96}, {"tps": 100}, {"tps": 700.0}, {"tps": 1300.0}]
+    assert [load.controller.opts for load in loads] == [{"users": 512}, {"tps": 100}, {"tps": 700.0}, {"tps": 1300.0}]
 
 
 def test_the_command_line_changes_a_file() -> None:
