@@ -334,9 +334,10 @@ class _Collection:
                 f"the endorsers' results differ: {', '.join(sorted(shown))}", tx_id=tx_id, peers=shown, failed=reasons
             )
         errors = list(self._failures.values())
-        if errors and not self._answers and all(isinstance(error, BusyError) for error in errors):
+        if errors and all(isinstance(error, BusyError) for error in errors):
+            # Also where others have answered: nothing is broken, and the client's next attempt may well succeed.
             wait_s = min(error.retry_after_s for error in errors if isinstance(error, BusyError))
-            return EndorsersBusy("every endorser is busy; try again later", retry_after_s=wait_s, peers=reasons)
+            return EndorsersBusy("too many endorsers are busy; try again later", retry_after_s=wait_s, peers=reasons)
         if errors and not self._answers and len({error.code for error in errors}) == 1 and errors[0].status < 500:  # noqa: PLR2004
             return from_wire(
                 errors[0].status, {**errors[0].to_dict(), "details": {**errors[0].details, "peers": reasons}}

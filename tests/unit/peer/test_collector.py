@@ -398,6 +398,15 @@ async def test_busy_peers_make_a_busy_gateway() -> None:
     assert peers.health.status() == {}
 
 
+async def test_a_busy_peer_beside_an_endorsement_makes_a_busy_gateway() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.fails("peer2", BusyError("full", retry_after_s=0.3))
+    with pytest.raises(EndorsersBusy) as caught:
+        await peers.collect()
+    assert caught.value.status == 429
+    assert caught.value.retry_after_s == 0.3
+
+
 async def test_error_that_all_give_alike_is_the_clients() -> None:
     peers = Peers(2, "OutOf(2, all)")
     for name in ("peer1", "peer2"):
