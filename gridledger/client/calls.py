@@ -41,10 +41,12 @@ class StreamRefused(BusyError):
 class Calls:
     """One gateway's calls. Connects when first needed and again after a failure; use it in one event loop.
 
-    ``fallback`` is asked while the gateway takes no further connection of this kind.
+    ``fallback`` is asked while the gateway takes no further connection of this kind; without one, the caller is told.
     """
 
-    def __init__(self, base_url: str, tls: ssl.SSLContext, fallback: Fallback, *, connect_timeout_s: float) -> None:
+    def __init__(
+        self, base_url: str, tls: ssl.SSLContext, fallback: Fallback | None = None, *, connect_timeout_s: float
+    ) -> None:
         self.base_url = base_url
         self.tls = tls
         self.connect_timeout_s = connect_timeout_s
@@ -55,17 +57,19 @@ class Calls:
 
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
         """Make a call; the answer's payload, or the gateway's error. Cancel it to give up."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._refused_until:
-            return await self._fallback(kind, body, timeout_s)
+        loop, fallback = asyncio.get_running_loop(), self._fallback
+        if fallback is not None and loop.time() < self._refused_until:
+            return await fallback(kind, body, timeout_s)
         connection = self._connected(loop)
         number, answer = self._send(connection, kind, body)
         timer = loop.call_later(timeout_s, self._expire, answer, timeout_s)
         try:
             return await answer
         except StreamRefused as refusal:
+            if fallback is None:
+                raise
             self._refused_until = loop.time() + refusal.retry_after_s
-            return await self._fallback(kind, body, timeout_s)
+            return await fallback(kind, body, timeout_s)
         finally:
             timer.cancel()
             connection.waiting.pop(number, None)

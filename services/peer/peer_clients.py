@@ -81,7 +81,7 @@ class PeerClients:
         calls = self._calls.get(peer.name)
         if calls is None:
             client = self._client(peer.name)
-            calls = Calls(client.base_url, client.tls, _no_fallback, connect_timeout_s=client.connect_timeout_s)
+            calls = Calls(client.base_url, client.tls, connect_timeout_s=client.connect_timeout_s)
             self._calls[peer.name] = calls
         return calls.begin(ENDORSE_HERE, write_ask(min_height, admitted.signed))
 
@@ -162,10 +162,6 @@ class PeerClients:
         if calls is not None:
             await calls.close()
         await client.close()
-
-
-async def _no_fallback(kind: int, body: bytes, timeout_s: float) -> bytes:
-    raise NotImplementedError
 
 
 def _own_answer(answer: Answer, peer: Node) -> Answer:

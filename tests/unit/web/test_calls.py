@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gridledger.client import calls as client_side
-from gridledger.client.calls import Calls
+from gridledger.client.calls import Calls, StreamRefused
 from gridledger.client.http import ConnectionFailed
 from gridledger.errors import AuthenticationError, BusyError, ConflictError, GridLedgerError, TimeoutExceeded
 from gridledger.framing import FrameBuffer
@@ -88,9 +88,9 @@ async def single(kind: int, body: bytes, timeout_s: float) -> bytes:
 
 
 @asynccontextmanager
-async def calling(running: Any, folder: Any) -> AsyncIterator[Calls]:
+async def calling(running: Any, folder: Any, fallback: Any = single) -> AsyncIterator[Calls]:
     context = running.house.client_context(folder)
-    made = Calls(f"https://localhost:{running.port}", context, single, connect_timeout_s=3.0)
+    made = Calls(f"https://localhost:{running.port}", context, fallback, connect_timeout_s=3.0)
     try:
         yield made
     finally:
@@ -193,6 +193,19 @@ async def test_without_a_certificate_every_call_is_told_so(start, service):
     async with start(routes=service.routes) as running, calling(running, None) as calls:
         answers = await asyncio.gather(*(calls.call(ECHO, b"x", 5) for _ in range(3)), return_exceptions=True)
         assert [getattr(answer, "code", "") for answer in answers] == ["CLIENT_CERTIFICATE_REQUIRED"] * 3
+
+
+async def test_where_no_more_connections_are_taken_a_caller_without_a_fallback_is_told(house, start, service):
+    service.max_streams = 1
+    alice = house.org.issue("alice")
+    async with start(routes=service.routes) as running, calling(running, alice) as calls:
+        await calls.call(ECHO, b"x", 5)
+        async with calling(running, alice, None) as second:
+            for _ in range(2):
+                with pytest.raises(StreamRefused) as caught:
+                    await second.call(ECHO, b"y", 5)
+                assert caught.value.status == 429
+        assert service.batches == [[b"x"]]
 
 
 async def test_where_no_more_connections_are_taken_a_call_becomes_a_request(house, start, service):
