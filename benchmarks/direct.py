@@ -61,7 +61,7 @@ async def run_load(
     latencies: list[float] = []
     refused: Counter[str] = Counter()
     for records, _ in done:
-        for intended, ended, code in records.rows():
+        for intended, _, ended, code in records.rows():
             if code in GOOD and warmup_s <= ended < warmup_s + duration_s:
                 latencies.append(ended - intended)
             elif code not in GOOD and warmup_s <= intended < warmup_s + duration_s:
@@ -76,6 +76,7 @@ async def _engine(folder: Path, plan: Round, index: int) -> tuple[Records, float
         cwd=PROJECT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
         limit=1024 * 1024,
     )
     assert process.stdin is not None  # noqa: S101 - asked for

@@ -169,7 +169,7 @@ class RoundRun:
                 self._spawn(self._one(next(self._turns), at))
                 self.progress.sent += 1
             else:
-                self.records.add(at, self._now(), FULL, committed=False)
+                self.records.add(at, self._now(), self._now(), FULL, committed=False)
 
     def _may_send(self, intended: float | None = None) -> bool:
         """Whether the number of transactions that was asked for allows one more; counts it."""
@@ -184,7 +184,7 @@ class RoundRun:
     async def _one(self, turn: tuple[str, Workload], intended: float) -> float:
         """Send one; the seconds that a user is told to wait. A schedule does not wait."""
         name, workload = turn
-        pause_s = 0.0
+        pause_s, sent = 0.0, self._now()
         code, committed = (ANSWERED, False) if workload.readonly else (VALID, True)
         try:
             await workload.send(next(self._numbers))
@@ -197,7 +197,7 @@ class RoundRun:
         except asyncio.CancelledError:
             code, committed = UNFINISHED, False
         ended = self._now()
-        self.records.add(intended, ended, code, committed=committed)
+        self.records.add(intended, sent, ended, code, committed=committed)
         good = code in (VALID, ANSWERED)
         self._tally.add(name, ended - intended, None if good else code)
         self.progress.finished += 1

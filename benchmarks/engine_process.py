@@ -35,6 +35,9 @@ class EngineProcess:
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # As each of the ledger's processes: Linux shares out its cores among sessions first (autogroup), and all
+            # engines together would get no more than one of many peers.
+            start_new_session=True,
         )
         self.cpu_s = 0.0
         self._reading = gevent.spawn(self._read)

@@ -26,6 +26,7 @@ from benchmarks.measures import Cut, Outcomes, Window, block_sizes, generator_us
 from benchmarks.plan import CLOSED_LOOP, DRAIN_S, LoadSpec, Target, Workloads
 from benchmarks.processes import Sample, Watcher
 from benchmarks.records import Records
+from benchmarks.report.words import LATE_MS
 from benchmarks.results import BlockSizes, Load, ProcessUse
 from benchmarks.workloads import payload_bytes
 from gridledger.client import Gateway, SigningIdentity
@@ -83,6 +84,8 @@ def _load(
     closed = spec.controller.type == CLOSED_LOOP
     floor = None if targets[0].readonly else this_machine().floor(peers=peers, endorsers=endorsers)
     sizes: list[BlockSizes] = block_sizes(blocks, window)
+    late_ms = None if closed else found.late_p99_ms()
+    warn_if_late(late_ms)
     return Load(
         topology=bench.topology,
         workload=spec.workload,
@@ -102,6 +105,7 @@ def _load(
         floor_tx_s=floor,
         generator_cores=cores,
         generator_us_per_request=us_per_request,
+        generator_late_p99_ms=late_ms,
         processes=processes,
         blocks=sizes,
         seconds=found.seconds(window),
@@ -124,6 +128,17 @@ def warn_if_busy(processes: list[ProcessUse]) -> None:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def warn_if_late(late_p99_ms: float | None) -> None:
+    """Say loudly where the generator could not keep to its schedule."""
+    if late_p99_ms is not None and late_p99_ms > LATE_MS:
+        print(
+            f"WARNING: the load generator sent one transaction in a hundred {late_p99_ms:.0f} ms late or later: on a "
+            "machine that it shares with the ledger it waits for a core itself. Latencies hold this wait.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def ledger_bytes(bench: Bench, channels: list[str]) -> int:

@@ -49,7 +49,8 @@ class Cut:
 
 @dataclass(slots=True)
 class Found:
-    """What happened in a window. Latencies in seconds with the second in which they ended."""
+    """What happened in a window. Latencies in seconds with the second in which they ended; ``late`` is how long, in
+    seconds, after its intended time each was sent."""
 
     sent: int = 0
     valid: int = 0
@@ -57,12 +58,17 @@ class Found:
     codes: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     ended: list[tuple[int, float]] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
     sent_at: Counter[int] = field(default_factory=Counter)
     refused_at: Counter[int] = field(default_factory=Counter)
 
     def latency(self) -> Latency | None:
         """Of all that became VALID."""
         return latency_of(sorted(latency * 1000 for _, latency in self.ended))
+
+    def late_p99_ms(self) -> float:
+        """How late the generator was with the latest in a hundred."""
+        return 1000 * percentile(sorted(self.late), 0.99) if self.late else 0.0
 
     def seconds(self, window: Window) -> list[Second]:
         """Second by second."""
@@ -99,18 +105,19 @@ class Outcomes:
 
     def last_end(self, begin_s: float) -> float:
         """When the last transaction ended that was intended at or after ``begin_s``."""
-        ends = [ended for records in self._records for intended, ended, _ in records.rows() if intended >= begin_s]
+        ends = [ended for records in self._records for intended, _, ended, _ in records.rows() if intended >= begin_s]
         return max(ends, default=begin_s)
 
     def in_window(self, window: Window) -> Found:
         """What happened in a window."""
         found, codes, refused = Found(), Counter[str](), Counter[str]()
         for records in self._records:
-            for intended, ended, code in records.rows():
+            for intended, sent, ended, code in records.rows():
                 sent_in = window.begin_s <= intended < window.end_s
                 ended_in = window.begin_s <= ended <= window.end_s and (sent_in or not window.counted)
                 if sent_in:
                     found.sent += 1
+                    found.late.append(sent - intended)
                     found.sent_at[int(intended - window.begin_s)] += 1
                 if ended_in:
                     found.answered += 1

@@ -76,6 +76,9 @@ class Load(_Part):
     floor_tx_s: float | None = Field(description="What the signatures alone allow; null where nothing is committed.")
     generator_cores: float = Field(description="Processor seconds of Locust and its senders by seconds measured.")
     generator_us_per_request: float
+    generator_late_p99_ms: float | None = Field(
+        default=None, description="How long after its intended time a transaction was sent; null in a closed loop."
+    )
     processes: list[ProcessUse]
     blocks: list[BlockSizes]
     seconds: list[Second]

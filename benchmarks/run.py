@@ -116,9 +116,10 @@ def line_of(load: Load) -> str:
         said += f", {load.floor_share:.0%} of the floor"
     locust = sum(use.cores for use in load.processes if use.kind == LOCUST)
     of_it = load.generator_us_per_request * locust / load.generator_cores if load.generator_cores else 0.0
+    late = "" if load.generator_late_p99_ms is None else f", p99 {load.generator_late_p99_ms:.0f} ms late"
     return said + (
         f"; generator {load.generator_cores:.2f} cores, {load.generator_us_per_request:.0f} us a request, of it Locust "
-        f"itself {of_it:.0f}"
+        f"itself {of_it:.0f}{late}"
     )
 
 

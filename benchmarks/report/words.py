@@ -10,6 +10,8 @@ from benchmarks.processes import GENERATOR
 from benchmarks.records import GOOD
 from benchmarks.results import Load, ProcessUse
 
+LATE_MS = 100.0
+"""A generator that sends later than this was short of a core."""
 NEAR_A_CORE = 0.85
 """From this many cores on, a generator's process of one thread may be what held a load back."""
 NONE = "\u2013"
@@ -99,6 +101,12 @@ def warnings_of(load: Load) -> list[str]:
     if busy:
         worst = ", ".join(f"{use.name} {use.pid}: {use.cores:.2f} of a core" for use in busy)
         found.append(f"the generator may be what held this load back ({worst}). Measure again with more workers.")
+    late_ms = load.generator_late_p99_ms or 0.0
+    if late_ms > LATE_MS:
+        found.append(
+            f"the generator waited for a core itself: one transaction in a hundred was sent {late_ms:.0f} ms late or "
+            "later, and its latency holds that."
+        )
     if not load.valid:
         found.append("nothing became VALID.")
     # In a closed loop users are told to come later as a matter of course; only what was committed in vain is news.

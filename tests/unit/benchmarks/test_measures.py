@@ -33,7 +33,7 @@ ROWS = [
 def outcomes() -> Outcomes:
     records = Records()
     for intended, ended, code in ROWS:
-        records.add(intended, ended, code, committed=code in ("VALID", "MVCC_READ_CONFLICT"))
+        records.add(intended, intended + 0.01, ended, code, committed=code in ("VALID", "MVCC_READ_CONFLICT"))
     return Outcomes(100.0, [records])
 
 
@@ -44,6 +44,7 @@ def test_a_window_of_seconds_counts_what_ended_in_it() -> None:
     found = outcomes().in_window(window)
     assert (found.sent, found.valid, found.answered) == (6, 3, 5)
     assert found.codes == {"VALID": 3, "MVCC_READ_CONFLICT": 1}
+    assert found.late_p99_ms() == pytest.approx(10)
     # A time-out long after the window was sent in it: it does not pass in silence.
     assert found.refused == {"BUSY": 1, "TIMEOUT": 1}
     latency = found.latency()
@@ -64,10 +65,11 @@ def test_a_window_of_transactions_ends_with_the_last_of_them() -> None:
 def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     records = Records()
     for intended, ended, code in ROWS:
-        records.add(intended, ended, code, committed=code == "VALID")
+        records.add(intended, intended + 0.01, ended, code, committed=code == "VALID")
     records.write(tmp_path / "records", begin_at=5.0)
     again, head = Records.read(tmp_path / "records")
-    assert list(again.rows()) == ROWS
+    assert [(intended, ended, code) for intended, _, ended, code in again.rows()] == ROWS
+    assert list(again.sent) == list(records.sent)
     assert (again.committed, head["begin_at"]) == ({"VALID"}, 5.0)
 
 

@@ -67,8 +67,8 @@ def merged(count: int, until_s: float, kind: str, **opts: Any) -> list[float]:
 @given(tps=st.floats(1, 400), count=st.integers(1, 7))
 def test_fixed_rate_of_all_workers_is_one_even_schedule(tps: float, count: int) -> None:
     times = merged(count, 2.0, "fixed-rate", tps=tps)
-    assert len(times) == math.ceil(2.0 * tps - 1e-9)
-    assert times == pytest.approx([number / tps for number in range(len(times))])
+    # Not 2.0 * tps of them: for a rate a trifle above a whole number, the last tick is a trifle before the end.
+    assert times == pytest.approx([number / tps for number in range(math.ceil(2.0 * tps) + 1) if number / tps < 2.0])
 
 
 @FEW

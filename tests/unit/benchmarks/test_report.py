@@ -87,6 +87,14 @@ def test_page_warns_of_a_generator_near_a_full_core():
     assert "0.97 of a core" in parsed(report_page(made_report(busy))).text
 
 
+def test_page_warns_of_a_generator_that_was_late():
+    load = made_load()
+    in_time, late = (load.model_copy(update={"generator_late_p99_ms": value}) for value in (99.0, 512.0))
+    assert words.warnings_of(in_time) == []
+    assert "512 ms late" in words.warnings_of(late)[0]
+    assert "99.0 ms late" in parsed(report_page(made_report(in_time))).text
+
+
 def test_headlines_are_the_peak_and_the_calm_load():
     loads = [
         made_load(tps=None, tx_s=700.0),
