@@ -26,7 +26,7 @@ class EdgeLimits(SettingsPart):
     max_waiters: Count = 20_000
     max_streams: Count = 200
     max_call_streams: Count = 500
-    max_wait_s: Seconds = 1.0
+    max_wait_s: Seconds = 0.5
     max_status_wait_s: Seconds = 60.0
     commit_timeout_s: Seconds = 30.0
 
