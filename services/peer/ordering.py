@@ -8,6 +8,7 @@ the envelope is sent again: a second copy on the chain is DUPLICATE_TXID and har
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from services.peer.settings import OrderingLimits
 
 ACKNOWLEDGED = 200
 _FINAL_REQUEST_CODES = frozenset(("MALFORMED_FRAMES", "BODY_TOO_LARGE"))
+_log = logging.getLogger(__name__)
 _PASSING_STATUSES = frozenset((421, 429, 500, 502, 503, 504))
 
 
@@ -96,6 +98,7 @@ class OrderingQueue:
         self._backoff = Backoff(limits.backoff_initial_s, limits.backoff_max_s, random)
         self._not_before = 0.0
         self._senders: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -123,6 +126,7 @@ class OrderingQueue:
 
     async def close(self) -> None:
         """Stop sending; what waits is told that it was not ordered (or may have been)."""
+        self._closed = True
         for task in list(self._senders):
             task.cancel()
         await asyncio.gather(*self._senders, return_exceptions=True)
@@ -142,7 +146,13 @@ class OrderingQueue:
         if len(self._senders) < self._limits.max_in_flight:
             task = asyncio.get_running_loop().create_task(self._run(), name=f"ordering {self.channel}")
             self._senders.add(task)
-            task.add_done_callback(self._senders.discard)
+            task.add_done_callback(self._sender_ended)
+
+    def _sender_ended(self, task: asyncio.Task[None]) -> None:
+        """What came between a sender's last look at the queue and its end found it still counted, and started none."""
+        self._senders.discard(task)
+        if self._queue and not self._closed:
+            self._start_sender()
 
     async def _run(self) -> None:
         """Send until the queue is empty. Several of these run side by side, bounded by ``max_in_flight``."""
@@ -189,6 +199,10 @@ class OrderingQueue:
                 pending.maybe_sent = True
             self._requeue(batch)
             raise
+        except Exception:
+            _log.exception("%s: a batch could not be sent to %s", self.channel, orderer)
+            for pending in batch:
+                self._refuse(pending, _defect())
         else:
             self._answered(batch, orderer, results)
 
@@ -280,6 +294,10 @@ class OrderingQueue:
             f"{reason}; {advice}", tx_id=pending.tx_id, outcome=outcome, orderers=dict(self.counters.reasons)
         )
         self._refuse(pending, error)
+
+
+def _defect() -> GridLedgerError:
+    return GridLedgerError("this peer failed to send the transaction; its log says why", outcome="unknown")
 
 
 def _results(answer: bytes, count: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Result
 from tests.support.forgery import CHANNEL, Forger, endorse, nobody, with_high_s
@@ -303,6 +304,24 @@ async def test_verdict(forger: Forger, envelope: Envelope, code: Code) -> None:
     if code is not Code.VALID:
         for key in ("made-up", "forged"):
             assert await forger.contract.evaluate_transaction("get", key) is None
+
+
+async def test_arguments_that_can_be_read_in_two_ways_are_the_peers_to_refuse(forger: Forger) -> None:
+    """The orderer reads a proposal's head only, where the text has the usual form."""
+    signed = forger.proposal("forged", {"twice": 1})
+    text = signed.proposal.text.replace('{"twice":1}', '{"twice":1,"twice":2}')
+    assert text != signed.proposal.text
+    twofold = SignedProposal(replace(signed.proposal, text=text, tx_id=hash_of(text)), b"")
+    envelope = forger.made_up(twofold, forger.peer("peer1"), forger.peer("peer2"))
+    height, _ = await forger.network.agree(CHANNEL)
+    await forger.broadcast(envelope)
+    await forger.contract.submit_transaction("put", "behind-it", 1)
+    after, _ = await forger.network.agree(CHANNEL)
+    for peer in ("peer1", "peer2"):
+        codes = [code for block in range(height, after) for code in await forger.codes(peer, block)]
+        assert sorted(codes) == ["BAD_PAYLOAD", "VALID"]
+    for key in ("made-up", "forged"):
+        assert await forger.contract.evaluate_transaction("get", key) is None
 
 
 async def test_replayed_transaction(forger: Forger) -> None:

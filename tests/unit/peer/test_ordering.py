@@ -247,3 +247,39 @@ async def test_closing_tells_those_who_wait(orderers: Orderers) -> None:
     with pytest.raises(OrderersUnavailable) as caught:
         await second.acknowledged
     assert caught.value.details["outcome"] == "not ordered"
+
+
+async def test_what_comes_while_a_sender_ends_is_sent(orderers: Orderers) -> None:
+    """The sender has looked at the queue for the last time, and its task still counts."""
+    queue = queue_of(orderers, max_in_flight=1)
+    loop = asyncio.get_running_loop()
+    late: list[Sent] = []
+    told = asyncio.Event()
+
+    def tell(_: GridLedgerError | None) -> None:
+        loop.call_soon(lambda: late.append(Sent(queue, "b", b"b")))
+        told.set()
+
+    queue.add("a", b"a", tell)
+    await told.wait()
+    await asyncio.sleep(0)
+    assert len(late) == 1
+    await asyncio.wait_for(late[0].acknowledged, 2)
+
+
+async def test_a_defect_is_told_logged_and_leaves_the_others_their_way(
+    orderers: Orderers, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = queue_of(orderers, max_in_flight=1, max_batch=1)
+
+    def broken(_: list[bytes]) -> list[dict[str, Any]]:
+        orderers.answers = {}
+        raise RuntimeError("a defect")
+
+    orderers.answers = dict.fromkeys(orderers.names, broken)
+    first, second = Sent(queue, "a", b"a"), Sent(queue, "b", b"b")
+    with pytest.raises(GridLedgerError) as caught:
+        await asyncio.wait_for(first.acknowledged, 2)
+    assert (caught.value.status, caught.value.details["outcome"]) == (500, "unknown")
+    await asyncio.wait_for(second.acknowledged, 2)
+    assert "a defect" in caplog.text
