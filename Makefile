@@ -61,6 +61,9 @@ bench-quick: $(VENV)/.installed-bench  ## the share of the floor per topology in
 figures: $(VENV)/.installed-bench  ## the thesis's sweeps, about an hour, resumable, in out/figures (ARGS=--quick)
 	@$(BIN)/python -m benchmarks.figures $(ARGS)
 
+frames: $(VENV)/.installed-bench  ## the feeder's frames for minutes: latency, memory (ARGS="--groups 16 --rate 30 --seconds 600")
+	@$(BIN)/python -m benchmarks.frames $(ARGS)
+
 check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-ENGINE, LOCUST = "engine", "locust"
-GENERATOR = (ENGINE, LOCUST)
+ENGINE, LOCUST, FEEDER = "engine", "locust", "feeder"
+GENERATOR = (ENGINE, LOCUST, FEEDER)
 """The kinds of the generator's own processes."""
 KINDS = (
     ("services.peer.committer", "committer"),
@@ -20,6 +20,7 @@ KINDS = (
     ("gridledger.contract.host", "host"),
     ("benchmarks.engine", ENGINE),
     ("locust", LOCUST),
+    ("services.feeder", FEEDER),
     ("services.ca", "CA"),
 )
 """Modules on the command line, and what their processes are called."""

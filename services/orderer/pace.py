@@ -13,6 +13,8 @@ from services.orderer.settings import Pacing
 _MEMORY_S = 0.25
 _WEIGHT = 0.1
 _BEAT_S = 0.025
+_CAUGHT_UP = 4
+"""So many blocks a peer commits together in little more time than one: they are no reason to slow down."""
 
 
 class Pace:
@@ -60,4 +62,5 @@ class Pace:
         load = min(1.0, (self._rate - pacing.calm_rate) / max(1, pacing.busy_rate - pacing.calm_rate))
         late_ms = max(0.0, self._took_s * 1000 - pacing.calm_batch_ms)
         busy_ms = min(pacing.busy_interval_ms * load, pacing.busy_batches * late_ms)
-        return min(max(least_ms, busy_ms) * max(self.backlog(now), 1), pacing.max_interval_ms) / 1000
+        slower = max(1.0, self.backlog(now) / _CAUGHT_UP)
+        return min(max(least_ms, busy_ms) * slower, pacing.max_interval_ms) / 1000
