@@ -42,7 +42,7 @@ class Used(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One process at one moment. ``name``: of its node, or its kind."""
+    """One process at one moment. ``name``: of its node, or its kind. ``rss_bytes``: without pages of mapped files."""
 
     pid: int
     name: str
@@ -79,16 +79,11 @@ class Watcher:
             stat = _stat(pid)
             if stat is None:
                 continue
-            # Fields of proc(5) counted from the state, which is field 3: parent, utime, stime, start, rss.
-            parent, cpu_s, started, rss = (
-                int(stat[1]),
-                (int(stat[11]) + int(stat[12])) / _TICKS,
-                stat[19],
-                int(stat[21]),
-            )
+            # Fields of proc(5) counted from the state, which is field 3: parent, utime, stime, start.
+            parent, cpu_s, started = int(stat[1]), (int(stat[11]) + int(stat[12])) / _TICKS, stat[19]
             what = self._what(pid, parent, started)
             if what is not None:
-                found[pid] = Sample(pid, *what, cpu_s, rss * _PAGE)
+                found[pid] = Sample(pid, *what, cpu_s, _own_bytes(pid))
         return found
 
     def _what(self, pid: int, parent: int, started: str) -> tuple[str, str] | None:
@@ -125,6 +120,15 @@ def _stat(pid: int) -> list[str] | None:
     except OSError:
         return None
     return text[text.rindex(")") + 2 :].split()
+
+
+def _own_bytes(pid: int) -> int:
+    """Resident memory without pages of files: those of a ledger's map are the page cache's, which gives them back."""
+    try:
+        _, resident, of_files, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(of_files)) * _PAGE
 
 
 def _words(pid: int) -> list[str]:

@@ -22,7 +22,8 @@ class Latency(_Part):
 
 
 class ProcessUse(_Part):
-    """One process under load: its node's name, its kind, cores used (processor seconds by second), memory (RSS)."""
+    """One process under load: its node's name, its kind, cores used (processor seconds by second), memory (resident,
+    without pages of mapped files)."""
 
     name: str
     kind: str

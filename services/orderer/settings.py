@@ -46,8 +46,8 @@ class Pacing(SettingsPart):
     on the channel it grows in proportion, to ``busy_interval_ms`` at ``busy_rate``, but to no more than
     ``busy_batches`` times what a batch takes longer than ``calm_batch_ms`` to become durable: a machine that is not
     busy goes on answering quickly. And it is that for every four blocks that the slowest reporting peer is behind, up
-    to ``max_interval_ms``; a report counts for ``report_lifetime_s``. A batch that is as large as the channel allows waits
-    for peers only."""
+    to ``max_interval_ms``; a report counts for ``report_lifetime_s``. A batch that is as large as the channel allows
+    waits for peers only."""
 
     calm_rate: Count = 80
     busy_rate: Count = 160
