@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help demo up down status test test-quick simulate-deep bench bench-quick figures compose settings-page docker-test check lock clean
+.PHONY: help demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose settings-page docker-test check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -60,6 +60,9 @@ bench-quick: $(VENV)/.installed-bench  ## the share of the floor per topology in
 
 figures: $(VENV)/.installed-bench  ## the thesis's sweeps, about an hour, resumable, in out/figures (ARGS=--quick)
 	@$(BIN)/python -m benchmarks.figures $(ARGS)
+
+scale: $(VENV)/.installed-bench  ## the model of 1 to 1,000 shards from a report (ARGS="--report out/bench/NAME/report.json")
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
 frames: $(VENV)/.installed-bench  ## the feeder's frames for minutes: latency, memory (ARGS="--groups 16 --rate 30 --seconds 600")
 	@$(BIN)/python -m benchmarks.frames $(ARGS)
