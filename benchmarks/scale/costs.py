@@ -141,16 +141,21 @@ def blocks_per_transaction(load: Load) -> float:
 
 
 def saturation(report: Report, topology: str, workload: str) -> Load | None:
-    """The load with the highest throughput."""
-    return max(loads_of(report, topology, workload), key=lambda load: load.tx_s, default=None)
+    """The load with the highest throughput, whatever was refused beside it: early refusal costs a saturated network
+    little, and a load below saturation is bound by what was offered."""
+    return max(_all_of(report, topology, workload), key=lambda load: load.tx_s, default=None)
 
 
 def loads_of(report: Report, topology: str, workload: str) -> list[Load]:
     """A topology's loads that committed something, and say what it cost; without those of which much was refused."""
-    loads = [
+    loads = _all_of(report, topology, workload)
+    return [load for load in loads if sum(load.refused.values()) <= MAX_REFUSED * load.sent] or loads
+
+
+def _all_of(report: Report, topology: str, workload: str) -> list[Load]:
+    return [
         load for load in report.loads if (load.topology, load.workload) == (topology, workload) and _says_costs(load)
     ]
-    return [load for load in loads if sum(load.refused.values()) <= MAX_REFUSED * load.sent] or loads
 
 
 def _says_costs(load: Load) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.results import BlockSizes, Latency, Load, ProcessUse, Report
 from benchmarks.scale import page
 from benchmarks.scale.check import check
-from benchmarks.scale.costs import REMOTE_SHARE, Costs, ReportUnusable, fit, kind_of
+from benchmarks.scale.costs import REMOTE_SHARE, Costs, ReportUnusable, fit, kind_of, loads_of, saturation
 from benchmarks.scale.deployment import TOPOLOGIES, Deployment
 from benchmarks.scale.simulate import simulate
 from gridledger.errors import InputError
@@ -87,6 +87,13 @@ def test_a_quiet_load_is_left_out_of_the_fit():
     quiet = load("three-shards", 20, 1.0, 9)
     quiet = quiet.model_copy(update={"processes": [use.model_copy(update={"cores": 0.0}) for use in quiet.processes]})
     assert fit(report(*loads, quiet), "three-shards", "put") == fit(report(*loads), "three-shards", "put")
+
+
+def test_the_saturation_is_the_highest_throughput_whatever_was_refused_beside_it():
+    below, refusing = load("three-shards", 600, 4.0, 40), load("three-shards", 800, 9.0, 100)
+    refusing = refusing.model_copy(update={"refused": {"BUSY": refusing.sent // 5}})
+    assert saturation(report(below, refusing), "three-shards", "put") == refusing
+    assert loads_of(report(below, refusing), "three-shards", "put") == [below]
 
 
 def test_with_blocks_of_one_size_what_is_fitted_adds_up_to_what_was_measured():
