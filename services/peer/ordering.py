@@ -151,6 +151,8 @@ class OrderingQueue:
     def _sender_ended(self, task: asyncio.Task[None]) -> None:
         """What came between a sender's last look at the queue and its end found it still counted, and started none."""
         self._senders.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: sending to the orderers failed", self.channel, exc_info=error)
         if self._queue and not self._closed:
             self._start_sender()
 
@@ -191,20 +193,15 @@ class OrderingQueue:
         timeout_s = min(self._limits.request_timeout_s, max(0.001, batch[0].deadline - self._clock()))
         try:
             answer = await self._send(orderer, framing.pack([pending.envelope for pending in batch]), timeout_s)
-            results = _results(answer, len(batch))
+            self._answered(batch, orderer, _results(answer, len(batch)))
         except GridLedgerError as error:
             self._request_failed(batch, orderer, error)
-        except asyncio.CancelledError:
+        except BaseException as error:
+            # Cancelled, or a defect. No envelope is lost by it, and whether these were ordered nobody knows.
             for pending in batch:
                 pending.maybe_sent = True
-            self._requeue(batch)
+            self._again(batch, orderer, f"{type(error).__name__}: {error}", rotate=True)
             raise
-        except Exception:
-            _log.exception("%s: a batch could not be sent to %s", self.channel, orderer)
-            for pending in batch:
-                self._refuse(pending, _defect())
-        else:
-            self._answered(batch, orderer, results)
 
     def _request_failed(self, batch: list[Pending], orderer: str, error: GridLedgerError) -> None:
         if error.code in _FINAL_REQUEST_CODES and len(batch) == 1:
@@ -239,7 +236,7 @@ class OrderingQueue:
         again: list[Pending] = []
         reason = ""
         for pending, result in zip(batch, results, strict=True):
-            status = result.get("status")
+            status = result["status"]
             if status == ACKNOWLEDGED:
                 self.counters.envelopes += 1
                 pending.in_flight = False
@@ -249,7 +246,7 @@ class OrderingQueue:
                 again.append(pending)
                 reason = f"{result.get('code')}: {result.get('message')}"
             else:
-                self._refuse(pending, from_wire(status if isinstance(status, int) else 502, result))
+                self._refuse(pending, from_wire(status, result))
         if again:
             self._again(again, orderer, reason, rotate=False)
         else:
@@ -296,14 +293,14 @@ class OrderingQueue:
         self._refuse(pending, error)
 
 
-def _defect() -> GridLedgerError:
-    return GridLedgerError("this peer failed to send the transaction; its log says why", outcome="unknown")
-
-
 def _results(answer: bytes, count: int) -> list[dict[str, Any]]:
-    """The verdict on each envelope of a batch."""
+    """The verdict on each envelope of a batch, each with a number as its status."""
     message = jsontext.loads(answer)
     results = message.get("results") if isinstance(message, dict) else None
-    if not isinstance(results, list) or len(results) != count or not all(isinstance(item, dict) for item in results):
+    if (
+        not isinstance(results, list)
+        or len(results) != count
+        or not all(isinstance(item, dict) and type(item.get("status")) is int for item in results)
+    ):
         raise MalformedMessage(f"the orderer's answer has no {count} results", status=502)
     return results

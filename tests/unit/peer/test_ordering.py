@@ -267,9 +267,7 @@ async def test_what_comes_while_a_sender_ends_is_sent(orderers: Orderers) -> Non
     await asyncio.wait_for(late[0].acknowledged, 2)
 
 
-async def test_a_defect_is_told_logged_and_leaves_the_others_their_way(
-    orderers: Orderers, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_defect_is_logged_and_loses_no_envelope(orderers: Orderers, caplog: pytest.LogCaptureFixture) -> None:
     queue = queue_of(orderers, max_in_flight=1, max_batch=1)
 
     def broken(_: list[bytes]) -> list[dict[str, Any]]:
@@ -278,8 +276,20 @@ async def test_a_defect_is_told_logged_and_leaves_the_others_their_way(
 
     orderers.answers = dict.fromkeys(orderers.names, broken)
     first, second = Sent(queue, "a", b"a"), Sent(queue, "b", b"b")
-    with pytest.raises(GridLedgerError) as caught:
-        await asyncio.wait_for(first.acknowledged, 2)
-    assert (caught.value.status, caught.value.details["outcome"]) == (500, "unknown")
-    await asyncio.wait_for(second.acknowledged, 2)
+    await asyncio.wait_for(asyncio.gather(first.acknowledged, second.acknowledged), 2)
     assert "a defect" in caplog.text
+    assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"a"], [b"b"]]
+
+
+@pytest.mark.parametrize("status", [None, [], "200", True])
+async def test_an_answer_without_statuses_is_no_answer(orderers: Orderers, status: Any) -> None:
+    """An orderer that is none of its right mind: another one is asked."""
+    queue = queue_of(orderers, max_in_flight=1)
+
+    def mad(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        orderers.answers = {}
+        return [{"status": status}] * len(envelopes)
+
+    orderers.answers = dict.fromkeys(orderers.names, mad)
+    await asyncio.wait_for(Sent(queue, "a", b"a").acknowledged, 2)
+    assert len(orderers.calls) == 2
