@@ -26,8 +26,8 @@ from benchmarks.measures import Cut, Outcomes, Window, block_sizes, generator_us
 from benchmarks.plan import CLOSED_LOOP, DRAIN_S, LoadSpec, Target, Workloads
 from benchmarks.processes import Sample, Watcher
 from benchmarks.records import Records
-from benchmarks.report.words import LATE_MS
-from benchmarks.results import BlockSizes, Load, ProcessUse
+from benchmarks.report.words import warnings_of
+from benchmarks.results import BlockSizes, Load
 from benchmarks.workloads import payload_bytes
 from gridledger.client import Gateway, SigningIdentity
 from gridledger.client.events import BlockEvent
@@ -35,7 +35,6 @@ from gridledger.errors import UnavailableError
 
 SAMPLE_EVERY_S = 0.5
 STARTUP_S = 60.0
-BUSY_SHARE = 0.9
 _USER_CLASSES = {
     "put": "Put",
     "read-write": "ReadWrite",
@@ -61,7 +60,9 @@ async def measure_load(bench: Bench, spec: LoadSpec) -> Load:
     window = window_of(spec, outcomes)
     blocks = {name: await _blocks(bench, target, before[name]) for name, target in channels.items()}
     grown = ledger_bytes(bench, list(channels)) - disk
-    return _load(bench, spec, targets, window=window, outcomes=outcomes, samples=samples, blocks=blocks, grown=grown)
+    load = _load(bench, spec, targets, window=window, outcomes=outcomes, samples=samples, blocks=blocks, grown=grown)
+    warn(load)
+    return load
 
 
 def _load(
@@ -79,13 +80,10 @@ def _load(
     processes = uses(samples, window)
     committed = sum(block.transactions for cut in blocks.values() for block in cut)
     cores, us_per_request = generator_use(processes, window, found.answered)
-    warn_if_busy(processes)
     peers, endorsers = TOPOLOGIES[bench.topology]
     closed = spec.controller.type == CLOSED_LOOP
     floor = None if targets[0].readonly else this_machine().floor(peers=peers, endorsers=endorsers)
     sizes: list[BlockSizes] = block_sizes(blocks, window)
-    late_ms = None if closed else found.late_p99_ms()
-    warn_if_late(late_ms)
     return Load(
         topology=bench.topology,
         workload=spec.workload,
@@ -105,7 +103,7 @@ def _load(
         floor_tx_s=floor,
         generator_cores=cores,
         generator_us_per_request=us_per_request,
-        generator_late_p99_ms=late_ms,
+        generator_late_p99_ms=None if closed else found.late_p99_ms(),
         processes=processes,
         blocks=sizes,
         seconds=found.seconds(window),
@@ -118,27 +116,10 @@ def this_machine() -> Machine:
     return measure_machine()
 
 
-def warn_if_busy(processes: list[ProcessUse]) -> None:
-    """Say loudly where the generator itself may have been the bottleneck."""
-    for process in processes:
-        if process.kind in ("engine", "locust") and process.cores > BUSY_SHARE:
-            print(
-                f"WARNING: {process.kind} process {process.pid} of the load generator used {process.cores:.2f} of a "
-                "core: what was measured may be its limit, not the ledger's. Use more workers.",
-                file=sys.stderr,
-                flush=True,
-            )
-
-
-def warn_if_late(late_p99_ms: float | None) -> None:
-    """Say loudly where the generator could not keep to its schedule."""
-    if late_p99_ms is not None and late_p99_ms > LATE_MS:
-        print(
-            f"WARNING: the load generator sent one transaction in a hundred {late_p99_ms:.0f} ms late or later: on a "
-            "machine that it shares with the ledger it waits for a core itself. Latencies hold this wait.",
-            file=sys.stderr,
-            flush=True,
-        )
+def warn(load: Load) -> None:
+    """Say loudly what a reader must know before believing the numbers."""
+    for warning in warnings_of(load):
+        print(f"WARNING: {warning}", file=sys.stderr, flush=True)
 
 
 def ledger_bytes(bench: Bench, channels: list[str]) -> int:
