@@ -13,16 +13,16 @@ from typing import Any
 from benchmarks.plan import Target
 from gridledger.client import Gateway, SigningIdentity
 from gridledger.errors import SettingsError
+from gridledger.grid.case import load_case
+from gridledger.grid.frames import FrameMaker
+from gridledger.grid.grouping import grouping_of
+from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.deploy import deploy_chaincode
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.supervisor import running_network
 from gridledger.network.users import enroll_user
-from services.feeder.case import load_case
-from services.feeder.frames import FrameMaker
-from services.feeder.grouping import grouping_of
-from services.feeder.power_flow import Grid, PowerFlow
 from services.feeder.stability import planner_for
 
 PROJECT = Path(__file__).resolve().parents[1]

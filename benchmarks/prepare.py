@@ -13,7 +13,6 @@ from pathlib import Path
 from benchmarks.bench import PROJECT, WORKLOADS, Bench, prepare_groups
 from benchmarks.plan import Workloads
 from gridledger import jsontext
-from gridledger.client.http import NodeClient
 from gridledger.client.queries import read_config
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
@@ -21,6 +20,7 @@ from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.deploy import deploy_chaincode
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig
+from gridledger.transport.node_client import NodeClient
 
 FILE = "bench.json"
 

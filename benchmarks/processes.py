@@ -17,7 +17,7 @@ KINDS = (
     ("services.peer.committer", "committer"),
     ("services.peer", "edge"),
     ("services.orderer", "orderer"),
-    ("gridledger.contract.host", "host"),
+    ("gridledger.contract.hosting.host", "host"),
     ("benchmarks.engine", ENGINE),
     ("locust", LOCUST),
     ("services.feeder", FEEDER),

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # These two have arguments of their own, which are theirs to read.
     if arguments[:1] == ["simulate"]:
-        from gridledger.contract.simulate import main as simulate  # noqa: PLC0415
+        from gridledger.contract.simulator.cli import main as simulate  # noqa: PLC0415
 
         return simulate(arguments[1:])
     if arguments[:1] == ["feeder"]:

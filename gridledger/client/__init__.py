@@ -7,10 +7,10 @@ from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpoi
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
 from gridledger.client.events import BlockEvent, ChaincodeEvent, TransactionVerdict
 from gridledger.client.gateway import Contract, Gateway, Network, Timeouts
-from gridledger.client.http import ConnectionFailed, NodeClient
 from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
 from gridledger.client.transactions import ClientProposal, ClientTransaction, Status, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
+from gridledger.transport.node_client import ConnectionFailed, NodeClient
 
 __all__ = [
     "BlockEvent",

@@ -15,11 +15,11 @@ from urllib.parse import quote
 import httpx
 
 from gridledger import jsontext
-from gridledger.client.http import ConnectionFailed, client_tls
 from gridledger.errors import GridLedgerError, SettingsError, TimeoutExceeded, UnavailableError, from_wire
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import MSP
 from gridledger.identity.signer import KeyKind, PrivateKey, SigningIdentity, generate_key, make_csr
+from gridledger.transport.node_client import ConnectionFailed, client_tls
 
 TIMEOUT_S = 30.0
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from gridledger import jsontext
 from gridledger.client.checkpoints import Checkpoint, Checkpointer
-from gridledger.client.http import NodeClient
 from gridledger.errors import BusyError, MalformedFrames, UnavailableError
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.transport.node_client import NodeClient
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 5.0
 

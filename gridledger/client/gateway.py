@@ -19,11 +19,9 @@ from types import TracebackType
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.calls import Calls
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.events import BlockEvent, ChaincodeEvent, block_events, chaincode_events
-from gridledger.client.http import NodeClient
 from gridledger.client.queries import (
     ChainInfo,
     HistoryEntry,
@@ -37,12 +35,14 @@ from gridledger.client.queries import (
 from gridledger.client.transactions import ClientProposal, ClientTransaction, Status, check_committed
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.protocol import calls
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
+from gridledger.transport import call_frames as calls
+from gridledger.transport.call_client import Calls
+from gridledger.transport.node_client import NodeClient
 
 _NONCE_BYTES = 24
 _CONFLICTS = frozenset((TxValidationCode.MVCC_READ_CONFLICT, TxValidationCode.PHANTOM_READ_CONFLICT))
@@ -127,7 +127,7 @@ class Gateway:
         return [str(name) for name in answer["channels"]]
 
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
-        """Make a call of a kind in :mod:`gridledger.protocol.calls`; the payload of the answer."""
+        """Make a call of a kind in :mod:`gridledger.transport.call_frames`; the payload of the answer."""
         return await self._calls.call(kind, body, timeout_s)
 
     async def _single(self, kind: int, body: bytes, timeout_s: float) -> bytes:

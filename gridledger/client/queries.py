@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.http import NodeClient
 from gridledger.errors import CorruptionError
 from gridledger.protocol import merkle
 from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
+from gridledger.transport.node_client import NodeClient
 
 
 @dataclass(frozen=True, slots=True)

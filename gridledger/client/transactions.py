@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from gridledger import jsontext
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
 from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.protocol import calls
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.fields import exactly, hash_of, integer_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Result
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from gridledger.transport import call_frames as calls
 
 if TYPE_CHECKING:
     from gridledger.client.gateway import Gateway

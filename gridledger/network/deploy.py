@@ -7,13 +7,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gridledger.client.http import NodeClient
 from gridledger.client.queries import read_config
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.connection import ConnectionProfile, NodeEntry
 from gridledger.protocol import ChaincodeDefinition, ChannelConfig, ConfigUpdate
+from gridledger.transport.node_client import NodeClient
 
 DEFAULT_POLICY = "MAJORITY(all)"
 SERVED_WITHIN_S = 30.0

@@ -14,11 +14,11 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError, SettingsError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, NodeSpec
+from gridledger.transport.node_client import NodeClient
 
 _PR_SET_PDEATHSIG = 1
 _MAX_LINE_BYTES = 1024 * 1024

@@ -15,10 +15,9 @@ from gridledger.web.app import (
     json_response,
     read_body,
 )
-from gridledger.web.calls import Answers, CallStream
-from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired
-from gridledger.web.hot import HotRequest, HotRoute, unless_disconnected
-from gridledger.web.limits import Limits
+from gridledger.web.call_stream import Answers, CallStream
+from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired, Limits
+from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import EXIT_PORT_TAKEN, PortTaken, ServerSettings, WebServer, bind, run, serve
 from gridledger.web.tls import ServerTLS, TLSFiles
 
@@ -31,10 +30,10 @@ __all__ = [
     "CallStream",
     "ClientCertificateRequired",
     "Health",
-    "HotRequest",
-    "HotRoute",
     "Lifespan",
     "Limits",
+    "PlainRequest",
+    "PlainRoute",
     "PortTaken",
     "RouteNotFound",
     "ServerSettings",

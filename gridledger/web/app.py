@@ -19,9 +19,8 @@ from starlette.types import Receive, Scope, Send
 import gridledger
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError, NotFoundError
-from gridledger.web.edge import Authenticator, BodyTooLarge, Edge
-from gridledger.web.hot import HotRoute
-from gridledger.web.limits import Limits
+from gridledger.web.edge import Authenticator, BodyTooLarge, Edge, Limits
+from gridledger.web.plain_routes import PlainRoute
 
 Health = Callable[[], Mapping[str, Any]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -47,9 +46,9 @@ class Application(FastAPI):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **options)
-        self._hot: list[HotRoute] = []
+        self._hot: list[PlainRoute] = []
 
-    def add_hot_routes(self, routes: Iterable[HotRoute]) -> None:
+    def add_hot_routes(self, routes: Iterable[PlainRoute]) -> None:
         """Serve these before any other."""
         self._hot += routes
 

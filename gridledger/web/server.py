@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 from gridledger.allocator import keep_read_buffers
 from gridledger.errors import GridLedgerError, SettingsError
-from gridledger.web.protocol import EdgeProtocol
+from gridledger.web.http_connection import EdgeProtocol
 from gridledger.web.tls import ServerTLS, TLSFiles
 
 logger = logging.getLogger(__name__)

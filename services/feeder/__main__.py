@@ -55,9 +55,9 @@ def _demo(argv: list[str]) -> int:
 
 
 def _stream(argv: list[str]) -> int:
-    from services.feeder.case import CASE_NAMES  # noqa: PLC0415
+    from gridledger.grid.case import CASE_NAMES  # noqa: PLC0415
+    from gridledger.grid.records import PROFILES  # noqa: PLC0415
     from services.feeder.console import Console  # noqa: PLC0415
-    from services.feeder.records import PROFILES  # noqa: PLC0415
     from services.feeder.scenarios import NAMES  # noqa: PLC0415
     from services.feeder.streaming import StreamOptions, stream  # noqa: PLC0415
 

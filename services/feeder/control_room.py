@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from services.feeder.grouping import components
+from gridledger.grid.grouping import components
 from services.feeder.ledger import Callers, Clock, Layout, Refused
 from services.feeder.loop import ESCALATE, LENT, NORMAL, VOLTAGE_OK, Answer, GroupLoop
 from services.feeder.merging import NO_GROUP, OPEN, Merge, Merger

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gridledger.errors import SettingsError
+from gridledger.grid.case import load_case
+from gridledger.grid.grouping import grouping_of
+from gridledger.grid.power_flow import Grid, PowerFlow
+from gridledger.grid.records import PROFILES
 from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import load_network_config
 from gridledger.network.status import NetworkState, network_state
 from gridledger.network.supervisor import Supervisor, running_network
-from services.feeder.case import load_case
 from services.feeder.console import Console
 from services.feeder.expectations import shortcomings
-from services.feeder.grouping import grouping_of
-from services.feeder.power_flow import Grid, PowerFlow
-from services.feeder.records import PROFILES
 from services.feeder.scenarios import CASE30_SCENARIOS
 from services.feeder.sdk import SystemClock, connected, layout_of
 from services.feeder.session import Run, Session

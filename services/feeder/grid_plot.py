@@ -10,8 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-from services.feeder.case import Case, FloatArray
-from services.feeder.grouping import Grouping
+from gridledger.grid.case import Case, FloatArray
+from gridledger.grid.grouping import Grouping
 
 INK, FAINT = "#22303c", "#9aa7b1"
 GROUP_COLOURS = ("#4c78a8", "#b279a2", "#72b7b2", "#eeca3b", "#9d755d", "#bab0ac", "#59a14f", "#ff9da6")

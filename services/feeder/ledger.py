@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from gridledger.errors import BusyError, ConflictError, GridLedgerError, InputError, TimeoutExceeded, UnavailableError
-from services.feeder.grouping import components
+from gridledger.grid.grouping import components
 
 
 class Refused(InputError):

@@ -15,10 +15,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridledger.grid.power_flow import GridState
 from services.feeder.ledger import PASSING, Callers, Clock, Layout, Receipt, speaker
 from services.feeder.planning import RecordOffice
 from services.feeder.plant import ActionOutOfOrder, Plant
-from services.feeder.power_flow import GridState
 from services.feeder.retry import persistently
 
 NORMAL, INJECTED, VOLTAGE_OK, ESCALATE = "normal", "injected", "voltage_ok", "escalate"

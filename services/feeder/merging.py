@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.feeder.grouping import components
+from gridledger.grid.grouping import components
 from services.feeder.ledger import Callers, Clock, Layout, Preview, Receipt, Refused
 from services.feeder.retry import ATTEMPTS, pause_s, persistently
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from services.feeder.grouping import adjacent_pairs, components, merged_id, neighbours
+from gridledger.grid.grouping import adjacent_pairs, components, merged_id, neighbours
+from gridledger.grid.power_flow import GridState
+from gridledger.grid.records import Planner, Record
 from services.feeder.ledger import Callers, Clock, Layout
-from services.feeder.power_flow import GridState
-from services.feeder.records import Planner, Record
 from services.feeder.retry import persistently
 
 _AT_ONCE = 8

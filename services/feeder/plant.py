@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gridledger.errors import ConflictError
-from services.feeder.area import Area
-from services.feeder.frames import Frame, FrameMaker
-from services.feeder.power_flow import Grid, GridState
+from gridledger.grid.area import Area
+from gridledger.grid.frames import Frame, FrameMaker
+from gridledger.grid.power_flow import Grid, GridState
 
 
 class ActionOutOfOrder(ConflictError):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gridledger.errors import InputError
-from services.feeder.case import Case
-from services.feeder.grouping import Grouping
-from services.feeder.power_flow import GridState, PowerFlow, PowerFlowDiverged
-from services.feeder.records import PROFILES, Planner, Profile
+from gridledger.grid.case import Case
+from gridledger.grid.grouping import Grouping
+from gridledger.grid.power_flow import GridState, PowerFlow, PowerFlowDiverged
+from gridledger.grid.records import PROFILES, Planner, Profile
 from services.feeder.stability import vsi_of
 
 VVC_PU = 1.5

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.feeder.case import FloatArray
+from gridledger.grid.case import FloatArray
+from gridledger.grid.power_flow import Grid, GridState, PowerFlow
+from gridledger.grid.records import Planner
 from services.feeder.control_room import MAX_ROUNDS, ControlRoom
 from services.feeder.ledger import Callers, Clock, Layout
 from services.feeder.loop import INJECTED, STALE, Answer
 from services.feeder.merging import Merge
 from services.feeder.planning import RecordOffice
 from services.feeder.plant import Plant
-from services.feeder.power_flow import Grid, GridState, PowerFlow
-from services.feeder.records import Planner
 from services.feeder.retry import persistently
 from services.feeder.scenarios import Scenario
 

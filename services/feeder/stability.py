@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from services.feeder.case import Case
-from services.feeder.frames import Frame, FrameMaker
-from services.feeder.grouping import CASE30_GROUPS, Grouping
-from services.feeder.impedance import Thevenin
-from services.feeder.power_flow import GridState
-from services.feeder.records import Planner, Profile
+from gridledger.grid.case import Case
+from gridledger.grid.frames import Frame, FrameMaker
+from gridledger.grid.grouping import CASE30_GROUPS, Grouping
+from gridledger.grid.impedance import Thevenin
+from gridledger.grid.power_flow import GridState
+from gridledger.grid.records import Planner, Profile
 
 CASE30_THRESHOLDS: Mapping[Profile, Mapping[str, float]] = {
     "published": {"1": 0.9015, "2": 0.76, "3": 0.80},

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gridledger.errors import GridLedgerError
+from gridledger.grid.grouping import components
 from services.feeder.control_room import ControlRoom
-from services.feeder.grouping import components
 from services.feeder.loop import FAILED, INJECTED, Answer
 from services.feeder.scenarios import Scenario
 from services.feeder.session import Run, Session

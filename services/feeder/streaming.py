@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from gridledger import jsontext
+from gridledger.grid.case import load_case
+from gridledger.grid.grouping import grouping_of
+from gridledger.grid.power_flow import Grid, PowerFlow
+from gridledger.grid.records import Profile
 from gridledger.network.connection import load_connection
-from services.feeder.case import load_case
 from services.feeder.console import Console
-from services.feeder.grouping import grouping_of
-from services.feeder.power_flow import Grid, PowerFlow
-from services.feeder.records import Profile
 from services.feeder.scenarios import scenario_for
 from services.feeder.sdk import SystemClock, connected, layout_of
 from services.feeder.session import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from gridledger import framing
-from gridledger.client.http import HEARTBEAT_S
+from gridledger.transport.node_client import HEARTBEAT_S
 from services.orderer.chain import Chain
 
 HEARTBEAT = framing.frame(b"")

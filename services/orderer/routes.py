@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError, InputError, PermissionDeniedError
 from gridledger.protocol.fields import exactly, integer_of, text_of
-from gridledger.web import HotRequest, HotRoute, StreamResponse, json_response, read_body
+from gridledger.web import PlainRequest, PlainRoute, StreamResponse, json_response, read_body
 from services.orderer import metrics
 from services.orderer.deliver import deliver
 from services.orderer.orderer import Channel, Orderer
@@ -25,18 +25,18 @@ _CHECKED_AT_ONCE = 32
 _ORDERED: dict[str, object] = {"status": 200}
 
 
-def hot_routes(orderer: Orderer) -> list[HotRoute]:
+def hot_routes(orderer: Orderer) -> list[PlainRoute]:
     """The route that every transaction takes."""
     limits = orderer.settings.limits
 
-    async def broadcast(request: HotRequest) -> bytes:
+    async def broadcast(request: PlainRequest) -> bytes:
         channel = orderer.authorise(request.parameter, request.caller, "writers")
         channel.sequencer.check_leader()
         body = await read_body(request, max_bytes=limits.max_body_bytes)
         envelopes = framing.unpack(body, max_frames=limits.max_envelopes)
         return jsontext.dumps({"results": await _order_all(orderer, channel, envelopes)})
 
-    return [HotRoute("/channels/{name}/broadcast", broadcast)]
+    return [PlainRoute("/channels/{name}/broadcast", broadcast)]
 
 
 def make_router(orderer: Orderer) -> APIRouter:

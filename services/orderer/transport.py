@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from random import Random
 
 from gridledger import framing
-from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Node
+from gridledger.transport.node_client import NodeClient
 from services.orderer.errors import NoLeader
 
 log = logging.getLogger("orderer.transport")

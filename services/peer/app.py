@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from gridledger.errors import GridLedgerError
 from gridledger.identity.certificate import Certificate
 from gridledger.web import Limits, ServerSettings, ServerTLS, TLSFiles, create_app, serve
-from services.peer.commit_process import CommitProcess
+from services.peer.committer.child import CommitProcess
 from services.peer.peer import Peer, open_peer
 from services.peer.routes import hot_routes, make_router
 from services.peer.settings import PeerSettings

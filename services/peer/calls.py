@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
-from gridledger.protocol import calls
-from gridledger.web.calls import Abandon, Answers, Handler
+from gridledger.transport import call_frames as calls
+from gridledger.web.call_stream import Abandon, Answers, Handler
 from services.peer import metrics
-from services.peer.admission import Passage
-from services.peer.commit_notifier import Outcome
-from services.peer.endorse_calls import AskedFor
+from services.peer.endorser.remote import AskedFor
+from services.peer.gateway.admission import Passage
+from services.peer.gateway.commit_notifier import Outcome
 from services.peer.peer import Peer
 
 

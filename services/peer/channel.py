@@ -16,9 +16,9 @@ from gridledger.identity.errors import IdentityError, UnknownAuthority
 from gridledger.identity.msp import Identity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
-from services.peer.commit_notifier import Outcome
+from services.peer.committer.messages import Committed
 from services.peer.errors import ChaincodeUnknown, ChannelUnknown
-from services.peer.reports import Committed
+from services.peer.gateway.commit_notifier import Outcome
 
 
 class ConfigObserver(Protocol):

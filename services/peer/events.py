@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.http import HEARTBEAT_S
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.fields import hash_of
+from gridledger.transport.node_client import HEARTBEAT_S
 from services.peer.channel import Channel
-from services.peer.reports import Committed, EventRecord
-from services.peer.submitter import CONFIG_PREFIX
+from services.peer.committer.messages import Committed, EventRecord
+from services.peer.gateway.submission import CONFIG_PREFIX
 
 HEARTBEAT = b"\n"
 MAX_CHUNK_BYTES = 64 * 1024

@@ -11,11 +11,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gridledger.protocol.codes import TxValidationCode
-from services.peer.collector import Collector as EndorsementCollector
-from services.peer.commit_notifier import CommitNotifier
-from services.peer.endorser import Admitted
-from services.peer.ordering import OrderingQueue
-from services.peer.reports import Committed
+from services.peer.committer.messages import Committed
+from services.peer.endorser.endorser import Admitted
+from services.peer.gateway.commit_notifier import CommitNotifier
+from services.peer.gateway.endorsement import Collector as EndorsementCollector
+from services.peer.gateway.ordering_queue import OrderingQueue
 
 _BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 

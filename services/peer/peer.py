@@ -17,24 +17,24 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import Node
 from services.peer import metrics
-from services.peer.admission import Admission
 from services.peer.channel import Channel, Channels
-from services.peer.collector import Collector
-from services.peer.commit_notifier import CommitNotifier, Outcome
-from services.peer.commit_process import CommitProcess
-from services.peer.endorser import Abandon, Admitted, Answer, Answers, Endorser
+from services.peer.committer.child import CommitProcess
+from services.peer.committer.messages import Committed, Report, Source
+from services.peer.endorser.endorser import Abandon, Admitted, Answer, Answers, Endorser
+from services.peer.endorser.hosts import ChaincodeHosts
+from services.peer.endorser.packages import Packages
 from services.peer.errors import PeerStopping
 from services.peer.events import ChannelEvents
-from services.peer.gateway import Gateway
-from services.peer.hosts import ChaincodeHosts
-from services.peer.ordering import OrderingQueue
-from services.peer.packages import Packages
-from services.peer.peer_clients import PeerClients
-from services.peer.peer_health import PeerHealth
-from services.peer.reports import Committed, Report, Source
-from services.peer.selection import Selection
+from services.peer.gateway.admission import Admission
+from services.peer.gateway.commit_notifier import CommitNotifier, Outcome
+from services.peer.gateway.endorsement import Collector
+from services.peer.gateway.gateway import Gateway
+from services.peer.gateway.ordering_queue import OrderingQueue
+from services.peer.gateway.other_nodes import PeerClients
+from services.peer.gateway.peer_health import PeerHealth
+from services.peer.gateway.selection import Selection
+from services.peer.gateway.submission import Submitter
 from services.peer.settings import PeerSettings
-from services.peer.submitter import Submitter
 
 _log = logging.getLogger(__name__)
 

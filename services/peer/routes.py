@@ -13,22 +13,22 @@ from starlette.responses import Response
 from gridledger import jsontext
 from gridledger.errors import InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.identity.msp import Identity
-from gridledger.protocol import calls
+from gridledger.transport import call_frames as calls
 from gridledger.web import (
     CallStream,
-    HotRequest,
-    HotRoute,
+    PlainRequest,
+    PlainRoute,
     StreamResponse,
     json_response,
     read_body,
     unless_disconnected,
 )
 from services.peer import metrics, queries
-from services.peer.admission import Passage
 from services.peer.calls import call_handlers
 from services.peer.channel import Channel
+from services.peer.gateway.admission import Passage
+from services.peer.gateway.other_nodes import write_json
 from services.peer.peer import Peer, clock_us
-from services.peer.peer_clients import write_json
 
 DEFAULT_HISTORY = 100
 
@@ -43,11 +43,11 @@ def make_router(peer: Peer) -> APIRouter:
     return router
 
 
-def hot_routes(peer: Peer) -> list[HotRoute]:
+def hot_routes(peer: Peer) -> list[PlainRoute]:
     """The routes that every transaction takes."""
     gateway, most = peer.gateway, peer.settings.edge.max_body_bytes
 
-    async def endorse(request: HotRequest) -> bytes:
+    async def endorse(request: PlainRequest) -> bytes:
         body = await read_body(request, max_bytes=most)
         started = time.perf_counter()
         with admitted(peer.admission.to_endorse(1)):
@@ -64,12 +64,12 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
         finally:
             passage.close()
 
-    async def evaluate(request: HotRequest) -> bytes:
+    async def evaluate(request: PlainRequest) -> bytes:
         body = await read_body(request, max_bytes=most)
         forward = request.query("forward") != "no"
         return await unless_disconnected(request.scope, gateway.evaluate(body, request.caller, forward=forward))
 
-    async def submit(request: HotRequest) -> bytes:
+    async def submit(request: PlainRequest) -> bytes:
         wait = request.query("wait") or "commit"
         if wait not in ("commit", "order"):
             raise InputError("'wait' must be 'commit' or 'order'")
@@ -85,7 +85,7 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
         metrics.SUBMIT_SECONDS.observe(time.perf_counter() - started)
         return jsontext.dumps(outcome.to_dict())
 
-    async def endorse_here(request: HotRequest) -> bytes:
+    async def endorse_here(request: PlainRequest) -> bytes:
         height = request.query("min_height")
         min_height = 0 if height is None else _number(height, "'min_height'")
         body = await read_body(request, max_bytes=most)
@@ -97,15 +97,15 @@ def hot_routes(peer: Peer) -> list[HotRoute]:
 
     handlers = call_handlers(peer)
 
-    async def calls_of(request: HotRequest) -> Response:
+    async def calls_of(request: PlainRequest) -> Response:
         return CallStream(handlers, max_call_bytes=most, max_streams=peer.settings.edge.max_call_streams)
 
     return [
-        HotRoute(calls.PATH, calls_of),
-        HotRoute("/gateway/submit", submit),
-        HotRoute("/gateway/endorse", endorse),
-        HotRoute("/endorse", endorse_here),
-        HotRoute("/gateway/evaluate", evaluate),
+        PlainRoute(calls.PATH, calls_of),
+        PlainRoute("/gateway/submit", submit),
+        PlainRoute("/gateway/endorse", endorse),
+        PlainRoute("/endorse", endorse_here),
+        PlainRoute("/gateway/evaluate", evaluate),
     ]
 
 

@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gridledger.contract.simulator import Answer, Simulator
-from services.feeder.case import load_case
-from services.feeder.frames import FrameMaker
-from services.feeder.grouping import CASE30_GROUPS
-from services.feeder.power_flow import Grid, GridState, PowerFlow
-from services.feeder.records import Planner, Profile
+from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.grid.case import load_case
+from gridledger.grid.frames import FrameMaker
+from gridledger.grid.grouping import CASE30_GROUPS
+from gridledger.grid.power_flow import Grid, GridState, PowerFlow
+from gridledger.grid.records import Planner, Profile
 from services.feeder.stability import CASE30_THRESHOLDS
 
 DATA = Path(__file__).parent / "data"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.feeder.power_flow import Grid
-from services.feeder.records import PROFILES, Profile
+from gridledger.grid.power_flow import Grid
+from gridledger.grid.records import PROFILES, Profile
 from tests.acceptance.desk import Desk, grid_in, power_flow, published
 
 MAX_STEPS = 50

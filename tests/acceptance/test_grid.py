@@ -8,10 +8,10 @@ import pandapower
 import pandapower.networks
 import pytest
 
-from services.feeder.case import load_case
-from services.feeder.frames import FrameMaker
-from services.feeder.power_flow import Grid
-from services.feeder.records import PROFILES, Profile
+from gridledger.grid.case import load_case
+from gridledger.grid.frames import FrameMaker
+from gridledger.grid.power_flow import Grid
+from gridledger.grid.records import PROFILES, Profile
 from tests.acceptance.desk import example, grid_in, planner, power_flow, published
 
 STATES = ("base", "s1_before", "s2_before")

@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from gridledger.contract.simulator import Simulator
-from services.feeder.case import load_case
-from services.feeder.frames import FrameMaker
-from services.feeder.grouping import adjacent_pairs, grouping_of
-from services.feeder.power_flow import Grid
-from services.feeder.records import PROFILES, Profile
+from gridledger.contract.simulator.simulator import Simulator
+from gridledger.grid.case import load_case
+from gridledger.grid.frames import FrameMaker
+from gridledger.grid.grouping import adjacent_pairs, grouping_of
+from gridledger.grid.power_flow import Grid
+from gridledger.grid.records import PROFILES, Profile
 from services.feeder.stability import planner_for, vsi_of
 from tests.acceptance.desk import DVS, TIME_US, power_flow
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.feeder.grouping import components
-from services.feeder.records import PROFILES, Profile
+from gridledger.grid.grouping import components
+from gridledger.grid.records import PROFILES, Profile
 from tests.acceptance.desk import TIME_US, Desk, example, grid_in, published
 
 TABLES = [(state, group) for state, part in published()["states"].items() for group in part["vsi"]]

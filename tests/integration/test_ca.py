@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from gridledger.client.ca import BlockingCAClient, CAClient
-from gridledger.client.http import ConnectionFailed, client_tls
 from gridledger.errors import AuthenticationError, BusyError, GridLedgerError, NotFoundError
 from gridledger.identity import MSP, CertificateRevoked, MSPManager, SigningIdentity, generate_key, make_csr
+from gridledger.transport.node_client import ConnectionFailed, client_tls
 
 pytestmark = pytest.mark.integration
 

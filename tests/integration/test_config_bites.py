@@ -11,11 +11,11 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.client.ca import CAClient
-from gridledger.client.http import NodeClient, client_tls
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.transport.node_client import NodeClient, client_tls
 from tests.support.forgery import CHANNEL, Forger
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import eventually

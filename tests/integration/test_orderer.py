@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from gridledger import framing, jsontext
-from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError
 from gridledger.protocol import Block
+from gridledger.transport.node_client import NodeClient
 from tests.support.paper_network import PaperNetwork
 from tests.support.processes import Process, eventually, free_ports
 

@@ -11,7 +11,7 @@ from gridledger.client.gateway import Gateway
 from gridledger.client.transactions import Status
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
-from services.peer.admission import ALWAYS
+from services.peer.gateway.admission import ALWAYS
 from tests.support.processes import eventually
 from tests.support.small_network import CHANNEL, SmallNetwork, running
 

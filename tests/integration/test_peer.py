@@ -14,11 +14,11 @@ import pytest
 from gridledger import jsontext
 from gridledger.client.errors import EndorseError
 from gridledger.client.gateway import Gateway
-from gridledger.client.http import ConnectionFailed, NodeClient
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.proposal import Proposal, SignedProposal
+from gridledger.transport.node_client import ConnectionFailed, NodeClient
 from tests.support import peer_world as world
 from tests.support.processes import eventually
 from tests.support.small_network import CHANNEL, SmallNetwork, running

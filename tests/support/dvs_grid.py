@@ -14,8 +14,8 @@ from typing import Any
 from gridledger.contract import ClientIdentity
 from gridledger.contract.context import EVERY_ATTRIBUTE
 from gridledger.contract.loader import Chaincode, load
-from gridledger.contract.memory_state import MemoryState
-from gridledger.contract.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.state import MemoryState
 
 DVS = Path(__file__).parents[2] / "chaincode" / "dvs"
 TIME_US = 1_767_225_600_000_000

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.contract.memory_state import MemoryState
+from gridledger.contract.simulator.state import MemoryState
 from tests.support.dvs_grid import GROUPS, Channel, components, loads
 
 RECORDS = ["_".join(some) for n in range(1, len(GROUPS) + 1) for some in combinations(GROUPS, n)]

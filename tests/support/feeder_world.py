@@ -14,17 +14,17 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.contract import ClientIdentity
 from gridledger.contract.loader import Chaincode, load
-from gridledger.contract.memory_state import MemoryState
-from gridledger.contract.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.state import MemoryState
 from gridledger.errors import GridLedgerError, NotFoundError
-from services.feeder.case import load_case
+from gridledger.grid.case import load_case
+from gridledger.grid.grouping import CASE30_GROUPS
+from gridledger.grid.power_flow import Grid, PowerFlow
+from gridledger.grid.records import Planner, Profile
 from services.feeder.control_room import ControlRoom
-from services.feeder.grouping import CASE30_GROUPS
 from services.feeder.ledger import Layout, Ledger, Preview, Receipt, Refused
 from services.feeder.planning import RecordOffice
 from services.feeder.plant import Plant
-from services.feeder.power_flow import Grid, PowerFlow
-from services.feeder.records import Planner, Profile
 from services.feeder.session import Session
 from services.feeder.stability import CASE30_THRESHOLDS
 

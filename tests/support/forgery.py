@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from gridledger import framing, jsontext
 from gridledger.client.gateway import Gateway
-from gridledger.client.http import NodeClient
 from gridledger.errors import from_wire
 from gridledger.identity.certificate import P256_ORDER
 from gridledger.identity.signer import SigningIdentity, generate_key
@@ -18,6 +17,7 @@ from gridledger.protocol.fields import hash_of, to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Response, Result, Write, endorsement_text
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from gridledger.transport.node_client import NodeClient
 from services.ca.authority import DAY_US, SECOND_US, Authority
 from tests.support.local_network import LocalNetwork
 

@@ -19,7 +19,6 @@ from typing import Any, TypeVar, cast
 
 from gridledger.client import Gateway
 from gridledger.client.events import BlockEvent
-from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.connection import ConnectionProfile, NodeEntry, load_connection
@@ -29,6 +28,7 @@ from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
 from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.transport.node_client import NodeClient
 from tests.support.processes import REPOSITORY, eventually
 
 _T = TypeVar("_T")

@@ -29,7 +29,7 @@ from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Event, Read, Response, Result, Version, Write, endorsement_text
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 from services.peer.committer.chain import report_of as chain_report
-from services.peer.reports import Committed
+from services.peer.committer.messages import Committed
 
 NOW_US = 1_700_000_000_000_000
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.client.gateway import Gateway
-from gridledger.client.http import NodeClient
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.transport.node_client import NodeClient
 from tests.support import peer_world as world
 from tests.support.processes import REPOSITORY, Process, eventually, free_ports
 

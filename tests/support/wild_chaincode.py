@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from gridledger.contract import ClientIdentity
-from gridledger.contract.pool import HostPool
+from gridledger.contract.hosting.pool import HostPool
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
 

@@ -1,4 +1,5 @@
-"""The committer's process: takes blocks from the orderers, judges them, and alone writes this peer's ledgers.
+"""The committer: a process that takes blocks from the orderers, validates them and alone writes the ledgers; `child` is
+the edge's side of it.
 
-Imports nothing of the HTTP edge, so that it starts fast and stays small.
+The process imports nothing of the HTTP edge, so that it starts fast and stays small.
 """

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
+from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
 from gridledger.ledger import BlockRejected, StorageFull
 from gridledger.ledger.committer import BlockCommitter, CommittedBlock
-from services.peer.backoff import Backoff
 from services.peer.committer.buffer import BlockBuffer
+from services.peer.committer.messages import Committed, EventRecord, Report
 from services.peer.committer.orderers import Orderers
 from services.peer.committer.source import BlockSource
-from services.peer.reports import Committed, EventRecord, Report
 
 BEHIND = 4
 """Orderers are told when this many blocks wait for their commit, and again when they are done."""

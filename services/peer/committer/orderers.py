@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from gridledger import jsontext
-from gridledger.client.http import NodeClient
 from gridledger.errors import MalformedMessage, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChannelConfig
+from gridledger.transport.node_client import NodeClient
 
 REQUEST_TIMEOUT_S = 3.0
 

@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from gridledger import framing
+from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, InputError, SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger, LedgerMissing
@@ -23,14 +24,12 @@ from gridledger.ledger.committer import BlockCommitter, verify_in_pool
 from gridledger.ledger.validation import VerifyMany
 from gridledger.logs import setup
 from gridledger.protocol.block import Block
-from services.peer.backoff import Backoff
 from services.peer.committer.buffer import BlockBuffer
 from services.peer.committer.chain import ChainCommitter
+from services.peer.committer.messages import MAX_TASK_BYTES, CommitterTask, Failed, Ready, Report, Source
 from services.peer.committer.orderers import HttpOrderers
+from services.peer.committer.own_signatures import MAX_FRAME_BYTES, OwnSignatures
 from services.peer.committer.source import BlockSource
-from services.peer.committer.task import MAX_TASK_BYTES, CommitterTask
-from services.peer.own_signatures import MAX_FRAME_BYTES, OwnSignatures
-from services.peer.reports import Failed, Ready, Report, Source
 
 READ_BYTES = 64 * 1024
 

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from random import Random
 
+from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.ledger.committer import SignedBlock
-from services.peer.backoff import Backoff
 from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.orderers import Orderers
 

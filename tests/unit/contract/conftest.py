@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from gridledger import jsontext
-from gridledger.contract.pool import HostPool
+from gridledger.contract.hosting.pool import HostPool
 from gridledger.ledger import Head
 from gridledger.ledger.codec import HEAD, Table, cut_key, pack_state, whole_key
 from gridledger.ledger.lmdb_store import LmdbStore

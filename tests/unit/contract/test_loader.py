@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gridledger.contract.loader import ChaincodeLoadError, load
-from gridledger.contract.simulator import Simulator
+from gridledger.contract.simulator.simulator import Simulator
 
 HEAD = "from gridledger.contract import Contract, transaction\n"
 ONE = HEAD + "class One(Contract):\n    @transaction\n    def one(self, ctx): return __name__.split('.')[-1], 1\n"

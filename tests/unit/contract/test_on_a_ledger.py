@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gridledger.contract import Context, Contract, transaction
 from gridledger.contract.executor import execute
+from gridledger.contract.hosting.pool import HostPool, client_identity
 from gridledger.contract.loader import Chaincode
-from gridledger.contract.pool import HostPool, client_identity
 from gridledger.identity import Identity
 from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter

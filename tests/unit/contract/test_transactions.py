@@ -9,8 +9,8 @@ import pytest
 from gridledger.contract import ClientIdentity, Context, Contract, ContractError, transaction
 from gridledger.contract.executor import execute
 from gridledger.contract.loader import Chaincode, ChaincodeLoadError
-from gridledger.contract.memory_state import MemoryState
-from gridledger.contract.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.state import MemoryState
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import RangeRead, Read, Result, Version, Write
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gridledger.errors import InputError, UnavailableError
+from gridledger.grid.records import Profile
 from services.feeder.expectations import shortcomings
 from services.feeder.ledger import Layout, Superseded
-from services.feeder.records import Profile
 from services.feeder.scenarios import CASE30_SCENARIOS, scenario_for
 from tests.support.feeder_world import SHARDED, SINGLE, FakeClock, Life, World, planner, power_flow, session
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import pytest
 
-from gridledger.client.http import NodeClient
 from gridledger.errors import GridLedgerError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
+from gridledger.transport.node_client import NodeClient
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
 from services.orderer import transport as transport_module
 from services.orderer.block_store import BlockStore

@@ -7,12 +7,12 @@ from random import Random
 import pytest
 
 from gridledger import jsontext
+from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, MalformedMessage, SettingsError
 from gridledger.identity.errors import CertificateExpired, UnknownAuthority
 from services.peer import settings as settings_module
-from services.peer.backoff import Backoff
 from services.peer.channel import Channel, Channels
-from services.peer.reports import Committed, EventRecord, Failed, Ready, Source, parse
+from services.peer.committer.messages import Committed, EventRecord, Failed, Ready, Source, parse
 from tests.support import peer_world as world
 
 

@@ -1,0 +1,1 @@
+"""Chaincode hosts: confined processes that run chaincode for a peer, and the pool that gives them work."""

@@ -1,0 +1,1 @@
+"""The chaincode simulator: runs a contract on a world state in memory or in a file, without a network."""

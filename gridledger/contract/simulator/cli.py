@@ -1,0 +1,187 @@
+"""`gridledger simulate`: run one function of a chaincode folder on a world state in a JSON file.
+
+The chaincode author's first tool: no network, no keys, nothing installed. It starts fast because it imports no more
+than a contract needs; keep it so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from gridledger import jsontext
+from gridledger.contract.loader import ChaincodeLoadError
+from gridledger.contract.simulator.determinism import findings
+from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.state import MemoryState
+from gridledger.errors import ConflictError, GridLedgerError, InputError, SettingsError
+
+MAX_ARGUMENT_BYTES: Final = 16 * 1024 * 1024
+MAX_STATE_BYTES: Final = 1024 * 1024 * 1024
+REFUSED: Final = 1
+WRONG_USAGE: Final = 2
+USAGE: Final = """\
+usage: gridledger simulate CHAINCODE_DIR --state STATE.json FUNCTION [ARG ...]
+
+Runs one function of the chaincode in CHAINCODE_DIR on the world state kept in STATE.json (created if absent), as a
+caller who has every attribute, and prints {"status", "payload", "event", "reads", "writes"}. Each ARG is a JSON text;
+@FILE reads one from a file, - from standard input. A refusal goes to standard error, changes nothing, and exits 1.
+"""
+
+
+class _Command(NamedTuple):
+    folder: Path
+    state: Path
+    function: str
+    arguments: list[str]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command with the arguments after ``gridledger simulate``; returns the exit code."""
+    if any(argument in ("-h", "--help") for argument in argv):
+        sys.stdout.write(USAGE)
+        return 0
+    try:
+        command = _parse(argv)
+    except SettingsError as error:
+        sys.stderr.write(f"gridledger simulate: {error.message}\n{USAGE}")
+        return WRONG_USAGE
+    try:
+        answer = _run(command)
+    except ChaincodeLoadError as error:
+        if error.__cause__ is not None:
+            _show_traceback(error.__cause__)
+        return _refuse(error.message)
+    except (GridLedgerError, OSError) as error:
+        return _refuse(str(error))
+    finally:
+        for finding in findings(command.folder):
+            sys.stderr.write(f"gridledger simulate: warning: {finding}\n")
+    if not answer.successful:
+        return _refuse(f"{command.function}: status {answer.status}: {answer.message}")
+    _print(answer)
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> _Command:
+    # By hand: argparse takes an argument such as -1e-3 for an option.
+    state: str | None = None
+    positional: list[str] = []
+    rest = iter(argv)
+    for argument in rest:
+        if argument == "--state":
+            state = next(rest, None)
+        elif argument.startswith("--state="):
+            state = argument.removeprefix("--state=")
+        elif argument == "--":
+            positional.extend(rest)
+        elif argument.startswith("--"):
+            raise SettingsError(f"unknown option {argument}")
+        else:
+            positional.append(argument)
+    if not state:
+        raise SettingsError("--state STATE.json is missing")
+    if len(positional) < 2:  # noqa: PLR2004 - folder and function
+        raise SettingsError("CHAINCODE_DIR and FUNCTION are missing")
+    if positional.count("-") > 1:
+        raise SettingsError("only one argument can be read from standard input")
+    folder, function, *arguments = positional
+    return _Command(Path(folder), Path(state), function, arguments)
+
+
+def _run(command: _Command) -> Answer:
+    # Compiled files are told apart by size and second: an author's quick edit could run as what stood there before.
+    sys.dont_write_bytecode = True
+    args = [_read_argument(position, text) for position, text in enumerate(command.arguments, 1)]
+    before = _read_state(command.state)
+    simulator = Simulator(command.folder, MemoryState.from_bytes(before or b""))
+    height = simulator.state.height
+    answer = simulator.invoke(command.function, *args, on_failure=_show_traceback)
+    if answer.successful and (before is None or simulator.state.height != height):
+        _replace_state(command.state, before, simulator.state.to_bytes())
+    return answer
+
+
+def _read_argument(position: int, text: str) -> Any:
+    try:
+        if text == "-":
+            return jsontext.loads(_bounded(sys.stdin.buffer.read(MAX_ARGUMENT_BYTES + 1)))
+        if text.startswith("@"):
+            with Path(text[1:]).open("rb") as file:
+                return jsontext.loads(_bounded(file.read(MAX_ARGUMENT_BYTES + 1)))
+        return jsontext.loads(os.fsencode(text))
+    except (GridLedgerError, OSError) as error:
+        raise InputError(f"argument {position}: {error}") from None
+
+
+def _bounded(text: bytes) -> bytes:
+    if len(text) > MAX_ARGUMENT_BYTES:
+        raise InputError(f"longer than {MAX_ARGUMENT_BYTES} bytes")
+    return text
+
+
+def _read_state(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_STATE_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    if len(text) > MAX_STATE_BYTES:
+        raise InputError(f"{path} is longer than {MAX_STATE_BYTES} bytes")
+    return text
+
+
+def _replace_state(path: Path, before: bytes | None, after: bytes) -> None:
+    """Put the new text in the file's place, whole or not at all, unless another run was faster."""
+    path = path.resolve()  # through a symbolic link, the file it names is replaced
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flock(folder, LOCK_EX)
+        if _read_state(path) != before:
+            raise ConflictError(f"{path} was changed by another run meanwhile; run again")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(path.stat().st_mode & 0o777 if before is not None else 0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    finally:
+        os.close(folder)
+
+
+def _print(answer: Answer) -> None:
+    shown = {
+        "status": answer.status,
+        "payload": answer.payload,
+        "event": answer.event,
+        "reads": answer.reads,
+        "writes": answer.writes,
+    }
+    with suppress(BrokenPipeError):
+        sys.stdout.buffer.write(jsontext.dumps(shown) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"gridledger simulate: {message}\n")
+    return REFUSED
+
+
+def _show_traceback(error: BaseException) -> None:
+    traceback.print_exception(error, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""The planner's records (spec section 11.2): all that the contract needs to know of a group, for both profiles.
+
+A record holds for a topology; a corrected one also for the directions of power flow at the group's border, which is why
+it takes a solved state. A contract compares them with every frame and answers `stale` where they turned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from gridledger.errors import InputError
+from gridledger.grid.area import Area, area_of
+from gridledger.grid.case import Case
+from gridledger.grid.grouping import Grouping, components, members_of, neighbours
+from gridledger.grid.impedance import (
+    Thevenin,
+    corrected_matrix,
+    corrected_thevenin,
+    published_matrix,
+    published_thevenin,
+)
+from gridledger.grid.power_flow import GridState
+from gridledger.grid.ybus import ComplexArray, branch_admittances, bus_admittance
+
+Profile = Literal["published", "corrected"]
+PROFILES: tuple[Profile, ...] = ("published", "corrected")
+Record = dict[str, Any]
+
+
+class Planner:
+    """Makes the records of one grid, grouping and profile.
+
+    `thresholds` maps single group ids to VSI thresholds; a merged published record takes the smallest of them.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        grouping: Grouping,
+        profile: Profile,
+        thresholds: Mapping[str, float],
+        *,
+        v_required: float = 0.98,
+        retention_s: int | None = None,
+    ) -> None:
+        missing = grouping.keys() - thresholds.keys()
+        if missing:
+            raise InputError(f"no threshold for group {min(missing, key=int)}")
+        self.case = case
+        self.grouping = grouping
+        self.profile: Profile = profile
+        self.thresholds = thresholds
+        self.v_required = v_required
+        self.retention_s = retention_s
+        self._ybus = bus_admittance(case)
+        self._own = branch_admittances(case)
+        self._areas: dict[str, Area] = {}
+
+    def area(self, group: str) -> Area:
+        """The area of a single or merged group."""
+        area = self._areas.get(group)
+        if area is None:
+            unknown = [part for part in components(group) if part not in self.grouping]
+            if unknown:
+                raise InputError(f"{self.case.name} has no group {unknown[0]}", group=group)
+            area = self._areas[group] = area_of(self.case, group, members_of(self.grouping, group))
+        return area
+
+    def thevenin(self, group: str, state: GridState) -> list[Thevenin]:
+        """Thevenin impedances of the group's load buses, order of dim."""
+        area = self.area(group)
+        if self.profile == "published":
+            return published_thevenin(area, published_matrix(area, self._ybus))
+        return corrected_thevenin(area, corrected_matrix(area, self._ybus), self._own, area.inflow(state))
+
+    def record(self, group: str, state: GridState) -> Record:
+        """The record of a single or merged group; corrected: for the flow directions of `state`."""
+        area = self.area(group)
+        merged = "_" in group
+        record: Record = {
+            "id": group,
+            "profile": self.profile,
+            "members": list(area.members),
+            "dim": list(area.dim),
+            "kind": list(area.kind),
+            "nm": area.nm,
+            "base": self.case.base_mva,
+            "branches": [list(self.case.ends(branch)) for branch in area.branches],
+            "v_required": self.v_required,
+            "adjacent": list(neighbours(self.case, self.grouping, group)),
+        }
+        if self.profile == "published" or not merged:
+            record["threshold"] = min(self.thresholds[part] for part in components(group))
+            record["Zth"] = [{"bus": z.bus, "R": z.r, "X": z.x} for z in self.thevenin(group, state)]
+        if self.profile == "published":
+            record["A"] = _sparse(published_matrix(area, self._ybus))
+        else:
+            if not merged:
+                record["inflow"] = area.inflow(state)
+            record["Y"] = _sparse(corrected_matrix(area, self._ybus))
+        record["PI"] = self._adjacency(area)
+        if self.retention_s is not None:
+            record["retention_s"] = self.retention_s
+        return record
+
+    def _adjacency(self, area: Area) -> list[list[Any]]:
+        """PI: |Ybus_ik| between members of M, plain (undoubled), positions i < k."""
+        plain = corrected_matrix(area, self._ybus)
+        weight = np.abs(plain)
+        rows, columns = np.nonzero(plain)
+        return [[i, k, float(weight[i, k])] for i, k in zip(rows.tolist(), columns.tolist(), strict=True) if i < k]
+
+
+def _sparse(matrix: ComplexArray) -> list[list[Any]]:
+    """Every non-zero entry as [i, k, re, im], ascending; -0 is written as 0."""
+    rows, columns = np.nonzero(matrix)
+    entries = matrix[rows, columns]
+    return [
+        [i, k, re, im]
+        for i, k, re, im in zip(
+            rows.tolist(), columns.tolist(), (entries.real + 0.0).tolist(), (entries.imag + 0.0).tolist(), strict=True
+        )
+    ]

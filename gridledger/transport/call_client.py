@@ -1,0 +1,257 @@
+"""Calls to one gateway over one connection: see :mod:`gridledger.transport.call_frames` for what travels.
+
+What is called in one turn of the event loop goes out in one write, and what the gateway answers in one of its turns
+comes back in one: no request, no parsing of heads and no connection of its own for each transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import httptools
+
+from gridledger import framing, jsontext
+from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, from_wire
+from gridledger.transport.call_frames import MAX_NUMBER, PATH, SUCCESS, read_answer, write_call
+from gridledger.transport.node_client import HEARTBEAT_S, SILENCE_S, ConnectionFailed
+
+MAX_CALLS = 4096
+"""Calls under way at once; more are refused here."""
+
+IDLE_S = 30.0
+"""A connection without calls is closed after this time. The gateway keeps it longer."""
+
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_REFUSAL_BYTES = 1024 * 1024
+_FAREWELL_S = 0.5
+
+Fallback = Callable[[int, bytes, float], Awaitable[bytes]]
+"""Makes one call (kind, body, timeout in seconds) by a request of its own."""
+
+
+class StreamRefused(BusyError):
+    """The gateway has as many of these connections as it takes."""
+
+    code = "STREAM_REFUSED"
+
+
+class Calls:
+    """One gateway's calls. Connects when first needed and again after a failure; use it in one event loop.
+
+    ``fallback`` is asked while the gateway takes no further connection of this kind; without one, the caller is told.
+    """
+
+    def __init__(
+        self, base_url: str, tls: ssl.SSLContext, fallback: Fallback | None = None, *, connect_timeout_s: float
+    ) -> None:
+        self.base_url = base_url
+        self.tls = tls
+        self.connect_timeout_s = connect_timeout_s
+        self._fallback = fallback
+        self._connection: _Connection | None = None
+        self._number = 0
+        self._refused_until = 0.0
+
+    async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
+        """Make a call; the answer's payload, or the gateway's error. Cancel it to give up."""
+        loop, fallback = asyncio.get_running_loop(), self._fallback
+        if fallback is not None and loop.time() < self._refused_until:
+            return await fallback(kind, body, timeout_s)
+        connection = self._connected(loop)
+        number, answer = self._send(connection, kind, body)
+        timer = loop.call_later(timeout_s, self._expire, answer, timeout_s)
+        try:
+            return await answer
+        except StreamRefused as refusal:
+            if fallback is None:
+                raise
+            self._refused_until = loop.time() + refusal.retry_after_s
+            return await fallback(kind, body, timeout_s)
+        finally:
+            timer.cancel()
+            connection.waiting.pop(number, None)
+
+    def begin(self, kind: int, body: bytes) -> asyncio.Future[bytes]:
+        """Make a call, without a fallback and without an end of its own; cancel it to give up.
+
+        Raises :class:`BusyError`; the answer may be :class:`StreamRefused`.
+        """
+        return self._send(self._connected(asyncio.get_running_loop()), kind, body)[1]
+
+    def _connected(self, loop: asyncio.AbstractEventLoop) -> _Connection:
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = self._connection = _Connection(self, loop)
+        if len(connection.waiting) >= MAX_CALLS:
+            raise BusyError(f"{MAX_CALLS} calls to {self.base_url} are under way already", retry_after_s=0.5)
+        return connection
+
+    def _send(self, connection: _Connection, kind: int, body: bytes) -> tuple[int, asyncio.Future[bytes]]:
+        number = self._number = (self._number + 1) & MAX_NUMBER
+        return number, connection.send(number, kind, body)
+
+    async def close(self) -> None:
+        """Close the connection; calls that are under way fail."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    def _expire(self, answer: asyncio.Future[bytes], timeout_s: float) -> None:
+        if not answer.done():
+            answer.set_exception(TimeoutExceeded(f"{self.base_url}: no answer within {timeout_s} s"))
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, with the one request that it carries."""
+
+    def __init__(self, calls: Calls, loop: asyncio.AbstractEventLoop) -> None:
+        url = urlsplit(calls.base_url)
+        self.closed = False
+        self.waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._host, self._port = url.hostname or "", url.port or 443
+        self._calls = calls
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._out: list[bytes] = []
+        self._flushing = False
+        self._frames = framing.FrameBuffer(_MAX_ANSWER_BYTES)
+        self._parser = httptools.HttpResponseParser(self)
+        self._refusal = bytearray()
+        self._heard = loop.time()
+        self._head = (
+            f"POST {url.path.rstrip('/')}{PATH} HTTP/1.1\r\nhost: {url.netloc.rpartition('@')[2]}\r\n"
+            "content-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        ).encode("ascii")
+        self._lost: asyncio.Future[None] = loop.create_future()
+        self._connecting = loop.create_task(self._connect())
+        self._timer = loop.call_later(HEARTBEAT_S, self._look)
+
+    def send(self, number: int, kind: int, body: bytes) -> asyncio.Future[bytes]:
+        """Put a call on its way; its answer."""
+        if not self.waiting:
+            self._heard = self._loop.time()
+        answer = self.waiting[number] = self._loop.create_future()
+        self._out.append(write_call(number, kind, body))
+        if not self._flushing and self._transport is not None:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+        return answer
+
+    async def close(self) -> None:
+        """Close, and wait until that is done, within bounds."""
+        self._fail(ConnectionFailed(f"{self._calls.base_url}: the connection was closed"))
+        await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._transport is not None and not self._lost.done():
+            await asyncio.wait((self._lost,), timeout=_FAREWELL_S)
+            self._transport.abort()
+
+    async def _connect(self) -> None:
+        base_url, timeout_s = self._calls.base_url, self._calls.connect_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._loop.create_connection(
+                    lambda: self, self._host, self._port, ssl=self._calls.tls, server_hostname=self._host
+                )
+        except TimeoutError:
+            self._fail(ConnectionFailed(f"{base_url}: no connection within {timeout_s} s"))
+        except (OSError, ssl.CertificateError) as error:
+            self._fail(ConnectionFailed(f"{base_url}: Cannot connect to {self._host}:{self._port}: {error}"))
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin the request, with whatever has gathered meanwhile."""
+        self._transport = transport
+        if self.closed:
+            transport.abort()
+            return
+        transport.write(self._head)
+        self._flush()
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._transport is not None and self._out and not self.closed:
+            data = b"".join(self._out)
+            self._out.clear()
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        self._heard = self._loop.time()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(ConnectionFailed(f"{self._calls.base_url}: no HTTP: {error}"))
+        except GridLedgerError as error:
+            self._fail(error)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the answers, or of why there are none."""
+        if self._parser.get_status_code() != SUCCESS:
+            self._refusal += body
+            if len(self._refusal) > _MAX_REFUSAL_BYTES:
+                self._fail(
+                    ConnectionFailed(f"{self._calls.base_url}: an error of more than {_MAX_REFUSAL_BYTES} bytes")
+                )
+            return
+        for frame in self._frames.feed(body):
+            if not frame:
+                continue
+            number, status, payload = read_answer(frame)
+            answer = self.waiting.pop(number, None)
+            if answer is None or answer.done():
+                continue
+            if status == SUCCESS:
+                answer.set_result(payload)
+            else:
+                answer.set_exception(from_wire(status, jsontext.loads(payload)))
+
+    def on_message_complete(self) -> None:
+        """The gateway has ended its answer: it stops, or it has refused the request."""
+        status = self._parser.get_status_code()
+        if status == SUCCESS:
+            self._fail(ConnectionFailed(f"{self._calls.base_url}: the gateway ended the connection"))
+            return
+        try:
+            message = jsontext.loads(bytes(self._refusal))
+        except GridLedgerError:
+            message = None
+        error = from_wire(status, message.get("error") if isinstance(message, dict) else None)
+        if isinstance(error, BusyError):
+            error = StreamRefused(error.message, retry_after_s=max(1.0, error.retry_after_s))
+        self._fail(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell those who wait."""
+        if not self._lost.done():
+            self._lost.set_result(None)
+        reason = f": {exc}" if exc is not None else ""
+        self._fail(ConnectionFailed(f"{self._calls.base_url}: the connection was lost{reason}"))
+
+    def _fail(self, error: GridLedgerError) -> None:
+        """This connection is of no use any more: fail all calls that it has not answered."""
+        if self.closed:
+            return
+        self.closed = True
+        self._timer.cancel()
+        if self._transport is not None:
+            self._transport.close()
+        elif not self._connecting.done() and asyncio.current_task(self._loop) is not self._connecting:
+            self._connecting.cancel()
+        waiting, self.waiting = self.waiting, {}
+        for answer in waiting.values():
+            if not answer.done():
+                # Each its own copy: one exception raised in many tasks would grow their tracebacks.
+                answer.set_exception(from_wire(error.status, error.to_dict()))
+
+    def _look(self) -> None:
+        """Every now and then: is the gateway still there, and is it still needed?"""
+        silent_s = self._loop.time() - self._heard
+        if self.waiting and self._transport is not None and silent_s > SILENCE_S:
+            self._fail(ConnectionFailed(f"{self._calls.base_url}: nothing heard for {SILENCE_S} s"))
+            self._transport.abort()
+        elif not self.waiting and silent_s > IDLE_S:
+            self._fail(ConnectionFailed(f"{self._calls.base_url}: idle"))
+        else:
+            self._timer = self._loop.call_later(HEARTBEAT_S, self._look)

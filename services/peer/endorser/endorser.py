@@ -1,0 +1,232 @@
+"""The endorser: checks a proposal, has the chaincode run on this peer's world state, signs the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from gridledger.contract.hosting.calls import Deliver
+from gridledger.errors import GridLedgerError, PermissionDeniedError
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.msp import Identity
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.fields import from_base64
+from gridledger.protocol.proposal import SignedProposal
+from gridledger.protocol.result import Endorsement, Result, endorsement_text
+from services.peer.channel import Channel, Channels
+from services.peer.errors import (
+    BadClientSignature,
+    ChaincodeFailed,
+    ChaincodeRefused,
+    ChaincodeSequence,
+    DuplicateTransaction,
+    EnvelopeTooLarge,
+    PeerBehind,
+    ProposalStale,
+)
+from services.peer.gateway.commit_notifier import Outcome
+
+FIRST_REFUSAL = 400
+"""Responses with this status or a higher one are refusals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A proposal that passed every check on this peer, its signature included. Made by :meth:`Endorser.admit` alone."""
+
+    signed: SignedProposal
+    channel: Channel
+    definition: ChaincodeDefinition
+    creator: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One peer's endorsement. ``height`` is how many blocks, at least, it had committed when the chaincode ran."""
+
+    result_text: str
+    endorsement: Endorsement
+    height: int
+
+
+Answers = list[tuple[int, Answer | GridLedgerError]]
+"""Answers, or why there are none, by the proposals' positions among those that were asked about together."""
+
+Abandon = Callable[[], object]
+"""Says that nobody waits for the rest any more."""
+
+
+class Hosts(Protocol):
+    """Runs chaincode: the part of :class:`~services.peer.endorser.hosts.ChaincodeHosts` that an endorser needs."""
+
+    async def run(self, admitted: Admitted) -> str:
+        """The result's text. Raises ChaincodeNotInstalled, and what a HostPool raises."""
+
+    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Abandon:
+        """Results' texts, or errors, by position; delivered as they are known, after this has returned."""
+
+
+class Endorser:
+    """This peer as an endorser. ``clock_us`` is the wall clock in microseconds since 1970."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: SigningIdentity,
+        channels: Channels,
+        hosts: Hosts,
+        *,
+        clock_us: Callable[[], int],
+        catch_up_s: float,
+        note: Callable[[str, bytes, bytes], None] | None = None,
+    ) -> None:
+        """``note`` is told of each endorsement: its channel, the signed text, the signature."""
+        self.name = name
+        self._identity = identity
+        self._channels = channels
+        self._hosts = hosts
+        self._clock_us = clock_us
+        self._catch_up_s = catch_up_s
+        self._note = note
+
+    def read(self, body: bytes, caller: Identity, *, policy: str = "writers") -> Admitted:
+        """Read a signed proposal, and check it as :meth:`admit` does."""
+        return self.admit(SignedProposal.from_bytes(body), caller, policy=policy)
+
+    def admit(self, signed: SignedProposal, caller: Identity, *, policy: str = "writers") -> Admitted:
+        """Check a proposal; the cheap checks come first, the signature last.
+
+        The creator must satisfy the channel's ``policy``. The caller must be the creator or a peer of the channel.
+        """
+        proposal = signed.proposal
+        channel = self._channels[proposal.channel]
+        limits, now_us = channel.config.limits, self._clock_us()
+        if len(proposal.text) > limits.max_envelope_bytes:
+            limit = limits.max_envelope_bytes
+            raise EnvelopeTooLarge(f"the proposal is longer than the channel's limit of {limit} bytes", limit=limit)
+        certificate = _certificate(proposal.creator)
+        creator = channel.identify(certificate, now_us)
+        peers = channel.config.peers_by_fingerprint
+        if caller.fingerprint != certificate.fingerprint and caller.fingerprint not in peers:
+            raise PermissionDeniedError(
+                "a proposal is brought by its creator, or by a peer of the channel on the creator's behalf"
+            )
+        channel.require(policy, creator)
+        if abs(now_us - proposal.time_us) > limits.proposal_window_s * 1_000_000:
+            raise ProposalStale(
+                f"the proposal's time is more than {limits.proposal_window_s} s from this peer's clock: "
+                "compare the clocks and make a new proposal",
+                time_us=proposal.time_us,
+                clock_us=now_us,
+            )
+        definition = channel.chaincode(proposal.chaincode)
+        if definition.sequence != proposal.sequence:
+            raise ChaincodeSequence(
+                f"the proposal is for sequence {proposal.sequence} of {definition.name}, the channel has "
+                f"{definition.sequence}: make a new proposal",
+                current=definition.sequence,
+            )
+        if not certificate.verify(signed.signature, proposal.text.encode()):
+            raise BadClientSignature("the signature under the proposal is not its creator's")
+        return Admitted(signed, channel, definition, creator)
+
+    async def endorse(self, admitted: Admitted, *, min_height: int = 0) -> Answer:
+        """Run the chaincode and sign what it did.
+
+        ``min_height`` is a height that the caller has seen on another peer: this peer waits for it, within bounds.
+        Raises :class:`ChaincodeRefused`, :class:`DuplicateTransaction`, :class:`PeerBehind`, and what the hosts raise.
+        """
+        channel, tx_id = admitted.channel, admitted.signed.proposal.tx_id
+        if min_height > channel.height and not await channel.reach(min_height, self._catch_up_s):
+            raise PeerBehind(
+                f"this peer has {channel.height} blocks of {channel.name}, {min_height} are asked for",
+                height=channel.height,
+            )
+        # The same proposal may be endorsed again as long as it is not on the ledger: a gateway asks again when peers
+        # differ, a client when an answer was lost. It can be committed once only, whatever is signed here.
+        outcome = channel.outcome(tx_id)
+        if outcome is not None:
+            raise _duplicate(outcome)
+        height = channel.height
+        return self._signed(await self.run(admitted), height)
+
+    def endorse_many(self, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
+        """As :meth:`endorse`, for many proposals of one channel; ``take`` gets each answer once, some at a time."""
+        channel = admitted[0].channel
+        outcomes = channel.outcomes([each.signed.proposal.tx_id for each in admitted])
+        to_run = [position for position in range(len(admitted)) if position not in outcomes]
+        if outcomes:
+            take([(position, _duplicate(outcome)) for position, outcome in outcomes.items()])
+        height = channel.height
+
+        def ran(found: list[tuple[int, str | GridLedgerError]]) -> None:
+            answers: Answers = []
+            for place, text in found:
+                position = to_run[place]
+                answer: Answer | GridLedgerError
+                try:
+                    if isinstance(text, GridLedgerError):
+                        raise text
+                    answer = self._signed(self._read(admitted[position], text), height)
+                except GridLedgerError as error:
+                    answer = error
+                answers.append((position, answer))
+            take(answers)
+
+        return self._hosts.run_many([admitted[position] for position in to_run], ran) if to_run else _nothing
+
+    async def run(self, admitted: Admitted) -> Result:
+        """What the chaincode did with the proposal; whatever its response, nothing is signed."""
+        return self._read(admitted, await self._hosts.run(admitted))
+
+    @staticmethod
+    def _read(admitted: Admitted, text: str) -> Result:
+        try:
+            result = Result.parse(text)
+        except GridLedgerError as error:
+            raise ChaincodeFailed(f"the chaincode's host answered with what is no result: {error.message}") from None
+        proposal = admitted.signed.proposal
+        if (result.tx_id, result.channel, result.chaincode, result.sequence) != (
+            proposal.tx_id,
+            proposal.channel,
+            proposal.chaincode,
+            proposal.sequence,
+        ):
+            raise ChaincodeFailed("the chaincode's host answered with the result of another proposal")
+        return result
+
+    def _signed(self, result: Result, height: int) -> Answer:
+        if result.response.status >= FIRST_REFUSAL:
+            raise self._refusal(result, height)
+        text = endorsement_text(self._identity.fingerprint, result.hash)
+        signature = self._identity.sign(text)
+        if self._note is not None:
+            self._note(result.channel, text, signature)
+        return Answer(result.text, Endorsement(self._identity.fingerprint, signature), height)
+
+    def _refusal(self, result: Result, height: int) -> ChaincodeRefused:
+        response = result.response
+        return ChaincodeRefused(
+            response.message or f"the chaincode answered with status {response.status}",
+            peer=self.name,
+            response={"status": response.status, "message": response.message},
+            height=height,
+        )
+
+
+@lru_cache(4096)
+def _certificate(creator: str) -> Certificate:
+    return Certificate.from_der(from_base64(creator, "'creator'"))
+
+
+def _duplicate(outcome: Outcome) -> DuplicateTransaction:
+    return DuplicateTransaction(
+        f"this transaction is in block {outcome.block} already, {outcome.code_name}", outcome=outcome.to_dict()
+    )
+
+
+def _nothing() -> None:
+    return

@@ -1,0 +1,72 @@
+"""Endorsers' answers side by side: who agrees with whom, who only lags behind, and what differs otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gridledger.protocol.result import Read, Result, Version
+from services.peer.endorser.endorser import Answer
+
+MAX_SHOWN = 10
+MAX_SHOWN_CHARACTERS = 256
+_NOWHERE = Version(-1, -1)
+
+
+def height_seen(answer: Answer) -> int:
+    """A height that the peer had certainly reached: what it said, or the newest version that it read."""
+    result = Result.parse(answer.result_text)
+    newest = max((read.version[0] + 1 for read in _all_reads(result) if read.version is not None), default=0)
+    return max(answer.height, newest)
+
+
+def saw_the_same(answers: Mapping[str, Answer]) -> bool:
+    """Whether all read the same versions: then no lag explains a difference, and asking again is of no use."""
+    results = [Result.parse(answer.result_text) for answer in answers.values()]
+    return all((result.reads, result.ranges) == (results[0].reads, results[0].ranges) for result in results)
+
+
+def differences(answers: Mapping[str, Answer]) -> dict[str, dict[str, Any]]:
+    """Per peer what it read, wrote and answered, as far as any two peers differ in it; bounded."""
+    results = {peer: Result.parse(answer.result_text) for peer, answer in answers.items()}
+    views = {peer: _view(result) for peer, result in results.items()}
+    shown: dict[str, dict[str, Any]] = {peer: {"height": answers[peer].height} for peer in answers}
+    for part in ("reads", "ranges", "writes"):
+        keys = _differing_keys([view[part] for view in views.values()])
+        for peer, view in views.items():
+            if keys:
+                shown[peer][part] = {key: _short(view[part].get(key, "absent")) for key in keys[:MAX_SHOWN]}
+            if len(keys) > MAX_SHOWN:
+                shown[peer][f"{part}_not_shown"] = len(keys) - MAX_SHOWN
+    for part in ("response", "event"):
+        if len({repr(view[part]) for view in views.values()}) > 1:
+            for peer, view in views.items():
+                shown[peer][part] = _short(view[part])
+    return shown
+
+
+def _view(result: Result) -> dict[str, Any]:
+    return {
+        "reads": {read.key: read.version for read in result.reads},
+        "ranges": {
+            f"{item.start}..{item.end}": [[read.key, read.version] for read in item.reads] for item in result.ranges
+        },
+        "writes": {write.key: write.value for write in result.writes},
+        "response": list(result.response),
+        "event": None if result.event is None else list(result.event),
+    }
+
+
+def _differing_keys(parts: list[dict[str, Any]]) -> list[str]:
+    absent = object()
+    keys = dict.fromkeys(key for part in parts for key in part)
+    return [key for key in keys if any(part.get(key, absent) != parts[0].get(key, absent) for part in parts)]
+
+
+def _short(value: Any) -> Any:
+    text = repr(value)
+    return value if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + "..."
+
+
+def _all_reads(result: Result) -> list[Read]:
+    return [*result.reads, *(read for item in result.ranges for read in item.reads)]

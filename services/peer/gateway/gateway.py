@@ -1,0 +1,141 @@
+"""The gateway: one peer through which a client endorses, submits, evaluates and learns the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Protocol
+
+from gridledger import jsontext
+from gridledger.errors import GridLedgerError
+from gridledger.identity.msp import Identity
+from gridledger.protocol.config import Node
+from services.peer.channel import Channels
+from services.peer.endorser.endorser import FIRST_REFUSAL, Admitted, Endorser
+from services.peer.errors import ChaincodeRefused
+from services.peer.gateway.commit_notifier import CommitNotifier, Outcome
+from services.peer.gateway.endorsement import Collected, Collector
+from services.peer.gateway.first_round import AskMany, Endorsing
+from services.peer.gateway.submission import Submitter
+
+_ELSEWHERE = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE"))
+"""Why this peer cannot evaluate a proposal that another one may."""
+
+
+class Elsewhere(Protocol):
+    """Evaluates on another peer: the part of PeerClients that evaluation needs."""
+
+    async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes: ...
+
+
+class Gateway:
+    """The nouns of a peer, put to a client's use."""
+
+    def __init__(
+        self,
+        name: str,
+        channels: Channels,
+        *,
+        endorser: Endorser,
+        collector: Collector,
+        ask_many: AskMany,
+        submitter: Submitter,
+        notifier: CommitNotifier,
+        elsewhere: Elsewhere,
+        clock_us: Callable[[], int],
+        random: Random,
+        evaluate_timeout_s: float,
+    ) -> None:
+        self._name = name
+        self._channels = channels
+        self._endorser = endorser
+        self._collector = collector
+        self._ask_many = ask_many
+        self.submitter = submitter
+        self._notifier = notifier
+        self._elsewhere = elsewhere
+        self._clock_us = clock_us
+        self._random = random
+        self._evaluate_timeout_s = evaluate_timeout_s
+
+    async def endorse(self, body: bytes, caller: Identity) -> bytes:
+        """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
+        return _written(await self._collector.collect(self._endorser.read(body, caller)))
+
+    def begin_endorsing(
+        self, bodies: Sequence[bytes], caller: Identity, answer: Callable[[int, bytes | GridLedgerError], None]
+    ) -> Endorsing:
+        """As :meth:`endorse`, for signed proposals that came together; ``answer`` gets each outcome once, by position.
+
+        ``abandon`` it when nobody waits for the rest any more.
+        """
+
+        def finish(position: int, outcome: Collected | GridLedgerError) -> None:
+            answer(position, _written(outcome) if isinstance(outcome, Collected) else outcome)
+
+        admitted = []
+        for position, body in enumerate(bodies):
+            try:
+                admitted.append((position, self._endorser.read(body, caller)))
+            except GridLedgerError as error:
+                answer(position, error)
+        endorsing = Endorsing(self._collector, self._ask_many, finish)
+        endorsing.begin(admitted)
+        return endorsing
+
+    async def evaluate(self, body: bytes, caller: Identity, *, forward: bool = True) -> bytes:
+        """Run a proposal on one peer: {"status", "message", "payload"}. Nothing is signed, nothing ordered.
+
+        Runs here, or on another peer where the chaincode is not to be had here. A refusal is ChaincodeRefused.
+        """
+        admitted = self._endorser.read(body, caller, policy="readers")
+        try:
+            response = (await self._endorser.run(admitted)).response
+        except GridLedgerError as error:
+            if not forward or error.code not in _ELSEWHERE:
+                raise
+            return await self._evaluate_elsewhere(admitted, error)
+        if response.status >= FIRST_REFUSAL:
+            raise ChaincodeRefused(
+                response.message,
+                tx_id=admitted.signed.proposal.tx_id,
+                response={"status": response.status, "message": response.message},
+                endorsers={self._name: response.message},
+            )
+        return jsontext.dumps(response._asdict())
+
+    async def _evaluate_elsewhere(self, admitted: Admitted, first: GridLedgerError) -> bytes:
+        others = [node for node in admitted.channel.config.peers.values() if node.name != self._name]
+        self._random.shuffle(others)
+        # The healthy ones first; the sort keeps the shuffled order among equals.
+        chaincode = admitted.definition.name
+        others.sort(key=lambda node: self._collector.health.rank(node.name, chaincode))
+        for node in others:
+            try:
+                return await self._elsewhere.evaluate(node, admitted, self._evaluate_timeout_s)
+            except GridLedgerError as error:
+                if error.status < 500:  # noqa: PLR2004 - what the client did wrong is wrong everywhere
+                    raise
+                self._collector.health.failed(node, chaincode, error)
+        raise first
+
+    async def status(self, channel_name: str, tx_id: str, caller: Identity, wait_s: float) -> Outcome | None:
+        """What became of a transaction; waits up to ``wait_s`` for it, None if it is not on the ledger by then."""
+        channel = self._channels[channel_name]
+        channel.require("readers", channel.identify(caller.certificate, self._clock_us()))
+        if wait_s <= 0:
+            return channel.outcome(tx_id)
+        with self._notifier.waiting(channel_name, tx_id) as committed:
+            await asyncio.wait((committed,), timeout=wait_s)
+            return committed.result() if committed.done() else None
+
+
+def _written(collected: Collected) -> bytes:
+    return jsontext.dumps(
+        {
+            "result": collected.result_text,
+            "endorsements": [item.to_dict() for item in collected.endorsements],
+            "endorsed_by": list(collected.peers),
+        }
+    )

@@ -1,0 +1,306 @@
+"""The way from the gateway to the orderers: one bounded queue per channel, sent in batches that clock themselves.
+
+While a batch is under way the next one fills. An envelope stays in the queue until an orderer has acknowledged it (it
+is then durable in the replicated log), an orderer has refused it, or its deadline has passed. When an answer is lost
+the envelope is sent again: a second copy on the chain is DUPLICATE_TXID and harms nothing, a lost transaction would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from gridledger import framing, jsontext
+from gridledger.backoff import Backoff
+from gridledger.errors import BusyError, GridLedgerError, MalformedMessage, UnavailableError, from_wire
+from services.peer.settings import OrderingLimits
+
+ACKNOWLEDGED = 200
+_FINAL_REQUEST_CODES = frozenset(("MALFORMED_FRAMES", "BODY_TOO_LARGE"))
+_log = logging.getLogger(__name__)
+_PASSING_STATUSES = frozenset((421, 429, 500, 502, 503, 504))
+
+
+class OrderersUnavailable(UnavailableError):
+    """No orderer took the transaction before the deadline. ``outcome`` is "unknown" when one may have taken it."""
+
+    code = "ORDERERS_UNAVAILABLE"
+
+
+class Send(Protocol):
+    """Posts one broadcast body to the orderer of this name; the answer's body, or the orderer's error."""
+
+    async def __call__(self, orderer: str, body: bytes, timeout_s: float) -> bytes: ...
+
+
+Tell = Callable[[GridLedgerError | None], None]
+"""Is called once: with None when an orderer has the envelope for good, with the error when it is not ordered."""
+
+
+@dataclass(eq=False, slots=True)
+class Pending:
+    """One envelope on its way. ``settled``: it is ordered, refused, or nobody wants to know any more."""
+
+    tx_id: str
+    envelope: bytes
+    deadline: float
+    tell: Tell
+    settled: bool = False
+    maybe_sent: bool = False
+    in_flight: bool = False
+
+    def settle(self, error: GridLedgerError | None) -> None:
+        """Tell, unless that is settled."""
+        if not self.settled:
+            self.settled = True
+            self.tell(error)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the metrics read."""
+
+    batches: int = 0
+    envelopes: int = 0
+    retries: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+class OrderingQueue:
+    """One channel's queue. ``orderers`` names the channel's orderers now; ``clock`` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        channel: str,
+        orderers: Callable[[], Sequence[str]],
+        send: Send,
+        limits: OrderingLimits,
+        *,
+        clock: Callable[[], float],
+        random: Random,
+    ) -> None:
+        self.channel = channel
+        self.counters = Counters()
+        self.leader: str | None = None
+        self._orderers = orderers
+        self._send = send
+        self._limits = limits
+        self._clock = clock
+        self._random = random
+        self._queue: deque[Pending] = deque()
+        self._queued_bytes = 0
+        self._turn = random.randrange(1024)
+        self._backoff = Backoff(limits.backoff_initial_s, limits.backoff_max_s, random)
+        self._not_before = 0.0
+        self._senders: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, tx_id: str, envelope: bytes, tell: Tell) -> Pending:
+        """Put an envelope into the queue; :class:`BusyError` when the queue is full."""
+        limits = self._limits
+        if len(self._queue) >= limits.max_queued or self._queued_bytes + len(envelope) > limits.max_queued_bytes:
+            raise BusyError(
+                f"{len(self._queue)} transactions wait for the orderers of {self.channel} already; try again later",
+                retry_after_s=0.5,
+                tx_id=tx_id,
+            )
+        pending = Pending(tx_id, envelope, self._clock() + limits.timeout_s, tell)
+        self._enqueue(pending)
+        self._start_sender()
+        return pending
+
+    def discard(self, pending: Pending) -> None:
+        """Nobody waits for this one any more: take it out unless it is on its way already."""
+        pending.settled = True
+        if not pending.in_flight and pending in self._queue:
+            self._queue.remove(pending)
+            self._queued_bytes -= len(pending.envelope)
+
+    async def close(self) -> None:
+        """Stop sending; what waits is told that it was not ordered (or may have been)."""
+        self._closed = True
+        for task in list(self._senders):
+            task.cancel()
+        await asyncio.gather(*self._senders, return_exceptions=True)
+        while self._queue:
+            self._give_up(self._dequeue(), "this peer stops")
+
+    def _enqueue(self, pending: Pending, *, first: bool = False) -> None:
+        (self._queue.appendleft if first else self._queue.append)(pending)
+        self._queued_bytes += len(pending.envelope)
+
+    def _dequeue(self) -> Pending:
+        pending = self._queue.popleft()
+        self._queued_bytes -= len(pending.envelope)
+        return pending
+
+    def _start_sender(self) -> None:
+        if len(self._senders) < self._limits.max_in_flight:
+            task = asyncio.get_running_loop().create_task(self._run(), name=f"ordering {self.channel}")
+            self._senders.add(task)
+            task.add_done_callback(self._sender_ended)
+
+    def _sender_ended(self, task: asyncio.Task[None]) -> None:
+        """What came between a sender's last look at the queue and its end found it still counted, and started none."""
+        self._senders.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: sending to the orderers failed", self.channel, exc_info=error)
+        if self._queue and not self._closed:
+            self._start_sender()
+
+    async def _run(self) -> None:
+        """Send until the queue is empty. Several of these run side by side, bounded by ``max_in_flight``."""
+        while self._queue:
+            wait_s = self._not_before - self._clock()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            batch = self._take()
+            if batch:
+                await self._send_batch(batch)
+
+    def _take(self) -> list[Pending]:
+        """The next batch, without what was abandoned or is too late."""
+        batch: list[Pending] = []
+        size, now, limits = 0, self._clock(), self._limits
+        while self._queue and len(batch) < limits.max_batch:
+            length = len(self._queue[0].envelope)
+            if batch and size + length > limits.max_batch_bytes:
+                break
+            pending = self._dequeue()
+            if pending.settled:
+                continue
+            if now >= pending.deadline:
+                self._give_up(pending, f"no orderer took it within {limits.timeout_s} s")
+                continue
+            pending.in_flight = True
+            batch.append(pending)
+            size += length
+        return batch
+
+    async def _send_batch(self, batch: list[Pending]) -> None:
+        orderer = self._choose()
+        if orderer is None:
+            self._again(batch, "config", "the channel's config names no orderer", rotate=False)
+            return
+        timeout_s = min(self._limits.request_timeout_s, max(0.001, batch[0].deadline - self._clock()))
+        try:
+            answer = await self._send(orderer, framing.pack([pending.envelope for pending in batch]), timeout_s)
+            self._answered(batch, orderer, _results(answer, len(batch)))
+        except GridLedgerError as error:
+            self._request_failed(batch, orderer, error)
+        except BaseException as error:
+            # Cancelled, or a defect. No envelope is lost by it, and whether these were ordered nobody knows.
+            for pending in batch:
+                pending.maybe_sent = True
+            self._again(batch, orderer, f"{type(error).__name__}: {error}", rotate=True)
+            raise
+
+    def _request_failed(self, batch: list[Pending], orderer: str, error: GridLedgerError) -> None:
+        if error.code in _FINAL_REQUEST_CODES and len(batch) == 1:
+            self._refuse(batch[0], error)
+            return
+        if error.code == "NOT_LEADER":
+            self._redirected(batch, orderer, error)
+            return
+        if error.status in (500, 502, 503, 504) and error.code != "NO_LEADER":
+            # The request may have been carried out although its answer did not come.
+            for pending in batch:
+                pending.maybe_sent = True
+        self._again(batch, orderer, f"{error.code}: {error.message}", rotate=not isinstance(error, BusyError))
+
+    def _redirected(self, batch: list[Pending], orderer: str, error: GridLedgerError) -> None:
+        leader = error.details.get("leader")
+        if isinstance(leader, str) and leader != orderer and leader in self._orderers():
+            self.leader = leader
+            self.counters.reasons[orderer] = f"not the leader, that is {leader}"
+            # Two orderers may each take the other for the leader while one is being elected: the delay bounds the game.
+            self._wait(self._backoff.failed() if self._backoff.failures else self._mark_failure())
+            self._requeue(batch)
+        else:
+            self._again(batch, orderer, "not the leader, and it knows of none", rotate=True)
+
+    def _mark_failure(self) -> float:
+        self._backoff.failed()
+        return 0.0
+
+    def _answered(self, batch: list[Pending], orderer: str, results: list[dict[str, Any]]) -> None:
+        self.counters.batches += 1
+        again: list[Pending] = []
+        reason = ""
+        for pending, result in zip(batch, results, strict=True):
+            status = result["status"]
+            if status == ACKNOWLEDGED:
+                self.counters.envelopes += 1
+                pending.in_flight = False
+                pending.settle(None)
+            elif status in _PASSING_STATUSES:
+                pending.maybe_sent = pending.maybe_sent or status in (500, 503, 504)
+                again.append(pending)
+                reason = f"{result.get('code')}: {result.get('message')}"
+            else:
+                self._refuse(pending, from_wire(status, result))
+        if again:
+            self._again(again, orderer, reason, rotate=False)
+        else:
+            self._backoff.succeeded()
+            self.leader = orderer
+
+    def _choose(self) -> str | None:
+        names = self._orderers()
+        if not names:
+            return None
+        if self.leader in names:
+            return self.leader
+        return names[self._turn % len(names)]
+
+    def _again(self, batch: list[Pending], orderer: str, reason: str, *, rotate: bool) -> None:
+        self.counters.reasons[orderer] = reason
+        if rotate:
+            self.leader = None
+            self._turn += 1
+        self._wait(self._backoff.failed())
+        self._requeue(batch)
+
+    def _wait(self, delay_s: float) -> None:
+        self._not_before = max(self._not_before, self._clock() + delay_s)
+
+    def _requeue(self, batch: list[Pending]) -> None:
+        self.counters.retries += len(batch)
+        for pending in reversed(batch):
+            pending.in_flight = False
+            if not pending.settled:
+                self._enqueue(pending, first=True)
+
+    def _refuse(self, pending: Pending, error: GridLedgerError) -> None:
+        pending.in_flight = False
+        error.details.setdefault("tx_id", pending.tx_id)
+        pending.settle(error)
+
+    def _give_up(self, pending: Pending, reason: str) -> None:
+        outcome = "unknown" if pending.maybe_sent else "not ordered"
+        advice = "ask for its status before sending another" if pending.maybe_sent else "send it again"
+        error = OrderersUnavailable(
+            f"{reason}; {advice}", tx_id=pending.tx_id, outcome=outcome, orderers=dict(self.counters.reasons)
+        )
+        self._refuse(pending, error)
+
+
+def _results(answer: bytes, count: int) -> list[dict[str, Any]]:
+    """The verdict on each envelope of a batch, each with a number as its status."""
+    message = jsontext.loads(answer)
+    results = message.get("results") if isinstance(message, dict) else None
+    if (
+        not isinstance(results, list)
+        or len(results) != count
+        or not all(isinstance(item, dict) and type(item.get("status")) is int for item in results)
+    ):
+        raise MalformedMessage(f"the orderer's answer has no {count} results", status=502)
+    return results

@@ -1,0 +1,174 @@
+"""What a peer has signed itself is not verified a second time; everything else is."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gridledger import framing
+from gridledger.errors import MalformedFrames
+from gridledger.ledger import Ledger
+from gridledger.ledger.committer import BlockCommitter
+from gridledger.ledger.validation import SignatureCheck, verify_one_by_one
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.fields import hash_of
+from gridledger.protocol.result import Endorsement, endorsement_text
+from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from services.peer.committer.own_signatures import (
+    MAX_NOTES_PER_FRAME,
+    MAX_WAITING_BYTES,
+    NOTES_DELAY_S,
+    Notes,
+    OwnSignatures,
+    pack,
+)
+from services.peer.committer.process import hear
+from tests.support import peer_world as world
+from tests.support.forgery import with_high_s
+
+
+class Verifier:
+    """Verifies, and counts what it was asked to."""
+
+    def __init__(self) -> None:
+        self.asked: list[SignatureCheck] = []
+
+    def __call__(self, checks: Sequence[SignatureCheck]) -> list[bool]:
+        self.asked += checks
+        return verify_one_by_one(checks)
+
+
+def endorsement(number: int, peer: int = 1) -> SignatureCheck:
+    signer = world.peer(peer)
+    text = endorsement_text(signer.fingerprint, f"{number:064x}")
+    return SignatureCheck(signer.certificate, signer.sign(text), text)
+
+
+def note(*checks: SignatureCheck) -> bytes:
+    return pack([(check.data, check.signature) for check in checks])
+
+
+def own(*checks: SignatureCheck, max_kept: int = 100) -> OwnSignatures:
+    memory = OwnSignatures(world.peer(1).certificate, max_kept=max_kept)
+    memory.add(note(*checks))
+    return memory
+
+
+def test_own_signatures_are_taken_as_they_are_and_the_others_verified() -> None:
+    mine, mine_untold, other = endorsement(1), endorsement(2), endorsement(1, peer=2)
+    forged = SignatureCheck(other.certificate, mine.signature, other.data)
+    verify = Verifier()
+    outcomes = own(mine).sparing(verify)([other, mine, forged, mine_untold])
+    assert outcomes == [True, True, False, True]
+    assert verify.asked == [other, forged, mine_untold]
+
+
+@pytest.mark.parametrize("part", ["signature", "text", "certificate"])
+def test_a_signature_that_differs_in_anything_is_verified(part: str) -> None:
+    mine, later = endorsement(1), endorsement(2)
+    check = {
+        "signature": SignatureCheck(mine.certificate, with_high_s(mine.signature), mine.data),
+        "text": SignatureCheck(mine.certificate, mine.signature, later.data),
+        "certificate": SignatureCheck(world.peer(2).certificate, mine.signature, mine.data),
+    }[part]
+    verify = Verifier()
+    assert own(mine, later).sparing(verify)([check]) == [False]
+    assert verify.asked == [check]
+
+
+def test_what_is_kept_in_mind_is_bounded() -> None:
+    checks = [endorsement(number) for number in range(40)]
+    memory = own(max_kept=10)
+    for check in checks:
+        memory.add(note(check))
+    known = [memory.know(check) for check in checks]
+    assert known[-5:] == [True] * 5
+    assert sum(known) <= 10
+
+
+def test_rubbish_is_refused() -> None:
+    with pytest.raises(MalformedFrames):
+        own().add(b"\x00\x00\x00\xff")
+    with pytest.raises(MalformedFrames):
+        own().add(pack([(b"", b"")] * (MAX_NOTES_PER_FRAME + 1)))
+
+
+def test_a_ledger_comes_out_the_same(tmp_path: Path) -> None:
+    chain = world.Chain(tmp_path / "orderers")
+    envelopes = [world.envelope(f"k{number}", number, nonce=number) for number in range(1, 4)]
+    told = [check for envelope in envelopes[:2] for check in endorsements_in(envelope)]
+    signed = world.proposal("k", 1, nonce=9)
+    outcome = world.result(signed.proposal, writes=[("k", 1)])
+    # Peer 2 gives its endorsement out as peer 1's, which is not among those that peer 1 has made.
+    stolen = Endorsement(world.peer(1).fingerprint, world.endorse(outcome, world.peer(2)).signature)
+    endorsed = endorsements_text([stolen, world.endorse(outcome, world.peer(2))])
+    text = signing_text(signed.proposal.tx_id, outcome.hash, hash_of(endorsed))
+    forged = Transaction(signed.proposal, outcome, (), endorsed, world.client().sign(text)).to_bytes()
+    blocks = [chain.next(*envelopes, forged)]
+    ledgers = []
+    for name, verify_many in (("plain", plain := Verifier()), ("sparing", own(*told).sparing(sparing := Verifier()))):
+        with Ledger.create(tmp_path / name, chain.blocks[0], map_bytes=64 * 1024 * 1024) as ledger:
+            committed = BlockCommitter(ledger, verify_many=verify_many).process(blocks)[0]
+            ledgers.append((committed.codes, committed.commit_hash))
+    assert ledgers[0] == ledgers[1]
+    assert ledgers[0][0] == (*[TxValidationCode.VALID] * 3, TxValidationCode.ENDORSEMENT_POLICY_FAILURE)
+    assert len(plain.asked) - len(sparing.asked) == 2
+    chain.ledger.close()
+
+
+def endorsements_in(envelope: bytes) -> list[SignatureCheck]:
+    """Peer 1's endorsement in an envelope."""
+    transaction = Transaction.parse(envelope)
+    mine = next(item for item in transaction.endorsements if item.endorser == world.peer(1).fingerprint)
+    text = endorsement_text(mine.endorser, transaction.result.hash)
+    return [SignatureCheck(world.peer(1).certificate, mine.signature, text)]
+
+
+async def test_the_committer_hears_until_the_edge_closes() -> None:
+    reader, memory = asyncio.StreamReader(), own()
+    hearing = asyncio.ensure_future(hear(reader, memory))
+    for number in (1, 2):
+        reader.feed_data(framing.frame(note(endorsement(number))))
+    await world.until(lambda: memory.know(endorsement(2)))
+    assert memory.know(endorsement(1))
+    assert not hearing.done()
+    reader.feed_eof()
+    await asyncio.wait_for(hearing, 10)
+
+
+async def test_the_edge_tells_of_many_signatures_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    _, writer = await asyncio.open_connection(sock=ours)
+    reader, other = await asyncio.open_connection(sock=theirs)
+    checks = [endorsement(number) for number in range(MAX_NOTES_PER_FRAME // 1000)]
+    notes = Notes()
+    for check in checks:
+        notes.add(writer, check.data, check.signature)
+    frame = await asyncio.wait_for(framing.read_frame(reader), 10)
+    assert frame == note(*checks)
+    notes.add(writer, checks[0].data, checks[0].signature)
+    assert await asyncio.wait_for(framing.read_frame(reader), 10) == note(checks[0])
+    writer.close()
+    other.close()
+
+
+async def test_an_edge_whose_committer_does_not_listen_keeps_nothing_for_it() -> None:
+    ours, theirs = socket.socketpair()
+    _, writer = await asyncio.open_connection(sock=ours)
+    with theirs:
+        writer.write(bytes(64 * 1024 * 1024))
+        held = writer.transport.get_write_buffer_size()
+        assert held > MAX_WAITING_BYTES
+        check, notes = endorsement(1), Notes()
+        notes.add(writer, check.data, check.signature)
+        told = asyncio.Event()
+        asyncio.get_running_loop().call_later(2 * NOTES_DELAY_S, told.set)
+        await told.wait()
+        assert writer.transport.get_write_buffer_size() == held
+        writer.transport.abort()
+    notes.add(writer, check.data, check.signature)  # to one that is gone, too
+    told.clear()
+    asyncio.get_running_loop().call_later(2 * NOTES_DELAY_S, told.set)
+    await told.wait()

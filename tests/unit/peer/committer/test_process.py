@@ -1,0 +1,284 @@
+"""The committer's parts: buffer, source with failover, commits into a real ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from gridledger.backoff import Backoff
+from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.ledger import Ledger, StorageFull
+from gridledger.ledger.committer import BlockCommitter, CommittedBlock, SignedBlock
+from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.config_update import ConfigUpdate
+from services.peer.committer.buffer import BlockBuffer, Delivered
+from services.peer.committer.chain import ChainCommitter
+from services.peer.committer.messages import Committed, Report
+from services.peer.committer.source import BlockSource
+from tests.support import peer_world as world
+
+
+class Orderers:
+    """Orderers that hold a chain each, and serve it as the test says."""
+
+    def __init__(self, chain: list[SignedBlock]) -> None:
+        self.chains = {name: list(chain) for name in ("o1", "o2", "o3")}
+        self.broken: set[str] = set()
+        self.opened: list[str] = []
+        self.grown = asyncio.Event()
+        self.configs: list[int] = []
+        self.reports: list[tuple[str, int]] = []
+
+    def names(self) -> Sequence[str]:
+        return list(self.chains)
+
+    async def deliver(self, orderer: str, start: int) -> AsyncIterator[bytes]:
+        self.opened.append(orderer)
+        number = start
+        while True:
+            if orderer in self.broken:
+                raise UnavailableError(f"{orderer} is down", code="CONNECTION_FAILED")
+            if number - 1 < len(self.chains[orderer]):
+                yield self.chains[orderer][number - 1].to_bytes()
+                number += 1
+            else:
+                await self.grown.wait()
+                self.grown.clear()
+
+    async def height(self, orderer: str) -> int:
+        return len(self.chains[orderer]) + 1
+
+    async def progress(self, orderer: str, height: int) -> None:
+        self.reports.append((orderer, height))
+        if orderer == "o2":
+            raise UnavailableError("down")
+
+    async def follow(self, config: ChannelConfig) -> None:
+        self.configs.append(config.sequence)
+
+
+class House:
+    """A chain of ``count`` blocks at the orderers, and a peer's committer that has block 0."""
+
+    def __init__(self, folder: Path, count: int = 5, **options: Any) -> None:
+        self.chain = world.Chain(folder / "orderers")
+        blocks = [self.chain.next(world.envelope(f"k{number}", number, nonce=number)) for number in range(1, count + 1)]
+        self.orderers = Orderers(blocks)
+        self.ledger = Ledger.create(folder / "peer", self.chain.blocks[0], map_bytes=64 * 1024 * 1024)
+        self.reports: list[Report] = []
+        self.sources: list[str | None] = []
+        self.executor = ThreadPoolExecutor(1)
+        self.buffer = BlockBuffer(options.pop("max_buffered_bytes", 1024 * 1024))
+        clock = asyncio.get_running_loop().time
+        self.source = BlockSource(
+            self.ledger.channel,
+            self.ledger.height,
+            self.orderers,
+            self.buffer,
+            backoff=Backoff(0.001, 0.01, Random(1)),
+            stall_s=0.05,
+            clock=clock,
+            random=Random(2),
+            tell=lambda orderer, _: self.sources.append(orderer),
+        )
+        self.block_committer = BlockCommitter(self.ledger)
+        self.committer = ChainCommitter(
+            self.block_committer,
+            self.source,
+            self.buffer,
+            self.orderers,
+            self.executor,
+            tell=self.tell,
+            clock=clock,
+            backoff=Backoff(0.001, 0.01, Random(1)),
+            max_blocks=options.get("max_blocks", 32),
+            max_bytes=1024 * 1024,
+            progress_interval_s=0.0,
+        )
+
+    async def tell(self, report: Report) -> None:
+        self.reports.append(report)
+
+    def numbers(self) -> list[int]:
+        return [report.number for report in self.reports if isinstance(report, Committed)]
+
+    async def reach(self, height: int) -> None:
+        await world.until(lambda: len(self.numbers()) >= height - 1)
+
+
+async def run(house: House, test: Callable[[], Awaitable[None]]) -> None:
+    running = asyncio.create_task(house.committer.run())
+    try:
+        await test()
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        house.executor.shutdown()
+        house.ledger.close()
+
+
+async def test_blocks_are_committed_in_order_and_told(tmp_path: Path) -> None:
+    house = House(tmp_path)
+
+    async def test() -> None:
+        await house.reach(6)
+        assert house.numbers() == [1, 2, 3, 4, 5]
+        assert house.ledger.height == 6
+        last = house.reports[-1]
+        assert isinstance(last, Committed)
+        assert (last.codes, last.commit_hash) == ((0,), house.ledger.commit_hash)
+        assert last.tx_ids == (world.proposal("k5", 5, nonce=5).proposal.tx_id,)
+        more = house.chain.next(world.envelope("more", 1, nonce=9))
+        for chain in house.orderers.chains.values():
+            chain.append(more)
+        house.orderers.grown.set()
+        await house.reach(7)
+
+    await run(house, test)
+
+
+async def test_another_orderer_takes_over(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.orderers.broken = {"o1", "o2"}
+
+    async def test() -> None:
+        await house.reach(6)
+        assert house.sources[-1] == "o3"
+
+    await run(house, test)
+
+
+async def test_orderer_that_falls_behind_in_silence_is_left(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for name in ("o1", "o2"):
+        house.orderers.chains[name] = house.orderers.chains[name][:2]
+
+    async def test() -> None:
+        await house.reach(6)
+        assert house.orderers.opened[-1] == "o3"
+
+    await run(house, test)
+
+
+def _forged(blocks: list[SignedBlock], number: int) -> SignedBlock:
+    return world.signed_block(blocks[number - 1].block, world.Org("OrdererMSP").issue("eve", "orderer"))
+
+
+async def test_forged_block_is_rejected_and_fetched_from_another(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for name in ("o1", "o2"):
+        house.orderers.chains[name][2] = _forged(house.orderers.chains[name], 3)
+
+    async def test() -> None:
+        await house.reach(6)
+        assert house.numbers() == [1, 2, 3, 4, 5]
+        assert house.orderers.opened[-1] == "o3"
+
+    await run(house, test)
+
+
+async def test_orderer_that_skips_a_block_is_left(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for name in ("o1", "o2"):
+        del house.orderers.chains[name][1]
+
+    async def test() -> None:
+        await house.reach(6)
+        assert house.numbers() == [1, 2, 3, 4, 5]
+
+    await run(house, test)
+
+
+async def test_catching_up_is_bounded_and_reported_to_the_orderers(tmp_path: Path) -> None:
+    house = House(tmp_path, count=40, max_blocks=5, max_buffered_bytes=30_000)
+
+    async def test() -> None:
+        await house.reach(41)
+        assert house.numbers() == list(range(1, 41))
+        assert house.orderers.reports
+        assert {name for name, _ in house.orderers.reports} == {"o1", "o2", "o3"}
+
+    await run(house, test)
+
+
+async def test_config_block_changes_the_orderers(tmp_path: Path) -> None:
+    house = House(tmp_path, count=1)
+    update = ConfigUpdate.build(world.config(sequence=1), [world.admin(1), world.admin(2)])
+    block = house.chain.next(update.to_bytes())
+    for chain in house.orderers.chains.values():
+        chain.append(block)
+
+    async def test() -> None:
+        await house.reach(3)
+        report = house.reports[-1]
+        assert isinstance(report, Committed)
+        assert report.config
+        assert house.orderers.configs == [0, 1]
+
+    await run(house, test)
+
+
+async def test_full_disk_is_waited_for(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    process, full = house.block_committer.process, iter([True, True])
+
+    def failing(blocks: Sequence[SignedBlock]) -> list[CommittedBlock]:
+        if next(full, False):
+            raise StorageFull("the disk is full")
+        return process(blocks)
+
+    house.block_committer.process = failing  # type: ignore[method-assign]
+
+    async def test() -> None:
+        await house.reach(6)
+
+    await run(house, test)
+
+
+async def test_other_faults_end_the_committer(tmp_path: Path) -> None:
+    house = House(tmp_path)
+
+    def failing(blocks: Sequence[SignedBlock]) -> list[CommittedBlock]:
+        raise GridLedgerError("the ledger is damaged", code="CORRUPTION")
+
+    house.block_committer.process = failing  # type: ignore[method-assign]
+    with pytest.raises(GridLedgerError, match="damaged"):
+        async with asyncio.timeout(10):
+            await house.committer.run()
+    house.executor.shutdown()
+    house.ledger.close()
+
+
+async def test_defect_in_fetching_ends_the_committer_too(tmp_path: Path) -> None:
+    house = House(tmp_path)
+
+    def broken() -> list[str]:
+        raise ZeroDivisionError
+
+    house.orderers.names = broken  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(10):
+            await house.committer.run()
+    house.executor.shutdown()
+    house.ledger.close()
+
+
+async def test_buffer_takes_one_oversized_block_and_then_waits(tmp_path: Path) -> None:
+    house = House(tmp_path, count=2)
+    first, second = (Delivered(block, "o1", 100) for block in house.orderers.chains["o1"])
+    buffer = BlockBuffer(50)
+    await buffer.put(first)
+    putting = asyncio.create_task(buffer.put(second))
+    await asyncio.sleep(0)
+    assert not putting.done()
+    assert list(await buffer.head(10, 1000)) == [first]
+    buffer.drop(1)
+    await putting
+    assert list(await buffer.head(10, 1)) == [second]
+    house.executor.shutdown()
+    house.ledger.close()

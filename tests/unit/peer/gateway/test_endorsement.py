@@ -1,0 +1,513 @@
+"""Collecting endorsements: sets, fallback, hedges, lagging peers, mismatches, refusals."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, UnavailableError
+from gridledger.protocol.config import ChannelConfig, Node
+from services.peer.endorser.endorser import Abandon, Admitted, Answer, Answers
+from services.peer.errors import (
+    ChaincodeRefused,
+    ChaincodeSequence,
+    DuplicateTransaction,
+    EndorsementMismatch,
+    EndorsersBusy,
+    EndorsersUnavailable,
+)
+from services.peer.gateway import selection
+from services.peer.gateway.endorsement import Collected, Collector
+from services.peer.gateway.first_round import Endorsing
+from services.peer.gateway.peer_health import PeerHealth
+from services.peer.gateway.selection import Selection
+from services.peer.settings import EndorsementLimits
+from tests.support import peer_world as world
+
+Behaviour = Callable[[int], Awaitable[Answer]]
+
+
+class FakeChannel:
+    """The parts of a channel that collecting looks at."""
+
+    def __init__(self, config: ChannelConfig, height: int = 10) -> None:
+        self.name = config.channel
+        self.config = config
+        self.height = height
+
+
+class Peers:
+    """Peers that answer as the test says; by default all alike, at height 10."""
+
+    together = False
+
+    def __init__(self, count: int, policy: str, own: str = "peer1", **limits: Any) -> None:
+        self.config = world.config(count, policy=policy)
+        self.signed = world.proposal("k", 1)
+        self.calls: list[tuple[str, int]] = []
+        self.behaviours: dict[str, Behaviour] = {}
+        self.cancelled: list[str] = []
+        self.probed: list[str] = []
+        self.probe_error: GridLedgerError | None = UnavailableError("down")
+        settings = EndorsementLimits(**({"hedge_after_s": 0.02, "timeout_s": 1.0, "probe_after_s": 0.05} | limits))
+        clock = asyncio.get_running_loop().time
+        self.health = PeerHealth(self.probe, settings.probe_after_s, clock=clock)
+        self.selection = Selection(own, self.health)
+        self.collector = Collector(self.ask, self.selection, self.health, settings, clock=clock)
+        channel: Any = FakeChannel(self.config)
+        creator = world.identity(world.client(), "client")
+        self.admitted = Admitted(self.signed, channel, self.config.chaincodes["kv"], creator)
+
+    async def probe(self, peer: Node) -> None:
+        self.probed.append(peer.name)
+        if self.probe_error is not None:
+            raise self.probe_error
+
+    async def ask(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
+        self.calls.append((peer.name, min_height))
+        behaviour = self.behaviours.get(peer.name)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.sleep(0)
+                return await behaviour(min_height) if behaviour else self.answer(peer.name)
+        except TimeoutError:
+            raise TimeoutExceeded("no answer") from None
+        except asyncio.CancelledError:
+            self.cancelled.append(peer.name)
+            raise
+
+    async def collect(self) -> Collected:
+        """The outcome for one proposal, that comes alone or with others, as the test's parameter says."""
+        if not self.together:
+            return await self.collector.collect(self.admitted)
+        outcomes = await self.collect_many(1)
+        if isinstance(outcomes[0], GridLedgerError):
+            raise outcomes[0]
+        return outcomes[0]
+
+    async def collect_many(self, count: int) -> list[Collected | GridLedgerError]:
+        """The outcomes for a proposal that comes several times at once."""
+        outcomes: dict[int, Collected | GridLedgerError] = {}
+        finished = asyncio.get_running_loop().create_future()
+
+        def finish(position: int, outcome: Collected | GridLedgerError) -> None:
+            assert position not in outcomes
+            outcomes[position] = outcome
+            if len(outcomes) == count:
+                finished.set_result(None)
+
+        endorsing = Endorsing(self.collector, self.ask_many, finish)
+        endorsing.begin([(position, self.admitted) for position in range(count)])
+        try:
+            await finished
+        finally:
+            endorsing.abandon()
+        return [outcomes[position] for position in range(count)]
+
+    def ask_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
+        async def ask(position: int, each: Admitted) -> None:
+            answer: Answer | GridLedgerError
+            try:
+                answer = await self.ask(peer, each, 0, self.collector.limits.timeout_s)
+            except GridLedgerError as error:
+                answer = error
+            take([(position, answer)])
+
+        return asyncio.gather(*(ask(position, each) for position, each in enumerate(admitted))).cancel
+
+    def answer(self, name: str, height: int = 10, **parts: Any) -> Answer:
+        outcome = world.result(self.signed.proposal, **parts)
+        return Answer(outcome.text, world.endorse(outcome, world.peer(int(name[4:]))), height)
+
+    def fails(self, name: str, error: GridLedgerError) -> None:
+        async def behaviour(_: int) -> Answer:
+            raise error
+
+        self.behaviours[name] = behaviour
+
+    def hangs(self, name: str) -> None:
+        async def behaviour(_: int) -> Answer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        self.behaviours[name] = behaviour
+
+    def refuses(self, name: str, message: str, height: int = 10, *, until: int = 1000) -> None:
+        async def behaviour(min_height: int) -> Answer:
+            if min_height >= until:
+                return self.answer(name, min_height)
+            raise ChaincodeRefused(message, response={"status": 400, "message": message}, height=height)
+
+        self.behaviours[name] = behaviour
+
+    def lags(self, name: str, height: int) -> None:
+        """One block behind until asked for more; what it reads is older."""
+
+        async def behaviour(min_height: int) -> Answer:
+            if min_height > height:
+                return self.answer(name, min_height, reads=[("k", (9, 0))])
+            return self.answer(name, height, reads=[("k", (height - 1, 0))])
+
+        self.behaviours[name] = behaviour
+
+    def reads(self, name: str, version: tuple[int, int] = (9, 0), height: int = 10, **parts: Any) -> None:
+        async def behaviour(_: int) -> Answer:
+            return self.answer(name, height, reads=[("k", version)], **parts)
+
+        self.behaviours[name] = behaviour
+
+    @property
+    def asked(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+
+@pytest.fixture(autouse=True, params=["alone", "together"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds for a proposal that comes alone holds for one of many."""
+    monkeypatch.setattr(Peers, "together", request.param == "together")
+    monkeypatch.setattr(selection, "SHARED_S", 0.0)
+
+
+async def test_smallest_set_with_this_peer_is_asked() -> None:
+    peers = Peers(4, "OutOf(2, all)")
+    for _ in range(6):
+        collected = await peers.collect()
+        assert len(collected.peers) == 2
+        assert "peer1" in collected.peers
+        assert [item.endorser for item in collected.endorsements] == [
+            world.peer(int(name[4:])).fingerprint for name in collected.peers
+        ]
+    # Equal sets take turns.
+    assert {"peer2", "peer3", "peer4"} <= set(peers.asked)
+    assert len(peers.calls) == 12
+
+
+async def test_another_set_stands_in_for_a_peer_that_fails() -> None:
+    peers = Peers(4, "OutOf(3, all)")
+    peers.fails("peer2", UnavailableError("refused", code="CONNECTION_FAILED"))
+    for _ in range(4):
+        collected = await peers.collect()
+        assert set(collected.peers) == {"peer1", "peer3", "peer4"}
+    # It failed once, and was left out from then on.
+    assert peers.asked.count("peer2") == 1
+    assert "peer2" in peers.health.status()
+    await peers.health.close()
+
+
+async def test_peer_that_answers_a_probe_is_asked_again() -> None:
+    peers = Peers(3, "OutOf(2, all)")
+    peers.fails("peer2", UnavailableError("refused"))
+    peers.fails("peer3", UnavailableError("refused"))
+    with pytest.raises(EndorsersUnavailable):
+        await peers.collect()
+    peers.behaviours.clear()
+    peers.probe_error = None
+    await world.until(lambda: not peers.health.status())
+    await peers.collect()
+    await peers.health.close()
+    assert set(peers.probed) == {"peer2", "peer3"}
+
+
+async def test_policy_that_cannot_be_met_tells_every_peers_reason() -> None:
+    peers = Peers(3, "OutOf(3, all)")
+    peers.fails("peer3", UnavailableError("connection refused", code="CONNECTION_FAILED"))
+    with pytest.raises(EndorsersUnavailable) as caught:
+        await peers.collect()
+    await peers.health.close()
+    reasons = caught.value.details["peers"]
+    assert reasons["peer3"] == "CONNECTION_FAILED: connection refused"
+    assert reasons["peer1"] == "endorsed"
+    assert caught.value.status == 503
+    assert caught.value.details["tx_id"] == peers.signed.proposal.tx_id
+
+
+async def test_slow_peer_is_hedged_and_let_go() -> None:
+    peers = Peers(3, "OutOf(2, all)")
+    peers.hangs("peer2")
+    peers.hangs("peer3")
+    task = asyncio.create_task(peers.collect())
+    await world.until(lambda: len(peers.calls) == 3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await world.until(lambda: set(peers.cancelled) == {"peer2", "peer3"})
+    del peers.behaviours["peer3"]
+    collected = await peers.collect()
+    assert set(collected.peers) == {"peer1", "peer3"}
+    assert peers.collector.hedges >= 1
+    await peers.health.close()
+
+
+async def test_slow_peer_keeps_its_time_and_one_that_is_gone_does_not() -> None:
+    peers = Peers(2, "OutOf(2, all)", hedge_after_s=0.01, probe_after_s=0.1, timeout_s=2.0)
+    peers.probe_error = None
+    may_answer = asyncio.Event()
+
+    async def late(_: int) -> Answer:
+        await may_answer.wait()
+        return peers.answer("peer2")
+
+    peers.behaviours["peer2"] = late
+    first = asyncio.create_task(peers.collect())
+    await world.until(peers.health.status)
+    second = asyncio.create_task(peers.collect())
+    asyncio.get_running_loop().call_later(0.4, may_answer.set)
+    for collected in await asyncio.gather(first, second):
+        assert set(collected.peers) == {"peer1", "peer2"}
+
+    peers.probe_error = UnavailableError("down")
+    peers.fails("peer2", UnavailableError("refused", code="CONNECTION_FAILED"))
+    with pytest.raises(EndorsersUnavailable):
+        await peers.collect()
+    peers.hangs("peer2")
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(EndorsersUnavailable):
+        await peers.collect()
+    assert asyncio.get_running_loop().time() - began < 1
+    await peers.health.close()
+
+
+async def test_hedges_are_bounded_by_a_share_of_all_collections() -> None:
+    peers = Peers(3, "OutOf(2, all)", hedge_after_s=0.001, timeout_s=0.01)
+    peers.hangs("peer2")
+    peers.hangs("peer3")
+    for _ in range(60):
+        with pytest.raises(EndorsersUnavailable):
+            await peers.collect()
+    assert peers.collector.hedges <= 20 + 6 + 1
+    await peers.health.close()
+
+
+async def test_peer_that_is_gone_is_replaced_though_no_hedge_is_left() -> None:
+    peers = Peers(3, "OutOf(2, all)", timeout_s=5.0)
+    peers.hangs("peer2")
+    while peers.collector.may_hedge():
+        pass
+    spent = peers.collector.hedges
+    # Sets take turns: one of the two waits for the peer that hangs, until the probe has found out about it.
+    collecting = [asyncio.create_task(peers.collect()) for _ in range(2)]
+    await world.until(lambda: ("peer2", 0) in peers.calls)
+    peers.health.slow(peers.config.peers["peer2"])
+    async with asyncio.timeout(2):
+        collected = await asyncio.gather(*collecting)
+    assert [set(item.peers) for item in collected] == [{"peer1", "peer3"}] * 2
+    assert peers.collector.hedges == spent
+    await peers.health.close()
+
+
+async def test_lagging_peer_is_asked_again_with_the_height_of_the_furthest() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.reads("peer1", (9, 0), height=10)
+    peers.lags("peer2", 9)
+    collected = await peers.collect()
+    assert set(collected.peers) == {"peer1", "peer2"}
+    assert peers.calls == [("peer1", 0), ("peer2", 0), ("peer2", 10)]
+
+
+async def test_height_that_a_peer_did_not_know_of_is_taken_from_what_it_read() -> None:
+    # The block came between the peer's look at its height and the chaincode's snapshot.
+    peers = Peers(2, "OutOf(2, all)")
+    peers.reads("peer1", (9, 0), height=9)
+    peers.lags("peer2", 9)
+    collected = await peers.collect()
+    assert set(collected.peers) == {"peer1", "peer2"}
+    assert peers.calls[-1] == ("peer2", 10)
+
+
+async def test_gateway_that_lags_itself_asks_itself_again() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.lags("peer1", 9)
+    peers.reads("peer2", (9, 0), height=10)
+    await peers.collect()
+    assert peers.calls[-1] == ("peer1", 10)
+
+
+async def test_chaincode_that_differs_on_equal_reads_is_told_at_once() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.reads("peer1", writes=[("k", 1), ("same", 0)], payload="a")
+    peers.reads("peer2", writes=[("k", 2), ("same", 0)], payload="b")
+    with pytest.raises(EndorsementMismatch) as caught:
+        await peers.collect()
+    assert caught.value.status == 409
+    assert caught.value.details["peers"] == {
+        "peer1": {"height": 10, "writes": {"k": 1}, "response": [200, "", "a"]},
+        "peer2": {"height": 10, "writes": {"k": 2}, "response": [200, "", "b"]},
+    }
+    assert len(peers.calls) == 2
+
+
+async def test_peers_that_keep_differing_end_in_a_mismatch_after_bounded_rounds() -> None:
+    peers = Peers(2, "OutOf(2, all)", max_rounds=3)
+    peers.reads("peer1", (9, 0), height=10)
+    peers.reads("peer2", (5, 0), height=10)
+    with pytest.raises(EndorsementMismatch) as caught:
+        await peers.collect()
+    assert caught.value.details["peers"]["peer2"]["reads"] == {"k": (5, 0)}
+    assert len(peers.calls) == 2 + 3
+
+
+async def test_other_peers_stand_in_for_one_that_stays_behind() -> None:
+    peers = Peers(3, "OutOf(2, all)", max_rounds=1)
+    for name in ("peer1", "peer2", "peer3"):
+        peers.reads(name, (9, 0), height=10)
+    turn = peers.selection.first(peers.config, "kv")[1].name
+    other = {"peer2", "peer3"} - {turn}
+    peers.reads("peer2" if turn == "peer3" else "peer3", (5, 0), height=6)
+    collected = await peers.collect()
+    assert set(collected.peers) == {"peer1", turn}
+    assert set(peers.asked) == {"peer1", turn, *other}
+
+
+async def test_refusal_tells_every_endorsers_message() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.refuses("peer1", "no such bus")
+    peers.refuses("peer2", "no such bus")
+    with pytest.raises(ChaincodeRefused) as caught:
+        await peers.collect()
+    assert caught.value.status == 400
+    assert caught.value.message == "no such bus"
+    assert caught.value.details["endorsers"] == {"peer1": "no such bus", "peer2": "no such bus"}
+    assert caught.value.details["response"] == {"status": 400, "message": "no such bus"}
+
+
+async def test_refusal_of_a_lagging_peer_is_asked_again() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.refuses("peer2", "no such key", height=9, until=10)
+    collected = await peers.collect()
+    assert set(collected.peers) == {"peer1", "peer2"}
+
+
+async def test_refusal_that_stays_beside_an_endorsement_is_a_mismatch() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.refuses("peer2", "no")
+    with pytest.raises(EndorsementMismatch) as caught:
+        await peers.collect()
+    assert caught.value.details["peers"]["peer2"]["response"] == {"status": 400, "message": "no"}
+    assert caught.value.details["peers"]["peer1"]["response"] == "endorsed"
+
+
+async def test_busy_peers_make_a_busy_gateway() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.fails("peer1", BusyError("full", retry_after_s=0.5))
+    peers.fails("peer2", BusyError("full", retry_after_s=0.3))
+    with pytest.raises(EndorsersBusy) as caught:
+        await peers.collect()
+    assert caught.value.status == 429
+    assert caught.value.retry_after_s == 0.3
+    assert peers.health.status() == {}
+
+
+async def test_a_busy_peer_beside_an_endorsement_makes_a_busy_gateway() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    peers.fails("peer2", BusyError("full", retry_after_s=0.3))
+    with pytest.raises(EndorsersBusy) as caught:
+        await peers.collect()
+    assert caught.value.status == 429
+    assert caught.value.retry_after_s == 0.3
+
+
+async def test_error_that_all_give_alike_is_the_clients() -> None:
+    peers = Peers(2, "OutOf(2, all)")
+    for name in ("peer1", "peer2"):
+        peers.fails(name, ChaincodeSequence("old", current=2))
+    with pytest.raises(ChaincodeSequence) as caught:
+        await peers.collect()
+    assert caught.value.details["current"] == 2
+
+
+async def test_transaction_that_one_peer_has_committed_is_a_duplicate_for_all() -> None:
+    peers = Peers(3, "OutOf(2, all)")
+    peers.fails("peer1", DuplicateTransaction("it is in block 7", block=7))
+    with pytest.raises(DuplicateTransaction) as caught:
+        await peers.collect()
+    assert caught.value.details["block"] == 7
+    assert peers.health.status() == {}
+
+
+async def test_peer_without_the_chaincode_is_left_out_for_it_alone() -> None:
+    peers = Peers(3, "OutOf(2, all)", own="peer9")
+    peers.fails("peer1", UnavailableError("not here", code="CHAINCODE_NOT_INSTALLED"))
+    for _ in range(3):
+        collected = await peers.collect()
+        assert set(collected.peers) == {"peer2", "peer3"}
+    assert peers.asked.count("peer1") <= 1
+    assert peers.health.rank("peer1", "other") == 0
+
+
+async def test_nobody_to_ask() -> None:
+    peers = Peers(2, "AND('Org1MSP.peer', 'Org1MSP.peer')")
+    with pytest.raises(EndorsersUnavailable):
+        await peers.collect()
+    assert peers.calls == []
+
+
+async def test_deadline_is_kept() -> None:
+    peers = Peers(2, "OutOf(2, all)", timeout_s=0.05)
+    peers.hangs("peer2")
+    with pytest.raises(EndorsersUnavailable) as caught:
+        await peers.collect()
+    assert caught.value.details["peers"]["peer2"].startswith("TIMEOUT")
+    await peers.health.close()
+
+
+async def test_collections_at_once_are_bounded() -> None:
+    peers = Peers(2, "OutOf(2, all)", max_concurrent=2, hedge_after_s=5.0, timeout_s=5.0)
+    peers.hangs("peer2")
+    running = [asyncio.create_task(peers.collect()) for _ in range(2)]
+    await world.until(lambda: len(peers.calls) == 4)
+    with pytest.raises(EndorsersBusy) as caught:
+        await peers.collect()
+    assert caught.value.retry_after_s > 0
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    assert peers.collector.active == 0
+    await world.until(lambda: set(peers.cancelled) == {"peer2"})
+
+
+async def test_of_many_only_those_that_need_it_are_asked_again() -> None:
+    peers = Peers(3, "OutOf(2, all)", hedge_after_s=1.0)
+    outcomes = await peers.collect_many(10)
+    assert all(isinstance(outcome, Collected) and len(outcome.peers) == 2 for outcome in outcomes)
+    # One choice of peers for all of them.
+    assert len(peers.calls) == 20
+    assert len(set(peers.asked)) == 2
+    assert peers.collector.active == 0
+
+
+async def test_of_many_each_gets_its_own_outcome() -> None:
+    peers = Peers(2, "OutOf(2, all)", hedge_after_s=0.05, timeout_s=0.2)
+    turn = iter(range(100))
+
+    async def mixed(_: int) -> Answer:
+        number = next(turn)
+        if number == 1:  # as from a peer that lags: it is asked again
+            raise ChaincodeRefused("no", response={"status": 400, "message": "no"}, height=10)
+        if number == 2:
+            raise DuplicateTransaction("it is in block 7", block=7)
+        if number == 3:
+            return peers.answer("peer2", payload="otherwise")
+        if number == 4:
+            await asyncio.Event().wait()
+        return peers.answer("peer2")
+
+    peers.behaviours["peer2"] = mixed
+    outcomes = await peers.collect_many(6)
+    found = [getattr(outcome, "code", "endorsed") for outcome in outcomes]
+    assert found == [
+        "endorsed",
+        "endorsed",
+        "DUPLICATE_TXID",
+        "ENDORSEMENT_MISMATCH",
+        "ENDORSERS_UNAVAILABLE",
+        "endorsed",
+    ]
+    assert peers.collector.active == 0
+    await peers.health.close()
+
+
+async def test_of_many_no_more_than_there_is_room_for_are_taken() -> None:
+    peers = Peers(2, "OutOf(2, all)", max_concurrent=3)
+    outcomes = await peers.collect_many(5)
+    assert [isinstance(outcome, EndorsersBusy) for outcome in outcomes] == [False, False, False, True, True]

@@ -1,0 +1,295 @@
+"""The queue to the orderers: batches clock themselves, leaders are followed, nothing acknowledged is lost."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from gridledger import framing, jsontext
+from gridledger.errors import BusyError, GridLedgerError, InputError, PermissionDeniedError, UnavailableError
+from services.peer.gateway.ordering_queue import OrderersUnavailable, OrderingQueue
+from services.peer.settings import OrderingLimits
+
+ACK = {"status": 200}
+Answer = Callable[[list[bytes]], list[dict[str, Any]]]
+
+
+def acknowledge(envelopes: list[bytes]) -> list[dict[str, Any]]:
+    return [ACK] * len(envelopes)
+
+
+class Orderers:
+    """Three orderers that answer as the test says, and remember what they got."""
+
+    def __init__(self) -> None:
+        self.names = ["o1", "o2", "o3"]
+        self.calls: list[tuple[str, list[bytes]]] = []
+        self.answers: dict[str, Answer] = {}
+        self.gate: asyncio.Event | None = None
+        self.called = asyncio.Event()
+
+    async def send(self, orderer: str, body: bytes, timeout_s: float) -> bytes:
+        envelopes = framing.unpack(body, max_frames=500)
+        self.calls.append((orderer, envelopes))
+        self.called.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        else:
+            await asyncio.sleep(0)
+        answer = self.answers.get(orderer, acknowledge)
+        return jsontext.dumps({"results": answer(envelopes)})
+
+
+def fail(error: GridLedgerError) -> Answer:
+    def answer(_: list[bytes]) -> list[dict[str, Any]]:
+        raise error
+
+    return answer
+
+
+def not_leader(leader: str | None) -> Answer:
+    return fail(UnavailableError("not the leader", code="NOT_LEADER", status=421, leader=leader))
+
+
+def queue_of(orderers: Orderers, **limits: Any) -> OrderingQueue:
+    settings = OrderingLimits(**{"backoff_initial_s": 0.001, "backoff_max_s": 0.002, "timeout_s": 5.0} | limits)
+
+    def names() -> Sequence[str]:
+        return orderers.names
+
+    loop = asyncio.get_running_loop()
+    return OrderingQueue("c", names, orderers.send, settings, clock=loop.time, random=Random(1))
+
+
+class Sent:
+    """An envelope in a queue, and the future of what becomes of it."""
+
+    def __init__(self, queue: OrderingQueue, tx_id: str, envelope: bytes) -> None:
+        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pending = queue.add(tx_id, envelope, self.tell)
+
+    def tell(self, error: GridLedgerError | None) -> None:
+        if error is None:
+            self.acknowledged.set_result(None)
+        else:
+            self.acknowledged.set_exception(error)
+
+
+@pytest.fixture
+def orderers() -> Orderers:
+    return Orderers()
+
+
+async def test_batch_fills_while_one_is_under_way(orderers: Orderers) -> None:
+    orderers.gate = asyncio.Event()
+    queue = queue_of(orderers, max_in_flight=1)
+    first = Sent(queue, "t0", b"e0")
+    await orderers.called.wait()
+    rest = [Sent(queue, f"t{n}", f"e{n}".encode()) for n in range(1, 6)]
+    orderers.gate.set()
+    await asyncio.gather(first.acknowledged, *(pending.acknowledged for pending in rest))
+    assert [len(envelopes) for _, envelopes in orderers.calls] == [1, 5]
+    assert not queue._senders or all(task.done() for task in queue._senders)
+
+
+async def test_batches_are_bounded_in_count_and_bytes(orderers: Orderers) -> None:
+    queue = queue_of(orderers, max_batch=3, max_batch_bytes=10, max_in_flight=1)
+    pendings = [Sent(queue, str(n), b"12345") for n in range(5)]
+    await asyncio.gather(*(pending.acknowledged for pending in pendings))
+    assert [len(envelopes) for _, envelopes in orderers.calls] == [2, 2, 1]
+
+
+async def test_leader_is_followed_and_remembered(orderers: Orderers) -> None:
+    for name in ("o1", "o2"):
+        orderers.answers[name] = not_leader("o3")
+    queue = queue_of(orderers)
+    await Sent(queue, "a", b"a").acknowledged
+    await Sent(queue, "b", b"b").acknowledged
+    assert queue.leader == "o3"
+    assert [name for name, _ in orderers.calls][-2:] == ["o3", "o3"]
+
+
+async def test_change_of_leader_loses_nothing(orderers: Orderers) -> None:
+    queue = queue_of(orderers)
+    elections = iter(range(10))
+
+    def electing(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        if next(elections) < 8:
+            raise UnavailableError("no leader", code="NO_LEADER")
+        return [ACK] * len(envelopes)
+
+    for name in orderers.names:
+        orderers.answers[name] = electing
+    pendings = [Sent(queue, str(n), str(n).encode()) for n in range(20)]
+    await asyncio.gather(*(pending.acknowledged for pending in pendings))
+    assert orderers.calls[-1][1] == [str(n).encode() for n in range(20)]
+
+
+async def test_lost_answer_is_sent_again(orderers: Orderers) -> None:
+    lost = iter([True])
+
+    def answer(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        if next(lost, False):
+            raise UnavailableError("broken", code="CONNECTION_FAILED")
+        return [ACK] * len(envelopes)
+
+    for name in orderers.names:
+        orderers.answers[name] = answer
+    queue = queue_of(orderers)
+    pending = Sent(queue, "a", b"a")
+    await pending.acknowledged
+    assert pending.pending.maybe_sent
+    assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"a"]]
+
+
+async def test_each_envelope_has_its_own_verdict(orderers: Orderers) -> None:
+    def answer(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        return [
+            {"status": 403, "code": "PERMISSION_DENIED", "message": "not a writer"} if item == b"bad" else ACK
+            for item in envelopes
+        ]
+
+    for name in orderers.names:
+        orderers.answers[name] = answer
+    queue = queue_of(orderers)
+    good, bad = Sent(queue, "g", b"good"), Sent(queue, "b", b"bad")
+    await good.acknowledged
+    with pytest.raises(PermissionDeniedError) as caught:
+        await bad.acknowledged
+    assert caught.value.details["tx_id"] == "b"
+
+
+async def test_busy_orderer_is_asked_again(orderers: Orderers) -> None:
+    busy = iter([True, True])
+
+    def answer(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        if next(busy, False):
+            return [{"status": 429, "code": "BUSY", "message": "full"}] * len(envelopes)
+        return [ACK] * len(envelopes)
+
+    for name in orderers.names:
+        orderers.answers[name] = answer
+    queue = queue_of(orderers)
+    await Sent(queue, "a", b"a").acknowledged
+    assert len(orderers.calls) == 3
+
+
+@pytest.mark.parametrize(("code", "outcome"), [("NO_LEADER", "not ordered"), ("CONNECTION_FAILED", "unknown")])
+async def test_deadline_tells_every_orderers_reason(orderers: Orderers, code: str, outcome: str) -> None:
+    for name in orderers.names:
+        orderers.answers[name] = fail(UnavailableError("down", code=code))
+    queue = queue_of(orderers, timeout_s=0.05)
+    with pytest.raises(OrderersUnavailable) as caught:
+        await Sent(queue, "t", b"e").acknowledged
+    assert caught.value.status == 503
+    assert caught.value.details["tx_id"] == "t"
+    assert caught.value.details["outcome"] == outcome
+    assert set(caught.value.details["orderers"]) == set(orderers.names)
+    assert len(queue) == 0
+
+
+async def test_config_without_orderers_is_told(orderers: Orderers) -> None:
+    orderers.names = []
+    queue = queue_of(orderers, timeout_s=0.02)
+    with pytest.raises(OrderersUnavailable):
+        await Sent(queue, "t", b"e").acknowledged
+
+
+async def test_queue_is_bounded(orderers: Orderers) -> None:
+    orderers.gate = asyncio.Event()
+    queue = queue_of(orderers, max_queued=2, max_queued_bytes=10, max_in_flight=1)
+    Sent(queue, "a", b"1")
+    with pytest.raises(BusyError):
+        Sent(queue, "b", b"1234567890")
+    Sent(queue, "c", b"1")
+    with pytest.raises(BusyError) as caught:
+        Sent(queue, "d", b"1")
+    assert caught.value.retry_after_s > 0
+    await queue.close()
+
+
+async def test_discarded_envelope_is_not_sent(orderers: Orderers) -> None:
+    orderers.gate = asyncio.Event()
+    queue = queue_of(orderers, max_in_flight=1)
+    first = Sent(queue, "a", b"a")
+    await orderers.called.wait()
+    second = Sent(queue, "b", b"b")
+    queue.discard(second.pending)
+    queue.discard(first.pending)
+    orderers.gate.set()
+    third = Sent(queue, "c", b"c")
+    await third.acknowledged
+    assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"c"]]
+    assert queue._queued_bytes == 0
+
+
+async def test_refusal_of_a_whole_request_is_final_for_a_single_envelope(orderers: Orderers) -> None:
+    for name in orderers.names:
+        orderers.answers[name] = fail(InputError("too long", code="BODY_TOO_LARGE", status=413))
+    queue = queue_of(orderers)
+    with pytest.raises(InputError) as caught:
+        await Sent(queue, "t", b"e").acknowledged
+    assert caught.value.status == 413
+
+
+async def test_closing_tells_those_who_wait(orderers: Orderers) -> None:
+    orderers.gate = asyncio.Event()
+    queue = queue_of(orderers, max_in_flight=1)
+    first = Sent(queue, "a", b"a")
+    await orderers.called.wait()
+    second = Sent(queue, "b", b"b")
+    await queue.close()
+    with pytest.raises(OrderersUnavailable) as caught:
+        await first.acknowledged
+    assert caught.value.details["outcome"] == "unknown"
+    with pytest.raises(OrderersUnavailable) as caught:
+        await second.acknowledged
+    assert caught.value.details["outcome"] == "not ordered"
+
+
+async def test_what_comes_while_a_sender_ends_is_sent(orderers: Orderers) -> None:
+    """The sender has looked at the queue for the last time, and its task still counts."""
+    queue = queue_of(orderers, max_in_flight=1)
+    loop = asyncio.get_running_loop()
+    late: list[Sent] = []
+    told = asyncio.Event()
+
+    def tell(_: GridLedgerError | None) -> None:
+        loop.call_soon(lambda: late.append(Sent(queue, "b", b"b")))
+        told.set()
+
+    queue.add("a", b"a", tell)
+    await told.wait()
+    await asyncio.sleep(0)
+    assert len(late) == 1
+    await asyncio.wait_for(late[0].acknowledged, 2)
+
+
+async def test_a_defect_is_logged_and_loses_no_envelope(orderers: Orderers, caplog: pytest.LogCaptureFixture) -> None:
+    queue = queue_of(orderers, max_in_flight=1, max_batch=1)
+
+    def broken(_: list[bytes]) -> list[dict[str, Any]]:
+        orderers.answers = {}
+        raise RuntimeError("a defect")
+
+    orderers.answers = dict.fromkeys(orderers.names, broken)
+    first, second = Sent(queue, "a", b"a"), Sent(queue, "b", b"b")
+    await asyncio.wait_for(asyncio.gather(first.acknowledged, second.acknowledged), 2)
+    assert "a defect" in caplog.text
+    assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"a"], [b"b"]]
+
+
+@pytest.mark.parametrize("status", [None, [], "200", True])
+async def test_an_answer_without_statuses_is_no_answer(orderers: Orderers, status: Any) -> None:
+    """An orderer that is none of its right mind: another one is asked."""
+    queue = queue_of(orderers, max_in_flight=1)
+
+    def mad(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        orderers.answers = {}
+        return [{"status": status}] * len(envelopes)
+
+    orderers.answers = dict.fromkeys(orderers.names, mad)
+    await asyncio.wait_for(Sent(queue, "a", b"a").acknowledged, 2)
+    assert len(orderers.calls) == 2
