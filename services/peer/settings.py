@@ -49,10 +49,14 @@ class EndorsementLimits(SettingsPart):
 
 
 class OrderingLimits(SettingsPart):
-    """The queue from the gateway to the orderers, one per channel."""
+    """The queue from the gateway to the orderers, one per channel.
+
+    A leader that hangs is left after ``request_timeout_s``. Its followers begin to elect another one after 1 s at most
+    (``raft.election_ticks``), so that there is one to go to.
+    """
 
     timeout_s: Seconds = 15.0
-    request_timeout_s: Seconds = 5.0
+    request_timeout_s: Seconds = 2.0
     max_queued: Count = 2000
     max_queued_bytes: Count = 64 * 1024 * 1024
     max_batch: Annotated[int, Field(gt=0, le=500)] = 250

@@ -264,10 +264,18 @@ class OrderingQueue:
     def _again(self, batch: list[Pending], orderer: str, reason: str, *, rotate: bool) -> None:
         self.counters.reasons[orderer] = reason
         if rotate:
-            self.leader = None
-            self._turn += 1
+            self._leave(orderer)
         self._wait(self._backoff.failed())
         self._requeue(batch)
+
+    def _leave(self, orderer: str) -> None:
+        """Ask the orderer after this one next, unless another batch has found the leader meanwhile."""
+        if self.leader not in (None, orderer):
+            return
+        self.leader = None
+        names = self._orderers()
+        if orderer in names:
+            self._turn = names.index(orderer) + 1
 
     def _wait(self, delay_s: float) -> None:
         self._not_before = max(self._not_before, self._clock() + delay_s)

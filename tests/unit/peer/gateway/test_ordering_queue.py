@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from gridledger import framing, jsontext
-from gridledger.errors import BusyError, GridLedgerError, InputError, PermissionDeniedError, UnavailableError
+from gridledger.errors import (
+    BusyError,
+    GridLedgerError,
+    InputError,
+    PermissionDeniedError,
+    TimeoutExceeded,
+    UnavailableError,
+)
 from services.peer.gateway.ordering_queue import OrderersUnavailable, OrderingQueue
 from services.peer.settings import OrderingLimits
 
@@ -142,6 +149,44 @@ async def test_lost_answer_is_sent_again(orderers: Orderers) -> None:
     await pending.acknowledged
     assert pending.pending.maybe_sent
     assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"a"]]
+
+
+@pytest.mark.parametrize("hung", ["o1", "o2", "o3"])
+async def test_a_leader_that_hangs_is_not_asked_next(orderers: Orderers, hung: str) -> None:
+    queue = queue_of(orderers)
+    queue.leader = hung
+    orderers.answers[hung] = fail(TimeoutExceeded("no answer"))
+    await Sent(queue, "a", b"a").acknowledged
+    assert [name for name, _ in orderers.calls][:2] in ([hung, name] for name in orderers.names if name != hung)
+    assert queue.leader != hung
+
+
+async def test_a_late_failure_does_not_forget_the_new_leader(orderers: Orderers) -> None:
+    """Two batches were on their way to the leader that hangs; the second hears of it when the first has gone on."""
+    both, late = asyncio.Event(), asyncio.Event()
+    queue = queue_of(orderers, max_in_flight=2, max_batch=1)
+    queue.leader = "o1"
+    sent = orderers.send
+
+    async def send(orderer: str, body: bytes, timeout_s: float) -> bytes:
+        if orderer != "o1":
+            return await sent(orderer, body, timeout_s)
+        if body == framing.pack([b"a"]):
+            await both.wait()
+        else:
+            both.set()
+            await late.wait()
+        raise TimeoutExceeded("no answer")
+
+    queue._send = send
+    orderers.answers["o3"] = not_leader("o2")
+    first, second = Sent(queue, "a", b"a"), Sent(queue, "b", b"b")
+    async with asyncio.timeout(2):
+        await first.acknowledged
+        assert queue.leader == "o2"
+        late.set()
+        await second.acknowledged
+    assert [name for name, _ in orderers.calls] == ["o2", "o2"]
 
 
 async def test_each_envelope_has_its_own_verdict(orderers: Orderers) -> None:
