@@ -53,19 +53,19 @@ simulate-deep: $(VENV)/.installed-dev  ## many more seeds of the consensus simul
 	@GRIDLEDGER_SIM_SEEDS=$(or $(SEEDS),2000) $(BIN)/python -m pytest -q -n auto --timeout 3600 tests/simulation
 
 bench: $(VENV)/.installed-bench  ## every workload by Locust on each topology, report in out/bench (ARGS="--topology no-shard ...")
-	@$(BIN)/python -m benchmarks.run $(ARGS)
+	@$(BIN)/python -m benchmarks.commands.bench $(ARGS)
 
 bench-quick: $(VENV)/.installed-bench  ## the share of the floor per topology in under three minutes; fails under its guard
-	@$(BIN)/python -m benchmarks.quick $(ARGS)
+	@$(BIN)/python -m benchmarks.commands.bench_quick $(ARGS)
 
 figures: $(VENV)/.installed-bench  ## the thesis's sweeps, about an hour, resumable, in out/figures (ARGS=--quick)
-	@$(BIN)/python -m benchmarks.figures $(ARGS)
+	@$(BIN)/python -m benchmarks.commands.figures $(ARGS)
 
 scale: $(VENV)/.installed-bench  ## the model of 1 to 1,000 shards from a report (ARGS="--report out/bench/NAME/report.json")
-	@$(BIN)/python -m benchmarks.scale $(ARGS)
+	@$(BIN)/python -m benchmarks.commands.scale $(ARGS)
 
 frames: $(VENV)/.installed-bench  ## the feeder's frames for minutes: latency, memory (ARGS="--groups 16 --rate 30 --seconds 600")
-	@$(BIN)/python -m benchmarks.frames $(ARGS)
+	@$(BIN)/python -m benchmarks.commands.frame_stream $(ARGS)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff check .

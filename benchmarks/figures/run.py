@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from benchmarks.bench import Bench
 from benchmarks.figures.store import Basis, Measured, Store
 from benchmarks.figures.sweeps import Point, network_warmup
-from benchmarks.plan import LoadSpec
-from benchmarks.results import Load
+from benchmarks.load.bench_network import Bench
+from benchmarks.load.plan import LoadSpec
+from benchmarks.measure.results import Load
 from gridledger.errors import GridLedgerError
 
 Measure = Callable[[Bench, LoadSpec], Awaitable[Load]]

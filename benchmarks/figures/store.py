@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.figures.sweeps import Point
-from benchmarks.machine import Machine
-from benchmarks.results import Load
+from benchmarks.measure.machine import Machine
+from benchmarks.measure.results import Load
 from gridledger.errors import ConflictError, InputError
 
 

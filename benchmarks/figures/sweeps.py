@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from benchmarks.plan import ControllerSpec, LoadSpec
+from benchmarks.load.plan import ControllerSpec, LoadSpec
 from gridledger import jsontext
 
 TOPOLOGIES = ("no-shard", "two-shards", "three-shards")
@@ -18,7 +18,7 @@ WARMUP_S = 0.5
 """Enough to connect, and too little for a backlog where more is on offer than can be committed."""
 NETWORK_WARMUP_S = 4.0
 TRANSACTIONS, RATE, WORKERS = 8000, 800.0, 3
-_FILE = Path(__file__).resolve().parents[1] / "thesis-figures.json"
+_FILE = Path(__file__).with_name("thesis-figures.json")
 
 
 class Curves(BaseModel):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.measure.results import Report
 from benchmarks.report.page import report_page
 from benchmarks.report.plots import write_pictures
 from benchmarks.report.tables import write_tables
-from benchmarks.results import Report
 
 __all__ = ["write_report"]
 

@@ -10,10 +10,10 @@ import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmarks.measure.results import Load, Report
 from benchmarks.report import words
 from benchmarks.report.look import STYLE, inline_svg
 from benchmarks.report.plots import latency, throughput, timeline
-from benchmarks.results import Load, Report
 
 TEMPLATES = Path(__file__).parent / "templates"
 _CALM_TX_S = 100.0

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from benchmarks.measure.results import Load, Report
 from benchmarks.report.look import FAINT, INK, SERIES, SOFT, STYLE, colour_of, panel, save
 from benchmarks.report.words import load_of, milliseconds, number
-from benchmarks.results import Load, Report
 
 _VALID, _REFUSED, _P50, _P99 = SERIES[0], SERIES[1], SERIES[2], SERIES[3]
 _MANY = 4

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure.results import Load, Report
 from benchmarks.report.words import load_of, success
-from benchmarks.results import Load, Report
 
 Row = dict[str, Any]
 

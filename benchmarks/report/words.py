@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.processes import GENERATOR
-from benchmarks.records import GOOD
-from benchmarks.results import Load, ProcessUse
+from benchmarks.load.transaction_log import GOOD
+from benchmarks.measure.processes import GENERATOR
+from benchmarks.measure.results import Load, ProcessUse
 
 LATE_MS = 100.0
 """A generator that sends later than this was short of a core."""

@@ -183,7 +183,7 @@ def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
     users = _at("clients", NETWORK)
     feeder = {"image": "gridledger/feeder:${GRIDLEDGER_TAG:-latest}", **_limits("FEEDER", "2g", 256)}
     bench = {"image": "gridledger/bench:${GRIDLEDGER_TAG:-latest}", **_limits("BENCH", "1g", 256)}
-    locust = ["locust", "--locustfile", "benchmarks/locustfile.py"]
+    locust = ["locust", "--locustfile", "benchmarks/load/locustfile.py"]
     return {
         "cli": {
             **clients,
@@ -207,7 +207,7 @@ def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
             **feeder,
             "profiles": _Line(["bench"]),
             "build": _build("feeder"),
-            "command": _Line(["python", "-m", "benchmarks.prepare", "--connect", str(NETWORK)]),
+            "command": _Line(["python", "-m", "benchmarks.commands.prepare", "--connect", str(NETWORK)]),
             "depends_on": ready,
             "volumes": [users],
         },

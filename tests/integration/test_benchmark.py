@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from benchmarks.bench import PROJECT, Bench, prepare_groups
-from benchmarks.load import measure_load
-from benchmarks.plan import ControllerSpec, LoadSpec, Workloads
+from benchmarks.load.bench_network import PROJECT, Bench, prepare_groups
+from benchmarks.load.plan import ControllerSpec, LoadSpec, Workloads
+from benchmarks.measure.locust_run import measure_load
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import eventually
 
@@ -47,7 +47,7 @@ async def test_an_open_loop_of_frames_is_measured(bench: Bench) -> None:
 
 
 async def test_users_conflict_and_every_verdict_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.bench.COUNTERS", 3)
+    monkeypatch.setattr("benchmarks.load.bench_network.COUNTERS", 3)
     users = ControllerSpec(type="closed-loop", opts={"users": 6})
     load = await measure_load(bench, LoadSpec(workload="read-write", controller=users, transactions=60))
     assert sum(load.codes.values()) + sum(load.refused.values()) == load.sent == 60
@@ -62,7 +62,7 @@ async def test_locusts_page_runs_an_open_loop_until_it_is_stopped(bench: Bench, 
     port = bench.config.ca.port + 1
     ports = ["--web-host", "127.0.0.1", "--web-port", str(port), "--master-bind-port", str(port + 1)]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "locust", "--locustfile", "benchmarks/locustfile.py", "--class-picker"),
+        *(sys.executable, "-m", "locust", "--locustfile", "benchmarks/load/locustfile.py", "--class-picker"),
         *("--processes", "2", *ports, "--master-port", str(port + 1), "--bench", str(tmp_path / "bench.json")),
         cwd=PROJECT,
         stderr=asyncio.subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.results import BlockSizes, Latency, Load, ProcessUse, Report, Second
+from benchmarks.measure.results import BlockSizes, Latency, Load, ProcessUse, Report, Second
 
 
 def made_load(

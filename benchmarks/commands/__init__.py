@@ -1,0 +1,1 @@
+"""The commands that a user starts, each as ``python -m benchmarks.commands.NAME``."""
