@@ -10,6 +10,7 @@ The names are fabric-gateway's in snake_case::
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -33,7 +34,7 @@ from gridledger.client.queries import (
     read_transaction,
 )
 from gridledger.client.transactions import ClientProposal, ClientTransaction, Status, check_committed
-from gridledger.errors import SettingsError
+from gridledger.errors import BusyError, SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
@@ -45,17 +46,23 @@ from gridledger.transport.call_client import Calls
 from gridledger.transport.node_client import NodeClient
 
 _NONCE_BYTES = 24
+_SHORTEST_PAUSE_S = 0.05
 _CONFLICTS = frozenset((TxValidationCode.MVCC_READ_CONFLICT, TxValidationCode.PHANTOM_READ_CONFLICT))
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each step may take, in seconds."""
+    """How long each step may take, in seconds.
+
+    ``busy_s`` is how long a step is tried again, each time after the ``Retry-After`` of a gateway that is busy (429),
+    before it raises that. It comes on top of the step's own time; with 0 a step is not tried again.
+    """
 
     evaluate_s: float = 10.0
     endorse_s: float = 15.0
     submit_s: float = 20.0
     commit_status_s: float = 60.0
+    busy_s: float = 0.0
 
 
 class Gateway:
@@ -127,8 +134,21 @@ class Gateway:
         return [str(name) for name in answer["channels"]]
 
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
-        """Make a call of a kind in :mod:`gridledger.transport.call_frames`; the payload of the answer."""
-        return await self._calls.call(kind, body, timeout_s)
+        """Make a call of a kind in :mod:`gridledger.transport.call_frames`; the payload of the answer.
+
+        While the gateway is busy, the call is made again as ``timeouts.busy_s`` allows: what is refused so has had no
+        effect.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self.timeouts.busy_s
+        while True:
+            try:
+                return await self._calls.call(kind, body, timeout_s)
+            except BusyError as busy:
+                pause_s = max(_SHORTEST_PAUSE_S, busy.retry_after_s)
+                if loop.time() + pause_s > give_up_at:
+                    raise
+            await asyncio.sleep(pause_s)
 
     async def _single(self, kind: int, body: bytes, timeout_s: float) -> bytes:
         return await self._node.post(calls.ROUTES[kind], body, timeout_s=timeout_s)

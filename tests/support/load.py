@@ -10,10 +10,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gridledger.client.errors import TransactionError
-from gridledger.client.gateway import Contract
+from gridledger.client.gateway import Contract, Timeouts
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.local_network import LocalNetwork
+
+BUSY_S = 10.0
+"""How long a client goes on following the Retry-After of a gateway that is busy."""
 
 VALUE = {"voltage": [1.0 + number / 1000 for number in range(40)], "note": "x" * 500}
 """About as much as a frame for ComputeVSI: 1 KB."""
@@ -129,7 +132,8 @@ async def running_load(
     async with AsyncExitStack() as stack:
         contracts = {}
         for source in sources:
-            gateway = await stack.enter_async_context(network.gateway(source.peer, max_connections=512))
+            connected = network.gateway(source.peer, max_connections=512, timeouts=Timeouts(busy_s=BUSY_S))
+            gateway = await stack.enter_async_context(connected)
             contracts[source] = gateway.get_network(source.channel).get_contract("kv")
             await contracts[source].submit_transaction("put", f"{name}-before", 1)
         load = Load(contracts, seconds, name)
