@@ -6,11 +6,12 @@ import asyncio
 import platform
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -24,6 +25,8 @@ from gridledger.web.plain_routes import PlainRoute
 
 Health = Callable[[], Mapping[str, Any]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+WholeNumber = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number in a path or a query, such as a block's: 0 or more."""
 
 
 class RouteNotFound(NotFoundError):
@@ -200,4 +203,4 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 async def _refuse_validation(request: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     text = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults[:5])
-    return json_response({"error": InputError(text or "the request cannot be read").to_dict()}, 400)
+    return json_response({"error": InputError(text or "the request cannot be read").to_dict()}, InputError.status)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gridledger import framing, jsontext
-from gridledger.errors import GridLedgerError, InputError, PermissionDeniedError
+from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.protocol.fields import exactly, integer_of, text_of
-from gridledger.web import PlainRequest, PlainRoute, StreamResponse, json_response, read_body
+from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber, json_response, read_body
 from services.orderer import metrics
 from services.orderer.deliver import deliver
 from services.orderer.orderer import Channel, Orderer
@@ -44,12 +45,15 @@ def make_router(orderer: Orderer) -> APIRouter:
     router = APIRouter()
 
     @router.get("/channels/{name}/deliver")
-    async def deliver_blocks(name: str, request: Request) -> Response:
+    async def deliver_blocks(
+        name: str,
+        request: Request,
+        start: Annotated[WholeNumber, Query(alias="from")] = 0,
+        count: Annotated[WholeNumber | None, Query()] = None,
+    ) -> Response:
         channel = orderer.authorise(name, request.state.caller, "readers")
-        start = _integer(request, "from", default=0)
-        count = _integer(request, "count", default=None)
         limit = orderer.settings.limits.stream_chunk_bytes
-        return StreamResponse(deliver(channel.chain, start or 0, count=count, max_chunk_bytes=limit))
+        return StreamResponse(deliver(channel.chain, start, count=count, max_chunk_bytes=limit))
 
     @router.post("/channels/{name}/progress")
     async def progress(name: str, request: Request) -> Response:
@@ -140,12 +144,3 @@ async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes])
         metrics.REFUSED.labels(channel.chain.channel, refusal.code).inc()
         results[number] = {"status": refusal.status, **refusal.to_dict()}
     return results
-
-
-def _integer(request: Request, name: str, *, default: int | None) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - far below 2**63
-        raise InputError(f"{name!r} must be a number, 0 or more")
-    return int(text)

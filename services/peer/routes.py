@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from gridledger import jsontext
@@ -19,6 +20,7 @@ from gridledger.web import (
     PlainRequest,
     PlainRoute,
     StreamResponse,
+    WholeNumber,
     json_response,
     read_body,
     unless_disconnected,
@@ -31,6 +33,8 @@ from services.peer.gateway.other_nodes import write_json
 from services.peer.peer import Peer, clock_us
 
 DEFAULT_HISTORY = 100
+_From = Annotated[WholeNumber | None, Query(alias="from")]
+"""The block that a stream of events begins with; the next one by default."""
 
 
 def make_router(peer: Peer) -> APIRouter:
@@ -137,15 +141,16 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
         return json_response(_readable(peer, name, request).chaincode(chaincode).to_dict())
 
     @router.get("/channels/{name}/blocks/{number}")
-    async def block(name: str, number: str, request: Request) -> Response:
+    async def block(
+        name: str,
+        number: Annotated[WholeNumber, Path()],
+        request: Request,
+        form: Annotated[Literal["json", "raw"], Query(alias="format")] = "json",
+    ) -> Response:
         ledger = _readable(peer, name, request).ledger
-        wanted = _number(number, "the block's number")
-        form = request.query_params.get("format", "json")
         if form == "raw":
-            return Response(ledger.block_bytes(wanted), media_type="application/octet-stream")
-        if form != "json":
-            raise InputError("'format' must be 'json' or 'raw'")
-        return json_response(await asyncio.to_thread(queries.block_json, ledger, wanted))
+            return Response(ledger.block_bytes(number), media_type="application/octet-stream")
+        return json_response(await asyncio.to_thread(queries.block_json, ledger, number))
 
 
 def _add_transactions(router: APIRouter, peer: Peer) -> None:
@@ -155,8 +160,13 @@ def _add_transactions(router: APIRouter, peer: Peer) -> None:
         return json_response(await asyncio.to_thread(queries.transaction_json, ledger, tx_id))
 
     @router.get("/channels/{name}/transactions/{tx_id}/status")
-    async def status(name: str, tx_id: str, request: Request) -> Response:
-        wait_s = min(_seconds(request, "wait_s"), peer.settings.edge.max_status_wait_s)
+    async def status(
+        name: str,
+        tx_id: str,
+        request: Request,
+        wait_s: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0.0,
+    ) -> Response:
+        wait_s = min(wait_s, peer.settings.edge.max_status_wait_s)
         waiting = peer.gateway.status(name, tx_id, request.state.caller, wait_s)
         outcome = await unless_disconnected(request.scope, waiting)
         if outcome is not None:
@@ -166,30 +176,36 @@ def _add_transactions(router: APIRouter, peer: Peer) -> None:
         raise queries.unknown_transaction(tx_id, name)
 
     @router.get("/channels/{name}/history/{namespace}")
-    async def history(name: str, namespace: str, request: Request) -> Response:
+    async def history(
+        name: str,
+        namespace: str,
+        request: Request,
+        key: Annotated[str, Query(min_length=1)],
+        limit: Annotated[WholeNumber, Query()] = DEFAULT_HISTORY,
+    ) -> Response:
         ledger = _readable(peer, name, request).ledger
-        key = request.query_params.get("key")
-        if not key:
-            raise InputError("'key' names the key whose history is asked for")
-        limit = _integer(request, "limit", DEFAULT_HISTORY)
         return json_response(await asyncio.to_thread(queries.history_json, ledger, namespace, key, limit))
 
 
 def _add_events(router: APIRouter, peer: Peer) -> None:
     @router.get("/channels/{name}/events/blocks")
-    async def blocks(name: str, request: Request) -> Response:
+    async def blocks(name: str, request: Request, start: _From = None) -> Response:
         channel, allowed = _reader(peer, name, request)
-        start = _integer(request, "from", channel.height)
+        if start is None:
+            start = channel.height
         return StreamResponse(peer.events[name].blocks(start, allowed), "application/x-ndjson")
 
     @router.get("/channels/{name}/events/chaincode")
-    async def chaincode_events(name: str, request: Request) -> Response:
+    async def chaincode_events(
+        name: str,
+        request: Request,
+        chaincode: Annotated[str, Query(min_length=1)],
+        event: Annotated[str | None, Query(alias="name")] = None,
+        start: _From = None,
+    ) -> Response:
         channel, allowed = _reader(peer, name, request)
-        chaincode = request.query_params.get("chaincode")
-        if not chaincode:
-            raise InputError("'chaincode' names the chaincode whose events are asked for")
-        start = _integer(request, "from", channel.height)
-        event = request.query_params.get("name")
+        if start is None:
+            start = channel.height
         return StreamResponse(peer.events[name].chaincode(start, chaincode, event, allowed), "application/x-ndjson")
 
 
@@ -228,23 +244,7 @@ def _reader(peer: Peer, name: str, request: Request) -> tuple[Channel, Callable[
     return _readable(peer, name, request), allowed
 
 
-def _integer(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    return default if text is None else _number(text, f"{name!r}")
-
-
 def _number(text: str, what: str) -> int:
     if not text.isdecimal() or not text.isascii() or len(text) > 18:  # noqa: PLR2004 - far below 2**63
         raise InputError(f"{what} must be a number, 0 or more")
     return int(text)
-
-
-def _seconds(request: Request, name: str) -> float:
-    text = request.query_params.get(name, "0")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1e6:  # noqa: PLR2004 - NaN fails as well
-        raise InputError(f"{name!r} must be a number of seconds, 0 or more")
-    return seconds
