@@ -8,8 +8,9 @@ from gridledger.client.errors import CommitError, CommitStatusError, EndorseErro
 from gridledger.client.events import BlockEvent, ChaincodeEvent, TransactionVerdict
 from gridledger.client.gateway import Contract, Gateway, Network, Timeouts
 from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
-from gridledger.client.transactions import ClientProposal, ClientTransaction, Status, SubmittedTransaction
+from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.status import Status
 from gridledger.transport.node_client import ConnectionFailed, NodeClient
 
 __all__ = [

@@ -20,9 +20,9 @@ from gridledger.client import gateway as aio
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.events import BlockEvent, ChaincodeEvent
 from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
-from gridledger.client.transactions import Status
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
+from gridledger.protocol.status import Status
 
 _T = TypeVar("_T")
 
@@ -121,7 +121,7 @@ class Network:
         return _loop.run(self._inner.get_history(chaincode, key))
 
     def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
-        """What became of a transaction."""
+        """A transaction's status, waiting up to ``wait_s`` for it to be committed."""
         return _loop.run(self._inner.get_status(tx_id, wait_s=wait_s))
 
     def chaincode_events(

@@ -33,7 +33,7 @@ from gridledger.client.queries import (
     read_history,
     read_transaction,
 )
-from gridledger.client.transactions import ClientProposal, ClientTransaction, Status, check_committed
+from gridledger.client.transactions import ClientProposal, ClientTransaction, check_committed
 from gridledger.errors import BusyError, SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
@@ -41,6 +41,7 @@ from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
+from gridledger.protocol.status import Status
 from gridledger.transport import call_frames as calls
 from gridledger.transport.call_client import Calls
 from gridledger.transport.node_client import NodeClient
@@ -221,10 +222,10 @@ class Network:
         return await read_history(self._gateway.node, self.channel, chaincode, key)
 
     async def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
-        """What became of a transaction, waiting up to ``wait_s`` for it to be committed."""
+        """A transaction's status, waiting up to ``wait_s`` for it to be committed."""
         path = f"/channels/{self.channel}/transactions/{tx_id}/status"
         answer = await self._gateway.get(path, wait_s + self._gateway.timeouts.evaluate_s, wait_s=str(wait_s))
-        return Status.from_wire(jsontext.loads(answer))
+        return Status.from_dict(jsontext.loads(answer))
 
     def chaincode_events(
         self,

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gridledger import jsontext
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
 from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.protocol.codes import TxValidationCode
-from gridledger.protocol.fields import exactly, hash_of, integer_of
+from gridledger.protocol.fields import exactly, hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Result
+from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 from gridledger.transport import call_frames as calls
 
 if TYPE_CHECKING:
     from gridledger.client.gateway import Gateway
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What became of a transaction, durable on the gateway's peer."""
-
-    tx_id: str
-    code: TxValidationCode
-    block: int
-    commit_hash: str
-
-    @property
-    def successful(self) -> bool:
-        """Whether it took effect."""
-        return self.code == TxValidationCode.VALID
-
-    @classmethod
-    def from_wire(cls, message: Any) -> Status:
-        """Read a gateway's answer."""
-        if not isinstance(message, dict):
-            raise MalformedMessage("a status is a JSON object")
-        code = integer_of(message, "code", maximum=255)
-        block = integer_of(message, "block")
-        return cls(str(message.get("tx_id")), TxValidationCode(code), block, str(message.get("commit_hash")))
 
 
 class ClientProposal:
@@ -123,7 +98,7 @@ class ClientTransaction:
         gateway = self._gateway
         try:
             answer = await gateway.call(calls.SUBMIT, self.to_bytes(), gateway.timeouts.commit_status_s)
-            return Status.from_wire(jsontext.loads(answer))
+            return Status.from_dict(jsontext.loads(answer))
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error
 
@@ -144,7 +119,7 @@ class SubmittedTransaction:
         path = f"/channels/{self._channel}/transactions/{self.tx_id}/status"
         try:
             answer = await gateway.get(path, wait_s + 1, wait_s=str(wait_s))
-            return Status.from_wire(jsontext.loads(answer))
+            return Status.from_dict(jsontext.loads(answer))
         except GridLedgerError as error:
             raise CommitStatusError(self.tx_id, error) from error
 

@@ -15,7 +15,7 @@ from gridledger.ledger.errors import (
     TransactionMissing,
 )
 from gridledger.ledger.ledger import Ledger
-from gridledger.ledger.records import BlockMetadata, Head, Status, TransactionProof, TransactionRecord
+from gridledger.ledger.records import BlockMetadata, Head, TransactionProof, TransactionRecord
 from gridledger.ledger.snapshot import HistoryEntry, Snapshot, Versioned
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "LedgerExists",
     "LedgerMissing",
     "Snapshot",
-    "Status",
     "StorageFailed",
     "StorageFull",
     "TransactionMissing",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Self
 from gridledger.errors import CorruptionError, SettingsError
 from gridledger.ledger.errors import LedgerMissing
 from gridledger.ledger.lmdb_store import DEFAULT_MAP_BYTES, LmdbStore
-from gridledger.ledger.records import BlockMetadata, Head, Status, TransactionProof, TransactionRecord
+from gridledger.ledger.records import BlockMetadata, Head, TransactionProof, TransactionRecord
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import StateStore
 from gridledger.protocol.block import Block
+from gridledger.protocol.status import Status
 
 if TYPE_CHECKING:
     from gridledger.protocol.config import ChannelConfig
@@ -139,7 +140,7 @@ class Ledger:
             return snapshot.proof(tx_id)
 
     def status(self, tx_id: str) -> Status | None:
-        """What became of a transaction, with the commit hash behind its block; None if it is not on the chain (yet)."""
+        """A transaction's status; None if it is not on the chain (yet)."""
         with self.snapshot() as snapshot:
             return snapshot.status(tx_id)
 

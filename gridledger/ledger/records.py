@@ -109,17 +109,6 @@ class BlockMetadata:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What became of a transaction, and this peer's commit hash behind its block."""
-
-    tx_id: str
-    code: TxValidationCode
-    block: int
-    index: int
-    commit_hash: str
-
-
-@dataclass(frozen=True, slots=True)
 class TransactionRecord:
     """A transaction on the chain: its place, its code, its envelope as it was ordered."""
 

@@ -18,7 +18,6 @@ from gridledger.ledger.records import (
     EMPTY_HEAD,
     BlockMetadata,
     Head,
-    Status,
     TransactionProof,
     TransactionRecord,
 )
@@ -27,6 +26,7 @@ from gridledger.protocol import merkle
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.result import Version
+from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction
 
 
@@ -116,12 +116,12 @@ class Snapshot:
         return block, index, TxValidationCode(code)
 
     def status(self, tx_id: str) -> Status | None:
-        """What became of a transaction, None if it is not on the chain (yet)."""
+        """A transaction's status; None if it is not on the chain (yet)."""
         found = self.find(tx_id)
         if found is None:
             return None
-        block, index, code = found
-        return Status(tx_id, code, block, index, self.metadata(block).commit_hash)
+        block, _, code = found
+        return Status(tx_id, code, block, self.metadata(block).commit_hash)
 
     def metadata(self, number: int) -> BlockMetadata:
         """What this peer found about a block; :class:`BlockMissing`."""

@@ -18,6 +18,7 @@ from gridledger.protocol.result import (
     Write,
     endorsement_text,
 )
+from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ __all__ = [
     "Response",
     "Result",
     "SignedProposal",
+    "Status",
     "Transaction",
     "TxValidationCode",
     "Version",

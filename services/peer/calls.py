@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
+from gridledger.protocol.status import Status
 from gridledger.transport import call_frames as calls
 from gridledger.web.call_stream import Abandon, Answers, Handler
 from services.peer import metrics
 from services.peer.endorser.remote import AskedFor
 from services.peer.gateway.admission import Passage
-from services.peer.gateway.commit_notifier import Outcome
 from services.peer.peer import Peer
 
 
@@ -67,7 +67,7 @@ def _submit(peer: Peer) -> Handler:
         started = time.perf_counter()
         passage = peer.admission.to_submit(len(bodies))
 
-        def answer(position: int, outcome: Outcome | GridLedgerError) -> None:
+        def answer(position: int, outcome: Status | GridLedgerError) -> None:
             if isinstance(outcome, GridLedgerError):
                 passage.leave()
                 answers(position, outcome)

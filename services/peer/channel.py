@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
-from typing import Protocol
 
 from gridledger.errors import PermissionDeniedError
 from gridledger.identity.certificate import Certificate
@@ -16,15 +15,9 @@ from gridledger.identity.errors import IdentityError, UnknownAuthority
 from gridledger.identity.msp import Identity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
+from gridledger.protocol.status import Status
 from services.peer.committer.messages import Committed
 from services.peer.errors import ChaincodeUnknown, ChannelUnknown
-from services.peer.gateway.commit_notifier import Outcome
-
-
-class ConfigObserver(Protocol):
-    """Wants to know of every configuration of a channel."""
-
-    def __call__(self, channel: Channel) -> None: ...
 
 
 class Channel:
@@ -74,19 +67,18 @@ class Channel:
                 self._waiting.sort()
         return True
 
-    def outcome(self, tx_id: str) -> Outcome | None:
-        """What became of a transaction, None if the ledger has none of this id."""
-        status = self.ledger.status(tx_id)
-        return None if status is None else Outcome(tx_id, int(status.code), status.block, status.commit_hash)
+    def status(self, tx_id: str) -> Status | None:
+        """A transaction's status, None if the ledger has none of this id."""
+        return self.ledger.status(tx_id)
 
-    def outcomes(self, tx_ids: Sequence[str]) -> dict[int, Outcome]:
-        """What became of those transactions that the ledger has, by their positions; one view of it for all."""
+    def statuses(self, tx_ids: Sequence[str]) -> dict[int, Status]:
+        """The status of those transactions that the ledger has, by their positions; one view of it for all."""
         found = {}
         with self.ledger.snapshot() as snapshot:
             for position, tx_id in enumerate(tx_ids):
                 status = snapshot.status(tx_id)
                 if status is not None:
-                    found[position] = Outcome(tx_id, int(status.code), status.block, status.commit_hash)
+                    found[position] = status
         return found
 
     def identify(self, certificate: Certificate, at_us: int) -> Identity:

@@ -16,6 +16,7 @@ from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import Node
+from gridledger.protocol.status import Status
 from services.peer import metrics
 from services.peer.channel import Channel, Channels
 from services.peer.committer.child import CommitProcess
@@ -26,7 +27,7 @@ from services.peer.endorser.packages import Packages
 from services.peer.errors import PeerStopping
 from services.peer.events import ChannelEvents
 from services.peer.gateway.admission import Admission
-from services.peer.gateway.commit_notifier import CommitNotifier, Outcome
+from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.gateway import Gateway
 from services.peer.gateway.ordering_queue import OrderingQueue
@@ -73,7 +74,7 @@ class Peer:
         self.hosts = ChaincodeHosts(self.packages, settings.ledger_directory, settings.hosts)
         self.clients = PeerClients(identity, roots_pem, limits)
         self.health = PeerHealth(self.clients.probe, limits.probe_after_s, clock=clock)
-        self.notifier = CommitNotifier(self._outcome, max_waiters=settings.edge.max_waiters)
+        self.notifier = CommitNotifier(self._status_of, max_waiters=settings.edge.max_waiters)
         self.endorser = Endorser(
             settings.name,
             identity,
@@ -227,8 +228,8 @@ class Peer:
 
         return self.endorser.endorse_many(admitted, count)
 
-    def _outcome(self, channel: str, tx_id: str) -> Outcome | None:
-        return self.channels[channel].outcome(tx_id)
+    def _status_of(self, channel: str, tx_id: str) -> Status | None:
+        return self.channels[channel].status(tx_id)
 
     def _queue(self, channel: Channel, random: Random) -> OrderingQueue:
         async def send(orderer: str, body: bytes, timeout_s: float) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gridledger.client import Status
 from gridledger.client.gateway import Gateway
-from gridledger.client.transactions import Status
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from services.peer.gateway.admission import ALWAYS

@@ -16,6 +16,7 @@ from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.fields import from_base64
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement, Result, endorsement_text
+from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
 from services.peer.errors import (
     BadClientSignature,
@@ -27,7 +28,6 @@ from services.peer.errors import (
     PeerBehind,
     ProposalStale,
 )
-from services.peer.gateway.commit_notifier import Outcome
 
 FIRST_REFUSAL = 400
 """Responses with this status or a higher one are refusals."""
@@ -147,16 +147,16 @@ class Endorser:
             )
         # The same proposal may be endorsed again as long as it is not on the ledger: a gateway asks again when peers
         # differ, a client when an answer was lost. It can be committed once only, whatever is signed here.
-        outcome = channel.outcome(tx_id)
-        if outcome is not None:
-            raise _duplicate(outcome)
+        status = channel.status(tx_id)
+        if status is not None:
+            raise _duplicate(status)
         height = channel.height
         return self._signed(await self.run(admitted), height)
 
     def endorse_many(self, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
         """As :meth:`endorse`, for many proposals of one channel; ``take`` gets each answer once, some at a time."""
         channel = admitted[0].channel
-        outcomes = channel.outcomes([each.signed.proposal.tx_id for each in admitted])
+        outcomes = channel.statuses([each.signed.proposal.tx_id for each in admitted])
         to_run = [position for position in range(len(admitted)) if position not in outcomes]
         if outcomes:
             take([(position, _duplicate(outcome)) for position, outcome in outcomes.items()])
@@ -222,9 +222,9 @@ def _certificate(creator: str) -> Certificate:
     return Certificate.from_der(from_base64(creator, "'creator'"))
 
 
-def _duplicate(outcome: Outcome) -> DuplicateTransaction:
+def _duplicate(status: Status) -> DuplicateTransaction:
     return DuplicateTransaction(
-        f"this transaction is in block {outcome.block} already, {outcome.code_name}", outcome=outcome.to_dict()
+        f"this transaction is in block {status.block} already, {status.code.name}", outcome=status.to_dict()
     )
 
 

@@ -1,47 +1,21 @@
-"""Telling clients what became of their transactions, once the commit is durable on this peer."""
+"""Telling clients the status of their transactions, once the commit is durable on this peer."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
 
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.status import Status
 from services.peer.committer.messages import Committed
 
+Lookup = Callable[[str, str], Status | None]
+"""What the ledger says about (channel, tx_id): the status of the first copy, None if there is none."""
 
-class Outcome(NamedTuple):
-    """What became of a transaction: its TxValidationCode, its block, and this peer's commit hash of that block."""
-
-    tx_id: str
-    code: int
-    block: int
-    commit_hash: str
-
-    @property
-    def code_name(self) -> str:
-        """Fabric's name of the code."""
-        return TxValidationCode(self.code).name
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "tx_id": self.tx_id,
-            "code": self.code,
-            "code_name": self.code_name,
-            "block": self.block,
-            "commit_hash": self.commit_hash,
-        }
-
-
-Lookup = Callable[[str, str], Outcome | None]
-"""What the ledger says about (channel, tx_id): the outcome of the first copy, None if there is none."""
-
-
-Tell = Callable[[Outcome], None]
-"""Is called with what became of a transaction, once."""
+Tell = Callable[[Status], None]
+"""Is called with a transaction's status, once."""
 
 
 class CommitNotifier:
@@ -56,8 +30,8 @@ class CommitNotifier:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, channel: str, tx_id: str, tell: Tell) -> Outcome | None:
-        """Have ``tell`` called when the transaction is committed; its outcome if it is on the ledger already, and then
+    def add(self, channel: str, tx_id: str, tell: Tell) -> Status | None:
+        """Have ``tell`` called when the transaction is committed; its status if it is on the ledger already, and then
         ``tell`` is not called.
 
         Raises :class:`BusyError` when there are too many waiters.
@@ -87,16 +61,16 @@ class CommitNotifier:
                 del waiting[tx_id]
 
     @contextmanager
-    def waiting(self, channel: str, tx_id: str) -> Iterator[asyncio.Future[Outcome]]:
-        """A future that gets the outcome; it has it already if the transaction is on the ledger.
+    def waiting(self, channel: str, tx_id: str) -> Iterator[asyncio.Future[Status]]:
+        """A future that gets the status; it has it already if the transaction is on the ledger.
 
         Raises :class:`BusyError` when there are too many waiters.
         """
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
 
-        def tell(outcome: Outcome) -> None:
+        def tell(status: Status) -> None:
             if not future.done():
-                future.set_result(outcome)
+                future.set_result(status)
 
         known = self.add(channel, tx_id, tell)
         if known is not None:
@@ -118,11 +92,11 @@ class CommitNotifier:
             if tellers is None:
                 continue
             self._count -= len(tellers)
-            outcome: Outcome | None = None
+            status: Status | None = None
             if code == TxValidationCode.DUPLICATE_TXID:
                 # A retry's second copy. The client asks about its transaction, and that is the first copy.
-                outcome = self._lookup(report.channel, tx_id)
-            if outcome is None:
-                outcome = Outcome(tx_id, code, report.number, report.commit_hash)
+                status = self._lookup(report.channel, tx_id)
+            if status is None:
+                status = Status(tx_id, TxValidationCode(code), report.number, report.commit_hash)
             for tell in tellers:
-                tell(outcome)
+                tell(status)

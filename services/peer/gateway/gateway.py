@@ -11,10 +11,11 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config import Node
+from gridledger.protocol.status import Status
 from services.peer.channel import Channels
 from services.peer.endorser.endorser import FIRST_REFUSAL, Admitted, Endorser
 from services.peer.errors import ChaincodeRefused
-from services.peer.gateway.commit_notifier import CommitNotifier, Outcome
+from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collected, Collector
 from services.peer.gateway.first_round import AskMany, Endorsing
 from services.peer.gateway.submission import Submitter
@@ -120,12 +121,12 @@ class Gateway:
                 self._collector.health.failed(node, chaincode, error)
         raise first
 
-    async def status(self, channel_name: str, tx_id: str, caller: Identity, wait_s: float) -> Outcome | None:
+    async def status(self, channel_name: str, tx_id: str, caller: Identity, wait_s: float) -> Status | None:
         """What became of a transaction; waits up to ``wait_s`` for it, None if it is not on the ledger by then."""
         channel = self._channels[channel_name]
         channel.require("readers", channel.identify(caller.certificate, self._clock_us()))
         if wait_s <= 0:
-            return channel.outcome(tx_id)
+            return channel.status(tx_id)
         with self._notifier.waiting(channel_name, tx_id) as committed:
             await asyncio.wait((committed,), timeout=wait_s)
             return committed.result() if committed.done() else None

@@ -13,16 +13,17 @@ from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import exactly, hash_of
+from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
 from services.peer.errors import CommitTimeout, EnvelopeTooLarge
-from services.peer.gateway.commit_notifier import CommitNotifier, Outcome
+from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.ordering_queue import OrderingQueue, Pending
 
 CONFIG_PREFIX = b'{"config_update":'
 _MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
 _TEXT_PREFIX = '{"kind":"proposal","channel":"'
 
-Answer = Callable[[int, Outcome | GridLedgerError], None]
+Answer = Callable[[int, Status | GridLedgerError], None]
 """Is called once for each transaction, with its position: what became of it, or why that is not known."""
 
 
@@ -60,11 +61,11 @@ class Submitter:
                 answer(position, error)
         return batch
 
-    async def submit(self, envelope: bytes, caller: Identity) -> Outcome:
+    async def submit(self, envelope: bytes, caller: Identity) -> Status:
         """As :meth:`begin`, for one transaction; raises its error."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
 
-        def answer(_: int, outcome: Outcome | GridLedgerError) -> None:
+        def answer(_: int, outcome: Status | GridLedgerError) -> None:
             if isinstance(outcome, GridLedgerError):
                 future.set_exception(outcome)
             else:
@@ -141,7 +142,7 @@ class Batch:
             raise
         self._items.add(item)
 
-    def finish(self, item: _Item, outcome: Outcome | GridLedgerError) -> None:
+    def finish(self, item: _Item, outcome: Status | GridLedgerError) -> None:
         """One is answered."""
         self._items.discard(item)
         if not self._items:
@@ -206,7 +207,7 @@ class _Item:
         self.due = asyncio.get_running_loop().time() + self.batch.submitter.commit_timeout_s
         self.batch.watch(self.due)
 
-    def committed(self, outcome: Outcome) -> None:
+    def committed(self, outcome: Status) -> None:
         """It is committed, perhaps before the orderers' acknowledgement has come, or in its place."""
         if self.pending is not None and not self.pending.settled:
             self.batch.submitter.queues[self.channel].discard(self.pending)

@@ -248,8 +248,9 @@ class TestIds:
         assert committer.process([chain.next(made)])[0].codes == (Code.DUPLICATE_TXID,)
         status = committer.ledger.status(made.tx_id)
         assert status is not None
-        assert (status.code, status.block, status.index) == (Code.VALID, 1, 0)
+        assert (status.code, status.block) == (Code.VALID, 1)
         assert status.commit_hash == first.commit_hash
+        assert committer.ledger.transaction(made.tx_id).index == 0
 
     def test_an_invalid_transaction_of_the_client_uses_the_id_up(
         self, channel: Channel, chain: Chain, committer: BlockCommitter
@@ -268,15 +269,13 @@ class TestIds:
         rubbish = replace(made, signature=b"rubbish")
         (first,) = committer.process([chain.next(rubbish, rubbish)])
         assert first.codes == (Code.BAD_CREATOR_SIGNATURE,) * 2
-        status = ledger.status(made.tx_id)
-        assert status is not None
-        assert (status.code, status.index) == (Code.BAD_CREATOR_SIGNATURE, 0)
+        record = ledger.transaction(made.tx_id)
+        assert (record.code, record.index) == (Code.BAD_CREATOR_SIGNATURE, 0)
         (second, third) = committer.process([chain.next(rubbish, made, rubbish), chain.next(rubbish)])
         assert second.codes == (Code.BAD_CREATOR_SIGNATURE, Code.VALID, Code.BAD_CREATOR_SIGNATURE)
         assert third.codes == (Code.BAD_CREATOR_SIGNATURE,)
-        status = ledger.status(made.tx_id)
-        assert status is not None
-        assert (status.code, status.block, status.index) == (Code.VALID, 2, 1)
+        record = ledger.transaction(made.tx_id)
+        assert (record.code, record.block, record.index) == (Code.VALID, 2, 1)
         assert verify(ledger).ok
 
 

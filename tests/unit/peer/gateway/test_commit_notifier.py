@@ -6,8 +6,9 @@ import pytest
 
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.status import Status
 from services.peer.committer.messages import Committed
-from services.peer.gateway.commit_notifier import CommitNotifier, Outcome
+from services.peer.gateway.commit_notifier import CommitNotifier
 
 
 def block(number: int, *transactions: tuple[str, Code]) -> Committed:
@@ -24,10 +25,10 @@ def block(number: int, *transactions: tuple[str, Code]) -> Committed:
 
 class Ledger:
     def __init__(self) -> None:
-        self.outcomes: dict[tuple[str, str], Outcome] = {}
+        self.statuses: dict[tuple[str, str], Status] = {}
 
-    def lookup(self, channel: str, tx_id: str) -> Outcome | None:
-        return self.outcomes.get((channel, tx_id))
+    def lookup(self, channel: str, tx_id: str) -> Status | None:
+        return self.statuses.get((channel, tx_id))
 
 
 @pytest.fixture
@@ -43,8 +44,7 @@ def notifier(ledger: Ledger) -> CommitNotifier:
 async def test_waiter_learns_code_block_and_commit_hash(notifier: CommitNotifier) -> None:
     with notifier.waiting("c", "t1") as future:
         notifier.committed(block(7, ("t0", Code.VALID), ("t1", Code.MVCC_READ_CONFLICT)))
-        assert await future == Outcome("t1", 11, 7, "commit-7")
-    assert (await future).code_name == "MVCC_READ_CONFLICT"
+        assert await future == Status("t1", Code.MVCC_READ_CONFLICT, 7, "commit-7")
     assert len(notifier) == 0
 
 
@@ -57,7 +57,7 @@ async def test_every_waiter_for_the_same_transaction_is_told(notifier: CommitNot
 async def test_transaction_that_is_on_the_ledger_already_is_told_at_once(
     notifier: CommitNotifier, ledger: Ledger
 ) -> None:
-    ledger.outcomes["c", "t"] = Outcome("t", 0, 3, "x")
+    ledger.statuses["c", "t"] = Status("t", Code.VALID, 3, "x")
     with notifier.waiting("c", "t") as future:
         assert future.done()
         assert (await future).block == 3
@@ -72,9 +72,9 @@ async def test_other_channels_transaction_of_the_same_id_is_another(notifier: Co
 async def test_second_copy_tells_the_code_of_the_first(notifier: CommitNotifier, ledger: Ledger) -> None:
     with notifier.waiting("c", "t") as future:
         # The first copy was committed between the block before and this waiter's registration.
-        ledger.outcomes["c", "t"] = Outcome("t", 0, 3, "first")
+        ledger.statuses["c", "t"] = Status("t", Code.VALID, 3, "first")
         notifier.committed(block(4, ("t", Code.DUPLICATE_TXID)))
-        assert await future == Outcome("t", 0, 3, "first")
+        assert await future == Status("t", Code.VALID, 3, "first")
 
 
 async def test_two_copies_in_one_block_tell_the_code_of_the_first(notifier: CommitNotifier) -> None:

@@ -14,11 +14,12 @@ from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import Node
 from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
 from services.peer.endorser.endorser import Abandon, Admitted, Answer, Endorser
 from services.peer.endorser.endorser import Answers as PeerAnswers
 from services.peer.errors import ChaincodeNotInstalled, ChaincodeRefused, CommitTimeout, EnvelopeTooLarge
-from services.peer.gateway.commit_notifier import CommitNotifier, Outcome
+from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.gateway import Gateway
 from services.peer.gateway.ordering_queue import OrderingQueue
@@ -46,7 +47,7 @@ class House:
         self.elsewhere_error: GridLedgerError | None = None
         channels = Channels({"shard1": self.channel})
         limits = EndorsementLimits()
-        self.notifier = CommitNotifier(lambda _, tx_id: self.channel.outcome(tx_id), max_waiters=10)
+        self.notifier = CommitNotifier(lambda _, tx_id: self.channel.status(tx_id), max_waiters=10)
         self.endorser = Endorser("peer1", world.peer(1), channels, self, clock_us=lambda: world.NOW_US, catch_up_s=0.1)
         self.health = PeerHealth(self.probe, 1.0, clock=loop.time)
         self.queue = OrderingQueue(
@@ -197,7 +198,7 @@ async def test_status_waits_for_the_commit(house: House) -> None:
     await world.until(lambda: len(house.notifier))
     house.commit(envelope)
     outcome = await waiting
-    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome, Status)
     assert outcome == await house.gateway.status("shard1", tx_id, house.caller, 0)
     assert await house.gateway.status("shard1", "0" * 64, house.caller, 0.01) is None
 
@@ -263,9 +264,9 @@ class Answers:
     """What a batch was answered, by position."""
 
     def __init__(self) -> None:
-        self.by_position: dict[int, Outcome | GridLedgerError] = {}
+        self.by_position: dict[int, Status | GridLedgerError] = {}
 
-    def __call__(self, position: int, outcome: Outcome | GridLedgerError) -> None:
+    def __call__(self, position: int, outcome: Status | GridLedgerError) -> None:
         assert position not in self.by_position
         self.by_position[position] = outcome
 
