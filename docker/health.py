@@ -3,6 +3,8 @@
 Runs every few seconds in every container, so it uses little of the standard library (`python -I -S`).
 """
 
+from __future__ import annotations
+
 import json
 import os
 import socket

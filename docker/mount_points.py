@@ -1,5 +1,7 @@
 """Prints the folders at which the containers of network configs mount volumes: the image must have them."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

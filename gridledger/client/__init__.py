@@ -3,6 +3,8 @@
 The CA's client is :class:`gridledger.client.ca.CAClient`, kept apart because only it needs httpx.
 """
 
+from __future__ import annotations
+
 from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpointer, MemoryCheckpointer
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
 from gridledger.client.events import BlockEvent, ChaincodeEvent, TransactionVerdict

@@ -4,6 +4,8 @@ A chaincode imports this module and nothing else of GridLedger. The names are th
 snake_case.
 """
 
+from __future__ import annotations
+
 from gridledger.contract.api import Contract, ContractError, transaction
 from gridledger.contract.context import ClientIdentity, Context
 from gridledger.contract.stub import HistoricValue, Stub

@@ -1,5 +1,7 @@
 """Who signs, who is who, and which signatures are enough: X.509 certificates, MSPs, signers, endorsement policies."""
 
+from __future__ import annotations
+
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import (
     BadIdentityFolder,

@@ -5,6 +5,8 @@ cryptography nor the channel config until a config is asked for. The committer's
 :mod:`gridledger.ledger.validation`, :mod:`gridledger.ledger.committer` and :mod:`gridledger.ledger.verify`.
 """
 
+from __future__ import annotations
+
 from gridledger.ledger.errors import (
     BlockMissing,
     BlockRejected,

@@ -5,6 +5,8 @@ Routes take a plain ``Request``: the caller is ``request.state.caller``, the bod
 errors are raised.
 """
 
+from __future__ import annotations
+
 from gridledger.web.app import (
     Application,
     Health,

@@ -1,6 +1,8 @@
 """Whole `RaftNode`s of several groups in a virtual loop: what the core's simulation leaves out. Proposals and their
 answers, one log for all groups, the applier, automatic snapshots, outboxes, and crashes between any of their steps."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import random
@@ -92,7 +94,7 @@ class SlowWriter:
 class Machine:
     """A group's state machine on one node: durable up to `kept`, the rest as a crash has it."""
 
-    def __init__(self, world: "NodeWorld", node: str, group: str) -> None:
+    def __init__(self, world: NodeWorld, node: str, group: str) -> None:
         self.world = world
         self.name = f"{node}/{group}"
         self.history = world.histories[group]
@@ -159,12 +161,12 @@ class NodeWorld:
 
     # the network
 
-    def transport(self, sender: str) -> "Wire":
+    def transport(self, sender: str) -> Wire:
         """The transport of one life of a node."""
         self.lives += 1
         return Wire(self, sender, self.lives)
 
-    async def carry(self, wire: "Wire", to: str, payload: bytes) -> None:
+    async def carry(self, wire: Wire, to: str, payload: bytes) -> None:
         """Lose it, refuse it, or deliver it after a while; order is kept only by chance."""
         await asyncio.sleep(self.chance.random() * self._delay / 4)
         if (wire.sender, to) in self._cut or to not in self.nodes or wire.life != self._life_of(wire.sender):

@@ -1,5 +1,7 @@
 """What must hold of every run of a Raft group, whatever fails (paper, figure 3); checked at every step of a server."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from services.orderer.raft.core import RaftCore

@@ -1,6 +1,8 @@
 """A simulated server: the real core and the real record format, a disk that loses what was not synced, a slow state
 machine, and crashes."""
 
+from __future__ import annotations
+
 import hashlib
 import random
 from collections.abc import Callable, Sequence

@@ -3,6 +3,8 @@
 The same seed gives the same run, event by event. `World(seed).run()` raises what was violated.
 """
 
+from __future__ import annotations
+
 import heapq
 import random
 from collections.abc import Callable
@@ -39,7 +41,7 @@ class Faults:
     compaction: float = 0.3
 
     @classmethod
-    def drawn(cls, chance: random.Random) -> "Faults":
+    def drawn(cls, chance: random.Random) -> Faults:
         """Some runs are calm in one respect and wild in another."""
         return cls(
             loss=chance.choice((0, 0, 0.05, 0.2)),

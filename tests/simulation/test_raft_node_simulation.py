@@ -1,5 +1,7 @@
 """Seeded runs of whole Raft nodes with three groups each, on a virtual clock (docs/raft.md says how to replay one)."""
 
+from __future__ import annotations
+
 import logging
 import os
 

@@ -3,6 +3,8 @@
 GRIDLEDGER_SIM_SEEDS=N runs N seeds instead of the default few; GRIDLEDGER_SIM_FIRST=S begins at seed S.
 """
 
+from __future__ import annotations
+
 import os
 
 import pytest

@@ -1,6 +1,8 @@
 """An asyncio event loop whose clock only moves when everything that could run has run: hours pass in seconds, and the
 same program gives the same run."""
 
+from __future__ import annotations
+
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine, Mapping

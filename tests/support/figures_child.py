@@ -3,6 +3,8 @@
 A line on standard output names each x when its load begins.
 """
 
+from __future__ import annotations
+
 import asyncio
 import sys
 from contextlib import asynccontextmanager

@@ -1,5 +1,7 @@
 """Loads as a benchmark might have measured them."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from benchmarks.measure.results import BlockSizes, Latency, Load, ProcessUse, Report, Second

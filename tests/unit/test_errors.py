@@ -1,5 +1,7 @@
 """The error tree and its wire form."""
 
+from __future__ import annotations
+
 import pytest
 
 from gridledger import errors

@@ -1,5 +1,7 @@
 """Length-prefixed frames."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import random

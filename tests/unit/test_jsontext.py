@@ -1,5 +1,7 @@
 """The strict reader and writer of JSON texts."""
 
+from __future__ import annotations
+
 import json
 import math
 

@@ -5,6 +5,8 @@ state, snapshot and entries durable (several Readies may be under way, in order)
 `ready.after_save`. Apply `next_committed` and say so with `applied_to`. Equal inputs give equal outputs.
 """
 
+from __future__ import annotations
+
 import random as random_module
 from collections import deque
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ Paper 5.2 and 5.4.1; thesis 9.6 (pre-vote), 6.2 (a leader without a majority ste
 not vote), 3.10 (leadership transfer).
 """
 
+from __future__ import annotations
+
 from services.orderer.raft.interface import Role
 from services.orderer.raft.messages import EntryKind, Kind, Message
 from services.orderer.raft.replication import Replication

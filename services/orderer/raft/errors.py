@@ -1,5 +1,7 @@
 """Raft's errors, as branches of the one tree."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from gridledger.errors import (

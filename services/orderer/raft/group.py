@@ -1,5 +1,7 @@
 """One group on a node: its core, the proposals that wait for it, and the task that applies what is committed."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -29,8 +31,8 @@ class Group:
         machine: StateMachine,
         settings: RaftSettings,
         *,
-        touch: Callable[["Group"], None],
-        save_snapshot: Callable[["Group", Snapshot], Awaitable[None]],
+        touch: Callable[[Group], None],
+        save_snapshot: Callable[[Group, Snapshot], Awaitable[None]],
         fail: Callable[[Exception], None],
     ) -> None:
         self.name = name

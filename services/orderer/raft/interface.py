@@ -5,6 +5,8 @@ is the engine behind it. Nothing here does I/O. Node ids are the orderers' names
 and terms are Raft's, both counted from 1.
 """
 
+from __future__ import annotations
+
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field

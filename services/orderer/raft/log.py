@@ -4,6 +4,8 @@ Entries from `first` to `last` are held; those before lie behind a snapshot. Pos
 applied <= min(commit, stable), stable <= last. `stable` counts what is durable here.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Iterable, Sequence
 

@@ -4,6 +4,8 @@ One `Message` class for all kinds: `kind` says which fields mean something (tabl
 big-endian; indexes and terms are u64. A batch is what one node sends another at one go: messages of many groups.
 """
 
+from __future__ import annotations
+
 import enum
 import struct
 from collections.abc import Iterable

@@ -5,6 +5,8 @@ the node looks at all touched groups, sends what may go at once, and collects wh
 is being written at a time; what comes up meanwhile, from all groups, is the next batch: one fsync for all.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import random as random_module
@@ -94,7 +96,7 @@ class RaftNode:
         settings: RaftSettings | None = None,
         *,
         random: random_module.Random | None = None,
-    ) -> "RaftNode":
+    ) -> RaftNode:
         """Open (or create) the write-ahead log in a directory of its own and start. Groups follow by `add_group`.
 
         Raises WalCorrupt, and RaftConfigError when another process has the directory open.

@@ -1,5 +1,7 @@
 """What waits to be sent to one node: the messages of all groups, one batch at a time."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import Callable

@@ -5,6 +5,8 @@ REPLICATE: it is known; appends stream, bounded by count and bytes under way.
 SNAPSHOT: what it needs was compacted; a snapshot is under way, no appends.
 """
 
+from __future__ import annotations
+
 import enum
 from collections import deque
 

@@ -1,5 +1,7 @@
 """What the write-ahead log says, record by record, and the state of each group that these records add up to."""
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

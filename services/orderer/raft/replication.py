@@ -1,5 +1,7 @@
 """Log replication: what a leader sends and counts, and what a follower takes (paper, sections 5.3, 5.4.2 and 7)."""
 
+from __future__ import annotations
+
 from services.orderer.raft.errors import LogBroken
 from services.orderer.raft.interface import Role
 from services.orderer.raft.messages import Entry, EntryKind, Kind, Message

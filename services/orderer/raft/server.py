@@ -5,6 +5,8 @@ The core is one object in layers, each a class in a file of its own: `Server` (s
 advance).
 """
 
+from __future__ import annotations
+
 import random as random_module
 
 from services.orderer.raft.interface import Membership, RaftSettings, Role

@@ -13,6 +13,8 @@ checksum: what a client put into an entry cannot pass for a batch.
 Blocking; the node calls it in a thread of its own, one call at a time.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import struct

@@ -3,6 +3,8 @@
 A plain thread and a queue, not an executor: what is on the way of every proposal should cost one wake-up each way.
 """
 
+from __future__ import annotations
+
 import asyncio
 import queue
 import threading
@@ -45,7 +47,7 @@ class WalWriter:
         self._thread.start()
 
     @classmethod
-    async def open(cls, directory: Path, segment_bytes: int, max_segments: int) -> "WalWriter":
+    async def open(cls, directory: Path, segment_bytes: int, max_segments: int) -> WalWriter:
         """Open the log (which reads it) without holding up the event loop."""
         return cls(await asyncio.to_thread(Wal, directory, segment_bytes), max_segments)
 

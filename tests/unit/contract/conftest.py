@@ -1,5 +1,7 @@
 """A ledger on disk with a world state, and chaincode folders, for the tests of hosts and pools."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Contract classes: which transactions they have, and what is refused when the class is made."""
 
+from __future__ import annotations
+
 import pytest
 
 from gridledger.contract import Context, Contract, ContractError, transaction

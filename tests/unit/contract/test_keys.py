@@ -1,5 +1,7 @@
 """Keys: bounds, composite keys, and the order of ranges."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """Importing chaincode folders as they lie."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

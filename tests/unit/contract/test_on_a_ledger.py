@@ -1,5 +1,7 @@
 """Contracts against a real ledger: what they read is what validation checks again, and hosts see what was committed."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

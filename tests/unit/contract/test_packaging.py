@@ -1,5 +1,7 @@
 """Packages: the same bytes for the same folder, and nothing unsafe out of foreign bytes."""
 
+from __future__ import annotations
+
 import gzip
 import io
 import os

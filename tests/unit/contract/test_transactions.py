@@ -1,5 +1,7 @@
 """What a transaction sees and leaves: stub, context and executor on a state in memory."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -1,5 +1,7 @@
 """docs/settings.md is what the code says."""
 
+from __future__ import annotations
+
 from docs.make_settings import PAGE, SERVICES, page
 
 

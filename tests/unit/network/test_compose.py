@@ -1,5 +1,7 @@
 """The compose files: equal to what follows from the network configs, and true to what they promise."""
 
+from __future__ import annotations
+
 from pathlib import Path, PurePosixPath
 from typing import Any
 

@@ -1,5 +1,7 @@
 """network-config: the files we ship, and what is refused by what words."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,7 @@
 """When a network's peers agree, by heights and commit hashes."""
 
+from __future__ import annotations
+
 from gridledger.network.status import ChannelState, NetworkState, PeerState, table
 
 

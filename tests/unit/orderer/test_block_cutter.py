@@ -1,5 +1,7 @@
 """Cutting batches: nothing is lost or reordered, and no bound is passed."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """An orderer's block file: what a crash may leave behind, and what is read back."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

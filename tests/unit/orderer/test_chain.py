@@ -1,5 +1,7 @@
 """One channel's state machine: the same entries make the same blocks, and config transactions change what holds."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What an orderer refuses, and by what name."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """Event streams over a real ledger: from any block, live, resumed, bounded, ended when access ends."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

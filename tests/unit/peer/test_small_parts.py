@@ -1,5 +1,7 @@
 """Reports, back-off, settings, channels."""
 
+from __future__ import annotations
+
 import asyncio
 from pathlib import Path
 from random import Random

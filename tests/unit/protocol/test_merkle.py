@@ -1,5 +1,7 @@
 """The Merkle tree of RFC 6962, against the definition's own recursion."""
 
+from __future__ import annotations
+
 from hashlib import sha256
 
 import pytest

@@ -1,5 +1,7 @@
 """The figures: the thesis's data, the points, a run that is stopped and goes on, failures, what is drawn."""
 
+from __future__ import annotations
+
 import asyncio
 import csv
 import json

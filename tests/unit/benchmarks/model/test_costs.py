@@ -1,5 +1,7 @@
 """Costs fitted to a report, the check against it, and the page that says so."""
 
+from __future__ import annotations
+
 from functools import cache
 
 import pytest

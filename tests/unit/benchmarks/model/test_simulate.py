@@ -1,5 +1,7 @@
 """The whole model: laws that hold whatever the costs are, and that a few shards may stand for many."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """The model's parts obey what is known of queues."""
 
+from __future__ import annotations
+
 import random
 
 import pytest

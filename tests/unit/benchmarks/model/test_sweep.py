@@ -1,5 +1,7 @@
 """The scale run: where its lines bend, what is said of that, and the law behind the main chain's."""
 
+from __future__ import annotations
+
 import pytest
 
 from benchmarks.model import figure, page

@@ -1,5 +1,7 @@
 """The report: what it says, that nothing in it comes from elsewhere, and that no name can break out of its place."""
 
+from __future__ import annotations
+
 import csv
 import json
 from html.parser import HTMLParser

@@ -1,5 +1,7 @@
 """Many calls together: in batches, on one view of the ledger, and each answered by itself whatever the others do."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 from collections.abc import Callable

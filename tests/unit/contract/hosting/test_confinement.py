@@ -1,5 +1,7 @@
 """What a chaincode in a host cannot reach: files, keys, sockets, processes, the peer and its environment."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Hosts and their pool: real processes that answer, hang, die, eat memory, and reach for what is not theirs."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import os

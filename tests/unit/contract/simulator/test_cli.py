@@ -1,5 +1,7 @@
 """`gridledger simulate` from its arguments to its exit code, on real folders, files and processes."""
 
+from __future__ import annotations
+
 import io
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """What authors are warned of, and what they are not."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

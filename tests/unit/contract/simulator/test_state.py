@@ -1,5 +1,7 @@
 """The state file of simulate: what it holds, how it may be edited, what is refused."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import orjson

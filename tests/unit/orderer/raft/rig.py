@@ -1,5 +1,7 @@
 """Cores under a test's hand: one alone (`server`, `drive`), or several with a network and disks (`Rig`)."""
 
+from __future__ import annotations
+
 import random
 from collections import deque
 from collections.abc import Iterable, Sequence

@@ -1,5 +1,7 @@
 """Leadership transfer: the thesis's section 3.10."""
 
+from __future__ import annotations
+
 import pytest
 
 from services.orderer.raft.errors import MembershipRefused, NotLeader, ProposalDropped

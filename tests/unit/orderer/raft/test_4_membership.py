@@ -1,5 +1,7 @@
 """Membership changes, one server at a time: the thesis's chapter 4 (the paper's section 6 by its simpler way)."""
 
+from __future__ import annotations
+
 import pytest
 
 from services.orderer.raft.errors import MembershipRefused

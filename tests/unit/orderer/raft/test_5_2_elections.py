@@ -1,5 +1,7 @@
 """Leader election: the paper's section 5.2."""
 
+from __future__ import annotations
+
 import random
 
 import pytest

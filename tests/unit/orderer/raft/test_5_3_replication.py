@@ -1,5 +1,7 @@
 """Log replication: the paper's section 5.3."""
 
+from __future__ import annotations
+
 import pytest
 
 from services.orderer.raft.errors import LogBroken, NotLeader

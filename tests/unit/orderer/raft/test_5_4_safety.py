@@ -1,5 +1,7 @@
 """Safety: the paper's section 5.4, with figure 8."""
 
+from __future__ import annotations
+
 import pytest
 
 from services.orderer.raft.messages import Kind, Message

@@ -1,5 +1,7 @@
 """A leader that has lost its majority steps down: the thesis's section 6.2."""
 
+from __future__ import annotations
+
 from services.orderer.raft.interface import Role
 from services.orderer.raft.messages import Kind, Message
 from tests.unit.orderer.raft.rig import drive, server, tick, win

@@ -1,5 +1,7 @@
 """Log compaction and snapshots: the paper's section 7."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

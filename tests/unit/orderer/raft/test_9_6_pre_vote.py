@@ -1,5 +1,7 @@
 """Pre-vote, so that who was away does not disturb: the thesis's section 9.6, with 4.2.3 (who hears a leader)."""
 
+from __future__ import annotations
+
 from services.orderer.raft.interface import Role
 from services.orderer.raft.messages import Kind, Message
 from tests.unit.orderer.raft.rig import Rig, append, drive, of_kind, server, tell, tick, win

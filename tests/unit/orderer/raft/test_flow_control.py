@@ -1,5 +1,7 @@
 """Bounds on what is under way and held, and when a leader may build on its state."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """The node: many groups over one log and one connection per node, in this process and without a socket."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence

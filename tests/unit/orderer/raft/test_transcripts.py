@@ -3,6 +3,8 @@
 GRIDLEDGER_WRITE_TRANSCRIPTS=1 writes the files anew, for a person to read the diff and agree.
 """
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """The write-ahead log: what was written is there after any crash, and damage is told, not read."""
 
+from __future__ import annotations
+
 import os
 import random
 import shutil

@@ -23,6 +23,8 @@ when `saved` says so; `settle` does all that is left in a fixed order.
     log a, status a          show
 """
 
+from __future__ import annotations
+
 import random
 from collections import Counter
 from collections.abc import Callable

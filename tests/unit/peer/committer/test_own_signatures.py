@@ -1,5 +1,7 @@
 """What a peer has signed itself is not verified a second time; everything else is."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 from collections.abc import Sequence

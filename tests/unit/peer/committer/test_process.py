@@ -1,5 +1,7 @@
 """The committer's parts: buffer, source with failover, commits into a real ledger."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,7 @@
 """The endorser: what it refuses, what it signs, how it waits for blocks."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Installed packages, and the hosts that run them: real folders, real processes."""
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import replace
 from pathlib import Path

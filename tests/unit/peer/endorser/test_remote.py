@@ -1,5 +1,7 @@
 """Endorsements that another peer asks for together: what travels, each answered by itself, nothing left behind."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """Early refusal: by the expected wait, never on a calm network, and over as soon as the network is faster."""
 
+from __future__ import annotations
+
 import pytest
 
 from services.peer.gateway.admission import ALWAYS, Admission, Passage

@@ -1,5 +1,7 @@
 """Waiters for commits: told once, told the first copy's code, bounded, and never left behind."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest

@@ -1,5 +1,7 @@
 """Collecting endorsements: sets, fallback, hedges, lagging peers, mismatches, refusals."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """The gateway with a real ledger: submit, wait, retries, duplicates, evaluation."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path

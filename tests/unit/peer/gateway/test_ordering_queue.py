@@ -1,5 +1,7 @@
 """The queue to the orderers: batches clock themselves, leaders are followed, nothing acknowledged is lost."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Sequence
 from random import Random

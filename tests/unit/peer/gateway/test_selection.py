@@ -1,5 +1,7 @@
 """Which peers are asked: smallest sets, healthy ones, this peer, taking turns."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 
