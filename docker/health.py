@@ -1,6 +1,6 @@
 """Is the service of this container healthy? Asks its /healthz over TLS; exit code 0 or 1.
 
-Runs every few seconds in every container, so it uses little of the standard library (`python -I -S`).
+Runs every few seconds in every container, so it uses little of the standard library (``python -I -S``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whole `RaftNode`s of several groups in a virtual loop: what the core's simulation leaves out. Proposals and their
+"""Whole ``RaftNode``s of several groups in a virtual loop: what the core's simulation leaves out. Proposals and their
 answers, one log for all groups, the applier, automatic snapshots, outboxes, and crashes between any of their steps."""
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Disk:
 
 
 class SlowWriter:
-    """`Writer` on a Disk, as slow as chance has it; a crash keeps all or nothing of the batch under way."""
+    """``Writer`` on a Disk, as slow as chance has it; a crash keeps all or nothing of the batch under way."""
 
     def __init__(self, disk: Disk, chance: random.Random) -> None:
         self._disk = disk
@@ -92,7 +92,7 @@ class SlowWriter:
 
 
 class Machine:
-    """A group's state machine on one node: durable up to `kept`, the rest as a crash has it."""
+    """A group's state machine on one node: durable up to ``kept``, the rest as a crash has it."""
 
     def __init__(self, world: NodeWorld, node: str, group: str) -> None:
         self.world = world
@@ -305,5 +305,5 @@ class Wire:
     life: int
 
     async def send(self, node_id: str, payload: bytes) -> None:
-        """See `Transport`."""
+        """See ``Transport``."""
         await self.world.carry(self, node_id, payload)

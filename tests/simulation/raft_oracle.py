@@ -22,7 +22,7 @@ def require(holds: bool, said: str) -> None:
 
 @dataclass
 class Oracle:
-    """Sees every server. `committed` is the one history that all must share, from index 1 on."""
+    """Sees every server. ``committed`` is the one history that all must share, from index 1 on."""
 
     leaders: dict[int, str] = field(default_factory=dict)
     votes: dict[tuple[int, str], str] = field(default_factory=dict)

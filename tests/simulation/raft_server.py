@@ -53,8 +53,8 @@ def digest(entries: Sequence[Entry]) -> bytes:
 
 @dataclass
 class Server:
-    """One server. `batches` is its disk, batch by batch as synced; `applied` its state machine, of which the first
-    `applied_durable` entries survive any crash and the rest may."""
+    """One server. ``batches`` is its disk, batch by batch as synced; ``applied`` its state machine, of which the first
+    ``applied_durable`` entries survive any crash and the rest may."""
 
     name: str
     world: Surroundings

@@ -1,6 +1,6 @@
 """A seeded world of Raft servers: one virtual clock, one source of chance, and everything that can go wrong.
 
-The same seed gives the same run, event by event. `World(seed).run()` raises what was violated.
+The same seed gives the same run, event by event. ``World(seed).run()`` raises what was violated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_MESSAGES = 60_000  # some ten times what a busy run needs
 class Faults:
     """How hostile a run is: chances per message, and per fault step (about every 100 units of time, 10 ticks).
 
-    `treachery` is the chance that a server crashes the moment it has sent a vote, a request for one, an append or its
+    ``treachery`` is the chance that a server crashes the moment it has sent a vote, a request for one, an append or its
     acknowledgement, and is back at once: whatever it promised, it must have kept on disk.
     """
 
@@ -161,7 +161,7 @@ class World:
         self._await(server, server.life, index, term, data)
 
     def _await(self, server: Server, life: int, index: int, term: int, data: bytes) -> None:
-        """What a client of `propose` sees: acknowledged when the proposer commits its entry."""
+        """What a client of ``propose`` sees: acknowledged when the proposer commits its entry."""
         if server.life != life or (
             self.oracle.committed[index - 1 : index] and (self.oracle.committed[index - 1].term != term)
         ):

@@ -35,7 +35,7 @@ class _Selector(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`time` is the selector's. Threads, sockets and processes are out of reach."""
+    """``time`` is the selector's. Threads, sockets and processes are out of reach."""
 
     def __init__(self) -> None:
         self._virtual = _Selector()

@@ -1,8 +1,9 @@
 """The core: one group on one server, without I/O, clock or randomness of its own.
 
-Drive it so: feed it with `step`, `tick`, `propose`; ask `ready`; send `ready.messages` at once; make `ready`'s hard
-state, snapshot and entries durable (several Readies may be under way, in order); when they are, call `advance` and send
-`ready.after_save`. Apply `next_committed` and say so with `applied_to`. Equal inputs give equal outputs.
+Drive it so: feed it with ``step``, ``tick``, ``propose``; ask ``ready``; send ``ready.messages`` at once; make
+``ready``'s hard state, snapshot and entries durable (several Readies may be under way, in order); when they are, call
+``advance`` and send ``ready.after_save``. Apply ``next_committed`` and say so with ``applied_to``. Equal inputs give
+equal outputs.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from services.orderer.raft.messages import FROM_LEADER, Entry, EntryKind, HardSt
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What is to be done now. Where `save` is true: make snapshot, entries and hard state durable in this order of
-    Readies, then `advance`, then send after_save."""
+    """What is to be done now. Where ``save`` is true: make snapshot, entries and hard state durable in this order of
+    Readies, then ``advance``, then send after_save."""
 
     number: int
     hard_state: HardState | None
@@ -45,7 +46,7 @@ class Ready:
 
     @property
     def save(self) -> bool:
-        """Whether there is something to make durable (and `advance` must follow)."""
+        """Whether there is something to make durable (and ``advance`` must follow)."""
         return self.number > 0
 
 
@@ -213,7 +214,7 @@ class RaftCore(Election):
         return self.is_leader and self.log.applied >= self.lead_since
 
     def compact(self, data: bytes) -> Snapshot:
-        """Keep `data` as the snapshot of what is applied and drop the log behind it, but for trailing_entries that
+        """Keep ``data`` as the snapshot of what is applied and drop the log behind it, but for trailing_entries that
         followers may still need (bounded in bytes too). The caller makes the snapshot durable."""
         log = self.log
         term = log.term(log.applied)

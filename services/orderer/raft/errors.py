@@ -19,7 +19,7 @@ from gridledger.errors import (
 
 
 class NotLeader(GridLedgerError):
-    """This node does not lead the group. `leader` is the node to ask, None while there is none."""
+    """This node does not lead the group. ``leader`` is the node to ask, None while there is none."""
 
     code = "NOT_LEADER"
     status = 421

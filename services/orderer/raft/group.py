@@ -21,8 +21,8 @@ from services.orderer.raft.messages import EntryKind
 
 
 class Group:
-    """Proposals in, applied entries out. `touch` asks the node to look at the core; `save_snapshot` makes one durable;
-    `fail` stops the node."""
+    """Proposals in, applied entries out. ``touch`` asks the node to look at the core; ``save_snapshot`` makes one
+    durable; ``fail`` stops the node."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Group:
             ) from None
 
     async def transferred(self, to: str, timeout_s: float | None) -> None:
-        """Wait until `to` leads."""
+        """Wait until ``to`` leads."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transfers.append((to, future))
         self._touch(self)

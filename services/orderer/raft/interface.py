@@ -1,8 +1,8 @@
 """What the orderer and its consensus engine say to each other.
 
-The orderer codes against `Consensus` and hands in a `StateMachine` per group and a `Transport`; `RaftNode` (node.py)
-is the engine behind it. Nothing here does I/O. Node ids are the orderers' names, group names are channel names, indexes
-and terms are Raft's, both counted from 1.
+The orderer codes against ``Consensus`` and hands in a ``StateMachine`` per group and a ``Transport``; ``RaftNode``
+(node.py) is the engine behind it. Nothing here does I/O. Node ids are the orderers' names, group names are channel
+names, indexes and terms are Raft's, both counted from 1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ChangeKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class MembershipChange:
-    """Add `node_id` as a voter (a learner is promoted), add it as a learner, or remove it."""
+    """Add ``node_id`` as a voter (a learner is promoted), add it as a learner, or remove it."""
 
     kind: ChangeKind
     node_id: str
@@ -53,7 +53,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class CommittedEntry:
-    """One committed proposal. `data` is what was proposed, byte for byte; indexes ascend, with gaps where Raft's own
+    """One committed proposal. ``data`` is what was proposed, byte for byte; indexes ascend, with gaps where Raft's own
     entries (a new leader's empty one, membership changes) lie."""
 
     index: int
@@ -63,7 +63,7 @@ class CommittedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All entries up to and including `index`, as the state machine's `take_snapshot` put them into `data`."""
+    """All entries up to and including ``index``, as the state machine's ``take_snapshot`` put them into ``data``."""
 
     index: int
     term: int
@@ -73,7 +73,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Who leads a group, as this node sees it. `ready` is true on the leader itself once every entry before its term
+    """Who leads a group, as this node sees it. ``ready`` is true on the leader itself once every entry before its term
     has been applied here: only then may it derive new entries from the machine's state (height, last timestamp)."""
 
     group: str
@@ -95,7 +95,7 @@ class FollowerStatus:
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """One group on this node. Indexes: `first` is the oldest entry still held, `stable` the newest durable here."""
+    """One group on this node. Indexes: ``first`` is the oldest entry still held, ``stable`` the newest durable here."""
 
     group: str
     role: Role
@@ -153,7 +153,7 @@ class Transport(Protocol):
 
         The node calls this for one batch at a time per destination, what comes up meanwhile fills the next batch.
         Raises when the destination is not reachable: the node then probes it instead of streaming to it. The other side
-        passes the payload to `Consensus.receive` with the sender's authenticated name.
+        passes the payload to ``Consensus.receive`` with the sender's authenticated name.
         """
 
 
@@ -162,16 +162,17 @@ class StateMachine(Protocol):
 
     async def apply(self, entries: Sequence[CommittedEntry]) -> None:
         """Apply entries in order. Each is durable here and on a majority, and will never change. After a restart the
-        entries after the `applied` given to `add_group` come again. An exception stops the node (see `failure`)."""
+        entries after the ``applied`` given to ``add_group`` come again. An exception stops the node (see
+        ``failure``)."""
 
     async def take_snapshot(self) -> bytes:
         """Make everything applied so far durable by itself (the log up to there may be dropped), and return a small
         description from which another node can fetch it (for a ledger: height and header hash)."""
 
     async def install_snapshot(self, snapshot: Snapshot) -> None:
-        """Fetch, verify and make durable everything up to `snapshot.index`. Called instead of `apply` when this node is
-        too far behind for the leader's log, and again after a restart that came in between. May take long and should
-        retry by itself; nothing further is applied and this node does not campaign until it returns."""
+        """Fetch, verify and make durable everything up to ``snapshot.index``. Called instead of ``apply`` when this
+        node is too far behind for the leader's log, and again after a restart that came in between. May take long and
+        should retry by itself; nothing further is applied and this node does not campaign until it returns."""
 
     def leadership_changed(self, leadership: Leadership) -> None:
         """Called on every change of leader or term and when this node becomes ready to lead. Must not block."""
@@ -181,10 +182,10 @@ class Consensus(Protocol):
     """A replicated log per group. All methods belong to the event loop that started the node."""
 
     async def add_group(self, group: str, members: Sequence[str], machine: StateMachine, *, applied: int = 0) -> None:
-        """Take part in a group. `members` are its voters when the group starts (only the first time counts, later the
-        log knows better). `applied` is the index of the last entry the machine holds durably, 0 for none.
+        """Take part in a group. ``members`` are its voters when the group starts (only the first time counts, later the
+        log knows better). ``applied`` is the index of the last entry the machine holds durably, 0 for none.
 
-        Raises RaftConfigError when `applied` lies beyond the log (another log, or a log that lost its disk).
+        Raises RaftConfigError when ``applied`` lies beyond the log (another log, or a log that lost its disk).
         """
 
     async def remove_group(self, group: str) -> None:
@@ -193,19 +194,19 @@ class Consensus(Protocol):
     async def propose(self, group: str, data: bytes, *, timeout_s: float | None = None) -> int:
         """Append data; returns its index as soon as it is committed (durable on a majority, place in the order fixed).
 
-        `apply` of the same entry follows, possibly after this returns. Raises NotLeader (details: leader), at once;
+        ``apply`` of the same entry follows, possibly after this returns. Raises NotLeader (details: leader), at once;
         ProposalDropped when leadership was lost meanwhile (details: outcome "lost" or "unknown": with "unknown" the
         entry may still commit); RaftBusy when a bound is reached; ProposalTimeout; NodeStopped.
         """
 
     def receive(self, sender: str, payload: bytes) -> None:
-        """Take a batch that `sender` (authenticated) sent through its transport. Raises MalformedBatch."""
+        """Take a batch that ``sender`` (authenticated) sent through its transport. Raises MalformedBatch."""
 
     def leader(self, group: str) -> str | None:
         """The leader's node id as known here, None when there is none."""
 
     def leadership(self, group: str) -> Leadership:
-        """The current leadership, with `ready`."""
+        """The current leadership, with ``ready``."""
 
     def status(self, group: str) -> GroupStatus:
         """One group's state; raises GroupUnknown."""
@@ -214,11 +215,11 @@ class Consensus(Protocol):
         """Names of the groups that this node takes part in, sorted."""
 
     async def change_membership(self, group: str, change: MembershipChange, *, timeout_s: float | None = None) -> int:
-        """On the leader: one membership change; returns its index when committed. Raises as `propose`, and
+        """On the leader: one membership change; returns its index when committed. Raises as ``propose``, and
         MembershipRefused (one is under way, no entry of this term is committed yet, or the change changes nothing)."""
 
     async def transfer_leadership(self, group: str, to: str, *, timeout_s: float | None = None) -> None:
-        """On the leader: hand leadership to a voter; returns when `to` leads. Proposals meanwhile get ProposalDropped
+        """On the leader: hand leadership to a voter; returns when ``to`` leads. Proposals meanwhile get ProposalDropped
         (outcome "lost"). Raises TransferFailed after one election timeout: this node then leads on."""
 
     async def compact(self, group: str) -> int:

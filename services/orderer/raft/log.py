@@ -1,7 +1,7 @@
 """The replicated log of one group, in memory. The write-ahead log (wal.py) is its durable twin.
 
-Entries from `first` to `last` are held; those before lie behind a snapshot. Positions never pass one another:
-applied <= min(commit, stable), stable <= last. `stable` counts what is durable here.
+Entries from ``first`` to ``last`` are held; those before lie behind a snapshot. Positions never pass one another:
+applied <= min(commit, stable), stable <= last. ``stable`` counts what is durable here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class RaftLog:
         commit: int = 0,
         applied: int = 0,
     ) -> None:
-        """A log as it was found on disk (all of it stable), or a new one. `applied` is the state machine's."""
+        """A log as it was found on disk (all of it stable), or a new one. ``applied`` is the state machine's."""
         self.snapshot = snapshot
         self.pending_snapshot: Snapshot | None = None
         self._base_index = snapshot.index if snapshot else 0
@@ -116,7 +116,8 @@ class RaftLog:
         return (term, index) >= (self.last_term, self.last_index)
 
     def agreement_hint(self, index: int, term: int) -> int:
-        """The largest index not above `index` whose term here is at most `term`: where another log may agree (5.3)."""
+        """The largest index not above ``index`` whose term here is at most ``term``: where another log may agree
+        (5.3)."""
         index = min(index, self.last_index)
         while index > self._base_index and (self.term(index) or 0) > term:
             index -= 1
@@ -143,7 +144,7 @@ class RaftLog:
         self._extend(entries)
 
     def merge(self, previous: int, entries: Sequence[Entry]) -> int:
-        """Take a leader's entries after `previous`, which matched; returns the index of the last of them.
+        """Take a leader's entries after ``previous``, which matched; returns the index of the last of them.
 
         Entries already here are left alone, so that a late duplicate of an append shortens nothing; from the first
         conflict on, this log's entries give way (section 5.3).
@@ -173,7 +174,8 @@ class RaftLog:
         self.held_bytes = self.unapplied_bytes = 0
 
     def compact(self, snapshot: Snapshot, trailing: int, trailing_bytes: int) -> None:
-        """Keep a snapshot of what was applied, and drop entries before it but for `trailing` of at most those bytes."""
+        """Keep a snapshot of what was applied, and drop entries before it but for ``trailing`` of at most those
+        bytes."""
         if snapshot.index > self.applied or not self.matches(snapshot.index, snapshot.term):
             raise LogBroken(f"a snapshot at {snapshot.index} of term {snapshot.term} is not of this log")
         self.snapshot = snapshot
@@ -201,7 +203,7 @@ class RaftLog:
         return self._snapshot_unsaved or self._handed < self.last_index
 
     def hand_out(self) -> tuple[Snapshot | None, tuple[Entry, ...]]:
-        """A leader's snapshot and entries to be made durable, once each. `saved` must follow, in the same order."""
+        """A leader's snapshot and entries to be made durable, once each. ``saved`` must follow, in the same order."""
         snapshot = self.snapshot if self._snapshot_unsaved else None
         entries = tuple(self._entries[self._handed - self._base_index :])
         self._snapshot_unsaved = False
@@ -254,7 +256,7 @@ class RaftLog:
                 self._memberships.append((entry.index, unpack_membership(entry.data)))
 
     def _truncate(self, last: int) -> None:
-        """Drop entries after `last`, none of them committed."""
+        """Drop entries after ``last``, none of them committed."""
         gone = self._entries[last - self._base_index :]
         del self._entries[last - self._base_index :]
         size = sum(entry.size for entry in gone)
@@ -266,7 +268,7 @@ class RaftLog:
         self._clamp_stable(last)
 
     def _clamp_stable(self, last: int) -> None:
-        """Nothing beyond `last` is what disk holds or will hold by what is under way."""
+        """Nothing beyond ``last`` is what disk holds or will hold by what is under way."""
         self.stable = min(self.stable, last)
         for outstanding in self._outstanding:
             outstanding[0] = min(outstanding[0], last)

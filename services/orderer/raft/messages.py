@@ -1,6 +1,6 @@
 """Entries and messages, and how they look as bytes.
 
-One `Message` class for all kinds: `kind` says which fields mean something (table in docs/raft.md). All integers are
+One ``Message`` class for all kinds: ``kind`` says which fields mean something (table in docs/raft.md). All integers are
 big-endian; indexes and terms are u64. A batch is what one node sends another at one go: messages of many groups.
 """
 
@@ -44,7 +44,7 @@ class Entry:
 
 
 class HardState(NamedTuple):
-    """What figure 2 calls persistent state, beside the log; `commit` is a hint and may be behind."""
+    """What figure 2 calls persistent state, beside the log; ``commit`` is a hint and may be behind."""
 
     term: int = 0
     vote: str | None = None
@@ -72,8 +72,8 @@ FROM_LEADER = frozenset({Kind.APPEND, Kind.HEARTBEAT, Kind.COMMIT, Kind.SNAPSHOT
 
 @dataclass(slots=True)
 class Message:
-    """One message of one group. `index` and `log_term` name a log position: the previous entry (APPEND), the last entry
-    (VOTE), what matches or was refused (APPEND_REPLY; `hint` is then where the logs may agree)."""
+    """One message of one group. ``index`` and ``log_term`` name a log position: the previous entry (APPEND), the last
+    entry (VOTE), what matches or was refused (APPEND_REPLY; ``hint`` is then where the logs may agree)."""
 
     kind: Kind
     sender: str
@@ -167,14 +167,14 @@ def pack_membership(membership: Membership) -> bytes:
 
 
 def read_membership(reader: Reader) -> Membership:
-    """The inverse of `pack_membership`, in the middle of something else."""
+    """The inverse of ``pack_membership``, in the middle of something else."""
     voters = frozenset(reader.name() for _ in range(reader.u32()))
     learners = frozenset(reader.name() for _ in range(reader.u32()))
     return Membership(voters, learners)
 
 
 def unpack_membership(data: bytes) -> Membership:
-    """The inverse of `pack_membership`."""
+    """The inverse of ``pack_membership``."""
     reader = Reader(data)
     membership = read_membership(reader)
     if not reader.at_end:
@@ -183,14 +183,14 @@ def unpack_membership(data: bytes) -> Membership:
 
 
 def pack_entries(entries: Iterable[Entry], parts: list[bytes]) -> None:
-    """Append the bytes of consecutive entries to `parts`; their indexes follow from the first's."""
+    """Append the bytes of consecutive entries to ``parts``; their indexes follow from the first's."""
     for entry in entries:
         parts.append(_ENTRY.pack(entry.term, entry.kind, len(entry.data)))
         parts.append(entry.data)
 
 
 def read_entries(reader: Reader, first_index: int, count: int) -> tuple[Entry, ...]:
-    """The inverse of `pack_entries`."""
+    """The inverse of ``pack_entries``."""
     entries = []
     for index in range(first_index, first_index + count):
         term, kind, length = reader.unpack(_ENTRY)
@@ -207,14 +207,14 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def read_snapshot(reader: Reader) -> Snapshot:
-    """The inverse of `pack_snapshot`."""
+    """The inverse of ``pack_snapshot``."""
     index, term = reader.u64(), reader.u64()
     membership = read_membership(reader)
     return Snapshot(index, term, membership, reader.take(reader.u32()))
 
 
 def pack_batch_header(sender: str) -> bytes:
-    """What a batch begins with: version and sender. `pack_message` results follow."""
+    """What a batch begins with: version and sender. ``pack_message`` results follow."""
     return bytes((BATCH_VERSION,)) + pack_name(sender)
 
 

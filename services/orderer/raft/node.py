@@ -48,7 +48,7 @@ class _Job:
 
 @dataclass(slots=True)
 class NodeCounters:
-    """What a node has done since it started; `writes` are fsyncs."""
+    """What a node has done since it started; ``writes`` are fsyncs."""
 
     writes: int = 0
     group_writes: int = 0
@@ -58,7 +58,8 @@ class NodeCounters:
 
 
 class RaftNode:
-    """A server of many Raft groups; implements `interface.Consensus`, whose docstrings say what its methods promise."""
+    """A server of many Raft groups; implements ``interface.Consensus``, whose docstrings say what its methods
+    promise."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class RaftNode:
         settings: RaftSettings,
         random: random_module.Random,
     ) -> None:
-        """Use `open`. Starts ticking at once."""
+        """Use ``open``. Starts ticking at once."""
         self.node_id = node_id
         self.settings = settings
         self.counters = NodeCounters()
@@ -97,7 +98,7 @@ class RaftNode:
         *,
         random: random_module.Random | None = None,
     ) -> RaftNode:
-        """Open (or create) the write-ahead log in a directory of its own and start. Groups follow by `add_group`.
+        """Open (or create) the write-ahead log in a directory of its own and start. Groups follow by ``add_group``.
 
         Raises WalCorrupt, and RaftConfigError when another process has the directory open.
         """
@@ -108,7 +109,7 @@ class RaftNode:
     # groups
 
     async def add_group(self, group: str, members: Sequence[str], machine: StateMachine, *, applied: int = 0) -> None:
-        """See `Consensus.add_group`."""
+        """See ``Consensus.add_group``."""
         self._check_running()
         if group in self._groups:
             raise RaftConfigError(f"this node already takes part in {group}")
@@ -140,7 +141,7 @@ class RaftNode:
         self._touch(entered)
 
     async def remove_group(self, group: str) -> None:
-        """See `Consensus.remove_group`."""
+        """See ``Consensus.remove_group``."""
         leaving = self._group(group)
         del self._groups[group]
         self._touched.pop(leaving, None)
@@ -148,47 +149,47 @@ class RaftNode:
         await self._save(GroupWrite(group, removed=True))
 
     def groups(self) -> list[str]:
-        """See `Consensus.groups`."""
+        """See ``Consensus.groups``."""
         return sorted(self._groups)
 
     def leader(self, group: str) -> str | None:
-        """See `Consensus.leader`."""
+        """See ``Consensus.leader``."""
         return self._group(group).core.leader
 
     def leadership(self, group: str) -> Leadership:
-        """See `Consensus.leadership`."""
+        """See ``Consensus.leadership``."""
         return self._group(group).leadership
 
     def status(self, group: str) -> GroupStatus:
-        """See `Consensus.status`."""
+        """See ``Consensus.status``."""
         return self._group(group).status()
 
     # requests
 
     async def propose(self, group: str, data: bytes, *, timeout_s: float | None = None) -> int:
-        """See `Consensus.propose`."""
+        """See ``Consensus.propose``."""
         target = self._running_group(group)
         if target.pending_proposals >= self.settings.max_pending_proposals:
             raise RaftBusy(f"{target.pending_proposals} proposals of {group} wait to be committed; try again shortly")
         return await target.committed(target.core.propose(data), timeout_s)
 
     async def change_membership(self, group: str, change: MembershipChange, *, timeout_s: float | None = None) -> int:
-        """See `Consensus.change_membership`."""
+        """See ``Consensus.change_membership``."""
         target = self._running_group(group)
         return await target.committed(target.core.propose_membership(change), timeout_s)
 
     async def transfer_leadership(self, group: str, to: str, *, timeout_s: float | None = None) -> None:
-        """See `Consensus.transfer_leadership`."""
+        """See ``Consensus.transfer_leadership``."""
         target = self._running_group(group)
         target.core.transfer(to)
         await target.transferred(to, timeout_s)
 
     async def compact(self, group: str) -> int:
-        """See `Consensus.compact`."""
+        """See ``Consensus.compact``."""
         return await self._running_group(group).compact()
 
     def receive(self, sender: str, payload: bytes) -> None:
-        """See `Consensus.receive`."""
+        """See ``Consensus.receive``."""
         self._check_running()
         claimed, messages = unpack_batch(payload, self.node_id)
         if claimed != sender:
@@ -347,11 +348,11 @@ class RaftNode:
             group.abandon(error)
 
     async def failure(self) -> Exception:
-        """See `Consensus.failure`."""
+        """See ``Consensus.failure``."""
         return await asyncio.shield(self._failure)
 
     async def stop(self) -> None:
-        """See `Consensus.stop`."""
+        """See ``Consensus.stop``."""
         if self._closing:
             return
         self._closing = self._stopped = True

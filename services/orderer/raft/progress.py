@@ -20,7 +20,7 @@ class Feed(enum.Enum):
 
 
 class Progress:
-    """`match` is known to be durable in the follower's log and equal to ours; `next` is the next index to send."""
+    """``match`` is known to be durable in the follower's log and equal to ours; ``next`` is the next index to send."""
 
     __slots__ = (
         "_inflight",
@@ -67,7 +67,7 @@ class Progress:
         return len(self._inflight) < self._max_count and self._inflight_bytes < self._max_bytes
 
     def sent(self, last: int, size: int) -> None:
-        """An append up to `last` (entries of `size` bytes) is on its way."""
+        """An append up to ``last`` (entries of ``size`` bytes) is on its way."""
         if self.feed is Feed.PROBE:
             self.paused = True
             return
@@ -87,7 +87,8 @@ class Progress:
         return True
 
     def refused(self, previous: int, agreement: int) -> bool:
-        """The follower lacks the entry at `previous`; the logs may agree at `agreement`. False for a stale refusal."""
+        """The follower lacks the entry at ``previous``; the logs may agree at ``agreement``. False for a stale
+        refusal."""
         if self.feed is Feed.REPLICATE:
             if previous <= self.match:
                 return False
@@ -106,7 +107,7 @@ class Progress:
         self.next = max(self.match, behind) + 1
 
     def replicate(self) -> None:
-        """The logs agree up to `match`: stream."""
+        """The logs agree up to ``match``: stream."""
         self._reset(Feed.REPLICATE)
         self.next = self.match + 1
 

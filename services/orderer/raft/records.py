@@ -30,8 +30,9 @@ _RUN = struct.Struct(">QI")
 class GroupWrite:
     """What one group wants durable, in this order: that it exists, a snapshot, entries, its hard state.
 
-    `created` are the members at its beginning (ignored for a group that exists). With `reset` the snapshot replaces the
-    whole log (it came from a leader), else it only says that the log before it may go. `removed` forgets the group.
+    ``created`` are the members at its beginning (ignored for a group that exists). With ``reset`` the snapshot replaces
+    the whole log (it came from a leader), else it only says that the log before it may go. ``removed`` forgets the
+    group.
     """
 
     group: str
@@ -45,7 +46,7 @@ class GroupWrite:
 
 @dataclass(slots=True)
 class GroupRecord:
-    """One group as the log has it: what `RaftLog` and the core start from."""
+    """One group as the log has it: what ``RaftLog`` and the core start from."""
 
     membership: Membership
     snapshot: Snapshot | None = None
@@ -61,7 +62,7 @@ class GroupRecord:
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Entries replace what lies from the first one's index on. A gap before them is behind a later snapshot, whose
-        segment's predecessors are gone (`check` sees if it is not)."""
+        segment's predecessors are gone (``check`` sees if it is not)."""
         first = entries[0].index
         held = self.entries
         if held and held[0].index <= first <= held[-1].index + 1:
@@ -71,7 +72,7 @@ class GroupRecord:
         held.extend(entries)
 
     def keep(self, snapshot: Snapshot, *, reset: bool) -> None:
-        """A snapshot: the entries up to it go, with `reset` all of them."""
+        """A snapshot: the entries up to it go, with ``reset`` all of them."""
         self.snapshot = snapshot
         if reset:
             self.entries.clear()
@@ -113,7 +114,7 @@ def pieces_of(writes: Iterable[GroupWrite]) -> list[bytes]:
 
 
 def replay(payload: bytes, groups: dict[str, GroupRecord]) -> dict[str, int]:
-    """Apply a batch's records to `groups`; returns the highest entry index that it holds for each group."""
+    """Apply a batch's records to ``groups``; returns the highest entry index that it holds for each group."""
     reader = Reader(payload)
     highest: dict[str, int] = {}
     try:

@@ -15,7 +15,7 @@ class Replication(Server):
     # the leader's side
 
     def _append_own(self, kind: EntryKind, data: bytes) -> int:
-        """Append one entry of this term to the leader's log; it is sent when `ready` is asked next."""
+        """Append one entry of this term to the leader's log; it is sent when ``ready`` is asked next."""
         index = self.log.last_index + 1
         self.log.append((Entry(index, self.term, kind, data),))
         if kind is EntryKind.MEMBERSHIP:
@@ -55,7 +55,7 @@ class Replication(Server):
         progress.nudge = False
 
     def _send_append(self, to: str, progress: Progress, *, empty: bool = False) -> bool:
-        """One append after `next - 1`, or the snapshot where that was compacted. Returns whether it was an append."""
+        """One append after ``next - 1``, or the snapshot where that was compacted. Returns whether it was an append."""
         previous = progress.next - 1
         previous_term = self.log.term(previous)
         if previous_term is None:

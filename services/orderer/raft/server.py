@@ -1,7 +1,7 @@
 """What every part of the core shares: a server's state, how it sends, and how it falls back to being a follower.
 
-The core is one object in layers, each a class in a file of its own: `Server` (state), `Replication` (sections 5.3,
-5.4.2 and 7), `Election` (5.2, 5.4.1; thesis 3.10, 6.2, 9.6), `RaftCore` (the outside: step, tick, propose, ready,
+The core is one object in layers, each a class in a file of its own: ``Server`` (state), ``Replication`` (sections 5.3,
+5.4.2 and 7), ``Election`` (5.2, 5.4.1; thesis 3.10, 6.2, 9.6), ``RaftCore`` (the outside: step, tick, propose, ready,
 advance).
 """
 

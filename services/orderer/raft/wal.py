@@ -131,7 +131,7 @@ def _states_of(groups: dict[str, GroupRecord]) -> dict[str, GroupWrite]:
 
 
 class Wal:
-    """An open log. `groups` is what it held when it was opened, and is kept for the node to take."""
+    """An open log. ``groups`` is what it held when it was opened, and is kept for the node to take."""
 
     def __init__(self, directory: Path, segment_bytes: int, sync: Callable[[int], None] = os.fdatasync) -> None:
         """Open or create the log in a directory, which no other process may have open. Raises WalCorrupt."""
@@ -166,7 +166,7 @@ class Wal:
         return len(self._segments)
 
     def _recover(self) -> int:
-        """Read all segments into `groups`; returns where the last one's good part ends."""
+        """Read all segments into ``groups``; returns where the last one's good part ends."""
         paths = sorted(self._directory.glob("*.wal"))
         end = 0
         for position, path in enumerate(paths):

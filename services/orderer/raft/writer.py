@@ -22,7 +22,7 @@ class Writer(Protocol):
     groups: dict[str, GroupRecord]
 
     def submit(self, writes: Sequence[GroupWrite], done: Callable[[Exception | None], None]) -> None:
-        """Begin to make a batch durable; `done` is called on the event loop when it is, or with the error. The next
+        """Begin to make a batch durable; ``done`` is called on the event loop when it is, or with the error. The next
         batch may be submitted only then."""
 
     def crowded(self) -> list[str]:
@@ -33,7 +33,7 @@ class Writer(Protocol):
 
 
 class WalWriter:
-    """A `Wal` behind a thread."""
+    """A ``Wal`` behind a thread."""
 
     def __init__(self, wal: Wal, max_segments: int) -> None:
         self.groups = wal.groups
@@ -52,15 +52,15 @@ class WalWriter:
         return cls(await asyncio.to_thread(Wal, directory, segment_bytes), max_segments)
 
     def submit(self, writes: Sequence[GroupWrite], done: Callable[[Exception | None], None]) -> None:
-        """See `Writer`."""
+        """See ``Writer``."""
         self._queue.put((writes, done))
 
     def crowded(self) -> list[str]:
-        """See `Writer`."""
+        """See ``Writer``."""
         return self._wal.holding_back() if self._wal.segment_count > self._max_segments else []
 
     async def close(self) -> None:
-        """See `Writer`."""
+        """See ``Writer``."""
         self._queue.put(None)
         await self._closed.wait()
         self._thread.join()

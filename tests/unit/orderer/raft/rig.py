@@ -1,4 +1,4 @@
-"""Cores under a test's hand: one alone (`server`, `drive`), or several with a network and disks (`Rig`)."""
+"""Cores under a test's hand: one alone (``server``, ``drive``), or several with a network and disks (``Rig``)."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ def log_of(core: RaftCore) -> list[int]:
 
 
 class Rig:
-    """Servers, the messages between them, and their disks. Nothing moves but by `settle`, in a fixed order.
+    """Servers, the messages between them, and their disks. Nothing moves but by ``settle``, in a fixed order.
 
-    `cut` are servers that nothing reaches or leaves. The saves of servers in `slow` wait for `save`.
+    ``cut`` are servers that nothing reaches or leaves. The saves of servers in ``slow`` wait for ``save``.
     """
 
     def __init__(self, *cores: RaftCore) -> None:

@@ -94,7 +94,7 @@ class Wire:
 
 
 class HeldWriter:
-    """A disk under a test's hand: a batch is durable when `release` says so."""
+    """A disk under a test's hand: a batch is durable when ``release`` says so."""
 
     def __init__(self) -> None:
         self.groups: dict[str, GroupRecord] = {}
@@ -291,7 +291,7 @@ async def test_a_leaders_snapshot_that_comes_while_one_is_taken_wins(tmp_path: P
 
 
 async def alone(writer: HeldWriter, wire: Wire, settings: RaftSettings = NO_TICKS) -> tuple[RaftNode, Machine]:
-    """Node a with a disk under the test's hand; the others are what `give` says."""
+    """Node a with a disk under the test's hand; the others are what ``give`` says."""
     node = RaftNode("a", writer, wire, settings, random.Random(1))
     machine = Machine()
     adding = asyncio.create_task(node.add_group("g", ("b", "a", "c", "0"), machine))

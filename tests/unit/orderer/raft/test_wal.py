@@ -200,7 +200,7 @@ def test_an_envelope_that_looks_like_a_batch_is_none(tmp_path: Path) -> None:
 
 
 class LossyDisk:
-    """A file layer that remembers what was synced: files' contents, and names in the folder. `crash` leaves that and
+    """A file layer that remembers what was synced: files' contents, and names in the folder. ``crash`` leaves that and
     nothing else behind, or of what was not synced any leading part."""
 
     def __init__(self, folder: Path) -> None:

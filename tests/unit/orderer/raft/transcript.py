@@ -1,10 +1,10 @@
 """Golden transcripts: a text file of commands to a few cores, each followed by what it must print.
 
-A line that begins with "> " is a command, what follows up to the next one or a line of "# comment" is its output.
-The network of a transcript carries nothing by itself: messages lie in it until `deliver` or `drop`; disks finish a save
-when `saved` says so; `settle` does all that is left in a fixed order.
+A line that begins with "> " is a command, what follows up to the next one or a line of "# comment" is its output. The
+network of a transcript carries nothing by itself: messages lie in it until ``deliver`` or ``drop``; disks finish a save
+when ``saved`` says so; ``settle`` does all that is left in a fixed order.
 
-    group a b c              servers a, b, c, which are the voters; `server d` adds one that is not
+    group a b c              servers a, b, c, which are the voters; ``server d`` adds one that is not
     tick a 3                 ticks
     campaign a               an election timeout
     lead a [b c ...]         campaign and settle (among these), without showing the messages
@@ -14,7 +14,7 @@ when `saved` says so; `settle` does all that is left in a fixed order.
     transfer a b             leadership transfer
     ready a                  what a has ready; its messages go into the network, its save begins
     saved a                  a's oldest save is durable; what waited for it goes into the network
-    deliver a b              all messages from a to b; `drop a b` loses them; `deliver` alone: all
+    deliver a b              all messages from a to b; ``drop a b`` loses them; ``deliver`` alone: all
     settle [a b ...]         ready, saved, deliver and apply among these (default all) until nothing is left
     apply a                  apply what is committed
     compact a                a snapshot of what is applied
