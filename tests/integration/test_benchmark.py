@@ -17,7 +17,7 @@ from benchmarks.load.bench_network import PROJECT, Bench, prepare_groups
 from benchmarks.load.plan import ControllerSpec, LoadSpec, Workloads
 from benchmarks.measure.locust_run import measure_load
 from tests.support.local_network import LocalNetwork
-from tests.support.processes import eventually
+from tests.support.processes import eventually, free_ports
 
 pytestmark = pytest.mark.integration
 
@@ -59,11 +59,11 @@ async def test_locusts_page_runs_an_open_loop_until_it_is_stopped(bench: Bench, 
     workloads = {"query": await bench.targets("query")}
     given = Workloads(roots=str(bench.profile.roots), workloads=workloads)
     (tmp_path / "bench.json").write_text(given.model_dump_json())
-    port = bench.config.ca.port + 1
-    ports = ["--web-host", "127.0.0.1", "--web-port", str(port), "--master-bind-port", str(port + 1)]
+    port, master_port = free_ports(2)
+    ports = ["--web-host", "127.0.0.1", "--web-port", str(port), "--master-bind-port", str(master_port)]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "locust", "--locustfile", "benchmarks/load/locustfile.py", "--class-picker"),
-        *("--processes", "2", *ports, "--master-port", str(port + 1), "--bench", str(tmp_path / "bench.json")),
+        *("--processes", "2", *ports, "--master-port", str(master_port), "--bench", str(tmp_path / "bench.json")),
         cwd=PROJECT,
         stderr=asyncio.subprocess.PIPE,
     )

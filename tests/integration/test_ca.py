@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from gridledger.client.ca import BlockingCAClient, CAClient
 from gridledger.errors import AuthenticationError, BusyError, GridLedgerError, NotFoundError
 from gridledger.identity import MSP, CertificateRevoked, MSPManager, SigningIdentity, generate_key, make_csr
 from gridledger.transport.node_client import ConnectionFailed, client_tls
+from tests.support.processes import free_ports
 
 pytestmark = pytest.mark.integration
 
@@ -29,18 +29,12 @@ SECRET = "the first registrar's secret"
 START_DEADLINE_S = 20.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class CAProcess:
     """A CA service in a folder of its own, for Org1 and Org2."""
 
     def __init__(self, folder: Path, **limits: object) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.url = f"https://localhost:{self.port}"
         self.tls_root = folder / "data" / "tls-root.pem"
         for org in ("Org1", "Org2"):

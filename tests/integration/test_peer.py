@@ -13,14 +13,14 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.client.errors import EndorseError
-from gridledger.client.gateway import Gateway
+from gridledger.client.gateway import Gateway, Timeouts
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.transport.node_client import ConnectionFailed, NodeClient
 from tests.support import peer_world as world
-from tests.support.processes import eventually
+from tests.support.processes import children_of, eventually
 from tests.support.small_network import CHANNEL, SmallNetwork, running
 
 pytestmark = pytest.mark.integration
@@ -214,10 +214,7 @@ async def test_revocation_bites_on_open_connections(tmp_path: Path) -> None:
 async def test_peer_stops_when_its_committer_dies(tmp_path: Path) -> None:
     async with running(tmp_path) as network:
         process = network.processes["peer2"]
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-        committer = next(pid for pid, command in commands.items() if b"services.peer.committer" in command)
-        os.kill(committer, signal.SIGKILL)
+        os.kill(children_of(process.pid, "services.peer.committer")[0], signal.SIGKILL)
 
         async def ended() -> bool:
             return not process.running
@@ -248,7 +245,10 @@ async def test_clean_stop_and_restart_keep_everything(tmp_path: Path) -> None:
 
 
 async def _steady(network: SmallNetwork, rate: float, seconds: float, outcomes: dict[str, str]) -> None:
-    """Put keys at a steady rate through peer1, noting what became of each: VALID or the error's code."""
+    """Put keys at a steady rate through peer1, noting what became of each: VALID or the error's code.
+
+    While a leader is elected the gateway may be busy for a moment: the client follows its Retry-After.
+    """
     loop = asyncio.get_running_loop()
 
     async def one(gateway: Gateway, key: str) -> None:
@@ -258,7 +258,7 @@ async def _steady(network: SmallNetwork, rate: float, seconds: float, outcomes: 
         except GridLedgerError as error:
             outcomes[key] = error.code
 
-    async with network.gateway() as gateway:
+    async with network.gateway(timeouts=Timeouts(busy_s=10)) as gateway:
         start, tasks = loop.time(), []
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, start + number / rate - loop.time()))

@@ -54,9 +54,7 @@ def test_fault_is_told_in_one_line(tmp_path: Path, damage: Callable[[SmallNetwor
 def test_taken_port_is_told(tmp_path: Path) -> None:
     network = SmallNetwork(tmp_path)
     process = network.processes["peer1"]
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", network.ports["peer1"]))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", network.ports["peer1"])):
         process.start()
         assert process.wait(30) == 98
     assert process.output().startswith(f"error: port {network.ports['peer1']}")

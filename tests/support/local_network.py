@@ -10,7 +10,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
@@ -29,7 +28,7 @@ from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.transport.node_client import NodeClient
-from tests.support.processes import REPOSITORY, eventually
+from tests.support.processes import REPOSITORY, children_of, eventually, hold_ports
 
 _T = TypeVar("_T")
 HEALTHY_WITHIN_S = 60.0
@@ -37,11 +36,12 @@ _OFFSETS = range(2000, 25_000, 13)  # the ports stay below those that the kernel
 
 
 def with_free_ports(config: NetworkConfig) -> NetworkConfig:
-    """The network with all ports moved to where nobody listens."""
+    """The network with all ports moved to where nobody listens, and kept from others (see :func:`hold_ports`)."""
     for offset in random.sample(_OFFSETS, len(_OFFSETS)):
         moved = config.with_port_offset(offset)
         nodes = (*moved.orderers, *moved.peers)
-        if all(_is_free(port) for port in (moved.ca.port, *(node.port for node in nodes))):
+        with suppress(OSError):
+            hold_ports([moved.ca.port, *(node.port for node in nodes)])
             return moved
     raise AssertionError("no free ports")
 
@@ -109,9 +109,7 @@ class LocalNetwork:
 
     def children(self, name: str, module: str = "") -> list[int]:
         """The process ids of a node's children; only those with ``module`` in their command line."""
-        pid = self.pid(name)
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in found if module.encode() in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return children_of(self.pid(name), module)
 
     async def kill(self, name: str) -> None:
         """kill -9, and wait for the end of the process and of its children."""
@@ -204,8 +202,10 @@ class LocalNetwork:
     async def close(self) -> None:
         """Stop what was started here; runs in the supervisor's loop."""
         for process in self._processes.values():
-            if not process.ended:
-                os.killpg(process.pid, signal.SIGCONT)
+            # One that has ended may not be known to have ended yet.
+            with suppress(ProcessLookupError):
+                if not process.ended:
+                    os.killpg(process.pid, signal.SIGCONT)
         await asyncio.gather(*(process.stop(15) for process in self._again))
 
     async def _start(self, service: Service) -> RunningProcess:
@@ -255,15 +255,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _no_sink(name: str, line: str) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,16 +17,50 @@ _T = TypeVar("_T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+_held: list[socket.socket] = []
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports for servers of this test run, and of nobody else until this process ends."""
+    return hold_ports([0] * count)
+
+
+def hold_ports(ports: Sequence[int]) -> list[int]:
+    """Keep these ports for servers of this test run (0: any); :class:`OSError` when another process has one of them.
+
+    A port that was only looked at may be taken before a server listens: by another test run, or by the kernel for a
+    connection. So a socket stays bound to it that never listens, beside which a server may bind by SO_REUSEADDR (ours
+    set it) and nobody else is given the port.
+    """
+    sockets = [socket.socket() for _ in ports]
     try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
+        for item, port in zip(sockets, ports, strict=True):
+            item.bind(("127.0.0.1", port))
+            # Behind the bind: with it, the bind would succeed beside others that hold the port so.
+            item.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError:
         for item in sockets:
             item.close()
+        raise
+    _held.extend(sockets)
+    return [item.getsockname()[1] for item in sockets]
+
+
+def children_of(pid: int, module: str = "") -> list[int]:
+    """The ids of a process's children, those with ``module`` in their command line; none where the process is gone."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(child) for child in found if module.encode() in command_of(int(child))]
+
+
+def command_of(pid: int) -> bytes:
+    """A process's command line, arguments separated by NUL; empty where the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 class Process:
@@ -81,13 +115,17 @@ class Process:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def tell_to_stop(self) -> None:
+        """SIGTERM, also to one that is paused."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+
     def stop(self, timeout_s: float = 15) -> int:
         """SIGTERM; its exit code. Killed where it does not end."""
         if self._process is None:
             return 0
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.terminate()
+        self.tell_to_stop()
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -97,6 +135,21 @@ class Process:
     def output(self) -> str:
         """What it has written so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+def stop_all(processes: Iterable[Process]) -> None:
+    """Stop processes side by side, and raise only when none is left: one that does not end leaves no other running."""
+    stopping = list(processes)
+    for process in stopping:
+        process.tell_to_stop()
+    late: list[subprocess.TimeoutExpired] = []
+    for process in stopping:
+        try:
+            process.stop()
+        except subprocess.TimeoutExpired as error:
+            late.append(error)
+    if late:
+        raise late[0]
 
 
 async def eventually(

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.gateway import Gateway
+from gridledger.client.gateway import Gateway, Timeouts
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient
 from tests.support import peer_world as world
-from tests.support.processes import REPOSITORY, Process, eventually, free_ports
+from tests.support.processes import REPOSITORY, Process, eventually, free_ports, stop_all
 
 CHANNEL = "shard1"
 
@@ -75,8 +75,10 @@ class SmallNetwork:
     def node(self, name: str, identity: SigningIdentity | None = None) -> NodeClient:
         return NodeClient(self.url(name), identity or world.client(), self.roots)
 
-    def gateway(self, name: str = "peer1", identity: SigningIdentity | None = None) -> Gateway:
-        return Gateway.connect(self.url(name), identity or world.client(), roots=self.roots)
+    def gateway(
+        self, name: str = "peer1", identity: SigningIdentity | None = None, timeouts: Timeouts | None = None
+    ) -> Gateway:
+        return Gateway.connect(self.url(name), identity or world.client(), roots=self.roots, timeouts=timeouts)
 
     async def healthy(self, *names: str) -> None:
         for name in names or self.processes:
@@ -125,5 +127,4 @@ async def running(folder: Path, **options: Any) -> AsyncIterator[SmallNetwork]:
             print(f"--- {name}\n{network.log(name)[-4000:]}")
         raise
     finally:
-        for name in (*network.peers, *network.orderers):
-            network.processes[name].stop()
+        stop_all(network.processes[name] for name in (*network.peers, *network.orderers))

@@ -11,7 +11,7 @@ import yaml
 
 from gridledger.network.schema import NetworkConfig
 from tests.support.local_network import alive, with_free_ports
-from tests.support.processes import REPOSITORY, eventually
+from tests.support.processes import REPOSITORY, children_of, command_of, eventually
 
 NODES = ("ca", "orderer1", "peer1")
 
@@ -81,8 +81,8 @@ class Up:
     def pids(self) -> dict[str, int]:
         """The process of each node."""
         found = {}
-        for pid in _children(self.process.pid):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        for pid in children_of(self.process.pid):
+            command = command_of(pid).split(b"\0")
             if b"--config" in command:
                 settings = Path(command[command.index(b"--config") + 1].decode())
                 found[settings.parent.name] = pid
@@ -122,17 +122,10 @@ def family(pid: int) -> list[int]:
     """A process, its children, and theirs."""
     found = [pid]
     for parent in found:
-        found.extend(_children(parent))
+        found.extend(children_of(parent))
     return found
 
 
 def child_of(pid: int, module: str) -> int:
     """The child that runs a module."""
-    return next(child for child in _children(pid) if module.encode() in Path(f"/proc/{child}/cmdline").read_bytes())
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+    return children_of(pid, module)[0]

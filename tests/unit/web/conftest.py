@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +22,7 @@ from fastapi import FastAPI
 
 from gridledger.identity.msp import MSP, MSPManager
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
+from tests.support.processes import free_ports
 
 
 def _name(common_name: str, *units: str) -> x509.Name:
@@ -117,9 +117,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @pytest.fixture
