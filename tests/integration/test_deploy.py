@@ -124,7 +124,8 @@ async def test_wild_chaincode_costs_only_its_own_transaction(network: LocalNetwo
             error = await failing
             said = {reason.split(":")[0] for reason in error.details.get("peers", {}).values()} or {error.code}
             assert said <= codes, (function, error, error.details)
-            assert max(latencies) < 1.5, (function, max(latencies))
+            # A call may take 2 s here: nothing waited for the end of the one that hangs.
+            assert max(latencies) < 2, (function, max(latencies))
             # Nothing of it was ordered: all blocks since are the calm chaincode's.
             after, _ = await network.agree(CHANNEL)
             assert after - height <= len(latencies)

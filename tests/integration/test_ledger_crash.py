@@ -25,6 +25,9 @@ from tests.support.channel import Chain, Channel
 
 BLOCKS = 1500
 KILLS = 20
+BLOCKS_PER_KILL = 100
+"""At most so many blocks are waited for between two kills, half of them on average."""
+
 pytestmark = pytest.mark.integration
 
 
@@ -103,13 +106,15 @@ def _run_and_kill(folder: Path, order: random.Random) -> tuple[int, bool]:
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        first = child.stdout.readline()
-        assert first, "the child did not open the ledger"
-        # Not a wait for something to happen: the moment of the kill is what is being varied.
-        moment = time.monotonic() + order.uniform(0, 0.08)
-        while time.monotonic() < moment and child.poll() is None:
+        lines = [child.stdout.readline()]
+        assert lines[0], "the child did not open the ledger"
+        # So many commits and a little more: the moment of the kill is what is being varied, and commits are counted
+        # because in the same time a fast machine would be done with all blocks and a slow one not have begun.
+        lines += [child.stdout.readline() for _ in range(order.randrange(BLOCKS_PER_KILL // size))]
+        moment = time.monotonic() + order.uniform(0, 0.003)
+        while time.monotonic() < moment:
             pass
         alive = child.poll() is None
         child.kill()
-        lines = [first, *child.stdout.readlines()]
+        lines += child.stdout.readlines()
     return max(int(line) for line in lines if line.endswith("\n")), alive

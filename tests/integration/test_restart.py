@@ -113,8 +113,11 @@ async def test_start_time_does_not_grow(tmp_path: Path) -> None:
         empty_s = network.ready_s
         await _put_many(network, "c1", 0, MANY)
         before = await network.agree("c1")
-    with local_network(small, folder) as network:
-        full_s = network.ready_s
-        assert await network.agree("c1") == before
-    print(f"start with an empty ledger {empty_s:.2f} s, with {MANY} transactions {full_s:.2f} s")
-    assert full_s < empty_s * 1.3 + 1.0
+    full: list[float] = []
+    # A start that has grown is slow each time; one that other work held up is not.
+    while len(full) < 3 and (not full or min(full) >= empty_s * 1.3 + 1.0):
+        with local_network(small, folder) as network:
+            full.append(network.ready_s)
+            assert await network.agree("c1") == before
+    print(f"start with an empty ledger {empty_s:.2f} s, with {MANY} transactions {full} s")
+    assert min(full) < empty_s * 1.3 + 1.0

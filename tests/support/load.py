@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import statistics
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -47,17 +48,27 @@ class Outcome:
     tx_id: str
     why: str
 
+    @property
+    def ended_s(self) -> float:
+        """When it was answered, from the load's begin."""
+        return self.at_s + self.took_s
+
 
 class Load:
-    """A load that runs. Made by :func:`running_load`."""
+    """A load that runs, for ``lasts_s`` seconds, which may be moved on meanwhile. Made by :func:`running_load`."""
 
     def __init__(self, contracts: Mapping[Source, Contract], seconds: float, name: str) -> None:
         self.outcomes: list[Outcome] = []
         self._contracts = contracts
-        self._seconds = seconds
+        self.lasts_s = seconds
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
+
+    @property
+    def now_s(self) -> float:
+        """Since when the load runs, in seconds."""
+        return self._loop.time() - self._began
 
     async def at(self, second: float) -> None:
         """Wait until the load has run this long."""
@@ -65,16 +76,19 @@ class Load:
 
     async def run(self) -> None:
         """Send at the rates that were asked for, however long answers take; returns when all have come."""
-        moments = sorted(
-            (number / source.rate, index, number)
-            for index, source in enumerate(self._contracts)
-            for number in range(int(source.rate * self._seconds))
-        )
         sources = list(self._contracts)
+        moments = heapq.merge(*(self._moments(index, source) for index, source in enumerate(sources)))
         async with asyncio.TaskGroup() as tasks:
             for at_s, index, number in moments:
                 await self.at(at_s)
                 tasks.create_task(self._one(sources[index], at_s, f"{self._name}-{index}-{number}"))
+
+    def _moments(self, index: int, source: Source) -> Iterator[tuple[float, int, int]]:
+        """When a source sends which of its transactions; goes on while ``lasts_s`` is moved on."""
+        number = 0
+        while (at_s := number / source.rate) < self.lasts_s:
+            yield at_s, index, number
+            number += 1
 
     async def _one(self, source: Source, at_s: float, key: str) -> None:
         code, status, tx_id, why = "VALID", 200, "", ""
@@ -85,7 +99,7 @@ class Load:
             code, status, tx_id, why = error.code, error.status, error.tx_id, f"{error} {error.details}"
         except GridLedgerError as error:
             code, status, why = error.code, error.status, str(error)
-        took_s = self._loop.time() - self._began - at_s
+        took_s = self.now_s - at_s
         self.outcomes.append(Outcome(source, key, at_s, took_s, code, status, tx_id, why))
 
     def of(self, source: Source, from_s: float = 0.0, to_s: float = float("inf")) -> list[Outcome]:

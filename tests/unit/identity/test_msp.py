@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import pytest
 
 from gridledger.identity import (
@@ -144,12 +142,8 @@ def test_a_root_may_be_replaced_side_by_side(ca) -> None:  # type: ignore[no-unt
 def test_judgements_are_cached_and_bounded(ca) -> None:  # type: ignore[no-untyped-def]
     certificate = Certificate.from_pem(ca.issue())
     known = manager(OneMSP=ca.root)
-    known.identify(certificate, certificate.not_before_us)
-    started = perf_counter()
-    for _ in range(1000):
-        known.identify(certificate, certificate.not_before_us)
-    # One verification takes about 100 us, a look-up under one; the bound leaves room for a busy machine.
-    assert perf_counter() - started < 0.05
+    judged = known.identify(certificate, certificate.not_before_us)
+    assert known.identify(certificate, certificate.not_before_us) is judged
     known = MSPManager(known.msps, max_cached=8)
     others = [Certificate.from_pem(ca.issue(f"/OU=peer/CN=peer{n}")) for n in range(12)]
     for other in (*others, certificate, *others):
