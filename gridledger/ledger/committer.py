@@ -22,12 +22,12 @@ from gridledger.ledger.validation import (
     SignatureCheck,
     VerifyMany,
     examine,
-    is_config_block,
     verify_one_by_one,
 )
 from gridledger.protocol.block import Block, HeaderSignature
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.config_update import is_config_block
 
 MAX_BLOCKS_PER_COMMIT = 64
 MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024

@@ -118,11 +118,6 @@ def validate(
     return examination.judge(verify_many(examination.checks), reads)
 
 
-def is_config_block(block: Block) -> bool:
-    """Whether a block consists of one config transaction. What follows it is judged under another configuration."""
-    return len(block.envelopes) == 1 and block.envelopes[0].startswith(b'{"config_update":')
-
-
 def examine(blocks: Sequence[Block], config: ChannelConfig) -> Examination:
     """Read all envelopes and list the signatures to be checked."""
     examination = Examination(config)

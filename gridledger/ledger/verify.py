@@ -17,7 +17,8 @@ from gridledger.ledger.errors import BlockRejected
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.replay import Replay
 from gridledger.ledger.snapshot import Snapshot
-from gridledger.ledger.validation import Judged, VerifyMany, is_config_block, verify_one_by_one
+from gridledger.ledger.validation import Judged, VerifyMany, verify_one_by_one
+from gridledger.protocol.config_update import is_config_block
 from gridledger.protocol.result import Version
 
 MAX_FAULTS = 100

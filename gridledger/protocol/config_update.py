@@ -9,11 +9,15 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError, MalformedMessage, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.block import Block
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.fields import exactly, from_base64, hash_of, parse_object, text_of, to_base64
 from gridledger.protocol.transaction import Transaction
 
 KIND = "config_update"
+CONFIG_PREFIX = b'{"config_update":'
+"""How every config transaction's envelope begins, and no other."""
+
 SIGNATURE_KIND = "config_signature"
 MAX_SIGNATURES = 1000
 _MEMBERS = frozenset(("config_update", "signatures"))
@@ -118,9 +122,14 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
 
 def parse_envelope(envelope: bytes) -> Transaction | ConfigUpdate:
     """Read either kind of envelope by the members that it has."""
-    if envelope.startswith(b'{"config_update":'):
+    if envelope.startswith(CONFIG_PREFIX):
         return ConfigUpdate.parse(envelope)
     return Transaction.parse(envelope)
+
+
+def is_config_block(block: Block) -> bool:
+    """Whether a block consists of one config transaction. The next block is judged under the configuration in it."""
+    return len(block.envelopes) == 1 and block.envelopes[0].startswith(CONFIG_PREFIX)
 
 
 def _signed_text(update_text: str) -> bytes:

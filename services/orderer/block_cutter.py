@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 
 from gridledger.errors import BusyError
 from gridledger.protocol import BatchLimits
+from gridledger.protocol.config_update import CONFIG_PREFIX
 
 _Token = TypeVar("_Token")
-CONFIG_PREFIX = b'{"config_update":'
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature, verify_update
 from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader
-from services.orderer.block_cutter import CONFIG_PREFIX
+from gridledger.protocol.config_update import is_config_block
 from services.orderer.block_store import BlockStore, Piece
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
@@ -155,7 +155,7 @@ class Chain:
 
     def _config_after(self, block: Block) -> ChannelConfig | None:
         """The configuration that a block brings, None if it brings none that follows from the present one."""
-        if len(block.envelopes) != 1 or not block.envelopes[0].startswith(CONFIG_PREFIX):
+        if not is_config_block(block):
             return None
         try:
             update = ConfigUpdate.parse(block.envelopes[0])

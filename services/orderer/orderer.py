@@ -18,10 +18,10 @@ from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Block, ChannelConfig
 from gridledger.protocol.block import BlockHeader
+from gridledger.protocol.errors import ChannelUnknown
 from services.orderer import metrics
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
-from services.orderer.errors import ChannelUnknown
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.sequencer import Sequencer

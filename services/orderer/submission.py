@@ -12,10 +12,11 @@ from gridledger import jsontext
 from gridledger.errors import InputError, MalformedMessage, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
 from gridledger.protocol import ChannelConfig, ConfigUpdate, Proposal, verify_update
+from gridledger.protocol.config_update import CONFIG_PREFIX
+from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
 from gridledger.protocol.fields import from_base64, hash_of
 from gridledger.protocol.transaction import signing_text
-from services.orderer.block_cutter import CONFIG_PREFIX
-from services.orderer.errors import BadClientSignature, EnvelopeTooLarge, ProposalStale, WrongChannel
+from services.orderer.errors import WrongChannel
 
 _BEFORE_ARGUMENTS = re.compile(
     r'\{"kind":"proposal","channel":"([\w.-]+)","chaincode":"[\w.-]+","sequence":[1-9][0-9]{0,17},"function":"[\w.:-]+",'
@@ -63,7 +64,7 @@ def _check_transaction(envelope: bytes, config: ChannelConfig, now_us: int) -> N
         raise PermissionDeniedError(f"{identity.role} of {identity.mspid} may not write to {config.channel}")
     signed = signing_text(hash_of(proposal_text), hash_of(result_text), hash_of(endorsements_text))
     if not certificate.verify(from_base64(message["signature"], "'signature'"), signed):
-        raise BadClientSignature("the signature under the transaction is not its creator's")
+        raise BadCreatorSignature("the signature under the transaction is not its creator's")
 
 
 @lru_cache(maxsize=1024)

@@ -15,9 +15,10 @@ from gridledger.identity.errors import IdentityError, UnknownAuthority
 from gridledger.identity.msp import Identity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
+from gridledger.protocol.errors import ChannelUnknown
 from gridledger.protocol.status import Status
 from services.peer.committer.messages import Committed
-from services.peer.errors import ChaincodeUnknown, ChannelUnknown
+from services.peer.errors import ChaincodeUnknown
 
 
 class Channel:

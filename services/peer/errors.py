@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from gridledger.errors import (
-    AuthenticationError,
     BusyError,
     ConflictError,
     GridLedgerError,
     InputError,
-    LimitError,
     NotFoundError,
     TimeoutExceeded,
     UnavailableError,
 )
-
-
-class ChannelUnknown(NotFoundError):
-    """This peer is not on the channel."""
-
-    code = "CHANNEL_UNKNOWN"
 
 
 class ChaincodeUnknown(NotFoundError):
@@ -50,24 +42,6 @@ class ChaincodeFailed(GridLedgerError):
 
     code = "CHAINCODE_FAILED"
     status = 502
-
-
-class BadClientSignature(AuthenticationError):
-    """The signature under the proposal is not its creator's."""
-
-    code = "BAD_CREATOR_SIGNATURE"
-
-
-class ProposalStale(InputError):
-    """The proposal's time is too far from this peer's clock."""
-
-    code = "PROPOSAL_STALE"
-
-
-class EnvelopeTooLarge(LimitError):
-    """A proposal or transaction is larger than the channel's limit."""
-
-    code = "ENVELOPE_TOO_LARGE"
 
 
 class DuplicateTransaction(ConflictError):
@@ -104,12 +78,6 @@ class CommitTimeout(TimeoutExceeded):
     """The transaction was ordered; its commit on this peer did not come in time. Ask for its status."""
 
     code = "COMMIT_TIMEOUT"
-
-
-class PackageRefused(InputError):
-    """The body is not a chaincode package that can be installed."""
-
-    code = "PACKAGE_REFUSED"
 
 
 class PeerStopping(UnavailableError):

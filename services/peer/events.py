@@ -14,12 +14,11 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode
-from gridledger.protocol.config_update import parse_envelope
+from gridledger.protocol.config_update import CONFIG_PREFIX, parse_envelope
 from gridledger.protocol.fields import hash_of
 from gridledger.transport.node_client import HEARTBEAT_S
 from services.peer.channel import Channel
 from services.peer.committer.messages import Committed, EventRecord
-from services.peer.gateway.submission import CONFIG_PREFIX
 
 HEARTBEAT = b"\n"
 MAX_CHUNK_BYTES = 64 * 1024

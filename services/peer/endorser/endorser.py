@@ -13,20 +13,18 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
 from gridledger.protocol.fields import from_base64
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement, Result, endorsement_text
 from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
 from services.peer.errors import (
-    BadClientSignature,
     ChaincodeFailed,
     ChaincodeRefused,
     ChaincodeSequence,
     DuplicateTransaction,
-    EnvelopeTooLarge,
     PeerBehind,
-    ProposalStale,
 )
 
 FIRST_REFUSAL = 400
@@ -130,7 +128,7 @@ class Endorser:
                 current=definition.sequence,
             )
         if not certificate.verify(signed.signature, proposal.text.encode()):
-            raise BadClientSignature("the signature under the proposal is not its creator's")
+            raise BadCreatorSignature("the signature under the proposal is not its creator's")
         return Admitted(signed, channel, definition, creator)
 
     async def endorse(self, admitted: Admitted, *, min_height: int = 0) -> Answer:

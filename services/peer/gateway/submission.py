@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.identity.msp import Identity
-from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate
+from gridledger.protocol.errors import EnvelopeTooLarge
 from gridledger.protocol.fields import exactly, hash_of
 from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
-from services.peer.errors import CommitTimeout, EnvelopeTooLarge
+from services.peer.errors import CommitTimeout
 from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.ordering_queue import OrderingQueue, Pending
 
-CONFIG_PREFIX = b'{"config_update":'
 _MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
 _TEXT_PREFIX = '{"kind":"proposal","channel":"'
 

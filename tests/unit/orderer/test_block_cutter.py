@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from gridledger.errors import BusyError
 from gridledger.protocol import BatchLimits
-from services.orderer.block_cutter import CONFIG_PREFIX, BlockCutter
+from gridledger.protocol.config_update import CONFIG_PREFIX
+from services.orderer.block_cutter import BlockCutter
 
 envelopes = st.lists(st.sampled_from([b"x" * 10, b"y" * 60, b"z" * 200, CONFIG_PREFIX + b"1}"]), max_size=30)
 

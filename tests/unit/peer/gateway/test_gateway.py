@@ -16,11 +16,12 @@ from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import Node
 from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.errors import EnvelopeTooLarge
 from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
 from services.peer.endorser.endorser import Abandon, Admitted, Answer, Endorser
 from services.peer.endorser.endorser import Answers as PeerAnswers
-from services.peer.errors import ChaincodeNotInstalled, ChaincodeRefused, CommitTimeout, EnvelopeTooLarge
+from services.peer.errors import ChaincodeNotInstalled, ChaincodeRefused, CommitTimeout
 from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.gateway import Gateway

@@ -1,0 +1,29 @@
+"""Errors that more than one kind of node answers with, about a channel or a message of the protocol."""
+
+from __future__ import annotations
+
+from gridledger.errors import AuthenticationError, InputError, LimitError, NotFoundError
+
+
+class ChannelUnknown(NotFoundError):
+    """This node does not serve the channel."""
+
+    code = "CHANNEL_UNKNOWN"
+
+
+class EnvelopeTooLarge(LimitError):
+    """A proposal or a transaction is larger than the channel's limit."""
+
+    code = "ENVELOPE_TOO_LARGE"
+
+
+class ProposalStale(InputError):
+    """A proposal's time is too far from this node's clock."""
+
+    code = "PROPOSAL_STALE"
+
+
+class BadCreatorSignature(AuthenticationError):
+    """The signature under a proposal or a transaction was not made by its creator."""
+
+    code = "BAD_CREATOR_SIGNATURE"
