@@ -13,7 +13,6 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-LEVELS = ("debug", "info", "warning", "error")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -44,7 +43,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def setup(service: str, node: str, level: str = "info", stream: TextIO | None = None) -> None:
-    """Make this process log. ``level`` is one of :data:`LEVELS`; calling it again replaces what was set up before."""
+    """Make this process log. Calling it again replaces what was set up before.
+
+    ``level`` is debug, info, warning or error.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter(service, node))
     root = logging.getLogger()

@@ -23,7 +23,7 @@ from gridledger.identity.policy_text import Node, Principal, parse_policy
 MAX_CONTESTED = 16
 """Principals of one policy that may compete for the same identity. The search is exponential in these alone."""
 
-MAX_MINIMAL_SETS = 1024
+MAX_MINIMAL_LAYOUTS = 1024
 _MAX_COMBINATIONS = 8192
 _CACHED_ANSWERS = 4096
 
@@ -58,22 +58,18 @@ class Policy:
             self._answers[key] = answer
         return answer
 
-    def minimal_sets(self, mspids: Iterable[str]) -> list[frozenset[str]]:
-        """The sets of organisations of which one peer each satisfies the policy and none can be left out.
-
-        Only organisations in ``mspids`` are used. Ascending by size, then by name; at most MAX_MINIMAL_SETS. Empty when
-        one peer of each is not enough: a policy such as AND('A.peer', 'A.peer') needs :meth:`minimal_layouts`.
-        """
-        return [frozenset(layout) for layout in self.minimal_layouts(dict.fromkeys(mspids, 1))]
-
     def minimal_layouts(self, peers: Mapping[str, int]) -> list[tuple[str, ...]]:
-        """As :meth:`minimal_sets` with ``peers[mspid]`` peers at hand; an answer names an MSP id once for each peer."""
+        """The sets of peers that satisfy the policy and lose that without any one of their members.
+
+        ``peers[mspid]`` peers of an organisation are at hand; a set names an MSP id once for each peer that it takes.
+        Ascending by size, then by name; at most MAX_MINIMAL_LAYOUTS. Empty when all peers together are not enough.
+        """
         key = tuple(sorted(peers.items()))
         layouts = self._layouts.get(key)
         if layouts is None:
             candidates = sorted(_layouts(self._root, peers), key=lambda layout: (len(layout), layout))
             minimal = (layout for layout in candidates if self._needs_all(layout))
-            layouts = tuple(islice(minimal, MAX_MINIMAL_SETS))
+            layouts = tuple(islice(minimal, MAX_MINIMAL_LAYOUTS))
             if len(self._layouts) >= _CACHED_ANSWERS:
                 self._layouts.clear()
             self._layouts[key] = layouts
@@ -205,7 +201,7 @@ def _layouts(plan: _Plan, peers: Mapping[str, int]) -> list[tuple[str, ...]]:
     merged = {tuple(sorted(mspid for part in way for mspid in part)) for way in islice(ways, _MAX_COMBINATIONS)}
     possible = [layout for layout in merged if all(peers[mspid] >= count for mspid, count in Counter(layout).items())]
     possible.sort(key=lambda layout: (len(layout), layout))
-    return possible[:MAX_MINIMAL_SETS]
+    return possible[:MAX_MINIMAL_LAYOUTS]
 
 
 def _plan(root: Node) -> _Plan:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from gridledger.errors import CorruptionError, SettingsError
 from gridledger.ledger.errors import LedgerMissing
 from gridledger.ledger.lmdb_store import DEFAULT_MAP_BYTES, LmdbStore
-from gridledger.ledger.records import BlockMetadata, Head, TransactionProof, TransactionRecord
+from gridledger.ledger.records import Head, TransactionProof, TransactionRecord
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import StateStore
 from gridledger.protocol.block import Block
@@ -123,11 +123,6 @@ class Ledger:
         """A block, read; :class:`BlockMissing`."""
         with self.snapshot() as snapshot:
             return snapshot.block(number)
-
-    def block_metadata(self, number: int) -> BlockMetadata:
-        """Codes, commit hash and orderer's signature of a block; :class:`BlockMissing`."""
-        with self.snapshot() as snapshot:
-            return snapshot.metadata(number)
 
     def transaction(self, tx_id: str) -> TransactionRecord:
         """A transaction by its id, valid or not; :class:`TransactionMissing`."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
-from gridledger.protocol.fields import exactly, from_base64, hash_of, to_base64
+from gridledger.protocol.fields import exactly, from_base64, to_base64
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import MAX_ENDORSEMENTS, Endorsement, Result
 
@@ -34,11 +34,6 @@ class Transaction:
     def tx_id(self) -> str:
         """The transaction's id: the SHA-256 of its proposal's text."""
         return self.proposal.tx_id
-
-    @property
-    def signed_text(self) -> bytes:
-        """The bytes that the client signs."""
-        return signing_text(self.proposal.tx_id, self.result.hash, hash_of(self.endorsements_text))
 
     def to_bytes(self) -> bytes:
         """The envelope."""

@@ -110,12 +110,6 @@ class NodeClient:
         """GET ``path``; the value of the JSON text in the answer."""
         return jsontext.loads(await self.get(path, params=params, timeout_s=timeout_s))
 
-    async def post_json(
-        self, path: str, value: Any, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0
-    ) -> Any:
-        """POST a JSON value; the value of the JSON text in the answer."""
-        return jsontext.loads(await self.post(path, jsontext.dumps(value), params=params, timeout_s=timeout_s))
-
     async def frames(
         self,
         path: str,

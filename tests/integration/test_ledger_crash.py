@@ -76,7 +76,8 @@ def _kill_often(folder: Path, channel: str, hashes: list[str], order: random.Ran
             assert acknowledged <= head.height <= len(hashes)
             assert head.commit_hash == hashes[head.height - 1]
             assert head.header_hash == ledger.block(head.height - 1).header.hash
-            assert ledger.block_metadata(head.height - 1).commit_hash == head.commit_hash
+            with ledger.snapshot() as snapshot:
+                assert snapshot.metadata(head.height - 1).commit_hash == head.commit_hash
     assert interrupted > KILLS // 2, "the child is done too soon: give it more blocks"
 
 

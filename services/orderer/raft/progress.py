@@ -53,11 +53,6 @@ class Progress:
         self._max_count = max_count
         self._max_bytes = max_bytes
 
-    @property
-    def inflight(self) -> int:
-        """Appends under way."""
-        return len(self._inflight)
-
     def may_send(self) -> bool:
         """Whether another append may follow now."""
         if self.feed is Feed.PROBE:

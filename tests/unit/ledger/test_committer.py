@@ -264,7 +264,8 @@ class TestAnswers:
         ledger = committer.ledger
         assert ledger.block_bytes(1) == block.block.to_bytes()
         assert ledger.block(1) == block.block
-        metadata = ledger.block_metadata(1)
+        with ledger.snapshot() as snapshot:
+            metadata = snapshot.metadata(1)
         assert (metadata.codes, metadata.signature) == ((Code.VALID,) * 7, block.signature)
         assert metadata.commit_hash == ledger.commit_hash
         for index, transaction in enumerate(made):
@@ -280,8 +281,8 @@ class TestAnswers:
         for number in (1, -1, 2**40):
             with pytest.raises(BlockMissing):
                 ledger.block_bytes(number)
-            with pytest.raises(BlockMissing):
-                ledger.block_metadata(number)
+            with ledger.snapshot() as snapshot, pytest.raises(BlockMissing):
+                snapshot.metadata(number)
         for tx_id in ("", "no id", "00" * 32, "0" * 63, "é" * 64):
             assert ledger.status(tx_id) is None
             with pytest.raises(TransactionMissing):

@@ -171,7 +171,8 @@ async def test_copy_of_a_retry_is_a_duplicate_and_the_client_learns_the_first_co
     house.commit(envelope)
     outcome = await waiting
     assert (outcome.code, outcome.block) == (Code.VALID, 1)
-    assert house.chain.ledger.block_metadata(2).codes == (Code.DUPLICATE_TXID,)
+    with house.chain.ledger.snapshot() as snapshot:
+        assert snapshot.metadata(2).codes == (Code.DUPLICATE_TXID,)
 
 
 async def test_commit_that_does_not_come_is_told_with_the_id(house: House) -> None:
