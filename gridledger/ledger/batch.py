@@ -23,7 +23,7 @@ def batch_of(
     batch = CommitBatch(head_before=head.to_bytes())
     behind, hashes = head.commit_hash, []
     config_block, transactions = head.config_block, head.transactions
-    for judged, signature, stored in zip(blocks, signatures, packed, strict=False):
+    for judged, signature, stored in zip(blocks, signatures, packed, strict=True):
         header = judged.block.header
         behind = commit_hash(
             behind, header.number, header.hash, judged.codes, {place: value for place, value, _ in judged.writes}

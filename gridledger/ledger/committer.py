@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import chain, takewhile
@@ -12,7 +12,7 @@ from gridledger import framing
 from gridledger.errors import MalformedMessage
 from gridledger.identity.errors import IdentityError
 from gridledger.ledger.batch import batch_of
-from gridledger.ledger.blocks import PackedBlock, pack_block
+from gridledger.ledger.blocks import pack_block
 from gridledger.ledger.errors import BlockRejected
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.records import Head
@@ -32,8 +32,6 @@ from gridledger.protocol.config_update import is_config_block
 MAX_BLOCKS_PER_COMMIT = 64
 MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024
 LEAST_SHARE = 12
-_SMALL = 8
-"""Up to so many envelopes are compressed in the committing thread itself."""
 
 
 class SignedBlock(NamedTuple):
@@ -74,22 +72,13 @@ class CommittedBlock:
 class BlockCommitter:
     """Checks, judges and writes blocks in order.
 
-    Not thread-safe; one per ledger, in one process. ``verify_many`` checks signatures (see
-    :func:`~gridledger.ledger.validation.verify_one_by_one`, :func:`verify_in_pool`); a ``pool`` of threads compresses
-    blocks while they are being judged. Both run outside the interpreter's lock.
+    Not thread-safe; one per ledger, in one process. ``verify_many`` checks signatures: in this thread by
+    :func:`~gridledger.ledger.validation.verify_one_by_one`, in several by :func:`verify_in_pool`.
     """
 
-    def __init__(
-        self, ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one, pool: Executor | None = None
-    ) -> None:
+    def __init__(self, ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one) -> None:
         self.ledger = ledger
         self._verify_many = verify_many
-        self._pool = pool
-
-    @classmethod
-    def with_threads(cls, ledger: Ledger, pool: Executor, threads: int) -> BlockCommitter:
-        """A committer that has ``threads`` threads of ``pool`` check signatures and compress blocks."""
-        return cls(ledger, verify_many=verify_in_pool(pool, threads), pool=pool)
 
     def process(self, blocks: Sequence[SignedBlock]) -> list[CommittedBlock]:
         """Commit the next blocks, the first of which has the ledger's height as its number.
@@ -106,7 +95,6 @@ class BlockCommitter:
         with self.ledger.snapshot() as snapshot:
             head, config = snapshot.head, self.ledger.config_of(snapshot)
             taken, signed = self._continuing(blocks, head, config)
-            packed = self._packing([item.block for item in taken])
             examination = examine([item.block for item in taken], config)
             outcomes = self._verify_many([*signed, *examination.checks])
             genuine = list(takewhile(bool, outcomes[: len(signed)]))
@@ -118,14 +106,10 @@ class BlockCommitter:
                 )
             # A block with a forged signature, and what hangs on it, falls away; what stands before it does not change.
             judged = examination.judge(outcomes[len(signed) :], snapshot)[: len(genuine)]
-        batch, after = batch_of(head, judged, [item.signature for item in taken], list(packed))
+        signatures = [item.signature for item in taken[: len(judged)]]
+        batch, after = batch_of(head, judged, signatures, [pack_block(item.block) for item in judged])
         self.ledger.store.commit(batch)
         return [_committed(self.ledger.channel, item, behind) for item, behind in zip(judged, after, strict=True)]
-
-    def _packing(self, blocks: list[Block]) -> Iterable[PackedBlock]:
-        """The blocks compressed: large ones meanwhile, small ones when they are asked for."""
-        large = self._pool is not None and sum(len(block.envelopes) for block in blocks) > _SMALL
-        return self._pool.map(pack_block, blocks) if self._pool is not None and large else map(pack_block, blocks)
 
     def _continuing(
         self, blocks: Sequence[SignedBlock], head: Head, config: ChannelConfig

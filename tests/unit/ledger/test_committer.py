@@ -18,7 +18,7 @@ from gridledger.ledger import (
     TransactionMissing,
 )
 from gridledger.ledger import committer as module
-from gridledger.ledger.committer import BlockCommitter, SignedBlock
+from gridledger.ledger.committer import BlockCommitter, SignedBlock, verify_in_pool
 from gridledger.ledger.errors import HeadMoved
 from gridledger.ledger.lmdb_store import LmdbStore
 from gridledger.ledger.verify import verify
@@ -182,7 +182,7 @@ class TestBatches:
 
     def test_signatures_may_be_checked_in_threads(self, channel: Channel, chain: Chain, ledger: Ledger) -> None:
         with ThreadPoolExecutor(3) as pool:
-            committer = BlockCommitter.with_threads(ledger, pool, 3)
+            committer = BlockCommitter(ledger, verify_many=verify_in_pool(pool, 3))
             good, forged = channel.transaction({"a": 1}), channel.transaction({"b": 1})
             (done,) = committer.process([chain.next(good, replace(forged, signature=good.signature), good)])
         assert done.codes == (Code.VALID, Code.BAD_CREATOR_SIGNATURE, Code.DUPLICATE_TXID)
