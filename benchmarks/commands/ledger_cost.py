@@ -21,8 +21,8 @@ from typing import Any
 from gridledger.ledger import Ledger
 from gridledger.ledger.batch import batch_of
 from gridledger.ledger.blocks import pack_block
-from gridledger.ledger.committer import SignedBlock
 from gridledger.ledger.validation import examine, verify_one_by_one
+from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.result import Read, Response
 from tests.support.channel import Chain, Channel
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import chain, takewhile
-from typing import NamedTuple
 
-from gridledger import framing
-from gridledger.errors import MalformedMessage
 from gridledger.identity.errors import IdentityError
 from gridledger.ledger.batch import batch_of
 from gridledger.ledger.blocks import pack_block
@@ -24,7 +21,7 @@ from gridledger.ledger.validation import (
     examine,
     verify_one_by_one,
 )
-from gridledger.protocol.block import Block, HeaderSignature
+from gridledger.protocol.block import Block, SignedBlock
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import is_config_block
@@ -32,25 +29,6 @@ from gridledger.protocol.config_update import is_config_block
 MAX_BLOCKS_PER_COMMIT = 64
 MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024
 LEAST_SHARE = 12
-
-
-class SignedBlock(NamedTuple):
-    """A block as an orderer delivers it: with the orderer's signature under the header."""
-
-    block: Block
-    signature: HeaderSignature
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> SignedBlock:
-        """Read one delivered frame: the frames of the block's bytes and of the signature's JSON form."""
-        parts = framing.unpack(data, max_frames=2)
-        if len(parts) != 2:  # noqa: PLR2004
-            raise MalformedMessage("a delivered block is a block and a signature")
-        return cls(Block.from_bytes(parts[0]), HeaderSignature.from_bytes(parts[1]))
-
-    def to_bytes(self) -> bytes:
-        """What :meth:`from_bytes` reads."""
-        return framing.pack((self.block.to_bytes(), self.signature.to_bytes()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from gridledger.errors import GridLedgerError
 from gridledger.ledger import codec
 from gridledger.ledger.codec import Table
-from gridledger.ledger.committer import MAX_BYTES_PER_COMMIT, SignedBlock, check_continues, header_check
+from gridledger.ledger.committer import MAX_BYTES_PER_COMMIT, check_continues, header_check
 from gridledger.ledger.errors import BlockRejected
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.replay import Replay
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.validation import Judged, VerifyMany, verify_one_by_one
+from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.config_update import is_config_block
 from gridledger.protocol.result import Version
 

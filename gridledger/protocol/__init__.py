@@ -22,7 +22,7 @@ from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 
 if TYPE_CHECKING:
-    from gridledger.protocol.block import Block, BlockHeader, HeaderSignature
+    from gridledger.protocol.block import Block, BlockHeader, HeaderSignature, SignedBlock
     from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, Limits, Node, Organisation
     from gridledger.protocol.config_update import ConfigUpdate, InvalidConfigUpdate, parse_envelope, verify_update
 
@@ -32,6 +32,7 @@ _LATER: Final = {
     "Block": "block",
     "BlockHeader": "block",
     "HeaderSignature": "block",
+    "SignedBlock": "block",
     "BatchLimits": "config",
     "ChaincodeDefinition": "config",
     "ChannelConfig": "config",
@@ -63,6 +64,7 @@ __all__ = [
     "Read",
     "Response",
     "Result",
+    "SignedBlock",
     "SignedProposal",
     "Status",
     "Transaction",

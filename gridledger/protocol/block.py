@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridledger import framing, jsontext
 from gridledger.errors import MalformedMessage
@@ -124,3 +124,22 @@ class HeaderSignature:
         """Read the JSON form."""
         message: dict[str, Any] = exactly(jsontext.loads(data), _SIGNATURE_MEMBERS, "a header's signature")
         return cls(text_of(message, "orderer", max_length=64), from_base64(message["signature"], "'signature'"))
+
+
+class SignedBlock(NamedTuple):
+    """A block as an orderer delivers it: with the orderer's signature under the header."""
+
+    block: Block
+    signature: HeaderSignature
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SignedBlock:
+        """Read one delivered frame: the frames of the block's bytes and of the signature's JSON form."""
+        parts = framing.unpack(data, max_frames=2)
+        if len(parts) != 2:  # noqa: PLR2004
+            raise MalformedMessage("a delivered block is a block and a signature")
+        return cls(Block.from_bytes(parts[0]), HeaderSignature.from_bytes(parts[1]))
+
+    def to_bytes(self) -> bytes:
+        """What :meth:`from_bytes` reads."""
+        return framing.pack((self.block.to_bytes(), self.signature.to_bytes()))

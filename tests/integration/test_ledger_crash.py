@@ -17,10 +17,11 @@ import pytest
 
 from gridledger import framing
 from gridledger.ledger import Ledger
-from gridledger.ledger.committer import BlockCommitter, SignedBlock
+from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.genesis import commit_genesis
 from gridledger.ledger.memory_store import MemoryStore
 from gridledger.ledger.verify import verify
+from gridledger.protocol.block import SignedBlock
 from tests.support.channel import Chain, Channel
 
 BLOCKS = 1500

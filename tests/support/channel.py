@@ -16,8 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from gridledger.identity.certificate import ATTRIBUTES_OID, Certificate, encode_attributes
 from gridledger.identity.signer import SigningIdentity, generate_key
-from gridledger.ledger.committer import SignedBlock
-from gridledger.protocol.block import ZERO_HASH, Block, BlockHeader, HeaderSignature
+from gridledger.protocol.block import ZERO_HASH, Block, BlockHeader, HeaderSignature, SignedBlock
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Node, Organisation
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import hash_of, to_base64

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from gridledger import framing
 from gridledger.ledger import Ledger
-from gridledger.ledger.committer import BlockCommitter, SignedBlock
+from gridledger.ledger.committer import BlockCommitter
+from gridledger.protocol.block import SignedBlock
 
 
 def main(ledgers: str, channel: str, blocks: str, size: int) -> None:

@@ -20,8 +20,8 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
-from gridledger.ledger.committer import BlockCommitter, SignedBlock
-from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature
+from gridledger.ledger.committer import BlockCommitter
+from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature, SignedBlock
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Node, Organisation
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import hash_of, to_base64

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gridledger.ledger.committer import SignedBlock
+from gridledger.protocol.block import SignedBlock
 
 
 class Delivered(NamedTuple):

@@ -9,7 +9,7 @@ from random import Random
 
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
-from gridledger.ledger.committer import SignedBlock
+from gridledger.protocol.block import SignedBlock
 from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.orderers import Orderers
 

@@ -18,11 +18,11 @@ from gridledger.ledger import (
     TransactionMissing,
 )
 from gridledger.ledger import committer as module
-from gridledger.ledger.committer import BlockCommitter, SignedBlock, verify_in_pool
+from gridledger.ledger.committer import BlockCommitter, verify_in_pool
 from gridledger.ledger.errors import HeadMoved
 from gridledger.ledger.lmdb_store import LmdbStore
 from gridledger.ledger.verify import verify
-from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature
+from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature, SignedBlock
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.result import Event

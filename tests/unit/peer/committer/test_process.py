@@ -14,7 +14,8 @@ import pytest
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.ledger import Ledger, StorageFull
-from gridledger.ledger.committer import BlockCommitter, CommittedBlock, SignedBlock
+from gridledger.ledger.committer import BlockCommitter, CommittedBlock
+from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate
 from services.peer.committer.buffer import BlockBuffer, Delivered
