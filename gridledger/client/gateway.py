@@ -42,8 +42,8 @@ from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.status import Status
-from gridledger.transport import call_frames as calls
-from gridledger.transport.call_client import Calls
+from gridledger.transport import call_frames
+from gridledger.transport.call_client import CallClient
 from gridledger.transport.node_client import NodeClient
 
 _NONCE_BYTES = 24
@@ -84,7 +84,7 @@ class Gateway:
         self.identity = identity
         self.timeouts = timeouts or Timeouts()
         self._node = node
-        self._calls = Calls(node.base_url, node.tls, self._single, connect_timeout_s=node.connect_timeout_s)
+        self._calls = CallClient(node.base_url, node.tls, self._single, connect_timeout_s=node.connect_timeout_s)
         self._clock_us = clock_us
         self._nonce = nonce
         self._creator = to_base64(identity.certificate.der)
@@ -152,7 +152,7 @@ class Gateway:
             await asyncio.sleep(pause_s)
 
     async def _single(self, kind: int, body: bytes, timeout_s: float) -> bytes:
-        return await self._node.post(calls.ROUTES[kind], body, timeout_s=timeout_s)
+        return await self._node.post(call_frames.ROUTES[kind], body, timeout_s=timeout_s)
 
     async def get(self, path: str, timeout_s: float, **params: str) -> bytes:
         """GET from the gateway."""

@@ -13,7 +13,7 @@ from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Result
 from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
-from gridledger.transport import call_frames as calls
+from gridledger.transport import call_frames
 
 if TYPE_CHECKING:
     from gridledger.client.gateway import Gateway
@@ -44,7 +44,7 @@ class ClientProposal:
         """Have the proposal endorsed and sign the transaction; :class:`EndorseError` where that fails."""
         gateway = self._gateway
         try:
-            answer = await gateway.call(calls.ENDORSE, self.to_bytes(), gateway.timeouts.endorse_s)
+            answer = await gateway.call(call_frames.ENDORSE, self.to_bytes(), gateway.timeouts.endorse_s)
             result, endorsements = _read_endorsed(answer, self.proposal)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
@@ -57,7 +57,7 @@ class ClientProposal:
         """Run the proposal on one peer and return the payload; nothing is ordered."""
         gateway = self._gateway
         try:
-            answer = await gateway.call(calls.EVALUATE, self.to_bytes(), gateway.timeouts.evaluate_s)
+            answer = await gateway.call(call_frames.EVALUATE, self.to_bytes(), gateway.timeouts.evaluate_s)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
         return jsontext.loads(answer)["payload"]
@@ -88,7 +88,7 @@ class ClientTransaction:
         """Have the transaction ordered; returns when it is in the replicated, durable log."""
         gateway = self._gateway
         try:
-            await gateway.call(calls.ORDER, self.to_bytes(), gateway.timeouts.submit_s)
+            await gateway.call(call_frames.ORDER, self.to_bytes(), gateway.timeouts.submit_s)
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error
         return SubmittedTransaction(gateway, self.transaction.proposal.channel, self.tx_id, self.result)
@@ -97,7 +97,7 @@ class ClientTransaction:
         """Submit and learn the verdict in one request: one hop less than :meth:`submit` and then the status."""
         gateway = self._gateway
         try:
-            answer = await gateway.call(calls.SUBMIT, self.to_bytes(), gateway.timeouts.commit_status_s)
+            answer = await gateway.call(call_frames.SUBMIT, self.to_bytes(), gateway.timeouts.commit_status_s)
             return Status.from_dict(jsontext.loads(answer))
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error

@@ -124,7 +124,7 @@ class SignedProposal:
     transient: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
-        """The body that a client posts to a gateway, and a gateway to an endorser."""
+        """The body that a client posts to a gateway."""
         body: dict[str, Any] = {"proposal": self.proposal.text, "signature": to_base64(self.signature)}
         if self.transient is not None:
             body["transient"] = self.transient
@@ -139,12 +139,16 @@ class SignedProposal:
         text = message["proposal"]
         if not isinstance(text, str):
             raise MalformedMessage("'proposal' must be the proposal's text, a string")
-        proposal = Proposal.parse(text)
+        return cls.of(Proposal.parse(text), from_base64(message["signature"], "'signature'"), transient)
+
+    @classmethod
+    def of(cls, proposal: Proposal, signature: bytes, transient: Any) -> SignedProposal:
+        """Put together what was read; :class:`MalformedMessage` where the transient data is not what was signed."""
         if transient is not None and not isinstance(transient, dict):
             raise MalformedMessage("'transient' must be an object")
         if (None if transient is None else transient_hash(transient)) != proposal.transient_hash:
             raise MalformedMessage("the transient data is not what the proposal's hash says")
-        return cls(proposal, from_base64(message["signature"], "'signature'"), transient)
+        return cls(proposal, signature, transient)
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
-"""Calls to one gateway over one connection: see :mod:`gridledger.transport.call_frames` for what travels.
+"""Client of calls to one node over one connection: see :mod:`gridledger.transport.call_frames` for what travels.
 
-What is called in one turn of the event loop goes out in one write, and what the gateway answers in one of its turns
-comes back in one: no request, no parsing of heads and no connection of its own for each transaction.
+What is called in one turn of the event loop goes out in one write, and what the node answers in one of its turns comes
+back in one: no request, no parsing of heads and no connection of its own for each transaction.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class StreamRefused(BusyError):
     code = "STREAM_REFUSED"
 
 
-class Calls:
+class CallClient:
     """One gateway's calls. Connects when first needed and again after a failure; use it in one event loop.
 
     ``fallback`` is asked while the gateway takes no further connection of this kind; without one, the caller is told.
@@ -61,7 +61,8 @@ class Calls:
         if fallback is not None and loop.time() < self._refused_until:
             return await fallback(kind, body, timeout_s)
         connection = self._connected(loop)
-        number, answer = self._send(connection, kind, body)
+        number = self._number = (self._number + 1) & MAX_NUMBER
+        answer = connection.send(number, kind, body)
         timer = loop.call_later(timeout_s, self._expire, answer, timeout_s)
         try:
             return await answer
@@ -74,13 +75,6 @@ class Calls:
             timer.cancel()
             connection.waiting.pop(number, None)
 
-    def begin(self, kind: int, body: bytes) -> asyncio.Future[bytes]:
-        """Make a call, without a fallback and without an end of its own; cancel it to give up.
-
-        Raises :class:`BusyError`; the answer may be :class:`StreamRefused`.
-        """
-        return self._send(self._connected(asyncio.get_running_loop()), kind, body)[1]
-
     def _connected(self, loop: asyncio.AbstractEventLoop) -> _Connection:
         connection = self._connection
         if connection is None or connection.closed:
@@ -88,10 +82,6 @@ class Calls:
         if len(connection.waiting) >= MAX_CALLS:
             raise BusyError(f"{MAX_CALLS} calls to {self.base_url} are under way already", retry_after_s=0.5)
         return connection
-
-    def _send(self, connection: _Connection, kind: int, body: bytes) -> tuple[int, asyncio.Future[bytes]]:
-        number = self._number = (self._number + 1) & MAX_NUMBER
-        return number, connection.send(number, kind, body)
 
     async def close(self) -> None:
         """Close the connection; calls that are under way fail."""
@@ -107,7 +97,7 @@ class Calls:
 class _Connection(asyncio.Protocol):
     """One connection, with the one request that it carries."""
 
-    def __init__(self, calls: Calls, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, calls: CallClient, loop: asyncio.AbstractEventLoop) -> None:
         url = urlsplit(calls.base_url)
         self.closed = False
         self.waiting: dict[int, asyncio.Future[bytes]] = {}

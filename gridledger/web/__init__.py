@@ -18,18 +18,18 @@ from gridledger.web.app import (
     json_response,
     read_body,
 )
-from gridledger.web.call_stream import Answers, CallStream
-from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired, Limits
+from gridledger.web.call_stream import CallHandler, CallStream
+from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired, Limits, StreamLimit
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import EXIT_PORT_TAKEN, PortTaken, ServerSettings, WebServer, bind, run, serve
 from gridledger.web.tls import ServerTLS, TLSFiles
 
 __all__ = [
     "EXIT_PORT_TAKEN",
-    "Answers",
     "Application",
     "Authenticator",
     "BodyTooLarge",
+    "CallHandler",
     "CallStream",
     "ClientCertificateRequired",
     "Health",
@@ -41,6 +41,7 @@ __all__ = [
     "RouteNotFound",
     "ServerSettings",
     "ServerTLS",
+    "StreamLimit",
     "StreamResponse",
     "TLSFiles",
     "WebServer",

@@ -36,30 +36,30 @@ class RouteNotFound(NotFoundError):
 
 
 class Receiving(Protocol):
-    """A request whose body can be received: Starlette's, or a hot route's."""
+    """A request whose body can be received: Starlette's, or a plain route's."""
 
     @property
     def receive(self) -> Receive: ...
 
 
 class Application(FastAPI):
-    """A FastAPI application with hot routes, which the edge serves without FastAPI's and Starlette's machinery."""
+    """A FastAPI application with plain routes, which the edge serves without FastAPI's and Starlette's machinery."""
 
     edge: Edge
 
     def __init__(self, **options: Any) -> None:
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **options)
-        self._hot: list[PlainRoute] = []
+        self._plain: list[PlainRoute] = []
 
-    def add_hot_routes(self, routes: Iterable[PlainRoute]) -> None:
+    def add_plain_routes(self, routes: Iterable[PlainRoute]) -> None:
         """Serve these before any other."""
-        self._hot += routes
+        self._plain += routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if scope["type"] == "http":
             path = scope["path"]
-            for route in self._hot:
+            for route in self._plain:
                 if route.matches(path):
                     scope["app"] = self
                     scope["route"] = route
@@ -78,7 +78,7 @@ def create_app(
     open_routes: Iterable[str] = (),
     lifespan: Lifespan | None = None,
 ) -> Application:
-    """The application of one service, to which it adds its routers and hot routes.
+    """The application of one service, to which it adds its routers and plain routes.
 
     ``authenticator`` is asked at every request and its answer is ``request.state.caller``; ``open_routes`` (templates
     such as ``/cas/{org}/enroll``) are not authenticated and have the caller None. ``health`` returns

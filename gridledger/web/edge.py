@@ -65,14 +65,23 @@ class Limits:
     retry_after_s: float = 0.2
 
 
+@dataclass(slots=True)
+class StreamLimit:
+    """How many streams of calls are open, of at most ``most``. Callers of different rights have limits of their own."""
+
+    most: int
+    open: int = 0
+
+
 class Slot:
     """A request's place among those being served; a stream gives it back and takes one among the streams."""
 
-    __slots__ = ("_edge", "_kind")
+    __slots__ = ("_edge", "_kind", "_streams")
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._kind = "request"
+        self._streams: StreamLimit | None = None
         edge.active += 1
 
     def become_stream(self) -> None:
@@ -85,13 +94,13 @@ class Slot:
         metrics.STREAMS.set(edge.streams)
         self._kind = "stream"
 
-    def become_calls(self, most: int) -> None:
-        """Count as a stream of calls from now on; :class:`BusyError` when there are ``most``."""
-        edge = self._edge
-        if edge.call_streams >= most:
-            raise BusyError(f"{edge.call_streams} streams of calls are open here already", retry_after_s=1.0)
-        edge.active -= 1
-        edge.call_streams += 1
+    def become_calls(self, streams: StreamLimit) -> None:
+        """Count among ``streams`` from now on; :class:`BusyError` when there are too many."""
+        if streams.open >= streams.most:
+            raise BusyError(f"{streams.open} streams of calls are open here already", retry_after_s=1.0)
+        self._edge.active -= 1
+        streams.open += 1
+        self._streams = streams
         self._kind = "calls"
 
     def release(self) -> None:
@@ -102,8 +111,9 @@ class Slot:
         elif kind == "stream":
             self._edge.streams -= 1
             metrics.STREAMS.set(self._edge.streams)
-        elif kind == "calls":
-            self._edge.call_streams -= 1
+        elif self._streams is not None:
+            self._streams.open -= 1
+            self._streams = None
 
 
 class _Exchange:
@@ -150,7 +160,6 @@ class Edge:
         self.limits = limits
         self.active = 0
         self.streams = 0
-        self.call_streams = 0
         self._authenticator = authenticator
         patterns = [re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(route)) for route in (*ALWAYS_OPEN, *open_routes)]
         self._open = re.compile("|".join(patterns))
@@ -211,9 +220,9 @@ class Edge:
             )
         return Slot(self)
 
-    def become_calls(self, scope: Scope, most: int) -> None:
-        """Let a request last and carry calls: each of them is bounded, not the whole; ``most`` such at once."""
-        scope["state"]["slot"].become_calls(most)
+    def become_calls(self, scope: Scope, streams: StreamLimit) -> None:
+        """Let a request last and carry calls: each of them is bounded, not the whole. It counts among ``streams``."""
+        scope["state"]["slot"].become_calls(streams)
         scope["state"]["exchange"].lift()
         scope["extensions"]["connection"]["take_time"]()
 

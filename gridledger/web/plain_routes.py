@@ -18,7 +18,7 @@ _JSON = (b"content-type", b"application/json")
 
 
 class PlainRequest:
-    """What a hot route sees of a request: ``caller``, the path's ``parameter`` ("" where the route has none)."""
+    """What a plain route sees of a request: ``caller``, the path's ``parameter`` ("" where the route has none)."""
 
     __slots__ = ("_query", "caller", "parameter", "receive", "scope")
 

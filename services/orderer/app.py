@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from gridledger.identity.certificate import Certificate
 from gridledger.web import Limits, ServerSettings, TLSFiles, create_app, serve
 from services.orderer.orderer import Orderer, open_orderer
-from services.orderer.routes import hot_routes, make_router
+from services.orderer.routes import make_router, plain_routes
 from services.orderer.settings import OrdererSettings
 
 
@@ -34,7 +34,7 @@ async def serve_orderer(settings: OrdererSettings) -> None:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_orderer(settings, clock_us=_clock_us, random=SystemRandom()) as orderer:
             opened.append(orderer)
-            application.add_hot_routes(hot_routes(orderer))
+            application.add_plain_routes(plain_routes(orderer))
             app.include_router(make_router(orderer))
             running = asyncio.create_task(orderer.run())
             running.add_done_callback(_stop_on_failure)

@@ -26,7 +26,7 @@ _CHECKED_AT_ONCE = 32
 _ORDERED: dict[str, object] = {"status": 200}
 
 
-def hot_routes(orderer: Orderer) -> list[PlainRoute]:
+def plain_routes(orderer: Orderer) -> list[PlainRoute]:
     """The route that every transaction takes."""
     limits = orderer.settings.limits
 

@@ -16,7 +16,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.web import Limits, ServerSettings, ServerTLS, TLSFiles, create_app, serve
 from services.peer.committer.child import CommitProcess
 from services.peer.peer import Peer, open_peer
-from services.peer.routes import hot_routes, make_router
+from services.peer.routes import make_router, plain_routes
 from services.peer.settings import PeerSettings
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ async def serve_peer(settings: PeerSettings) -> None:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_peer(settings, tls) as (peer, processes):
             opened.append(peer)
-            application.add_hot_routes(hot_routes(peer))
+            application.add_plain_routes(plain_routes(peer))
             app.include_router(make_router(peer))
             background = [asyncio.create_task(work) for work in (peer.follow_configs(), *_watches(processes))]
             for task in background:

@@ -6,7 +6,7 @@ All of it follows the committer's reports; the ledger itself is only read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from gridledger.errors import PermissionDeniedError
@@ -72,16 +72,6 @@ class Channel:
         """A transaction's status, None if the ledger has none of this id."""
         return self.ledger.status(tx_id)
 
-    def statuses(self, tx_ids: Sequence[str]) -> dict[int, Status]:
-        """The status of those transactions that the ledger has, by their positions; one view of it for all."""
-        found = {}
-        with self.ledger.snapshot() as snapshot:
-            for position, tx_id in enumerate(tx_ids):
-                status = snapshot.status(tx_id)
-                if status is not None:
-                    found[position] = status
-        return found
-
     def identify(self, certificate: Certificate, at_us: int) -> Identity:
         """Who this is on the channel; :class:`IdentityError` if nobody."""
         return self.config.msps.identify(certificate, at_us)
@@ -119,6 +109,10 @@ class Channels:
     def all(self) -> list[Channel]:
         """Every channel, by name."""
         return [channel for _, channel in sorted(self._channels.items())]
+
+    def has_peer(self, fingerprint: str) -> bool:
+        """Whether a certificate of this fingerprint is that of a peer of any channel."""
+        return any(fingerprint in channel.config.peers_by_fingerprint for channel in self._channels.values())
 
     def identify(self, certificate: Certificate, at_us: int) -> Identity:
         """Who this is on any channel of this peer: what the HTTP edge asks at every request.

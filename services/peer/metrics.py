@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Protocol
 
@@ -12,7 +12,6 @@ from prometheus_client.registry import Collector
 
 from gridledger.protocol.codes import TxValidationCode
 from services.peer.committer.messages import Committed
-from services.peer.endorser.endorser import Admitted
 from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collector as EndorsementCollector
 from services.peer.gateway.ordering_queue import OrderingQueue
@@ -101,14 +100,10 @@ class GatewayCollector(Collector):
         yield from (queued, ordered, batches, retries)
 
 
-def observe_endorsements(admitted: Admitted, endorsed: Sequence[bool], took_s: float) -> None:
-    """Count proposals for one chaincode that were run here together: whether each was endorsed, seconds for all."""
-    channel, chaincode, good = admitted.channel.name, admitted.definition.name, sum(endorsed)
-    for outcome, count in (("endorsed", good), ("failed", len(endorsed) - good)):
-        if count:
-            _endorsements(channel, chaincode, outcome).inc(count)
-    for _ in endorsed:
-        ENDORSE_SECONDS.observe(took_s)
+def observe_endorsement(channel: str, chaincode: str, took_s: float, *, endorsed: bool) -> None:
+    """Count one proposal that was run here."""
+    _endorsements(channel, chaincode, "endorsed" if endorsed else "failed").inc()
+    ENDORSE_SECONDS.observe(took_s)
 
 
 @lru_cache(1024)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random, SystemRandom
 from typing import Any, Protocol
 
-from gridledger.errors import SettingsError, TimeoutExceeded
+from gridledger.errors import SettingsError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
@@ -21,7 +21,7 @@ from services.peer import metrics
 from services.peer.channel import Channel, Channels
 from services.peer.committer.child import CommitProcess
 from services.peer.committer.messages import Committed, Report, Source
-from services.peer.endorser.endorser import Abandon, Admitted, Answer, Answers, Endorser
+from services.peer.endorser.endorser import AdmittedProposal, Endorser, ProposalResponse
 from services.peer.endorser.hosts import ChaincodeHosts
 from services.peer.endorser.packages import Packages
 from services.peer.errors import PeerStopping
@@ -31,7 +31,7 @@ from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.gateway import Gateway
 from services.peer.gateway.ordering_queue import OrderingQueue
-from services.peer.gateway.other_nodes import PeerClients
+from services.peer.gateway.other_nodes import OtherNodes
 from services.peer.gateway.peer_health import PeerHealth
 from services.peer.gateway.selection import Selection
 from services.peer.gateway.submission import Submitter
@@ -72,8 +72,8 @@ class Peer:
         self.tls = tls
         self.packages = Packages(settings.package_directory, settings.packages)
         self.hosts = ChaincodeHosts(self.packages, settings.ledger_directory, settings.hosts)
-        self.clients = PeerClients(identity, roots_pem, limits)
-        self.health = PeerHealth(self.clients.probe, limits.probe_after_s, clock=clock)
+        self.nodes = OtherNodes(identity, roots_pem)
+        self.health = PeerHealth(self.nodes.probe, limits.probe_after_s, clock=clock)
         self.notifier = CommitNotifier(self._status_of, max_waiters=settings.edge.max_waiters)
         self.endorser = Endorser(
             settings.name,
@@ -100,10 +100,9 @@ class Peer:
             channels,
             endorser=self.endorser,
             collector=self.collector,
-            ask_many=self._ask_many,
             submitter=self.submitter,
             notifier=self.notifier,
-            elsewhere=self.clients,
+            elsewhere=self.nodes,
             clock_us=clock_us,
             random=random,
             evaluate_timeout_s=limits.timeout_s,
@@ -147,7 +146,7 @@ class Peer:
         for config in configs:
             # Roots are only added: whom a channel no longer knows, the authenticator refuses.
             self.tls.extend_roots(config.msps.roots_pem())
-        self.clients.follow(configs)
+        self.nodes.follow(configs)
         await self.hosts.follow(configs)
 
     async def install(self, package: bytes) -> str:
@@ -184,66 +183,40 @@ class Peer:
         await asyncio.gather(*(queue.close() for queue in self.queues.values()))
         await self.health.close()
         await self.hosts.close()
-        await self.clients.close()
+        await self.nodes.close()
 
-    async def _ask(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
-        if peer.name != self.settings.name:
-            return await self.clients.endorse(peer, admitted, min_height, timeout_s)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self.endorse(admitted, min_height)
-        except TimeoutError:
-            raise TimeoutExceeded(f"no answer within {timeout_s:.1f} s") from None
-
-    def _ask_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
+    async def _ask(self, peer: Node, proposal: AdmittedProposal, min_height: int, timeout_s: float) -> ProposalResponse:
+        """Ask a peer, perhaps this one, for an endorsement. (The collection itself ends what takes too long here.)"""
         if peer.name == self.settings.name:
-            return self.endorse_many(admitted, take)
-        return self.clients.endorse_many(peer, admitted, take)
+            return await self.endorse(proposal, min_height)
+        return await self.nodes.endorse(peer, proposal, min_height, timeout_s)
 
-    async def endorse(self, admitted: Admitted, min_height: int = 0) -> Answer:
+    async def endorse(self, proposal: AdmittedProposal, min_height: int = 0) -> ProposalResponse:
         """Endorse here, and count it."""
         if self.stopping:
             raise PeerStopping("this peer is being stopped")
         started = time.perf_counter()
         endorsed = False
         try:
-            answer = await self.endorser.endorse(admitted, min_height=min_height)
+            response = await self.endorser.endorse(proposal, min_height=min_height)
             endorsed = True
         finally:
-            metrics.observe_endorsements(admitted, [endorsed], time.perf_counter() - started)
-        return answer
-
-    def endorse_many(self, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
-        """Endorse proposals for one chaincode here, and count them."""
-        if self.stopping:
-            stopping = PeerStopping("this peer is being stopped")
-            take([(position, stopping) for position in range(len(admitted))])
-            return _nothing
-        started = time.perf_counter()
-
-        def count(answers: Answers) -> None:
-            endorsed = [isinstance(answer, Answer) for _, answer in answers]
-            metrics.observe_endorsements(admitted[0], endorsed, time.perf_counter() - started)
-            take(answers)
-
-        return self.endorser.endorse_many(admitted, count)
+            channel, chaincode = proposal.channel.name, proposal.definition.name
+            metrics.observe_endorsement(channel, chaincode, time.perf_counter() - started, endorsed=endorsed)
+        return response
 
     def _status_of(self, channel: str, tx_id: str) -> Status | None:
         return self.channels[channel].status(tx_id)
 
     def _queue(self, channel: Channel, random: Random) -> OrderingQueue:
         async def send(orderer: str, body: bytes, timeout_s: float) -> bytes:
-            return await self.clients.broadcast(orderer, channel.name, body, timeout_s)
+            return await self.nodes.broadcast(orderer, channel.name, body, timeout_s)
 
         def orderers() -> list[str]:
             return list(channel.config.orderers)
 
         clock = asyncio.get_running_loop().time
         return OrderingQueue(channel.name, orderers, send, self.settings.ordering, clock=clock, random=random)
-
-
-def _nothing() -> None:
-    return
 
 
 @asynccontextmanager

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from gridledger import jsontext
 from gridledger.errors import InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.identity.msp import Identity
-from gridledger.transport import call_frames as calls
+from gridledger.transport import call_frames
 from gridledger.web import (
+    CallHandler,
     CallStream,
     PlainRequest,
     PlainRoute,
+    StreamLimit,
     StreamResponse,
     WholeNumber,
     json_response,
@@ -26,10 +27,8 @@ from gridledger.web import (
     unless_disconnected,
 )
 from services.peer import metrics, queries
-from services.peer.calls import call_handlers
 from services.peer.channel import Channel
-from services.peer.gateway.admission import Passage
-from services.peer.gateway.other_nodes import write_json
+from services.peer.endorser import remote
 from services.peer.peer import Peer, clock_us
 
 DEFAULT_HISTORY = 100
@@ -47,70 +46,72 @@ def make_router(peer: Peer) -> APIRouter:
     return router
 
 
-def hot_routes(peer: Peer) -> list[PlainRoute]:
-    """The routes that every transaction takes."""
-    gateway, most = peer.gateway, peer.settings.edge.max_body_bytes
+def plain_routes(peer: Peer) -> list[PlainRoute]:
+    """The routes that every transaction takes: the stream of calls, and a route for each of a client's calls."""
+    work, edge = Transactions(peer), peer.settings.edge
+    handlers: dict[int, tuple[str, CallHandler]] = {
+        call_frames.ENDORSE: ("endorse", work.endorse),
+        call_frames.SUBMIT: ("submit", work.submit),
+        call_frames.ORDER: ("order", peer.gateway.order),
+        call_frames.EVALUATE: ("evaluate", peer.gateway.evaluate),
+        call_frames.ENDORSE_HERE: ("endorse_here", work.endorse_here),
+    }
+    # Nodes have places of their own: however many clients come, peers can endorse for one another.
+    of_clients, of_nodes = StreamLimit(edge.max_call_streams), StreamLimit(edge.max_node_streams)
+
+    async def calls(request: PlainRequest) -> Response:
+        streams = of_nodes if peer.channels.has_peer(request.caller.fingerprint) else of_clients
+        return CallStream(handlers, max_call_bytes=edge.max_body_bytes, streams=streams)
+
+    async def answer(request: PlainRequest, handler: CallHandler) -> bytes:
+        body = await read_body(request, max_bytes=edge.max_body_bytes)
+        return await unless_disconnected(request.scope, handler(body, request.caller))
 
     async def endorse(request: PlainRequest) -> bytes:
-        body = await read_body(request, max_bytes=most)
-        started = time.perf_counter()
-        with admitted(peer.admission.to_endorse(1)):
-            answer = await unless_disconnected(request.scope, gateway.endorse(body, request.caller))
-        metrics.COLLECT_SECONDS.observe(time.perf_counter() - started)
-        return answer
-
-    @contextmanager
-    def admitted(passage: Passage) -> Iterator[None]:
-        if not passage.admitted:
-            raise peer.admission.busy()
-        try:
-            yield
-        finally:
-            passage.close()
-
-    async def evaluate(request: PlainRequest) -> bytes:
-        body = await read_body(request, max_bytes=most)
-        forward = request.query("forward") != "no"
-        return await unless_disconnected(request.scope, gateway.evaluate(body, request.caller, forward=forward))
+        return await answer(request, work.endorse)
 
     async def submit(request: PlainRequest) -> bytes:
         wait = request.query("wait") or "commit"
         if wait not in ("commit", "order"):
             raise InputError("'wait' must be 'commit' or 'order'")
-        body = await read_body(request, max_bytes=most)
-        if wait == "order":
-            tx_id = await unless_disconnected(request.scope, peer.submitter.order(body, request.caller))
-            return jsontext.dumps({"tx_id": tx_id})
-        started = time.perf_counter()
-        passage = peer.admission.to_submit(1)
-        with admitted(passage):
-            outcome = await unless_disconnected(request.scope, peer.submitter.submit(body, request.caller))
-            passage.leave(committed=True)
-        metrics.SUBMIT_SECONDS.observe(time.perf_counter() - started)
-        return jsontext.dumps(outcome.to_dict())
+        return await answer(request, work.submit if wait == "commit" else peer.gateway.order)
 
-    async def endorse_here(request: PlainRequest) -> bytes:
-        height = request.query("min_height")
-        min_height = 0 if height is None else _number(height, "'min_height'")
-        body = await read_body(request, max_bytes=most)
-        return await unless_disconnected(request.scope, endorse_for(request.caller, min_height, body))
-
-    async def endorse_for(caller: Identity, min_height: int, body: bytes) -> bytes:
-        admitted = peer.endorser.read(body, caller)
-        return write_json(await peer.endorse(admitted, min_height))
-
-    handlers = call_handlers(peer)
-
-    async def calls_of(request: PlainRequest) -> Response:
-        return CallStream(handlers, max_call_bytes=most, max_streams=peer.settings.edge.max_call_streams)
+    async def evaluate(request: PlainRequest) -> bytes:
+        forward = request.query("forward") != "no"
+        return await answer(request, partial(peer.gateway.evaluate, forward=forward))
 
     return [
-        PlainRoute(calls.PATH, calls_of),
-        PlainRoute("/gateway/submit", submit),
+        PlainRoute(call_frames.PATH, calls),
         PlainRoute("/gateway/endorse", endorse),
-        PlainRoute("/endorse", endorse_here),
+        PlainRoute("/gateway/submit", submit),
         PlainRoute("/gateway/evaluate", evaluate),
     ]
+
+
+class Transactions:
+    """What every transaction asks of this peer, admitted and measured. Bodies and answers are the gateway's."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    async def endorse(self, body: bytes, caller: Identity) -> bytes:
+        """Collect endorsements of a client's signed proposal."""
+        with self._peer.admission.endorsing(), metrics.COLLECT_SECONDS.time():
+            return await self._peer.gateway.endorse(body, caller)
+
+    async def submit(self, body: bytes, caller: Identity) -> bytes:
+        """Order a client's transaction and wait for its commit."""
+        started = time.perf_counter()
+        with self._peer.admission.submitting():
+            answer = await self._peer.gateway.submit(body, caller)
+        metrics.SUBMIT_SECONDS.observe(time.perf_counter() - started)
+        return answer
+
+    async def endorse_here(self, body: bytes, caller: Identity) -> bytes:
+        """Endorse for another peer's gateway; ``body`` and answer are those of :mod:`services.peer.endorser.remote`."""
+        min_height, signed = remote.read_request(body)
+        proposal = self._peer.endorser.admit(signed, caller)
+        return remote.write_response(await self._peer.endorse(proposal, min_height))
 
 
 def _add_channels(router: APIRouter, peer: Peer) -> None:

@@ -17,7 +17,8 @@ class EdgeLimits(SettingsPart):
     """Bounds of the HTTP edge. Sizes in bytes, times in seconds; each queue that is full answers 429.
 
     So does the gateway, before it does anything for it, to a proposal that would wait longer than ``max_wait_s`` for
-    its commit, and to an endorsed transaction that would wait twice as long.
+    its commit, and to an endorsed transaction that would wait twice as long. ``max_call_streams`` bounds the clients'
+    streams of calls, ``max_node_streams`` those of the channels' peers, whom no client can so keep out.
     """
 
     max_body_bytes: Count = 4 * 1024 * 1024
@@ -26,6 +27,7 @@ class EdgeLimits(SettingsPart):
     max_waiters: Count = 20_000
     max_streams: Count = 200
     max_call_streams: Count = 500
+    max_node_streams: Count = 200
     max_wait_s: Seconds = 0.5
     max_status_wait_s: Seconds = 60.0
     commit_timeout_s: Seconds = 30.0

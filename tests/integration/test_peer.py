@@ -103,7 +103,7 @@ async def test_refusals_at_the_edge(tmp_path: Path) -> None:
             ("/gateway/endorse", world.proposal("k", time_us=now, sequence=9).to_bytes(), 409, "CHAINCODE_SEQUENCE"),
             ("/gateway/submit", b"[]", 400, "MALFORMED_MESSAGE"),
             ("/gateway/submit?wait=never", b"[]", 400, "BAD_REQUEST"),
-            ("/endorse", b"x" * 20_000_000, 413, "BODY_TOO_LARGE"),
+            ("/gateway/endorse", b"x" * 20_000_000, 413, "BODY_TOO_LARGE"),
             ("/packages", b"x", 403, "PERMISSION_DENIED"),
         ]
         for path, body, status, code in table:

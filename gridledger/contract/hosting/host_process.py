@@ -9,9 +9,8 @@ import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final, NamedTuple, cast
@@ -20,10 +19,12 @@ import gridledger
 from gridledger import jsontext
 from gridledger.contract.hosting import progress, wire
 from gridledger.contract.hosting.progress import Progress
-from gridledger.contract.hosting.wire import Reply
+from gridledger.contract.hosting.wire import Reply, Request
 from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError
 from gridledger.protocol.result import KIND as RESULT_KIND
+from gridledger.waiting import first_done
 
+_KIND: Final = RESULT_KIND.encode()
 _LENGTH_BYTES: Final = 4
 _LINES_A_MINUTE: Final = 200
 _LONGEST_LOGGED_LINE: Final = 2000
@@ -61,8 +62,8 @@ class HostSettings(NamedTuple):
     start_timeout_s: float
 
 
-Heard = Callable[[list[tuple[int, bytes]] | GridLedgerError], None]
-"""Takes the next replies of a batch, each the kind and the text, or the error that ends it."""
+Replies = list[tuple[int, bytes]]
+"""What a host has answered, in the order of its batch: each reply's kind and text."""
 
 
 class HostProcess(asyncio.Protocol):
@@ -71,7 +72,9 @@ class HostProcess(asyncio.Protocol):
     def __init__(self) -> None:
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
-        self._heard: Heard | None = None
+        self._replies: Replies = []
+        self._failure: GridLedgerError | None = None
+        self._waiting: asyncio.Future[None] | None = None
         self._expected: deque[bytes] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timeout_s = 0.0
@@ -86,12 +89,9 @@ class HostProcess(asyncio.Protocol):
         """Start a host and wait until its chaincode is loaded; :class:`ChaincodeUnavailable` says why it is not."""
         host = cls()
         loop = asyncio.get_running_loop()
-        ready: asyncio.Future[tuple[int, bytes]] = loop.create_future()
-        ready.add_done_callback(lambda _: ready.cancelled() or ready.exception())  # perhaps nobody waits any more
         ours, theirs = socket.socketpair()
         try:
             await loop.create_connection(lambda: host, sock=ours)
-            host._heard = partial(_note_ready, ready)
             host._expected.append(b"")
             with theirs, TemporaryFile() as note:
                 note.truncate(progress.SIZE)
@@ -99,7 +99,7 @@ class HostProcess(asyncio.Protocol):
                 host._process = await _spawn(settings, theirs.fileno(), note.fileno())
             host._output = asyncio.create_task(_log_output(settings.name, host._process.stdout))
             async with asyncio.timeout(settings.start_timeout_s):
-                kind, text = await ready
+                kind, text = (await host.replies())[0]
             if kind != Reply.READY:
                 raise wire.read_error(text)
             warn_of_missing_confinement(settings.name, jsontext.loads(text))
@@ -121,23 +121,34 @@ class HostProcess(asyncio.Protocol):
         """The process's id."""
         return self._process.pid if self._process is not None else 0
 
-    def ask(self, batch: bytes, tx_ids: Iterable[str], timeout_s: float, heard: Heard) -> None:
-        """Send a framed batch; ``heard`` gets the replies, in order, as they come. Then the next one may be sent.
+    def send(self, calls: Sequence[Request], timeout_s: float) -> None:
+        """Send a batch, whose replies come by :meth:`replies`. When all have come the next one may be sent.
 
         A result for another proposal than its turn's is not taken: a chaincode that found the socket could send one.
         The batch ends early by :class:`ChaincodeTimeout`, after ``timeout_s`` without a reply, or by
         :class:`ChaincodeCrashed`; this host is then to be killed.
         """
-        loop = asyncio.get_running_loop()
         if self.closed or self._transport is None or self._progress is None:
-            loop.call_soon(heard, ChaincodeCrashed("the chaincode's host is gone"))
-            return
-        self._heard = heard
-        self._expected.extend(f'{{"kind":"{RESULT_KIND}","tx_id":"{tx_id}",'.encode() for tx_id in tx_ids)
+            raise ChaincodeCrashed("the chaincode's host is gone")
+        self._expected.extend(b'{"kind":"%b","tx_id":"%b",' % (_KIND, call.tx_id) for call in calls)
         self._timeout_s = timeout_s
-        self._timer = loop.call_later(timeout_s, self._expire)
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
         self._progress.rest()
-        self._transport.write(batch)
+        self._transport.write(wire.write_batch(calls))
+
+    async def replies(self, within_s: float | None = None) -> Replies:
+        """The replies that have come since the last time; waits for some, ``within_s`` at most, and is then empty.
+
+        Raises what ended the batch early.
+        """
+        if not self._replies and self._failure is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await first_done((self._waiting,), within_s)
+            self._waiting = None
+        replies, self._replies = self._replies, []
+        if not replies and self._failure is not None:
+            raise self._failure
+        return replies
 
     def running(self) -> int | None:
         """The position in its batch of the call that the host runs, or ran when it died.
@@ -185,15 +196,13 @@ class HostProcess(asyncio.Protocol):
             self._timer.cancel()
             if self._expected:
                 self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._expire)
-        heard = self._heard
-        if not self._expected:
-            self._heard = None
-        if heard is not None:
-            heard(replies)
+        self._replies += replies
+        self._wake()
 
-    def _read(self) -> list[tuple[int, bytes]]:
+    def _read(self) -> Replies:
         """The whole replies among what was received."""
-        received, replies, start = self._received, [], 0
+        received, start = self._received, 0
+        replies: Replies = []
         while len(received) - start >= _LENGTH_BYTES:
             begin = start + _LENGTH_BYTES
             length = int.from_bytes(received[start:begin], "big")
@@ -231,20 +240,14 @@ class HostProcess(asyncio.Protocol):
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
-        heard, self._heard = self._heard, None
-        if heard is not None:
-            heard(error)
+        self._failure = self._failure or error
+        self._wake()
         if self._transport is not None:
             self._transport.abort()
 
-
-def _note_ready(ready: asyncio.Future[tuple[int, bytes]], heard: list[tuple[int, bytes]] | GridLedgerError) -> None:
-    if ready.done():
-        return
-    if isinstance(heard, GridLedgerError):
-        ready.set_exception(heard)
-    else:
-        ready.set_result(heard[0])
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 async def _spawn(settings: HostSettings, descriptor: int, note: int) -> Process:

@@ -1,4 +1,8 @@
-"""The hosts of one chaincode: a bounded number of processes, a bounded queue before them."""
+"""A pool of hosts for one chaincode: a bounded number of processes, and a bounded queue of calls before them.
+
+A call waits in the queue until a host is free, and then goes to it in a batch with others. Each host has a task that
+gives it batch after batch (:meth:`HostPool._serve`) and settles the calls as their replies come.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,19 @@ import asyncio
 import logging
 from base64 import b64encode
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, Final
 
+from gridledger.backoff import Backoff
 from gridledger.contract.context import ClientIdentity
 from gridledger.contract.hosting import wire
-from gridledger.contract.hosting.calls import Call, Calls, Deliver, Errand, Outcome, Wanted, settle
 from gridledger.contract.hosting.confinement import LOCK_FILE
 from gridledger.contract.hosting.host_process import ChaincodeUnavailable, HostProcess, HostSettings
-from gridledger.contract.hosting.wire import Reply
+from gridledger.contract.hosting.wire import Reply, Request
 from gridledger.errors import BusyError, GridLedgerError
 from gridledger.identity import Identity
 from gridledger.protocol.proposal import Proposal
@@ -29,10 +35,10 @@ DEFAULT_START_TIMEOUT_S: Final = 20.0
 MAX_BATCH_BYTES: Final = 1024 * 1024
 BATCH_S: Final = 0.02
 """How long a batch may take, by what calls took lately: slow ones go one by one, so that the hosts share them."""
-PATIENCE_S: Final = 0.25
-"""How long a batch may wait for one of its calls before the others run elsewhere."""
+STUCK_S: Final = 0.25
+"""How long a call of a batch may take before those behind it are given to other hosts."""
 _FIRST_CALL_S: Final = 0.005
-_SHORTEST_S: Final = 1e-6
+_SHORTEST_CALL_S: Final = 1e-6
 _LEAST_SHARED: Final = 8
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
@@ -44,6 +50,43 @@ class ChaincodeBusy(BusyError):
     """As many proposals as may wait for this chaincode are waiting already, or this one has waited too long."""
 
     code = "CHAINCODE_BUSY"
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call. ``deadline`` (the loop's clock) is when it has waited long enough for a host; ``alone`` keeps others
+    out of its batch, because it may have killed a host."""
+
+    channel: str
+    request: Request
+    size: int
+    deadline: float
+    result: asyncio.Future[str]
+    attempts: int = 0
+    alone: bool = False
+
+    def settle(self, outcome: str | GridLedgerError) -> None:
+        """Answer whoever waits; the first outcome counts."""
+        if self.result.done():
+            return
+        if isinstance(outcome, str):
+            self.result.set_result(outcome)
+        else:
+            self.result.set_exception(outcome)
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """Calls that one host runs one after the other: the first ``answered`` are done, those at the positions
+    ``elsewhere`` were queued again because a call before them is stuck."""
+
+    calls: list[Call]
+    answered: int = 0
+    elsewhere: frozenset[int] = field(default_factory=frozenset)
+
+    def open(self) -> list[tuple[int, Call]]:
+        """The calls that are not answered, with their positions."""
+        return [(position, self.calls[position]) for position in range(self.answered, len(self.calls))]
 
 
 class HostPool:
@@ -73,16 +116,14 @@ class HostPool:
         )
         self._call_timeout_s = call_timeout_s
         self._most_waiting = waiting
-        self._idle: list[HostProcess] = []
-        self._hosts: set[HostProcess] = set()
         self._queue: deque[Call] = deque()
-        self._giving_out = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._hosts: set[HostProcess] = set()
+        self._idle: list[asyncio.Future[None]] = []
+        self._waking = False
         self._call_s = _FIRST_CALL_S
-        self._starting: set[asyncio.Task[None]] = set()
-        self._ending: set[asyncio.Task[None]] = set()
         self._last_failure: ChaincodeUnavailable | None = None
-        self._started = False
+        self._places: list[asyncio.Task[None]] = []
         self._closed = False
 
     async def __aenter__(self) -> HostPool:
@@ -97,28 +138,25 @@ class HostPool:
 
         Without this, the first call starts them.
         """
-        self._started = True
-        outcomes = await asyncio.gather(*(self._start_one() for _ in range(self.size)), return_exceptions=True)
+        starts = [HostProcess.start(self._settings) for _ in range(self.size)]
+        outcomes = await asyncio.gather(*starts, return_exceptions=True)
+        hosts = [outcome for outcome in outcomes if isinstance(outcome, HostProcess)]
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
-                await self.close()
+                await asyncio.gather(*(host.kill() for host in hosts))
                 raise outcome
+        self._fill_places(hosts)
 
     async def close(self) -> None:
-        """Kill all hosts. Calls that wait end in ChaincodeUnavailable, those that run in ChaincodeCrashed."""
+        """Kill all hosts. Calls that wait or run end in :class:`ChaincodeUnavailable`."""
         self._closed = True
-        for task in self._starting:
-            task.cancel()
         if self._expiry is not None:
             self._expiry.cancel()
-        stopped = ChaincodeUnavailable(f"chaincode {self.name} is being stopped")
-        waiting, self._queue = self._queue, deque()
-        settle([(call, stopped) for call in waiting])
-        hosts = list(self._hosts)
-        self._hosts.clear()
-        self._idle.clear()
-        killing = [host.kill() for host in hosts]
-        await asyncio.gather(*killing, *self._starting, *self._ending, return_exceptions=True)
+        for place in self._places:
+            place.cancel()
+        await asyncio.gather(*self._places, return_exceptions=True)
+        while self._queue:
+            self._queue.popleft().settle(self._stopped())
 
     async def call(
         self, proposal: Proposal, caller: Identity | ClientIdentity, transient: Mapping[str, Any] | None = None
@@ -127,250 +165,221 @@ class HostPool:
 
         A refusal by the chaincode is a result too, with a status of 400 or more. Raises :class:`ChaincodeBusy` (429),
         ChaincodeTimeout (504), ChaincodeCrashed (502), ChaincodeUnavailable (503), and what the host says of the
-        proposal itself (malformed).
+        proposal itself (malformed). A caller that is cancelled does not cost the host: it finishes the call.
         """
-        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        calls = self.call_many([Wanted(proposal, caller, transient)], partial(_answer, answered))
-        try:
-            outcome = await answered
-        finally:
-            # A caller that is cancelled does not cost the host: it finishes, and then takes the next batch.
-            calls.give_up()
-        if isinstance(outcome, GridLedgerError):
-            raise outcome
-        return outcome
-
-    def call_many(self, wanted: Sequence[Wanted], deliver: Deliver) -> Calls:
-        """Run many proposals, in batches as hosts become free; each outcome is delivered, as :meth:`call` gives it.
-
-        Nothing is delivered before this returns. Several batches' calls see several heights, none lower than what was
-        durable when they were asked for.
-        """
-        calls, loop = Calls(deliver), asyncio.get_running_loop()
-        if not self._started:
-            self._started = True
-            for _ in range(self.size):
-                _keep(self._starting, self._start_until_it_works())
-        room = self._most_waiting + len(self._idle) * wire.MAX_BATCH - len(self._queue)
-        if room < len(wanted):
-            self._queue = deque(call for call in self._queue if not (call.done or call.calls.given_up))
-            room = self._most_waiting + len(self._idle) * wire.MAX_BATCH - len(self._queue)
-        room, deadline = max(0, room), loop.time() + self._wait_limit_s()
-        refused: GridLedgerError | None = None
         if self._closed:
-            room, refused = 0, ChaincodeUnavailable(f"chaincode {self.name} is stopped")
-        elif room < len(wanted):
-            refused = ChaincodeBusy(f"{len(self._queue)} proposals wait for chaincode {self.name}")
-        for position, (proposal, caller, transient) in enumerate(wanted[:room]):
-            request = wire.request(_caller_bytes(caller), proposal, transient)
-            size = len(request.caller) + len(request.proposal) + len(request.transient)
-            self._queue.append(Call(calls, position, proposal.channel, proposal.tx_id, request, size, deadline))
-        if refused is not None:
-            loop.call_soon(partial(calls.deliver, [(position, refused) for position in range(room, len(wanted))]))
-        self._soon()
-        return calls
+            raise self._stopped()
+        if not self._places:
+            self._fill_places([])
+        self._make_room()
+        request = wire.request(_caller_bytes(caller), proposal, transient)
+        size = len(request.caller) + len(request.proposal) + len(request.transient)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._wait_limit_s()
+        call = Call(proposal.channel, request, size, deadline, loop.create_future())
+        self._queue.append(call)
+        self._wake_a_host()
+        return await call.result
 
     def status(self) -> dict[str, int]:
         """Hosts that run, hosts without work, calls that wait."""
         return {"size": self.size, "running": len(self._hosts), "idle": len(self._idle), "waiting": len(self._queue)}
 
-    def _soon(self) -> None:
-        """Give out the queue's calls when all that the loop has read by now is in it: more go in one batch."""
-        if self._queue and not self._giving_out:
-            self._giving_out = True
-            asyncio.get_running_loop().call_soon(self._give_out)
+    # The queue
 
-    def _give_out(self) -> None:
-        self._giving_out = False
-        while self._queue and self._idle:
-            host = self._idle.pop()
-            if host.closed:
-                self._replace(host)
-                continue
-            batch = self._next_batch()
-            if not batch:
-                self._idle.append(host)
-                break
-            self._send(host, batch)
-        if self._queue and self._expiry is None:
+    def _make_room(self) -> None:
+        """Raise :class:`ChaincodeBusy` where the queue is full of calls that somebody still waits for."""
+        most = self._most_waiting + (len(self._idle) + self._waking) * wire.MAX_BATCH
+        if len(self._queue) >= most:
+            self._queue = deque(call for call in self._queue if not call.result.done())
+        if len(self._queue) >= most:
+            raise ChaincodeBusy(f"{len(self._queue)} proposals wait for chaincode {self.name}")
+
+    def _wake_a_host(self) -> None:
+        """Have an idle host take calls when all that the loop has read by now is queued: more go in one batch."""
+        if self._queue and self._idle and not self._waking:
+            self._waking = True
+            self._idle.pop().set_result(None)
+        if self._queue and self._expiry is None and not self._closed:
             wait_s = min(call.deadline for call in self._queue) - asyncio.get_running_loop().time()
             self._expiry = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._expire)
 
-    def _next_batch(self) -> list[Call]:
-        batch: list[Call] = []
+    async def _next_batch(self, host: HostProcess) -> Batch | None:
+        """Wait for calls; None when the host has ended meanwhile."""
+        while not host.closed:
+            if calls := self._take_calls():
+                self._wake_a_host()  # the next one, for what is left
+                return Batch(calls)
+            woken = asyncio.get_running_loop().create_future()
+            self._idle.append(woken)
+            try:
+                await woken
+            finally:
+                self._waking = False
+                if woken in self._idle:
+                    self._idle.remove(woken)
+        self._wake_a_host()
+        return None
+
+    def _take_calls(self) -> list[Call]:
+        calls: list[Call] = []
         size, most = 0, self._batch_limit()
-        while self._queue and len(batch) < most:
+        while self._queue and len(calls) < most:
             call = self._queue[0]
-            if call.done or call.calls.given_up:
+            if call.result.done():
                 self._queue.popleft()
                 continue
-            if batch and (call.alone or batch[0].alone or size + call.size > MAX_BATCH_BYTES):
+            if calls and (call.alone or calls[0].alone or size + call.size > MAX_BATCH_BYTES):
                 break
-            batch.append(self._queue.popleft())
+            calls.append(self._queue.popleft())
             size += call.size
-        return batch
+        return calls
 
     def _batch_limit(self) -> int:
-        """As many calls as take ``BATCH_S`` together, by what the quickest lately took; free hosts share a rest."""
+        """As many calls as take ``BATCH_S`` together, by what the quickest lately took; idle hosts share a rest."""
         share = max(_LEAST_SHARED, -(-len(self._queue) // (len(self._idle) + 1)))
         return max(1, min(wire.MAX_BATCH, share, int(BATCH_S / self._call_s)))
 
-    def _send(self, host: HostProcess, batch: list[Call]) -> None:
-        loop = asyncio.get_running_loop()
-        errand = Errand(host, batch, loop.time())
-        if len(batch) > 1:
-            errand.patience = loop.call_later(PATIENCE_S, self._lose_patience, errand)
-        message = wire.write_batch([call.request for call in batch])
-        host.ask(message, [call.tx_id for call in batch], self._call_timeout_s, partial(self._heard, errand))
-
-    def _heard(self, errand: Errand, replies: list[tuple[int, bytes]] | GridLedgerError) -> None:
-        """Take what a host says; when its batch is over, give it the next one, or put another host in its place."""
-        if isinstance(replies, GridLedgerError):
-            settle(self._ended_early(errand, replies))
-            return
-        outcomes: list[tuple[Call, Outcome]] = []
-        last = False
-        for kind, text in replies:
-            call = errand.calls[errand.answered]
-            errand.answered += 1
-            last = last or kind == Reply.LAST_RESULT
-            if kind in (Reply.RESULT, Reply.LAST_RESULT):
-                outcomes.append((call, text.decode()))
-            elif kind == Reply.STALE and self._has_ledger(call.channel) and call.attempts <= self.size:
-                errand.replace_host = True
-                self._again([call])
-            elif kind == Reply.STALE:
-                missing = f"channel {call.channel!r} has no ledger on this peer (yet)"
-                outcomes.append((call, ChaincodeUnavailable(missing)))
-            else:
-                outcomes.append((call, wire.read_error(text)))
-        if last or errand.answered == len(errand.calls):
-            self._finish(errand, last)
-        settle(outcomes)
-
-    def _finish(self, errand: Errand, last: bool) -> None:
-        if errand.patience is not None:
-            errand.patience.cancel()
-        # The least of the last ones, slowly forgotten: a wait for a busy processor says nothing of the chaincode.
-        took_s = (asyncio.get_running_loop().time() - errand.begun) / len(errand.calls)
-        self._call_s = max(_SHORTEST_S, min(took_s, 1.1 * self._call_s))
-        self._again([call for position, call in errand.open() if position not in errand.taken_back])
-        if last or errand.replace_host:
-            self._replace(errand.host)
-        else:
-            self._hand_on(errand.host)
-
-    def _ended_early(self, errand: Errand, error: GridLedgerError) -> list[tuple[Call, Outcome]]:
-        """A host died, or hangs, over one call of a batch: that one fails, the others run again."""
-        log.warning("chaincode %s: host %d is replaced: %s", self.name, errand.host.pid, error)
-        if errand.patience is not None:
-            errand.patience.cancel()
-        guilty = 0 if len(errand.calls) == 1 else errand.host.running()
-        failed: list[tuple[Call, Outcome]] = []
-        again: list[Call] = []
-        for position, call in errand.open():
-            if position == guilty or call.attempts > self.size:
-                failed.append((call, error))
-            elif position not in errand.taken_back:
-                call.alone = call.alone or guilty is None
-                again.append(call)
-        self._replace(errand.host)
-        self._again(again)
-        return failed
-
-    def _lose_patience(self, errand: Errand) -> None:
-        """A call lets those behind it wait: have them run elsewhere, and leave it this host for as long as it may."""
-        loop = asyncio.get_running_loop()
-        if errand.answered > errand.seen:
-            errand.seen = errand.answered
-            errand.patience = loop.call_later(PATIENCE_S, self._lose_patience, errand)
-            return
-        running = errand.host.running()
-        behind = [(position, call) for position, call in errand.open() if position != running]
-        errand.taken_back = frozenset(position for position, _ in behind)
-        self._again([call for _, call in behind])
-
-    def _again(self, calls: Sequence[Call]) -> None:
+    def _queue_again(self, calls: Sequence[Call]) -> None:
         """Queue calls once more, before all others."""
-        if self._closed:
-            stopped = ChaincodeUnavailable(f"chaincode {self.name} is being stopped")
-            settle([(call, stopped) for call in calls])
-            return
         deadline = asyncio.get_running_loop().time() + self._wait_limit_s()
         for call in reversed(calls):
-            if not call.done:
+            if not call.result.done():
                 call.attempts += 1
                 call.deadline = deadline
                 self._queue.appendleft(call)
-        self._soon()
+        self._wake_a_host()
 
-    def _has_ledger(self, channel: str) -> bool:
-        return (self._settings.ledger_dir / channel / LOCK_FILE).exists()
+    def _expire(self) -> None:
+        """Answer those who have waited long enough."""
+        self._expiry = None
+        now = asyncio.get_running_loop().time()
+        late = [call for call in self._queue if call.deadline <= now]
+        self._queue = deque(call for call in self._queue if call.deadline > now)
+        for call in late:
+            if self._last_failure is not None and not self._hosts:
+                call.settle(ChaincodeUnavailable(self._last_failure.message))
+            else:
+                call.settle(ChaincodeBusy(f"no host of chaincode {self.name} became free in time"))
+        self._wake_a_host()
 
     def _wait_limit_s(self) -> float:
         # Before the first host is up, a call waits for Python to start and the package to load.
         return self._call_timeout_s if self._hosts else self._settings.start_timeout_s
 
-    def _expire(self) -> None:
-        """Tell those who have waited long enough."""
-        self._expiry = None
-        now = asyncio.get_running_loop().time()
-        error: GridLedgerError = ChaincodeBusy(f"no host of chaincode {self.name} became free in time")
-        if self._last_failure is not None and not self._hosts:
-            error = ChaincodeUnavailable(self._last_failure.message)
-        late = [call for call in self._queue if call.deadline <= now]
-        self._queue = deque(call for call in self._queue if call.deadline > now)
-        self._soon()
-        settle([(call, error) for call in late])
+    # The hosts
 
-    def _hand_on(self, host: HostProcess) -> None:
-        if host.closed or self._closed:
-            self._replace(host)
-            return
-        self._idle.append(host)
-        self._give_out()
+    def _fill_places(self, hosts: Sequence[HostProcess]) -> None:
+        for place in range(self.size):
+            work = self._keep_a_host(hosts[place] if place < len(hosts) else None)
+            self._places.append(asyncio.get_running_loop().create_task(work))
 
-    def _replace(self, host: HostProcess) -> None:
-        if host not in self._hosts:
-            return
-        self._hosts.remove(host)
-        _keep(self._ending, host.kill())
-        if not self._closed:
-            _keep(self._starting, self._start_until_it_works())
-
-    async def _start_one(self) -> None:
-        host = await HostProcess.start(self._settings)
-        if self._closed:
-            await host.kill()
-            return
-        self._last_failure = None
-        self._hosts.add(host)
-        self._hand_on(host)
-
-    async def _start_until_it_works(self) -> None:
-        pause_s = _FIRST_PAUSE_S
-        while not self._closed:
+    async def _keep_a_host(self, host: HostProcess | None) -> None:
+        """Have a host at work, and another one when it is of no more use."""
+        while True:
+            host = host or await self._start_until_it_works()
+            self._hosts.add(host)
             try:
-                await self._start_one()
+                await self._serve(host)
+            except Exception:
+                log.exception("chaincode %s: host %d is replaced", self.name, host.pid)
+            finally:
+                self._hosts.discard(host)
+                await host.kill()
+            host = None
+
+    async def _start_until_it_works(self) -> HostProcess:
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
+        while True:
+            try:
+                host = await HostProcess.start(self._settings)
             except ChaincodeUnavailable as error:
                 self._last_failure = error
+                pause_s = backoff.failed()
                 log.warning("%s; next attempt in %.1f s", error.message, pause_s)
                 await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
+                self._last_failure = None
+                return host
+
+    async def _serve(self, host: HostProcess) -> None:
+        """Give a host batch after batch; returns when it must be replaced."""
+        while (batch := await self._next_batch(host)) is not None:
+            try:
+                if await self._run(host, batch):
+                    return
+            except GridLedgerError as error:
+                log.warning("chaincode %s: host %d is replaced: %s", self.name, host.pid, error)
+                self._fail(batch, host.running(), error)
                 return
+            except BaseException:
+                for _, call in batch.open():
+                    call.settle(self._stopped())
+                raise
 
+    async def _run(self, host: HostProcess, batch: Batch) -> bool:
+        """Have a host run a batch, and settle its calls; whether the host is to be replaced.
 
-def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
-    """Run ``work`` as a task that is in ``tasks`` until it is done."""
-    task = asyncio.get_running_loop().create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
+        Raises what ends the host: ChaincodeTimeout, ChaincodeCrashed, or that it says what cannot be read.
+        """
+        loop, replace = asyncio.get_running_loop(), False
+        begun = loop.time()
+        host.send([call.request for call in batch.calls], self._call_timeout_s)
+        while batch.answered < len(batch.calls) and not replace:
+            may_be_stuck = len(batch.calls) > 1 and not batch.elsewhere
+            replies = await host.replies(STUCK_S if may_be_stuck else None)
+            if not replies:
+                self._run_elsewhere(batch, host.running())
+            for kind, text in replies:
+                replace = self._settle(batch, kind, text) or replace
+        # The least of the last ones, slowly forgotten: a wait for a busy processor says nothing of the chaincode.
+        took_s = (loop.time() - begun) / len(batch.calls)
+        self._call_s = max(_SHORTEST_CALL_S, min(took_s, 1.1 * self._call_s))
+        self._queue_again([call for position, call in batch.open() if position not in batch.elsewhere])
+        return replace
 
+    def _settle(self, batch: Batch, kind: int, text: bytes) -> bool:
+        """Settle the next call of a batch; whether its host is to be replaced, and runs no more of the batch."""
+        call = batch.calls[batch.answered]
+        batch.answered += 1
+        try:
+            if kind in (Reply.RESULT, Reply.LAST_RESULT):
+                call.settle(wire.read_result(text))
+            elif kind == Reply.STALE and self._has_ledger(call.channel) and call.attempts <= self.size:
+                self._queue_again([call])
+                return True
+            elif kind == Reply.STALE:
+                call.settle(ChaincodeUnavailable(f"channel {call.channel!r} has no ledger on this peer (yet)"))
+            else:
+                call.settle(wire.read_error(text))
+        except GridLedgerError as error:
+            call.settle(error)
+            raise
+        return kind == Reply.LAST_RESULT
 
-def _answer(answered: asyncio.Future[Outcome], outcomes: list[tuple[int, Outcome]]) -> None:
-    if not answered.done():
-        answered.set_result(outcomes[0][1])
+    def _run_elsewhere(self, batch: Batch, running: int | None) -> None:
+        """One call of a batch is stuck: queue those behind it again, and leave it its host for as long as it may."""
+        behind = [(position, call) for position, call in batch.open() if position != running]
+        batch.elsewhere = frozenset(position for position, _ in behind)
+        self._queue_again([call for _, call in behind])
+
+    def _fail(self, batch: Batch, running: int | None, error: GridLedgerError) -> None:
+        """A host died, or hangs, over one call of a batch: that one fails, the others are queued again."""
+        guilty = 0 if len(batch.calls) == 1 else running
+        again: list[Call] = []
+        for position, call in batch.open():
+            if position == guilty or call.attempts > self.size:
+                call.settle(error)
+            elif position not in batch.elsewhere:
+                call.alone = call.alone or guilty is None
+                again.append(call)
+        self._queue_again(again)
+
+    def _has_ledger(self, channel: str) -> bool:
+        return (self._settings.ledger_dir / channel / LOCK_FILE).exists()
+
+    def _stopped(self) -> ChaincodeUnavailable:
+        return ChaincodeUnavailable(f"chaincode {self.name} is stopped")
 
 
 def client_identity(identity: Identity) -> ClientIdentity:

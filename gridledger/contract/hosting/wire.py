@@ -113,7 +113,18 @@ def error_reply(error: GridLedgerError) -> bytes:
     return reply(Reply.ERROR, jsontext.dumps({"status": error.status, "error": error.to_dict()}))
 
 
+def read_result(text: bytes) -> str:
+    """The result's text of a result reply; :class:`MalformedMessage` where it is none."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedMessage(f"a chaincode host's result cannot be read: {error}", status=502) from None
+
+
 def read_error(text: bytes) -> GridLedgerError:
-    """The error of an error reply."""
-    document = jsontext.loads(text)
-    return from_wire(document["status"], document["error"])
+    """The error of an error reply; raises :class:`MalformedMessage` where it is none."""
+    match jsontext.loads(text):
+        case {"status": int(status), "error": dict(error)}:
+            return from_wire(status, error)
+        case _:
+            raise MalformedMessage("a chaincode host's error cannot be read", status=502)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from gridledger.contract.hosting.calls import Deliver
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
@@ -17,7 +16,6 @@ from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, Pr
 from gridledger.protocol.fields import from_base64
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement, Result, endorsement_text
-from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
 from services.peer.errors import (
     ChaincodeFailed,
@@ -32,7 +30,7 @@ FIRST_REFUSAL = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AdmittedProposal:
     """A proposal that passed every check on this peer, its signature included. Made by :meth:`Endorser.admit` alone."""
 
     signed: SignedProposal
@@ -42,7 +40,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProposalResponse:
     """One peer's endorsement. ``height`` is how many blocks, at least, it had committed when the chaincode ran."""
 
     result_text: str
@@ -50,21 +48,11 @@ class Answer:
     height: int
 
 
-Answers = list[tuple[int, Answer | GridLedgerError]]
-"""Answers, or why there are none, by the proposals' positions among those that were asked about together."""
-
-Abandon = Callable[[], object]
-"""Says that nobody waits for the rest any more."""
-
-
 class Hosts(Protocol):
     """Runs chaincode: the part of :class:`~services.peer.endorser.hosts.ChaincodeHosts` that an endorser needs."""
 
-    async def run(self, admitted: Admitted) -> str:
+    async def run(self, proposal: AdmittedProposal) -> str:
         """The result's text. Raises ChaincodeNotInstalled, and what a HostPool raises."""
-
-    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Abandon:
-        """Results' texts, or errors, by position; delivered as they are known, after this has returned."""
 
 
 class Endorser:
@@ -90,11 +78,7 @@ class Endorser:
         self._catch_up_s = catch_up_s
         self._note = note
 
-    def read(self, body: bytes, caller: Identity, *, policy: str = "writers") -> Admitted:
-        """Read a signed proposal, and check it as :meth:`admit` does."""
-        return self.admit(SignedProposal.from_bytes(body), caller, policy=policy)
-
-    def admit(self, signed: SignedProposal, caller: Identity, *, policy: str = "writers") -> Admitted:
+    def admit(self, signed: SignedProposal, caller: Identity, *, policy: str = "writers") -> AdmittedProposal:
         """Check a proposal; the cheap checks come first, the signature last.
 
         The creator must satisfy the channel's ``policy``. The caller must be the creator or a peer of the channel.
@@ -129,15 +113,15 @@ class Endorser:
             )
         if not certificate.verify(signed.signature, proposal.text.encode()):
             raise BadCreatorSignature("the signature under the proposal is not its creator's")
-        return Admitted(signed, channel, definition, creator)
+        return AdmittedProposal(signed, channel, definition, creator)
 
-    async def endorse(self, admitted: Admitted, *, min_height: int = 0) -> Answer:
+    async def endorse(self, proposal: AdmittedProposal, *, min_height: int = 0) -> ProposalResponse:
         """Run the chaincode and sign what it did.
 
         ``min_height`` is a height that the caller has seen on another peer: this peer waits for it, within bounds.
         Raises :class:`ChaincodeRefused`, :class:`DuplicateTransaction`, :class:`PeerBehind`, and what the hosts raise.
         """
-        channel, tx_id = admitted.channel, admitted.signed.proposal.tx_id
+        channel, tx_id = proposal.channel, proposal.signed.proposal.tx_id
         if min_height > channel.height and not await channel.reach(min_height, self._catch_up_s):
             raise PeerBehind(
                 f"this peer has {channel.height} blocks of {channel.name}, {min_height} are asked for",
@@ -147,63 +131,35 @@ class Endorser:
         # differ, a client when an answer was lost. It can be committed once only, whatever is signed here.
         status = channel.status(tx_id)
         if status is not None:
-            raise _duplicate(status)
+            raise DuplicateTransaction(
+                f"this transaction is in block {status.block} already, {status.code.name}", outcome=status.to_dict()
+            )
         height = channel.height
-        return self._signed(await self.run(admitted), height)
-
-    def endorse_many(self, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
-        """As :meth:`endorse`, for many proposals of one channel; ``take`` gets each answer once, some at a time."""
-        channel = admitted[0].channel
-        outcomes = channel.statuses([each.signed.proposal.tx_id for each in admitted])
-        to_run = [position for position in range(len(admitted)) if position not in outcomes]
-        if outcomes:
-            take([(position, _duplicate(outcome)) for position, outcome in outcomes.items()])
-        height = channel.height
-
-        def ran(found: list[tuple[int, str | GridLedgerError]]) -> None:
-            answers: Answers = []
-            for place, text in found:
-                position = to_run[place]
-                answer: Answer | GridLedgerError
-                try:
-                    if isinstance(text, GridLedgerError):
-                        raise text
-                    answer = self._signed(self._read(admitted[position], text), height)
-                except GridLedgerError as error:
-                    answer = error
-                answers.append((position, answer))
-            take(answers)
-
-        return self._hosts.run_many([admitted[position] for position in to_run], ran) if to_run else _nothing
-
-    async def run(self, admitted: Admitted) -> Result:
-        """What the chaincode did with the proposal; whatever its response, nothing is signed."""
-        return self._read(admitted, await self._hosts.run(admitted))
-
-    @staticmethod
-    def _read(admitted: Admitted, text: str) -> Result:
-        try:
-            result = Result.parse(text)
-        except GridLedgerError as error:
-            raise ChaincodeFailed(f"the chaincode's host answered with what is no result: {error.message}") from None
-        proposal = admitted.signed.proposal
-        if (result.tx_id, result.channel, result.chaincode, result.sequence) != (
-            proposal.tx_id,
-            proposal.channel,
-            proposal.chaincode,
-            proposal.sequence,
-        ):
-            raise ChaincodeFailed("the chaincode's host answered with the result of another proposal")
-        return result
-
-    def _signed(self, result: Result, height: int) -> Answer:
+        result = await self.run(proposal)
         if result.response.status >= FIRST_REFUSAL:
             raise self._refusal(result, height)
         text = endorsement_text(self._identity.fingerprint, result.hash)
         signature = self._identity.sign(text)
         if self._note is not None:
-            self._note(result.channel, text, signature)
-        return Answer(result.text, Endorsement(self._identity.fingerprint, signature), height)
+            self._note(channel.name, text, signature)
+        return ProposalResponse(result.text, Endorsement(self._identity.fingerprint, signature), height)
+
+    async def run(self, proposal: AdmittedProposal) -> Result:
+        """What the chaincode did with the proposal; whatever its response, nothing is signed."""
+        text = await self._hosts.run(proposal)
+        try:
+            result = Result.parse(text)
+        except GridLedgerError as error:
+            raise ChaincodeFailed(f"the chaincode's host answered with what is no result: {error.message}") from None
+        proposed = proposal.signed.proposal
+        if (result.tx_id, result.channel, result.chaincode, result.sequence) != (
+            proposed.tx_id,
+            proposed.channel,
+            proposed.chaincode,
+            proposed.sequence,
+        ):
+            raise ChaincodeFailed("the chaincode's host answered with the result of another proposal")
+        return result
 
     def _refusal(self, result: Result, height: int) -> ChaincodeRefused:
         response = result.response
@@ -218,13 +174,3 @@ class Endorser:
 @lru_cache(4096)
 def _certificate(creator: str) -> Certificate:
     return Certificate.from_der(from_base64(creator, "'creator'"))
-
-
-def _duplicate(status: Status) -> DuplicateTransaction:
-    return DuplicateTransaction(
-        f"this transaction is in block {status.block} already, {status.code.name}", outcome=status.to_dict()
-    )
-
-
-def _nothing() -> None:
-    return

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from gridledger.contract.hosting.calls import Deliver, Wanted
 from gridledger.contract.hosting.host_process import ChaincodeUnavailable
 from gridledger.contract.hosting.pool import HostPool
 from gridledger.errors import GridLedgerError, from_wire
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
-from services.peer.endorser.endorser import Admitted
+from services.peer.endorser.endorser import AdmittedProposal
 from services.peer.endorser.packages import Packages
 from services.peer.errors import ChaincodeNotInstalled
 from services.peer.settings import HostLimits
@@ -47,7 +46,6 @@ class ChaincodeHosts:
         self._clock = clock
         self._reasons: dict[str, _Reason] = {}
         self._wanted: dict[str, str] = {}
-        self._late_calls: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
 
     async def follow(self, configs: Iterable[ChannelConfig]) -> None:
@@ -77,38 +75,11 @@ class ChaincodeHosts:
             elif name is None:
                 self._reasons.pop(package, None)
 
-    async def run(self, admitted: Admitted) -> str:
+    async def run(self, proposal: AdmittedProposal) -> str:
         """The text of the proposal's result. Raises :class:`ChaincodeNotInstalled`, and what the pool raises."""
-        pool = self._pools.get(admitted.definition.package) or await self._late(admitted.definition)
-        signed = admitted.signed
-        return await pool.call(signed.proposal, admitted.creator, signed.transient)
-
-    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Callable[[], object]:
-        """As :meth:`run`, for proposals for one chaincode: texts or errors by position, each when it is known.
-
-        What this returns gives up the rest.
-        """
-        pool = self._pools.get(admitted[0].definition.package)
-        if pool is not None:
-            wanted = [Wanted(each.signed.proposal, each.creator, each.signed.transient) for each in admitted]
-            return pool.call_many(wanted, deliver).give_up
-        late = asyncio.get_running_loop().create_task(self._run_late(admitted, deliver))
-        self._late_calls.add(late)
-        late.add_done_callback(self._late_calls.discard)
-        return late.cancel
-
-    async def _run_late(self, admitted: Sequence[Admitted], deliver: Deliver) -> None:
-        """What a pool that is being started just now is asked for."""
-
-        async def run(position: int, each: Admitted) -> None:
-            outcome: str | GridLedgerError
-            try:
-                outcome = await self.run(each)
-            except GridLedgerError as error:
-                outcome = error
-            deliver([(position, outcome)])
-
-        await asyncio.gather(*(run(position, each) for position, each in enumerate(admitted)))
+        pool = self._pools.get(proposal.definition.package) or await self._late(proposal.definition)
+        signed = proposal.signed
+        return await pool.call(signed.proposal, proposal.creator, signed.transient)
 
     def status(self) -> dict[str, dict[str, int]]:
         """Per chaincode and package what its pool does now."""

@@ -1,122 +1,61 @@
-"""Proposals on their way from one peer to another, as calls
-(:mod:`gridledger.transport.call_frames`): what travels, and how the peer that is asked answers.
+"""Endorsement between peers: what a peer's request to another for an endorsement, and its response, look like as calls
+(:mod:`gridledger.transport.call_frames`, kind ENDORSE_HERE).
 
-A call's body is the height to wait for (64 bits), the client's signature behind its length (8 bits), and the proposal's
-text; where there is transient data the length is 0, and the signed proposal's body follows. The answer is a height (64
-bits), the endorser's fingerprint (32 bytes), the signature behind its length (8 bits), and the result's text.
+Request: the height to wait for (64 bits), the length of the client's signature (8 bits), the length of the proposal's
+text (32 bits), the signature, the proposal's text, and the transient data's JSON text, empty where there is none.
+Response: a height (64 bits), the endorser's fingerprint (32 bytes), the length of its signature (8 bits), the
+signature, and the result's text. Numbers are big-endian, texts UTF-8.
 """
 
 from __future__ import annotations
 
-import asyncio
 import struct
-from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.identity.msp import Identity
+from gridledger import jsontext
+from gridledger.errors import MalformedMessage
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement
-from services.peer.endorser.endorser import Abandon, Admitted, Answer, Answers, Endorser
+from services.peer.endorser.endorser import ProposalResponse
 
-_ASK = struct.Struct(">QB")
-_ANSWER = struct.Struct(">Q32sB")
-
-
-def write_ask(min_height: int, signed: SignedProposal) -> bytes:
-    """A call's body."""
-    if signed.transient is not None:
-        return _ASK.pack(min_height, 0) + signed.to_bytes()
-    return b"%b%b%b" % (_ASK.pack(min_height, len(signed.signature)), signed.signature, signed.proposal.text.encode())
+_REQUEST = struct.Struct(">QBI")
+_RESPONSE = struct.Struct(">Q32sB")
 
 
-def read_ask(data: bytes) -> tuple[int, SignedProposal]:
-    """What :func:`write_ask` wrote; :class:`MalformedMessage`, or what is wrong with the proposal."""
+def write_request(min_height: int, signed: SignedProposal) -> bytes:
+    """A request's bytes."""
+    text = signed.proposal.text.encode()
+    transient = b"" if signed.transient is None else jsontext.dumps(dict(signed.transient))
+    head = _REQUEST.pack(min_height, len(signed.signature), len(text))
+    return b"%b%b%b%b" % (head, signed.signature, text, transient)
+
+
+def read_request(data: bytes) -> tuple[int, SignedProposal]:
+    """The height and the proposal of a request; :class:`MalformedMessage` says what is wrong with it."""
     try:
-        min_height, length = _ASK.unpack_from(data)
-        if not length:
-            return min_height, SignedProposal.from_bytes(data[_ASK.size :])
-        end = _ASK.size + length
-        proposal = Proposal.parse(data[end:].decode())
+        min_height, signature_length, text_length = _REQUEST.unpack_from(data)
+        text_begin = _REQUEST.size + signature_length
+        transient_begin = text_begin + text_length
+        if transient_begin > len(data):
+            raise MalformedMessage("a request for an endorsement is shorter than the lengths in it say")
+        text = data[text_begin:transient_begin].decode()
     except (struct.error, UnicodeDecodeError) as error:
-        raise MalformedMessage(f"no call for an endorsement can be read: {error}") from None
-    if proposal.transient_hash is not None:
-        raise MalformedMessage("the transient data is not what the proposal's hash says")
-    return min_height, SignedProposal(proposal, data[_ASK.size : end])
+        raise MalformedMessage(f"a request for an endorsement cannot be read: {error}") from None
+    transient = jsontext.loads(data[transient_begin:]) if transient_begin < len(data) else None
+    return min_height, SignedProposal.of(Proposal.parse(text), data[_REQUEST.size : text_begin], transient)
 
 
-def write_answer(answer: Answer) -> bytes:
-    """An answer's payload."""
-    endorsement = answer.endorsement
-    signature = endorsement.signature
-    head = _ANSWER.pack(answer.height, bytes.fromhex(endorsement.endorser), len(signature))
-    return b"%b%b%b" % (head, signature, answer.result_text.encode())
+def write_response(response: ProposalResponse) -> bytes:
+    """A response's bytes."""
+    signature = response.endorsement.signature
+    head = _RESPONSE.pack(response.height, bytes.fromhex(response.endorsement.endorser), len(signature))
+    return b"%b%b%b" % (head, signature, response.result_text.encode())
 
 
-def read_answer(data: bytes) -> Answer:
-    """What :func:`write_answer` wrote."""
+def read_response(data: bytes) -> ProposalResponse:
+    """What :func:`write_response` wrote; :class:`MalformedMessage` says what is wrong with it."""
     try:
-        height, endorser, length = _ANSWER.unpack_from(data)
-        end = _ANSWER.size + length
-        return Answer(data[end:].decode(), Endorsement(endorser.hex(), data[_ANSWER.size : end]), height)
+        height, endorser, length = _RESPONSE.unpack_from(data)
+        end = _RESPONSE.size + length
+        return ProposalResponse(data[end:].decode(), Endorsement(endorser.hex(), data[_RESPONSE.size : end]), height)
     except (struct.error, UnicodeDecodeError) as error:
-        raise MalformedMessage(f"no endorsement can be read: {error}", status=502) from None
-
-
-class Here(Protocol):
-    """This peer as an endorser."""
-
-    endorser: Endorser
-
-    async def endorse(self, admitted: Admitted, min_height: int) -> Answer: ...
-    def endorse_many(self, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon: ...
-
-
-class AskedFor:
-    """Endorsements that another peer asked for together. ``answer`` gets each payload or error once, by position."""
-
-    def __init__(self, here: Here, answer: Callable[[int, bytes | GridLedgerError], None]) -> None:
-        self._here = here
-        self._answer = answer
-        self._abandons: list[Abandon] = []
-
-    def begin(self, bodies: Sequence[bytes], caller: Identity) -> None:
-        """Admit all, run and sign all; those that wait for a height by themselves."""
-        together: dict[tuple[str, str], tuple[list[int], list[Admitted]]] = {}
-        for position, data in enumerate(bodies):
-            try:
-                min_height, signed = read_ask(data)
-                admitted = self._here.endorser.admit(signed, caller)
-            except GridLedgerError as error:
-                self._answer(position, error)
-                continue
-            if min_height > admitted.channel.height:
-                waiting = asyncio.get_running_loop().create_task(self._wait(position, admitted, min_height))
-                self._abandons.append(waiting.cancel)
-                continue
-            key = (admitted.channel.name, admitted.definition.name)
-            positions, group = together.setdefault(key, ([], []))
-            positions.append(position)
-            group.append(admitted)
-        for positions, group in together.values():
-            self._abandons.append(self._here.endorse_many(group, self._taker(positions)))
-
-    def abandon(self) -> None:
-        """Nobody waits for the answers any more."""
-        for abandon in self._abandons:
-            abandon()
-
-    def _taker(self, positions: Sequence[int]) -> Callable[[Answers], None]:
-        def take(answers: Answers) -> None:
-            for place, answer in answers:
-                self._answer(positions[place], write_answer(answer) if isinstance(answer, Answer) else answer)
-
-        return take
-
-    async def _wait(self, position: int, admitted: Admitted, min_height: int) -> None:
-        try:
-            answer = write_answer(await self._here.endorse(admitted, min_height))
-        except GridLedgerError as error:
-            self._answer(position, error)
-        else:
-            self._answer(position, answer)
+        raise MalformedMessage(f"an endorsement cannot be read: {error}", status=502) from None

@@ -7,7 +7,8 @@ tells what is asked of it, and says nothing against more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from gridledger.errors import BusyError
 
@@ -31,37 +32,48 @@ class Admission:
     """
 
     def __init__(self, max_wait_s: float, *, clock: Callable[[], float]) -> None:
-        self.endorsing = 0
-        self.submitting = 0
+        self.endorsing_now = 0
+        self.submitting_now = 0
         self.rate = _FIRST_RATE
         self._max_wait_s = max_wait_s
         self._clock = clock
         self._since = clock()
         self._committed = 0
 
-    def to_endorse(self, wanted: int) -> Passage:
-        """Admit as many of so many proposals as may come in now."""
-        free = max(ALWAYS, int(self._measured() * self._max_wait_s)) - self.endorsing - self.submitting
-        return Passage(self, min(wanted, max(0, free)), endorse=True)
+    @contextmanager
+    def endorsing(self) -> Iterator[None]:
+        """Count a proposal while it is endorsed; :class:`BusyError` where it would wait too long for its commit."""
+        if self.endorsing_now + self.submitting_now >= self._most_under_way():
+            raise self._busy()
+        self.endorsing_now += 1
+        try:
+            yield
+        finally:
+            self.endorsing_now -= 1
 
-    def to_submit(self, wanted: int) -> Passage:
-        """Admit as many of so many endorsed transactions as may come in now."""
-        free = 2 * max(ALWAYS, int(self._measured() * self._max_wait_s)) - self.submitting
-        return Passage(self, min(wanted, max(0, free)), endorse=False)
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        """Count an endorsed transaction until it is committed; :class:`BusyError` as above, at twice the wait."""
+        if self.submitting_now >= 2 * self._most_under_way():
+            raise self._busy()
+        self.submitting_now += 1
+        try:
+            yield
+            self._committed += 1
+        finally:
+            self.submitting_now -= 1
 
-    def busy(self) -> BusyError:
-        """The refusal of one that is not admitted."""
-        under_way = self.endorsing + self.submitting
+    def _most_under_way(self) -> int:
+        return max(ALWAYS, int(self._measured() * self._max_wait_s))
+
+    def _busy(self) -> BusyError:
+        under_way = self.endorsing_now + self.submitting_now
         wait_s = under_way / max(1.0, self.rate)
         return BusyError(
             f"{under_way} transactions are under way through this gateway, another would wait about {wait_s:.1f} s: "
             "come again later",
             retry_after_s=round(min(_LONGEST_RETRY_S, max(_SHORTEST_RETRY_S, wait_s - self._max_wait_s)), 3),
         )
-
-    def committed(self) -> None:
-        """One has been committed."""
-        self._committed += 1
 
     def _measured(self) -> float:
         now = self._clock()
@@ -71,39 +83,7 @@ class Admission:
             seen = self._committed / passed_s
             if seen >= self.rate:
                 self.rate += _RISE * (seen - self.rate)
-            elif self.submitting > seen * self._max_wait_s * _CALM_SHARE:
+            elif self.submitting_now > seen * self._max_wait_s * _CALM_SHARE:
                 self.rate += _FALL * (seen - self.rate)
             self._since, self._committed = now, 0
         return self.rate
-
-
-class Passage:
-    """Transactions that were admitted together; ``admitted`` is how many. Each :meth:`leave` takes one off the count,
-    :meth:`close` whatever is left."""
-
-    __slots__ = ("_admission", "_endorse", "_left", "admitted")
-
-    def __init__(self, admission: Admission, admitted: int, *, endorse: bool) -> None:
-        self._admission = admission
-        self._endorse = endorse
-        self._left = self.admitted = admitted
-        self._count(admitted)
-
-    def leave(self, *, committed: bool = False) -> None:
-        """One is answered."""
-        if self._left:
-            self._left -= 1
-            self._count(-1)
-            if committed:
-                self._admission.committed()
-
-    def close(self) -> None:
-        """None of them is under way any more."""
-        left, self._left = self._left, 0
-        self._count(-left)
-
-    def _count(self, more: int) -> None:
-        if self._endorse:
-            self._admission.endorsing += more
-        else:
-            self._admission.submitting += more

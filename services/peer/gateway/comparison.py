@@ -1,4 +1,4 @@
-"""Endorsers' answers side by side: who agrees with whom, who only lags behind, and what differs otherwise."""
+"""Comparison of endorsers' responses: who agrees with whom, who only lags behind, and what differs otherwise."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridledger.protocol.result import Read, Result, Version
-from services.peer.endorser.endorser import Answer
+from services.peer.endorser.endorser import ProposalResponse
 
 MAX_SHOWN = 10
 MAX_SHOWN_CHARACTERS = 256
 _NOWHERE = Version(-1, -1)
 
 
-def height_seen(answer: Answer) -> int:
+def height_seen(response: ProposalResponse) -> int:
     """A height that the peer had certainly reached: what it said, or the newest version that it read."""
-    result = Result.parse(answer.result_text)
+    result = Result.parse(response.result_text)
     newest = max((read.version[0] + 1 for read in _all_reads(result) if read.version is not None), default=0)
-    return max(answer.height, newest)
+    return max(response.height, newest)
 
 
-def saw_the_same(answers: Mapping[str, Answer]) -> bool:
+def saw_the_same(responses: Mapping[str, ProposalResponse]) -> bool:
     """Whether all read the same versions: then no lag explains a difference, and asking again is of no use."""
-    results = [Result.parse(answer.result_text) for answer in answers.values()]
+    results = [Result.parse(response.result_text) for response in responses.values()]
     return all((result.reads, result.ranges) == (results[0].reads, results[0].ranges) for result in results)
 
 
-def differences(answers: Mapping[str, Answer]) -> dict[str, dict[str, Any]]:
+def differences(responses: Mapping[str, ProposalResponse]) -> dict[str, dict[str, Any]]:
     """Per peer what it read, wrote and answered, as far as any two peers differ in it; bounded."""
-    results = {peer: Result.parse(answer.result_text) for peer, answer in answers.items()}
+    results = {peer: Result.parse(response.result_text) for peer, response in responses.items()}
     views = {peer: _view(result) for peer, result in results.items()}
-    shown: dict[str, dict[str, Any]] = {peer: {"height": answers[peer].height} for peer in answers}
+    shown: dict[str, dict[str, Any]] = {peer: {"height": responses[peer].height} for peer in responses}
     for part in ("reads", "ranges", "writes"):
         keys = _differing_keys([view[part] for view in views.values()])
         for peer, view in views.items():

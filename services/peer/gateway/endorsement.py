@@ -1,23 +1,23 @@
-"""Collecting endorsements: ask a set of peers side by side, help out where some fail, settle where they differ.
+"""The gateway's collection of endorsements: ask a set of peers side by side, ask others where some fail or are slow.
 
 Peers commit the same blocks at slightly different times, so under load one may have run the chaincode on a world state
-one block older than another's. That shows as different versions read. Such answers are dropped and those peers asked
-again with the height that the furthest has seen, for which they wait; the answers of the furthest stay. Where all have
-read the same and still differ, the chaincode is to blame, and asking again would not help.
+one block older than another's. That shows as different versions read. Such responses are dropped, and those peers are
+asked again with the height that the furthest has seen, for which they wait; the responses of the furthest stay. Where
+all have read the same and still differ, the chaincode is to blame, and asking again would not help.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, from_wire
 from gridledger.identity.policy import Policy
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import Endorsement
-from services.peer.endorser.endorser import Admitted, Answer
+from gridledger.waiting import first_done
+from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
 from services.peer.errors import (
     ChaincodeRefused,
     DuplicateTransaction,
@@ -31,7 +31,7 @@ from services.peer.gateway.selection import Selection
 from services.peer.settings import EndorsementLimits
 
 HEDGE_SHARE = 0.1
-"""Hedges per collection that are allowed in the long run: help past a slow peer, no more load on a busy network."""
+"""Hedges per proposal that are allowed in the long run: help past a slow peer, no more load on a busy network."""
 
 MAX_SAVED_HEDGES = 20.0
 
@@ -39,27 +39,17 @@ MAX_SAVED_HEDGES = 20.0
 class Ask(Protocol):
     """Asks one peer (perhaps this one) for an endorsement; raises its error."""
 
-    async def __call__(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer: ...
+    async def __call__(
+        self, peer: Node, proposal: AdmittedProposal, min_height: int, timeout_s: float
+    ) -> ProposalResponse: ...
 
 
-class Collected(NamedTuple):
+class Endorsed(NamedTuple):
     """A result and enough endorsements of it; ``peers`` are the endorsers' names, in the same order."""
 
     result_text: str
     endorsements: tuple[Endorsement, ...]
     peers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """How far a collection has got: whom others asked, who answered what, whose answers are still to come (``slow``:
-    and should be here by now). ``deadline`` is the collector's clock's."""
-
-    asked: dict[str, Node]
-    answers: dict[str, Answer | GridLedgerError]
-    pending: dict[str, asyncio.Future[Answer]]
-    deadline: float
-    slow: bool
 
 
 class Collector:
@@ -84,34 +74,25 @@ class Collector:
         self.hedges = 0
         self._hedges_allowed = MAX_SAVED_HEDGES
 
-    async def collect(self, admitted: Admitted, begun: Begun | None = None) -> Collected:
-        """Endorsements that satisfy the chaincode's policy; where others have ``begun``, from there on.
+    async def collect(self, proposal: AdmittedProposal) -> Endorsed:
+        """Endorsements that satisfy the chaincode's policy.
 
         Raises :class:`ChaincodeRefused` with every endorser's message, :class:`EndorsementMismatch`,
         :class:`EndorsersUnavailable`, :class:`EndorsersBusy`, or the error that all endorsers gave alike.
         """
-        if begun is None:
-            if self.active >= self.limits.max_concurrent:
-                raise self.busy()
-            self.saw(1)
-        collection = _Collection(self, admitted, begun)
+        if self.active >= self.limits.max_concurrent:
+            raise EndorsersBusy(
+                f"{self.active} proposals are being endorsed through this gateway already; try again later",
+                retry_after_s=0.2,
+            )
+        self._hedges_allowed = min(MAX_SAVED_HEDGES, self._hedges_allowed + HEDGE_SHARE)
+        collection = _Collection(self, proposal)
         self.active += 1
         try:
             return await collection.run()
         finally:
             self.active -= 1
             await collection.close()
-
-    def busy(self) -> EndorsersBusy:
-        """Why there is no place for one more."""
-        return EndorsersBusy(
-            f"{self.active} proposals are being endorsed through this gateway already; try again later",
-            retry_after_s=0.2,
-        )
-
-    def saw(self, proposals: int) -> None:
-        """So many proposals came, which allow a share of them to be hedged."""
-        self._hedges_allowed = min(MAX_SAVED_HEDGES, self._hedges_allowed + proposals * HEDGE_SHARE)
 
     def may_hedge(self) -> bool:
         """Spend one hedge, if any is left."""
@@ -125,124 +106,102 @@ class Collector:
 class _Collection:
     """One proposal's collection."""
 
-    def __init__(self, collector: Collector, admitted: Admitted, begun: Begun | None = None) -> None:
+    def __init__(self, collector: Collector, proposal: AdmittedProposal) -> None:
         self._collector = collector
-        self._admitted = admitted
-        self._config: ChannelConfig = admitted.channel.config
-        self._chaincode = admitted.definition.name
+        self._proposal = proposal
+        self._config: ChannelConfig = proposal.channel.config
+        self._chaincode = proposal.definition.name
         self._policy: Policy = self._config.endorsement_policy(self._chaincode)
         self._deadline = collector.clock() + collector.limits.timeout_s
-        self._begun = begun
+        self._first: list[Node] = []
         self._asked: dict[str, Node] = {}
-        self._tasks: dict[asyncio.Future[Answer], Node] = {}
-        self._answers: dict[str, Answer] = {}
+        self._asking: dict[asyncio.Task[ProposalResponse], Node] = {}
+        self._responses: dict[str, ProposalResponse] = {}
         self._refusals: dict[str, ChaincodeRefused] = {}
         self._failures: dict[str, GridLedgerError] = {}
         self._slow: set[str] = set()
         self._rounds = 0
 
-    async def run(self) -> Collected:
+    async def run(self) -> Endorsed:
         """Ask, and ask on, until the policy is met or cannot be."""
         collector = self._collector
-        agreed = self._begin()
-        if agreed is not None:
-            return agreed
-        hedge_at = collector.clock() + collector.limits.hedge_after_s
+        now = collector.clock()
+        self._first = collector.selection.shared(self._config, self._chaincode, now)
+        for peer in self._first:
+            self._ask(peer, 0)
+        hedge_at = now + collector.limits.hedge_after_s
         while True:
-            if not self._tasks and not self._go_on():
+            if not self._asking and not self._go_on():
                 raise self._verdict()
             now = collector.clock()
             if now >= self._deadline:
                 self._too_late()
                 raise self._verdict()
-            wait_s = min(self._deadline, hedge_at) - now if hedge_at > now else self._deadline - now
-            done, _ = await asyncio.wait(self._tasks, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-            failed = False
-            for task in done:
-                failed = not self._take(task) or failed
-            agreed = self._agreed() if done else None
-            if agreed is not None:
-                return agreed
+            await first_done(self._asking, min(hedge_at, self._deadline) - now)
+            done = [task for task in self._asking if task.done()]
+            failed = [task for task in done if not self._take(task)]
+            if done and (endorsed := self._agreed()) is not None:
+                return endorsed
             if failed:
                 self._reinforce()
             if not done and collector.clock() >= hedge_at:
                 self._hedge()
                 hedge_at = collector.clock() + collector.limits.hedge_after_s
 
-    def _begin(self) -> Collected | None:
-        begun = self._begun
-        if begun is None:
-            for peer in self._collector.selection.first(self._config, self._chaincode):
-                self._start(peer, 0)
-            return None
-        self._deadline = begun.deadline
-        self._asked.update(begun.asked)
-        self._tasks.update({pending: begun.asked[name] for name, pending in begun.pending.items()})
-        failed = [name for name, answer in begun.answers.items() if not self._note(begun.asked[name], answer)]
-        agreed = self._agreed()
-        if agreed is None and failed:
-            self._reinforce()
-        elif agreed is None and begun.slow:
-            self._hedge()
-        return agreed
-
     async def close(self) -> None:
         """Let go of those who need not answer any more."""
-        for task in self._tasks:
+        for task in self._asking:
             task.cancel()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._asking:
+            await asyncio.gather(*self._asking, return_exceptions=True)
 
-    def _start(self, peer: Node, min_height: int) -> None:
+    def _ask(self, peer: Node, min_height: int) -> None:
         collector = self._collector
         timeout_s = max(0.001, self._deadline - collector.clock())
         if collector.health.gone(peer.name):
             # Asked because the policy leaves no choice; most likely it is still gone, and the client should know soon.
             # One that was merely slow keeps its time: on a busy machine, cutting it would turn late into never.
             timeout_s = min(timeout_s, collector.limits.probe_after_s)
-        work = collector.ask(peer, self._admitted, min_height, timeout_s)
+        work = collector.ask(peer, self._proposal, min_height, timeout_s)
         self._asked[peer.name] = peer
-        self._tasks[asyncio.ensure_future(work)] = peer
+        self._asking[asyncio.get_running_loop().create_task(work)] = peer
 
-    def _take(self, task: asyncio.Future[Answer]) -> bool:
+    def _take(self, task: asyncio.Task[ProposalResponse]) -> bool:
         """Note what a peer answered; False if it failed, so that another one is needed."""
-        peer = self._tasks.pop(task)
+        peer = self._asking.pop(task)
+        health = self._collector.health
         self._slow.discard(peer.name)
         try:
-            return self._note(peer, task.result())
+            response = task.result()
+        except ChaincodeRefused as refusal:
+            self._refusals[peer.name] = refusal
+            health.answered(peer.name, self._behind(_height_of(refusal)))
         except GridLedgerError as error:
-            return self._note(peer, error)
-
-    def _note(self, peer: Node, answer: Answer | GridLedgerError) -> bool:
-        health = self._collector.health
-        if isinstance(answer, Answer):
-            self._answers[peer.name] = answer
-            health.answered(peer.name, self._behind(answer.height))
-        elif isinstance(answer, ChaincodeRefused):
-            self._refusals[peer.name] = answer
-            health.answered(peer.name, self._behind(_height_of(answer)))
-        elif answer.code == DuplicateTransaction.code:
-            # It is on the ledger, whether or not every peer knows it yet: no further endorsement is of use.
-            raise answer
-        else:
-            self._failures[peer.name] = answer
-            health.failed(peer, self._chaincode, answer)
+            if error.code == DuplicateTransaction.code:
+                # It is on the ledger, whether or not every peer knows it yet: no further endorsement is of use.
+                raise
+            self._failures[peer.name] = error
+            health.failed(peer, self._chaincode, error)
             return False
+        else:
+            self._responses[peer.name] = response
+            health.answered(peer.name, self._behind(response.height))
         return True
 
     def _behind(self, height: int) -> int:
-        return max(0, self._admitted.channel.height - height)
+        return max(0, self._proposal.channel.height - height)
 
-    def _agreed(self) -> Collected | None:
+    def _agreed(self) -> Endorsed | None:
         for text, peers in self._groups().items():
             if self._policy.satisfied_by([(self._asked[peer].mspid, "peer") for peer in peers]):
                 needed = self._needed(peers)
-                endorsements = tuple(self._answers[peer].endorsement for peer in needed)
-                return Collected(text, endorsements, tuple(needed))
+                return Endorsed(text, tuple([self._responses[peer].endorsement for peer in needed]), tuple(needed))
         return None
 
     def _needed(self, peers: list[str]) -> list[str]:
         """Drop those that are not needed: every peer of the channel will verify each endorsement."""
+        if len(self._asked) == len(self._first):
+            return [name for name in self._asked if name in peers]  # the first set has nobody too many
         needed = list(peers)
         for peer in peers[::-1]:
             rest = [name for name in needed if name != peer]
@@ -252,8 +211,8 @@ class _Collection:
 
     def _groups(self) -> dict[str, list[str]]:
         groups: dict[str, list[str]] = {}
-        for peer, answer in self._answers.items():
-            groups.setdefault(answer.result_text, []).append(peer)
+        for peer, response in self._responses.items():
+            groups.setdefault(response.result_text, []).append(peer)
         return groups
 
     def _hedge(self) -> None:
@@ -261,7 +220,10 @@ class _Collection:
 
         Only help past a slow peer is rationed. One that turned out to be gone is replaced in every collection.
         """
-        health, waiting = self._collector.health, [peer for peer in self._tasks.values() if peer.name not in self._slow]
+        health, waiting = (
+            self._collector.health,
+            [peer for peer in self._asking.values() if peer.name not in self._slow],
+        )
         late = [peer for peer in waiting if health.gone(peer.name)]
         if not late:
             if not self._collector.may_hedge():
@@ -276,7 +238,7 @@ class _Collection:
         """Ask the fewest further peers that, with those who agree or may yet answer, make a set."""
         groups = self._groups()
         agreeing = max(groups.values(), key=len) if groups else []
-        expected = [peer.name for peer in self._tasks.values() if peer.name not in self._slow]
+        expected = [peer.name for peer in self._asking.values() if peer.name not in self._slow]
         if self._refusals and not agreeing and not expected:
             return False
         have = [self._asked[name].mspid for name in (*agreeing, *expected)]
@@ -284,51 +246,53 @@ class _Collection:
             return True
         further = self._collector.selection.further(self._config, self._chaincode, have=have, asked=self._asked)
         for peer in further:
-            self._start(peer, 0)
+            self._ask(peer, 0)
         return bool(further)
 
     def _go_on(self) -> bool:
         """Everyone asked has answered, and the policy is not met. Whether there is anyone left to ask."""
-        if len(self._groups()) + bool(self._refusals) > 1 and self._settle():
+        if len(self._groups()) + bool(self._refusals) > 1 and self._ask_laggards_again():
             return True
-        if not self._answers and self._refusals:
+        if not self._responses and self._refusals:
             return False
-        return self._reinforce() and bool(self._tasks)
+        return self._reinforce() and bool(self._asking)
 
-    def _settle(self) -> bool:
+    def _ask_laggards_again(self) -> bool:
         """Ask those again who lag behind the furthest; whether there are any and rounds are left."""
         self._collector.mismatches += 1
         if self._rounds >= self._collector.limits.max_rounds:
             return False
-        if not self._refusals and comparison.saw_the_same(self._answers):
+        if not self._refusals and comparison.saw_the_same(self._responses):
             return False
         self._rounds += 1
-        heights = {peer: comparison.height_seen(answer) for peer, answer in self._answers.items()}
+        heights = {peer: comparison.height_seen(response) for peer, response in self._responses.items()}
         heights |= {peer: _height_of(refusal) for peer, refusal in self._refusals.items()}
-        furthest = max(heights, key=lambda peer: (heights[peer], peer in self._answers, peer))
+        furthest = max(heights, key=lambda peer: (heights[peer], peer in self._responses, peer))
         keep = set(self._refusals)
-        if furthest in self._answers:
-            keep = set(self._groups()[self._answers[furthest].result_text])
+        if furthest in self._responses:
+            keep = set(self._groups()[self._responses[furthest].result_text])
         for peer in heights.keys() - keep:
-            self._answers.pop(peer, None)
+            self._responses.pop(peer, None)
             self._refusals.pop(peer, None)
-            self._start(self._asked[peer], heights[furthest])
+            self._ask(self._asked[peer], heights[furthest])
         return True
 
     def _too_late(self) -> None:
-        for peer in self._tasks.values():
+        for peer in self._asking.values():
             late = TimeoutExceeded(f"no answer within {self._collector.limits.timeout_s} s")
             self._failures[peer.name] = late
             self._collector.health.failed(peer, self._chaincode, late)
 
     def _verdict(self) -> GridLedgerError:
         """Why there is no set. Every peer's own reason is in the details."""
-        tx_id = self._admitted.signed.proposal.tx_id
+        tx_id = self._proposal.signed.proposal.tx_id
         reasons = {name: f"{error.code}: {error.message}" for name, error in self._failures.items()}
-        if self._refusals and not self._answers:
+        if self._refusals and not self._responses:
             return self._refused(tx_id, reasons)
         if len(self._groups()) + bool(self._refusals) > 1:
-            shown = comparison.differences(self._answers) if len(self._groups()) > 1 else _responses(self._answers)
+            shown = (
+                comparison.differences(self._responses) if len(self._groups()) > 1 else _endorsed_at(self._responses)
+            )
             shown |= {name: dict(refusal.details) for name, refusal in self._refusals.items()}
             return EndorsementMismatch(
                 f"the endorsers' results differ: {', '.join(sorted(shown))}", tx_id=tx_id, peers=shown, failed=reasons
@@ -338,13 +302,13 @@ class _Collection:
             # Also where others have answered: nothing is broken, and the client's next attempt may well succeed.
             wait_s = min(error.retry_after_s for error in errors if isinstance(error, BusyError))
             return EndorsersBusy("too many endorsers are busy; try again later", retry_after_s=wait_s, peers=reasons)
-        if errors and not self._answers and len({error.code for error in errors}) == 1 and errors[0].status < 500:  # noqa: PLR2004
+        if errors and not self._responses and len({error.code for error in errors}) == 1 and errors[0].status < 500:  # noqa: PLR2004
             return from_wire(
                 errors[0].status, {**errors[0].to_dict(), "details": {**errors[0].details, "peers": reasons}}
             )
         for node in self._config.peers.values():
             reasons.setdefault(node.name, self._unasked(node))
-        for name in self._answers:
+        for name in self._responses:
             reasons[name] = "endorsed"
         return EndorsersUnavailable(
             f"the endorsement policy {self._policy.text} of {self._chaincode} cannot be met now: "
@@ -373,5 +337,5 @@ def _height_of(refusal: ChaincodeRefused) -> int:
     return height if isinstance(height, int) else 0
 
 
-def _responses(answers: Mapping[str, Answer]) -> dict[str, dict[str, Any]]:
-    return {name: {"height": answer.height, "response": "endorsed"} for name, answer in answers.items()}
+def _endorsed_at(responses: Mapping[str, ProposalResponse]) -> dict[str, dict[str, Any]]:
+    return {name: {"height": response.height, "response": "endorsed"} for name, response in responses.items()}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
@@ -11,13 +10,14 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config import Node
+from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.status import Status
+from gridledger.waiting import first_done
 from services.peer.channel import Channels
-from services.peer.endorser.endorser import FIRST_REFUSAL, Admitted, Endorser
+from services.peer.endorser.endorser import FIRST_REFUSAL, AdmittedProposal, Endorser
 from services.peer.errors import ChaincodeRefused
 from services.peer.gateway.commit_notifier import CommitNotifier
-from services.peer.gateway.endorsement import Collected, Collector
-from services.peer.gateway.first_round import AskMany, Endorsing
+from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.submission import Submitter
 
 _ELSEWHERE = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE"))
@@ -25,13 +25,13 @@ _ELSEWHERE = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE"))
 
 
 class Elsewhere(Protocol):
-    """Evaluates on another peer: the part of PeerClients that evaluation needs."""
+    """Evaluates on another peer: the part of OtherNodes that evaluation needs."""
 
-    async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes: ...
+    async def evaluate(self, peer: Node, proposal: AdmittedProposal, timeout_s: float) -> bytes: ...
 
 
 class Gateway:
-    """The nouns of a peer, put to a client's use."""
+    """What clients ask of a peer's gateway. Bodies are what clients send, answers the JSON texts they get."""
 
     def __init__(
         self,
@@ -40,7 +40,6 @@ class Gateway:
         *,
         endorser: Endorser,
         collector: Collector,
-        ask_many: AskMany,
         submitter: Submitter,
         notifier: CommitNotifier,
         elsewhere: Elsewhere,
@@ -52,8 +51,7 @@ class Gateway:
         self._channels = channels
         self._endorser = endorser
         self._collector = collector
-        self._ask_many = ask_many
-        self.submitter = submitter
+        self._submitter = submitter
         self._notifier = notifier
         self._elsewhere = elsewhere
         self._clock_us = clock_us
@@ -62,59 +60,55 @@ class Gateway:
 
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
-        return _written(await self._collector.collect(self._endorser.read(body, caller)))
+        proposal = self._endorser.admit(SignedProposal.from_bytes(body), caller)
+        endorsed = await self._collector.collect(proposal)
+        return jsontext.dumps(
+            {
+                "result": endorsed.result_text,
+                "endorsements": [item.to_dict() for item in endorsed.endorsements],
+                "endorsed_by": endorsed.peers,
+            }
+        )
 
-    def begin_endorsing(
-        self, bodies: Sequence[bytes], caller: Identity, answer: Callable[[int, bytes | GridLedgerError], None]
-    ) -> Endorsing:
-        """As :meth:`endorse`, for signed proposals that came together; ``answer`` gets each outcome once, by position.
+    async def submit(self, envelope: bytes, caller: Identity) -> bytes:
+        """Have a transaction ordered and committed: its status."""
+        status = await self._submitter.submit(envelope, caller)
+        return jsontext.dumps(status.to_dict())
 
-        ``abandon`` it when nobody waits for the rest any more.
-        """
-
-        def finish(position: int, outcome: Collected | GridLedgerError) -> None:
-            answer(position, _written(outcome) if isinstance(outcome, Collected) else outcome)
-
-        admitted = []
-        for position, body in enumerate(bodies):
-            try:
-                admitted.append((position, self._endorser.read(body, caller)))
-            except GridLedgerError as error:
-                answer(position, error)
-        endorsing = Endorsing(self._collector, self._ask_many, finish)
-        endorsing.begin(admitted)
-        return endorsing
+    async def order(self, envelope: bytes, caller: Identity) -> bytes:
+        """Have a transaction ordered: {"tx_id"}."""
+        return jsontext.dumps({"tx_id": await self._submitter.order(envelope, caller)})
 
     async def evaluate(self, body: bytes, caller: Identity, *, forward: bool = True) -> bytes:
         """Run a proposal on one peer: {"status", "message", "payload"}. Nothing is signed, nothing ordered.
 
         Runs here, or on another peer where the chaincode is not to be had here. A refusal is ChaincodeRefused.
         """
-        admitted = self._endorser.read(body, caller, policy="readers")
+        proposal = self._endorser.admit(SignedProposal.from_bytes(body), caller, policy="readers")
         try:
-            response = (await self._endorser.run(admitted)).response
+            response = (await self._endorser.run(proposal)).response
         except GridLedgerError as error:
             if not forward or error.code not in _ELSEWHERE:
                 raise
-            return await self._evaluate_elsewhere(admitted, error)
+            return await self._evaluate_elsewhere(proposal, error)
         if response.status >= FIRST_REFUSAL:
             raise ChaincodeRefused(
                 response.message,
-                tx_id=admitted.signed.proposal.tx_id,
+                tx_id=proposal.signed.proposal.tx_id,
                 response={"status": response.status, "message": response.message},
                 endorsers={self._name: response.message},
             )
         return jsontext.dumps(response._asdict())
 
-    async def _evaluate_elsewhere(self, admitted: Admitted, first: GridLedgerError) -> bytes:
-        others = [node for node in admitted.channel.config.peers.values() if node.name != self._name]
+    async def _evaluate_elsewhere(self, proposal: AdmittedProposal, first: GridLedgerError) -> bytes:
+        others = [node for node in proposal.channel.config.peers.values() if node.name != self._name]
         self._random.shuffle(others)
         # The healthy ones first; the sort keeps the shuffled order among equals.
-        chaincode = admitted.definition.name
+        chaincode = proposal.definition.name
         others.sort(key=lambda node: self._collector.health.rank(node.name, chaincode))
         for node in others:
             try:
-                return await self._elsewhere.evaluate(node, admitted, self._evaluate_timeout_s)
+                return await self._elsewhere.evaluate(node, proposal, self._evaluate_timeout_s)
             except GridLedgerError as error:
                 if error.status < 500:  # noqa: PLR2004 - what the client did wrong is wrong everywhere
                     raise
@@ -128,15 +122,5 @@ class Gateway:
         if wait_s <= 0:
             return channel.status(tx_id)
         with self._notifier.waiting(channel_name, tx_id) as committed:
-            await asyncio.wait((committed,), timeout=wait_s)
+            await first_done((committed,), wait_s)
             return committed.result() if committed.done() else None
-
-
-def _written(collected: Collected) -> bytes:
-    return jsontext.dumps(
-        {
-            "result": collected.result_text,
-            "endorsements": [item.to_dict() for item in collected.endorsements],
-            "endorsed_by": list(collected.peers),
-        }
-    )

@@ -1,4 +1,4 @@
-"""The way from the gateway to the orderers: one bounded queue per channel, sent in batches that clock themselves.
+"""The gateway's queue to the orderers, one per channel, bounded and sent in batches that clock themselves.
 
 While a batch is under way the next one fills. An envelope stays in the queue until an orderer has acknowledged it (it
 is then durable in the replicated log), an orderer has refused it, or its deadline has passed. When an answer is lost
@@ -38,27 +38,26 @@ class Send(Protocol):
     async def __call__(self, orderer: str, body: bytes, timeout_s: float) -> bytes: ...
 
 
-Tell = Callable[[GridLedgerError | None], None]
-"""Is called once: with None when an orderer has the envelope for good, with the error when it is not ordered."""
-
-
 @dataclass(eq=False, slots=True)
 class Pending:
-    """One envelope on its way. ``settled``: it is ordered, refused, or nobody wants to know any more."""
+    """One envelope on its way. ``ordered`` is done when an orderer has it for good; it has the error when it is not
+    ordered, and is cancelled when nobody wants to know any more."""
 
     tx_id: str
     envelope: bytes
     deadline: float
-    tell: Tell
-    settled: bool = False
+    ordered: asyncio.Future[None]
     maybe_sent: bool = False
-    in_flight: bool = False
+    queued: bool = False
 
     def settle(self, error: GridLedgerError | None) -> None:
-        """Tell, unless that is settled."""
-        if not self.settled:
-            self.settled = True
-            self.tell(error)
+        """Tell whoever waits."""
+        if self.ordered.done():
+            return
+        if error is None:
+            self.ordered.set_result(None)
+        else:
+            self.ordered.set_exception(error)
 
 
 @dataclass(slots=True)
@@ -103,8 +102,11 @@ class OrderingQueue:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, tx_id: str, envelope: bytes, tell: Tell) -> Pending:
-        """Put an envelope into the queue; :class:`BusyError` when the queue is full."""
+    def add(self, tx_id: str, envelope: bytes) -> Pending:
+        """Put an envelope into the queue; :class:`BusyError` when the queue is full.
+
+        Whoever adds it calls :meth:`discard` in the end.
+        """
         limits = self._limits
         if len(self._queue) >= limits.max_queued or self._queued_bytes + len(envelope) > limits.max_queued_bytes:
             raise BusyError(
@@ -112,15 +114,18 @@ class OrderingQueue:
                 retry_after_s=0.5,
                 tx_id=tx_id,
             )
-        pending = Pending(tx_id, envelope, self._clock() + limits.timeout_s, tell)
+        ordered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        pending = Pending(tx_id, envelope, self._clock() + limits.timeout_s, ordered)
         self._enqueue(pending)
         self._start_sender()
         return pending
 
     def discard(self, pending: Pending) -> None:
         """Nobody waits for this one any more: take it out unless it is on its way already."""
-        pending.settled = True
-        if not pending.in_flight and pending in self._queue:
+        if not pending.ordered.cancel() and not pending.ordered.cancelled():
+            pending.ordered.exception()  # the commit was seen first: nobody asks for the error any more
+        if pending.queued:
+            pending.queued = False
             self._queue.remove(pending)
             self._queued_bytes -= len(pending.envelope)
 
@@ -135,10 +140,12 @@ class OrderingQueue:
 
     def _enqueue(self, pending: Pending, *, first: bool = False) -> None:
         (self._queue.appendleft if first else self._queue.append)(pending)
+        pending.queued = True
         self._queued_bytes += len(pending.envelope)
 
     def _dequeue(self) -> Pending:
         pending = self._queue.popleft()
+        pending.queued = False
         self._queued_bytes -= len(pending.envelope)
         return pending
 
@@ -175,12 +182,11 @@ class OrderingQueue:
             if batch and size + length > limits.max_batch_bytes:
                 break
             pending = self._dequeue()
-            if pending.settled:
+            if pending.ordered.done():
                 continue
             if now >= pending.deadline:
                 self._give_up(pending, f"no orderer took it within {limits.timeout_s} s")
                 continue
-            pending.in_flight = True
             batch.append(pending)
             size += length
         return batch
@@ -239,7 +245,6 @@ class OrderingQueue:
             status = result["status"]
             if status == ACKNOWLEDGED:
                 self.counters.envelopes += 1
-                pending.in_flight = False
                 pending.settle(None)
             elif status in _PASSING_STATUSES:
                 pending.maybe_sent = pending.maybe_sent or status in (500, 503, 504)
@@ -283,12 +288,10 @@ class OrderingQueue:
     def _requeue(self, batch: list[Pending]) -> None:
         self.counters.retries += len(batch)
         for pending in reversed(batch):
-            pending.in_flight = False
-            if not pending.settled:
+            if not pending.ordered.done():
                 self._enqueue(pending, first=True)
 
     def _refuse(self, pending: Pending, error: GridLedgerError) -> None:
-        pending.in_flight = False
         error.details.setdefault("tx_id", pending.tx_id)
         pending.settle(error)
 

@@ -63,8 +63,8 @@ class Selection:
         self._turn += 1
         return plans[self._turn % len(plans)]
 
-    def shared(self, config: ChannelConfig, chaincode: str, proposals: int, now: float) -> list[Node]:
-        """As :meth:`first`, for so many proposals that come together; those that come right after go the same way.
+    def shared(self, config: ChannelConfig, chaincode: str, now: float) -> list[Node]:
+        """As :meth:`first`; proposals that come within ``SHARED_S`` get the same set, so that they travel together.
 
         ``now``: a monotonic clock, in seconds.
         """
@@ -76,7 +76,7 @@ class Selection:
                 self._shared.clear()
             kept = _Shared(self.first(config, chaincode), key, now + SHARED_S, MAX_SHARED)
             self._shared[config.channel, chaincode] = kept
-        kept.left -= proposals
+        kept.left -= 1
         return kept.peers
 
     def further(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,64 +14,61 @@ from gridledger.errors import AuthenticationError, BusyError, ConflictError, Gri
 from gridledger.framing import FrameBuffer
 from gridledger.identity.msp import MSP, MSPManager
 from gridledger.transport import call_client as client_side
-from gridledger.transport.call_client import Calls, StreamRefused
+from gridledger.transport.call_client import CallClient, StreamRefused
 from gridledger.transport.call_frames import PATH, read_answer, write_call
 from gridledger.transport.node_client import ConnectionFailed
-from gridledger.web import Answers, CallStream, Limits, PlainRoute
-from gridledger.web.call_stream import Handler
+from gridledger.web import CallHandler, CallStream, Limits, PlainRoute, StreamLimit
 
-ECHO, HOLD, DEFECT, FAIL = 1, 2, 3, 4
+ECHO, HOLD, FAIL = 1, 2, 3
 
 
 class Service:
-    """Echoes; holds back what it is told to; remembers what came together and what was abandoned."""
+    """Echoes; holds back what it is told to; remembers what came and what was abandoned."""
 
     def __init__(self) -> None:
-        self.batches: list[list[bytes]] = []
-        self.held: list[tuple[Answers, int]] = []
+        self.echoed: list[bytes] = []
+        self.held: list[asyncio.Future[bytes]] = []
         self.abandoned = 0
-        self.max_streams = 10
+        self.streams = StreamLimit(10)
         self.app: Any = None
 
-    def echo(self, bodies: Sequence[bytes], caller: Any, answers: Answers) -> None:
-        self.batches.append(list(bodies))
-        for position, body in enumerate(bodies):
-            error = ConflictError("taken", code="TAKEN", by="org2")
-            answers(position, error if body == b"conflict" else caller.name.encode() + b":" + body)
+    async def echo(self, body: bytes, caller: Any) -> bytes:
+        self.echoed.append(body)
+        if body == b"conflict":
+            raise ConflictError("taken", code="TAKEN", by="org2")
+        return bytes(caller.name.encode()) + b":" + body
 
-    def hold(self, bodies: Sequence[bytes], caller: Any, answers: Answers) -> None:
-        answers.abandon = self.abandon
-        self.held += [(answers, position) for position in range(len(bodies))]
+    async def hold(self, body: bytes, caller: Any) -> bytes:
+        self.held.append(asyncio.get_running_loop().create_future())
+        try:
+            return await self.held[-1]
+        except asyncio.CancelledError:
+            self.abandoned += 1
+            raise
 
-    def abandon(self) -> None:
-        self.abandoned += 1
+    async def fail(self, body: bytes, caller: Any) -> bytes:
+        await asyncio.sleep(0)
+        if body == b"defect":
+            raise ZeroDivisionError("a secret of the inside")
+        raise ConflictError(body.decode())
 
-    def defect(self, bodies: Sequence[bytes], caller: Any, answers: Answers) -> None:
-        answers(0, b"first")
-        raise ZeroDivisionError("a secret of the inside")
-
-    def fail(self, bodies: Sequence[bytes], caller: Any, answers: Answers) -> None:
-        async def work(body: bytes) -> bytes:
-            await asyncio.sleep(0)
-            if body == b"defect":
-                raise ZeroDivisionError("a secret of the inside")
-            raise ConflictError(body.decode())
-
-        answers.work(answers.each(bodies, work))
+    def let_go(self) -> None:
+        for held in self.held:
+            if not held.done():
+                held.set_result(b"held")
 
     def routes(self, app: Any) -> None:
         self.app = app
-        handlers: dict[int, tuple[str, Handler]] = {
+        handlers: dict[int, tuple[str, CallHandler]] = {
             ECHO: ("echo", self.echo),
             HOLD: ("hold", self.hold),
-            DEFECT: ("defect", self.defect),
             FAIL: ("fail", self.fail),
         }
 
         async def calls(_: Any) -> CallStream:
-            return CallStream(handlers, max_call_bytes=1000, max_streams=self.max_streams)
+            return CallStream(handlers, max_call_bytes=1000, streams=self.streams)
 
-        app.add_hot_routes([PlainRoute(PATH, calls)])
+        app.add_plain_routes([PlainRoute(PATH, calls)])
 
     @property
     def active(self) -> int:
@@ -88,9 +85,9 @@ async def single(kind: int, body: bytes, timeout_s: float) -> bytes:
 
 
 @asynccontextmanager
-async def calling(running: Any, folder: Any, fallback: Any = single) -> AsyncIterator[Calls]:
+async def calling(running: Any, folder: Any, fallback: Any = single) -> AsyncIterator[CallClient]:
     context = running.house.client_context(folder)
-    made = Calls(f"https://localhost:{running.port}", context, fallback, connect_timeout_s=3.0)
+    made = CallClient(f"https://localhost:{running.port}", context, fallback, connect_timeout_s=3.0)
     try:
         yield made
     finally:
@@ -103,18 +100,18 @@ async def until(condition: Any, timeout_s: float = 10.0) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_each_call_has_its_own_answer_and_what_is_called_together_comes_together(house, start, service):
+async def test_each_call_has_its_own_answer(house, start, service):
     async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
         bodies = [b"%d" % n for n in range(50)] + [b"conflict"]
         answers = await asyncio.gather(*(calls.call(ECHO, body, 5) for body in bodies), return_exceptions=True)
         assert answers[:50] == [b"alice:" + body for body in bodies[:50]]
         assert isinstance(answers[50], ConflictError)
         assert (answers[50].code, answers[50].details) == ("TAKEN", {"by": "org2"})
-        assert [len(batch) for batch in service.batches] == [51]
+        assert service.echoed == bodies
         # Later calls take the same connection.
         assert await calls.call(ECHO, b"again", 5) == b"alice:again"
-        assert (service.active, service.app.edge.call_streams) == (0, 1)
-    await until(lambda: service.app.edge.call_streams == 0)
+        assert (service.active, service.streams.open) == (0, 1)
+    await until(lambda: service.streams.open == 0)
 
 
 async def test_an_unknown_kind_is_refused(house, start, service):
@@ -132,8 +129,7 @@ async def test_calls_beyond_the_bound_are_busy(house, start, service):
         await until(lambda: sum(task.done() for task in tasks) == 2)
         assert all(isinstance(task.exception(), BusyError) for task in refused)
         assert service.active == 3
-        for answers, position in service.held:
-            answers(position, b"held")
+        service.let_go()
         assert [await task for task in tasks if task not in refused] == [b"held"] * 3
         assert service.active == 0
 
@@ -147,8 +143,7 @@ async def test_cancelling_or_timing_out_hurts_no_other(house, start, service):
         with pytest.raises(TimeoutExceeded):
             await calls.call(HOLD, b"", 0.02)
         assert await calls.call(ECHO, b"x", 5) == b"alice:x"
-        for answers, position in service.held:
-            answers(position, b"held")
+        service.let_go()
         assert await stays == b"held"
 
 
@@ -161,19 +156,15 @@ async def test_a_client_that_leaves_has_its_calls_abandoned(house, start, servic
             await waiting
         await until(lambda: service.abandoned == 1)
         await until(lambda: service.active == 0)
-        # An answer that comes too late counts for nothing.
-        answers, position = service.held[0]
-        answers(position, b"late")
-        assert service.active == 0
 
 
 async def test_a_defect_is_told_without_its_secret(house, start, service, caplog):
     async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
-        for kind, body in ((DEFECT, b""), (FAIL, b"defect")):
-            answers = await asyncio.gather(*(calls.call(kind, body, 5) for _ in range(2)), return_exceptions=True)
-            errors = [answer for answer in answers if isinstance(answer, GridLedgerError)]
-            assert errors
-            assert all(error.code == "INTERNAL" and "secret" not in error.message for error in errors)
+        errors = await asyncio.gather(*(calls.call(FAIL, b"defect", 5) for _ in range(2)), return_exceptions=True)
+        for error in errors:
+            assert isinstance(error, GridLedgerError)
+            assert error.code == "INTERNAL"
+            assert "secret" not in error.message
         with pytest.raises(ConflictError, match="mine"):
             await calls.call(FAIL, b"mine", 5)
         assert service.active == 0
@@ -195,8 +186,8 @@ async def test_without_a_certificate_every_call_is_told_so(start, service):
         assert [getattr(answer, "code", "") for answer in answers] == ["CLIENT_CERTIFICATE_REQUIRED"] * 3
 
 
-async def test_where_no_more_connections_are_taken_a_caller_without_a_fallback_is_told(house, start, service):
-    service.max_streams = 1
+async def test_a_refused_stream_is_told_without_a_fallback(house, start, service):
+    service.streams.most = 1
     alice = house.org.issue("alice")
     async with start(routes=service.routes) as running, calling(running, alice) as calls:
         await calls.call(ECHO, b"x", 5)
@@ -205,18 +196,18 @@ async def test_where_no_more_connections_are_taken_a_caller_without_a_fallback_i
                 with pytest.raises(StreamRefused) as caught:
                     await second.call(ECHO, b"y", 5)
                 assert caught.value.status == 429
-        assert service.batches == [[b"x"]]
+        assert service.echoed == [b"x"]
 
 
-async def test_where_no_more_connections_are_taken_a_call_becomes_a_request(house, start, service):
-    service.max_streams = 1
+async def test_a_refused_stream_falls_back_to_single_requests(house, start, service):
+    service.streams.most = 1
     alice = house.org.issue("alice")
     async with start(routes=service.routes) as running, calling(running, alice) as calls:
         await calls.call(ECHO, b"x", 5)
         async with calling(running, alice) as second:
             assert await second.call(ECHO, b"y", 5) == b"single:y"
             assert await second.call(ECHO, b"z", 5) == b"single:z"
-        assert service.batches == [[b"x"]]
+        assert service.echoed == [b"x"]
 
 
 async def test_a_stopping_server_answers_what_it_has_and_takes_no_more(house, start, service):
@@ -228,8 +219,7 @@ async def test_a_stopping_server_answers_what_it_has_and_takes_no_more(house, st
         with pytest.raises(GridLedgerError) as caught:
             await calls.call(ECHO, b"x", 5)
         assert caught.value.code == "STOPPING"
-        answers, position = service.held[0]
-        answers(position, b"held")
+        service.let_go()
         assert await waiting == b"held"
         await asyncio.wait_for(running.server.wait(), 5)
         with pytest.raises(ConnectionFailed):
@@ -244,13 +234,13 @@ async def test_what_is_no_call_ends_the_connection(house, start, service, sent):
         writer.write(b"%x\r\n%b\r\n" % (len(sent), sent))
         if len(sent) == 8:
             # A call cut short: the connection ends inside it, and nothing stays behind.
-            await until(lambda: service.app.edge.call_streams == 1)
+            await until(lambda: service.streams.open == 1)
             writer.transport.abort()
         else:
             assert b"0\r\n\r\n" not in await asyncio.wait_for(reader.read(), 5)
             writer.close()
-        await until(lambda: (service.active, service.app.edge.call_streams) == (0, 0))
-        assert service.batches == []
+        await until(lambda: (service.active, service.streams.open) == (0, 0))
+        assert service.echoed == []
 
 
 async def test_a_plain_request_with_calls_gets_all_answers(house, start, service):
@@ -288,7 +278,7 @@ async def test_an_idle_connection_is_closed_and_opened_again(house, start, servi
     monkeypatch.setattr(client_side, "IDLE_S", 0.1)
     async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
         await calls.call(ECHO, b"x", 5)
-        await until(lambda: service.app.edge.call_streams == 0)
+        await until(lambda: service.streams.open == 0)
         assert await calls.call(ECHO, b"y", 5) == b"alice:y"
 
 
@@ -303,7 +293,7 @@ async def test_calls_of_one_program_are_bounded(house, start, service, monkeypat
 
 
 async def test_a_server_that_is_not_there(house, free_port):
-    calls = Calls(f"https://localhost:{free_port}", house.client_context(None), single, connect_timeout_s=1.0)
+    calls = CallClient(f"https://localhost:{free_port}", house.client_context(None), single, connect_timeout_s=1.0)
     with pytest.raises(ConnectionFailed, match="Cannot connect"):
         await calls.call(ECHO, b"x", 5)
     await calls.close()

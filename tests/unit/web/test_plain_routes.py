@@ -1,4 +1,4 @@
-"""Hot routes: behind the same edge as all others, without Starlette between."""
+"""Plain routes: behind the same edge as all others, without Starlette between."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def _stream(request: PlainRequest) -> Response:
 
 
 def _routes(*routes: PlainRoute):
-    return lambda app: app.add_hot_routes(routes)
+    return lambda app: app.add_plain_routes(routes)
 
 
 ECHO = PlainRoute("/channels/{name}/echo", _echo)
@@ -47,7 +47,7 @@ async def test_caller_parameter_query_and_body_reach_the_handler(house, start):
         assert answer.json() == {"name": "shard 1", "wait": "a b", "body": [1]}
 
 
-async def test_the_edge_stands_before_hot_routes(house, start):
+async def test_the_edge_stands_before_plain_routes(house, start):
     limits = Limits(max_body_bytes=1000)
     async with start(limits, _routes(ECHO, PlainRoute("/refuse", _refuse))) as running:
         async with running.client(None) as nobody:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
 import pytest
 
 from gridledger.contract.hosting import pool as pool_module
-from gridledger.contract.hosting.calls import Outcome, Wanted
 from gridledger.contract.hosting.host_process import (
     ChaincodeCrashed,
     ChaincodeTimeout,
@@ -28,45 +27,42 @@ pytestmark = pytest.mark.timeout(60)
 
 
 class Asked:
-    """Calls asked for together, and what came back: outcomes by position, and how they came."""
+    """Calls made in one turn of the event loop, and what came back."""
 
     def __init__(self, pool: HostPool, *functions: tuple[Any, ...], channel: str = "c1") -> None:
-        self.count = len(functions)
-        self.outcomes: dict[int, Outcome] = {}
-        self.deliveries: list[int] = []
-        wanted = [Wanted(proposal(name, *args, channel=channel), CALLER) for name, *args in functions]
-        self.calls = pool.call_many(wanted, self._deliver)
-
-    def _deliver(self, outcomes: list[tuple[int, Outcome]]) -> None:
-        assert not self.outcomes.keys() & {position for position, _ in outcomes}
-        self.outcomes.update(outcomes)
-        self.deliveries.append(len(outcomes))
+        proposals = [proposal(name, *args, channel=channel) for name, *args in functions]
+        self.tasks = [asyncio.create_task(pool.call(each, CALLER)) for each in proposals]
 
     async def all(self) -> list[Any]:
         """Payloads and errors, in the order asked."""
-        await until(lambda: len(self.outcomes) == self.count)
-        return [self.read(position) for position in range(self.count)]
+        return [
+            outcome if isinstance(outcome, BaseException) else Result.parse(outcome).response.payload
+            for outcome in await self.outcomes()
+        ]
 
-    def read(self, position: int) -> Any:
-        outcome = self.outcomes[position]
-        return outcome if isinstance(outcome, GridLedgerError) else Result.parse(outcome).response.payload
+    async def outcomes(self) -> list[str | BaseException]:
+        """Results' texts and errors, in the order asked."""
+        return await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def done(self) -> int:
+        return sum(task.done() for task in self.tasks)
+
+    def cancel(self) -> None:
+        for task in self.tasks:
+            task.cancel()
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full batches from the first on, and little patience."""
+    """Full batches from the first on, and a call is soon taken to be stuck."""
     monkeypatch.setattr(pool_module, "_FIRST_CALL_S", 1e-6)
-    monkeypatch.setattr(pool_module, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(pool_module, "STUCK_S", 0.1)
 
 
 @pytest.mark.usefixtures("quick")
 async def test_calls_go_together_and_are_answered_in_their_places(pools: Pools) -> None:
     async with pools() as pool:
-        asked = Asked(pool, *(("add", "a", number) for number in range(8)))
-        assert asked.outcomes == {}
-        assert await asked.all() == [number + 1 for number in range(8)]
-        assert sum(asked.deliveries) == 8
-        assert len(asked.deliveries) <= 3
+        assert await Asked(pool, *(("add", "a", number) for number in range(8))).all() == list(range(1, 9))
 
 
 @pytest.mark.usefixtures("quick")
@@ -78,7 +74,7 @@ async def test_a_batch_sees_what_was_committed_before_it_was_asked_for(
             make_ledger("c1", height=height, a=height)
             asked = Asked(pool, *[("add", "a", 0)] * 4)
             assert await asked.all() == [height] * 4
-            results = [Result.parse(str(outcome)) for outcome in asked.outcomes.values()]
+            results = [Result.parse(str(outcome)) for outcome in await asked.outcomes()]
             assert {read.version for result in results for read in result.reads} == {Version(height - 1, 0)}
 
 
@@ -86,8 +82,7 @@ async def test_a_batch_sees_what_was_committed_before_it_was_asked_for(
 async def test_refusals_and_failures_are_each_its_own(pools: Pools) -> None:
     async with pools() as pool:
         asked = Asked(pool, ("add", "a", 1), ("refuse",), ("fail",), ("nowhere",), ("add", "b", 1))
-        await asked.all()
-        statuses = [Result.parse(str(asked.outcomes[position])).response.status for position in range(5)]
+        statuses = [Result.parse(str(outcome)).response.status for outcome in await asked.outcomes()]
         assert statuses == [200, 400, 500, 400, 200]
 
 
@@ -112,7 +107,7 @@ async def test_a_hang_costs_its_own_call_and_the_others_do_not_wait_for_its_end(
     async with pools(size=2, call_timeout_s=4.0) as pool:
         begun = monotonic()
         asked = Asked(pool, ("add", "a", 1), ("stubborn",), *[("add", "b", 1)] * 6)
-        await until(lambda: len(asked.outcomes) == 7)
+        await until(lambda: asked.done() == 7)
         assert monotonic() - begun < 3.0
         outcomes = await asked.all()
         assert isinstance(outcomes[1], ChaincodeTimeout)
@@ -124,8 +119,8 @@ async def test_a_hang_costs_its_own_call_and_the_others_do_not_wait_for_its_end(
 async def test_a_slow_call_is_answered_after_those_behind_it(pools: Pools) -> None:
     async with pools(size=2) as pool:
         asked = Asked(pool, ("nap", 0.5), *[("add", "a", 1)] * 5)
-        await until(lambda: len(asked.outcomes) == 5)
-        assert 0 not in asked.outcomes
+        await until(lambda: asked.done() == 5)
+        assert not asked.tasks[0].done()
         assert await asked.all() == ["rested", *[2] * 5]
 
 
@@ -136,7 +131,7 @@ async def test_a_call_that_eats_memory_costs_its_host_alone(pools: Pools) -> Non
         asked = Asked(pool, ("add", "a", 1), ("eat",), ("add", "a", 2), ("pid",))
         outcomes = await asked.all()
         assert (outcomes[0], outcomes[2]) == (2, 3)
-        assert Result.parse(str(asked.outcomes[1])).response.message.startswith("MemoryError")
+        assert Result.parse(str((await asked.outcomes())[1])).response.message.startswith("MemoryError")
         assert outcomes[3] != pid
 
 
@@ -169,15 +164,15 @@ async def test_more_than_may_wait_are_refused_each(pools: Pools) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_what_is_given_up_is_not_run_and_not_delivered(pools: Pools) -> None:
+async def test_cancelled_calls_that_wait_are_not_run(pools: Pools) -> None:
     async with pools() as pool:
         slow = Asked(pool, ("nap", 0.2))
         await until(lambda: pool.status()["idle"] == 0)
         dropped = Asked(pool, *[("die",)] * 3)
-        dropped.calls.give_up()
+        await until(lambda: pool.status()["waiting"] == 3)
+        dropped.cancel()
         assert await Asked(pool, ("add", "a", 1)).all() == [2]
         assert await slow.all() == ["rested"]
-        assert dropped.outcomes == {}
 
 
 @pytest.mark.usefixtures("quick")
@@ -186,9 +181,10 @@ async def test_closing_answers_all_that_wait_or_run(pools: Pools) -> None:
         running = Asked(pool, ("hang",), ("add", "a", 1))
         await until(lambda: pool.status()["idle"] == 0)
         waiting = Asked(pool, ("add", "a", 1))
+        await until(lambda: pool.status()["waiting"] >= 1)
         await pool.close()
         outcomes = [*await running.all(), *await waiting.all(), *await Asked(pool, ("pid",)).all()]
-        assert all(isinstance(outcome, GridLedgerError) for outcome in outcomes)
+        assert all(isinstance(outcome, ChaincodeUnavailable) for outcome in outcomes)
 
 
 async def test_slow_calls_go_one_by_one(pools: Pools) -> None:
@@ -202,15 +198,34 @@ async def test_slow_calls_go_one_by_one(pools: Pools) -> None:
 async def test_calls_of_one_turn_of_the_loop_share_batches(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def ask(host: HostProcess, batch: bytes, tx_ids: list[str], *rest: Any) -> None:
-        sizes.append(len(tx_ids))
-        real(host, batch, tx_ids, *rest)
+    def send(host: HostProcess, calls: Sequence[Any], timeout_s: float) -> None:
+        sizes.append(len(calls))
+        real(host, calls, timeout_s)
 
-    real = HostProcess.ask
+    real = HostProcess.send
     async with pools() as pool:
-        monkeypatch.setattr(HostProcess, "ask", ask)
+        monkeypatch.setattr(HostProcess, "send", send)
         assert await payload(pool, "add", "a", 1) == 2
         assert sizes == [1]
         assert await asyncio.gather(*(payload(pool, "add", "a", 1) for _ in range(16))) == [2] * 16
         assert sum(sizes) == 17
         assert len(sizes) <= 6
+
+
+@pytest.mark.parametrize("reply", [b"\x03{}", b"\x03rubbish", b"\x01\xff"])
+async def test_a_reply_that_cannot_be_read_costs_its_call_and_host(
+    pools: Pools, reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a chaincode could send one that found the host's socket."""
+    async with pools() as pool:
+        pid = await payload(pool, "pid")
+
+        def read(host: HostProcess) -> list[tuple[int, bytes]]:
+            monkeypatch.undo()
+            host._expected.clear()
+            return [(reply[0], reply[1:])]
+
+        monkeypatch.setattr(HostProcess, "_read", read)
+        with pytest.raises(GridLedgerError):
+            await payload(pool, "add", "a", 1)
+        assert await payload(pool, "pid") != pid

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gridledger.contract.hosting.calls import Deliver
-from gridledger.errors import BusyError, GridLedgerError
+from gridledger.errors import GridLedgerError
 from gridledger.identity.errors import UnknownAuthority
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Result, endorsement_text
 from services.peer.channel import Channel, Channels
-from services.peer.endorser.endorser import Abandon, Admitted, Answer, Answers, Endorser
+from services.peer.endorser.endorser import AdmittedProposal, Endorser
 from services.peer.errors import ChaincodeFailed, ChaincodeRefused, DuplicateTransaction, PeerBehind
 from tests.support import peer_world as world
 
@@ -27,20 +25,11 @@ class Hosts:
         self.ran: list[str] = []
         self.parts: dict[str, Any] = {"writes": [("k", 1)], "payload": "done"}
         self.text: str | None = None
-        self.errors: dict[str, GridLedgerError] = {}
 
-    async def run(self, admitted: Admitted) -> str:
-        made = admitted.signed.proposal
+    async def run(self, proposal: AdmittedProposal) -> str:
+        made = proposal.signed.proposal
         self.ran.append(made.tx_id)
         return self.text if self.text is not None else world.result(made, **self.parts).text
-
-    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Abandon:
-        async def run() -> None:
-            for position, each in reversed(list(enumerate(admitted))):
-                error = self.errors.get(each.signed.proposal.tx_id)
-                deliver([(position, error or await self.run(each))])
-
-        return asyncio.ensure_future(run()).cancel
 
 
 class House:
@@ -61,7 +50,7 @@ class House:
         )
         self.caller = world.identity(world.client(), "client")
 
-    def admit(self, signed: SignedProposal, **options: Any) -> Admitted:
+    def admit(self, signed: SignedProposal, **options: Any) -> AdmittedProposal:
         return self.endorser.admit(signed, options.pop("caller", self.caller), **options)
 
 
@@ -180,41 +169,3 @@ async def test_answer_that_is_not_this_proposals_result_is_not_signed(house: Hou
     house.hosts.text = text
     with pytest.raises(ChaincodeFailed):
         await house.endorser.endorse(house.admit(world.proposal("k")))
-
-
-async def test_of_many_each_is_signed_or_refused_by_itself(house: House) -> None:
-    house.channel.committed(house.chain.commit(world.envelope("k", 1)))
-    signed = [world.proposal("k", 1), *(world.proposal("k", number, nonce=number) for number in range(2, 6))]
-    admitted = [house.endorser.read(each.to_bytes(), house.caller) for each in signed]
-    house.hosts.errors[signed[2].proposal.tx_id] = BusyError("full")
-    found: Answers = []
-    house.endorser.endorse_many(admitted, found.extend)
-    await world.until(lambda: len(found) == len(signed))
-    answers = dict(found)
-    codes = [getattr(answers[position], "code", "endorsed") for position in range(5)]
-    assert codes == ["DUPLICATE_TXID", "endorsed", "BUSY", "endorsed", "endorsed"]
-    assert signed[0].proposal.tx_id not in house.hosts.ran
-    for position in (1, 3, 4):
-        answer = answers[position]
-        assert isinstance(answer, Answer)
-        outcome = Result.parse(answer.result_text)
-        assert outcome.tx_id == signed[position].proposal.tx_id
-        text = endorsement_text(world.peer(1).fingerprint, outcome.hash)
-        assert world.peer(1).certificate.verify(answer.endorsement.signature, text)
-        assert answer.height == 2
-
-
-@pytest.mark.parametrize(
-    ("parts", "text", "code"),
-    [({"status": 400, "message": "no"}, None, "CHAINCODE_REFUSED"), ({}, "{}", "CHAINCODE_FAILED")],
-)
-async def test_of_many_what_is_refused_or_no_result_is_not_signed(
-    house: House, parts: dict[str, Any], text: str | None, code: str
-) -> None:
-    house.hosts.parts, house.hosts.text = parts, text
-    found: Answers = []
-    house.endorser.endorse_many(
-        [house.admit(world.proposal("k", number, nonce=number)) for number in (1, 2)], found.extend
-    )
-    await world.until(lambda: len(found) == 2)
-    assert [getattr(answer, "code", "endorsed") for _, answer in found] == [code] * 2

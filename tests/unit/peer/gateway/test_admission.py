@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, ExitStack
+
 import pytest
 
-from services.peer.gateway.admission import ALWAYS, Admission, Passage
+from gridledger.errors import BusyError
+from services.peer.gateway.admission import ALWAYS, Admission
 
 
 class Clock:
@@ -27,6 +30,19 @@ def admission(clock: Clock) -> Admission:
     return Admission(1.0, clock=clock)
 
 
+def admitted(one: AbstractContextManager[None]) -> ExitStack | None:
+    """The way in for one, to be closed when it is answered; None where it is refused."""
+    stack = ExitStack()
+    try:
+        stack.enter_context(one)
+    except BusyError:
+        return None
+    return stack
+
+
+Queue = list[tuple[float, ExitStack]]
+
+
 def offer(
     admission: Admission,
     clock: Clock,
@@ -34,7 +50,7 @@ def offer(
     offered: float,
     capacity: float,
     seconds: float,
-    queue: list[tuple[float, Passage]] | None = None,
+    queue: Queue | None = None,
 ) -> tuple[int, int, float]:
     """An open loop of submissions to a network with this capacity (both a second): committed, refused, and the longest
     wait of one that was committed. ``queue`` is what is under way before, and after."""
@@ -47,19 +63,19 @@ def offer(
         due += offered * step
         while due >= 1:
             due -= 1
-            passage = admission.to_endorse(1)
-            passage.close()
-            if not passage.admitted:
+            endorsing = admitted(admission.endorsing())
+            if endorsing is None:
                 refused += 1
                 continue
-            passage = admission.to_submit(1)
-            assert passage.admitted
-            queue.append((clock.now, passage))
+            endorsing.close()
+            submitting = admitted(admission.submitting())
+            assert submitting is not None
+            queue.append((clock.now, submitting))
         room = min(room + capacity * step, capacity * step + 1) if not queue else room + capacity * step
         while queue and room >= 1:
             room -= 1
-            begun, passage = queue.pop(0)
-            passage.leave(committed=True)
+            begun, submitting = queue.pop(0)
+            submitting.close()
             committed += 1
             longest = max(longest, clock.now - begun)
     return committed, refused, longest
@@ -85,13 +101,13 @@ def test_past_capacity_it_goes_on_at_capacity_and_no_admitted_one_waits_long(
 
 def test_a_burst_on_a_calm_network_is_taken(admission: Admission, clock: Clock) -> None:
     offer(admission, clock, offered=10, capacity=500, seconds=20)
-    assert admission.to_endorse(300).admitted == 300
+    assert sum(admitted(admission.endorsing()) is not None for _ in range(300)) == 300
 
 
 def test_a_network_that_has_stood_still_is_used_again(admission: Admission, clock: Clock) -> None:
-    under_way: list[tuple[float, Passage]] = []
+    under_way: Queue = []
     offer(admission, clock, offered=400, capacity=0.001, seconds=10, queue=under_way)
-    assert admission.to_endorse(1).admitted == 0
+    assert admitted(admission.endorsing()) is None
     offer(admission, clock, offered=400, capacity=400, seconds=5, queue=under_way)
     committed, _, _ = offer(admission, clock, offered=400, capacity=400, seconds=5, queue=under_way)
     assert committed > 0.95 * 400 * 5
@@ -99,23 +115,36 @@ def test_a_network_that_has_stood_still_is_used_again(admission: Admission, cloc
 
 def test_the_refusal_says_when_to_come_again(admission: Admission, clock: Clock) -> None:
     offer(admission, clock, offered=400, capacity=100, seconds=10)
-    busy = admission.busy()
-    assert 0.1 <= busy.retry_after_s <= 5.0
-    assert "would wait" in busy.message
+    inside = []
+    while (one := admitted(admission.endorsing())) is not None:
+        inside.append(one)
+    with pytest.raises(BusyError, match="would wait") as caught, admission.endorsing():
+        pass
+    assert 0.1 <= caught.value.retry_after_s <= 5.0
 
 
-def test_a_batch_is_admitted_in_part_and_the_count_comes_back(admission: Admission, clock: Clock) -> None:
+def test_as_many_as_leave_may_come_in(admission: Admission, clock: Clock) -> None:
     clock.now += 1
     admission.rate = 1.0
-    passage = admission.to_endorse(ALWAYS + 10)
-    assert passage.admitted == ALWAYS
-    assert admission.to_endorse(1).admitted == 0
-    passage.leave()
-    assert admission.to_endorse(2).admitted == 1
-    passage.close()
-    passage.close()
-    passage.leave()
-    assert admission.endorsing == 1
+    inside = [admitted(admission.endorsing()) for _ in range(ALWAYS)]
+    assert None not in inside
+    assert admitted(admission.endorsing()) is None
+    first = inside.pop()
+    assert first is not None
+    first.close()
+    assert admission.endorsing_now == ALWAYS - 1
+    inside.append(admitted(admission.endorsing()))
+    assert None not in inside
     # What is endorsed already is refused later than what is not.
-    assert admission.to_submit(ALWAYS + 10).admitted == ALWAYS + 10
-    assert admission.to_endorse(1).admitted == 0
+    submitting = [admitted(admission.submitting()) for _ in range(2 * ALWAYS)]
+    assert None not in submitting
+    assert admitted(admission.submitting()) is None
+    assert admitted(admission.endorsing()) is None
+
+
+def test_what_fails_counts_as_no_commit(admission: Admission) -> None:
+    with pytest.raises(RuntimeError), admission.submitting():
+        raise RuntimeError
+    with admission.submitting():
+        pass
+    assert (admission.submitting_now, admission._committed) == (0, 1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.protocol.config import ChannelConfig, Node
-from services.peer.endorser.endorser import Abandon, Admitted, Answer, Answers
+from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
 from services.peer.errors import (
     ChaincodeRefused,
     ChaincodeSequence,
@@ -20,14 +20,13 @@ from services.peer.errors import (
     EndorsersUnavailable,
 )
 from services.peer.gateway import selection
-from services.peer.gateway.endorsement import Collected, Collector
-from services.peer.gateway.first_round import Endorsing
+from services.peer.gateway.endorsement import Collector, Endorsed
 from services.peer.gateway.peer_health import PeerHealth
 from services.peer.gateway.selection import Selection
 from services.peer.settings import EndorsementLimits
 from tests.support import peer_world as world
 
-Behaviour = Callable[[int], Awaitable[Answer]]
+Behaviour = Callable[[int], Awaitable[ProposalResponse]]
 
 
 class FakeChannel:
@@ -41,8 +40,6 @@ class FakeChannel:
 
 class Peers:
     """Peers that answer as the test says; by default all alike, at height 10."""
-
-    together = False
 
     def __init__(self, count: int, policy: str, own: str = "peer1", **limits: Any) -> None:
         self.config = world.config(count, policy=policy)
@@ -59,14 +56,14 @@ class Peers:
         self.collector = Collector(self.ask, self.selection, self.health, settings, clock=clock)
         channel: Any = FakeChannel(self.config)
         creator = world.identity(world.client(), "client")
-        self.admitted = Admitted(self.signed, channel, self.config.chaincodes["kv"], creator)
+        self.proposal = AdmittedProposal(self.signed, channel, self.config.chaincodes["kv"], creator)
 
     async def probe(self, peer: Node) -> None:
         self.probed.append(peer.name)
         if self.probe_error is not None:
             raise self.probe_error
 
-    async def ask(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
+    async def ask(self, peer: Node, proposal: AdmittedProposal, min_height: int, timeout_s: float) -> ProposalResponse:
         self.calls.append((peer.name, min_height))
         behaviour = self.behaviours.get(peer.name)
         try:
@@ -79,64 +76,32 @@ class Peers:
             self.cancelled.append(peer.name)
             raise
 
-    async def collect(self) -> Collected:
-        """The outcome for one proposal, that comes alone or with others, as the test's parameter says."""
-        if not self.together:
-            return await self.collector.collect(self.admitted)
-        outcomes = await self.collect_many(1)
-        if isinstance(outcomes[0], GridLedgerError):
-            raise outcomes[0]
-        return outcomes[0]
+    async def collect(self) -> Endorsed:
+        return await self.collector.collect(self.proposal)
 
-    async def collect_many(self, count: int) -> list[Collected | GridLedgerError]:
+    async def collect_many(self, count: int) -> list[Endorsed | BaseException]:
         """The outcomes for a proposal that comes several times at once."""
-        outcomes: dict[int, Collected | GridLedgerError] = {}
-        finished = asyncio.get_running_loop().create_future()
+        return await asyncio.gather(*(self.collect() for _ in range(count)), return_exceptions=True)
 
-        def finish(position: int, outcome: Collected | GridLedgerError) -> None:
-            assert position not in outcomes
-            outcomes[position] = outcome
-            if len(outcomes) == count:
-                finished.set_result(None)
-
-        endorsing = Endorsing(self.collector, self.ask_many, finish)
-        endorsing.begin([(position, self.admitted) for position in range(count)])
-        try:
-            await finished
-        finally:
-            endorsing.abandon()
-        return [outcomes[position] for position in range(count)]
-
-    def ask_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[Answers], None]) -> Abandon:
-        async def ask(position: int, each: Admitted) -> None:
-            answer: Answer | GridLedgerError
-            try:
-                answer = await self.ask(peer, each, 0, self.collector.limits.timeout_s)
-            except GridLedgerError as error:
-                answer = error
-            take([(position, answer)])
-
-        return asyncio.gather(*(ask(position, each) for position, each in enumerate(admitted))).cancel
-
-    def answer(self, name: str, height: int = 10, **parts: Any) -> Answer:
+    def answer(self, name: str, height: int = 10, **parts: Any) -> ProposalResponse:
         outcome = world.result(self.signed.proposal, **parts)
-        return Answer(outcome.text, world.endorse(outcome, world.peer(int(name[4:]))), height)
+        return ProposalResponse(outcome.text, world.endorse(outcome, world.peer(int(name[4:]))), height)
 
     def fails(self, name: str, error: GridLedgerError) -> None:
-        async def behaviour(_: int) -> Answer:
+        async def behaviour(_: int) -> ProposalResponse:
             raise error
 
         self.behaviours[name] = behaviour
 
     def hangs(self, name: str) -> None:
-        async def behaviour(_: int) -> Answer:
+        async def behaviour(_: int) -> ProposalResponse:
             await asyncio.Event().wait()
             raise AssertionError
 
         self.behaviours[name] = behaviour
 
     def refuses(self, name: str, message: str, height: int = 10, *, until: int = 1000) -> None:
-        async def behaviour(min_height: int) -> Answer:
+        async def behaviour(min_height: int) -> ProposalResponse:
             if min_height >= until:
                 return self.answer(name, min_height)
             raise ChaincodeRefused(message, response={"status": 400, "message": message}, height=height)
@@ -146,7 +111,7 @@ class Peers:
     def lags(self, name: str, height: int) -> None:
         """One block behind until asked for more; what it reads is older."""
 
-        async def behaviour(min_height: int) -> Answer:
+        async def behaviour(min_height: int) -> ProposalResponse:
             if min_height > height:
                 return self.answer(name, min_height, reads=[("k", (9, 0))])
             return self.answer(name, height, reads=[("k", (height - 1, 0))])
@@ -154,7 +119,7 @@ class Peers:
         self.behaviours[name] = behaviour
 
     def reads(self, name: str, version: tuple[int, int] = (9, 0), height: int = 10, **parts: Any) -> None:
-        async def behaviour(_: int) -> Answer:
+        async def behaviour(_: int) -> ProposalResponse:
             return self.answer(name, height, reads=[("k", version)], **parts)
 
         self.behaviours[name] = behaviour
@@ -164,11 +129,11 @@ class Peers:
         return [name for name, _ in self.calls]
 
 
-@pytest.fixture(autouse=True, params=["alone", "together"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What holds for a proposal that comes alone holds for one of many."""
-    monkeypatch.setattr(Peers, "together", request.param == "together")
-    monkeypatch.setattr(selection, "SHARED_S", 0.0)
+@pytest.fixture(autouse=True)
+def _no_sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each proposal gets a set of its own, so that sets take turns, unless the test is about proposals together."""
+    if "together" not in request.node.name:
+        monkeypatch.setattr(selection, "SHARED_S", 0.0)
 
 
 async def test_smallest_set_with_this_peer_is_asked() -> None:
@@ -246,7 +211,7 @@ async def test_slow_peer_keeps_its_time_and_one_that_is_gone_does_not() -> None:
     peers.probe_error = None
     may_answer = asyncio.Event()
 
-    async def late(_: int) -> Answer:
+    async def late(_: int) -> ProposalResponse:
         await may_answer.wait()
         return peers.answer("peer2")
 
@@ -468,21 +433,20 @@ async def test_collections_at_once_are_bounded() -> None:
     await world.until(lambda: set(peers.cancelled) == {"peer2"})
 
 
-async def test_of_many_only_those_that_need_it_are_asked_again() -> None:
+async def test_proposals_together_go_to_one_set_of_peers() -> None:
     peers = Peers(3, "OutOf(2, all)", hedge_after_s=1.0)
     outcomes = await peers.collect_many(10)
-    assert all(isinstance(outcome, Collected) and len(outcome.peers) == 2 for outcome in outcomes)
-    # One choice of peers for all of them.
+    assert all(isinstance(outcome, Endorsed) and len(outcome.peers) == 2 for outcome in outcomes)
     assert len(peers.calls) == 20
     assert len(set(peers.asked)) == 2
     assert peers.collector.active == 0
 
 
-async def test_of_many_each_gets_its_own_outcome() -> None:
+async def test_proposals_together_get_each_its_own_outcome() -> None:
     peers = Peers(2, "OutOf(2, all)", hedge_after_s=0.05, timeout_s=0.2)
     turn = iter(range(100))
 
-    async def mixed(_: int) -> Answer:
+    async def mixed(_: int) -> ProposalResponse:
         number = next(turn)
         if number == 1:  # as from a peer that lags: it is asked again
             raise ChaincodeRefused("no", response={"status": 400, "message": "no"}, height=10)
@@ -507,9 +471,3 @@ async def test_of_many_each_gets_its_own_outcome() -> None:
     ]
     assert peers.collector.active == 0
     await peers.health.close()
-
-
-async def test_of_many_no_more_than_there_is_room_for_are_taken() -> None:
-    peers = Peers(2, "OutOf(2, all)", max_concurrent=3)
-    outcomes = await peers.collect_many(5)
-    assert [isinstance(outcome, EndorsersBusy) for outcome in outcomes] == [False, False, False, True, True]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,16 +11,14 @@ from typing import Any
 import pytest
 
 from gridledger import framing, jsontext
-from gridledger.contract.hosting.calls import Deliver
-from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.errors import BusyError, GridLedgerError, UnavailableError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import Node
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.errors import EnvelopeTooLarge
 from gridledger.protocol.status import Status
 from services.peer.channel import Channel, Channels
-from services.peer.endorser.endorser import Abandon, Admitted, Answer, Endorser
-from services.peer.endorser.endorser import Answers as PeerAnswers
+from services.peer.endorser.endorser import AdmittedProposal, Endorser, ProposalResponse
 from services.peer.errors import ChaincodeNotInstalled, ChaincodeRefused, CommitTimeout
 from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collector
@@ -69,7 +67,6 @@ class House:
             channels,
             endorser=self.endorser,
             collector=Collector(self.ask, Selection("peer1", self.health), self.health, limits, clock=loop.time),
-            ask_many=self.ask_many,
             submitter=self.submitter,
             notifier=self.notifier,
             elsewhere=self,
@@ -84,28 +81,16 @@ class House:
     async def probe(self, _: Node) -> None:
         return
 
-    async def run(self, admitted: Admitted) -> str:
+    async def run(self, proposal: AdmittedProposal) -> str:
         if self.here is not None:
             raise self.here
-        return world.result(admitted.signed.proposal, **self.parts).text
+        return world.result(proposal.signed.proposal, **self.parts).text
 
-    def run_many(self, admitted: Sequence[Admitted], deliver: Deliver) -> Abandon:
-        async def run() -> None:
-            deliver([(position, await self.run(each)) for position, each in enumerate(admitted)])
+    async def ask(self, peer: Node, proposal: AdmittedProposal, min_height: int, timeout_s: float) -> ProposalResponse:
+        outcome = world.result(proposal.signed.proposal, **self.parts)
+        return ProposalResponse(outcome.text, world.endorse(outcome, world.peer(int(peer.name[4:]))), 1)
 
-        return asyncio.ensure_future(run()).cancel
-
-    async def ask(self, peer: Node, admitted: Admitted, min_height: int, timeout_s: float) -> Answer:
-        outcome = world.result(admitted.signed.proposal, **self.parts)
-        return Answer(outcome.text, world.endorse(outcome, world.peer(int(peer.name[4:]))), 1)
-
-    def ask_many(self, peer: Node, admitted: Sequence[Admitted], take: Callable[[PeerAnswers], None]) -> Abandon:
-        async def ask() -> None:
-            take([(position, await self.ask(peer, each, 0, 1.0)) for position, each in enumerate(admitted)])
-
-        return asyncio.ensure_future(ask()).cancel
-
-    async def evaluate(self, peer: Node, admitted: Admitted, timeout_s: float) -> bytes:
+    async def evaluate(self, peer: Node, proposal: AdmittedProposal, timeout_s: float) -> bytes:
         self.elsewhere.append(peer.name)
         if self.elsewhere_error is not None:
             raise self.elsewhere_error
@@ -253,82 +238,39 @@ async def test_evaluation_goes_elsewhere_when_the_chaincode_is_not_here(house: H
     await house.health.close()
 
 
-async def test_many_proposals_are_answered_each_by_its_own_answer_or_error(house: House) -> None:
-    stranger = world.proposal("k", 3, chaincode="unheard-of")
-    bodies = [world.proposal("k", 1).to_bytes(), b"{}", stranger.to_bytes(), world.proposal("k", 2).to_bytes()]
-    found: dict[int, bytes | GridLedgerError] = {}
-    house.gateway.begin_endorsing(bodies, house.caller, found.__setitem__)
-    await world.until(lambda: len(found) == len(bodies))
-    assert found[0] == await house.gateway.endorse(bodies[0], house.caller)
-    assert found[3] == await house.gateway.endorse(bodies[3], house.caller)
-    assert [getattr(found[position], "code", None) for position in (1, 2)] == ["MALFORMED_MESSAGE", "CHAINCODE_UNKNOWN"]
-
-
-class Answers:
-    """What a batch was answered, by position."""
-
-    def __init__(self) -> None:
-        self.by_position: dict[int, Status | GridLedgerError] = {}
-
-    def __call__(self, position: int, outcome: Status | GridLedgerError) -> None:
-        assert position not in self.by_position
-        self.by_position[position] = outcome
-
-    def code(self, position: int) -> int | str:
-        return self.by_position[position].code
-
-
-async def test_batch_answers_each_with_its_own_outcome(house: House) -> None:
-    first = await house.submitter.submit(world.envelope("k", 1), house.caller)
-    answers = Answers()
-    envelopes = [
-        world.envelope("k", 1),
-        b"{}",
-        world.envelope("k", 2),
-        world.envelope("k", 3, nonce=3),
-        world.envelope("k", 2),
-    ]
-    house.submitter.begin(envelopes, house.caller, answers)
-    await world.until(lambda: len(answers.by_position) == 5)
-    assert answers.by_position[0] == first
-    assert answers.code(1) == "MALFORMED_MESSAGE"
-    # The same transaction twice in one batch is one transaction, and both callers learn its verdict.
-    assert [answers.code(position) for position in (2, 3, 4)] == [Code.VALID] * 3
-    assert answers.by_position[2] == answers.by_position[4]
+async def test_the_same_transaction_twice_at_once_is_one(house: House) -> None:
+    envelope = world.envelope("k", 2)
+    first, second = await asyncio.gather(*(house.submitter.submit(envelope, house.caller) for _ in range(2)))
+    assert first == second
+    assert first.code == Code.VALID
     assert (len(house.notifier), len(house.queue)) == (0, 0)
 
 
-async def test_batch_beyond_the_bound_of_waiters_is_busy_only_for_those_beyond(house: House) -> None:
-    answers = Answers()
+async def test_only_those_beyond_the_bound_of_waiters_are_busy(house: House) -> None:
     envelopes = [world.envelope("k", number, nonce=number + 1) for number in range(12)]
-    house.submitter.begin(envelopes, house.caller, answers)
-    await world.until(lambda: len(answers.by_position) == 12)
-    assert [answers.code(position) for position in range(12)] == [Code.VALID] * 10 + ["BUSY"] * 2
+    work = [house.submitter.submit(envelope, house.caller) for envelope in envelopes]
+    found = await asyncio.gather(*work, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in found] == [Code.VALID] * 10 + ["BUSY"] * 2
 
 
-async def test_abandoned_batch_leaves_nothing_behind(house: House) -> None:
+async def test_only_the_commit_that_does_not_come_is_too_late(house: House) -> None:
     house.commits = False
-    answers = Answers()
-    envelopes = [world.envelope("k", number, nonce=number + 1) for number in range(3)]
-    batch = house.submitter.begin(envelopes, house.caller, answers)
-    await world.until(lambda: house.ordered)
-    batch.abandon()
-    assert (len(house.notifier), len(house.queue)) == (0, 0)
-    await world.until(lambda: not house.queue._senders)
-    house.commit(*envelopes)
-    assert answers.by_position == {}
-
-
-async def test_in_a_batch_only_the_commit_that_does_not_come_is_too_late(house: House) -> None:
-    house.commits = False
-    answers = Answers()
     envelopes = [world.envelope("k", number, nonce=number + 1) for number in range(2)]
-    house.submitter.begin(envelopes, house.caller, answers)
-    await world.until(lambda: house.ordered)
+    waiting = [asyncio.create_task(house.submitter.submit(envelope, house.caller)) for envelope in envelopes]
+    await world.until(lambda: sum(map(len, house.ordered)) == 2)
     house.commit(envelopes[1])
-    await world.until(lambda: len(answers.by_position) == 2)
-    assert (answers.code(0), answers.code(1)) == ("COMMIT_TIMEOUT", Code.VALID)
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in found] == ["COMMIT_TIMEOUT", Code.VALID]
     assert len(house.notifier) == 0
+
+
+async def test_a_full_queue_leaves_no_waiter_behind(house: House) -> None:
+    house.queue._limits = OrderingLimits(max_queued=1)
+    house.queue.add("other", b"x" * 10)
+    with pytest.raises(BusyError):
+        await house.submitter.submit(world.envelope("k", 1), house.caller)
+    assert len(house.notifier) == 0
+    await house.queue.close()
 
 
 async def test_orderers_refusal_is_told_with_the_id(house: House) -> None:

@@ -18,7 +18,7 @@ from gridledger.errors import (
     TimeoutExceeded,
     UnavailableError,
 )
-from services.peer.gateway.ordering_queue import OrderersUnavailable, OrderingQueue
+from services.peer.gateway.ordering_queue import OrderersUnavailable, OrderingQueue, Pending
 from services.peer.settings import OrderingLimits
 
 ACK = {"status": 200}
@@ -72,20 +72,6 @@ def queue_of(orderers: Orderers, **limits: Any) -> OrderingQueue:
     return OrderingQueue("c", names, orderers.send, settings, clock=loop.time, random=Random(1))
 
 
-class Sent:
-    """An envelope in a queue, and the future of what becomes of it."""
-
-    def __init__(self, queue: OrderingQueue, tx_id: str, envelope: bytes) -> None:
-        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.pending = queue.add(tx_id, envelope, self.tell)
-
-    def tell(self, error: GridLedgerError | None) -> None:
-        if error is None:
-            self.acknowledged.set_result(None)
-        else:
-            self.acknowledged.set_exception(error)
-
-
 @pytest.fixture
 def orderers() -> Orderers:
     return Orderers()
@@ -94,19 +80,19 @@ def orderers() -> Orderers:
 async def test_batch_fills_while_one_is_under_way(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_in_flight=1)
-    first = Sent(queue, "t0", b"e0")
+    first = queue.add("t0", b"e0")
     await orderers.called.wait()
-    rest = [Sent(queue, f"t{n}", f"e{n}".encode()) for n in range(1, 6)]
+    rest = [queue.add(f"t{n}", f"e{n}".encode()) for n in range(1, 6)]
     orderers.gate.set()
-    await asyncio.gather(first.acknowledged, *(pending.acknowledged for pending in rest))
+    await asyncio.gather(first.ordered, *(pending.ordered for pending in rest))
     assert [len(envelopes) for _, envelopes in orderers.calls] == [1, 5]
     assert not queue._senders or all(task.done() for task in queue._senders)
 
 
 async def test_batches_are_bounded_in_count_and_bytes(orderers: Orderers) -> None:
     queue = queue_of(orderers, max_batch=3, max_batch_bytes=10, max_in_flight=1)
-    pendings = [Sent(queue, str(n), b"12345") for n in range(5)]
-    await asyncio.gather(*(pending.acknowledged for pending in pendings))
+    pendings = [queue.add(str(n), b"12345") for n in range(5)]
+    await asyncio.gather(*(pending.ordered for pending in pendings))
     assert [len(envelopes) for _, envelopes in orderers.calls] == [2, 2, 1]
 
 
@@ -114,8 +100,8 @@ async def test_leader_is_followed_and_remembered(orderers: Orderers) -> None:
     for name in ("o1", "o2"):
         orderers.answers[name] = not_leader("o3")
     queue = queue_of(orderers)
-    await Sent(queue, "a", b"a").acknowledged
-    await Sent(queue, "b", b"b").acknowledged
+    await queue.add("a", b"a").ordered
+    await queue.add("b", b"b").ordered
     assert queue.leader == "o3"
     assert [name for name, _ in orderers.calls][-2:] == ["o3", "o3"]
 
@@ -131,8 +117,8 @@ async def test_change_of_leader_loses_nothing(orderers: Orderers) -> None:
 
     for name in orderers.names:
         orderers.answers[name] = electing
-    pendings = [Sent(queue, str(n), str(n).encode()) for n in range(20)]
-    await asyncio.gather(*(pending.acknowledged for pending in pendings))
+    pendings = [queue.add(str(n), str(n).encode()) for n in range(20)]
+    await asyncio.gather(*(pending.ordered for pending in pendings))
     assert orderers.calls[-1][1] == [str(n).encode() for n in range(20)]
 
 
@@ -147,9 +133,9 @@ async def test_lost_answer_is_sent_again(orderers: Orderers) -> None:
     for name in orderers.names:
         orderers.answers[name] = answer
     queue = queue_of(orderers)
-    pending = Sent(queue, "a", b"a")
-    await pending.acknowledged
-    assert pending.pending.maybe_sent
+    pending = queue.add("a", b"a")
+    await pending.ordered
+    assert pending.maybe_sent
     assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"a"]]
 
 
@@ -158,7 +144,7 @@ async def test_a_leader_that_hangs_is_not_asked_next(orderers: Orderers, hung: s
     queue = queue_of(orderers)
     queue.leader = hung
     orderers.answers[hung] = fail(TimeoutExceeded("no answer"))
-    await Sent(queue, "a", b"a").acknowledged
+    await queue.add("a", b"a").ordered
     assert [name for name, _ in orderers.calls][:2] in ([hung, name] for name in orderers.names if name != hung)
     assert queue.leader != hung
 
@@ -182,12 +168,12 @@ async def test_a_late_failure_does_not_forget_the_new_leader(orderers: Orderers)
 
     queue._send = send
     orderers.answers["o3"] = not_leader("o2")
-    first, second = Sent(queue, "a", b"a"), Sent(queue, "b", b"b")
+    first, second = queue.add("a", b"a"), queue.add("b", b"b")
     async with asyncio.timeout(2):
-        await first.acknowledged
+        await first.ordered
         assert queue.leader == "o2"
         late.set()
-        await second.acknowledged
+        await second.ordered
     assert [name for name, _ in orderers.calls] == ["o2", "o2"]
 
 
@@ -201,10 +187,10 @@ async def test_each_envelope_has_its_own_verdict(orderers: Orderers) -> None:
     for name in orderers.names:
         orderers.answers[name] = answer
     queue = queue_of(orderers)
-    good, bad = Sent(queue, "g", b"good"), Sent(queue, "b", b"bad")
-    await good.acknowledged
+    good, bad = queue.add("g", b"good"), queue.add("b", b"bad")
+    await good.ordered
     with pytest.raises(PermissionDeniedError) as caught:
-        await bad.acknowledged
+        await bad.ordered
     assert caught.value.details["tx_id"] == "b"
 
 
@@ -219,7 +205,7 @@ async def test_busy_orderer_is_asked_again(orderers: Orderers) -> None:
     for name in orderers.names:
         orderers.answers[name] = answer
     queue = queue_of(orderers)
-    await Sent(queue, "a", b"a").acknowledged
+    await queue.add("a", b"a").ordered
     assert len(orderers.calls) == 3
 
 
@@ -229,7 +215,7 @@ async def test_deadline_tells_every_orderers_reason(orderers: Orderers, code: st
         orderers.answers[name] = fail(UnavailableError("down", code=code))
     queue = queue_of(orderers, timeout_s=0.05)
     with pytest.raises(OrderersUnavailable) as caught:
-        await Sent(queue, "t", b"e").acknowledged
+        await queue.add("t", b"e").ordered
     assert caught.value.status == 503
     assert caught.value.details["tx_id"] == "t"
     assert caught.value.details["outcome"] == outcome
@@ -241,18 +227,18 @@ async def test_config_without_orderers_is_told(orderers: Orderers) -> None:
     orderers.names = []
     queue = queue_of(orderers, timeout_s=0.02)
     with pytest.raises(OrderersUnavailable):
-        await Sent(queue, "t", b"e").acknowledged
+        await queue.add("t", b"e").ordered
 
 
 async def test_queue_is_bounded(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_queued=2, max_queued_bytes=10, max_in_flight=1)
-    Sent(queue, "a", b"1")
+    queue.add("a", b"1")
     with pytest.raises(BusyError):
-        Sent(queue, "b", b"1234567890")
-    Sent(queue, "c", b"1")
+        queue.add("b", b"1234567890")
+    queue.add("c", b"1")
     with pytest.raises(BusyError) as caught:
-        Sent(queue, "d", b"1")
+        queue.add("d", b"1")
     assert caught.value.retry_after_s > 0
     await queue.close()
 
@@ -260,14 +246,14 @@ async def test_queue_is_bounded(orderers: Orderers) -> None:
 async def test_discarded_envelope_is_not_sent(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_in_flight=1)
-    first = Sent(queue, "a", b"a")
+    first = queue.add("a", b"a")
     await orderers.called.wait()
-    second = Sent(queue, "b", b"b")
-    queue.discard(second.pending)
-    queue.discard(first.pending)
+    second = queue.add("b", b"b")
+    queue.discard(second)
+    queue.discard(first)
     orderers.gate.set()
-    third = Sent(queue, "c", b"c")
-    await third.acknowledged
+    third = queue.add("c", b"c")
+    await third.ordered
     assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"c"]]
     assert queue._queued_bytes == 0
 
@@ -277,41 +263,38 @@ async def test_refusal_of_a_whole_request_is_final_for_a_single_envelope(orderer
         orderers.answers[name] = fail(InputError("too long", code="BODY_TOO_LARGE", status=413))
     queue = queue_of(orderers)
     with pytest.raises(InputError) as caught:
-        await Sent(queue, "t", b"e").acknowledged
+        await queue.add("t", b"e").ordered
     assert caught.value.status == 413
 
 
 async def test_closing_tells_those_who_wait(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_in_flight=1)
-    first = Sent(queue, "a", b"a")
+    first = queue.add("a", b"a")
     await orderers.called.wait()
-    second = Sent(queue, "b", b"b")
+    second = queue.add("b", b"b")
     await queue.close()
     with pytest.raises(OrderersUnavailable) as caught:
-        await first.acknowledged
+        await first.ordered
     assert caught.value.details["outcome"] == "unknown"
     with pytest.raises(OrderersUnavailable) as caught:
-        await second.acknowledged
+        await second.ordered
     assert caught.value.details["outcome"] == "not ordered"
 
 
 async def test_what_comes_while_a_sender_ends_is_sent(orderers: Orderers) -> None:
     """The sender has looked at the queue for the last time, and its task still counts."""
     queue = queue_of(orderers, max_in_flight=1)
-    loop = asyncio.get_running_loop()
-    late: list[Sent] = []
+    late: list[Pending] = []
     told = asyncio.Event()
 
-    def tell(_: GridLedgerError | None) -> None:
-        loop.call_soon(lambda: late.append(Sent(queue, "b", b"b")))
+    def add_late(_: object) -> None:
+        late.append(queue.add("b", b"b"))
         told.set()
 
-    queue.add("a", b"a", tell)
+    queue.add("a", b"a").ordered.add_done_callback(add_late)
     await told.wait()
-    await asyncio.sleep(0)
-    assert len(late) == 1
-    await asyncio.wait_for(late[0].acknowledged, 2)
+    await asyncio.wait_for(late[0].ordered, 2)
 
 
 async def test_a_defect_is_logged_and_loses_no_envelope(orderers: Orderers, caplog: pytest.LogCaptureFixture) -> None:
@@ -322,8 +305,8 @@ async def test_a_defect_is_logged_and_loses_no_envelope(orderers: Orderers, capl
         raise RuntimeError("a defect")
 
     orderers.answers = dict.fromkeys(orderers.names, broken)
-    first, second = Sent(queue, "a", b"a"), Sent(queue, "b", b"b")
-    await asyncio.wait_for(asyncio.gather(first.acknowledged, second.acknowledged), 2)
+    first, second = queue.add("a", b"a"), queue.add("b", b"b")
+    await asyncio.wait_for(asyncio.gather(first.ordered, second.ordered), 2)
     assert "a defect" in caplog.text
     assert [envelopes for _, envelopes in orderers.calls] == [[b"a"], [b"a"], [b"b"]]
 
@@ -338,5 +321,5 @@ async def test_an_answer_without_statuses_is_no_answer(orderers: Orderers, statu
         return [{"status": status}] * len(envelopes)
 
     orderers.answers = dict.fromkeys(orderers.names, mad)
-    await asyncio.wait_for(Sent(queue, "a", b"a").acknowledged, 2)
+    await asyncio.wait_for(queue.add("a", b"a").ordered, 2)
     assert len(orderers.calls) == 2

@@ -10,7 +10,7 @@ import pytest
 from gridledger.errors import BusyError, GridLedgerError, UnavailableError
 from gridledger.protocol.config import ChannelConfig, Node
 from services.peer.gateway.peer_health import MAX_BEHIND, PeerHealth
-from services.peer.gateway.selection import SHARED_S, Selection
+from services.peer.gateway.selection import MAX_SHARED, SHARED_S, Selection
 from tests.support import peer_world as world
 
 
@@ -129,19 +129,18 @@ async def test_what_is_missing_is_the_fewest_of_those_not_asked() -> None:
 async def test_proposals_that_come_together_go_to_one_set_for_a_moment() -> None:
     house = House(4, "OutOf(2, all)")
 
-    def shared(proposals: int) -> frozenset[str]:
-        found = house.selection.shared(house.config, "kv", proposals, house.clock.now)
-        return frozenset(node.name for node in found)
+    def shared() -> frozenset[str]:
+        return frozenset(node.name for node in house.selection.shared(house.config, "kv", house.clock.now))
 
-    first = shared(1)
-    assert {shared(10), shared(10), shared(11)} == {first}
+    first = shared()
+    assert {shared() for _ in range(MAX_SHARED - 1)} == {first}
     # As many as may share it have come; then a moment is over; then one of its peers has failed.
-    second = shared(40)
+    second = shared()
     assert second != first
-    assert shared(1) not in {first, second}
     house.clock.now += SHARED_S
-    assert shared(1) == first
-    (other,) = first - {"peer1"}
+    third = shared()
+    assert third not in {first, second}
+    (other,) = third - {"peer1"}
     house.fail(other)
-    assert other not in shared(1)
+    assert other not in shared()
     await house.health.close()
