@@ -29,8 +29,7 @@ from benchmarks.measure.processes import Sample, Watcher
 from benchmarks.measure.results import BlockSizes, Load
 from benchmarks.measure.window import Cut, Outcomes, Window, block_sizes, generator_use, offered, uses, window_of
 from benchmarks.report.words import warnings_of
-from gridledger.client import Gateway, SigningIdentity
-from gridledger.client.events import BlockEvent
+from gridledger.client import BlockEvent, Gateway, SigningIdentity
 from gridledger.errors import UnavailableError
 
 SAMPLE_EVERY_S = 0.5

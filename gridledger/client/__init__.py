@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpointer, MemoryCheckpointer
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
-from gridledger.client.events import BlockEvent, ChaincodeEvent, TransactionVerdict
 from gridledger.client.gateway import Contract, Gateway, Network, Timeouts
 from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
 from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.status import Status
 from gridledger.transport.node_client import ConnectionFailed, NodeClient
+
+TransactionVerdict = Status
+"""The name by which programs know the type of ``BlockEvent.transactions``."""
 
 __all__ = [
     "BlockEvent",

@@ -5,49 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gridledger import jsontext
 from gridledger.client.checkpoints import Checkpoint, Checkpointer
 from gridledger.errors import BusyError, MalformedFrames, UnavailableError
-from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.transport.node_client import NodeClient
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ChaincodeEvent:
-    """What a valid transaction announced. ``timestamp_us`` is its block's, microseconds since 1970."""
-
-    channel: str
-    chaincode: str
-    name: str
-    payload: Any
-    tx_id: str
-    block: int
-    timestamp_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionVerdict:
-    """One transaction of a block, valid or not."""
-
-    tx_id: str
-    code: TxValidationCode
-
-
-@dataclass(frozen=True, slots=True)
-class BlockEvent:
-    """A block as committed on the gateway's peer."""
-
-    channel: str
-    number: int
-    hash: str
-    timestamp_us: int
-    commit_hash: str
-    transactions: tuple[TransactionVerdict, ...]
 
 
 _Event = TypeVar("_Event", ChaincodeEvent, BlockEvent)
@@ -67,15 +33,7 @@ async def chaincode_events(
     position = _start(start_block, checkpointer)
 
     def read(message: Any) -> ChaincodeEvent:
-        return ChaincodeEvent(
-            channel=channel,
-            chaincode=chaincode,
-            name=message["name"],
-            payload=message["payload"],
-            tx_id=message["tx_id"],
-            block=message["block"],
-            timestamp_us=message["timestamp"],
-        )
+        return ChaincodeEvent.from_dict(channel, message)
 
     async for event in _resumed(node, f"/channels/{channel}/events/chaincode", params, position, read):
         yield event
@@ -85,17 +43,8 @@ async def block_events(
     node: NodeClient, channel: str, *, start_block: int | None, checkpointer: Checkpointer | None
 ) -> AsyncIterator[BlockEvent]:
     """All blocks of a channel, in order. Reconnects with growing pauses until the caller stops."""
-
-    def read(message: Any) -> BlockEvent:
-        verdicts = tuple(
-            TransactionVerdict(item["tx_id"], TxValidationCode(item["code"])) for item in message["transactions"]
-        )
-        return BlockEvent(
-            channel, message["number"], message["hash"], message["timestamp"], message["commit_hash"], verdicts
-        )
-
     position = _start(start_block, checkpointer)
-    async for event in _resumed(node, f"/channels/{channel}/events/blocks", {}, position, read):
+    async for event in _resumed(node, f"/channels/{channel}/events/blocks", {}, position, BlockEvent.from_dict):
         yield event
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.errors import CommitError, EndorseError
-from gridledger.client.events import BlockEvent, ChaincodeEvent, block_events, chaincode_events
+from gridledger.client.events import block_events, chaincode_events
 from gridledger.client.queries import (
     ChainInfo,
     HistoryEntry,
@@ -39,6 +39,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.status import Status

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from itertools import chain, takewhile
 
 from gridledger.identity.errors import IdentityError
@@ -14,7 +13,6 @@ from gridledger.ledger.errors import BlockRejected
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.records import Head
 from gridledger.ledger.validation import (
-    ChaincodeEvent,
     Judged,
     SignatureCheck,
     VerifyMany,
@@ -22,29 +20,13 @@ from gridledger.ledger.validation import (
     verify_one_by_one,
 )
 from gridledger.protocol.block import Block, SignedBlock
-from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import is_config_block
+from gridledger.protocol.events import CommittedBlock
 
 MAX_BLOCKS_PER_COMMIT = 64
 MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024
 LEAST_SHARE = 12
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedBlock:
-    """What a commit did. ``tx_ids`` (empty string: unreadable envelope) and ``codes`` stand in the block's order;
-    ``config_changed`` says that this block brought a new configuration."""
-
-    channel: str
-    number: int
-    header_hash: str
-    timestamp_us: int
-    commit_hash: str
-    tx_ids: tuple[str, ...]
-    codes: tuple[TxValidationCode, ...]
-    events: tuple[ChaincodeEvent, ...]
-    config_changed: bool
 
 
 class BlockCommitter:
@@ -173,7 +155,7 @@ def _committed(channel: str, judged: Judged, behind: str) -> CommittedBlock:
     return CommittedBlock(
         channel=channel,
         number=header.number,
-        header_hash=header.hash,
+        hash=header.hash,
         timestamp_us=header.timestamp_us,
         commit_hash=behind,
         tx_ids=tuple(judged.tx_ids),

@@ -10,11 +10,10 @@ from gridledger import framing, jsontext
 from gridledger.errors import CorruptionError, MalformedFrames
 from gridledger.protocol import merkle
 from gridledger.protocol.block import ZERO_HASH, BlockHeader, HeaderSignature
-from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.codes import CODES, TxValidationCode
 
 FORMAT = 1
 FRAME_BYTES = 4
-_CODES = {code.value: code for code in TxValidationCode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class BlockMetadata:
         """Read the stored form."""
         try:
             numbers, commit_hash, orderer, signature, packed = framing.unpack(data, max_frames=5)
-            codes = tuple([_CODES[number] for number in numbers])
+            codes = tuple([CODES[number] for number in numbers])
         except (MalformedFrames, ValueError, KeyError) as error:
             raise CorruptionError(f"a block's metadata cannot be read: {error}") from None
         ends = array("I")

@@ -35,10 +35,11 @@ from gridledger.errors import GridLedgerError, InputError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError
 from gridledger.ledger.world import Reads, World
-from gridledger.protocol.block import Block
+from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate, parse_envelope, verify_update
+from gridledger.protocol.events import ChaincodeEvent
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.result import Event, Result, Version, endorsement_text
 from gridledger.protocol.transaction import Transaction, signing_text
@@ -64,18 +65,6 @@ VerifyMany = Callable[[Sequence[SignatureCheck]], Sequence[bool]]
 def verify_one_by_one(checks: Sequence[SignatureCheck]) -> list[bool]:
     """Check signatures in this thread."""
     return [certificate.verify(signature, data) for certificate, signature, data in checks]
-
-
-@dataclass(frozen=True, slots=True)
-class ChaincodeEvent:
-    """An event of a valid transaction, with its place on the chain."""
-
-    block: int
-    index: int
-    tx_id: str
-    chaincode: str
-    name: str
-    payload: object
 
 
 @dataclass(slots=True)
@@ -244,6 +233,19 @@ class Examination:
         return _Bench(self.config, outcomes, reads).judge(self._blocks)
 
 
+def _chaincode_event(header: BlockHeader, index: int, result: Result, event: Event) -> ChaincodeEvent:
+    return ChaincodeEvent(
+        channel=header.channel,
+        chaincode=result.chaincode,
+        name=event.name,
+        payload=event.payload,
+        tx_id=result.tx_id,
+        block=header.number,
+        index=index,
+        timestamp_us=header.timestamp_us,
+    )
+
+
 class _Bench:
     """One round of judging: what earlier transactions of the same round have done is known to the later ones."""
 
@@ -305,9 +307,8 @@ class _Bench:
         number = judged.block.header.number
         for place, value in self._world.apply(result, Version(number, index)):
             judged.writes.append((place, value, index))
-        event: Event | None = result.event
-        if event is not None:
-            judged.events.append(ChaincodeEvent(number, index, result.tx_id, result.chaincode, *event))
+        if result.event is not None:
+            judged.events.append(_chaincode_event(judged.block.header, index, result, result.event))
 
     def _known(self, tx_id: str) -> bool | None:
         """Whether the id is taken by its own client (True), was used by who knows whom (False), or is new (None)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridledger.errors import MalformedMessage
-from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.codes import CODES, TxValidationCode
 from gridledger.protocol.fields import integer_of, text_of
 
 
@@ -40,10 +40,9 @@ class Status:
         """Read the JSON form; :class:`MalformedMessage` says what is wrong with it."""
         if not isinstance(message, dict):
             raise MalformedMessage("a transaction's status is a JSON object")
-        try:
-            code = TxValidationCode(integer_of(message, "code"))
-        except ValueError as error:
-            raise MalformedMessage(f"a transaction's status: {error}") from None
+        code = CODES.get(integer_of(message, "code"))
+        if code is None:
+            raise MalformedMessage(f"{message['code']} is no validation code")
         return cls(
             text_of(message, "tx_id"),
             code,

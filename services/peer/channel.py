@@ -16,8 +16,8 @@ from gridledger.identity.msp import Identity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
 from gridledger.protocol.errors import ChannelUnknown
+from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.status import Status
-from services.peer.committer.messages import Committed
 from services.peer.errors import ChaincodeUnknown
 
 
@@ -35,18 +35,17 @@ class Channel:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._waiters = 0
 
-    def committed(self, report: Committed) -> bool:
-        """Take note of a durable block; whether the configuration changed."""
-        if report.number >= self.height:
-            self.height = report.number + 1
-            self.commit_hash = report.commit_hash
+    def committed(self, block: CommittedBlock) -> None:
+        """Take note of a durable block, and of the configuration that it brought."""
+        if block.number >= self.height:
+            self.height = block.number + 1
+            self.commit_hash = block.commit_hash
         while self._waiting and self._waiting[0][0] <= self.height:
             future = heappop(self._waiting)[2]
             if not future.done():
                 future.set_result(None)
-        if report.config:
+        if block.config_changed:
             self.config = self.ledger.config()
-        return report.config
 
     async def reach(self, height: int, timeout_s: float) -> bool:
         """Wait until this many blocks are durable here; False when the time is over."""

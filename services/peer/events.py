@@ -13,12 +13,14 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError
+from gridledger.protocol.block import BlockHeader
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config_update import CONFIG_PREFIX, parse_envelope
+from gridledger.protocol.events import ChaincodeEvent, CommittedBlock
 from gridledger.protocol.fields import hash_of
 from gridledger.transport.node_client import HEARTBEAT_S
 from services.peer.channel import Channel
-from services.peer.committer.messages import Committed, EventRecord
+from services.peer.committer.messages import BlockCommitted
 
 HEARTBEAT = b"\n"
 MAX_CHUNK_BYTES = 64 * 1024
@@ -36,12 +38,12 @@ class ChannelEvents:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._recent: OrderedDict[int, Committed] = OrderedDict()
+        self._recent: OrderedDict[int, BlockCommitted] = OrderedDict()
         self._recent_bytes = 0
 
-    def committed(self, report: Committed) -> None:
+    def committed(self, report: BlockCommitted) -> None:
         """Keep a block that was just committed."""
-        self._recent[report.number] = report
+        self._recent[report.block.number] = report
         self._recent_bytes += report.size
         while len(self._recent) > MAX_RECENT_BLOCKS or (
             self._recent_bytes > MAX_RECENT_BYTES and len(self._recent) > 1
@@ -50,14 +52,14 @@ class ChannelEvents:
 
     def blocks(self, start: int, allowed: StillAllowed) -> AsyncIterator[bytes]:
         """A line for each block: number, hash, timestamp (us), commit_hash, transactions with their codes."""
-        return self._stream(start, allowed, _block_lines)
+        return self._stream(start, allowed, _block_line)
 
     def chaincode(self, start: int, chaincode: str, name: str | None, allowed: StillAllowed) -> AsyncIterator[bytes]:
         """A line for each event of a VALID transaction of ``chaincode``, of one ``name`` if that is given."""
 
-        def lines(block: Committed) -> bytes:
+        def lines(block: CommittedBlock) -> bytes:
             return b"".join(
-                _event_line(block, event)
+                _line(event.to_dict())
                 for event in block.events
                 if event.chaincode == chaincode and (name is None or event.name == name)
             )
@@ -65,7 +67,7 @@ class ChannelEvents:
         return self._stream(start, allowed, lines)
 
     async def _stream(
-        self, start: int, allowed: StillAllowed, lines: Callable[[Committed], bytes]
+        self, start: int, allowed: StillAllowed, lines: Callable[[CommittedBlock], bytes]
     ) -> AsyncIterator[bytes]:
         number, loop = start, asyncio.get_running_loop()
         beat = loop.time()
@@ -90,37 +92,38 @@ class ChannelEvents:
                 yield b"".join(parts) or HEARTBEAT
                 beat = loop.time()
 
-    async def _block(self, number: int) -> Committed:
-        known = self._recent.get(number)
-        return known if known is not None else await _read(self._channel, number)
+    async def _block(self, number: int) -> CommittedBlock:
+        kept = self._recent.get(number)
+        return kept.block if kept is not None else await _read(self._channel, number)
 
 
-async def _read(channel: Channel, number: int) -> Committed:
+async def _read(channel: Channel, number: int) -> CommittedBlock:
     """A block from the ledger, as the committer reported it when it was new."""
     with channel.ledger.snapshot() as snapshot:
         block, metadata = snapshot.block(number), snapshot.metadata(number)
     tx_ids: list[str] = []
-    events: list[EventRecord] = []
+    events: list[ChaincodeEvent] = []
     for position, envelope in enumerate(block.envelopes):
         if position % TRANSACTIONS_PER_SLICE == TRANSACTIONS_PER_SLICE - 1:
             await asyncio.sleep(0)
-        tx_id, event = _examine(envelope, position, valid=metadata.codes[position] == TxValidationCode.VALID)
+        valid = metadata.codes[position] == TxValidationCode.VALID
+        tx_id, event = _examine(envelope, block.header, position, valid=valid)
         tx_ids.append(tx_id)
         if event is not None:
             events.append(event)
-    return Committed(
+    return CommittedBlock(
         channel=channel.name,
         number=number,
-        header_hash=block.header.hash,
+        hash=block.header.hash,
         timestamp_us=block.header.timestamp_us,
         commit_hash=metadata.commit_hash,
         tx_ids=tuple(tx_ids),
-        codes=tuple(int(code) for code in metadata.codes),
+        codes=metadata.codes,
         events=tuple(events),
     )
 
 
-def _examine(envelope: bytes, position: int, *, valid: bool) -> tuple[str, EventRecord | None]:
+def _examine(envelope: bytes, header: BlockHeader, position: int, *, valid: bool) -> tuple[str, ChaincodeEvent | None]:
     """A transaction's id and event. Envelopes on the chain that nobody can read have the id ""."""
     if not valid or envelope.startswith(CONFIG_PREFIX):
         try:
@@ -134,40 +137,21 @@ def _examine(envelope: bytes, position: int, *, valid: bool) -> tuple[str, Event
     event = result["event"]
     if event is None:
         return tx_id, None
-    return tx_id, EventRecord(position, tx_id, result["chaincode"], event["name"], event["payload"])
-
-
-def _block_lines(block: Committed) -> bytes:
-    transactions: list[dict[str, Any]] = [
-        {"tx_id": tx_id, "code": code} for tx_id, code in zip(block.tx_ids, block.codes, strict=True)
-    ]
-    return (
-        jsontext.dumps(
-            {
-                "channel": block.channel,
-                "number": block.number,
-                "hash": block.header_hash,
-                "timestamp": block.timestamp_us,
-                "commit_hash": block.commit_hash,
-                "transactions": transactions,
-            }
-        )
-        + b"\n"
+    return tx_id, ChaincodeEvent(
+        channel=header.channel,
+        chaincode=result["chaincode"],
+        name=event["name"],
+        payload=event["payload"],
+        tx_id=tx_id,
+        block=header.number,
+        index=position,
+        timestamp_us=header.timestamp_us,
     )
 
 
-def _event_line(block: Committed, event: EventRecord) -> bytes:
-    return (
-        jsontext.dumps(
-            {
-                "chaincode": event.chaincode,
-                "name": event.name,
-                "payload": event.payload,
-                "tx_id": event.tx_id,
-                "block": block.number,
-                "index": event.position,
-                "timestamp": block.timestamp_us,
-            }
-        )
-        + b"\n"
-    )
+def _block_line(block: CommittedBlock) -> bytes:
+    return _line(block.to_dict())
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return jsontext.dumps(message) + b"\n"

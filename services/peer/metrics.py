@@ -10,8 +10,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gridledger.protocol.codes import TxValidationCode
-from services.peer.committer.messages import Committed
+from services.peer.committer.messages import BlockCommitted
 from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsement import Collector as EndorsementCollector
 from services.peer.gateway.ordering_queue import OrderingQueue
@@ -111,13 +110,13 @@ def _endorsements(channel: str, chaincode: str, outcome: str) -> Counter:
     return ENDORSEMENTS.labels(channel, chaincode, outcome)
 
 
-def observe_block(report: Committed) -> None:
+def observe_block(report: BlockCommitted) -> None:
     """Count one committed block."""
-    channel = report.channel
-    HEIGHT.labels(channel).set(report.number + 1)
-    COMMIT_HASH.labels(channel).set(int(report.commit_hash[:_HASH_DIGITS], 16))
-    BEHIND.labels(channel).set(report.behind)
-    BLOCK_SECONDS.labels(channel).observe(report.work_s)
-    BLOCK_TRANSACTIONS.labels(channel).observe(len(report.codes))
-    for code in set(report.codes):
-        TRANSACTIONS.labels(channel, TxValidationCode(code).name).inc(report.codes.count(code))
+    block = report.block
+    HEIGHT.labels(block.channel).set(block.number + 1)
+    COMMIT_HASH.labels(block.channel).set(int(block.commit_hash[:_HASH_DIGITS], 16))
+    BEHIND.labels(block.channel).set(report.behind)
+    BLOCK_SECONDS.labels(block.channel).observe(report.work_s)
+    BLOCK_TRANSACTIONS.labels(block.channel).observe(len(block.codes))
+    for code in set(block.codes):
+        TRANSACTIONS.labels(block.channel, code.name).inc(block.codes.count(code))

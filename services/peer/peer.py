@@ -20,7 +20,7 @@ from gridledger.protocol.status import Status
 from services.peer import metrics
 from services.peer.channel import Channel, Channels
 from services.peer.committer.child import CommitProcess
-from services.peer.committer.messages import Committed, Report, Source
+from services.peer.committer.messages import BlockCommitted, CommitterReport, SourceChanged
 from services.peer.endorser.endorser import AdmittedProposal, Endorser, ProposalResponse
 from services.peer.endorser.hosts import ChaincodeHosts
 from services.peer.endorser.packages import Packages
@@ -117,18 +117,19 @@ class Peer:
         """Who calls: asked by the edge at every request."""
         return self.channels.identify(certificate, clock_us())
 
-    def take(self, report: Report) -> None:
+    def take(self, report: CommitterReport) -> None:
         """What the committer says. Called in order, never while a request's code runs."""
-        if isinstance(report, Committed):
-            channel = self.channels[report.channel]
-            changed = channel.committed(report)
-            self.events[report.channel].committed(report)
-            self.notifier.committed(report)
+        if isinstance(report, BlockCommitted):
+            block = report.block
+            channel = self.channels[block.channel]
+            channel.committed(block)
+            self.events[block.channel].committed(report)
+            self.notifier.committed(block)
             metrics.observe_block(report)
-            if changed:
+            if block.config_changed:
                 _log.info("%s: config %d holds from now on", channel.name, channel.config.sequence)
                 self._following.set()
-        elif isinstance(report, Source):
+        elif isinstance(report, SourceChanged):
             channel = self.channels[report.channel]
             channel.source, channel.source_reason = report.orderer, report.reason
             metrics.CONNECTED.labels(report.channel).set(report.orderer is not None)
@@ -235,10 +236,10 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
     for folder in (settings.ledger_directory, settings.package_directory):
         folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        early: list[Report] = []
+        early: list[CommitterReport] = []
         peers: list[Peer] = []
 
-        def take(report: Report) -> None:
+        def take(report: CommitterReport) -> None:
             # Reports that come before the peer is put together are heights that its ledgers show anyway, and sources.
             peers[0].take(report) if peers else early.append(report)
 

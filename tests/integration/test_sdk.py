@@ -11,10 +11,9 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from gridledger.client import Gateway, blocking
+from gridledger.client import BlockEvent, ChaincodeEvent, Gateway, blocking
 from gridledger.client.checkpoints import FileCheckpointer
 from gridledger.client.errors import CommitError, EndorseError
-from gridledger.client.events import BlockEvent, ChaincodeEvent
 from gridledger.client.gateway import Contract
 from gridledger.client.transactions import check_committed
 from gridledger.errors import NotFoundError

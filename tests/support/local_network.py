@@ -16,8 +16,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from gridledger.client import Gateway
-from gridledger.client.events import BlockEvent
+from gridledger.client import BlockEvent, Gateway
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.connection import ConnectionProfile, NodeEntry, load_connection

@@ -24,12 +24,11 @@ from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature, SignedBlock
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Node, Organisation
 from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.fields import hash_of, to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Event, Read, Response, Result, Version, Write, endorsement_text
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
-from services.peer.committer.chain import report_of as chain_report
-from services.peer.committer.messages import Committed
 
 NOW_US = 1_700_000_000_000_000
 
@@ -267,9 +266,9 @@ class Chain:
         self.blocks.append(block)
         return signed_block(block, signer or orderer(1))
 
-    def commit(self, *envelopes: bytes) -> Committed:
-        """Make the next block and commit it; what a committer would report of it."""
-        return chain_report(self._committer.process([self.next(*envelopes)])[0])
+    def commit(self, *envelopes: bytes) -> CommittedBlock:
+        """Make the next block and commit it."""
+        return self._committer.process([self.next(*envelopes)])[0]
 
 
 def signed_block(block: Block, signer: SigningIdentity) -> SignedBlock:

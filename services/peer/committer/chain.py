@@ -10,9 +10,9 @@ from concurrent.futures import Executor
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
 from gridledger.ledger import BlockRejected, StorageFull
-from gridledger.ledger.committer import BlockCommitter, CommittedBlock
+from gridledger.ledger.committer import BlockCommitter
 from services.peer.committer.buffer import BlockBuffer
-from services.peer.committer.messages import Committed, EventRecord, Report
+from services.peer.committer.messages import BlockCommitted, CommitterReport
 from services.peer.committer.orderers import Orderers
 from services.peer.committer.source import BlockSource
 
@@ -36,7 +36,7 @@ class ChainCommitter:
         orderers: Orderers,
         executor: Executor,
         *,
-        tell: Callable[[Report], Awaitable[None]],
+        tell: Callable[[CommitterReport], Awaitable[None]],
         clock: Callable[[], float],
         backoff: Backoff,
         max_blocks: int,
@@ -105,7 +105,7 @@ class ChainCommitter:
         self._buffer.drop(len(committed))
         work_s = (self._clock() - started) / len(committed)
         for block in committed:
-            await self._tell(report_of(block, work_s, len(self._buffer)))
+            await self._tell(BlockCommitted(block, work_s, len(self._buffer)))
             if block.config_changed:
                 await self._orderers.follow(self._committer.ledger.config())
         self._report_progress(committed[-1].number + 1)
@@ -128,22 +128,3 @@ class ChainCommitter:
                     raise outcome
         finally:
             self._progress = None
-
-
-def report_of(block: CommittedBlock, work_s: float = 0.0, behind: int = 0) -> Committed:
-    """What the edge is told of a committed block."""
-    return Committed(
-        channel=block.channel,
-        number=block.number,
-        header_hash=block.header_hash,
-        timestamp_us=block.timestamp_us,
-        commit_hash=block.commit_hash,
-        tx_ids=block.tx_ids,
-        codes=tuple(int(code) for code in block.codes),
-        events=tuple(
-            EventRecord(event.index, event.tx_id, event.chaincode, event.name, event.payload) for event in block.events
-        ),
-        config=block.config_changed,
-        work_s=work_s,
-        behind=behind,
-    )

@@ -14,13 +14,13 @@ from gridledger import framing
 from gridledger.errors import GridLedgerError, UnavailableError
 from services.peer.committer.messages import (
     MAX_REPORT_BYTES,
-    Committed,
+    BlockCommitted,
+    CommitterFault,
+    CommitterReady,
+    CommitterReport,
     CommitterTask,
-    Failed,
-    Ready,
-    Report,
-    Source,
-    parse,
+    SourceChanged,
+    read_report,
 )
 from services.peer.committer.own_signatures import Notes
 from services.peer.settings import PeerSettings
@@ -40,14 +40,16 @@ class CommitterFailed(UnavailableError):
 class CommitProcess:
     """One committer's process, for some of the peer's channels. ``on_report`` gets what it says, in order."""
 
-    def __init__(self, settings: PeerSettings, channels: Sequence[str], on_report: Callable[[Report], None]) -> None:
+    def __init__(
+        self, settings: PeerSettings, channels: Sequence[str], on_report: Callable[[CommitterReport], None]
+    ) -> None:
         self._settings = settings
         self._channels = list(channels)
         self._on_report = on_report
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[str] | None = None
-        self._ready: asyncio.Future[Ready] | None = None
+        self._ready: asyncio.Future[CommitterReady] | None = None
         self._stopping = False
         self._notes = Notes()
 
@@ -56,7 +58,7 @@ class CommitProcess:
         """The process's id."""
         return self._process.pid if self._process is not None else 0
 
-    async def start(self, timeout_s: float = 60.0) -> Ready:
+    async def start(self, timeout_s: float = 60.0) -> CommitterReady:
         """Start the process and wait until it has opened its ledgers; :class:`CommitterFailed` says why it did not."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -125,10 +127,10 @@ class CommitProcess:
             buffer = framing.FrameBuffer(MAX_REPORT_BYTES)
             while piece := await reader.read(READ_BYTES):
                 for frame in buffer.feed(piece):
-                    report = parse(frame)
-                    if isinstance(report, Committed | Source):
+                    report = read_report(frame)
+                    if isinstance(report, BlockCommitted | SourceChanged):
                         self._on_report(report)
-                    elif isinstance(report, Failed):
+                    elif isinstance(report, CommitterFault):
                         failure = report.message
                     elif self._ready is not None and not self._ready.done():
                         self._ready.set_result(report)

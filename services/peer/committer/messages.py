@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
+from gridledger.protocol.codes import CODES
+from gridledger.protocol.events import ChaincodeEvent, CommittedBlock
 
 MAX_TASK_BYTES = 1024 * 1024
 MAX_REPORT_BYTES = 64 * 1024 * 1024
@@ -52,46 +54,56 @@ class CommitterTask:
         return Path(self.genesis) / f"{channel}.genesis"
 
 
-class EventRecord(NamedTuple):
-    """One event of a VALID transaction: position in its block, transaction id, chaincode, name and payload."""
-
-    position: int
-    tx_id: str
-    chaincode: str
-    name: str
-    payload: Any
-
-
 @dataclass(frozen=True, slots=True)
-class Committed:
-    """One block is durable on this peer. ``codes`` are TxValidationCodes by position, ``tx_ids`` empty where a
-    transaction could not be read. ``config`` says that the channel's config changed with it.
-    ``work_s`` is the share of validation and commit that this block took, ``behind`` how many blocks wait behind it,
-    ``size`` the report's bytes.
-    """
+class BlockCommitted:
+    """One block is durable on this peer. ``work_s`` is the share of validation and commit that this block took,
+    ``behind`` how many blocks wait behind it, ``size`` the report's bytes."""
 
-    channel: str
-    number: int
-    header_hash: str
-    timestamp_us: int
-    commit_hash: str
-    tx_ids: tuple[str, ...]
-    codes: tuple[int, ...]
-    events: tuple[EventRecord, ...] = ()
-    config: bool = False
+    block: CommittedBlock
     work_s: float = 0.0
     behind: int = 0
     size: int = 0
 
     def to_bytes(self) -> bytes:
         """The frame."""
-        members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "size"}
-        members["events"] = [tuple(event) for event in self.events]
-        return jsontext.dumps({"report": "committed", **members})
+        block = self.block
+        return jsontext.dumps(
+            {
+                "report": "committed",
+                "channel": block.channel,
+                "number": block.number,
+                "hash": block.hash,
+                "timestamp_us": block.timestamp_us,
+                "commit_hash": block.commit_hash,
+                "tx_ids": block.tx_ids,
+                "codes": [int(code) for code in block.codes],
+                "events": [
+                    (event.index, event.tx_id, event.chaincode, event.name, event.payload) for event in block.events
+                ],
+                "config_changed": block.config_changed,
+                "work_s": self.work_s,
+                "behind": self.behind,
+            }
+        )
+
+    @classmethod
+    def from_members(cls, members: dict[str, Any], size: int) -> BlockCommitted:
+        """Read the frame's members but for its kind."""
+        work_s, behind = members.pop("work_s"), members.pop("behind")
+        channel, number, timestamp_us = members["channel"], members["number"], members["timestamp_us"]
+        members["tx_ids"] = tuple(members["tx_ids"])
+        members["codes"] = tuple([CODES[code] for code in members["codes"]])
+        members["events"] = tuple(
+            [
+                ChaincodeEvent(channel, chaincode, name, payload, tx_id, number, index, timestamp_us)
+                for index, tx_id, chaincode, name, payload in members["events"]
+            ]
+        )
+        return cls(CommittedBlock(**members), work_s, behind, size)
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class CommitterReady:
     """All ledgers are open; ``heights`` are in blocks."""
 
     heights: dict[str, int]
@@ -102,7 +114,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceChanged:
     """Where a channel's blocks come from now: an orderer's name, or None with the reason why from nowhere."""
 
     channel: str
@@ -117,7 +129,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class CommitterFault:
     """The committer cannot go on and ends; ``error`` is a GridLedgerError's wire form."""
 
     message: str
@@ -128,25 +140,22 @@ class Failed:
         return jsontext.dumps({"report": "failed", "message": self.message, "error": self.error})
 
 
-Report = Committed | Ready | Source | Failed
+CommitterReport = BlockCommitted | CommitterReady | SourceChanged | CommitterFault
 
 
-def parse(frame: bytes) -> Report:
+def read_report(frame: bytes) -> CommitterReport:
     """Read a frame; :class:`MalformedMessage` when it is none of ours."""
     members = jsontext.loads_trusted(frame)
     kind = members.pop("report", None)
     try:
         if kind == "committed":
-            members["tx_ids"] = tuple(members["tx_ids"])
-            members["codes"] = tuple(members["codes"])
-            members["events"] = tuple(EventRecord(*event) for event in members["events"])
-            return Committed(**members, size=len(frame))
+            return BlockCommitted.from_members(members, len(frame))
         if kind == "source":
-            return Source(**members)
+            return SourceChanged(**members)
         if kind == "ready":
-            return Ready(**members)
+            return CommitterReady(**members)
         if kind == "failed":
-            return Failed(**members)
+            return CommitterFault(**members)
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedMessage(f"the committer's report cannot be read: {error}") from None
     raise MalformedMessage(f"the committer's report is of an unknown kind {kind!r}")

@@ -26,7 +26,14 @@ from gridledger.logs import setup
 from gridledger.protocol.block import Block
 from services.peer.committer.buffer import BlockBuffer
 from services.peer.committer.chain import ChainCommitter
-from services.peer.committer.messages import MAX_TASK_BYTES, CommitterTask, Failed, Ready, Report, Source
+from services.peer.committer.messages import (
+    MAX_TASK_BYTES,
+    CommitterFault,
+    CommitterReady,
+    CommitterReport,
+    CommitterTask,
+    SourceChanged,
+)
 from services.peer.committer.orderers import HttpOrderers
 from services.peer.committer.own_signatures import MAX_FRAME_BYTES, OwnSignatures
 from services.peer.committer.source import BlockSource
@@ -34,7 +41,7 @@ from services.peer.committer.source import BlockSource
 READ_BYTES = 64 * 1024
 
 _log = logging.getLogger(__name__)
-Tell = Callable[[Report], Awaitable[None]]
+Tell = Callable[[CommitterReport], Awaitable[None]]
 
 
 async def serve(connection: socket.socket) -> int:
@@ -51,7 +58,7 @@ async def serve(connection: socket.socket) -> int:
     task = CommitterTask.from_bytes(frame)
     setup("peer-committer", task.name, task.log_level)
 
-    async def tell(report: Report) -> None:
+    async def tell(report: CommitterReport) -> None:
         writer.write(framing.frame(report.to_bytes()))
         with suppress(ConnectionError):  # the edge is gone: the watcher below ends us
             await writer.drain()
@@ -64,15 +71,15 @@ async def serve(connection: socket.socket) -> int:
             # What is there now stays: it need not be looked through for garbage again and again.
             gc.collect()
             gc.freeze()
-            await tell(Ready({chain.channel: chain.height for chain in chains}))
+            await tell(CommitterReady({chain.channel: chain.height for chain in chains}))
             return await _run(chains, stop, hear(reader, own))
     except GridLedgerError as error:
         # The edge says it, once, and with what follows from it.
-        await tell(Failed(error.message, error.to_dict()))
+        await tell(CommitterFault(error.message, error.to_dict()))
         return 1
     except Exception as error:
         _log.exception("the committer ends on a defect")
-        await tell(Failed(f"{type(error).__name__}: {error}"))
+        await tell(CommitterFault(f"{type(error).__name__}: {error}"))
         return 1
     finally:
         writer.close()
@@ -143,7 +150,7 @@ def _chain(
     buffer = BlockBuffer(task.max_buffered_bytes)
 
     def tell_source(orderer: str | None, reason: str) -> None:
-        pending = asyncio.ensure_future(tell(Source(ledger.channel, orderer, reason)))
+        pending = asyncio.ensure_future(tell(SourceChanged(ledger.channel, orderer, reason)))
         _pending.add(pending)
         pending.add_done_callback(_pending.discard)
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.status import Status
-from services.peer.committer.messages import Committed
 
 Lookup = Callable[[str, str], Status | None]
 """What the ledger says about (channel, tx_id): the status of the first copy, None if there is none."""
@@ -58,12 +58,12 @@ class CommitNotifier:
             if not futures:
                 del waiting[tx_id]
 
-    def committed(self, report: Committed) -> None:
+    def committed(self, block: CommittedBlock) -> None:
         """A block is durable: tell those who wait for its transactions."""
-        waiting = self._waiters.get(report.channel)
+        waiting = self._waiters.get(block.channel)
         if not waiting:
             return
-        for tx_id, code in zip(report.tx_ids, report.codes, strict=True):
+        for tx_id, code in zip(block.tx_ids, block.codes, strict=True):
             # Gone once told: of two copies in one block the first one is the transaction.
             futures = waiting.pop(tx_id, None)
             if futures is None:
@@ -72,9 +72,9 @@ class CommitNotifier:
             status: Status | None = None
             if code == TxValidationCode.DUPLICATE_TXID:
                 # A retry's second copy. The client asks about its transaction, and that is the first copy.
-                status = self._lookup(report.channel, tx_id)
+                status = self._lookup(block.channel, tx_id)
             if status is None:
-                status = Status(tx_id, TxValidationCode(code), report.number, report.commit_hash)
+                status = Status(tx_id, code, block.number, block.commit_hash)
             for future in futures:
                 if not future.done():
                     future.set_result(status)

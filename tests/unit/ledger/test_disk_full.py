@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from gridledger.ledger import Ledger, StorageFull
-from gridledger.ledger.committer import BlockCommitter, CommittedBlock
+from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import Block, SignedBlock
+from gridledger.protocol.events import CommittedBlock
 from tests.support.channel import Chain, Channel
 
 LARGE = "x" * 100_000

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridledger.ledger import Ledger
-from gridledger.ledger.committer import BlockCommitter, CommittedBlock
+from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.genesis import commit_genesis
 from gridledger.ledger.memory_store import MemoryStore
 from gridledger.ledger.validation import SignatureCheck, validate, verify_one_by_one
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.result import RangeRead, Read, Version
 from gridledger.protocol.transaction import Transaction
 from tests.support.channel import Chain, Channel

@@ -13,6 +13,7 @@ from gridledger import jsontext
 from gridledger.errors import PermissionDeniedError
 from services.peer import events as events_module
 from services.peer.channel import Channel
+from services.peer.committer.messages import BlockCommitted
 from services.peer.events import ChannelEvents
 from tests.support import peer_world as world
 
@@ -24,9 +25,9 @@ class House:
         self.events = ChannelEvents(self.channel)
 
     def commit(self, *envelopes: bytes) -> None:
-        report = self.chain.commit(*envelopes)
-        self.channel.committed(report)
-        self.events.committed(report)
+        block = self.chain.commit(*envelopes)
+        self.channel.committed(block)
+        self.events.committed(BlockCommitted(block))
 
     def announce(self, nonce: int, value: Any, name: str = "Put") -> None:
         self.commit(world.envelope(f"k{nonce}", value, nonce=nonce, event=(name, value)))

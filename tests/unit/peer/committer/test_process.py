@@ -14,13 +14,14 @@ import pytest
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.ledger import Ledger, StorageFull
-from gridledger.ledger.committer import BlockCommitter, CommittedBlock
+from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.events import CommittedBlock
 from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.chain import ChainCommitter
-from services.peer.committer.messages import Committed, Report
+from services.peer.committer.messages import BlockCommitted, CommitterReport
 from services.peer.committer.source import BlockSource
 from tests.support import peer_world as world
 
@@ -72,7 +73,7 @@ class House:
         blocks = [self.chain.next(world.envelope(f"k{number}", number, nonce=number)) for number in range(1, count + 1)]
         self.orderers = Orderers(blocks)
         self.ledger = Ledger.create(folder / "peer", self.chain.blocks[0], map_bytes=64 * 1024 * 1024)
-        self.reports: list[Report] = []
+        self.reports: list[CommitterReport] = []
         self.sources: list[str | None] = []
         self.executor = ThreadPoolExecutor(1)
         self.buffer = BlockBuffer(options.pop("max_buffered_bytes", 1024 * 1024))
@@ -103,11 +104,11 @@ class House:
             progress_interval_s=0.0,
         )
 
-    async def tell(self, report: Report) -> None:
+    async def tell(self, report: CommitterReport) -> None:
         self.reports.append(report)
 
     def numbers(self) -> list[int]:
-        return [report.number for report in self.reports if isinstance(report, Committed)]
+        return [report.block.number for report in self.reports if isinstance(report, BlockCommitted)]
 
     async def reach(self, height: int) -> None:
         await world.until(lambda: len(self.numbers()) >= height - 1)
@@ -133,9 +134,9 @@ async def test_blocks_are_committed_in_order_and_told(tmp_path: Path) -> None:
         assert house.numbers() == [1, 2, 3, 4, 5]
         assert house.ledger.height == 6
         last = house.reports[-1]
-        assert isinstance(last, Committed)
-        assert (last.codes, last.commit_hash) == ((0,), house.ledger.commit_hash)
-        assert last.tx_ids == (world.proposal("k5", 5, nonce=5).proposal.tx_id,)
+        assert isinstance(last, BlockCommitted)
+        assert (last.block.codes, last.block.commit_hash) == ((0,), house.ledger.commit_hash)
+        assert last.block.tx_ids == (world.proposal("k5", 5, nonce=5).proposal.tx_id,)
         more = house.chain.next(world.envelope("more", 1, nonce=9))
         for chain in house.orderers.chains.values():
             chain.append(more)
@@ -219,8 +220,8 @@ async def test_config_block_changes_the_orderers(tmp_path: Path) -> None:
     async def test() -> None:
         await house.reach(3)
         report = house.reports[-1]
-        assert isinstance(report, Committed)
-        assert report.config
+        assert isinstance(report, BlockCommitted)
+        assert report.block.config_changed
         assert house.orderers.configs == [0, 1]
 
     await run(house, test)

@@ -8,20 +8,20 @@ import pytest
 
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.status import Status
-from services.peer.committer.messages import Committed
 from services.peer.gateway.commit_notifier import CommitNotifier
 
 
-def block(number: int, *transactions: tuple[str, Code]) -> Committed:
-    return Committed(
+def block(number: int, *transactions: tuple[str, Code]) -> CommittedBlock:
+    return CommittedBlock(
         channel="c",
         number=number,
-        header_hash="h",
+        hash="h",
         timestamp_us=0,
         commit_hash=f"commit-{number}",
         tx_ids=tuple(tx_id for tx_id, _ in transactions),
-        codes=tuple(int(code) for _, code in transactions),
+        codes=tuple(code for _, code in transactions),
     )
 
 

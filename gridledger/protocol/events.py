@@ -1,0 +1,110 @@
+"""What a peer tells of the blocks that it commits: to its own processes, and to clients by its event streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridledger.protocol.codes import CODES, TxValidationCode
+from gridledger.protocol.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodeEvent:
+    """The event of a valid transaction. ``index`` is the transaction's position in its block; ``timestamp_us`` is the
+    block's, in microseconds since 1970."""
+
+    channel: str
+    chaincode: str
+    name: str
+    payload: Any
+    tx_id: str
+    block: int
+    index: int
+    timestamp_us: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, one line of a channel's stream of chaincode events."""
+        return {
+            "chaincode": self.chaincode,
+            "name": self.name,
+            "payload": self.payload,
+            "tx_id": self.tx_id,
+            "block": self.block,
+            "index": self.index,
+            "timestamp": self.timestamp_us,
+        }
+
+    @classmethod
+    def from_dict(cls, channel: str, message: dict[str, Any]) -> ChaincodeEvent:
+        """Read the JSON form of an event of ``channel``."""
+        return cls(
+            channel=channel,
+            chaincode=message["chaincode"],
+            name=message["name"],
+            payload=message["payload"],
+            tx_id=message["tx_id"],
+            block=message["block"],
+            index=message["index"],
+            timestamp_us=message["timestamp"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEvent:
+    """A block as a peer has committed it. ``hash`` is its header's, ``commit_hash`` the peer's behind it, both
+    hexadecimal; ``tx_ids`` (empty where the envelope could not be read) and ``codes`` stand in the block's order."""
+
+    channel: str
+    number: int
+    hash: str
+    timestamp_us: int
+    commit_hash: str
+    tx_ids: tuple[str, ...] = field(repr=False)
+    codes: tuple[TxValidationCode, ...] = field(repr=False)
+
+    @property
+    def transactions(self) -> tuple[Status, ...]:
+        """The status of each transaction, in the block's order."""
+        return tuple(
+            [
+                Status(tx_id, code, self.number, self.commit_hash)
+                for tx_id, code in zip(self.tx_ids, self.codes, strict=True)
+            ]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, one line of a channel's stream of blocks."""
+        return {
+            "channel": self.channel,
+            "number": self.number,
+            "hash": self.hash,
+            "timestamp": self.timestamp_us,
+            "commit_hash": self.commit_hash,
+            "transactions": [
+                {"tx_id": tx_id, "code": int(code)} for tx_id, code in zip(self.tx_ids, self.codes, strict=True)
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, message: dict[str, Any]) -> BlockEvent:
+        """Read the JSON form."""
+        transactions = message["transactions"]
+        return cls(
+            channel=message["channel"],
+            number=message["number"],
+            hash=message["hash"],
+            timestamp_us=message["timestamp"],
+            commit_hash=message["commit_hash"],
+            tx_ids=tuple([item["tx_id"] for item in transactions]),
+            codes=tuple([CODES[item["code"]] for item in transactions]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock(BlockEvent):
+    """A block with all that its commit brought: the events of its valid transactions, and whether the channel has a new
+    configuration since."""
+
+    events: tuple[ChaincodeEvent, ...] = ()
+    config_changed: bool = False
