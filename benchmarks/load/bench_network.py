@@ -16,6 +16,7 @@ from gridledger.errors import SettingsError
 from gridledger.grid.case import load_case
 from gridledger.grid.frames import FrameMaker
 from gridledger.grid.grouping import grouping_of
+from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.deploy import deploy_chaincode
@@ -23,7 +24,6 @@ from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.supervisor import running_network
 from gridledger.network.users import enroll_user
-from services.feeder.stability import planner_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 GROUPS = ("1", "2", "3")

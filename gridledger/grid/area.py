@@ -27,8 +27,8 @@ class Border:
 class Area:
     """A single or merged group on its grid. Bus numbers unless the name says position.
 
-    `dim` is M (members without the reference bus) followed by T (ties, ascending); `positions` are dim's positions in
-    the case; `branches` are positions in the case order of the in-service branches that touch a member.
+    ``dim`` is M (members without the reference bus) followed by T (ties, ascending); ``positions`` are dim's positions
+    in the case; ``branches`` are positions in the case order of the in-service branches that touch a member.
     """
 
     case: Case
@@ -67,7 +67,7 @@ class Area:
 
 
 def area_of(case: Case, group: str, members: Sequence[int]) -> Area:
-    """The area of `members` (order kept). Raises InputError for a bus that is not in the case."""
+    """The area of ``members`` (order kept). Raises InputError for a bus that is not in the case."""
     unknown = [bus for bus in members if bus not in case.position]
     if unknown:
         raise InputError(f"{case.name} has no bus {unknown[0]}", group=group)

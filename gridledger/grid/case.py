@@ -1,6 +1,6 @@
 """Grid cases as plain arrays: MATPOWER's bus numbers, in-service branches in case order.
 
-The data lie in `services/feeder/cases/` (their README names the source). Units: Pd, Qd, Gs, Bs, Pg in MW and MVAr
+The data lie in ``cases/`` beside this module (their README names the source). Units: Pd, Qd, Gs, Bs, Pg in MW and MVAr
 (Gs, Bs at 1 p.u. voltage), r, x, b, tap, Vg in p.u., shift in degrees.
 """
 
@@ -25,7 +25,7 @@ CASE_NAMES = ("case30", "case57", "case118", "case300")
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """The in-service branches, in case order; `f` and `t` are positions in `Case.numbers`."""
+    """The in-service branches, in case order; ``f`` and ``t`` are positions in ``Case.numbers``."""
 
     f: IntArray
     t: IntArray
@@ -41,7 +41,7 @@ class Branches:
 
 @dataclass(frozen=True, slots=True)
 class Generators:
-    """The generators in service; `bus` are positions in `Case.numbers`."""
+    """The generators in service; ``bus`` are positions in ``Case.numbers``."""
 
     bus: IntArray
     pg: FloatArray
@@ -50,7 +50,7 @@ class Generators:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One grid. Arrays are aligned to `numbers` (bus numbers in case order) and must not be written to."""
+    """One grid. Arrays are aligned to ``numbers`` (bus numbers in case order) and must not be written to."""
 
     name: str
     base_mva: float
@@ -83,7 +83,7 @@ class Case:
 
 @cache
 def load_case(name: str) -> Case:
-    """The case `name`. Raises InputError for a name that is not in CASE_NAMES."""
+    """The case ``name``. Raises InputError for a name that is not in CASE_NAMES."""
     if name not in CASE_NAMES:
         raise InputError(f"unknown case {name!r}: choose one of {', '.join(CASE_NAMES)}", case=name)
     data = jsontext.loads((Path(__file__).parent / "cases" / f"{name}.json").read_bytes())

@@ -20,7 +20,7 @@ class FrameMaker:
         self._body: Frame = {}
 
     def frame(self, state: GridState, time_us: int, *, applied: int | None = None) -> Frame:
-        """The frame at `time_us`. `applied`: how many of the group's actions the measurement already shows.
+        """The frame at ``time_us``. ``applied``: how many of the group's actions the measurement already shows.
 
         The lists inside are shared between frames of the same state and must not be changed.
         """

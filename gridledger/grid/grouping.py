@@ -25,7 +25,7 @@ ASKED_GROUPS: Mapping[str, int] = {"case57": 4, "case118": 8, "case300": 16}
 
 
 def grouping_of(case: Case, count: int | None = None) -> Grouping:
-    """The groups of a case: the thesis's for case30, otherwise `count` automatic ones (default: ASKED_GROUPS)."""
+    """The groups of a case: the thesis's for case30, otherwise ``count`` automatic ones (default: ASKED_GROUPS)."""
     if case.name == "case30" and count is None:
         return CASE30_GROUPS
     return automatic_grouping(case, count or ASKED_GROUPS.get(case.name, 3))
@@ -47,7 +47,7 @@ def members_of(grouping: Grouping, group: str) -> tuple[int, ...]:
 
 
 def neighbours(case: Case, grouping: Grouping, group: str) -> tuple[str, ...]:
-    """The single groups outside `group` that share an in-service branch with it, ascending."""
+    """The single groups outside ``group`` that share an in-service branch with it, ascending."""
     home = {bus: name for name, members in grouping.items() for bus in members}
     own = set(components(group))
     found = set()
@@ -66,9 +66,9 @@ def adjacent_pairs(case: Case, grouping: Grouping) -> tuple[str, ...]:
 
 
 def automatic_grouping(case: Case, count: int) -> Grouping:
-    """`count` connected groups grown around generators; fewer when some have no demand or no line of their own.
+    """``count`` connected groups grown around generators; fewer when some have no demand or no line of their own.
 
-    Raises InputError when `count` is not between 1 and the number of generator buses.
+    Raises InputError when ``count`` is not between 1 and the number of generator buses.
     """
     if not 1 <= count <= len(case.generator_buses):
         raise InputError(f"{case.name} can be cut into 1 to {len(case.generator_buses)} groups, not {count}")
@@ -94,7 +94,7 @@ def _edges(case: Case) -> dict[int, dict[int, float]]:
 
 
 def _distances(edges: Mapping[int, Mapping[int, float]], sources: Iterable[int]) -> dict[int, float]:
-    """Shortest electrical distance from the nearest of `sources` to every bus."""
+    """Shortest electrical distance from the nearest of ``sources`` to every bus."""
     done: dict[int, float] = {}
     queue = [(0.0, bus) for bus in sources]
     heapq.heapify(queue)

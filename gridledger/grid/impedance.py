@@ -41,7 +41,7 @@ def corrected_matrix(area: Area, ybus: ComplexArray) -> ComplexArray:
 
 
 def published_thevenin(area: Area, matrix: ComplexArray) -> list[Thevenin]:
-    """Zth with generators of M as ground and ties as floating buses, from the A of `published_matrix`."""
+    """Zth with generators of M as ground and ties as floating buses, from the A of ``published_matrix``."""
     loads = area.load_positions
     ties = list(range(area.nm, len(area.dim)))
     reduced = matrix[np.ix_(loads, loads)]

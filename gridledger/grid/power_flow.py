@@ -1,9 +1,13 @@
-"""The AC power flow of spec section 2: Newton in polar form, flat start, no reactive limits, 1e-8 p.u. mismatch.
+"""The AC power flow of spec section 2: Newton in polar form, flat start, no reactive limits.
 
-The solver is pandapower's: what `runpp(init="flat", tolerance_mva=1e-6)` runs, on tables that are filled here from the
-case. `runpp` itself spends two thirds of its time on turning data frames into these tables and results back into data
-frames, and its own sums of loads carry rounding errors. Newton stops as soon as the mismatch is small, so the iterate
-depends on the start; the thesis printed this very one. numba and lightsim2grid take no part, installed or not.
+The solver is pandapower's: what ``runpp(init="flat", tolerance_mva=1e-6)`` runs, on tables that are filled here from
+the case. ``runpp`` itself spends two thirds of its time on turning data frames into these tables and results back into
+data frames, and its own sums of loads carry rounding errors. Newton stops as soon as the largest mismatch is below 1e-6
+p.u. (pandapower compares ``tolerance_mva`` with p.u. values), so the iterate depends on the start; the thesis printed
+this very one. numba and lightsim2grid take no part, installed or not.
+
+The solver is not public in pandapower: pyproject.toml bounds its version, and tests/unit/test_private_parts.py and
+tests/unit/grid/test_power_flow.py check what is used of it here.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import numpy as np
 
 from gridledger.errors import InputError
 from gridledger.grid.case import Case, FloatArray
+from gridledger.grid.extra import MissingExtra
 
 # Columns of MATPOWER's tables; pandapower appends some of its own, which stay 0.
 _BUS_I, _KIND, _PD, _QD, _GS, _BS, _VM, _VA = 0, 1, 2, 3, 4, 5, 7, 8
@@ -36,7 +41,7 @@ class PowerFlowDiverged(InputError):
 class GridState:
     """A solved operating point. Buses in case order, branches in case order; MW, MVAr, p.u., degrees.
 
-    `flows` has one row per branch: Pf, Qf, Pt, Qt. Arrays must not be written to.
+    ``flows`` has one row per branch: Pf, Qf, Pt, Qt. Arrays must not be written to.
     """
 
     pd: FloatArray
@@ -49,7 +54,10 @@ class GridState:
 
 def _tables_of_a_trivial_net() -> tuple[dict[str, Any], dict[str, Any]]:
     """pandapower's own tables and options for a net of one bus: the shapes that its Newton expects."""
-    import pandapower  # noqa: PLC0415 -- takes 2 s; frames, records and --help do without
+    try:
+        import pandapower  # noqa: PLC0415 -- takes 2 s; frames, records and --help do without
+    except ImportError as error:
+        raise MissingExtra("pandapower") from error
     from pandapower.pd2ppc import _pd2ppc  # noqa: PLC0415
 
     net = pandapower.create_empty_network(sn_mva=1.0)
@@ -61,7 +69,7 @@ def _tables_of_a_trivial_net() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _tables_of(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tables and options that pandapower's Newton takes, for `case`."""
+    """The tables and options that pandapower's Newton takes, for ``case``."""
     tables, options = _tables_of_a_trivial_net()
     bus = np.zeros((len(case.numbers), tables["bus"].shape[1]))
     bus[:, _BUS_I] = np.arange(len(case.numbers))
@@ -95,7 +103,7 @@ class PowerFlow:
         self.solves = 0
 
     def solve(self, pd: FloatArray, qd: FloatArray) -> GridState:
-        """The state under the loads `pd`, `qd` (MW, MVAr, one per bus). Raises PowerFlowDiverged."""
+        """The state under the loads ``pd``, ``qd`` (MW, MVAr, one per bus). Raises PowerFlowDiverged."""
         key = pd.tobytes() + qd.tobytes()
         state = self._remembered.get(key)
         if state is None:
@@ -150,7 +158,7 @@ class Grid:
             self._pd[index], self._qd[index] = p_mw, q_mvar
 
     def inject(self, bus: int, q_mvar: float) -> None:
-        """Inject reactive power: a constant negative load, so Qd falls by `q_mvar`; Pd stays."""
+        """Inject reactive power: a constant negative load, so Qd falls by ``q_mvar``; Pd stays."""
         self._qd[self.index(bus)] -= q_mvar
 
     def state(self) -> GridState:
@@ -158,7 +166,7 @@ class Grid:
         return self.power_flow.solve(self._pd, self._qd)
 
     def voltage(self, bus: int) -> float:
-        """Voltage magnitude at `bus` now, p.u."""
+        """Voltage magnitude at ``bus`` now, p.u."""
         return float(self.state().vm[self.index(bus)])
 
     def index(self, bus: int) -> int:

@@ -1,7 +1,7 @@
 """The planner's records (spec section 11.2): all that the contract needs to know of a group, for both profiles.
 
 A record holds for a topology; a corrected one also for the directions of power flow at the group's border, which is why
-it takes a solved state. A contract compares them with every frame and answers `stale` where they turned.
+it takes a solved state. A contract compares them with every frame and answers ``stale`` where they turned.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Record = dict[str, Any]
 class Planner:
     """Makes the records of one grid, grouping and profile.
 
-    `thresholds` maps single group ids to VSI thresholds; a merged published record takes the smallest of them.
+    ``thresholds`` maps single group ids to VSI thresholds; a merged published record takes the smallest of them.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Planner:
         return corrected_thevenin(area, corrected_matrix(area, self._ybus), self._own, area.inflow(state))
 
     def record(self, group: str, state: GridState) -> Record:
-        """The record of a single or merged group; corrected: for the flow directions of `state`."""
+        """The record of a single or merged group; corrected: for the flow directions of ``state``."""
         area = self.area(group)
         merged = "_" in group
         record: Record = {

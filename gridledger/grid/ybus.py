@@ -17,7 +17,10 @@ ComplexArray = npt.NDArray[np.complex128]
 
 @dataclass(frozen=True, slots=True)
 class BranchAdmittances:
-    """Each branch's own 2x2 contribution, p.u., in case order; `half` is 2/(r+jx), a tie line's half (section 3.2)."""
+    """Each branch's own 2x2 contribution, p.u., in case order.
+
+    ``half`` is 2/(r+jx), the admittance of a tie line's half (section 3.2).
+    """
 
     ff: ComplexArray
     ft: ComplexArray
@@ -27,7 +30,7 @@ class BranchAdmittances:
 
 
 def branch_admittances(case: Case) -> BranchAdmittances:
-    """The contributions of all in-service branches of `case`."""
+    """The contributions of all in-service branches of ``case``."""
     branches = case.branches
     impedance: ComplexArray = branches.r + 1j * branches.x
     series: ComplexArray = np.divide(1.0, impedance)
@@ -43,7 +46,7 @@ def branch_admittances(case: Case) -> BranchAdmittances:
 
 
 def bus_admittance(case: Case) -> ComplexArray:
-    """Ybus of `case`, dense, p.u., rows and columns in case order."""
+    """Ybus of ``case``, dense, p.u., rows and columns in case order."""
     own = branch_admittances(case)
     size = len(case.numbers)
     ybus = np.zeros((size, size), dtype=np.complex128)

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from gridledger.grid.grouping import components
+from gridledger.grid.plant import Plant
 from services.feeder.ledger import Callers, Clock, Layout, Refused
 from services.feeder.loop import ESCALATE, LENT, NORMAL, VOLTAGE_OK, Answer, GroupLoop
 from services.feeder.merging import NO_GROUP, OPEN, Merge, Merger
 from services.feeder.planning import RecordOffice
-from services.feeder.plant import Plant
 
 MAX_ROUNDS = 50
 _SETTLED = (NORMAL, VOLTAGE_OK)
@@ -20,7 +20,7 @@ Watch = Callable[[str, Merge], None]
 
 
 class ControlRoom:
-    """Drives the loops of `groups`: those whose certificates are at hand."""
+    """Drives the loops of ``groups``: those whose certificates are at hand."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ControlRoom:
         return list(answers)
 
     async def until_settled(self, each: Callable[[Sequence[Answer]], None], max_rounds: int = MAX_ROUNDS) -> bool:
-        """Rounds until nothing more is to do; False where that takes more than `max_rounds`."""
+        """Rounds until nothing more is to do; False where that takes more than ``max_rounds``."""
         for _ in range(max_rounds):
             answers = await self.round()
             each(answers)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from gridledger.errors import SettingsError
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import grouping_of
+from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import PROFILES
 from gridledger.network.connection import ConnectionProfile, load_connection
@@ -26,7 +27,6 @@ from services.feeder.expectations import shortcomings
 from services.feeder.scenarios import CASE30_SCENARIOS
 from services.feeder.sdk import SystemClock, connected, layout_of
 from services.feeder.session import Run, Session
-from services.feeder.stability import planner_for
 from services.feeder.summary import percentiles_ms, write_summary
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`connect`: the folder of a running network; None to start `network` in the fresh folder `folder`."""
+    """``connect``: the folder of a running network; None to start ``network`` in the fresh folder ``folder``."""
 
     network: Path
     out: Path

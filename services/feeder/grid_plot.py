@@ -37,7 +37,7 @@ def draw_grid(
 ) -> None:
     """Buses with a VSI as discs in its colour, generators as squares; groups as soft areas; injections as rings.
 
-    `injected`: MVAr by bus.
+    ``injected``: MVAr by bus.
     """
     positions = _positions(case)
     size = 1.0 if len(case.numbers) <= _MANY_BUSES else 0.25

@@ -99,10 +99,10 @@ class Callers(Protocol):
     """
 
     def planner(self, channel: str) -> Ledger:
-        """A caller with grid.role=planner who may submit on `channel`."""
+        """A caller with grid.role=planner who may submit on ``channel``."""
 
     def aggregator(self, group: str) -> Ledger:
-        """The caller with grid.role=aggregator, grid.group=`group`: on its own channel and on the main channel."""
+        """The caller with grid.role=aggregator, grid.group=``group``: on its own channel and on the main channel."""
 
 
 def speaker(group: str) -> str:

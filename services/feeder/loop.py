@@ -6,7 +6,7 @@ One call is one frame. What the ledger ordered is done before the call returns, 
     pending     actions that we do not know (another aggregator's, or of a lost answer) are fetched and carried out
     stale       the planner submits records for the directions in which power flows now
 
-Escalations are for `control_room`, which knows all groups.
+Escalations are for ``control_room``, which knows all groups.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridledger.grid.plant import ActionOutOfOrder, Plant
 from gridledger.grid.power_flow import GridState
 from services.feeder.ledger import PASSING, Callers, Clock, Layout, Receipt, speaker
 from services.feeder.planning import RecordOffice
-from services.feeder.plant import ActionOutOfOrder, Plant
 from services.feeder.retry import persistently
 
 NORMAL, INJECTED, VOLTAGE_OK, ESCALATE = "normal", "injected", "voltage_ok", "escalate"
@@ -34,7 +34,7 @@ _MAX_PAGES = 100
 class Answer:
     """One frame and what came of it.
 
-    Where `outcome` is FAILED, `result` is None, `tx_id` empty, and `fault` the error's code.
+    Where ``outcome`` is FAILED, ``result`` is None, ``tx_id`` empty, and ``fault`` the error's code.
     """
 
     group: str

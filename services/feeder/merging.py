@@ -20,7 +20,7 @@ _ASKED, _BACK = "asked", "back"
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A merge as the ledger told it. `number` is None where there is none (status NO_GROUP)."""
+    """A merge as the ledger told it. ``number`` is None where there is none (status NO_GROUP)."""
 
     number: int | None
     group: str

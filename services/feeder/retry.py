@@ -15,7 +15,7 @@ _LONGEST_PAUSE_S = 2.0
 
 
 def pause_s(attempt: int) -> float:
-    """How long to wait before attempt number `attempt` (0: the one behind the first failure)."""
+    """How long to wait before attempt number ``attempt`` (0: the one behind the first failure)."""
     return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt)
 
 

@@ -10,7 +10,7 @@ from gridledger.grid.case import Case
 from gridledger.grid.grouping import Grouping
 from gridledger.grid.power_flow import GridState, PowerFlow, PowerFlowDiverged
 from gridledger.grid.records import PROFILES, Planner, Profile
-from services.feeder.stability import vsi_of
+from gridledger.grid.stability import vsi_of
 
 VVC_PU = 1.5
 """Reactive power at each load bus that has any, p.u."""
@@ -61,7 +61,7 @@ NAMES = (*(scenario.name for scenario in CASE30_SCENARIOS), SAG)
 
 
 def scenario_for(name: str, planner: Planner, power_flow: PowerFlow, base: GridState) -> Scenario:
-    """The scenario `name` on the planner's case: the thesis's on case30, `base` and `sag` on every case.
+    """The scenario ``name`` on the planner's case: the thesis's on case30, ``base`` and ``sag`` on every case.
 
     Raises InputError for one that the case or the profile does not have.
     """

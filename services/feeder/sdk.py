@@ -87,16 +87,16 @@ class SdkCallers:
         self._aggregators = aggregators
 
     def planner(self, channel: str) -> Ledger:
-        """A caller with grid.role=planner who may submit on `channel`."""
+        """A caller with grid.role=planner who may submit on ``channel``."""
         return _at_hand(self._planners, channel, "planner for channel")
 
     def aggregator(self, group: str) -> Ledger:
-        """The caller with grid.role=aggregator, grid.group=`group`."""
+        """The caller with grid.role=aggregator, grid.group=``group``."""
         return _at_hand(self._aggregators, group, "aggregator for group")
 
 
 def layout_of(profile: ConnectionProfile) -> Layout:
-    """Where the application `dvs` runs, as the network's description says; SettingsError where it says nothing."""
+    """Where the application ``dvs`` runs, as the network's description says; SettingsError where it says nothing."""
     try:
         described = profile.applications["dvs"]
         layout = Layout(described["main"], tuple(described["groups"]), described["chaincode"])

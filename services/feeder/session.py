@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gridledger.grid.case import FloatArray
+from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid, GridState, PowerFlow
 from gridledger.grid.records import Planner
 from services.feeder.control_room import MAX_ROUNDS, ControlRoom
@@ -14,7 +15,6 @@ from services.feeder.ledger import Callers, Clock, Layout
 from services.feeder.loop import INJECTED, STALE, Answer
 from services.feeder.merging import Merge
 from services.feeder.planning import RecordOffice
-from services.feeder.plant import Plant
 from services.feeder.retry import persistently
 from services.feeder.scenarios import Scenario
 
@@ -44,7 +44,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something to show on the time axis: kind `load`, `merged`, `extended`, `returned` or `stale`."""
+    """Something to show on the time axis: kind ``load``, ``merged``, ``extended``, ``returned`` or ``stale``."""
 
     at_s: float
     kind: str
@@ -94,7 +94,7 @@ class Run:
 
 
 class Session:
-    """Runs scenarios with one planner. `pace_s` is the pause between rounds."""
+    """Runs scenarios with one planner. ``pace_s`` is the pause between rounds."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ _DISTURBED_AFTER = 0.25
 
 @dataclass(slots=True)
 class GroupTally:
-    """What became of one id's frames. `latencies_s`: of the valid ones, from intended time to durable commit."""
+    """What became of one id's frames. ``latencies_s``: of the valid ones, from intended time to durable commit."""
 
     sent: int = 0
     valid: int = 0
@@ -39,7 +39,7 @@ class GroupTally:
 
 @dataclass(slots=True)
 class StreamResult:
-    """By id, the tallies; injections and the state of the grid are in `run`."""
+    """By id, the tallies; injections and the state of the grid are in ``run``."""
 
     run: Run
     tallies: dict[str, GroupTally]
@@ -63,9 +63,9 @@ class StreamResult:
 
 
 class Stream:
-    """One run: `rate` frames per second of every group for `seconds`.
+    """One run: ``rate`` frames per second of every group for ``seconds``.
 
-    `tell` is given a line about every injection and merge, and one about the frames every few seconds.
+    ``tell`` is given a line about every injection and merge, and one about the frames every few seconds.
     """
 
     def __init__(

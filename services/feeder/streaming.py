@@ -1,4 +1,4 @@
-"""The command `gridledger feeder`: a stream on a running network, its table and its report."""
+"""The command ``gridledger feeder``: a stream on a running network, its table and its report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import grouping_of
+from gridledger.grid.planning import THRESHOLD_MARGIN, planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import Profile
 from gridledger.network.connection import load_connection
@@ -18,7 +19,6 @@ from services.feeder.console import Console
 from services.feeder.scenarios import scenario_for
 from services.feeder.sdk import SystemClock, connected, layout_of
 from services.feeder.session import Session
-from services.feeder.stability import THRESHOLD_MARGIN, planner_for
 from services.feeder.stream import GroupTally, Stream, StreamResult
 from services.feeder.summary import percentiles_ms
 
@@ -27,7 +27,7 @@ _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What the command line says. `groups`: how many automatic groups, None for the case's own number."""
+    """What the command line says. ``groups``: how many automatic groups, None for the case's own number."""
 
     case: str
     rate: float

@@ -25,7 +25,7 @@ def percentiles_ms(latencies_s: Iterable[float]) -> dict[str, float]:
 
 
 def scenario_summary(run: Run) -> dict[str, Any]:
-    """One entry of `scenarios`."""
+    """One entry of ``scenarios``."""
     bus = run.weak_bus
     return {
         "name": run.scenario.name,
@@ -43,7 +43,7 @@ def scenario_summary(run: Run) -> dict[str, Any]:
 
 
 def channel_summary(state: NetworkState) -> dict[str, Any]:
-    """`channels`: the height of each, and what its peers hold."""
+    """``channels``: the height of each, and what its peers hold."""
     return {
         name: {
             "height": max((peer.height for peer in channel.peers.values()), default=0),

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gridledger.contract.simulator.simulator import Answer, Simulator
-from gridledger.grid.case import load_case
 from gridledger.grid.frames import FrameMaker
-from gridledger.grid.grouping import CASE30_GROUPS
-from gridledger.grid.power_flow import Grid, GridState, PowerFlow
-from gridledger.grid.records import Planner, Profile
-from services.feeder.stability import CASE30_THRESHOLDS
+from gridledger.grid.power_flow import Grid, GridState
+from gridledger.grid.records import Profile
+from tests.support.solved_grid import planner, power_flow
 
 DATA = Path(__file__).parent / "data"
 DVS = Path(__file__).parents[2] / "chaincode" / "dvs"
@@ -31,18 +29,6 @@ def published() -> dict[str, Any]:
 def example(name: str) -> dict[str, Any]:
     """One file of the specification's examples."""
     return json.loads((DATA / "examples" / f"{name}.json").read_text())  # type: ignore[no-any-return]
-
-
-@cache
-def power_flow(case: str = "case30") -> PowerFlow:
-    """One solver per case for the whole run."""
-    return PowerFlow(load_case(case))
-
-
-@cache
-def planner(profile: Profile) -> Planner:
-    """case30 with the thesis's groups and thresholds."""
-    return Planner(load_case("case30"), CASE30_GROUPS, profile, CASE30_THRESHOLDS[profile])
 
 
 def grid_in(state: str) -> Grid:
@@ -73,7 +59,7 @@ class Desk:
         return answer.payload
 
     def plan(self, state: GridState, *groups: str) -> None:
-        """Submit the records of `groups` for `state`."""
+        """Submit the records of ``groups`` for ``state``."""
         for group in groups:
             assert self.call("InitialGrouping", self.planner.record(group, state)) == {"group": group}
 
@@ -88,6 +74,6 @@ class Desk:
         return self.call("ComputeVSI", self.measure(group, state))  # type: ignore[no-any-return]
 
     def full_resources(self, group: str, **replaced: float) -> dict[str, float]:
-        """1.5 p.u. at every load bus of the group, except where `bus_N` says otherwise."""
+        """1.5 p.u. at every load bus of the group, except where ``bus_N`` says otherwise."""
         buses = {str(bus): 1.5 for bus in self.planner.area(group).load_buses}
         return buses | {name.removeprefix("bus_"): amount for name, amount in replaced.items()}

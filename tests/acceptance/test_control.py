@@ -9,7 +9,8 @@ import pytest
 
 from gridledger.grid.power_flow import Grid
 from gridledger.grid.records import PROFILES, Profile
-from tests.acceptance.desk import Desk, grid_in, power_flow, published
+from tests.acceptance.desk import Desk, grid_in, published
+from tests.support.solved_grid import power_flow
 
 MAX_STEPS = 50
 SCENARIO_3 = {30: (17.4, 13.4)}

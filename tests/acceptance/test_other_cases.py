@@ -10,10 +10,12 @@ from gridledger.contract.simulator.simulator import Simulator
 from gridledger.grid.case import load_case
 from gridledger.grid.frames import FrameMaker
 from gridledger.grid.grouping import adjacent_pairs, grouping_of
+from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid
 from gridledger.grid.records import PROFILES, Profile
-from services.feeder.stability import planner_for, vsi_of
-from tests.acceptance.desk import DVS, TIME_US, power_flow
+from gridledger.grid.stability import vsi_of
+from tests.acceptance.desk import DVS, TIME_US
+from tests.support.solved_grid import power_flow
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 async def feeder(*arguments: str) -> asyncio.subprocess.Process:
-    """`python -m services.feeder` with its output in a pipe."""
+    """``python -m services.feeder`` with its output in a pipe."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.feeder", *arguments),
         cwd=REPOSITORY,

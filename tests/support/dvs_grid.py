@@ -1,4 +1,4 @@
-"""A small grid of four groups for tests of the contract `dvs`: records and frames without a power flow.
+"""A small grid of four groups for tests of the contract ``dvs``: records and frames without a power flow.
 
 Bus 1 is the reference. Groups 1, 2, 3, 10 (10 to tell numeric order from alphabetic): 1 touches all others, 2 touches
 1 and 3, 10 touches 1 and 3. Branch 3-4 is doubled. Frames are made up, not solved: the contract judges what it is told.
@@ -94,7 +94,7 @@ def _sparse(matrix: Mapping[tuple[int, int], complex], order: list[int]) -> list
 
 
 def doubled(group: str) -> dict[tuple[int, int], complex]:
-    """The admittances of profile `published`: ties doubled, as its tie rule says."""
+    """The admittances of profile ``published``: ties doubled, as its tie rule says."""
     matrix_buses, ties = dim(group)
     order = [*matrix_buses, *ties]
     y = ybus()
@@ -109,7 +109,7 @@ def doubled(group: str) -> dict[tuple[int, int], complex]:
 
 
 def record(group: str, profile: str = "corrected", **changes: Any) -> Record:
-    """The record of a group; `changes` replace fields, a value of None removes one."""
+    """The record of a group; ``changes`` replace fields, a value of None removes one."""
     matrix_buses, ties = dim(group)
     inside = members(group)
     made: Record = {
@@ -144,7 +144,7 @@ def record(group: str, profile: str = "corrected", **changes: Any) -> Record:
 
 
 def frame(group: str, time: int, sags: Mapping[int, float] | None = None, **changes: Any) -> FrameText:
-    """A frame in which power flows from f to t everywhere. `sags`: voltages of buses under heavy load, p.u."""
+    """A frame in which power flows from f to t everywhere. ``sags``: voltages of buses under heavy load, p.u."""
     low = sags or {}
     matrix_buses, ties = dim(group)
     made: FrameText = {
@@ -186,7 +186,7 @@ class Channel:
         return answer.payload
 
     def refused(self, function: str, argument: Any, *names: str, caller: ClientIdentity = EVERY_ATTRIBUTE) -> str:
-        """The message of a refusal, which must contain `names`; fails the test unless nothing was written."""
+        """The message of a refusal, which must contain ``names``; fails the test unless nothing was written."""
         before = self.state.to_bytes()
         answer = self.ask(function, argument, caller)
         assert answer.status == 400, f"{function} answered {answer.status}: {answer.message or answer.payload}"
@@ -210,7 +210,7 @@ class Channel:
         return self
 
     def provide(self, group: str, amount: float = 1.5, **others: float) -> None:
-        """UpdateResources: `amount` p.u. at every load bus, except where `bus_N` says otherwise."""
+        """UpdateResources: ``amount`` p.u. at every load bus, except where ``bus_N`` says otherwise."""
         vvc = {str(bus): amount for bus in loads(group)}
         vvc |= {name.removeprefix("bus_"): value for name, value in others.items()}
         self.call("UpdateResources", {"group": group, "vvc": vvc})

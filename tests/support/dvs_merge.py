@@ -20,7 +20,7 @@ ACCEPTABLE_ROUNDING = 1e-9
 
 @dataclass
 class Ledgers:
-    """The main channel and each group's own; all the same one where `single`."""
+    """The main channel and each group's own; all the same one where ``single``."""
 
     single: bool
     main: Channel = field(default_factory=Channel)
@@ -74,7 +74,7 @@ def standing_merge(ledgers: Ledgers, group: str) -> dict[str, Any] | None:
 
 
 def finish(ledgers: Ledgers, group: str) -> Iterator[None]:
-    """Brings the merge that `group` is in to its end; may be dropped after any step, and begun again by another."""
+    """Brings the merge that ``group`` is in to its end; may be dropped after any step, and begun again by another."""
     merge = standing_merge(ledgers, group)
     if merge is None:
         return

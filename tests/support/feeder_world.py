@@ -1,6 +1,6 @@
 """The feeder's logic on the real contract in process: channels in memory, certificates, and a caller who may die.
 
-case30 and its real power flow. A transaction is committed before `submit` returns, as with the SDK.
+case30 and its real power flow. A transaction is committed before ``submit`` returns, as with the SDK.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from gridledger.contract.loader import Chaincode, load
 from gridledger.contract.simulator.simulator import Answer, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.errors import GridLedgerError, NotFoundError
-from gridledger.grid.case import load_case
-from gridledger.grid.grouping import CASE30_GROUPS
-from gridledger.grid.power_flow import Grid, PowerFlow
-from gridledger.grid.records import Planner, Profile
+from gridledger.grid.plant import Plant
+from gridledger.grid.power_flow import Grid
+from gridledger.grid.records import Profile
 from services.feeder.control_room import ControlRoom
 from services.feeder.ledger import Layout, Ledger, Preview, Receipt, Refused
 from services.feeder.planning import RecordOffice
-from services.feeder.plant import Plant
 from services.feeder.session import Session
-from services.feeder.stability import CASE30_THRESHOLDS
+from tests.support.solved_grid import planner, power_flow
 
 DVS = Path(__file__).parents[2] / "chaincode" / "dvs"
 TIME_US = 1_767_225_600_000_000
@@ -39,18 +37,6 @@ GROUPS = ("1", "2", "3")
 def chaincode() -> Chaincode:
     """The contract, imported once."""
     return load(DVS)
-
-
-@cache
-def power_flow() -> PowerFlow:
-    """One solver for the whole run."""
-    return PowerFlow(load_case("case30"))
-
-
-@cache
-def planner(profile: Profile) -> Planner:
-    """case30 with the thesis's groups and thresholds."""
-    return Planner(load_case("case30"), CASE30_GROUPS, profile, CASE30_THRESHOLDS[profile])
 
 
 class Died(Exception):
@@ -110,11 +96,11 @@ class World:
 
 
 Interfere = Callable[[str, str, Mapping[str, Any]], Exception | None]
-"""Called before (`submit`) each transaction: an exception is raised instead of submitting."""
+"""Called before (``submit``) each transaction: an exception is raised instead of submitting."""
 
 
 class Caller:
-    """One identity, as `Ledger`. `die_after` counts down over all callers of one process."""
+    """One identity, as ``Ledger``. ``die_after`` counts down over all callers of one process."""
 
     def __init__(self, world: World, attributes: Mapping[str, str], life: Life) -> None:
         self._world = world
@@ -152,8 +138,8 @@ class Caller:
 class Life:
     """How long a process lives, and what goes wrong on the way.
 
-    `die_after`: transactions after which it dies, before it sends another one; where `deaf`, before it hears of the
-    last one's commit. `faults`: errors raised instead of submitting, by function, each once. `lost`: errors raised
+    ``die_after``: transactions after which it dies, before it sends another one; where ``deaf``, before it hears of the
+    last one's commit. ``faults``: errors raised instead of submitting, by function, each once. ``lost``: errors raised
     after the commit, by function, each once: the answer got lost.
     """
 
@@ -178,7 +164,7 @@ class Life:
 
 
 class Certificates:
-    """A planner, and aggregators of `groups`, as `Callers`."""
+    """A planner, and aggregators of ``groups``, as ``Callers``."""
 
     def __init__(self, world: World, life: Life | None = None, groups: Iterable[str] = GROUPS) -> None:
         life = life or Life()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
 from gridledger.errors import TimeoutExceeded
+from gridledger.grid.plant import Plant
 from services.feeder.control_room import ControlRoom
 from services.feeder.ledger import Superseded
 from services.feeder.loop import FAILED
-from services.feeder.plant import ActionOutOfOrder, Plant
 from tests.support.feeder_world import (
     SHARDED,
     Certificates,
@@ -101,18 +97,3 @@ async def test_an_aggregator_that_comes_late_counts_from_the_ledger() -> None:
     assert await outcomes(second, "1", 1) == ["normal"]
     assert later.applied("1") == 1
     assert later.grid.voltage(3) == plant().grid.voltage(3)
-
-
-def test_actions_come_in_order_and_once() -> None:
-    grid = plant()
-    control: dict[str, Any] = {"action": 1, "source_bus": 3, "q_mvar": 5.0}
-    assert grid.apply("1", control)
-    assert not grid.apply("1", control)
-    with pytest.raises(ActionOutOfOrder):
-        grid.apply("1", control | {"action": 3})
-
-
-def test_frames_of_a_group_never_share_a_time() -> None:
-    grid = plant()
-    times = [grid.frame("1", now)["time"] for now in (100, 100, 50, 200)]
-    assert times == [100, 101, 102, 200]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.errors import TimeoutExceeded, UnavailableError
+from gridledger.grid.plant import Plant
 from services.feeder.control_room import ControlRoom
 from services.feeder.ledger import Layout, Superseded
-from services.feeder.plant import Plant
 from tests.support.feeder_world import (
     GROUPS,
     SHARDED,
@@ -22,9 +22,9 @@ from tests.support.feeder_world import (
     Life,
     World,
     control_room,
-    planner,
     plant,
 )
+from tests.support.solved_grid import planner
 
 STARVED = {3: (51.6, 25.8)}
 EXACT = 1e-9
@@ -32,7 +32,7 @@ MERGE_STEPS = ("GlobalController", "Lend", "Adopt", "Split", "Restore", "Close")
 
 
 async def starved(layout: Layout, empty: tuple[str, ...] = ("1",)) -> tuple[World, Plant, FakeClock, float]:
-    """Records, lists (none for `empty`), a load that they cannot bear; and the sum of VVC."""
+    """Records, lists (none for ``empty``), a load that they cannot bear; and the sum of VVC."""
     world, grid, clock = World(layout), plant(), FakeClock()
     await control_room(world, grid, clock).office.submit_all(grid.state())
     for group in GROUPS:

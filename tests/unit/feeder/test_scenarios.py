@@ -9,7 +9,8 @@ from gridledger.grid.records import Profile
 from services.feeder.expectations import shortcomings
 from services.feeder.ledger import Layout, Superseded
 from services.feeder.scenarios import CASE30_SCENARIOS, scenario_for
-from tests.support.feeder_world import SHARDED, SINGLE, FakeClock, Life, World, planner, power_flow, session
+from tests.support.feeder_world import SHARDED, SINGLE, FakeClock, Life, World, session
+from tests.support.solved_grid import planner, power_flow
 
 PAIRS = [(scenario, profile) for scenario in CASE30_SCENARIOS for profile in scenario.profiles]
 TWO = Layout("mainchain", ("shard1", "shard2", "shard2"))

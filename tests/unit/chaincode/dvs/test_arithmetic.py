@@ -104,7 +104,7 @@ def exact_solution(matrix: Matrix, right: list[float]) -> list[Fraction]:
 
 @st.composite
 def systems(draw: st.DrawFn, *, dominant: bool) -> tuple[Matrix, list[float]]:
-    """A sparse square matrix and a right-hand side; `dominant`: diagonally, as a grid's Jacobian is."""
+    """A sparse square matrix and a right-hand side; ``dominant``: diagonally, as a grid's Jacobian is."""
     n = draw(st.integers(1, 7))
     entry = st.one_of(st.just(0.0), st.floats(-30, 30, allow_subnormal=False), st.integers(-2, 2).map(float))
     matrix = [[draw(entry) for _ in range(n)] for _ in range(n)]

@@ -22,7 +22,7 @@ def example(name: str) -> Any:
 
 
 def put(*path: str | int, to: Any) -> Change:
-    """Replaces what lies at `path`."""
+    """Replaces what lies at ``path``."""
 
     def change(made: Any) -> None:
         *way, last = path
@@ -34,7 +34,7 @@ def put(*path: str | int, to: Any) -> Change:
 
 
 def drop(*path: str | int) -> Change:
-    """Removes what lies at `path`."""
+    """Removes what lies at ``path``."""
 
     def change(made: Any) -> None:
         *way, last = path

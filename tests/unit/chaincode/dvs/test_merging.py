@@ -45,7 +45,7 @@ def lend_and_adopt(channel: Channel, number: int, group: str) -> Any:
 
 
 def opened(channel: Channel, number: int, *groups: str) -> Channel:
-    """`channel` with a merge gathered."""
+    """``channel`` with a merge gathered."""
     for group in groups:
         lend_and_adopt(channel, number, group)
     return channel

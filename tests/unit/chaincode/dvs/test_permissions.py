@@ -33,7 +33,7 @@ GROUP_CALLS: list[tuple[str, Any]] = [
 
 
 def channel() -> Channel:
-    """Records of groups 1 and 2 and their merge; 1 is lent to merge 1 where `Restore` needs it."""
+    """Records of groups 1 and 2 and their merge; 1 is lent to merge 1 where ``Restore`` needs it."""
     made = Channel().plan("1", "2", "1_2")
     made.call("Lend", {"group": "1", "merge": 1})
     return made

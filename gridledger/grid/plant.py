@@ -1,7 +1,8 @@
-"""The physical side: the grid with its actuators and meters. It outlives the aggregators that steer it.
+"""The plant: the grid with its actuators and meters, which outlives the aggregators that control it.
 
-An actuator carries out every action of a group once, in the order of its number; a meter says in each frame how many it
-shows (`applied`). That is what lets another aggregator take over, and what keeps a contract from answering a sag twice.
+An actuator carries out every action of a group once, in the order of the actions' numbers; a meter says in each frame
+how many actions the measurement shows (``applied``). So another aggregator can take over, and the contract does not
+answer one sag twice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class ActionOutOfOrder(ConflictError):
 
 
 class Plant:
-    """The grid, its actuators and its meters. `version` goes up with every change of the grid."""
+    """The grid, its actuators and its meters. ``version`` goes up with every change of the grid."""
 
     def __init__(self, grid: Grid, area_of: Callable[[str], Area]) -> None:
         self.grid = grid
@@ -63,7 +64,7 @@ class Plant:
         return self._applied.get(group, 0)
 
     def start_counting(self, group: str, actions: int) -> None:
-        """Take the grid as it is for one that shows the first `actions` actions of the group."""
+        """Take the grid as it is for one that shows the first ``actions`` actions of the group."""
         self._applied[group] = actions
 
     def apply(self, group: str, control: Mapping[str, Any]) -> bool:
@@ -79,7 +80,7 @@ class Plant:
         return True
 
     def frame(self, group: str, now_us: int) -> Frame:
-        """What the meters of a group show, at `now_us` or just after the group's last frame."""
+        """What the meters of a group show, at ``now_us`` or just after the group's last frame."""
         time_us = max(now_us, self._last_time.get(group, -1) + 1)
         self._last_time[group] = time_us
         maker = self._makers.get(group)

@@ -1,53 +1,21 @@
-"""The voltage stability index on the planner's desk (spec section 4): to choose thresholds before a ledger exists.
+"""The voltage stability index (VSI, spec section 4) of a solved state, for planning.
 
-The ledger's own index is the contract's; this one serves the thresholds of cases that come without any. Values of the
-two agree to rounding. Units p.u. except the frame's.
+The ledger's index is the contract's. This one serves to choose thresholds and scenarios before a ledger exists; the two
+agree to rounding. Units p.u. except the frame's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
-from gridledger.grid.case import Case
 from gridledger.grid.frames import Frame, FrameMaker
-from gridledger.grid.grouping import CASE30_GROUPS, Grouping
 from gridledger.grid.impedance import Thevenin
 from gridledger.grid.power_flow import GridState
-from gridledger.grid.records import Planner, Profile
-
-CASE30_THRESHOLDS: Mapping[Profile, Mapping[str, float]] = {
-    "published": {"1": 0.9015, "2": 0.76, "3": 0.80},
-    "corrected": {"1": 0.88, "2": 0.85, "3": 0.90},
-}
-THRESHOLD_MARGIN = 0.05
-
-
-def planner_for(
-    case: Case,
-    grouping: Grouping,
-    profile: Profile,
-    base: GridState,
-    *,
-    retention_s: int | None = None,
-) -> Planner:
-    """A planner with the thesis's thresholds for the groups of case30, or with ones chosen from the base state.
-
-    Chosen: THRESHOLD_MARGIN below the weakest bus of the group in `base`, rounded down to 0.001, at least 0. A group
-    without load buses has nothing to alarm about and gets 0.
-    """
-    if grouping == CASE30_GROUPS:
-        return Planner(case, grouping, profile, CASE30_THRESHOLDS[profile], retention_s=retention_s)
-    draft = Planner(case, grouping, profile, dict.fromkeys(grouping, 0.0))
-    thresholds = {}
-    for group in grouping:
-        weakest = min(vsi_of(draft, group, base).values(), default=THRESHOLD_MARGIN)
-        thresholds[group] = max(0.0, math.floor((weakest - THRESHOLD_MARGIN) * 1000.0) / 1000.0)
-    return Planner(case, grouping, profile, thresholds, retention_s=retention_s)
+from gridledger.grid.records import Planner
 
 
 def vsi_of(planner: Planner, group: str, state: GridState) -> dict[int, float]:
-    """Bus -> VSI of the group's load buses in `state`."""
+    """Bus -> VSI of the group's load buses in ``state``."""
     frame = FrameMaker(planner.area(group)).frame(state, 0)
     buses = {row["bus"]: row for row in frame["buses"]}
     base = frame["base"]

@@ -1,0 +1,82 @@
+"""Planning: the thresholds of groups, which records a ledger needs, and when a record is out of date."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from gridledger.grid.case import Case
+from gridledger.grid.grouping import CASE30_GROUPS, Grouping, adjacent_pairs, merged_id, neighbours
+from gridledger.grid.power_flow import GridState
+from gridledger.grid.records import Planner, Profile, Record
+from gridledger.grid.stability import vsi_of
+
+CASE30_THRESHOLDS: Mapping[Profile, Mapping[str, float]] = {
+    "published": {"1": 0.9015, "2": 0.76, "3": 0.80},
+    "corrected": {"1": 0.88, "2": 0.85, "3": 0.90},
+}
+THRESHOLD_MARGIN = 0.05
+
+
+def planner_for(
+    case: Case,
+    grouping: Grouping,
+    profile: Profile,
+    base: GridState,
+    *,
+    retention_s: int | None = None,
+) -> Planner:
+    """A planner with the thesis's thresholds for the groups of case30, or with ones chosen from the base state.
+
+    Chosen: THRESHOLD_MARGIN below the weakest bus of the group in ``base``, rounded down to 0.001, at least 0. A group
+    without load buses cannot alarm and gets 0.
+    """
+    if grouping == CASE30_GROUPS:
+        return Planner(case, grouping, profile, CASE30_THRESHOLDS[profile], retention_s=retention_s)
+    draft = Planner(case, grouping, profile, dict.fromkeys(grouping, 0.0))
+    thresholds = {}
+    for group in grouping:
+        weakest = min(vsi_of(draft, group, base).values(), default=THRESHOLD_MARGIN)
+        thresholds[group] = max(0.0, math.floor((weakest - THRESHOLD_MARGIN) * 1000.0) / 1000.0)
+    return Planner(case, grouping, profile, thresholds, retention_s=retention_s)
+
+
+class RecordPlan:
+    """Which records of a planner a ledger needs, which were submitted, and when those no longer hold."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self._merged: set[str] = set()
+        self._inflow: dict[str, list[bool]] = {}
+
+    def initial(self) -> tuple[str, ...]:
+        """The ids whose records a ledger needs from the start: all groups and all pairs that share a branch.
+
+        With three groups also the id of all together, into which a merged pair can grow.
+        """
+        groups = sorted(self._planner.grouping, key=int)
+        pairs = adjacent_pairs(self._planner.case, self._planner.grouping)
+        return (*groups, *pairs, *((merged_id(groups),) if len(groups) == 3 else ()))  # noqa: PLR2004 -- see above
+
+    def missing_merges(self, group: str) -> tuple[str, ...]:
+        """The ids of ``group`` merged with each neighbour whose records were not submitted yet."""
+        near = neighbours(self._planner.case, self._planner.grouping, group)
+        merged = (merged_id((group, other)) for other in near)
+        return tuple(name for name in merged if name not in self._merged)
+
+    def out_of_date(self, groups: Iterable[str], state: GridState) -> tuple[str, ...]:
+        """Those single groups whose submitted record does not hold for ``state``: power has turned at their border.
+
+        A group of which no record is known here counts as out of date. Published records hold for every direction.
+        """
+        if self._planner.profile == "published":
+            return ()
+        return tuple(g for g in groups if self._inflow.get(g) != self._planner.area(g).inflow(state))
+
+    def submitted(self, record: Record) -> None:
+        """Take note of a record that was submitted."""
+        group = record["id"]
+        if "_" in group:
+            self._merged.add(group)
+        if "inflow" in record:
+            self._inflow[group] = record["inflow"]

@@ -1,0 +1,85 @@
+"""The power flow: the columns of pandapower's tables, and what the solver promises."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+import pandapower
+import pytest
+
+from gridledger.errors import InputError
+from gridledger.grid import power_flow as module
+from gridledger.grid.case import load_case
+from gridledger.grid.power_flow import Grid, PowerFlow, PowerFlowDiverged
+from tests.support.solved_grid import base_state, power_flow
+
+MOVED = f"pandapower {pandapower.__version__} has changed its tables: adapt gridledger/grid/power_flow.py. "
+
+
+@pytest.mark.parametrize(
+    ("table", "ours"),
+    [
+        ("idx_bus", "BUS_I BUS_TYPE=KIND PD QD GS BS VM VA"),
+        ("idx_gen", "GEN_BUS PG VG GEN_STATUS"),
+        ("idx_brch", "F_BUS=F T_BUS=T BR_R=R BR_X=X BR_B=B TAP SHIFT BR_STATUS"),
+    ],
+)
+def test_the_columns_of_pandapowers_tables_stay(table: str, ours: str) -> None:
+    for names in ours.split():
+        theirs, _, own = names.partition("=")
+        column = getattr(module, f"_{own or theirs}")
+        assert getattr(import_module(f"pandapower.pypower.{table}"), theirs) == column, f"{MOVED}Column {theirs}."
+
+
+def test_the_tables_of_pandapowers_newton_stay() -> None:
+    tables, _ = module._tables_of_a_trivial_net()
+    assert {"baseMVA", "bus", "gen", "branch", "internal"} <= tables.keys(), f"{MOVED}Tables {sorted(tables)}."
+    branches = import_module("pandapower.pypower.idx_brch")
+    flows = [branches.PF, branches.QF, branches.PT, branches.QT]
+    assert flows == list(range(100))[module._FLOWS], f"{MOVED}Columns of the flows."
+
+
+def test_loads_without_a_solution_are_refused() -> None:
+    grid = Grid(power_flow())
+    grid.set_loads({3: (10_000.0, 5_000.0)})
+    with pytest.raises(PowerFlowDiverged, match="case30: the power flow does not converge"):
+        grid.state()
+
+
+def test_a_state_that_was_solved_is_not_solved_again() -> None:
+    solver = PowerFlow(load_case("case30"))
+    grid = Grid(solver)
+    first = grid.state()
+    grid.set_loads({3: (5.0, 2.0)})
+    grid.state()
+    grid.reset()
+    assert grid.state() is first
+    assert solver.solves == 2
+
+
+def test_an_injection_is_a_negative_reactive_load() -> None:
+    by_injection, by_load = Grid(power_flow()), Grid(power_flow())
+    by_injection.inject(3, 1.5)
+    by_load.set_loads({3: (2.4, 1.2 - 1.5)})
+    assert by_injection.state() is by_load.state()
+
+
+def test_a_bus_that_the_case_lacks_is_refused() -> None:
+    grid = Grid(power_flow())
+    with pytest.raises(InputError, match="case30 has no bus 31"):
+        grid.set_loads({31: (1.0, 1.0)})
+    with pytest.raises(InputError, match="case30 has no bus 31"):
+        grid.voltage(31)
+
+
+@pytest.mark.parametrize("case", ["case30", "case57", "case118", "case300"])
+def test_the_power_balance_holds_at_every_load_bus(case: str) -> None:
+    """What flows in over the branches is the demand and what the bus shunt takes, within Newton's tolerance."""
+    data, state = load_case(case), base_state(case)
+    inflow = np.zeros(len(data.numbers), dtype=np.complex128)
+    np.subtract.at(inflow, data.branches.f, state.flows[:, 0] + 1j * state.flows[:, 1])
+    np.subtract.at(inflow, data.branches.t, state.flows[:, 2] + 1j * state.flows[:, 3])
+    taken = state.pd + 1j * state.qd + (data.gs - 1j * data.bs) * state.vm**2
+    loads = data.kind == 1
+    assert np.abs(inflow - taken)[loads].max() < 1e-6 * data.base_mva
