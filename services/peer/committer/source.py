@@ -55,6 +55,7 @@ class BlockSource:
         self._tell = tell
         self._distrusted: dict[str, float] = {}
         self._last: str | None = None
+        self._fed_at = 0.0
         self._reason = ""
         self._pulling: asyncio.Future[None] | None = None
 
@@ -100,18 +101,21 @@ class BlockSource:
     async def _fetch_from(self, orderer: str) -> GridLedgerError:
         """Fetch until something is wrong with this orderer; what that is."""
         self._last = orderer
+        self._fed_at = self._clock()
         pull = self._pulling = asyncio.ensure_future(self._pull(orderer))
         try:
             while True:
-                before = self.next_number
-                await asyncio.wait((pull,), timeout=self._stall_s)
+                await asyncio.wait((pull,), timeout=max(0.0, self._fed_at + self._stall_s - self._clock()))
                 if pull.cancelled():
                     return SourceLost("a block that it delivered was rejected")
                 if pull.done():
                     pull.result()
                     return SourceLost("it ended the stream")
+                if self._clock() < self._fed_at + self._stall_s:
+                    continue
+                self._fed_at = self._clock()
                 # A full buffer is our own slowness, not the orderer's.
-                if self.next_number == before and not len(self._buffer) and await self._others_are_ahead(orderer):
+                if not len(self._buffer) and await self._others_are_ahead(orderer):
                     return SourceLost(f"it has no block {self.next_number}, others have")
         except GridLedgerError as error:
             return error
@@ -132,6 +136,7 @@ class BlockSource:
                 self._tell(orderer, "")
             await self._buffer.put(Delivered(block, orderer, len(frame)))
             self.next_number += 1
+            self._fed_at = self._clock()
 
     async def _others_are_ahead(self, orderer: str) -> bool:
         others = [name for name in self._orderers.names() if name != orderer]

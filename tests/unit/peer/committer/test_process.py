@@ -23,6 +23,7 @@ from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.chain import ChainCommitter
 from services.peer.committer.messages import BlockCommitted, CommitterReport
 from services.peer.committer.source import BlockSource
+from tests.simulation import virtual_loop
 from tests.support import peer_world as world
 
 
@@ -167,6 +168,43 @@ async def test_orderer_that_falls_behind_in_silence_is_left(tmp_path: Path) -> N
         assert house.orderers.opened[-1] == "o3"
 
     await run(house, test)
+
+
+def test_orderer_that_hangs_is_left_a_while_after_its_last_block(tmp_path: Path) -> None:
+    """And not at the end of the next whole interval, which may be nearly twice as long after it."""
+    chain = world.Chain(tmp_path)
+    blocks = [chain.next(world.envelope(f"k{number}", number, nonce=number)) for number in range(1, 4)]
+    left_after_s: list[float] = []
+
+    async def main() -> None:
+        orderers, buffer, loop = Orderers(blocks), BlockBuffer(1024 * 1024), asyncio.get_running_loop()
+        orderers.chains["o1"] = []
+        orderers.names = lambda: ["o1"] if not orderers.opened else ["o1", "o2"]  # type: ignore[method-assign]
+        source = BlockSource(
+            "shard1",
+            1,
+            orderers,
+            buffer,
+            backoff=Backoff(0.001, 0.01, Random(1)),
+            stall_s=3.0,
+            clock=loop.time,
+            random=Random(2),
+            tell=lambda *_: None,
+        )
+        running = asyncio.create_task(source.run())
+        await asyncio.sleep(0.5)
+        orderers.chains["o1"] = blocks[:1]
+        orderers.grown.set()
+        assert len(await buffer.head(1, 1)) == 1
+        buffer.drop(1)
+        fed_at = loop.time()
+        assert [item.orderer for item in await buffer.head(1, 1_000_000)] == ["o2"]
+        left_after_s.append(loop.time() - fed_at)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    virtual_loop.run(main)
+    assert left_after_s[0] == pytest.approx(3.0, abs=0.1)
 
 
 def _forged(blocks: list[SignedBlock], number: int) -> SignedBlock:
