@@ -109,6 +109,7 @@ def test_the_kinds_of_processes_are_told_apart():
     assert list(kinds.values()) == ["committer", "edge", "host", "client", "client", None]
 
 
+@pytest.mark.timeout(300)  # 10 s of one core's time, which beside other work may become two minutes
 def test_the_check_holds_for_a_report_that_the_model_could_have_made():
     done = check(report(*map(modelled_load, TOPOLOGIES), load("three-shards", 600, 4.0, 40)), "put",
                  fitted="three-shards", seed=1)  # fmt: skip
@@ -117,6 +118,7 @@ def test_the_check_holds_for_a_report_that_the_model_could_have_made():
     assert "| three-shards |" in page.check_table(done)
 
 
+@pytest.mark.timeout(300)
 def test_the_check_fails_for_one_that_it_could_not():
     wrong = modelled_load("no-shard").model_copy(update={"tx_s": 200.0})
     done = check(
