@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from base64 import b64encode
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,10 +19,11 @@ from typing import Any, Final
 from gridledger.backoff import Backoff
 from gridledger.contract.context import ClientIdentity
 from gridledger.contract.hosting import wire
+from gridledger.contract.hosting.call_queue import Call, CallQueue, ChaincodeBusy
 from gridledger.contract.hosting.confinement import LOCK_FILE
 from gridledger.contract.hosting.host_process import ChaincodeUnavailable, HostProcess, HostSettings
-from gridledger.contract.hosting.wire import Reply, Request
-from gridledger.errors import BusyError, GridLedgerError
+from gridledger.contract.hosting.wire import Reply
+from gridledger.errors import GridLedgerError
 from gridledger.identity import Identity
 from gridledger.protocol.proposal import Proposal
 
@@ -32,47 +32,16 @@ DEFAULT_TIMEOUT_S: Final = 5.0
 DEFAULT_MEMORY_BYTES: Final = 512 * 1024 * 1024
 DEFAULT_WAITING: Final = 256
 DEFAULT_START_TIMEOUT_S: Final = 20.0
-MAX_BATCH_BYTES: Final = 1024 * 1024
 BATCH_S: Final = 0.02
 """How long a batch may take, by what calls took lately: slow ones go one by one, so that the hosts share them."""
 STUCK_S: Final = 0.25
 """How long a call of a batch may take before those behind it are given to other hosts."""
 _FIRST_CALL_S: Final = 0.005
 _SHORTEST_CALL_S: Final = 1e-6
-_LEAST_SHARED: Final = 8
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 
 log = logging.getLogger(__name__)
-
-
-class ChaincodeBusy(BusyError):
-    """As many proposals as may wait for this chaincode are waiting already, or this one has waited too long."""
-
-    code = "CHAINCODE_BUSY"
-
-
-@dataclass(eq=False, slots=True)
-class Call:
-    """One call. ``deadline`` (the loop's clock) is when it has waited long enough for a host; ``alone`` keeps others
-    out of its batch, because it may have killed a host."""
-
-    channel: str
-    request: Request
-    size: int
-    deadline: float
-    result: asyncio.Future[str]
-    attempts: int = 0
-    alone: bool = False
-
-    def settle(self, outcome: str | GridLedgerError) -> None:
-        """Answer whoever waits; the first outcome counts."""
-        if self.result.done():
-            return
-        if isinstance(outcome, str):
-            self.result.set_result(outcome)
-        else:
-            self.result.set_exception(outcome)
 
 
 @dataclass(eq=False, slots=True)
@@ -115,12 +84,8 @@ class HostPool:
             self.name, package_dir.resolve(), ledger_dir.resolve(), memory_bytes, start_timeout_s
         )
         self._call_timeout_s = call_timeout_s
-        self._most_waiting = waiting
-        self._queue: deque[Call] = deque()
-        self._expiry: asyncio.TimerHandle | None = None
+        self._queue = CallQueue(self.name, waiting, self._wait_limit_s, self._expired)
         self._hosts: set[HostProcess] = set()
-        self._idle: list[asyncio.Future[None]] = []
-        self._waking = False
         self._call_s = _FIRST_CALL_S
         self._last_failure: ChaincodeUnavailable | None = None
         self._places: list[asyncio.Task[None]] = []
@@ -150,13 +115,10 @@ class HostPool:
     async def close(self) -> None:
         """Kill all hosts. Calls that wait or run end in :class:`ChaincodeUnavailable`."""
         self._closed = True
-        if self._expiry is not None:
-            self._expiry.cancel()
         for place in self._places:
             place.cancel()
         await asyncio.gather(*self._places, return_exceptions=True)
-        while self._queue:
-            self._queue.popleft().settle(self._stopped())
+        self._queue.close(self._stopped)
 
     async def call(
         self, proposal: Proposal, caller: Identity | ClientIdentity, transient: Mapping[str, Any] | None = None
@@ -171,103 +133,11 @@ class HostPool:
             raise self._stopped()
         if not self._places:
             self._fill_places([])
-        self._make_room()
-        request = wire.request(_caller_bytes(caller), proposal, transient)
-        size = len(request.caller) + len(request.proposal) + len(request.transient)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._wait_limit_s()
-        call = Call(proposal.channel, request, size, deadline, loop.create_future())
-        self._queue.append(call)
-        self._wake_a_host()
-        return await call.result
+        return await self._queue.add(proposal.channel, wire.request(_caller_bytes(caller), proposal, transient))
 
     def status(self) -> dict[str, int]:
         """Hosts that run, hosts without work, calls that wait."""
-        return {"size": self.size, "running": len(self._hosts), "idle": len(self._idle), "waiting": len(self._queue)}
-
-    # The queue
-
-    def _make_room(self) -> None:
-        """Raise :class:`ChaincodeBusy` where the queue is full of calls that somebody still waits for."""
-        most = self._most_waiting + (len(self._idle) + self._waking) * wire.MAX_BATCH
-        if len(self._queue) >= most:
-            self._queue = deque(call for call in self._queue if not call.result.done())
-        if len(self._queue) >= most:
-            raise ChaincodeBusy(f"{len(self._queue)} proposals wait for chaincode {self.name}")
-
-    def _wake_a_host(self) -> None:
-        """Have an idle host take calls when all that the loop has read by now is queued: more go in one batch."""
-        if self._queue and self._idle and not self._waking:
-            self._waking = True
-            self._idle.pop().set_result(None)
-        if self._queue and self._expiry is None and not self._closed:
-            wait_s = min(call.deadline for call in self._queue) - asyncio.get_running_loop().time()
-            self._expiry = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._expire)
-
-    async def _next_batch(self, host: HostProcess) -> Batch | None:
-        """Wait for calls; None when the host has ended meanwhile."""
-        while not host.closed:
-            if calls := self._take_calls():
-                self._wake_a_host()  # the next one, for what is left
-                return Batch(calls)
-            woken = asyncio.get_running_loop().create_future()
-            self._idle.append(woken)
-            try:
-                await woken
-            finally:
-                self._waking = False
-                if woken in self._idle:
-                    self._idle.remove(woken)
-        self._wake_a_host()
-        return None
-
-    def _take_calls(self) -> list[Call]:
-        calls: list[Call] = []
-        size, most = 0, self._batch_limit()
-        while self._queue and len(calls) < most:
-            call = self._queue[0]
-            if call.result.done():
-                self._queue.popleft()
-                continue
-            if calls and (call.alone or calls[0].alone or size + call.size > MAX_BATCH_BYTES):
-                break
-            calls.append(self._queue.popleft())
-            size += call.size
-        return calls
-
-    def _batch_limit(self) -> int:
-        """As many calls as take ``BATCH_S`` together, by what the quickest lately took; idle hosts share a rest."""
-        share = max(_LEAST_SHARED, -(-len(self._queue) // (len(self._idle) + 1)))
-        return max(1, min(wire.MAX_BATCH, share, int(BATCH_S / self._call_s)))
-
-    def _queue_again(self, calls: Sequence[Call]) -> None:
-        """Queue calls once more, before all others."""
-        deadline = asyncio.get_running_loop().time() + self._wait_limit_s()
-        for call in reversed(calls):
-            if not call.result.done():
-                call.attempts += 1
-                call.deadline = deadline
-                self._queue.appendleft(call)
-        self._wake_a_host()
-
-    def _expire(self) -> None:
-        """Answer those who have waited long enough."""
-        self._expiry = None
-        now = asyncio.get_running_loop().time()
-        late = [call for call in self._queue if call.deadline <= now]
-        self._queue = deque(call for call in self._queue if call.deadline > now)
-        for call in late:
-            if self._last_failure is not None and not self._hosts:
-                call.settle(ChaincodeUnavailable(self._last_failure.message))
-            else:
-                call.settle(ChaincodeBusy(f"no host of chaincode {self.name} became free in time"))
-        self._wake_a_host()
-
-    def _wait_limit_s(self) -> float:
-        # Before the first host is up, a call waits for Python to start and the package to load.
-        return self._call_timeout_s if self._hosts else self._settings.start_timeout_s
-
-    # The hosts
+        return {"size": self.size, "running": len(self._hosts), "idle": self._queue.idle, "waiting": len(self._queue)}
 
     def _fill_places(self, hosts: Sequence[HostProcess]) -> None:
         for place in range(self.size):
@@ -304,7 +174,8 @@ class HostPool:
 
     async def _serve(self, host: HostProcess) -> None:
         """Give a host batch after batch; returns when it must be replaced."""
-        while (batch := await self._next_batch(host)) is not None:
+        while calls := await self._next_calls(host):
+            batch = Batch(calls)
             try:
                 if await self._run(host, batch):
                     return
@@ -316,6 +187,16 @@ class HostPool:
                 for _, call in batch.open():
                     call.settle(self._stopped())
                 raise
+
+    async def _next_calls(self, host: HostProcess) -> list[Call]:
+        """Wait for calls for a host; none when it has ended meanwhile."""
+        while not host.closed:
+            # As many as take BATCH_S together, by what the quickest lately took.
+            if calls := self._queue.take(max(1, min(wire.MAX_BATCH, int(BATCH_S / self._call_s)))):
+                return calls
+            await self._queue.wait()
+        self._queue.wake()  # this host was woken, perhaps, and takes nothing
+        return []
 
     async def _run(self, host: HostProcess, batch: Batch) -> bool:
         """Have a host run a batch, and settle its calls; whether the host is to be replaced.
@@ -335,7 +216,7 @@ class HostPool:
         # The least of the last ones, slowly forgotten: a wait for a busy processor says nothing of the chaincode.
         took_s = (loop.time() - begun) / len(batch.calls)
         self._call_s = max(_SHORTEST_CALL_S, min(took_s, 1.1 * self._call_s))
-        self._queue_again([call for position, call in batch.open() if position not in batch.elsewhere])
+        self._queue.add_again([call for position, call in batch.open() if position not in batch.elsewhere])
         return replace
 
     def _settle(self, batch: Batch, kind: int, text: bytes) -> bool:
@@ -346,7 +227,7 @@ class HostPool:
             if kind in (Reply.RESULT, Reply.LAST_RESULT):
                 call.settle(wire.read_result(text))
             elif kind == Reply.STALE and self._has_ledger(call.channel) and call.attempts <= self.size:
-                self._queue_again([call])
+                self._queue.add_again([call])
                 return True
             elif kind == Reply.STALE:
                 call.settle(ChaincodeUnavailable(f"channel {call.channel!r} has no ledger on this peer (yet)"))
@@ -361,7 +242,7 @@ class HostPool:
         """One call of a batch is stuck: queue those behind it again, and leave it its host for as long as it may."""
         behind = [(position, call) for position, call in batch.open() if position != running]
         batch.elsewhere = frozenset(position for position, _ in behind)
-        self._queue_again([call for _, call in behind])
+        self._queue.add_again([call for _, call in behind])
 
     def _fail(self, batch: Batch, running: int | None, error: GridLedgerError) -> None:
         """A host died, or hangs, over one call of a batch: that one fails, the others are queued again."""
@@ -373,7 +254,16 @@ class HostPool:
             elif position not in batch.elsewhere:
                 call.alone = call.alone or guilty is None
                 again.append(call)
-        self._queue_again(again)
+        self._queue.add_again(again)
+
+    def _wait_limit_s(self) -> float:
+        # Before the first host is up, a call waits for Python to start and the package to load.
+        return self._call_timeout_s if self._hosts else self._settings.start_timeout_s
+
+    def _expired(self) -> GridLedgerError:
+        if self._last_failure is not None and not self._hosts:
+            return ChaincodeUnavailable(self._last_failure.message)
+        return ChaincodeBusy(f"no host of chaincode {self.name} became free in time")
 
     def _has_ledger(self, channel: str) -> bool:
         return (self._settings.ledger_dir / channel / LOCK_FILE).exists()

@@ -48,6 +48,11 @@ class Request(NamedTuple):
     proposal: bytes
     transient: bytes
 
+    @property
+    def size(self) -> int:
+        """Its bytes, without the lengths between them."""
+        return len(self.caller) + len(self.proposal) + len(self.transient)
+
 
 def caller_bytes(identity: ClientIdentity) -> bytes:
     """An identity as it crosses; make it once for each certificate."""

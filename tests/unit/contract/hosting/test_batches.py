@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from gridledger.contract.hosting import pool as pool_module
+from gridledger.contract.hosting.call_queue import ChaincodeBusy
 from gridledger.contract.hosting.host_process import (
     ChaincodeCrashed,
     ChaincodeTimeout,
     ChaincodeUnavailable,
     HostProcess,
 )
-from gridledger.contract.hosting.pool import ChaincodeBusy, HostPool
+from gridledger.contract.hosting.pool import HostPool
 from gridledger.contract.hosting.wire import MAX_BATCH
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.result import Result, Version

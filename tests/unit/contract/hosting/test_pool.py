@@ -18,12 +18,13 @@ from typing import Any
 import orjson
 import pytest
 
+from gridledger.contract.hosting.call_queue import ChaincodeBusy
 from gridledger.contract.hosting.host_process import (
     ChaincodeCrashed,
     ChaincodeTimeout,
     ChaincodeUnavailable,
 )
-from gridledger.contract.hosting.pool import ChaincodeBusy, HostPool
+from gridledger.contract.hosting.pool import HostPool
 from gridledger.protocol.result import Read, Result, Version, Write
 from tests.support.wild_chaincode import CALLER, Pools, call, payload, proposal, until
 
