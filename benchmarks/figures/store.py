@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from benchmarks.figures.sweeps import Point
 from benchmarks.measure.machine import Machine
 from benchmarks.measure.results import Load
 from gridledger.errors import ConflictError, InputError
+from gridledger.files import write_atomically
 
 
 class Basis(BaseModel):
@@ -81,12 +81,7 @@ class Store:
         """Write one, in place of an earlier one."""
         path = self._path(measured.sweep, measured.topology, measured.x)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            file.write(measured.model_dump_json(indent=1).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_atomically(path, measured.model_dump_json(indent=1).encode())
 
     def read(self, point: Point) -> Measured | None:
         """What was measured at a point, failures included; None if it was not."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,4 @@ class FileCheckpointer(MemoryCheckpointer):
 
     def _keep(self, checkpoint: Checkpoint) -> None:
         super()._keep(checkpoint)
-        temporary = self._path.with_name(self._path.name + ".new")
-        with temporary.open("wb") as file:
-            file.write(jsontext.dumps({"block": checkpoint.block, "tx_id": checkpoint.tx_id}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        write_atomically(self._path, jsontext.dumps({"block": checkpoint.block, "tx_id": checkpoint.tx_id}))

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
 from gridledger.errors import InputError
+from gridledger.files import write_atomically
 from gridledger.identity.certificate import P256_HALF_ORDER, P256_ORDER, Certificate
 from gridledger.identity.errors import BadIdentityFolder
-from gridledger.identity.files import write_file
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 KeyKind = Literal["p256", "ed25519"]
@@ -76,9 +76,9 @@ class SigningIdentity:
         """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / _NEXT_KEY, private_key_pem(self.private_key), mode=0o600)
-        write_file(folder / "mspid", f"{self.mspid}\n".encode())
-        write_file(folder / "cert.pem", self.certificate.pem.encode())
+        write_atomically(folder / _NEXT_KEY, private_key_pem(self.private_key), mode=0o600)
+        write_atomically(folder / "mspid", f"{self.mspid}\n".encode())
+        write_atomically(folder / "cert.pem", self.certificate.pem.encode())
         _take_next_key(folder, self.certificate)
         self.directory = folder
 

@@ -22,6 +22,7 @@ from typing import Self
 
 import lmdb
 
+from gridledger.files import sync_folder
 from gridledger.ledger.codec import HEAD, Table
 from gridledger.ledger.errors import HeadMoved, LedgerMissing, StorageFailed, StorageFull
 from gridledger.ledger.store import CommitBatch
@@ -225,22 +226,13 @@ def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
             except lmdb.Error as error:
                 raise _translated(error, path) from error
             if new:
-                _make_durable(path)
-                _make_durable(path.parent)
+                sync_folder(path)
+                sync_folder(path.parent)
             _environments[path] = environment
         if environment.readonly and not readonly:
             raise StorageFailed(f"the ledger in {path} is open for reading in this process; open it for writing first")
         environment.users += 1
         return environment
-
-
-def _make_durable(folder: Path) -> None:
-    """Have the folder's entries on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _release(path: Path, environment: _Environment) -> None:

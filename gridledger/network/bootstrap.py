@@ -18,7 +18,7 @@ from gridledger import jsontext
 from gridledger.client.ca import CAClient
 from gridledger.contract import packaging
 from gridledger.errors import SettingsError
-from gridledger.identity.files import write_file
+from gridledger.files import write_atomically
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import CASpec, NetworkConfig, NodeSpec
@@ -61,7 +61,7 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
         shutil.rmtree(leftover, ignore_errors=True)
     for part in (folder.ca, folder.enrolment, folder.channels, folder.packages, folder.logs):
         part.mkdir(parents=True, exist_ok=True)
-    write_file(folder.config, described)
+    write_atomically(folder.config, described)
     _write(folder.ca / "config.json", _ca_settings(config, folder))
     for path in wanted:
         path.touch(mode=0o600)
@@ -86,14 +86,14 @@ def check_complete(config: NetworkConfig, folder: NetworkFolder, *, ca: bool) ->
 async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path) -> None:
     """Make everything that the nodes need, with the CA service running. ``project``: where chaincode paths start."""
     roots = await _enroll_all(config, folder)
-    write_file(folder.roots, "".join(roots.values()).encode("ascii"))
+    write_atomically(folder.roots, "".join(roots.values()).encode("ascii"))
     packages = _pack_chaincodes(config, folder, project)
     now_us = time.time_ns() // 1000
     for name in config.channels:
         first = channel_config(config, folder, name, roots=roots, packages=packages)
         envelope = ConfigUpdate.build(first).to_bytes()
         block = Block.build(channel=name, number=0, previous_hash=ZERO_HASH, timestamp_us=now_us, envelopes=[envelope])
-        write_file(folder.genesis(name), block.to_bytes())
+        write_atomically(folder.genesis(name), block.to_bytes())
     for orderer in config.orderers:
         _furnish(config, folder, orderer, list(config.channels))
     for peer in config.peers:
@@ -213,7 +213,7 @@ def _pack_chaincodes(config: NetworkConfig, folder: NetworkFolder, project: Path
             if spec.path not in ids:
                 package = packaging.pack(project / spec.path)
                 ids[spec.path] = packaging.package_id(package)
-                write_file(folder.package(ids[spec.path]), package)
+                write_atomically(folder.package(ids[spec.path]), package)
     return ids
 
 
@@ -272,4 +272,4 @@ def _copy(file: Path, folder: Path) -> None:
 def _write(path: Path, value: Any) -> None:
     """Write a JSON file that appears whole or not at all, even when we are killed meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, jsontext.dumps(value))
+    write_atomically(path, jsontext.dumps(value))

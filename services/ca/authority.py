@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gridledger.errors import SettingsError
+from gridledger.files import write_atomically
 from gridledger.identity.certificate import ATTRIBUTES_OID, Certificate, PublicKey, encode_attributes
-from gridledger.identity.files import write_file
 from gridledger.identity.signer import (
     PrivateKey,
     general_name,
@@ -79,10 +79,10 @@ class Authority:
             return cls(root, key)
         # A key without a root is a first start that was cut short: nothing was issued yet, the root is made from it.
         if not key_file.exists():
-            write_file(key_file, private_key_pem(generate_key("p256")), mode=0o600)
+            write_atomically(key_file, private_key_pem(generate_key("p256")), mode=0o600)
         key = load_private_key(key_file.read_bytes(), str(key_file))
         made = cls._with_key(key, common_name, organisation, now_us, lifetime_us)
-        write_file(root_file, made.root.pem.encode())
+        write_atomically(root_file, made.root.pem.encode())
         return made
 
     @classmethod

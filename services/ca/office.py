@@ -12,8 +12,8 @@ from time import monotonic, time_ns
 from typing import ParamSpec, TypeVar
 
 from gridledger.errors import BusyError, NotFoundError, SettingsError
+from gridledger.files import write_atomically
 from gridledger.identity.certificate import Certificate
-from gridledger.identity.files import write_file
 from gridledger.identity.msp import Identity, MSPManager
 from gridledger.identity.signer import generate_key, private_key_pem
 from services.ca.audit import AuditLog
@@ -126,9 +126,9 @@ class Office:
         # Made anew at every start: the hosts may have changed, and nobody but this process uses it.
         key = generate_key("p256")
         server = root.issue(key.public_key(), hosts[0], None, now_us=now_us, lifetime_us=lifetime_us, hosts=hosts)
-        write_file(folder / "server-key.pem", private_key_pem(key), mode=0o600)
-        write_file(folder / "server-cert.pem", server.pem.encode())
-        write_file(settings.tls_root or settings.data / "tls-root.pem", root.root.pem.encode())
+        write_atomically(folder / "server-key.pem", private_key_pem(key), mode=0o600)
+        write_atomically(folder / "server-cert.pem", server.pem.encode())
+        write_atomically(settings.tls_root or settings.data / "tls-root.pem", root.root.pem.encode())
         return folder / "server-cert.pem", folder / "server-key.pem"
 
 

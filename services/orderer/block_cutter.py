@@ -39,11 +39,6 @@ class BlockCutter(Generic[_Token]):
         return len(self._queue)
 
     @property
-    def queued_bytes(self) -> int:
-        """Bytes of the envelopes that wait."""
-        return self._bytes
-
-    @property
     def full(self) -> bool:
         """Whether what waits is a whole batch: more time would not make it larger."""
         limits = self.limits

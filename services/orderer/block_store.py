@@ -17,7 +17,8 @@ from struct import Struct
 
 from gridledger import framing, jsontext
 from gridledger.errors import CorruptionError, NotFoundError
-from gridledger.protocol import Block, BlockHeader, HeaderSignature
+from gridledger.files import write_atomically
+from gridledger.protocol import Block, BlockHeader
 
 _RECORD = Struct(">IIQQ")  # CRC-32 of the rest, length of the payload, Raft index, number of the config block
 _OFFSET = Struct(">Q")
@@ -107,19 +108,7 @@ class BlockStore:
         os.fdatasync(self._blocks)
         os.fdatasync(self._offsets)
         mark = jsontext.dumps({name: getattr(self, attribute) for name, attribute in _MARK.items()})
-        temporary = self._directory / "synced.json.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            _write_all(descriptor, [mark], 0)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        temporary.replace(self._directory / "synced.json")
-        folder = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_atomically(self._directory / "synced.json", mark, mode=0o640)
 
     def _newest(self) -> bytes:
         """The newest block's payload, read once for all who follow the channel."""
@@ -194,12 +183,6 @@ class BlockStore:
             return None
         data, _ = framing.unpack(payload, max_frames=2)
         return Block.from_bytes(data).header, raft_index, config_block, _RECORD.size + length
-
-
-def read_frames(payload: bytes) -> tuple[Block, HeaderSignature]:
-    """Block and signature from one frame of a deliver stream."""
-    data, signature = framing.unpack(payload, max_frames=2)
-    return Block.from_bytes(data), HeaderSignature.from_bytes(signature)
 
 
 def _write_all(descriptor: int, pieces: Sequence[Piece], offset: int) -> None:

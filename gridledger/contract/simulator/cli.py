@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from gridledger.contract.simulator.determinism import findings
 from gridledger.contract.simulator.simulator import Answer, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.errors import ConflictError, GridLedgerError, InputError, SettingsError
+from gridledger.files import write_atomically
 
 MAX_ARGUMENT_BYTES: Final = 16 * 1024 * 1024
 MAX_STATE_BYTES: Final = 1024 * 1024 * 1024
@@ -146,17 +146,7 @@ def _replace_state(path: Path, before: bytes | None, after: bytes) -> None:
         flock(folder, LOCK_EX)
         if _read_state(path) != before:
             raise ConflictError(f"{path} was changed by another run meanwhile; run again")
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(after)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(path.stat().st_mode & 0o777 if before is not None else 0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_atomically(path, after)
     finally:
         os.close(folder)
 

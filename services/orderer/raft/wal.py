@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gridledger.files import sync_folder
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.messages import HardState
 from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, pieces_of, replay
@@ -55,10 +56,6 @@ class _Scan:
     payloads: list[bytes]
     end: int
     clean: bool
-
-
-def _pack_batch(number: int, payload: bytes, salt: int) -> bytes:
-    return _batch_header(number, (payload,), salt) + payload
 
 
 def _batch_header(number: int, payload: Sequence[bytes], salt: int) -> bytes:
@@ -222,11 +219,7 @@ class Wal:
         self._written = os.write(fd, _SEGMENT.pack(_SEGMENT_MAGIC, salt))
         self._append(fd, self._states.values())
         os.fsync(fd)
-        directory = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_folder(self._directory)
         return fd
 
     def _preallocate(self, fd: int, written: int) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gridledger.contract import packaging
 from gridledger.errors import LimitError
-from gridledger.identity.files import write_file
+from gridledger.files import write_atomically
 
 MAX_PACKAGES = 1000
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -52,7 +52,7 @@ class Packages:
         # Unpacked first, archive last: an archive that is there stands for a complete installation.
         packaging.unpack(package, self._folder(identifier))
         if not archive.exists():
-            write_file(archive, package)
+            write_atomically(archive, package)
         return identifier
 
     def folder(self, identifier: str) -> Path | None:

@@ -188,7 +188,7 @@ def test_an_envelope_that_looks_like_a_batch_is_none(tmp_path: Path) -> None:
     # A client knows the format but not the salt: its bytes behind a torn batch are no reason to refuse to start.
     wal = Wal(tmp_path, LARGE)
     wal.write([begin("g")])
-    forged = wal_module._pack_batch(99, b"", 0)
+    forged = wal_module._batch_header(99, (), 0)
     write = GroupWrite("g", entries=(entries((1,))[0].__class__(1, 1, entries((1,))[0].kind, forged * 3),))
     wal.write([write])
     wal.close()

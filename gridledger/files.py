@@ -1,0 +1,52 @@
+"""Writing files that are never seen half written: keys, certificates, genesis blocks, checkpoints, marks."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_DEFAULT_RIGHTS = 0o644
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Replace a file in one step: a crash at any moment leaves the old file or the new one, whole and on the disk.
+
+    ``mode`` are the file's rights; without it they are those of the file that is replaced, or what the umask leaves of
+    0644. Blocks for two flushes of the disk, the file's and the folder's. Raises :class:`OSError` and leaves the old
+    file where the new one cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
+    temporary.unlink(missing_ok=True)
+    rights = _rights_of(path) if mode is None else mode
+    descriptor = os.open(temporary, _MAKE, _DEFAULT_RIGHTS if rights is None else rights)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if rights is not None:
+                os.fchmod(descriptor, rights)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: of files that were made, replaced or removed in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rights_of(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
