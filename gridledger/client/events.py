@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
+from random import SystemRandom
 from typing import Any, TypeVar
 
 from gridledger import jsontext
+from gridledger.backoff import Backoff
 from gridledger.client.checkpoints import Checkpoint, Checkpointer
 from gridledger.errors import BusyError, MalformedFrames, UnavailableError
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.transport.node_client import NodeClient
 
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 5.0
-
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 _Event = TypeVar("_Event", ChaincodeEvent, BlockEvent)
 
@@ -62,7 +62,7 @@ async def _resumed(
     position: Checkpoint | None,
     read: Callable[[Any], _Event],
 ) -> AsyncIterator[_Event]:
-    pause = _FIRST_RETRY_S
+    backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
     if position is None:
         # "From now on" must stay fixed over a reconnection, so it is made a number first.
         info = await node.get_json(path.split("/events/", maxsplit=1)[0])
@@ -71,7 +71,7 @@ async def _resumed(
         skip_to = position.tx_id
         try:
             async for line in node.lines(path, params={**params, "from": str(position.block)}):
-                pause = _FIRST_RETRY_S
+                backoff.succeeded()
                 event = read(jsontext.loads(line))
                 number, tx_id = _place(event)
                 if skip_to is not None and number == position.block:
@@ -84,8 +84,7 @@ async def _resumed(
                 position = Checkpoint(number + 1) if tx_id is None else Checkpoint(number, tx_id)
         except (UnavailableError, MalformedFrames, BusyError):
             pass
-        await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
-        pause = min(pause * 2, _LAST_RETRY_S)
+        await asyncio.sleep(backoff.failed())
 
 
 def _place(event: ChaincodeEvent | BlockEvent) -> tuple[int, str | None]:

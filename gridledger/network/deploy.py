@@ -6,7 +6,9 @@ import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
+from random import SystemRandom
 
+from gridledger.backoff import Backoff
 from gridledger.client.queries import read_config
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
@@ -17,7 +19,7 @@ from gridledger.transport.node_client import NodeClient
 
 DEFAULT_POLICY = "MAJORITY(all)"
 SERVED_WITHIN_S = 30.0
-_POLL_S = 0.1
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
 
 async def deploy_chaincode(
@@ -71,6 +73,7 @@ def _definition(
 async def _served(node: NodeClient, peer: str, channel: str, definition: ChaincodeDefinition) -> None:
     """Wait until a peer's configuration has the definition."""
     deadline = time.monotonic() + SERVED_WITHIN_S
+    backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
     while time.monotonic() < deadline:
         try:
             config = await read_config(node, channel)
@@ -78,7 +81,7 @@ async def _served(node: NodeClient, peer: str, channel: str, definition: Chainco
             config = None
         if config is not None and config.chaincodes.get(definition.name) == definition:
             return
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(backoff.failed())
     raise UnavailableError(
         f"{peer} does not serve {definition.name} at sequence {definition.sequence} after {SERVED_WITHIN_S:g} s; "
         "another update of the configuration may have come first: look at gridledger status, then deploy again"

@@ -14,7 +14,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from random import SystemRandom
 
+from gridledger.backoff import Backoff
 from gridledger.errors import ConflictError, UnavailableError
 from gridledger.network.bootstrap import bootstrap, prepare
 from gridledger.network.folder import NetworkFolder
@@ -23,6 +25,7 @@ from gridledger.network.schema import NetworkConfig
 
 HEALTHY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 15.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 
 Sink = Callable[[str, str], None]
 """Takes a process's name and one line of its output."""
@@ -184,13 +187,12 @@ def stop_detached(folder: NetworkFolder, timeout_s: float = 60.0) -> bool:
             return False
         os.kill(int(file.read()), signal.SIGTERM)
         deadline = time.monotonic() + timeout_s
-        pause = 0.02
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
         while not _lock_is_free(file.fileno()):
             if time.monotonic() > deadline:
                 raise UnavailableError(f"the supervisor of {folder.root} did not stop within {timeout_s:g} s")
             # Another process's lock cannot be waited for with a deadline, only asked for again.
-            signal.sigtimedwait([], pause)
-            pause = min(pause * 1.5, 0.25)
+            signal.sigtimedwait([], backoff.failed())
     return True
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from random import Random
 
 from gridledger import framing
+from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Node
@@ -31,7 +32,7 @@ UNCONFIRMED_S = 3.0
 """How long what was sent may stay unconfirmed by the other machine's TCP. A vanished node, or a network that drops
 everything, would else keep a stream waiting for longer the longer it lasted."""
 
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.2, 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
 
 class _Stream:
@@ -145,7 +146,7 @@ class OrdererTransport:
 
         Retries with growing pauses until one answers: without the blocks this orderer cannot take part.
         """
-        pause = _FIRST_RETRY_S
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._random)
         while True:
             for name, client in self._random.sample(sorted(self._clients.items()), len(self._clients)):
                 try:
@@ -153,8 +154,7 @@ class OrdererTransport:
                         return records
                 except GridLedgerError as error:
                     log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
-            await asyncio.sleep(pause * (0.5 + self._random.random()))
-            pause = min(pause * 2, _LAST_RETRY_S)
+            await asyncio.sleep(backoff.failed())
 
     async def close(self) -> None:
         """Close all connections."""
