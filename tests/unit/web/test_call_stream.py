@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -256,20 +255,20 @@ async def test_a_server_that_says_nothing_is_not_waited_for(house, start, servic
     monkeypatch.setattr(client_side, "SILENCE_S", 0.2)
     async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
         await calls.call(ECHO, b"x", 5)
-        started = time.monotonic()
+        # The server's first heartbeat comes after 2 s: were it waited for, the call would end by its own time-out.
         with pytest.raises(ConnectionFailed, match="nothing heard"):
             await calls.call(HOLD, b"", 10)
-        assert time.monotonic() - started < 2
         assert await calls.call(ECHO, b"x", 5) == b"alice:x"
 
 
 async def test_heartbeats_keep_a_slow_call_alive(house, start, service, monkeypatch):
     monkeypatch.setattr("gridledger.web.call_stream.HEARTBEAT_S", 0.02)
     monkeypatch.setattr(client_side, "HEARTBEAT_S", 0.02)
-    monkeypatch.setattr(client_side, "SILENCE_S", 0.2)
+    # Server and client share a process, which a crowded machine may hold up for a few tenths of a second.
+    monkeypatch.setattr(client_side, "SILENCE_S", 0.5)
     async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
         with pytest.raises(TimeoutExceeded):
-            await calls.call(HOLD, b"", 0.8)
+            await calls.call(HOLD, b"", 1.2)
         assert await calls.call(ECHO, b"x", 5) == b"alice:x"
 
 

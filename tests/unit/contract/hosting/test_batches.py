@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -106,10 +105,10 @@ async def test_a_death_costs_its_own_call_and_one_host(pools: Pools, function: s
 @pytest.mark.usefixtures("quick")
 async def test_a_hang_costs_its_own_call_and_the_others_do_not_wait_for_its_end(pools: Pools) -> None:
     async with pools(size=2, call_timeout_s=4.0) as pool:
-        begun = monotonic()
         asked = Asked(pool, ("add", "a", 1), ("stubborn",), *[("add", "b", 1)] * 6)
-        await until(lambda: asked.done() == 7)
-        assert monotonic() - begun < 3.0
+        await until(lambda: asked.done() >= 7)
+        # The hang has not ended: its call would be answered.
+        assert asked.done() == 7
         outcomes = await asked.all()
         assert isinstance(outcomes[1], ChaincodeTimeout)
         assert [outcomes[0], *outcomes[2:]] == [2] + [3] * 6

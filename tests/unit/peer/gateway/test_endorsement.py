@@ -231,7 +231,7 @@ async def test_slow_peer_keeps_its_time_and_one_that_is_gone_does_not() -> None:
     began = asyncio.get_running_loop().time()
     with pytest.raises(EndorsersUnavailable):
         await peers.collect()
-    assert asyncio.get_running_loop().time() - began < 1
+    assert asyncio.get_running_loop().time() - began < peers.collector.limits.timeout_s
     await peers.health.close()
 
 
@@ -443,7 +443,8 @@ async def test_proposals_together_go_to_one_set_of_peers() -> None:
 
 
 async def test_proposals_together_get_each_its_own_outcome() -> None:
-    peers = Peers(2, "OutOf(2, all)", hedge_after_s=0.05, timeout_s=0.2)
+    # The one that hangs waits for all of it; the others must be done by then on a crowded machine, too.
+    peers = Peers(2, "OutOf(2, all)", hedge_after_s=0.05, timeout_s=1.0)
     turn = iter(range(100))
 
     async def mixed(_: int) -> ProposalResponse:

@@ -34,7 +34,7 @@ from tests.support import peer_world as world
 class House:
     """A gateway whose orderer commits what it gets on this peer, when the test lets it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commit_timeout_s: float = 10.0) -> None:
         loop = asyncio.get_running_loop()
         self.chain = world.Chain(folder)
         self.channel = Channel(self.chain.ledger)
@@ -60,7 +60,11 @@ class House:
             random=Random(1),
         )
         self.submitter = Submitter(
-            channels, {"shard1": self.queue}, self.notifier, clock_us=lambda: world.NOW_US, commit_timeout_s=0.2
+            channels,
+            {"shard1": self.queue},
+            self.notifier,
+            clock_us=lambda: world.NOW_US,
+            commit_timeout_s=commit_timeout_s,
         )
         self.gateway = Gateway(
             "peer1",
@@ -160,7 +164,8 @@ async def test_copy_of_a_retry_is_a_duplicate_and_the_client_learns_the_first_co
         assert snapshot.metadata(2).codes == (Code.DUPLICATE_TXID,)
 
 
-async def test_commit_that_does_not_come_is_told_with_the_id(house: House) -> None:
+async def test_commit_that_does_not_come_is_told_with_the_id(tmp_path: Path) -> None:
+    house = House(tmp_path, commit_timeout_s=0.2)
     house.commits = False
     with pytest.raises(CommitTimeout) as caught:
         await house.submitter.submit(world.envelope("k", 1), house.caller)

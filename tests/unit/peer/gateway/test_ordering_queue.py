@@ -62,14 +62,14 @@ def not_leader(leader: str | None) -> Answer:
     return fail(UnavailableError("not the leader", code="NOT_LEADER", status=421, leader=leader))
 
 
-def queue_of(orderers: Orderers, **limits: Any) -> OrderingQueue:
+def queue_of(orderers: Orderers, clock: Callable[[], float] | None = None, **limits: Any) -> OrderingQueue:
     settings = OrderingLimits(**{"backoff_initial_s": 0.001, "backoff_max_s": 0.002, "timeout_s": 5.0} | limits)
 
     def names() -> Sequence[str]:
         return orderers.names
 
-    loop = asyncio.get_running_loop()
-    return OrderingQueue("c", names, orderers.send, settings, clock=loop.time, random=Random(1))
+    clock = clock or asyncio.get_running_loop().time
+    return OrderingQueue("c", names, orderers.send, settings, clock=clock, random=Random(1))
 
 
 @pytest.fixture
@@ -213,7 +213,8 @@ async def test_busy_orderer_is_asked_again(orderers: Orderers) -> None:
 async def test_deadline_tells_every_orderers_reason(orderers: Orderers, code: str, outcome: str) -> None:
     for name in orderers.names:
         orderers.answers[name] = fail(UnavailableError("down", code=code))
-    queue = queue_of(orderers, timeout_s=0.05)
+    # Each answer takes 1 s: time for one of each orderer, on any machine.
+    queue = queue_of(orderers, lambda: float(len(orderers.calls)), timeout_s=2.5)
     with pytest.raises(OrderersUnavailable) as caught:
         await queue.add("t", b"e").ordered
     assert caught.value.status == 503
