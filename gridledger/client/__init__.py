@@ -6,8 +6,9 @@ The CA's client is :class:`gridledger.client.ca.CAClient`, kept apart because on
 from __future__ import annotations
 
 from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpointer, MemoryCheckpointer
+from gridledger.client.connection import Timeouts
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
-from gridledger.client.gateway import Contract, Gateway, Network, Timeouts
+from gridledger.client.gateway import Contract, Gateway, Network
 from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
 from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity

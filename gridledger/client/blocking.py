@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from gridledger.client import gateway as aio
 from gridledger.client.checkpoints import Checkpointer
+from gridledger.client.connection import Timeouts
 from gridledger.client.queries import ChainInfo, HistoryEntry, ProvedTransaction
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
@@ -62,7 +63,7 @@ class Gateway:
 
     @classmethod
     def connect(
-        cls, url: str, identity: SigningIdentity, *, roots: str | Path, timeouts: aio.Timeouts | None = None
+        cls, url: str, identity: SigningIdentity, *, roots: str | Path, timeouts: Timeouts | None = None
     ) -> Gateway:
         """A gateway at ``url``; ``roots`` is a PEM text or the path of a bundle."""
 

@@ -10,17 +10,16 @@ The names are fabric-gateway's in snake_case::
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from gridledger import jsontext
 from gridledger.client.checkpoints import Checkpointer
+from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.events import block_events, chaincode_events
 from gridledger.client.queries import (
@@ -34,7 +33,7 @@ from gridledger.client.queries import (
     read_transaction,
 )
 from gridledger.client.transactions import ClientProposal, ClientTransaction, check_committed
-from gridledger.errors import BusyError, SettingsError
+from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
@@ -43,28 +42,10 @@ from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.status import Status
-from gridledger.transport import call_frames
-from gridledger.transport.call_client import CallClient
 from gridledger.transport.node_client import NodeClient
 
 _NONCE_BYTES = 24
-_SHORTEST_PAUSE_S = 0.05
 _CONFLICTS = frozenset((TxValidationCode.MVCC_READ_CONFLICT, TxValidationCode.PHANTOM_READ_CONFLICT))
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long each step may take, in seconds.
-
-    ``busy_s`` is how long a step is tried again, each time after the ``Retry-After`` of a gateway that is busy (429),
-    before it raises that. It comes on top of the step's own time; with 0 a step is not tried again.
-    """
-
-    evaluate_s: float = 10.0
-    endorse_s: float = 15.0
-    submit_s: float = 20.0
-    commit_status_s: float = 60.0
-    busy_s: float = 0.0
 
 
 class Gateway:
@@ -82,10 +63,7 @@ class Gateway:
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         nonce: Callable[[], str] = lambda: secrets.token_hex(_NONCE_BYTES),
     ) -> None:
-        self.identity = identity
-        self.timeouts = timeouts or Timeouts()
-        self._node = node
-        self._calls = CallClient(node.base_url, node.tls, self._single, connect_timeout_s=node.connect_timeout_s)
+        self._connection = GatewayConnection(node, identity, timeouts or Timeouts())
         self._clock_us = clock_us
         self._nonce = nonce
         self._creator = to_base64(identity.certificate.der)
@@ -118,13 +96,22 @@ class Gateway:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._calls.close()
-        await self._node.close()
+        await self._connection.close()
+
+    @property
+    def identity(self) -> SigningIdentity:
+        """Who calls through this gateway."""
+        return self._connection.identity
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long each step may take."""
+        return self._connection.timeouts
 
     @property
     def node(self) -> NodeClient:
         """The connection to the gateway's peer."""
-        return self._node
+        return self._connection.node
 
     def get_network(self, channel: str) -> Network:
         """A channel, in fabric-gateway's word a network."""
@@ -132,38 +119,14 @@ class Gateway:
 
     async def channels(self) -> list[str]:
         """Names of the channels that the gateway's peer is on."""
-        answer = await self._node.get_json("/channels")
+        answer = await self.node.get_json("/channels")
         return [str(name) for name in answer["channels"]]
-
-    async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
-        """Make a call of a kind in :mod:`gridledger.transport.call_frames`; the payload of the answer.
-
-        While the gateway is busy, the call is made again as ``timeouts.busy_s`` allows: what is refused so has had no
-        effect.
-        """
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self.timeouts.busy_s
-        while True:
-            try:
-                return await self._calls.call(kind, body, timeout_s)
-            except BusyError as busy:
-                pause_s = max(_SHORTEST_PAUSE_S, busy.retry_after_s)
-                if loop.time() + pause_s > give_up_at:
-                    raise
-            await asyncio.sleep(pause_s)
-
-    async def _single(self, kind: int, body: bytes, timeout_s: float) -> bytes:
-        return await self._node.post(call_frames.ROUTES[kind], body, timeout_s=timeout_s)
-
-    async def get(self, path: str, timeout_s: float, **params: str) -> bytes:
-        """GET from the gateway."""
-        return await self._node.get(path, params=params, timeout_s=timeout_s)
 
     async def sequence(self, channel: str, chaincode: str, *, refresh: bool = False) -> int:
         """The sequence of a chaincode's definition, which a proposal names. Asked once, then remembered."""
         key = (channel, chaincode)
         if refresh or key not in self._sequences:
-            definition = await self._node.get_json(f"/channels/{channel}/chaincodes/{chaincode}")
+            definition = await self.node.get_json(f"/channels/{channel}/chaincodes/{chaincode}")
             self._sequences[key] = int(definition["sequence"])
         return self._sequences[key]
 
@@ -188,7 +151,7 @@ class Gateway:
             transient=transient,
         )
         signature = self.identity.sign(proposal.text.encode())
-        return ClientProposal(self, SignedProposal(proposal, signature, transient))
+        return ClientProposal(self._connection, SignedProposal(proposal, signature, transient))
 
 
 class Network:
@@ -225,7 +188,9 @@ class Network:
     async def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
         """A transaction's status, waiting up to ``wait_s`` for it to be committed."""
         path = f"/channels/{self.channel}/transactions/{tx_id}/status"
-        answer = await self._gateway.get(path, wait_s + self._gateway.timeouts.evaluate_s, wait_s=str(wait_s))
+        answer = await self._gateway.node.get(
+            path, params={"wait_s": str(wait_s)}, timeout_s=wait_s + self._gateway.timeouts.evaluate_s
+        )
         return Status.from_dict(jsontext.loads(answer))
 
     def chaincode_events(

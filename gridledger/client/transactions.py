@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gridledger import jsontext
+from gridledger.client.connection import GatewayConnection
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.protocol.fields import exactly, hash_of
@@ -15,15 +16,12 @@ from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 from gridledger.transport import call_frames
 
-if TYPE_CHECKING:
-    from gridledger.client.gateway import Gateway
-
 
 class ClientProposal:
     """A signed proposal, not sent yet."""
 
-    def __init__(self, gateway: Gateway, signed: SignedProposal) -> None:
-        self._gateway = gateway
+    def __init__(self, connection: GatewayConnection, signed: SignedProposal) -> None:
+        self._connection = connection
         self._signed = signed
 
     @property
@@ -42,22 +40,24 @@ class ClientProposal:
 
     async def endorse(self) -> ClientTransaction:
         """Have the proposal endorsed and sign the transaction; :class:`EndorseError` where that fails."""
-        gateway = self._gateway
+        connection = self._connection
         try:
-            answer = await gateway.call(call_frames.ENDORSE, self.to_bytes(), gateway.timeouts.endorse_s)
+            answer = await connection.call(call_frames.ENDORSE, self.to_bytes(), connection.timeouts.endorse_s)
             result, endorsements = _read_endorsed(answer, self.proposal)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
         endorsed = endorsements_text(endorsements)
         signed = signing_text(self.tx_id, result.hash, hash_of(endorsed))
-        transaction = Transaction(self.proposal, result, tuple(endorsements), endorsed, gateway.identity.sign(signed))
-        return ClientTransaction(gateway, transaction)
+        transaction = Transaction(
+            self.proposal, result, tuple(endorsements), endorsed, connection.identity.sign(signed)
+        )
+        return ClientTransaction(connection, transaction)
 
     async def evaluate(self) -> Any:
         """Run the proposal on one peer and return the payload; nothing is ordered."""
-        gateway = self._gateway
+        connection = self._connection
         try:
-            answer = await gateway.call(call_frames.EVALUATE, self.to_bytes(), gateway.timeouts.evaluate_s)
+            answer = await connection.call(call_frames.EVALUATE, self.to_bytes(), connection.timeouts.evaluate_s)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
         return jsontext.loads(answer)["payload"]
@@ -66,8 +66,8 @@ class ClientProposal:
 class ClientTransaction:
     """An endorsed, signed transaction, not submitted yet."""
 
-    def __init__(self, gateway: Gateway, transaction: Transaction) -> None:
-        self._gateway = gateway
+    def __init__(self, connection: GatewayConnection, transaction: Transaction) -> None:
+        self._connection = connection
         self.transaction = transaction
 
     @property
@@ -86,18 +86,18 @@ class ClientTransaction:
 
     async def submit(self) -> SubmittedTransaction:
         """Have the transaction ordered; returns when it is in the replicated, durable log."""
-        gateway = self._gateway
+        connection = self._connection
         try:
-            await gateway.call(call_frames.ORDER, self.to_bytes(), gateway.timeouts.submit_s)
+            await connection.call(call_frames.ORDER, self.to_bytes(), connection.timeouts.submit_s)
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error
-        return SubmittedTransaction(gateway, self.transaction.proposal.channel, self.tx_id, self.result)
+        return SubmittedTransaction(connection, self.transaction.proposal.channel, self.tx_id, self.result)
 
     async def submit_and_wait(self) -> Status:
         """Submit and learn the verdict in one request: one hop less than :meth:`submit` and then the status."""
-        gateway = self._gateway
+        connection = self._connection
         try:
-            answer = await gateway.call(call_frames.SUBMIT, self.to_bytes(), gateway.timeouts.commit_status_s)
+            answer = await connection.call(call_frames.SUBMIT, self.to_bytes(), connection.timeouts.commit_status_s)
             return Status.from_dict(jsontext.loads(answer))
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error
@@ -106,19 +106,19 @@ class ClientTransaction:
 class SubmittedTransaction:
     """A transaction that is ordered."""
 
-    def __init__(self, gateway: Gateway, channel: str, tx_id: str, result: Any) -> None:
-        self._gateway = gateway
+    def __init__(self, connection: GatewayConnection, channel: str, tx_id: str, result: Any) -> None:
+        self._connection = connection
         self._channel = channel
         self.tx_id = tx_id
         self.result = result
 
     async def get_status(self) -> Status:
         """Wait for the verdict; :class:`CommitStatusError` when it cannot be learned in time."""
-        gateway = self._gateway
-        wait_s = gateway.timeouts.commit_status_s
+        connection = self._connection
+        wait_s = connection.timeouts.commit_status_s
         path = f"/channels/{self._channel}/transactions/{self.tx_id}/status"
         try:
-            answer = await gateway.get(path, wait_s + 1, wait_s=str(wait_s))
+            answer = await connection.get(path, wait_s + 1, wait_s=str(wait_s))
             return Status.from_dict(jsontext.loads(answer))
         except GridLedgerError as error:
             raise CommitStatusError(self.tx_id, error) from error

@@ -6,8 +6,9 @@ snake_case.
 
 from __future__ import annotations
 
-from gridledger.contract.api import Contract, ContractError, transaction
+from gridledger.contract.api import Contract, transaction
 from gridledger.contract.context import ClientIdentity, Context
+from gridledger.contract.errors import ContractError
 from gridledger.contract.stub import HistoricValue, Stub
 
 __all__ = ["ClientIdentity", "Context", "Contract", "ContractError", "HistoricValue", "Stub", "transaction"]

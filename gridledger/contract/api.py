@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, overload
+from typing import Any, ClassVar, Final, TypeVar, overload
 
-from gridledger.errors import GridLedgerError
-
-if TYPE_CHECKING:
-    from gridledger.contract.context import Context
+from gridledger.contract.context import Context
+from gridledger.contract.errors import ContractError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -19,13 +17,6 @@ _POSITIONAL_DEFAULT: Final = "a transaction takes positional parameters only, af
 _VARARGS: Final = 0x04
 _VARKEYWORDS: Final = 0x08
 _GENERATOR_OR_COROUTINE: Final = 0x20 | 0x80 | 0x200
-
-
-class ContractError(GridLedgerError):
-    """A refusal: the transaction answers status 400 with this message, and nothing is written."""
-
-    code = "CONTRACT_ERROR"
-    status = 400
 
 
 class Function:

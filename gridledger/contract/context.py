@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gridledger.contract.api import ContractError
+from gridledger.contract.errors import ContractError
 from gridledger.contract.stub import Stub
 
 

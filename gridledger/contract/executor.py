@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from gridledger.contract.api import ContractError
 from gridledger.contract.context import ClientIdentity, Context
+from gridledger.contract.errors import ContractError
 from gridledger.contract.loader import Chaincode
 from gridledger.contract.reader import StateReader
 from gridledger.contract.stub import Call, Stub, json_text

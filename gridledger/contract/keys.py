@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from gridledger.contract.api import ContractError
+from gridledger.contract.errors import ContractError
 
 MAX_KEY_BYTES: Final = 1024
 NUL: Final = "\x00"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gridledger import jsontext
 from gridledger.contract import keys
-from gridledger.contract.api import ContractError
+from gridledger.contract.errors import ContractError
 from gridledger.contract.reader import StateReader
 from gridledger.errors import MalformedJSON
 from gridledger.protocol.result import MAX_RANGES, RangeRead, Read, Version

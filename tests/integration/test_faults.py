@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gridledger.client.connection import Timeouts
 from gridledger.client.errors import SubmitError
-from gridledger.client.gateway import Timeouts
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from gridledger import jsontext
+from gridledger.client.connection import Timeouts
 from gridledger.client.errors import EndorseError
-from gridledger.client.gateway import Gateway, Timeouts
+from gridledger.client.gateway import Gateway
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from gridledger.client.connection import Timeouts
 from gridledger.client.errors import TransactionError
-from gridledger.client.gateway import Contract, Timeouts
+from gridledger.client.gateway import Contract
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.local_network import LocalNetwork

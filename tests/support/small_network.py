@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.gateway import Gateway, Timeouts
+from gridledger.client.connection import Timeouts
+from gridledger.client.gateway import Gateway
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity

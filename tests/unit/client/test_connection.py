@@ -1,4 +1,4 @@
-"""A gateway's calls: what a busy gateway refuses is tried again, as long as the program allows."""
+"""A client's connection to a gateway: what a busy gateway refuses is tried again, as long as the program allows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gridledger.client.gateway import Gateway, Timeouts
+from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.errors import BusyError, UnavailableError
 from gridledger.transport.node_client import NodeClient
 from tests.support import peer_world as world
@@ -29,16 +29,16 @@ class Calls:
         return b"%d %b" % (kind, body)
 
 
-def gateway_over(calls: Any, busy_s: float) -> Gateway:
+def connection_over(calls: Any, busy_s: float) -> GatewayConnection:
     node = NodeClient(URL, None, world.config(1).msps.roots_pem())
-    gateway = Gateway(node, world.client(), timeouts=Timeouts(busy_s=busy_s))
-    gateway._calls = calls
-    return gateway
+    connection = GatewayConnection(node, world.client(), Timeouts(busy_s=busy_s))
+    connection._calls = calls
+    return connection
 
 
 async def test_a_busy_gateway_is_asked_again_when_it_says() -> None:
     calls = Calls(BusyError("full", retry_after_s=0.2), BusyError("full", retry_after_s=0.0))
-    assert await gateway_over(calls, 60).call(1, b"x", 5) == b"1 x"
+    assert await connection_over(calls, 60).call(1, b"x", 5) == b"1 x"
     first, second, third = calls.made
     assert second - first >= 0.2
     assert third - second > 0.01
@@ -48,12 +48,12 @@ async def test_a_busy_gateway_is_asked_again_when_it_says() -> None:
 async def test_busy_is_told_when_the_time_is_over(busy_s: float, retry_after_s: float) -> None:
     calls = Calls(BusyError("full", retry_after_s=retry_after_s))
     with pytest.raises(BusyError, match="full"):
-        await gateway_over(calls, busy_s).call(1, b"x", 5)
+        await connection_over(calls, busy_s).call(1, b"x", 5)
     assert len(calls.made) == 1
 
 
 async def test_another_error_is_told_at_once() -> None:
     calls = Calls(UnavailableError("down"))
     with pytest.raises(UnavailableError, match="down"):
-        await gateway_over(calls, 60).call(1, b"x", 5)
+        await connection_over(calls, 60).call(1, b"x", 5)
     assert len(calls.made) == 1
