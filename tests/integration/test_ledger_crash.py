@@ -22,7 +22,7 @@ from gridledger.ledger.genesis import commit_genesis
 from gridledger.ledger.memory_store import MemoryStore
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import SignedBlock
-from tests.support.channel import Chain, Channel
+from tests.support.paper import PaperChain, PaperNetwork
 
 BLOCKS = 1500
 KILLS = 20
@@ -33,18 +33,18 @@ pytestmark = pytest.mark.integration
 
 
 def test_kill_during_commits(tmp_path: Path) -> None:
-    channel = Channel.make()
-    chain = Chain(channel)
+    paper = PaperNetwork()
+    chain = PaperChain(paper)
     blocks = [
-        chain.next(*(channel.transaction({f"k{(n * 7 + m) % 50}": [n, "x" * 500]}) for m in range(n % 3)))
+        chain.next(*(paper.transaction({f"k{(n * 7 + m) % 50}": [n, "x" * 500]}) for m in range(n % 3)))
         for n in range(1, BLOCKS + 1)
     ]
-    hashes = _reference(channel, blocks)
+    hashes = _reference(paper, blocks)
     (tmp_path / "blocks").write_bytes(framing.pack([block.to_bytes() for block in blocks]))
-    Ledger.create(tmp_path, channel.genesis).close()
+    Ledger.create(tmp_path, paper.genesis).close()
     order = random.Random(20260601)
     reader = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.reading_child", str(tmp_path), channel.name],
+        [sys.executable, "-m", "tests.support.reading_child", str(tmp_path), paper.channel],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -52,12 +52,12 @@ def test_kill_during_commits(tmp_path: Path) -> None:
     try:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "reading\n"
-        _kill_often(tmp_path, channel.name, hashes, order)
+        _kill_often(tmp_path, paper.channel, hashes, order)
     finally:
         looks, errors = reader.communicate("", timeout=30)
     assert reader.returncode == 0, errors
     assert int(looks) > KILLS
-    with Ledger.open(tmp_path, channel.name) as ledger:
+    with Ledger.open(tmp_path, paper.channel) as ledger:
         report = verify(ledger)
         assert report.ok, str(report)
         committer = BlockCommitter(ledger)
@@ -82,11 +82,11 @@ def _kill_often(folder: Path, channel: str, hashes: list[str], order: random.Ran
     assert interrupted > KILLS // 2, "the child is done too soon: give it more blocks"
 
 
-def _reference(channel: Channel, blocks: Sequence[SignedBlock]) -> list[str]:
+def _reference(paper: PaperNetwork, blocks: Sequence[SignedBlock]) -> list[str]:
     """The commit hash behind each block."""
     store = MemoryStore()
-    commit_genesis(store, channel.genesis)
-    ledger = Ledger(channel.name, store)
+    commit_genesis(store, paper.genesis)
+    ledger = Ledger(paper.channel, store)
     committer = BlockCommitter(ledger)
     hashes = [ledger.commit_hash]
     while len(hashes) <= len(blocks):

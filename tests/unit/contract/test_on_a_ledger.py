@@ -20,9 +20,10 @@ from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.genesis import commit_genesis
 from gridledger.ledger.memory_store import MemoryStore
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
 from gridledger.protocol.transaction import Transaction
-from tests.support.channel import Chain, Channel
+from tests.support.paper import PaperChain, PaperNetwork, signed_transaction
 
 KV = """
 from gridledger.contract import Context, Contract, transaction
@@ -59,17 +60,21 @@ class Reader(Contract):
 
 
 @pytest.fixture(scope="module")
-def channel() -> Channel:
-    return Channel.make()
+def paper() -> PaperNetwork:
+    """One whose client of Org1 has an attribute."""
+    made = PaperNetwork()
+    made.clients["Org1MSP"] = made.organisations["Org1MSP"].issue("aggregator", "client", attributes={"group": "1"})
+    return made
 
 
-def commit(committer: BlockCommitter, chain: Chain, *transactions: Transaction) -> list[TxValidationCode]:
+def commit(committer: BlockCommitter, chain: PaperChain, *transactions: Transaction) -> list[TxValidationCode]:
     (committed,) = committer.process([chain.next(*transactions)])
     return list(committed.codes)
 
 
-def endorse(channel: Channel, result: Result, proposal: Any) -> Transaction:
-    return channel.signed(proposal, result, [channel.endorsement(peer, result) for peer in ("peer1", "peer2")])
+def endorsed(paper: PaperNetwork, proposal: Proposal, result: Result) -> Transaction:
+    endorsements = [paper.endorsement(peer, result) for peer in ("peer1", "peer2")]
+    return signed_transaction(proposal, result, endorsements, paper.client)
 
 
 keys = st.text("abc", min_size=1, max_size=2)
@@ -85,7 +90,7 @@ keys = st.text("abc", min_size=1, max_size=2)
     delete=st.booleans(),
 )
 def test_a_range_conflicts_with_exactly_what_the_contract_could_have_seen(
-    channel: Channel,
+    paper: PaperNetwork,
     *,
     stored: set[str],
     bounds: tuple[str, str],
@@ -95,14 +100,14 @@ def test_a_range_conflicts_with_exactly_what_the_contract_could_have_seen(
     delete: bool,
 ) -> None:
     store = MemoryStore()
-    commit_genesis(store, channel.genesis)
-    ledger, chain = Ledger(channel.name, store), Chain(channel)
+    commit_genesis(store, paper.genesis)
+    ledger, chain = Ledger(paper.channel, store), PaperChain(paper)
     committer = BlockCommitter(ledger)
     if stored:
-        assert commit(committer, chain, channel.transaction(dict.fromkeys(sorted(stored), 1))) == [0]
+        assert commit(committer, chain, paper.transaction(dict.fromkeys(sorted(stored), 1))) == [0]
 
-    proposal = channel.proposal("run", [*bounds, limit, stop_after])
-    identity = Identity("Org1MSP", "client", channel.client.certificate)
+    proposal = paper.proposal("run", *bounds, limit, stop_after)
+    identity = Identity("Org1MSP", "client", paper.client.certificate)
     chaincode = Chaincode([Reader()])
 
     def run() -> Result:
@@ -111,35 +116,35 @@ def test_a_range_conflicts_with_exactly_what_the_contract_could_have_seen(
 
     before = run()
     assert before.response.status == 200
-    commit(committer, chain, channel.transaction({change: None if delete else 2}))
+    commit(committer, chain, paper.transaction({change: None if delete else 2}))
     # The oracle: the same contract, run again, writes something else or reads another version of something.
     same = run().text == before.text
-    (code,) = commit(committer, chain, endorse(channel, before, proposal))
+    (code,) = commit(committer, chain, endorsed(paper, proposal, before))
     assert code == (TxValidationCode.VALID if same else TxValidationCode.PHANTOM_READ_CONFLICT)
 
 
-async def test_a_host_serves_a_real_client_on_a_real_ledger(tmp_path: Path, channel: Channel) -> None:
+async def test_a_host_serves_a_real_client_on_a_real_ledger(tmp_path: Path, paper: PaperNetwork) -> None:
     package = tmp_path / "kv"
     package.mkdir()
     (package / "contract.py").write_text(KV)
-    ledger = Ledger.create(tmp_path / "ledgers", channel.genesis)
-    committer, chain = BlockCommitter(ledger), Chain(channel)
-    caller = Identity("Org1MSP", "client", channel.client.certificate)
+    ledger = Ledger.create(tmp_path / "ledgers", paper.genesis)
+    committer, chain = BlockCommitter(ledger), PaperChain(paper)
+    caller = Identity("Org1MSP", "client", paper.client.certificate)
     async with HostPool(package, tmp_path / "ledgers", size=1) as pool:
 
-        async def call(function: str, *args: Any) -> tuple[Any, Result]:
-            proposal = channel.proposal(function, args)
+        async def call(function: str, *args: Any) -> tuple[Proposal, Result]:
+            proposal = paper.proposal(function, *args)
             return proposal, Result.parse(await pool.call(proposal, caller))
 
         for value in (1, {"x": [2.5]}):
             proposal, result = await call("put", "a", value)
-            assert commit(committer, chain, endorse(channel, result, proposal)) == [TxValidationCode.VALID]
-        assert commit(committer, chain, channel.transaction({"a": None})) == [TxValidationCode.VALID]
+            assert commit(committer, chain, endorsed(paper, proposal, result)) == [TxValidationCode.VALID]
+        assert commit(committer, chain, paper.transaction({"a": None})) == [TxValidationCode.VALID]
         assert (await call("history", "a"))[1].response.payload == [[None, True], [{"x": [2.5]}, False], [1, False]]
 
         client_id = "x509::CN=aggregator,OU=client::CN=Org1MSP root"
         assert (await call("who"))[1].response.payload == [client_id, "Org1MSP", "client", True]
-        outsider = channel.authorities["Org2MSP"].issue("outsider", "client", attributes={"group": "2"})
+        outsider = paper.organisations["Org2MSP"].issue("outsider", "client", attributes={"group": "2"})
         caller = replace(caller, mspid="Org2MSP", certificate=outsider.certificate)
         _, refused = await call("put", "a", 1)
         assert refused.response.status == 400

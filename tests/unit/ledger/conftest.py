@@ -1,4 +1,4 @@
-"""A channel and its chain, once for all tests of a module: keys and certificates are what costs."""
+"""A network on paper with three organisations, its chain, and a ledger on disk."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import pytest
 
 from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
-from tests.support.channel import Chain, Channel
+from tests.support.paper import PaperChain, PaperNetwork
 
 
 @pytest.fixture
-def channel() -> Channel:
-    return Channel.make()
+def paper() -> PaperNetwork:
+    return PaperNetwork(organisations=3)
 
 
 @pytest.fixture
-def chain(channel: Channel) -> Chain:
-    return Chain(channel)
+def chain(paper: PaperNetwork) -> PaperChain:
+    return PaperChain(paper)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, channel: Channel) -> Iterator[Ledger]:
-    with Ledger.create(tmp_path, channel.genesis) as opened:
+def ledger(tmp_path: Path, paper: PaperNetwork) -> Iterator[Ledger]:
+    with Ledger.create(tmp_path, paper.genesis) as opened:
         yield opened
 
 

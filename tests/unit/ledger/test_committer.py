@@ -26,27 +26,27 @@ from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature, SignedB
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.result import Event
-from tests.support.channel import START_US, Authority, Chain, Channel
+from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, signed_block
 
 
 class TestCreate:
-    def test_twice_is_the_same_ledger(self, tmp_path: Path, channel: Channel) -> None:
-        with Ledger.create(tmp_path, channel.genesis) as ledger:
+    def test_twice_is_the_same_ledger(self, tmp_path: Path, paper: PaperNetwork) -> None:
+        with Ledger.create(tmp_path, paper.genesis) as ledger:
             head = ledger.head
-        with Ledger.create(tmp_path, channel.genesis) as ledger:
+        with Ledger.create(tmp_path, paper.genesis) as ledger:
             assert ledger.head == head
             assert ledger.height == 1
-            assert ledger.config() == channel.config
-        assert head.header_hash == channel.genesis.header.hash
+            assert ledger.config() == paper.config
+        assert head.header_hash == paper.genesis.header.hash
 
-    def test_another_block_0_is_refused(self, tmp_path: Path, channel: Channel) -> None:
-        Ledger.create(tmp_path, channel.genesis).close()
+    def test_another_block_0_is_refused(self, tmp_path: Path, paper: PaperNetwork) -> None:
+        Ledger.create(tmp_path, paper.genesis).close()
         with pytest.raises(LedgerExists, match="earlier network"):
-            Ledger.create(tmp_path, Channel.make().genesis)
+            Ledger.create(tmp_path, PaperNetwork().genesis)
 
-    def test_what_is_no_block_0(self, tmp_path: Path, channel: Channel) -> None:
-        good = channel.genesis
-        rebuilt = {"channel": "shard1", "number": 0, "previous_hash": ZERO_HASH, "timestamp_us": START_US}
+    def test_what_is_no_block_0(self, tmp_path: Path, paper: PaperNetwork) -> None:
+        good = paper.genesis
+        rebuilt = {"channel": "shard1", "number": 0, "previous_hash": ZERO_HASH, "timestamp_us": NOW_US}
         for bad in (
             Block.build(**{**rebuilt, "number": 1}, envelopes=good.envelopes),  # type: ignore[arg-type]
             Block.build(**{**rebuilt, "channel": "shard2"}, envelopes=good.envelopes),  # type: ignore[arg-type]
@@ -58,12 +58,12 @@ class TestCreate:
             with pytest.raises(BlockRejected):
                 Ledger.create(tmp_path, bad)
 
-    def test_cut_short(self, tmp_path: Path, channel: Channel) -> None:
+    def test_cut_short(self, tmp_path: Path, paper: PaperNetwork) -> None:
         """Killed between making the files and committing block 0: as if nothing had been."""
         LmdbStore(tmp_path / "shard1").close()
         with pytest.raises(LedgerMissing, match="no block 0"):
             Ledger.open(tmp_path, "shard1")
-        with Ledger.create(tmp_path, channel.genesis) as ledger:
+        with Ledger.create(tmp_path, paper.genesis) as ledger:
             assert ledger.height == 1
 
     def test_opening_what_is_not_there(self, tmp_path: Path) -> None:
@@ -77,10 +77,12 @@ class TestCreate:
 
 
 class TestChain:
-    def test_blocks_that_do_not_continue(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-        good = chain.next(channel.transaction({"a": 1}))
+    def test_blocks_that_do_not_continue(
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
+    ) -> None:
+        good = chain.next(paper.transaction({"a": 1}))
         header = good.block.header
-        sign = channel.sign_block
+        orderer = paper.orderers["orderer1"]
         parts = {
             "channel": header.channel,
             "number": 1,
@@ -90,21 +92,20 @@ class TestChain:
         }
 
         def changed(**changes: object) -> SignedBlock:
-            return sign(Block.build(**{**parts, **changes}))  # type: ignore[arg-type]
+            return signed_block(Block.build(**{**parts, **changes}), orderer)  # type: ignore[arg-type]
 
-        stranger = Authority("OrdererMSP").issue("orderer1", "orderer")
-        client = channel.client
+        stranger = PaperOrganisation("OrdererMSP").issue("orderer1", "orderer")
         for bad in (
             changed(channel="shard2"),
             changed(number=2),
             changed(number=0),
             changed(previous_hash=ZERO_HASH),
-            changed(timestamp_us=START_US - 1),
-            sign(Block(header, (*good.block.envelopes, b"more"))),
+            changed(timestamp_us=NOW_US - 1),
+            signed_block(Block(header, (*good.block.envelopes, b"more")), orderer),
             SignedBlock(good.block, HeaderSignature(good.signature.orderer, b"rubbish")),
-            SignedBlock(good.block, HeaderSignature(stranger.fingerprint, stranger.sign(header.text.encode()))),
-            SignedBlock(good.block, HeaderSignature(client.fingerprint, client.sign(header.text.encode()))),
-            SignedBlock(changed(timestamp_us=START_US + 7).block, good.signature),
+            signed_block(good.block, stranger),
+            signed_block(good.block, paper.client),
+            SignedBlock(changed(timestamp_us=NOW_US + 7).block, good.signature),
         ):
             with pytest.raises(BlockRejected):
                 committer.process([bad])
@@ -113,9 +114,9 @@ class TestChain:
         assert committer.process([]) == []
 
     def test_a_bad_block_behind_good_ones_waits_its_turn(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        first, second, third = (chain.next(channel.transaction({"a": n})) for n in range(3))
+        first, second, third = (chain.next(paper.transaction({"a": n})) for n in range(3))
         forged = SignedBlock(second.block, HeaderSignature(second.signature.orderer, b"rubbish"))
         hollow = SignedBlock(Block(third.block.header, ()), third.signature)
         assert [item.number for item in committer.process([first, forged, third])] == [1]
@@ -126,22 +127,22 @@ class TestChain:
             committer.process([hollow])
         assert [item.number for item in committer.process([third])] == [3]
 
-    def test_an_empty_block(self, chain: Chain, committer: BlockCommitter) -> None:
+    def test_an_empty_block(self, chain: PaperChain, committer: BlockCommitter) -> None:
         (committed,) = committer.process([chain.next()])
         assert (committed.codes, committer.ledger.height) == ((), 2)
         assert verify(committer.ledger).ok
 
-    def test_as_delivered(self, channel: Channel, chain: Chain) -> None:
-        block = chain.next(channel.transaction({"a": 1}))
+    def test_as_delivered(self, paper: PaperNetwork, chain: PaperChain) -> None:
+        block = chain.next(paper.transaction({"a": 1}))
         assert SignedBlock.from_bytes(block.to_bytes()) == block
         with pytest.raises(MalformedMessage):
             SignedBlock.from_bytes(b"")
 
     def test_a_second_committer_is_refused(
-        self, channel: Channel, chain: Chain, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+        self, paper: PaperNetwork, chain: PaperChain, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         committer = BlockCommitter(ledger)
-        block = chain.next(channel.transaction({"a": 1}))
+        block = chain.next(paper.transaction({"a": 1}))
         write = ledger.store.commit
 
         def beaten(batch: object) -> None:
@@ -156,22 +157,24 @@ class TestChain:
 
 
 class TestBatches:
-    def test_are_bounded_in_blocks(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
+    def test_are_bounded_in_blocks(self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
         blocks = [chain.next() for _ in range(module.MAX_BLOCKS_PER_COMMIT + 3)]
         assert len(committer.process(blocks)) == module.MAX_BLOCKS_PER_COMMIT
         assert len(committer.process(blocks[module.MAX_BLOCKS_PER_COMMIT :])) == 3
 
     def test_are_bounded_in_bytes(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter, monkeypatch: pytest.MonkeyPatch
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "MAX_BYTES_PER_COMMIT", 5000)
-        blocks = [chain.next(channel.transaction({"a": "x" * 2000})) for _ in range(3)]
+        blocks = [chain.next(paper.transaction({"a": "x" * 2000})) for _ in range(3)]
         assert [len(committer.process(blocks[n:])) for n in range(3)] == [1, 1, 1]
 
-    def test_a_config_block_is_committed_alone(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-        blocks = [chain.next(channel.transaction({"a": 1})) for _ in range(2)]
-        blocks.append(chain.next(channel.update(limits=channel.config.limits)))
-        blocks += [chain.next(channel.transaction({"a": 1})) for _ in range(2)]
+    def test_a_config_block_is_committed_alone(
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
+    ) -> None:
+        blocks = [chain.next(paper.transaction({"a": 1})) for _ in range(2)]
+        blocks.append(chain.next(paper.update(limits=paper.config.limits)))
+        blocks += [chain.next(paper.transaction({"a": 1})) for _ in range(2)]
         counts = []
         while blocks:
             done = committer.process(blocks)
@@ -180,54 +183,54 @@ class TestBatches:
         assert counts == [2, 1, 2]
         assert committer.ledger.head.config_block == 3
 
-    def test_signatures_may_be_checked_in_threads(self, channel: Channel, chain: Chain, ledger: Ledger) -> None:
+    def test_signatures_may_be_checked_in_threads(self, paper: PaperNetwork, chain: PaperChain, ledger: Ledger) -> None:
         with ThreadPoolExecutor(3) as pool:
             committer = BlockCommitter(ledger, verify_many=verify_in_pool(pool, 3))
-            good, forged = channel.transaction({"a": 1}), channel.transaction({"b": 1})
+            good, forged = paper.transaction({"a": 1}), paper.transaction({"b": 1})
             (done,) = committer.process([chain.next(good, replace(forged, signature=good.signature), good)])
         assert done.codes == (Code.VALID, Code.BAD_CREATOR_SIGNATURE, Code.DUPLICATE_TXID)
 
 
 class TestConfig:
-    def test_holds_for_what_follows(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
+    def test_holds_for_what_follows(self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
         stricter = {"kv": ChaincodeDefinition("kv", 2, "1.0", "0" * 64, "OutOf(3, all)")}
-        update = channel.update(chaincodes=stricter)
+        update = paper.update(chaincodes=stricter)
         (done,) = committer.process([chain.next(update)])
         assert (done.codes, done.config_changed, done.tx_ids) == ((Code.VALID,), True, (update.tx_id,))
         assert committer.ledger.config() == update.config
         with Ledger.open(committer.ledger.store.folder.parent, "shard1", readonly=True) as other:  # type: ignore[attr-defined]
             assert other.config() == update.config
         two, three = (
-            channel.transaction({"a": 1}, proposal=channel.proposal(sequence=2), endorsers=names)
+            paper.transaction({"a": 1}, proposal=paper.proposal(sequence=2), endorsers=names)
             for names in (["peer1", "peer2"], ["peer1", "peer2", "peer3"])
         )
         assert committer.process([chain.next(two, three)])[0].codes == (Code.ENDORSEMENT_POLICY_FAILURE, Code.VALID)
         assert verify(committer.ledger).ok
 
-    def test_a_member_who_leaves(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-        config = channel.config
-        update = channel.update(
+    def test_a_member_who_leaves(self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
+        config = paper.config
+        update = paper.update(
             organisations={name: item for name, item in config.organisations.items() if name != "Org3MSP"},
             peers={name: item for name, item in config.peers.items() if name != "peer3"},
         )
         committer.process([chain.next(update)])
-        theirs = channel.transaction({"a": 1}, client=channel.authorities["Org3MSP"].issue("client", "client"))
-        endorsed = channel.transaction({"a": 1}, endorsers=["peer1", "peer3"])
-        (done,) = committer.process([chain.next(theirs, endorsed, channel.transaction({"a": 1}))])
+        theirs = paper.transaction({"a": 1}, client=paper.clients["Org3MSP"])
+        endorsed = paper.transaction({"a": 1}, endorsers=["peer1", "peer3"])
+        (done,) = committer.process([chain.next(theirs, endorsed, paper.transaction({"a": 1}))])
         assert done.codes == (Code.BAD_CREATOR_SIGNATURE, Code.ENDORSEMENT_POLICY_FAILURE, Code.VALID)
 
     def test_that_does_not_follow_changes_nothing(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
         for bad in (
-            channel.update(sequence=3),
-            channel.update(channel="shard2"),
-            channel.update(channel.admins[:1]),
-            channel.update([channel.client, *channel.peers.values()]),
+            paper.update(sequence=3),
+            paper.update(channel="shard2"),
+            paper.update([paper.admins["Org1MSP"]]),
+            paper.update([paper.client, *paper.peers.values()]),
         ):
             (done,) = committer.process([chain.next(bad)])
             assert (done.codes, done.config_changed) == ((Code.INVALID_CONFIG_TRANSACTION,), False)
-        good = channel.update()
+        good = paper.update()
         assert committer.process([chain.next(good)])[0].codes == (Code.VALID,)
         assert committer.process([chain.next(good)])[0].codes == (Code.INVALID_CONFIG_TRANSACTION,)
         status = committer.ledger.status(good.tx_id)
@@ -236,9 +239,9 @@ class TestConfig:
         assert verify(committer.ledger).ok
 
     def test_too_few_signatures_first_and_enough_later(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        few, enough = channel.update(channel.admins[:1]), channel.update()
+        few, enough = paper.update([paper.admins["Org1MSP"]]), paper.update()
         assert few.tx_id == enough.tx_id
         committer.process([chain.next(few)])
         committer.process([chain.next(enough)])
@@ -249,16 +252,18 @@ class TestConfig:
 
 
 class TestAnswers:
-    def test_events(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-        with_event = channel.transaction({"a": 1}, event=Event("ControlAction", {"bus": 3}))
-        invalid = channel.transaction({"a": 1}, event=Event("ControlAction", {}), endorsers=["peer1"])
-        (done,) = committer.process([chain.next(invalid, with_event, channel.transaction({"b": 1}))])
+    def test_events(self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
+        with_event = paper.transaction({"a": 1}, event=Event("ControlAction", {"bus": 3}))
+        invalid = paper.transaction({"a": 1}, event=Event("ControlAction", {}), endorsers=["peer1"])
+        (done,) = committer.process([chain.next(invalid, with_event, paper.transaction({"b": 1}))])
         (event,) = done.events
         assert (event.block, event.index, event.tx_id) == (1, 1, with_event.tx_id)
         assert (event.chaincode, event.name, event.payload) == ("kv", "ControlAction", {"bus": 3})
 
-    def test_blocks_transactions_and_proofs(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-        made = [channel.transaction({f"k{n}": "x" * n * 300}) for n in range(7)]
+    def test_blocks_transactions_and_proofs(
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
+    ) -> None:
+        made = [paper.transaction({f"k{n}": "x" * n * 300}) for n in range(7)]
         block = chain.next(*made)
         committer.process([block])
         ledger = committer.ledger

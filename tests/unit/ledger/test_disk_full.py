@@ -15,15 +15,15 @@ from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import Block, SignedBlock
 from gridledger.protocol.events import CommittedBlock
-from tests.support.channel import Chain, Channel
+from tests.support.paper import PaperChain, PaperNetwork
 
 LARGE = "x" * 100_000
 
 
-def test_a_full_map(tmp_path: Path, channel: Channel, chain: Chain) -> None:
-    blocks = [chain.next(channel.transaction({f"k{n}": LARGE})) for n in range(30)]
+def test_a_full_map(tmp_path: Path, paper: PaperNetwork, chain: PaperChain) -> None:
+    blocks = [chain.next(paper.transaction({f"k{n}": LARGE})) for n in range(30)]
     done: list[CommittedBlock] = []
-    with Ledger.create(tmp_path, channel.genesis, map_bytes=1 << 20) as ledger:
+    with Ledger.create(tmp_path, paper.genesis, map_bytes=1 << 20) as ledger:
         committer = BlockCommitter(ledger)
         with contextlib.suppress(StorageFull):
             while len(done) < len(blocks):
@@ -43,12 +43,12 @@ def test_a_full_map(tmp_path: Path, channel: Channel, chain: Chain) -> None:
         assert verify(ledger).ok
 
 
-def test_a_full_disk(tmp_path: Path, channel: Channel, chain: Chain) -> None:
+def test_a_full_disk(tmp_path: Path, paper: PaperNetwork, chain: PaperChain) -> None:
     """The limit on a file's size stands for the disk: the kernel refuses the write in the same place."""
-    blocks = [chain.next(channel.transaction({f"k{n}": LARGE})).to_bytes() for n in range(30)]
+    blocks = [chain.next(paper.transaction({f"k{n}": LARGE})).to_bytes() for n in range(30)]
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_fill, args=(tmp_path, channel.genesis.to_bytes(), blocks, theirs))
+    process = context.Process(target=_fill, args=(tmp_path, paper.genesis.to_bytes(), blocks, theirs))
     process.start()
     theirs.close()
     assert ours.poll(60)

@@ -17,10 +17,10 @@ from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.fields import hash_of, to_base64
 from gridledger.protocol.result import Event, RangeRead, Read, Version
 from gridledger.protocol.transaction import signing_text
-from tests.support.channel import START_US, Channel
+from tests.support.paper import NOW_US, PaperNetwork
 
-CHANNEL = Channel.make()
-SOUND = CHANNEL.transaction(
+PAPER = PaperNetwork()
+SOUND = PAPER.transaction(
     {"a": {"b": [1, 2.5, None]}},
     reads=[Read("a", None), Read("b", Version(1, 2))],
     ranges=[RangeRead("a", "c", (Read("b", Version(1, 2)),))],
@@ -66,11 +66,11 @@ def judge(envelope: bytes) -> Code:
         channel="shard1",
         number=1,
         previous_hash="0" * 64,
-        timestamp_us=START_US,
+        timestamp_us=NOW_US,
         envelopes=[envelope, SOUND.to_bytes()],
     )
     with Snapshot(MemoryStore().reader()) as reads:
-        (judged,) = validate([block], config=CHANNEL.config, reads=reads)
+        (judged,) = validate([block], config=PAPER.config, reads=reads)
     assert len(judged.codes) == len(judged.tx_ids) == len(judged.indexed) == 2
     return judged.codes[0]
 
@@ -97,7 +97,7 @@ def test_a_text_with_something_odd_in_it(data: st.DataObject, which: str, new: A
     if sign:
         # The client signs it, odd as it is: what comes behind the signature check is reached as well.
         hashes = (hash_of(envelope["proposal"]), hash_of(envelope["result"]), hash_of(envelope["endorsements"]))
-        envelope["signature"] = to_base64(CHANNEL.client.sign(signing_text(*hashes)))
+        envelope["signature"] = to_base64(PAPER.client.sign(signing_text(*hashes)))
     assert judge(written(envelope).encode()) is not Code.VALID
 
 
@@ -112,7 +112,7 @@ def test_an_envelope_with_something_odd_in_it(data: st.DataObject, new: Any, rem
 @MANY
 @given(st.data(), ODD, st.booleans())
 def test_a_config_update_with_something_odd_in_it(data: st.DataObject, new: Any, remove: bool) -> None:
-    update = CHANNEL.update()
+    update = PAPER.update()
     config = json.loads(update.config.text)
     path = data.draw(st.sampled_from(paths(config)))
     text = written({"kind": "config_update", "config": written(altered(config, path, new, remove))})

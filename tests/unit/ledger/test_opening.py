@@ -11,7 +11,7 @@ import pytest
 from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.lmdb_store import LmdbReader
-from tests.support.channel import Chain, Channel
+from tests.support.paper import PaperChain, PaperNetwork
 
 
 def _look_ups(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -40,14 +40,14 @@ def _look_ups(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_takes_as_many_look_ups_at_any_height(
-    tmp_path: Path, channel: Channel, chain: Chain, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, paper: PaperNetwork, chain: PaperChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Ledger.create(tmp_path, channel.genesis).close()
+    Ledger.create(tmp_path, paper.genesis).close()
     short = _look_ups(tmp_path, monkeypatch)
     with Ledger.open(tmp_path, "shard1") as ledger:
         committer = BlockCommitter(ledger)
         for _ in range(5):
-            committer.process([chain.next(channel.transaction({"a": 1})) for _ in range(40)])
+            committer.process([chain.next(paper.transaction({"a": 1})) for _ in range(40)])
     assert _look_ups(tmp_path, monkeypatch) == short
 
 

@@ -22,9 +22,9 @@ from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.result import RangeRead, Read, Version
 from gridledger.protocol.transaction import Transaction
-from tests.support.channel import Chain, Channel
+from tests.support.paper import PaperChain, PaperNetwork
 
-CHANNEL = Channel.make()
+PAPER = PaperNetwork(organisations=3)
 KEYS = ["a", "ab", "b", "é", "x" * 600 + "1", "x" * 600 + "2", "x" * 500, "~"]
 ORDERED = sorted(KEYS, key=str.encode)
 key_names = st.sampled_from(KEYS)
@@ -87,7 +87,7 @@ class Model:
 
 def build(plan: Sequence[Sequence[Spec]]) -> tuple[list[SignedBlock], list[list[Code]], Model]:
     """The chain of a plan, every block endorsed on the state behind the one before it; the codes that it must get."""
-    model, chain = Model(), Chain(CHANNEL)
+    model, chain = Model(), PaperChain(PAPER)
     blocks, codes = [], []
     for number, block in enumerate(plan, 1):
         made = [endorse(model, spec) for spec in block]
@@ -99,7 +99,7 @@ def build(plan: Sequence[Sequence[Spec]]) -> tuple[list[SignedBlock], list[list[
 
 
 def endorse(model: Model, spec: Spec) -> Transaction:
-    made = CHANNEL.transaction(
+    made = PAPER.transaction(
         spec.writes,
         reads=[Read(key, Version(99, 99) if spec.stale else model.version(key)) for key in spec.reads],
         ranges=[RangeRead(start, end, model.between(start, end)) for start, end in spec.ranges],
@@ -110,8 +110,8 @@ def endorse(model: Model, spec: Spec) -> Transaction:
 
 def in_memory() -> Ledger:
     store = MemoryStore()
-    commit_genesis(store, CHANNEL.genesis)
-    return Ledger(CHANNEL.name, store)
+    commit_genesis(store, PAPER.genesis)
+    return Ledger(PAPER.channel, store)
 
 
 def commit(ledger: Ledger, blocks: Sequence[SignedBlock], sizes: Sequence[int] = ()) -> list[CommittedBlock]:
@@ -127,7 +127,7 @@ def commit(ledger: Ledger, blocks: Sequence[SignedBlock], sizes: Sequence[int] =
 @given(chains)
 def test_is_the_model(plan: list[list[Spec]]) -> None:
     blocks, codes, model = build(plan)
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(folder, CHANNEL.genesis) as ledger:
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(folder, PAPER.genesis) as ledger:
         done = commit(ledger, blocks)
         assert [list(item.codes) for item in done] == codes
         with ledger.snapshot() as snapshot:
@@ -177,5 +177,5 @@ def test_the_order_in_which_signatures_are_checked_changes_nothing(
         return [outcomes[place] for place in range(len(checks))]
 
     with in_memory().snapshot() as reads:
-        (judged,) = validate([signed.block], config=CHANNEL.config, reads=reads, verify_many=shuffled)
+        (judged,) = validate([signed.block], config=PAPER.config, reads=reads, verify_many=shuffled)
         assert [judged.codes] == codes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,93 +14,96 @@ from gridledger.ledger.verify import verify
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.fields import to_base64
-from gridledger.protocol.result import Endorsement, RangeRead, Read, Response, Version
-from tests.support.channel import BORN, DAY_US, START_US, Authority, Chain, Channel
+from gridledger.protocol.result import RangeRead, Read, Response, Version
+from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, signed_transaction
 
-Make = Callable[[Channel], bytes]
+NOW = datetime.fromtimestamp(NOW_US / 1e6, UTC)
+DAY = timedelta(days=1)
+DAY_US = 86_400_000_000
+Make = Callable[[PaperNetwork], bytes]
 
 
-def valid(c: Channel) -> bytes:
-    return c.transaction({"a": 1}).to_bytes()
+def valid(paper: PaperNetwork) -> bytes:
+    return paper.transaction({"a": 1}).to_bytes()
 
 
-def tampered_result(c: Channel) -> bytes:
+def tampered_result(paper: PaperNetwork) -> bytes:
     """The client signs another result than the peers endorsed."""
-    made = c.transaction({"a": 1})
-    other = c.transaction({"a": 2}, proposal=made.proposal)
-    return c.signed(made.proposal, other.result, made.endorsements).to_bytes()
+    made = paper.transaction({"a": 1})
+    other = paper.transaction({"a": 2}, proposal=made.proposal)
+    return signed_transaction(made.proposal, other.result, made.endorsements, paper.client).to_bytes()
 
 
-def tampered_after_signing(c: Channel) -> bytes:
-    made = c.transaction({"a": 1})
-    return replace(made, result=c.transaction({"a": 2}, proposal=made.proposal).result).to_bytes()
+def tampered_after_signing(paper: PaperNetwork) -> bytes:
+    made = paper.transaction({"a": 1})
+    return replace(made, result=paper.transaction({"a": 2}, proposal=made.proposal).result).to_bytes()
 
 
-def moved_endorsement(c: Channel) -> bytes:
+def moved_endorsement(paper: PaperNetwork) -> bytes:
     """Endorsements and result of one proposal under another one."""
-    made = c.transaction({"a": 1})
-    return c.signed(c.proposal(), made.result, made.endorsements).to_bytes()
+    made = paper.transaction({"a": 1})
+    return signed_transaction(paper.proposal(), made.result, made.endorsements, paper.client).to_bytes()
 
 
-def moved_signatures(c: Channel) -> bytes:
+def moved_signatures(paper: PaperNetwork) -> bytes:
     """Endorsements of another proposal's result, over a result rewritten to fit."""
-    made, other = c.transaction({"a": 1}), c.transaction({"a": 1})
-    return c.signed(made.proposal, made.result, other.endorsements).to_bytes()
+    made, other = paper.transaction({"a": 1}), paper.transaction({"a": 1})
+    return signed_transaction(made.proposal, made.result, other.endorsements, paper.client).to_bytes()
 
 
-def forged_endorsement(c: Channel) -> bytes:
-    """One peer signs in another's name."""
-    made = c.transaction({"a": 1}, endorsers=["peer1"])
-    forged = Endorsement(c.peers["peer2"].fingerprint, c.endorsement("peer1", made.result).signature)
-    return c.signed(made.proposal, made.result, [*made.endorsements, forged]).to_bytes()
+def forged_endorsement(paper: PaperNetwork) -> bytes:
+    """One peer's endorsement under another's name."""
+    made = paper.transaction({"a": 1}, endorsers=["peer1"])
+    forged = replace(made.endorsements[0], endorser=paper.peers["peer2"].fingerprint)
+    return signed_transaction(made.proposal, made.result, [*made.endorsements, forged], paper.client).to_bytes()
 
 
-def same_peer_twice(c: Channel) -> bytes:
-    return c.transaction({"a": 1}, endorsers=["peer1", "peer1"]).to_bytes()
+def same_peer_twice(paper: PaperNetwork) -> bytes:
+    return paper.transaction({"a": 1}, endorsers=["peer1", "peer1"]).to_bytes()
 
 
-def endorsed_by_client(c: Channel) -> bytes:
+def endorsed_by_client(paper: PaperNetwork) -> bytes:
     """A member who is no peer of the channel signs as one."""
-    c.peers["outsider"] = c.authorities["Org2MSP"].issue("peer9", "peer")
-    return c.transaction({"a": 1}, endorsers=["peer1", "outsider"]).to_bytes()
+    paper.peers["outsider"] = paper.organisations["Org2MSP"].issue("peer9", "peer")
+    return paper.transaction({"a": 1}, endorsers=["peer1", "outsider"]).to_bytes()
 
 
-def foreign_client(c: Channel) -> bytes:
-    return c.transaction({"a": 1}, client=Authority("Org1MSP").issue("aggregator", "client")).to_bytes()
+def foreign_client(paper: PaperNetwork) -> bytes:
+    return paper.transaction({"a": 1}, client=PaperOrganisation("Org1MSP").issue("aggregator", "client")).to_bytes()
 
 
-def expired_client(c: Channel) -> bytes:
-    days = (START_US // 1_000_000 - int(BORN.timestamp())) // 86_400 - 1
-    return c.transaction({"a": 1}, client=c.authorities["Org1MSP"].issue("late", "client", days=days)).to_bytes()
+def expired_client(paper: PaperNetwork) -> bytes:
+    late = paper.organisations["Org1MSP"].issue("late", "client", not_after=NOW - DAY)
+    return paper.transaction({"a": 1}, client=late).to_bytes()
 
 
-def no_certificate(c: Channel) -> bytes:
-    return c.transaction({"a": 1}, proposal=c.proposal(creator=to_base64(b"nobody"))).to_bytes()
+def no_certificate(paper: PaperNetwork) -> bytes:
+    return paper.transaction({"a": 1}, proposal=paper.proposal(creator=to_base64(b"nobody"))).to_bytes()
 
 
-def other_client_signs(c: Channel) -> bytes:
-    stranger = c.authorities["Org1MSP"].issue("other", "client")
-    return c.transaction({"a": 1}, proposal=c.proposal(), client=stranger).to_bytes()
+def other_client_signs(paper: PaperNetwork) -> bytes:
+    stranger = paper.organisations["Org1MSP"].issue("other", "client")
+    return paper.transaction({"a": 1}, proposal=paper.proposal(), client=stranger).to_bytes()
 
 
-def other_channel(c: Channel) -> bytes:
-    return c.transaction({"a": 1}, proposal=c.proposal(channel="shard2")).to_bytes()
+def other_channel(paper: PaperNetwork) -> bytes:
+    return paper.transaction({"a": 1}, proposal=paper.proposal(channel="shard2")).to_bytes()
 
 
-def refusal(c: Channel) -> bytes:
-    return c.transaction(response=Response(400, "no", None)).to_bytes()
+def refusal(paper: PaperNetwork) -> bytes:
+    return paper.transaction(response=Response(400, "no", None)).to_bytes()
 
 
-def with_garbage_behind(c: Channel) -> bytes:
-    return valid(c) + b"{}"
+def with_garbage_behind(paper: PaperNetwork) -> bytes:
+    return valid(paper) + b"{}"
 
 
-def name_twice(c: Channel) -> bytes:
-    return valid(c)[:-1] + b',"signature":"AAAA"}'
+def name_twice(paper: PaperNetwork) -> bytes:
+    return valid(paper)[:-1] + b',"signature":"AAAA"}'
 
 
-def unknown_member(c: Channel) -> bytes:
-    return valid(c)[:-1] + b',"more":1}'
+def unknown_member(paper: PaperNetwork) -> bytes:
+    return valid(paper)[:-1] + b',"more":1}'
 
 
 TABLE: list[tuple[Make, Code]] = [
@@ -117,31 +121,31 @@ TABLE: list[tuple[Make, Code]] = [
     (other_client_signs, Code.BAD_CREATOR_SIGNATURE),
     (other_channel, Code.TARGET_CHAIN_NOT_FOUND),
     (moved_endorsement, Code.INVALID_ENDORSER_TRANSACTION),
-    (lambda c: c.transaction({"a": 1}, result={"channel": "x"}).to_bytes(), Code.INVALID_ENDORSER_TRANSACTION),
-    (lambda c: c.transaction({"a": 1}, result={"chaincode": "x"}).to_bytes(), Code.INVALID_ENDORSER_TRANSACTION),
-    (lambda c: c.transaction({"a": 1}, result={"sequence": 2}).to_bytes(), Code.INVALID_ENDORSER_TRANSACTION),
-    (lambda c: c.transaction(proposal=c.proposal(chaincode="x")).to_bytes(), Code.INVALID_CHAINCODE),
-    (lambda c: c.transaction(proposal=c.proposal(sequence=2)).to_bytes(), Code.CHAINCODE_VERSION_CONFLICT),
+    (lambda paper: paper.transaction({"a": 1}, channel="x").to_bytes(), Code.INVALID_ENDORSER_TRANSACTION),
+    (lambda paper: paper.transaction({"a": 1}, chaincode="x").to_bytes(), Code.INVALID_ENDORSER_TRANSACTION),
+    (lambda paper: paper.transaction({"a": 1}, sequence=2).to_bytes(), Code.INVALID_ENDORSER_TRANSACTION),
+    (lambda paper: paper.transaction(proposal=paper.proposal(chaincode="x")).to_bytes(), Code.INVALID_CHAINCODE),
+    (lambda paper: paper.transaction(proposal=paper.proposal(sequence=2)).to_bytes(), Code.CHAINCODE_VERSION_CONFLICT),
     (refusal, Code.BAD_RESPONSE_PAYLOAD),
     (tampered_result, Code.ENDORSEMENT_POLICY_FAILURE),
     (moved_signatures, Code.ENDORSEMENT_POLICY_FAILURE),
     (forged_endorsement, Code.ENDORSEMENT_POLICY_FAILURE),
     (same_peer_twice, Code.ENDORSEMENT_POLICY_FAILURE),
     (endorsed_by_client, Code.ENDORSEMENT_POLICY_FAILURE),
-    (lambda c: c.transaction({"a": 1}, endorsers=()).to_bytes(), Code.ENDORSEMENT_POLICY_FAILURE),
-    (lambda c: c.transaction({"a": 1}, reads=[Read("a", Version(1, 0))]).to_bytes(), Code.MVCC_READ_CONFLICT),
+    (lambda paper: paper.transaction({"a": 1}, endorsers=()).to_bytes(), Code.ENDORSEMENT_POLICY_FAILURE),
+    (lambda paper: paper.transaction({"a": 1}, reads=[Read("a", Version(1, 0))]).to_bytes(), Code.MVCC_READ_CONFLICT),
     (
-        lambda c: c.transaction(ranges=[RangeRead("a", "", (Read("a", Version(0, 0)),))]).to_bytes(),
+        lambda paper: paper.transaction(ranges=[RangeRead("a", "", (Read("a", Version(0, 0)),))]).to_bytes(),
         Code.PHANTOM_READ_CONFLICT,
     ),
-    (lambda c: c.update().to_bytes(), Code.INVALID_CONFIG_TRANSACTION),
+    (lambda paper: paper.update().to_bytes(), Code.INVALID_CONFIG_TRANSACTION),
 ]
 
 
 @pytest.mark.parametrize(("make", "code"), TABLE, ids=[f"{n}-{item[1].name}" for n, item in enumerate(TABLE)])
-def test_code(channel: Channel, chain: Chain, committer: BlockCommitter, make: Make, code: Code) -> None:
+def test_code(paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter, make: Make, code: Code) -> None:
     # Next to a valid transaction that touches nothing of it: a fault stays with the transaction that has it.
-    (committed,) = committer.process([chain.next(make(channel), channel.transaction({"z": 0}))])
+    (committed,) = committer.process([chain.next(make(paper), paper.transaction({"z": 0}))])
     assert committed.codes == (code, Code.VALID)
     assert committed.tx_ids[1]
     with committer.ledger.snapshot() as snapshot:
@@ -150,11 +154,11 @@ def test_code(channel: Channel, chain: Chain, committer: BlockCommitter, make: M
     assert report.ok, str(report)
 
 
-def test_an_older_definition_is_expired(channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-    before = channel.transaction({"a": 1})
-    upgrade = channel.update(chaincodes={"kv": ChaincodeDefinition("kv", 2, "2.0", "1" * 64, "OutOf(2, all)")})
+def test_an_older_definition_is_expired(paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
+    before = paper.transaction({"a": 1})
+    upgrade = paper.update(chaincodes={"kv": ChaincodeDefinition("kv", 2, "2.0", "1" * 64, "OutOf(2, all)")})
     committer.process([chain.next(upgrade)])
-    after = channel.transaction({"a": 2}, proposal=channel.proposal(sequence=2))
+    after = paper.transaction({"a": 2}, proposal=paper.proposal(sequence=2))
     (committed,) = committer.process([chain.next(before, after)])
     assert committed.codes == (Code.EXPIRED_CHAINCODE, Code.VALID)
 
@@ -162,21 +166,21 @@ def test_an_older_definition_is_expired(channel: Channel, chain: Chain, committe
 class TestConflicts:
     """Reads against what is committed, and against earlier transactions of the same block and batch."""
 
-    def codes(self, committer: BlockCommitter, chain: Chain, *blocks: Sequence[object]) -> list[list[str]]:
+    def codes(self, committer: BlockCommitter, chain: PaperChain, *blocks: Sequence[object]) -> list[list[str]]:
         signed = [chain.next(*envelopes) for envelopes in blocks]  # type: ignore[arg-type]
         return [[code.name for code in item.codes] for item in committer.process(signed)]
 
     def test_a_key_written_earlier_in_the_block(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        t = channel.transaction
+        t = paper.transaction
         first = [t({"a": 1}), t({"b": 1}, reads=[Read("a", None)]), t({"c": 1}, reads=[Read("b", None)])]
         assert self.codes(committer, chain, first) == [["VALID", "MVCC_READ_CONFLICT", "VALID"]]
 
     def test_a_version_from_an_earlier_block_of_the_batch(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        t = channel.transaction
+        t = paper.transaction
         blocks: Sequence[Sequence[object]] = [
             [t({"a": 1, "b": 1})],
             [t({"a": 2}, reads=[Read("a", Version(1, 0))]), t({"a": 3}, reads=[Read("a", Version(1, 0))])],
@@ -190,16 +194,18 @@ class TestConflicts:
             ["VALID"],
         ]
 
-    def test_blind_writes_never_conflict(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-        t = channel.transaction
+    def test_blind_writes_never_conflict(
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
+    ) -> None:
+        t = paper.transaction
         assert self.codes(committer, chain, [t({"a": 1}), t({"a": 2}), t({"a": None})]) == [["VALID"] * 3]
         with committer.ledger.snapshot() as snapshot:
             assert snapshot.get("kv", "a") is None
 
     def test_a_range_with_a_new_a_changed_and_a_lost_key(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        t = channel.transaction
+        t = paper.transaction
         at = Version(1, 0)
         seen = [RangeRead("k", "m", (Read("k1", at), Read("k3", at)))]
         blocks: Sequence[Sequence[object]] = [
@@ -226,12 +232,12 @@ class TestConflicts:
         ]
 
     def test_a_range_without_an_end_stays_in_its_namespace(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        two = dict(channel.config.chaincodes) | {"kw": ChaincodeDefinition("kw", 1, "1", "1" * 64, "OutOf(2, all)")}
-        committer.process([chain.next(channel.update(chaincodes=two))])
-        t = channel.transaction
-        other = t({"a": 1}, proposal=channel.proposal(chaincode="kw"))
+        two = dict(paper.config.chaincodes) | {"kw": ChaincodeDefinition("kw", 1, "1", "1" * 64, "OutOf(2, all)")}
+        committer.process([chain.next(paper.update(chaincodes=two))])
+        t = paper.transaction
+        other = t({"a": 1}, proposal=paper.proposal(chaincode="kw"))
         everything = RangeRead("", "", (Read("b", Version(2, 1)),))
         blocks: Sequence[Sequence[object]] = [[other, t({"b": 1}), t(ranges=[everything])], [t(ranges=[everything])]]
         assert self.codes(committer, chain, *blocks) == [["VALID"] * 3, ["VALID"]]
@@ -240,8 +246,8 @@ class TestConflicts:
 class TestIds:
     """A transaction id belongs to the first transaction that its client has sent."""
 
-    def test_the_same_envelope_again(self, channel: Channel, chain: Chain, committer: BlockCommitter) -> None:
-        made = channel.transaction({"a": 1})
+    def test_the_same_envelope_again(self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
+        made = paper.transaction({"a": 1})
         first, second, third = committer.process([chain.next(made, made), chain.next(made), chain.next(made)])
         assert first.codes == (Code.VALID, Code.DUPLICATE_TXID)
         assert second.codes == third.codes == (Code.DUPLICATE_TXID,)
@@ -253,19 +259,19 @@ class TestIds:
         assert committer.ledger.transaction(made.tx_id).index == 0
 
     def test_an_invalid_transaction_of_the_client_uses_the_id_up(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        proposal = channel.proposal()
-        bad = channel.transaction({"a": 1}, proposal=proposal, endorsers=["peer1"])
+        proposal = paper.proposal()
+        bad = paper.transaction({"a": 1}, proposal=proposal, endorsers=["peer1"])
         committer.process([chain.next(bad)])
-        assert committer.process([chain.next(channel.transaction({"a": 1}, proposal=proposal))])[0].codes == (
+        assert committer.process([chain.next(paper.transaction({"a": 1}, proposal=proposal))])[0].codes == (
             Code.DUPLICATE_TXID,
         )
 
     def test_rubbish_of_a_stranger_does_not(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter, ledger: Ledger
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter, ledger: Ledger
     ) -> None:
-        made = channel.transaction({"a": 1})
+        made = paper.transaction({"a": 1})
         rubbish = replace(made, signature=b"rubbish")
         (first,) = committer.process([chain.next(rubbish, rubbish)])
         assert first.codes == (Code.BAD_CREATOR_SIGNATURE,) * 2
@@ -283,29 +289,27 @@ class TestDates:
     """Certificates are judged at the block's timestamp."""
 
     def test_a_client_whose_certificate_runs_out(
-        self, channel: Channel, chain: Chain, committer: BlockCommitter
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
     ) -> None:
-        days = (START_US // 1_000_000 - int(BORN.timestamp())) // 86_400 + 2
-        client = channel.authorities["Org1MSP"].issue("brief", "client", days=days)
-        before, after = (channel.transaction({"a": n}, client=client) for n in range(2))
+        client = paper.organisations["Org1MSP"].issue("brief", "client", not_after=NOW + 2 * DAY)
+        before, after = (paper.transaction({"a": n}, client=client) for n in range(2))
         done = committer.process([chain.next(before), chain.next(after, after_us=3 * DAY_US)])
         assert [item.codes[0] for item in done] == [Code.VALID, Code.BAD_CREATOR_SIGNATURE]
         assert verify(committer.ledger).ok
 
     def test_a_peer_whose_certificate_runs_out(self, tmp_path: object) -> None:
-        channel = Channel.make(policy="OutOf(2, all)")
-        days = (START_US // 1_000_000 - int(BORN.timestamp())) // 86_400 + 2
-        brief = channel.authorities["Org2MSP"].issue("peer2", "peer", days=days)
-        peers = dict(channel.config.peers)
+        paper = PaperNetwork(organisations=3, policy="OutOf(2, all)")
+        brief = paper.organisations["Org2MSP"].issue("peer2", "peer", not_after=NOW + 2 * DAY)
+        peers = dict(paper.config.peers)
         peers["peer2"] = replace(peers["peer2"], certificate=brief.certificate)
-        channel.peers["peer2"], channel.config = brief, replace(channel.config, peers=peers)
-        chain = Chain(channel)
-        committer = BlockCommitter(Ledger.create(str(tmp_path), channel.genesis))
+        paper.peers["peer2"], paper.config = brief, replace(paper.config, peers=peers)
+        chain = PaperChain(paper)
+        committer = BlockCommitter(Ledger.create(str(tmp_path), paper.genesis))
         blocks = [
-            chain.next(channel.transaction({"a": 1})),
+            chain.next(paper.transaction({"a": 1})),
             chain.next(
-                channel.transaction({"a": 2}),
-                channel.transaction({"a": 3}, endorsers=["peer1", "peer3"]),
+                paper.transaction({"a": 2}),
+                paper.transaction({"a": 3}, endorsers=["peer1", "peer3"]),
                 after_us=3 * DAY_US,
             ),
         ]

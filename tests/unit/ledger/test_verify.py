@@ -10,7 +10,7 @@ from gridledger.ledger import Ledger
 from gridledger.ledger.codec import Table, pack_transaction, whole_key
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.verify import verify
-from tests.support.channel import Chain, Channel
+from tests.support.paper import PaperChain, PaperNetwork
 
 Change = Callable[[dict[Table, dict[bytes, bytes]]], tuple[Table, bytes, bytes | None]]
 
@@ -62,9 +62,9 @@ def _overwrite(ledger: Ledger, table: Table, key: bytes, value: bytes | None) ->
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_finds(channel: Channel, chain: Chain, ledger: Ledger, name: str) -> None:
+def test_finds(paper: PaperNetwork, chain: PaperChain, ledger: Ledger, name: str) -> None:
     committer = BlockCommitter(ledger)
-    committer.process([chain.next(channel.transaction({"a": 1, "b": n}), channel.transaction()) for n in range(3)])
+    committer.process([chain.next(paper.transaction({"a": 1, "b": n}), paper.transaction()) for n in range(3)])
     good = verify(ledger)
     assert good.ok
     assert (good.blocks, good.transactions, good.keys) == (4, 7, 2)
@@ -81,10 +81,10 @@ def test_finds(channel: Channel, chain: Chain, ledger: Ledger, name: str) -> Non
     assert message in str(report)
 
 
-def test_counts_as_it_goes(channel: Channel, chain: Chain, ledger: Ledger) -> None:
+def test_counts_as_it_goes(paper: PaperNetwork, chain: PaperChain, ledger: Ledger) -> None:
     committer = BlockCommitter(ledger)
     for _ in range(2):
-        committer.process([chain.next(channel.transaction({"a": 1})) for _ in range(64)])
+        committer.process([chain.next(paper.transaction({"a": 1})) for _ in range(64)])
     steps: list[tuple[int, int]] = []
     assert verify(ledger, progress=lambda done, height: steps.append((done, height))).ok
     assert steps == [(1, 129), (65, 129), (129, 129)]

@@ -1,0 +1,78 @@
+"""An organisation with a CA of its own, made with the cryptography library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gridledger.identity.certificate import ATTRIBUTES_OID, Certificate, encode_attributes
+from gridledger.identity.signer import SigningIdentity
+
+BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
+END = datetime(2050, 1, 1, tzinfo=UTC)
+"""When certificates and revocation lists are good: by a test's clock as by the machine's."""
+
+
+class PaperOrganisation:
+    """An organisation: its root certificate (PEM), and the identities and revocation lists that its CA signs."""
+
+    def __init__(self, mspid: str) -> None:
+        self.mspid = mspid
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{mspid} root")])
+        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+        builder = self._builder(self._name, self._key.public_key(), BEGIN, END)
+        builder = builder.add_extension(x509.BasicConstraints(True, 0), True).add_extension(usage, True)
+        self.root = builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+    def issue(
+        self,
+        name: str,
+        role: str,
+        *,
+        attributes: Mapping[str, str] | None = None,
+        not_before: datetime = BEGIN,
+        not_after: datetime = END,
+    ) -> SigningIdentity:
+        """A new identity, good for TLS at localhost."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
+                x509.NameAttribute(NameOID.COMMON_NAME, name),
+            ]
+        )
+        hosts = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = (
+            self._builder(subject, key.public_key(), not_before, not_after)
+            .add_extension(x509.BasicConstraints(False, None), True)
+            .add_extension(x509.SubjectAlternativeName(hosts), False)
+            .add_extension(x509.ExtendedKeyUsage(usages), False)
+        )
+        if attributes:
+            extension = x509.UnrecognizedExtension(ATTRIBUTES_OID, encode_attributes(attributes))
+            builder = builder.add_extension(extension, False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return SigningIdentity(Certificate.from_der(certificate.public_bytes(Encoding.DER)), key, self.mspid)
+
+    def crl(self, *revoked: SigningIdentity) -> str:
+        """A revocation list of these (PEM)."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(BEGIN).next_update(END)
+        for item in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(item.certificate.serial).revocation_date(BEGIN)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, not_before: datetime, not_after: datetime
+    ) -> x509.CertificateBuilder:
+        serial = x509.random_serial_number()
+        return x509.CertificateBuilder(self._name, subject, key, serial, not_before, not_after)
