@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from gridledger.errors import CorruptionError
-from gridledger.protocol import BatchLimits, ConfigUpdate
+from gridledger.protocol import BatchLimits
 from gridledger.protocol.block import Block
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain, entry_of
 from services.orderer.raft.interface import CommittedEntry, Membership, Snapshot
-from tests.support.paper_network import NOW_US, PaperNetwork
+from tests.support.paper import NOW_US, PaperNetwork, genesis_block
 
 
 async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
@@ -26,18 +26,17 @@ def entry(index: int, timestamp_us: int, *envelopes: bytes) -> CommittedEntry:
 
 
 @pytest.fixture(scope="module")
-def network() -> PaperNetwork:
+def paper() -> PaperNetwork:
     return PaperNetwork()
 
 
-def open_chain(network: PaperNetwork, path: Path, orderer: str = "orderer1", genesis: Block | None = None) -> Chain:
-    return Chain.open(BlockStore.open(path), genesis or network.genesis(), network.orderers[orderer], nowhere)
+def open_chain(paper: PaperNetwork, path: Path, orderer: str = "orderer1", genesis: Block | None = None) -> Chain:
+    return Chain.open(BlockStore.open(path), genesis or paper.genesis, paper.orderers[orderer], nowhere)
 
 
-async def test_two_orderers_make_the_same_blocks_of_the_same_entries(network: PaperNetwork, tmp_path: Path) -> None:
-    genesis = network.genesis()
-    one = open_chain(network, tmp_path / "1", "orderer1", genesis)
-    two = open_chain(network, tmp_path / "2", "orderer2", genesis)
+async def test_two_orderers_make_the_same_blocks_of_the_same_entries(paper: PaperNetwork, tmp_path: Path) -> None:
+    one = open_chain(paper, tmp_path / "1", "orderer1")
+    two = open_chain(paper, tmp_path / "2", "orderer2")
     entries = [entry(1, NOW_US + 5, b"a", b"b"), entry(3, NOW_US + 3, b"c"), entry(4, NOW_US + 9, b"d")]
     await one.apply(entries)
     for item in entries:
@@ -48,79 +47,75 @@ async def test_two_orderers_make_the_same_blocks_of_the_same_entries(network: Pa
 
 
 async def test_a_signed_update_holds_from_the_next_entry_and_after_a_restart(
-    network: PaperNetwork, tmp_path: Path
+    paper: PaperNetwork, tmp_path: Path
 ) -> None:
-    genesis = network.genesis()
-    chain = open_chain(network, tmp_path, genesis=genesis)
-    following = replace(chain.config, sequence=1, batch=BatchLimits(max_message_count=7))
-    update = ConfigUpdate.build(following, list(network.admins.values()))
+    chain = open_chain(paper, tmp_path)
+    update = paper.update(batch=BatchLimits(max_message_count=7))
     await chain.apply([entry(1, NOW_US, update.to_bytes()), entry(2, NOW_US, b"x")])
     assert chain.config.batch.max_message_count == 7
     chain.store.close()
-    again = open_chain(network, tmp_path, genesis=genesis)
+    again = open_chain(paper, tmp_path)
     assert again.config.sequence == 1
     assert again.height == 3
 
 
 @pytest.mark.parametrize("fault", ["too few signatures", "wrong sequence", "clients sign"])
 async def test_an_update_that_does_not_follow_is_on_the_chain_without_effect(
-    network: PaperNetwork, tmp_path: Path, fault: str
+    paper: PaperNetwork, tmp_path: Path, fault: str
 ) -> None:
-    chain = open_chain(network, tmp_path)
-    signers = list(network.admins.values())
+    chain = open_chain(paper, tmp_path)
+    signers = list(paper.admins.values())
     sequence = 1
     if fault == "too few signatures":
         signers = signers[:1]
     elif fault == "clients sign":
-        signers = list(network.clients.values())
+        signers = list(paper.clients.values())
     else:
         sequence = 2
-    update = ConfigUpdate.build(replace(chain.config, sequence=sequence), signers)
+    update = paper.update(signers, sequence=sequence)
     await chain.apply([entry(1, NOW_US, update.to_bytes())])
     assert (chain.height, chain.config.sequence) == (2, 0)
 
 
-async def test_a_follower_far_behind_fetches_the_blocks_of_a_snapshot(network: PaperNetwork, tmp_path: Path) -> None:
-    genesis = network.genesis()
-    ahead = open_chain(network, tmp_path / "ahead", genesis=genesis)
+async def test_a_follower_far_behind_fetches_the_blocks_of_a_snapshot(paper: PaperNetwork, tmp_path: Path) -> None:
+    ahead = open_chain(paper, tmp_path / "ahead")
     await ahead.apply([entry(n, NOW_US + n, f"e{n}".encode()) for n in range(1, 6)])
-    snapshot = Snapshot(5, 1, Membership(frozenset(network.orderers)), await ahead.take_snapshot())
+    snapshot = Snapshot(5, 1, Membership(frozenset(paper.orderers)), await ahead.take_snapshot())
 
     async def fetch(channel: str, first: int, height: int) -> Sequence[bytes]:
         return list(ahead.store.frames(first, max_bytes=10**6))[:2]
 
-    behind = Chain.open(BlockStore.open(tmp_path / "behind"), genesis, network.orderers["orderer2"], fetch)
+    behind = Chain.open(BlockStore.open(tmp_path / "behind"), paper.genesis, paper.orderers["orderer2"], fetch)
     await behind.install_snapshot(snapshot)
     assert behind.last_header == ahead.last_header
     assert behind.store.applied == 5
 
 
-async def test_blocks_that_do_not_fit_are_not_taken(network: PaperNetwork, tmp_path: Path) -> None:
-    genesis = network.genesis()
-    ahead = open_chain(network, tmp_path / "ahead", genesis=genesis)
+async def test_blocks_that_do_not_fit_are_not_taken(paper: PaperNetwork, tmp_path: Path) -> None:
+    ahead = open_chain(paper, tmp_path / "ahead")
     await ahead.apply([entry(1, NOW_US, b"true")])
-    forged = open_chain(network, tmp_path / "forged", genesis=genesis)
-    forged._signer = network.clients["Org1MSP"]
+    forged = open_chain(paper, tmp_path / "forged")
+    forged._signer = paper.clients["Org1MSP"]
     await forged.apply([entry(1, NOW_US, b"forged")])
-    snapshot = Snapshot(1, 1, Membership(frozenset(network.orderers)), await ahead.take_snapshot())
+    snapshot = Snapshot(1, 1, Membership(frozenset(paper.orderers)), await ahead.take_snapshot())
 
     async def fetch(channel: str, first: int, height: int) -> Sequence[bytes]:
         return list(forged.store.frames(first, max_bytes=10**6))
 
-    behind = Chain.open(BlockStore.open(tmp_path / "behind"), genesis, network.orderers["orderer2"], fetch)
+    behind = Chain.open(BlockStore.open(tmp_path / "behind"), paper.genesis, paper.orderers["orderer2"], fetch)
     with pytest.raises(CorruptionError, match="does not fit"):
         await behind.install_snapshot(snapshot)
     assert behind.height == 1
 
 
-async def test_the_data_of_another_network_is_refused(network: PaperNetwork, tmp_path: Path) -> None:
-    open_chain(network, tmp_path).store.close()
+async def test_the_data_of_another_network_is_refused(paper: PaperNetwork, tmp_path: Path) -> None:
+    open_chain(paper, tmp_path).store.close()
     with pytest.raises(CorruptionError, match="another network"):
-        open_chain(network, tmp_path, genesis=network.genesis(replace(network.config(), sequence=3)))
+        open_chain(paper, tmp_path, genesis=genesis_block(replace(paper.config, sequence=3)))
 
 
-async def test_who_waits_for_a_block_is_told(network: PaperNetwork, tmp_path: Path) -> None:
-    chain = open_chain(network, tmp_path)
+async def test_who_waits_for_a_block_is_told(paper: PaperNetwork, tmp_path: Path) -> None:
+    chain = open_chain(paper, tmp_path)
     assert not await chain.wait_beyond(1, 0.0)
     await chain.apply([entry(1, NOW_US, b"x")])
     assert await chain.wait_beyond(1, 0.0)

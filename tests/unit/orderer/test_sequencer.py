@@ -17,7 +17,7 @@ from services.orderer.raft.interface import RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.sequencer import Receipt, Sequencer
 from services.orderer.settings import EdgeLimits, Pacing
-from tests.support.paper_network import PaperNetwork
+from tests.support.paper import PaperNetwork, genesis_block
 from tests.support.processes import eventually
 
 MINUTE_MS = 60_000
@@ -38,12 +38,12 @@ async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
 async def sequencing(
     folder: Path, *, batch: BatchLimits | None = None, limits: EdgeLimits | None = None
 ) -> AsyncIterator[tuple[Chain, Sequencer]]:
-    network = PaperNetwork()
-    genesis = network.genesis(replace(network.config(), batch=batch or BatchLimits()))
+    paper = PaperNetwork()
+    genesis = genesis_block(replace(paper.config, batch=batch or BatchLimits()))
     store = BlockStore.open(folder / "blocks")
-    chain = Chain.open(store, genesis, network.orderers["orderer1"], nowhere)
+    chain = Chain.open(store, genesis, paper.orderers["orderer1"], nowhere)
     node = await RaftNode.open("orderer1", folder / "raft", Nobody(), RaftSettings(tick_s=0.01))
-    await node.add_group("paper", ["orderer1"], chain)
+    await node.add_group(paper.channel, ["orderer1"], chain)
     sequencer = Sequencer(
         chain,
         node,

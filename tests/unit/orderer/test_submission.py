@@ -9,52 +9,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridledger.errors import GridLedgerError, InputError
-from gridledger.protocol import ConfigUpdate, Limits
+from gridledger.protocol import Limits
 from services.orderer.submission import check_submission, origin_of
-from tests.support.paper_network import NOW_US, PaperNetwork, PaperOrganisation
+from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation
 
 
 @pytest.fixture(scope="module")
-def network() -> PaperNetwork:
+def paper() -> PaperNetwork:
     return PaperNetwork()
 
 
-def refused(network: PaperNetwork, envelope: bytes, now_us: int = NOW_US) -> str:
+def refused(paper: PaperNetwork, envelope: bytes, now_us: int = NOW_US) -> str:
     with pytest.raises(GridLedgerError) as caught:
-        check_submission(envelope, network.config(), now_us)
+        check_submission(envelope, paper.config, now_us)
     return caught.value.code
 
 
-def test_a_good_transaction_passes(network: PaperNetwork) -> None:
-    check_submission(network.transaction().to_bytes(), network.config(), NOW_US)
+def test_a_good_transaction_passes(paper: PaperNetwork) -> None:
+    check_submission(paper.transaction().to_bytes(), paper.config, NOW_US)
 
 
-def test_a_signed_config_update_passes(network: PaperNetwork) -> None:
-    update = ConfigUpdate.build(replace(network.config(), sequence=1), list(network.admins.values()))
-    check_submission(update.to_bytes(), network.config(), NOW_US)
+def test_a_signed_config_update_passes(paper: PaperNetwork) -> None:
+    check_submission(paper.update().to_bytes(), paper.config, NOW_US)
 
 
-def test_each_fault_has_its_code(network: PaperNetwork) -> None:
-    good = network.transaction()
+def test_each_fault_has_its_code(paper: PaperNetwork) -> None:
+    good = paper.transaction()
     stranger = PaperOrganisation("Org1MSP").issue("mallory", "client")
-    small = replace(network.config(), limits=Limits(max_envelope_bytes=100))
+    small = replace(paper.config, limits=Limits(max_envelope_bytes=100))
     with pytest.raises(GridLedgerError) as caught:
         check_submission(good.to_bytes(), small, NOW_US)
     assert caught.value.code == "ENVELOPE_TOO_LARGE"
-    assert refused(network, b"{}") == "MALFORMED_MESSAGE"
-    assert refused(network, b"not json") == "MALFORMED_JSON"
-    assert refused(network, good.to_bytes(), NOW_US + 301_000_000) == "PROPOSAL_STALE"
-    assert refused(network, good.to_bytes(), NOW_US - 301_000_000) == "PROPOSAL_STALE"
-    assert refused(network, replace(good, signature=good.signature[:-1] + b"\0").to_bytes()) == "BAD_CREATOR_SIGNATURE"
-    assert refused(network, replace(good, endorsements_text="[ ]").to_bytes()) == "BAD_CREATOR_SIGNATURE"
-    assert refused(network, network.transaction(network.proposal(channel="other")).to_bytes()) == "WRONG_CHANNEL"
-    foreign = network.transaction(network.proposal(client=stranger), client=stranger)
-    assert refused(network, foreign.to_bytes()) == "UNKNOWN_AUTHORITY"
+    assert refused(paper, b"{}") == "MALFORMED_MESSAGE"
+    assert refused(paper, b"not json") == "MALFORMED_JSON"
+    assert refused(paper, good.to_bytes(), NOW_US + 301_000_000) == "PROPOSAL_STALE"
+    assert refused(paper, good.to_bytes(), NOW_US - 301_000_000) == "PROPOSAL_STALE"
+    assert refused(paper, replace(good, signature=good.signature[:-1] + b"\0").to_bytes()) == "BAD_CREATOR_SIGNATURE"
+    assert refused(paper, replace(good, endorsements_text="[ ]").to_bytes()) == "BAD_CREATOR_SIGNATURE"
+    assert refused(paper, paper.transaction(proposal=paper.proposal(channel="other")).to_bytes()) == "WRONG_CHANNEL"
+    foreign = paper.transaction(client=stranger)
+    assert refused(paper, foreign.to_bytes()) == "UNKNOWN_AUTHORITY"
 
 
-def test_a_config_update_without_a_majority_is_refused(network: PaperNetwork) -> None:
-    update = ConfigUpdate.build(replace(network.config(), sequence=1), [network.admins["Org1MSP"]])
-    assert refused(network, update.to_bytes()) == "PERMISSION_DENIED"
+def test_a_config_update_without_a_majority_is_refused(paper: PaperNetwork) -> None:
+    assert refused(paper, paper.update([paper.admins["Org1MSP"]]).to_bytes()) == "PERMISSION_DENIED"
 
 
 _MEMBER_TEXTS = st.text(st.sampled_from('],"creator:{[\\\\x'), max_size=20)
@@ -70,15 +68,15 @@ _MEMBER_TEXTS = st.text(st.sampled_from('],"creator:{[\\\\x'), max_size=20)
         )
     )
 )
-def test_a_proposals_origin_is_read_as_its_parser_reads_it(network: PaperNetwork, args: list[object]) -> None:
-    proposal = network.proposal("put", *args)
+def test_a_proposals_origin_is_read_as_its_parser_reads_it(paper: PaperNetwork, args: list[object]) -> None:
+    proposal = paper.proposal("put", *args)
     assert origin_of(proposal.text) == (proposal.channel, proposal.time_us, proposal.certificate())
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"channel":"paper"', '"channel":"other","channel":"paper"'),
+        ('"channel":"shard1"', '"channel":"other","channel":"shard1"'),
         ('"time":', '"time":1,"time":'),
         ('"time":', '"time":0'),
         (',"transient":null', ""),
@@ -88,14 +86,14 @@ def test_a_proposals_origin_is_read_as_its_parser_reads_it(network: PaperNetwork
         ('"sequence":1', '"sequence":0'),
     ],
 )
-def test_a_text_that_is_no_proposal_has_no_origin(network: PaperNetwork, old: str, new: str) -> None:
-    text = network.proposal().text.replace(old, new)
-    assert text != network.proposal().text
+def test_a_text_that_is_no_proposal_has_no_origin(paper: PaperNetwork, old: str, new: str) -> None:
+    text = paper.proposal().text.replace(old, new)
+    assert text != paper.proposal().text
     with pytest.raises(InputError):
         origin_of(text)
 
 
-def test_a_proposal_written_otherwise_is_read_as_a_whole(network: PaperNetwork) -> None:
-    proposal = network.proposal("put", {"a": [1]})
+def test_a_proposal_written_otherwise_is_read_as_a_whole(paper: PaperNetwork) -> None:
+    proposal = paper.proposal("put", {"a": [1]})
     spaced = proposal.text.replace('"time":', '"time": ')
     assert origin_of(spaced) == origin_of(proposal.text)

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from services.orderer.raft.interface import Leadership, RaftSettings
 from services.orderer.routes import make_router
 from services.orderer.settings import EdgeLimits, OrdererSettings
 from services.orderer.transport import RAFT_PATH, STREAM_BYTES, STREAM_S, OrdererTransport
-from tests.support.paper_network import PaperNetwork
+from tests.support.paper import PaperNetwork
 from tests.support.processes import eventually, free_ports
 
 
@@ -45,20 +46,19 @@ class Net:
     """orderer2 as a server in this process; orderer1 as who sends."""
 
     def __init__(self, folder: Path, limits: EdgeLimits) -> None:
-        self.network = PaperNetwork(now_us=time.time_ns() // 1000)
         self.port = free_ports(1)[0]
-        self.network.urls = {"orderer2": f"https://127.0.0.1:{self.port}"}
-        self.roots = "".join(org.root for org in self.network.orgs.values())
+        self.paper = PaperNetwork(urls={"orderer2": f"https://127.0.0.1:{self.port}"})
+        self.roots = self.paper.config.msps.roots_pem()
         self.received = Received()
         self.requests = 0
         self.home = folder / "msp"
-        self.network.orderers["orderer2"].save(self.home)
+        self.paper.orderers["orderer2"].save(self.home)
         store = BlockStore.open(folder / "blocks")
-        self.chain = Chain.open(store, self.network.genesis(), self.network.orderers["orderer2"], cast("Any", None))
+        self.chain = Chain.open(store, self.paper.genesis, self.paper.orderers["orderer2"], cast("Any", None))
         settings = OrdererSettings.model_construct(name="orderer2", limits=limits)
         channel = Channel(self.chain, cast("Any", None))
         self.orderer = Orderer(
-            settings, cast("Any", self.received), {"paper": channel}, clock_us=lambda: time.time_ns() // 1000
+            settings, cast("Any", self.received), {self.paper.channel: channel}, clock_us=lambda: time.time_ns() // 1000
         )
         self.transports: list[OrdererTransport] = []
         self.server: WebServer | None = None
@@ -77,7 +77,7 @@ class Net:
             self.server = None
 
     def sender(self, identity: SigningIdentity | None = None) -> OrdererTransport:
-        identity = identity or self.network.orderers["orderer1"]
+        identity = identity or self.paper.orderers["orderer1"]
         made = OrdererTransport("orderer1", identity, self.roots, timeout_s=5.0, random=random.Random(1))
         made.know(self.chain.config.orderers.values())
         self.transports.append(made)
@@ -161,7 +161,7 @@ async def test_a_stream_that_is_old_or_long_is_followed_by_the_next(
 
 async def test_who_is_no_orderer_is_refused(tmp_path: Path) -> None:
     async with net(tmp_path) as made:
-        sender = made.sender(made.network.clients["Org1MSP"])
+        sender = made.sender(made.paper.clients["Org1MSP"])
         with pytest.raises(GridLedgerError) as caught:
             await send_until_refused(sender, b"x")
         assert (caught.value.status, caught.value.code) == (403, "PERMISSION_DENIED")
@@ -174,7 +174,7 @@ async def test_an_orderer_that_the_configuration_no_longer_has_is_cut_off(tmp_pa
         await sender.send("orderer2", b"before")
         await made.arrived(1)
         nodes = {name: node for name, node in made.chain.config.orderers.items() if name != "orderer1"}
-        made.chain.config = made.network.config(orderers=nodes)
+        made.chain.config = replace(made.paper.config, orderers=nodes)
         with pytest.raises(GridLedgerError) as caught:
             await send_until_refused(sender, b"after")
         assert caught.value.status == 403
