@@ -21,7 +21,7 @@ def routes(app: FastAPI) -> None:
 
 
 async def test_declared_parameters_reach_the_route(start, house):
-    async with start(routes=routes) as running, running.client(house.org.issue("client")) as client:
+    async with start(routes=routes) as running, running.client(house.org.issue("client", "client")) as client:
         assert (await client.get(f"/blocks/{2**63 - 1}?from=0")).json() == {"number": 2**63 - 1, "from": 0}
         assert (await client.get("/blocks/3")).json() == {"number": 3, "from": None}
 
@@ -37,7 +37,7 @@ async def test_declared_parameters_reach_the_route(start, house):
     ],
 )
 async def test_a_wrong_parameter_is_named_in_our_error(start, house, path, named):
-    async with start(routes=routes) as running, running.client(house.org.issue("client")) as client:
+    async with start(routes=routes) as running, running.client(house.org.issue("client", "client")) as client:
         answer = await client.get(path)
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["details"]) == (400, "BAD_REQUEST", {})

@@ -11,7 +11,6 @@ import pytest
 
 from gridledger.errors import AuthenticationError, BusyError, ConflictError, GridLedgerError, TimeoutExceeded
 from gridledger.framing import FrameBuffer
-from gridledger.identity.msp import MSP, MSPManager
 from gridledger.transport import call_client as client_side
 from gridledger.transport.call_client import CallClient, StreamRefused
 from gridledger.transport.call_frames import PATH, read_answer, write_call
@@ -84,8 +83,8 @@ async def single(kind: int, body: bytes, timeout_s: float) -> bytes:
 
 
 @asynccontextmanager
-async def calling(running: Any, folder: Any, fallback: Any = single) -> AsyncIterator[CallClient]:
-    context = running.house.client_context(folder)
+async def calling(running: Any, identity: Any, fallback: Any = single) -> AsyncIterator[CallClient]:
+    context = running.house.client_context(identity)
     made = CallClient(f"https://localhost:{running.port}", context, fallback, connect_timeout_s=3.0)
     try:
         yield made
@@ -100,7 +99,7 @@ async def until(condition: Any, timeout_s: float = 10.0) -> None:
 
 
 async def test_each_call_has_its_own_answer(house, start, service):
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         bodies = [b"%d" % n for n in range(50)] + [b"conflict"]
         answers = await asyncio.gather(*(calls.call(ECHO, body, 5) for body in bodies), return_exceptions=True)
         assert answers[:50] == [b"alice:" + body for body in bodies[:50]]
@@ -114,7 +113,7 @@ async def test_each_call_has_its_own_answer(house, start, service):
 
 
 async def test_an_unknown_kind_is_refused(house, start, service):
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         with pytest.raises(GridLedgerError) as caught:
             await calls.call(99, b"", 5)
         assert caught.value.status == 400
@@ -122,7 +121,7 @@ async def test_an_unknown_kind_is_refused(house, start, service):
 
 async def test_calls_beyond_the_bound_are_busy(house, start, service):
     limits = Limits(max_requests=3)
-    async with start(limits, service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(limits, service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         tasks = [asyncio.create_task(calls.call(HOLD, b"", 5)) for _ in range(5)]
         refused, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         await until(lambda: sum(task.done() for task in tasks) == 2)
@@ -134,7 +133,7 @@ async def test_calls_beyond_the_bound_are_busy(house, start, service):
 
 
 async def test_cancelling_or_timing_out_hurts_no_other(house, start, service):
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         cancelled = asyncio.create_task(calls.call(HOLD, b"", 5))
         stays = asyncio.create_task(calls.call(HOLD, b"", 5))
         await until(lambda: len(service.held) == 2)
@@ -148,7 +147,7 @@ async def test_cancelling_or_timing_out_hurts_no_other(house, start, service):
 
 async def test_a_client_that_leaves_has_its_calls_abandoned(house, start, service):
     async with start(routes=service.routes) as running:
-        async with calling(running, house.org.issue("alice")) as calls:
+        async with calling(running, house.org.issue("alice", "client")) as calls:
             waiting = asyncio.create_task(calls.call(HOLD, b"", 5))
             await until(lambda: service.held)
         with pytest.raises(ConnectionFailed):
@@ -158,7 +157,7 @@ async def test_a_client_that_leaves_has_its_calls_abandoned(house, start, servic
 
 
 async def test_a_defect_is_told_without_its_secret(house, start, service, caplog):
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         errors = await asyncio.gather(*(calls.call(FAIL, b"defect", 5) for _ in range(2)), return_exceptions=True)
         for error in errors:
             assert isinstance(error, GridLedgerError)
@@ -171,9 +170,10 @@ async def test_a_defect_is_told_without_its_secret(house, start, service, caplog
 
 
 async def test_a_revocation_bites_on_an_open_connection(house, start, service):
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    alice = house.org.issue("alice", "client")
+    async with start(routes=service.routes) as running, calling(running, alice) as calls:
         await calls.call(ECHO, b"x", 5)
-        house.msps = MSPManager({"Org1MSP": MSP("Org1MSP", [house.org.pem], [house.org.crl("alice")])})
+        house.revoke(alice)
         with pytest.raises(AuthenticationError) as caught:
             await calls.call(ECHO, b"x", 5)
         assert caught.value.code == "CERTIFICATE_REVOKED"
@@ -187,7 +187,7 @@ async def test_without_a_certificate_every_call_is_told_so(start, service):
 
 async def test_a_refused_stream_is_told_without_a_fallback(house, start, service):
     service.streams.most = 1
-    alice = house.org.issue("alice")
+    alice = house.org.issue("alice", "client")
     async with start(routes=service.routes) as running, calling(running, alice) as calls:
         await calls.call(ECHO, b"x", 5)
         async with calling(running, alice, None) as second:
@@ -200,7 +200,7 @@ async def test_a_refused_stream_is_told_without_a_fallback(house, start, service
 
 async def test_a_refused_stream_falls_back_to_single_requests(house, start, service):
     service.streams.most = 1
-    alice = house.org.issue("alice")
+    alice = house.org.issue("alice", "client")
     async with start(routes=service.routes) as running, calling(running, alice) as calls:
         await calls.call(ECHO, b"x", 5)
         async with calling(running, alice) as second:
@@ -210,7 +210,7 @@ async def test_a_refused_stream_falls_back_to_single_requests(house, start, serv
 
 
 async def test_a_stopping_server_answers_what_it_has_and_takes_no_more(house, start, service):
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         waiting = asyncio.create_task(calls.call(HOLD, b"", 5))
         await until(lambda: service.held)
         running.server.stop()
@@ -228,7 +228,7 @@ async def test_a_stopping_server_answers_what_it_has_and_takes_no_more(house, st
 @pytest.mark.parametrize("sent", [b"\0\0\0\1x", b"\0\0\x7f\xff", b"\0\0\0\5" + bytes(4)])
 async def test_what_is_no_call_ends_the_connection(house, start, service, sent):
     async with start(routes=service.routes) as running:
-        reader, writer = await running.raw(house.org.issue("alice"))
+        reader, writer = await running.raw(house.org.issue("alice", "client"))
         writer.write(f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode())
         writer.write(b"%x\r\n%b\r\n" % (len(sent), sent))
         if len(sent) == 8:
@@ -243,7 +243,7 @@ async def test_what_is_no_call_ends_the_connection(house, start, service, sent):
 
 
 async def test_a_plain_request_with_calls_gets_all_answers(house, start, service):
-    async with start(routes=service.routes) as running, running.client(house.org.issue("alice")) as client:
+    async with start(routes=service.routes) as running, running.client(house.org.issue("alice", "client")) as client:
         body = b"".join(write_call(number, ECHO, b"%d" % number) for number in (7, 8))
         answer = await client.post(PATH, content=body)
         frames = [read_answer(frame) for frame in FrameBuffer(1000).feed(answer.content)]
@@ -253,7 +253,7 @@ async def test_a_plain_request_with_calls_gets_all_answers(house, start, service
 async def test_a_server_that_says_nothing_is_not_waited_for(house, start, service, monkeypatch):
     monkeypatch.setattr(client_side, "HEARTBEAT_S", 0.02)
     monkeypatch.setattr(client_side, "SILENCE_S", 0.2)
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         await calls.call(ECHO, b"x", 5)
         # The server's first heartbeat comes after 2 s: were it waited for, the call would end by its own time-out.
         with pytest.raises(ConnectionFailed, match="nothing heard"):
@@ -266,7 +266,7 @@ async def test_heartbeats_keep_a_slow_call_alive(house, start, service, monkeypa
     monkeypatch.setattr(client_side, "HEARTBEAT_S", 0.02)
     # Server and client share a process, which a crowded machine may hold up for a few tenths of a second.
     monkeypatch.setattr(client_side, "SILENCE_S", 0.5)
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         with pytest.raises(TimeoutExceeded):
             await calls.call(HOLD, b"", 1.2)
         assert await calls.call(ECHO, b"x", 5) == b"alice:x"
@@ -275,7 +275,7 @@ async def test_heartbeats_keep_a_slow_call_alive(house, start, service, monkeypa
 async def test_an_idle_connection_is_closed_and_opened_again(house, start, service, monkeypatch):
     monkeypatch.setattr(client_side, "HEARTBEAT_S", 0.02)
     monkeypatch.setattr(client_side, "IDLE_S", 0.1)
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         await calls.call(ECHO, b"x", 5)
         await until(lambda: service.streams.open == 0)
         assert await calls.call(ECHO, b"y", 5) == b"alice:y"
@@ -283,7 +283,7 @@ async def test_an_idle_connection_is_closed_and_opened_again(house, start, servi
 
 async def test_calls_of_one_program_are_bounded(house, start, service, monkeypatch):
     monkeypatch.setattr(client_side, "MAX_CALLS", 1)
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice")) as calls:
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         waiting = asyncio.create_task(calls.call(HOLD, b"", 5))
         await until(lambda: service.held)
         with pytest.raises(BusyError):

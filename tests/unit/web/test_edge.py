@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import json
 import ssl
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 
 from gridledger.errors import BusyError, ConflictError
-from gridledger.identity.msp import MSP, MSPManager
 from gridledger.web import Limits, json_response, read_body
 
 
@@ -49,7 +49,7 @@ def error_of(response: httpx.Response) -> dict:
 
 
 async def test_the_caller_is_who_the_certificate_says(house, start):
-    async with start(routes=echo) as running, running.client(house.org.issue("alice")) as client:
+    async with start(routes=echo) as running, running.client(house.org.issue("alice", "client")) as client:
         answer = await client.post("/echo", content=b"x" * 1000)
     assert answer.json() == {"size": 1000, "caller": "alice", "mspid": "Org1MSP", "role": "client"}
 
@@ -66,19 +66,20 @@ async def test_without_a_certificate_only_open_routes_answer(start):
 
 
 async def test_an_expired_certificate_is_told_so(house, start):
-    async with start(routes=echo) as running, running.client(house.org.issue("late", days=-1)) as client:
+    late = house.org.issue("late", "client", not_after=datetime.now(UTC) - timedelta(days=1))
+    async with start(routes=echo) as running, running.client(late) as client:
         refused = await client.post("/echo", content=b"x")
     assert refused.status_code == 401
     assert error_of(refused)["code"] == "CERTIFICATE_EXPIRED"
 
 
 async def test_a_foreign_certificate_fails_in_the_handshake(house, start):
-    folder = house.foreign.issue("mallory")
+    mallory = house.foreign.issue("mallory", "client")
     async with start(routes=echo) as running:
-        async with running.client(folder) as client:
+        async with running.client(mallory) as client:
             with pytest.raises(httpx.TransportError):
                 await client.post("/echo", content=b"x")
-        reader, writer = await running.raw(folder)
+        reader, writer = await running.raw(mallory)
         writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
         with contextlib.suppress(ssl.SSLError, ConnectionError):  # event loops differ in how they show the alert
             assert await asyncio.wait_for(reader.read(), 5) == b""
@@ -87,18 +88,18 @@ async def test_a_foreign_certificate_fails_in_the_handshake(house, start):
 
 async def test_an_authority_trusted_by_tls_only_is_refused_with_its_code(house, start):
     async with start(routes=echo) as running:
-        running.server.tls.extend_roots(house.foreign.pem)
-        async with running.client(house.foreign.issue("neighbour")) as client:
+        running.server.tls.extend_roots(house.foreign.root)
+        async with running.client(house.foreign.issue("neighbour", "client")) as client:
             refused = await client.post("/echo", content=b"x")
     assert refused.status_code == 401
     assert error_of(refused)["code"] == "UNKNOWN_AUTHORITY"
 
 
 async def test_a_revocation_bites_on_an_open_connection(house, start):
-    folder = house.org.issue("alice")
-    async with start(routes=echo) as running, running.client(folder) as client:
+    alice = house.org.issue("alice", "client")
+    async with start(routes=echo) as running, running.client(alice) as client:
         assert (await client.post("/echo", content=b"x")).status_code == 200
-        house.msps = MSPManager({"Org1MSP": MSP("Org1MSP", [house.org.pem], [house.org.crl("alice")])})
+        house.revoke(alice)
         refused = await client.post("/echo", content=b"x")
     assert refused.status_code == 401
     assert error_of(refused)["code"] == "CERTIFICATE_REVOKED"
@@ -110,7 +111,7 @@ async def test_a_certificate_without_a_role_is_refused(house, start):
 
 
 async def test_errors_are_bodies_with_code_and_details(house, start, caplog):
-    async with start(routes=echo) as running, running.client(house.org.issue("alice")) as client:
+    async with start(routes=echo) as running, running.client(house.org.issue("alice", "client")) as client:
         conflict = await client.get("/conflict")
         assert (conflict.status_code, error_of(conflict)) == (
             409,
@@ -129,7 +130,7 @@ async def test_errors_are_bodies_with_code_and_details(house, start, caplog):
 
 
 async def test_a_long_body_is_refused_by_its_length(house, start):
-    alice = house.org.issue("alice")
+    alice = house.org.issue("alice", "client")
     async with start(Limits(max_body_bytes=1000), echo) as running, running.client(alice) as client:
         refused = await client.post("/echo", content=b"x" * 1001)
         assert refused.status_code == 413
@@ -152,7 +153,7 @@ async def test_a_long_body_without_length_is_refused_while_it_streams(house, sta
             chunks += 1
             yield b"x" * 1000
 
-    limits, alice = Limits(max_body_bytes=100_000, drain_s=0.2), house.org.issue("alice")
+    limits, alice = Limits(max_body_bytes=100_000, drain_s=0.2), house.org.issue("alice", "client")
     async with start(limits, echo) as running, running.client(alice) as client:
         try:
             refused = await client.post("/echo", content=body())
@@ -165,7 +166,7 @@ async def test_a_long_body_without_length_is_refused_while_it_streams(house, sta
 
 async def test_a_client_that_stops_sending_after_the_bound_reads_the_answer(house, start):
     async with start(Limits(max_body_bytes=1000), echo) as running:
-        reader, writer = await running.raw(house.org.issue("alice"))
+        reader, writer = await running.raw(house.org.issue("alice", "client"))
         writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
         writer.write(b"7d0\r\n" + b"x" * 2000 + b"\r\n")
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
@@ -185,7 +186,10 @@ async def test_a_request_too_many_is_busy(house, start):
             await leave.wait()
             return json_response({})
 
-    async with start(Limits(max_requests=1), routes) as running, running.client(house.org.issue("alice")) as client:
+    async with (
+        start(Limits(max_requests=1), routes) as running,
+        running.client(house.org.issue("alice", "client")) as client,
+    ):
         first = asyncio.create_task(client.get("/slow"))
         await asyncio.wait_for(entered.wait(), 5)
         busy = await client.get("/slow")
@@ -198,17 +202,17 @@ async def test_a_request_too_many_is_busy(house, start):
 
 async def test_an_endless_head_and_no_http_at_all(house, start):
     async with start(Limits(max_header_bytes=5000), echo) as running:
-        folder = house.org.issue("alice")
-        reader, writer = await running.raw(folder)
+        alice = house.org.issue("alice", "client")
+        reader, writer = await running.raw(alice)
         writer.write(b"GET /healthz HTTP/1.1\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"y" * 990) for n in range(8)))
         answer = await asyncio.wait_for(reader.read(), 5)
         assert answer.startswith(b"HTTP/1.1 431 ")
         writer.close()
-        reader, writer = await running.raw(folder)
+        reader, writer = await running.raw(alice)
         writer.write(b"GET /healthz HTTP/1.1\r\nendless: " + b"y" * 8000)
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 431 ")
         writer.close()
-        reader, writer = await running.raw(folder)
+        reader, writer = await running.raw(alice)
         writer.write(b"EHLO there\r\n\r\n")
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 400 ")
         writer.close()
@@ -216,7 +220,7 @@ async def test_an_endless_head_and_no_http_at_all(house, start):
 
 async def test_a_request_that_never_ends_is_cut(house, start):
     async with start(Limits(request_timeout_s=0.2), echo) as running:
-        reader, writer = await running.raw(house.org.issue("alice"))
+        reader, writer = await running.raw(house.org.issue("alice", "client"))
         writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nhalf")
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
@@ -234,7 +238,7 @@ async def test_a_connection_too_many_is_closed(house, start):
 
 
 async def test_metrics_count_by_route_and_need_a_certificate(house, start):
-    async with start(routes=echo) as running, running.client(house.org.issue("alice")) as client:
+    async with start(routes=echo) as running, running.client(house.org.issue("alice", "client")) as client:
         await client.get("/conflict")
         text = (await client.get("/metrics")).text
     assert 'gridledger_http_requests_total{method="GET",route="/conflict",status="409"}' in text

@@ -40,7 +40,7 @@ ECHO = PlainRoute("/channels/{name}/echo", _echo)
 
 
 async def test_caller_parameter_query_and_body_reach_the_handler(house, start):
-    async with start(None, _routes(ECHO)) as running, running.client(house.org.issue("alice")) as client:
+    async with start(None, _routes(ECHO)) as running, running.client(house.org.issue("alice", "client")) as client:
         answer = await client.post("/channels/shard%201/echo?wait=a%20b", content=b"[1]")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/json"
@@ -52,10 +52,10 @@ async def test_the_edge_stands_before_plain_routes(house, start):
     async with start(limits, _routes(ECHO, PlainRoute("/refuse", _refuse))) as running:
         async with running.client(None) as nobody:
             assert (await nobody.post("/channels/a/echo", content=b"1")).status_code == 401
-        async with running.client(house.org.issue("alice")) as client:
+        async with running.client(house.org.issue("alice", "client")) as client:
             assert (await client.post("/channels/a/echo", content=b"1" * 101)).status_code == 413
             assert (await client.post("/channels/a/echo", content=b"1" * 1001)).status_code == 413
-        async with running.client(house.org.issue("bob")) as client:
+        async with running.client(house.org.issue("bob", "client")) as client:
             refused = await client.post("/refuse")
             assert (refused.status_code, refused.json()["error"]["code"]) == (409, "NO_SUCH_LUCK")
             wrong = await client.get("/refuse")
@@ -66,7 +66,7 @@ async def test_the_edge_stands_before_plain_routes(house, start):
 
 async def test_a_stream_counts_as_a_stream(house, start):
     routes = _routes(PlainRoute("/stream", _stream))
-    async with start(None, routes) as running, running.client(house.org.issue("alice")) as client:
+    async with start(None, routes) as running, running.client(house.org.issue("alice", "client")) as client:
         assert (await client.post("/stream")).content == b"onetwo"
 
 
@@ -101,7 +101,7 @@ async def test_work_ends_when_its_client_leaves(house, start):
         return await unless_disconnected(request.scope, work())
 
     async with start(None, _routes(PlainRoute("/work", handler))) as running:
-        _, writer = await running.raw(house.org.issue("alice"))
+        _, writer = await running.raw(house.org.issue("alice", "client"))
         writer.write(b"POST /work HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
         async with asyncio.timeout(5):
             await begun.wait()

@@ -54,7 +54,7 @@ async def first_three(response: httpx.Response, lines: AsyncIterator[str]) -> No
 
 
 async def test_a_stream_goes_on_to_its_end(house, start, source):
-    async with start(routes=source.routes) as running, running.client(house.org.issue("alice")) as client:
+    async with start(routes=source.routes) as running, running.client(house.org.issue("alice", "client")) as client:
         async with client.stream("GET", "/stream") as response:
             lines = response.aiter_lines()
             await first_three(response, lines)
@@ -64,7 +64,7 @@ async def test_a_stream_goes_on_to_its_end(house, start, source):
 
 
 async def test_a_stream_ends_properly_when_the_process_stops(house, start, source):
-    async with start(routes=source.routes) as running, running.client(house.org.issue("alice")) as client:
+    async with start(routes=source.routes) as running, running.client(house.org.issue("alice", "client")) as client:
         async with client.stream("GET", "/stream") as response:
             lines = response.aiter_lines()
             await first_three(response, lines)
@@ -78,7 +78,7 @@ async def test_a_stream_that_fails_is_cut_short(house, start, source):
     source.fails = True
     async with (
         start(routes=source.routes) as running,
-        running.client(house.org.issue("alice")) as client,
+        running.client(house.org.issue("alice", "client")) as client,
         client.stream("GET", "/stream") as response,
     ):
         lines = response.aiter_lines()
@@ -89,7 +89,7 @@ async def test_a_stream_that_fails_is_cut_short(house, start, source):
 
 
 async def test_a_client_that_leaves_frees_the_stream(house, start, source):
-    alice = house.org.issue("alice")
+    alice = house.org.issue("alice", "client")
     async with start(Limits(max_streams=1), source.routes) as running, running.client(alice) as client:
         async with client.stream("GET", "/stream") as response:
             await first_three(response, response.aiter_lines())
@@ -102,7 +102,7 @@ async def test_streams_are_bounded_apart_from_requests(house, start, source):
     limits = Limits(max_streams=1, max_requests=1)
     async with (
         start(limits, source.routes) as running,
-        running.client(house.org.issue("alice")) as client,
+        running.client(house.org.issue("alice", "client")) as client,
         client.stream("GET", "/stream") as response,
     ):
         lines = response.aiter_lines()  # held: an iterator that nobody holds closes its stream
