@@ -24,7 +24,6 @@ from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.events import block_events, chaincode_events
 from gridledger.client.queries import (
     ChainInfo,
-    HistoryEntry,
     ProvedTransaction,
     read_block,
     read_chain_info,
@@ -41,6 +40,7 @@ from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
+from gridledger.protocol.state import HistoryEntry
 from gridledger.protocol.status import Status
 from gridledger.transport.node_client import NodeClient
 

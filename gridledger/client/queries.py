@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import CorruptionError
@@ -11,6 +10,7 @@ from gridledger.protocol import merkle
 from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.state import HistoryEntry
 from gridledger.transport.node_client import NodeClient
 
 
@@ -34,17 +34,6 @@ class ProvedTransaction:
     code: TxValidationCode
     envelope: bytes
     header: BlockHeader
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """One value that a key has had; None where it was deleted. ``timestamp_us`` is the block's."""
-
-    tx_id: str
-    value: Any
-    block: int
-    index: int
-    timestamp_us: int
 
 
 async def read_chain_info(node: NodeClient, channel: str) -> ChainInfo:
@@ -84,7 +73,4 @@ async def read_transaction(node: NodeClient, channel: str, tx_id: str) -> Proved
 async def read_history(node: NodeClient, channel: str, chaincode: str, key: str) -> list[HistoryEntry]:
     """A key's values, the newest first."""
     answer = await node.get_json(f"/channels/{channel}/history/{chaincode}", params={"key": key})
-    return [
-        HistoryEntry(item["tx_id"], item["value"], item["block"], item["index"], item["timestamp"])
-        for item in answer["items"]
-    ]
+    return [HistoryEntry.from_dict(item) for item in answer["items"]]

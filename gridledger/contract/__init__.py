@@ -9,6 +9,19 @@ from __future__ import annotations
 from gridledger.contract.api import Contract, transaction
 from gridledger.contract.context import ClientIdentity, Context
 from gridledger.contract.errors import ContractError
-from gridledger.contract.stub import HistoricValue, Stub
+from gridledger.contract.stub import Stub
+from gridledger.protocol.state import HistoryEntry
 
-__all__ = ["ClientIdentity", "Context", "Contract", "ContractError", "HistoricValue", "Stub", "transaction"]
+HistoricValue = HistoryEntry
+"""The name that HistoryEntry had for chaincode before."""
+
+__all__ = [
+    "ClientIdentity",
+    "Context",
+    "Contract",
+    "ContractError",
+    "HistoricValue",
+    "HistoryEntry",
+    "Stub",
+    "transaction",
+]

@@ -6,32 +6,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from gridledger.protocol.result import Version
-
-
-class StoredValue(Protocol):
-    """A value of the world state: its JSON text and its version."""
-
-    @property
-    def value(self) -> bytes: ...
-    @property
-    def version(self) -> Version: ...
-
-
-class HistoryRecord(Protocol):
-    """One committed write of a key; ``value`` is None where it was deleted."""
-
-    @property
-    def tx_id(self) -> str: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def timestamp_us(self) -> int: ...
+from gridledger.protocol.state import HistoryEntry, VersionedValue
 
 
 class StateReader(Protocol):
     """One consistent view of the world state. Every method sees the same height for as long as a call lasts."""
 
-    def get(self, namespace: str, key: str) -> StoredValue | None:
+    def get(self, namespace: str, key: str) -> VersionedValue | None:
         """The value of ``key``, None if there is none."""
 
     def range(
@@ -39,5 +20,5 @@ class StateReader(Protocol):
     ) -> Iterator[tuple[str, bytes, Version]]:
         """Keys with start <= key < end, ascending by UTF-8 bytes; an empty ``end`` has no upper bound."""
 
-    def history(self, namespace: str, key: str) -> Iterator[HistoryRecord]:
-        """All committed writes of ``key``, the newest first."""
+    def history(self, namespace: str, key: str) -> Iterator[HistoryEntry]:
+        """All committed writes of ``key``, the newest first; each value is a copy of its own."""

@@ -16,6 +16,7 @@ from gridledger.contract.errors import ContractError
 from gridledger.contract.reader import StateReader
 from gridledger.errors import MalformedJSON
 from gridledger.protocol.result import MAX_RANGES, RangeRead, Read, Version
+from gridledger.protocol.state import HistoryEntry
 
 MAX_VALUE_BYTES: Final = 1024 * 1024
 MAX_VALUE_DEPTH: Final = 60  # a result holds values four levels down, and readers take jsontext.MAX_DEPTH in all
@@ -36,16 +37,6 @@ class Call:
     timestamp_us: int
     creator: str
     transient: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class HistoricValue:
-    """One committed write of a key. ``value`` is None where ``is_delete``; ``timestamp_us``: its proposal's time."""
-
-    tx_id: str
-    value: Any
-    timestamp_us: int
-    is_delete: bool
 
 
 @dataclass(slots=True)
@@ -147,17 +138,16 @@ class Stub:
         """(key, value) of all composite keys that begin with this object type and these attributes."""
         return self._range(*keys.partial_composite_range(object_type, attributes), None)
 
-    def get_history_for_key(self, key: str) -> Iterator[HistoricValue]:
+    def get_history_for_key(self, key: str) -> Iterator[HistoryEntry]:
         """Committed writes of ``key``, the newest first. They are not validated at commit: for queries only."""
         keys.check_key(key)
         self._spend()
         return self._recall(key)
 
-    def _recall(self, key: str) -> Iterator[HistoricValue]:
-        for record in self._reader.history(self._call.namespace, key):
+    def _recall(self, key: str) -> Iterator[HistoryEntry]:
+        for entry in self._reader.history(self._call.namespace, key):
             self._spend()
-            value = None if record.value is None else jsontext.loads_trusted(record.value)
-            yield HistoricValue(record.tx_id, value, record.timestamp_us, record.value is None)
+            yield entry
 
     @staticmethod
     def create_composite_key(object_type: str, attributes: Sequence[str]) -> str:

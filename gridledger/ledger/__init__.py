@@ -18,14 +18,13 @@ from gridledger.ledger.errors import (
 )
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.records import BlockMetadata, Head, TransactionProof, TransactionRecord
-from gridledger.ledger.snapshot import HistoryEntry, Snapshot, Versioned
+from gridledger.ledger.snapshot import Snapshot
 
 __all__ = [
     "BlockMetadata",
     "BlockMissing",
     "BlockRejected",
     "Head",
-    "HistoryEntry",
     "Ledger",
     "LedgerExists",
     "LedgerMissing",
@@ -35,5 +34,4 @@ __all__ = [
     "TransactionMissing",
     "TransactionProof",
     "TransactionRecord",
-    "Versioned",
 ]

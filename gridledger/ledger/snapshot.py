@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, Self
 
-from gridledger import jsontext
 from gridledger.errors import CorruptionError
 from gridledger.ledger import codec
 from gridledger.ledger.blocks import read_block, read_envelope
@@ -26,25 +25,9 @@ from gridledger.protocol import merkle
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.result import Version
+from gridledger.protocol.state import HistoryEntry, VersionedValue
 from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction
-
-
-class Versioned(NamedTuple):
-    """A value of the world state (its JSON text) and where it was written."""
-
-    value: bytes
-    version: Version
-
-
-class HistoryEntry(NamedTuple):
-    """One committed write of a key: ``value`` is its JSON text, None where the key was deleted; ``timestamp_us`` the
-    proposal's time."""
-
-    tx_id: str
-    value: bytes | None
-    timestamp_us: int
-    version: Version
 
 
 class Snapshot:
@@ -67,11 +50,11 @@ class Snapshot:
         """The number of blocks."""
         return self.head.height
 
-    def get(self, namespace: str, key: str) -> Versioned | None:
+    def get(self, namespace: str, key: str) -> VersionedValue | None:
         """The value of ``key`` in a chaincode's namespace, None if there is none."""
         stored = codec.cut_key(codec.whole_key(namespace, key))
         entry = self._reader.get(Table.STATE, stored)
-        return None if entry is None else Versioned(codec.state_value(stored, entry), codec.state_version(entry))
+        return None if entry is None else VersionedValue(codec.state_value(stored, entry), codec.state_version(entry))
 
     def version(self, namespace: str, key: str) -> Version | None:
         """The version of ``key``, None if it does not exist."""
@@ -104,7 +87,7 @@ class Snapshot:
             version = codec.unpack_version(history_key)
             transaction = Transaction.parse(self.envelope(version.block, version.transaction))
             value = None if mark == codec.DELETED else _written(transaction, key)
-            yield HistoryEntry(transaction.tx_id, value, transaction.proposal.time_us, version)
+            yield HistoryEntry(transaction.tx_id, value, *version, transaction.proposal.time_us)
 
     def find(self, tx_id: str) -> tuple[int, int, TxValidationCode] | None:
         """Block, index and code of a transaction, None if it is not on the chain."""
@@ -198,10 +181,10 @@ class Snapshot:
         self.close()
 
 
-def _written(transaction: Transaction, key: str) -> bytes:
+def _written(transaction: Transaction, key: str) -> Any:
     for written, value in transaction.result.writes:
         if written == key:
-            return jsontext.dumps(value)
+            return value
     raise CorruptionError(f"history names transaction {transaction.tx_id} for a key that it did not write")
 
 

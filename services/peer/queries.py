@@ -82,17 +82,7 @@ def transaction_json(ledger: Ledger, tx_id: str) -> bytes:
 def history_json(ledger: Ledger, namespace: str, key: str, limit: int) -> bytes:
     """The values that a key has had, the newest first, at most ``limit``; null where it was deleted."""
     with ledger.snapshot() as snapshot:
-        items = [
-            {
-                "tx_id": entry.tx_id,
-                "value": None if entry.value is None else jsontext.loads_trusted(entry.value),
-                "deleted": entry.value is None,
-                "block": entry.version.block,
-                "index": entry.version.transaction,
-                "timestamp": entry.timestamp_us,
-            }
-            for entry in snapshot.history(namespace, key, min(limit, MAX_HISTORY))
-        ]
+        items = [entry.to_dict() for entry in snapshot.history(namespace, key, min(limit, MAX_HISTORY))]
     return jsontext.dumps({"items": items})
 
 

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from gridledger import jsontext
 from gridledger.contract.keys import check_key
 from gridledger.errors import InputError
 from gridledger.protocol.result import Result, Version
+from gridledger.protocol.state import HistoryEntry, VersionedValue
 
 FORMAT: Final = "gridledger-state-1"
 _MEMBERS: Final = frozenset(("format", "height", "clock_us", "state", "history"))
@@ -37,7 +37,7 @@ class StateFileError(InputError):
     code = "BAD_STATE_FILE"
 
 
-class Entry(NamedTuple):
+class _Write(NamedTuple):
     """One write of a key; ``value`` is its JSON text, None where the key was deleted."""
 
     version: Version
@@ -46,37 +46,29 @@ class Entry(NamedTuple):
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A value and its version."""
-
-    value: bytes
-    version: Version
-
-
 class MemoryState:
     """A world state with its history; a :class:`~gridledger.contract.reader.StateReader` of one namespace."""
 
     def __init__(self) -> None:
         self.height = 1
         self.clock_us: int | None = None
-        self._entries: dict[str, list[Entry]] = {}
+        self._writes: dict[str, list[_Write]] = {}
         self._ordered: list[str] | None = None
 
-    def get(self, namespace: str, key: str) -> Stored | None:
+    def get(self, namespace: str, key: str) -> VersionedValue | None:
         """The value of ``key``."""
         del namespace
-        entries = self._entries.get(key)
-        if not entries or entries[-1].value is None:
+        writes = self._writes.get(key)
+        if not writes or writes[-1].value is None:
             return None
-        return Stored(entries[-1].value, entries[-1].version)
+        return VersionedValue(writes[-1].value, writes[-1].version)
 
     def range(
         self, namespace: str, start: str, end: str, limit: int | None = None
     ) -> Iterator[tuple[str, bytes, Version]]:
         """Keys with start <= key < end. (Strings compare by code point, which is the order of their UTF-8 bytes.)"""
         if self._ordered is None:
-            self._ordered = sorted(self._entries)
+            self._ordered = sorted(self._writes)
         found = 0
         for position in range(bisect_left(self._ordered, start), len(self._ordered)):
             key = self._ordered[position]
@@ -87,29 +79,31 @@ class MemoryState:
                 found += 1
                 yield key, stored.value, stored.version
 
-    def history(self, namespace: str, key: str) -> Iterator[Entry]:
+    def history(self, namespace: str, key: str) -> Iterator[HistoryEntry]:
         """All writes of ``key``, the newest first."""
         del namespace
-        return reversed(self._entries.get(key, []))
+        for version, tx_id, timestamp_us, text in reversed(self._writes.get(key, [])):
+            value = None if text is None else jsontext.loads_trusted(text)
+            yield HistoryEntry(tx_id, value, *version, timestamp_us)
 
     def commit(self, result: Result, timestamp_us: int) -> None:
         """Apply the writes of ``result`` as the one transaction of the next block."""
         version = Version(self.height, 0)
         for key, value in result.writes:
             text = None if value is None else jsontext.dumps(value)
-            self._append(key, Entry(version, result.tx_id, timestamp_us, text))
+            self._append(key, _Write(version, result.tx_id, timestamp_us, text))
         self.height += 1
 
     def to_bytes(self) -> bytes:
         """The file's text."""
         state = [
-            _text(key) + b": " + entries[-1].value
-            for key, entries in sorted(self._entries.items())
-            if entries[-1].value is not None
+            _text(key) + b": " + writes[-1].value
+            for key, writes in sorted(self._writes.items())
+            if writes[-1].value is not None
         ]
         history = [
-            _text(key) + b": [" + b", ".join(_entry_text(entry) for entry in entries) + b"]"
-            for key, entries in sorted(self._entries.items())
+            _text(key) + b": [" + b", ".join(_write_text(write) for write in writes) + b"]"
+            for key, writes in sorted(self._writes.items())
         ]
         head = jsontext.dumps({"format": FORMAT, "height": self.height, "clock_us": self.clock_us})[:-1]
         return b"".join(
@@ -134,11 +128,11 @@ class MemoryState:
         state._reconcile(_object(document, "state"))
         return state
 
-    def _append(self, key: str, entry: Entry) -> None:
-        if key not in self._entries:
-            self._entries[key] = []
+    def _append(self, key: str, write: _Write) -> None:
+        if key not in self._writes:
+            self._writes[key] = []
             self._ordered = None
-        self._entries[key].append(entry)
+        self._writes[key].append(write)
 
     def _read_history(self, history: dict[str, Any]) -> None:
         for key, entries in history.items():
@@ -149,7 +143,7 @@ class MemoryState:
                 match entry:
                     case [int(block), str(tx_id), int(timestamp_us), *value] if len(value) <= 1:
                         text = jsontext.dumps(value[0]) if value else None
-                        self._append(key, Entry(Version(block, 0), tx_id, timestamp_us, text))
+                        self._append(key, _Write(Version(block, 0), tx_id, timestamp_us, text))
                     case _:
                         raise StateFileError(f"history of {key!r}: [block, tx_id, timestamp_us, value] is expected")
 
@@ -162,19 +156,19 @@ class MemoryState:
             text = jsontext.dumps(value)
             stored = self.get("", key)
             if stored is None or stored.value != text:
-                self._append(key, Entry(edited, _EDITED, 0, text))
-        for key in self._entries.keys() - state.keys():
+                self._append(key, _Write(edited, _EDITED, 0, text))
+        for key in self._writes.keys() - state.keys():
             if self.get("", key) is not None:
-                self._append(key, Entry(edited, _EDITED, 0, None))
+                self._append(key, _Write(edited, _EDITED, 0, None))
 
 
 def _text(key: str) -> bytes:
     return jsontext.dumps(key)
 
 
-def _entry_text(entry: Entry) -> bytes:
-    head = jsontext.dumps([entry.version.block, entry.tx_id, entry.timestamp_us])
-    return head if entry.value is None else head[:-1] + b"," + entry.value + b"]"
+def _write_text(write: _Write) -> bytes:
+    head = jsontext.dumps([write.version.block, write.tx_id, write.timestamp_us])
+    return head if write.value is None else head[:-1] + b"," + write.value + b"]"
 
 
 def _integer(value: Any, name: str) -> int:

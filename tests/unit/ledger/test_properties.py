@@ -134,7 +134,7 @@ def test_is_the_model(plan: list[list[Spec]]) -> None:
             for key in KEYS:
                 found = snapshot.get("kv", key)
                 assert (found and (int(found.value), found.version)) == model.state.get(key)
-                history = [(entry.value and int(entry.value), entry.version) for entry in snapshot.history("kv", key)]
+                history = [(entry.value, (entry.block, entry.index)) for entry in snapshot.history("kv", key)]
                 assert history == model.history.get(key, [])[::-1]
             listed = [(key, int(value), version) for key, value, version in snapshot.range("kv")]
             assert listed == [(key, *model.state[key]) for key in ORDERED if key in model.state]

@@ -42,7 +42,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "a commit hash": (first(Table.METADATA, lambda entry: entry[:10] + b"\1\1" + entry[12:], 2), "its commit hash"),
     "block 0's": (first(Table.METADATA, lambda entry: entry[:10] + b"\1\1" + entry[12:]), "its commit hash"),
     "a block's byte": (
-        first(Table.BLOCKS, lambda entry: entry[:-9] + b"x" + entry[-8:], -1),
+        first(Table.BLOCKS, lambda entry: entry[:-9] + bytes((entry[-9] ^ 1,)) + entry[-8:], -1),
         "cannot be verified: block 3",
     ),
     "a lost chunk": (first(Table.BLOCKS, gone, -1), "cannot be verified"),

@@ -84,8 +84,8 @@ def test_a_state_edited_by_hand_counts_and_is_in_the_history() -> None:
     document["clock_us"] = 99
     again = MemoryState.from_bytes(orjson.dumps(document))
     assert [(key, value) for key, value, _ in contents(again)] == [("a", b"5"), ("c", b"[3]")]
-    assert [(entry.tx_id, entry.value) for entry in again.history("", "a")] == [("edited", b"5"), ("tx1", b"1")]
-    assert [(entry.tx_id, entry.value) for entry in again.history("", "b")] == [("edited", None), ("tx1", b"2")]
+    assert [(entry.tx_id, entry.value) for entry in again.history("", "a")] == [("edited", 5), ("tx1", 1)]
+    assert [(entry.tx_id, entry.value) for entry in again.history("", "b")] == [("edited", None), ("tx1", 2)]
     assert again.clock_us == 99
 
 
