@@ -9,10 +9,11 @@ from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpoi
 from gridledger.client.connection import Timeouts
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
 from gridledger.client.gateway import Contract, Gateway, Network
-from gridledger.client.queries import ChainInfo, ProvedTransaction
 from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.state import HistoryEntry
 from gridledger.protocol.status import Status
 from gridledger.transport.node_client import ConnectionFailed, NodeClient

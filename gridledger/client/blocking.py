@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 from gridledger.client import gateway as aio
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connection import Timeouts
-from gridledger.client.queries import ChainInfo, ProvedTransaction
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
+from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.state import HistoryEntry
 from gridledger.protocol.status import Status
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from gridledger import jsontext
 from gridledger.backoff import Backoff
 from gridledger.client.checkpoints import Checkpoint, Checkpointer
+from gridledger.client.queries import read_chain_info
 from gridledger.errors import BusyError, MalformedFrames, UnavailableError
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.transport.node_client import NodeClient
@@ -30,7 +31,7 @@ async def chaincode_events(
 ) -> AsyncIterator[ChaincodeEvent]:
     """Events of one chaincode, in the order of the chain. Reconnects with growing pauses until the caller stops."""
     params = {"chaincode": chaincode} if name is None else {"chaincode": chaincode, "name": name}
-    position = _start(start_block, checkpointer)
+    position = await _start(node, channel, start_block, checkpointer)
 
     def read(message: Any) -> ChaincodeEvent:
         return ChaincodeEvent.from_dict(channel, message)
@@ -43,30 +44,27 @@ async def block_events(
     node: NodeClient, channel: str, *, start_block: int | None, checkpointer: Checkpointer | None
 ) -> AsyncIterator[BlockEvent]:
     """All blocks of a channel, in order. Reconnects with growing pauses until the caller stops."""
-    position = _start(start_block, checkpointer)
+    position = await _start(node, channel, start_block, checkpointer)
     async for event in _resumed(node, f"/channels/{channel}/events/blocks", {}, position, BlockEvent.from_dict):
         yield event
 
 
-def _start(start_block: int | None, checkpointer: Checkpointer | None) -> Checkpoint | None:
+async def _start(
+    node: NodeClient, channel: str, start_block: int | None, checkpointer: Checkpointer | None
+) -> Checkpoint:
     kept = checkpointer.load() if checkpointer is not None else None
     if kept is not None:
         return kept
-    return None if start_block is None else Checkpoint(start_block)
+    if start_block is None:
+        # "From now on" must stay fixed over a reconnection, so it is made a number first.
+        start_block = (await read_chain_info(node, channel)).height
+    return Checkpoint(start_block)
 
 
 async def _resumed(
-    node: NodeClient,
-    path: str,
-    params: dict[str, str],
-    position: Checkpoint | None,
-    read: Callable[[Any], _Event],
+    node: NodeClient, path: str, params: dict[str, str], position: Checkpoint, read: Callable[[Any], _Event]
 ) -> AsyncIterator[_Event]:
     backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
-    if position is None:
-        # "From now on" must stay fixed over a reconnection, so it is made a number first.
-        info = await node.get_json(path.split("/events/", maxsplit=1)[0])
-        position = Checkpoint(int(info["height"]))
     while True:
         skip_to = position.tx_id
         try:

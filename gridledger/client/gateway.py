@@ -23,8 +23,6 @@ from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.events import block_events, chaincode_events
 from gridledger.client.queries import (
-    ChainInfo,
-    ProvedTransaction,
     read_block,
     read_chain_info,
     read_config,
@@ -35,10 +33,12 @@ from gridledger.client.transactions import ClientProposal, ClientTransaction, ch
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
+from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.fields import to_base64
+from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.state import HistoryEntry
 from gridledger.protocol.status import Status

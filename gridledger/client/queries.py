@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from gridledger import jsontext
 from gridledger.errors import CorruptionError
-from gridledger.protocol import merkle
-from gridledger.protocol.block import Block, BlockHeader
-from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.block import Block
+from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.state import HistoryEntry
 from gridledger.transport.node_client import NodeClient
 
 
-@dataclass(frozen=True, slots=True)
-class ChainInfo:
-    """How far a channel is on one peer."""
-
-    channel: str
-    height: int
-    commit_hash: str
-    last_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProvedTransaction:
-    """A transaction with its verdict. Its envelope was proved to be in the block that ``header`` names."""
-
-    tx_id: str
-    block: int
-    index: int
-    code: TxValidationCode
-    envelope: bytes
-    header: BlockHeader
-
-
 async def read_chain_info(node: NodeClient, channel: str) -> ChainInfo:
-    """Height and hashes."""
-    answer = await node.get_json(f"/channels/{channel}")
-    return ChainInfo(channel, answer["height"], answer["commit_hash"], answer["last_hash"])
+    """How far the channel is on the peer."""
+    return ChainInfo.from_dict(await node.get_json(f"/channels/{channel}"))
 
 
 async def read_config(node: NodeClient, channel: str) -> ChannelConfig:
@@ -57,17 +31,10 @@ async def read_block(node: NodeClient, channel: str, number: int) -> Block:
 
 async def read_transaction(node: NodeClient, channel: str, tx_id: str) -> ProvedTransaction:
     """A transaction whose Merkle path leads to its block's header; :class:`CorruptionError` otherwise."""
-    answer = jsontext.loads(await node.get(f"/channels/{channel}/transactions/{tx_id}"))
-    envelope = answer["envelope"].encode()
-    proof = answer["proof"]
-    header = BlockHeader.parse(proof["header"])
-    siblings = [bytes.fromhex(text) for text in proof["path"]]
-    root = merkle.root_from_path(envelope, answer["index"], proof["count"], siblings)
-    if root is None or root.hex() != header.data_hash or header.number != answer["block"]:
-        raise CorruptionError(f"the peer's proof does not lead from transaction {tx_id} to block {answer['block']}")
-    return ProvedTransaction(
-        tx_id, answer["block"], answer["index"], TxValidationCode(answer["code"]), envelope, header
-    )
+    found = ProvedTransaction.from_dict(await node.get_json(f"/channels/{channel}/transactions/{tx_id}"))
+    if found.tx_id != tx_id or not found.holds():
+        raise CorruptionError(f"the peer's proof does not lead from transaction {tx_id} to block {found.block}")
+    return found
 
 
 async def read_history(node: NodeClient, channel: str, chaincode: str, key: str) -> list[HistoryEntry]:

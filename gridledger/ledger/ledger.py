@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Self
 from gridledger.errors import CorruptionError, SettingsError
 from gridledger.ledger.errors import LedgerMissing
 from gridledger.ledger.lmdb_store import DEFAULT_MAP_BYTES, LmdbStore
-from gridledger.ledger.records import Head, TransactionProof, TransactionRecord
+from gridledger.ledger.records import Head
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import StateStore
 from gridledger.protocol.block import Block
+from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.status import Status
 
 if TYPE_CHECKING:
@@ -124,15 +125,10 @@ class Ledger:
         with self.snapshot() as snapshot:
             return snapshot.block(number)
 
-    def transaction(self, tx_id: str) -> TransactionRecord:
-        """A transaction by its id, valid or not; :class:`TransactionMissing`."""
+    def transaction(self, tx_id: str) -> ProvedTransaction:
+        """A transaction by its id, valid or not, with its Merkle proof; :class:`TransactionMissing`."""
         with self.snapshot() as snapshot:
             return snapshot.transaction(tx_id)
-
-    def proof(self, tx_id: str) -> TransactionProof:
-        """The Merkle proof of a transaction; :class:`TransactionMissing`."""
-        with self.snapshot() as snapshot:
-            return snapshot.proof(tx_id)
 
     def status(self, tx_id: str) -> Status | None:
         """A transaction's status; None if it is not on the chain (yet)."""

@@ -8,8 +8,7 @@ from sys import byteorder
 
 from gridledger import framing, jsontext
 from gridledger.errors import CorruptionError, MalformedFrames
-from gridledger.protocol import merkle
-from gridledger.protocol.block import ZERO_HASH, BlockHeader, HeaderSignature
+from gridledger.protocol.block import ZERO_HASH, HeaderSignature
 from gridledger.protocol.codes import CODES, TxValidationCode
 
 FORMAT = 1
@@ -105,34 +104,3 @@ class BlockMetadata:
             header_end=ends[0],
             envelope_ends=tuple(ends[1:]),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionRecord:
-    """A transaction on the chain: its place, its code, its envelope as it was ordered."""
-
-    tx_id: str
-    block: int
-    index: int
-    code: TxValidationCode
-    envelope: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionProof:
-    """All that shows a transaction to be in a block to someone who trusts the block's header.
-
-    ``siblings`` is the audit path in the Merkle tree of ``count`` envelopes (RFC 6962), from the leaf up.
-    """
-
-    envelope: bytes
-    index: int
-    count: int
-    siblings: tuple[bytes, ...]
-    header: BlockHeader
-    signature: HeaderSignature | None
-
-    def holds(self) -> bool:
-        """Whether the path leads from the envelope to the header's data hash."""
-        root = merkle.root_from_path(self.envelope, self.index, self.count, self.siblings)
-        return root is not None and root.hex() == self.header.data_hash

@@ -13,17 +13,12 @@ from gridledger.ledger import codec
 from gridledger.ledger.blocks import read_block, read_envelope
 from gridledger.ledger.codec import Table
 from gridledger.ledger.errors import BlockMissing, TransactionMissing
-from gridledger.ledger.records import (
-    EMPTY_HEAD,
-    BlockMetadata,
-    Head,
-    TransactionProof,
-    TransactionRecord,
-)
+from gridledger.ledger.records import EMPTY_HEAD, BlockMetadata, Head
 from gridledger.ledger.store import Reader
 from gridledger.protocol import merkle
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.result import Version
 from gridledger.protocol.state import HistoryEntry, VersionedValue
 from gridledger.protocol.status import Status
@@ -130,21 +125,22 @@ class Snapshot:
             raise TransactionMissing(f"block {number} has {len(metadata.envelope_ends)} transactions, not {index + 1}")
         return read_envelope(self._reader, number, metadata, index)
 
-    def transaction(self, tx_id: str) -> TransactionRecord:
-        """A transaction by its id; :class:`TransactionMissing`."""
-        block, index, code = self._found(tx_id)
-        return TransactionRecord(tx_id, block, index, code, self.envelope(block, index))
-
-    def proof(self, tx_id: str) -> TransactionProof:
-        """The proof that a transaction is in its block; :class:`TransactionMissing`."""
-        number, index, _ = self._found(tx_id)
+    def transaction(self, tx_id: str) -> ProvedTransaction:
+        """A transaction by its id, valid or not, and the proof that it is in its block; :class:`TransactionMissing`."""
+        found = self.find(tx_id)
+        if found is None:
+            raise TransactionMissing(f"there is no transaction {tx_id} at height {self.height}", height=self.height)
+        number, index, code = found
         block = self.block(number)
-        return TransactionProof(
-            envelope=block.envelopes[index],
+        return ProvedTransaction(
+            tx_id=tx_id,
+            block=number,
             index=index,
+            code=code,
+            envelope=block.envelopes[index],
+            header=block.header,
             count=len(block.envelopes),
             siblings=tuple(merkle.path(block.envelopes, index)),
-            header=block.header,
             signature=self.metadata(number).signature,
         )
 
@@ -161,12 +157,6 @@ class Snapshot:
         stored = codec.cut_key(codec.whole_key(namespace, key))
         mark = self._reader.get(Table.HISTORY, stored + codec.pack_version(version))
         return mark == (codec.DELETED if deleted else codec.WRITTEN)
-
-    def _found(self, tx_id: str) -> tuple[int, int, TxValidationCode]:
-        found = self.find(tx_id)
-        if found is None:
-            raise TransactionMissing(f"there is no transaction {tx_id} at height {self.height}", height=self.height)
-        return found
 
     def close(self) -> None:
         """Let the view go; closing twice is harmless."""

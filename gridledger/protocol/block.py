@@ -115,15 +115,24 @@ class HeaderSignature:
     orderer: str
     signature: bytes
 
-    def to_bytes(self) -> bytes:
+    def to_dict(self) -> dict[str, str]:
         """The JSON form."""
-        return jsontext.dumps({"orderer": self.orderer, "signature": to_base64(self.signature)})
+        return {"orderer": self.orderer, "signature": to_base64(self.signature)}
+
+    @classmethod
+    def from_dict(cls, value: Any) -> HeaderSignature:
+        """Read the JSON form."""
+        message = exactly(value, _SIGNATURE_MEMBERS, "a header's signature")
+        return cls(text_of(message, "orderer", max_length=64), from_base64(message["signature"], "'signature'"))
+
+    def to_bytes(self) -> bytes:
+        """The text of the JSON form."""
+        return jsontext.dumps(self.to_dict())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> HeaderSignature:
-        """Read the JSON form."""
-        message: dict[str, Any] = exactly(jsontext.loads(data), _SIGNATURE_MEMBERS, "a header's signature")
-        return cls(text_of(message, "orderer", max_length=64), from_base64(message["signature"], "'signature'"))
+        """Read the text of the JSON form."""
+        return cls.from_dict(jsontext.loads(data))
 
 
 class SignedBlock(NamedTuple):

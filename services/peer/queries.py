@@ -7,6 +7,7 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.ledger import Ledger, TransactionMissing
+from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.transaction import Transaction
@@ -15,19 +16,19 @@ from services.peer.channel import Channel
 MAX_HISTORY = 1000
 
 
-def chain_info(channel: Channel) -> dict[str, Any]:
-    """Height, hash of the newest header, commit hash, timestamp (us), count of transactions, config's sequence."""
+def chain_info(channel: Channel) -> ChainInfo:
+    """How far the channel is here."""
     head = channel.ledger.head
-    return {
-        "channel": channel.name,
-        "height": head.height,
-        "last_hash": head.header_hash,
-        "commit_hash": head.commit_hash,
-        "timestamp": head.timestamp_us,
-        "transactions": head.transactions,
-        "config_sequence": channel.config.sequence,
-        "bytes": channel.ledger.size_bytes(),
-    }
+    return ChainInfo(
+        channel=channel.name,
+        height=head.height,
+        commit_hash=head.commit_hash,
+        last_hash=head.header_hash,
+        timestamp_us=head.timestamp_us,
+        transactions=head.transactions,
+        config_sequence=channel.config.sequence,
+        size_bytes=channel.ledger.size_bytes(),
+    )
 
 
 def block_json(ledger: Ledger, number: int) -> bytes:
@@ -52,31 +53,8 @@ def block_json(ledger: Ledger, number: int) -> bytes:
 
 
 def transaction_json(ledger: Ledger, tx_id: str) -> bytes:
-    """A transaction, its verdict, and the Merkle path from its envelope to its block's header.
-
-    ``proof``: the header's text, the orderer's signature over it, the path's hashes (hexadecimal, from the leaf up),
-    the count of leaves.
-    """
-    record, proof = ledger.transaction(tx_id), ledger.proof(tx_id)
-    signature = proof.signature
-    return jsontext.dumps(
-        {
-            "tx_id": tx_id,
-            "block": record.block,
-            "index": record.index,
-            "code": int(record.code),
-            "code_name": record.code.name,
-            "envelope": record.envelope.decode(),
-            "proof": {
-                "header": proof.header.text,
-                "count": proof.count,
-                "path": [sibling.hex() for sibling in proof.siblings],
-                "signature": None
-                if signature is None
-                else {"orderer": signature.orderer, "signature": to_base64(signature.signature)},
-            },
-        }
-    )
+    """A transaction, its code, and the Merkle path from its envelope to its block's header."""
+    return jsontext.dumps(ledger.transaction(tx_id).to_dict())
 
 
 def history_json(ledger: Ledger, namespace: str, key: str, limit: int) -> bytes:

@@ -121,7 +121,7 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
 
     @router.get("/channels/{name}")
     async def channel_info(name: str, request: Request) -> Response:
-        return json_response(queries.chain_info(_readable(peer, name, request)))
+        return json_response(queries.chain_info(_readable(peer, name, request)).to_dict())
 
     @router.get("/channels/{name}/config")
     async def config(name: str, request: Request) -> Response:

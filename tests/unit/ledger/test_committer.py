@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gridledger import jsontext
 from gridledger.errors import MalformedMessage, SettingsError
 from gridledger.ledger import (
     BlockMissing,
@@ -25,6 +26,7 @@ from gridledger.ledger.verify import verify
 from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature, SignedBlock
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.result import Event
 from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, signed_block
 
@@ -274,12 +276,13 @@ class TestAnswers:
         assert (metadata.codes, metadata.signature) == ((Code.VALID,) * 7, block.signature)
         assert metadata.commit_hash == ledger.commit_hash
         for index, transaction in enumerate(made):
-            record = ledger.transaction(transaction.tx_id)
-            assert (record.block, record.index, record.envelope) == (1, index, transaction.to_bytes())
-            proof = ledger.proof(transaction.tx_id)
-            assert proof.holds()
-            assert proof.header == block.block.header
-            assert not replace(proof, envelope=made[index - 1].to_bytes()).holds()
+            proved = ledger.transaction(transaction.tx_id)
+            assert (proved.block, proved.index, proved.envelope) == (1, index, transaction.to_bytes())
+            assert proved.holds()
+            assert (proved.header, proved.signature) == (block.block.header, block.signature)
+            assert not replace(proved, envelope=made[index - 1].to_bytes()).holds()
+            assert not replace(proved, block=2).holds()
+            assert ProvedTransaction.from_dict(jsontext.loads(jsontext.dumps(proved.to_dict()))) == proved
 
     def test_what_is_not_there(self, committer: BlockCommitter) -> None:
         ledger = committer.ledger
@@ -292,5 +295,3 @@ class TestAnswers:
             assert ledger.status(tx_id) is None
             with pytest.raises(TransactionMissing):
                 ledger.transaction(tx_id)
-            with pytest.raises(TransactionMissing):
-                ledger.proof(tx_id)
