@@ -17,7 +17,8 @@ from benchmarks.load.bench_network import PROJECT, Bench, prepare_groups
 from benchmarks.load.plan import ControllerSpec, LoadSpec, Workloads
 from benchmarks.measure.locust_run import measure_load
 from tests.support.local_network import LocalNetwork
-from tests.support.processes import eventually, free_ports
+from tests.support.processes import free_ports
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 

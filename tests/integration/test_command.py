@@ -20,7 +20,8 @@ from gridledger import jsontext
 from gridledger.client import Gateway
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.connection import load_connection
-from tests.support.processes import REPOSITORY, eventually, free_ports
+from tests.support.processes import REPOSITORY, free_ports
+from tests.support.waiting import eventually
 
 READY_WITHIN_S = 60.0
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]

@@ -18,7 +18,7 @@ from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.transport.node_client import NodeClient, client_tls
 from tests.support.forgery import CHANNEL, Forger
 from tests.support.local_network import LocalNetwork
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 

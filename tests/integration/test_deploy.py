@@ -15,7 +15,8 @@ from gridledger.client.gateway import Contract
 from gridledger.errors import GridLedgerError, NotFoundError
 from gridledger.network.deploy import deploy_chaincode
 from tests.support.local_network import LocalNetwork
-from tests.support.processes import REPOSITORY, eventually
+from tests.support.processes import REPOSITORY
+from tests.support.waiting import eventually
 from tests.support.wild_chaincode import CONTRACT as WILD
 
 pytestmark = pytest.mark.integration

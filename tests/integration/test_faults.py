@@ -17,7 +17,8 @@ from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.load import BUSY_S, Source, codes, running_load
 from tests.support.local_network import LocalNetwork, local_network, three_shards
-from tests.support.processes import REPOSITORY, eventually
+from tests.support.processes import REPOSITORY
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 SHARDS = [Source("peer1", "shard1", 30), Source("peer3", "shard2", 30), Source("peer5", "shard3", 30)]

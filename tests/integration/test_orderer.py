@@ -13,7 +13,8 @@ from gridledger.errors import GridLedgerError
 from gridledger.protocol import Block
 from gridledger.transport.node_client import NodeClient
 from tests.support.paper_network import PaperNetwork
-from tests.support.processes import Process, eventually, free_ports, stop_all
+from tests.support.processes import Process, free_ports, stop_all
+from tests.support.waiting import eventually
 
 CHANNEL = "paper"
 

@@ -12,8 +12,8 @@ from gridledger.client.gateway import Gateway
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from services.peer.gateway.admission import ALWAYS
-from tests.support.processes import eventually
 from tests.support.small_network import CHANNEL, SmallNetwork, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 OFFERED = 6 * ALWAYS

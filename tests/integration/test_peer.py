@@ -21,8 +21,9 @@ from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.transport.node_client import ConnectionFailed, NodeClient
 from tests.support import peer_world as world
-from tests.support.processes import children_of, eventually
+from tests.support.processes import children_of
 from tests.support.small_network import CHANNEL, SmallNetwork, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,8 @@ import pytest
 
 from gridledger.network.schema import NetworkConfig
 from tests.support.local_network import LocalNetwork, local_network, three_shards
-from tests.support.processes import eventually
 from tests.support.up import write_config
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 CHANNELS = ("mainchain", "shard1", "shard2", "shard3")

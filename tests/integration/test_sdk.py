@@ -19,7 +19,7 @@ from gridledger.client.transactions import check_committed
 from gridledger.errors import NotFoundError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.local_network import LocalNetwork
-from tests.support.peer_world import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 CHANNEL = "shard3"

@@ -17,8 +17,8 @@ from gridledger.client import Gateway, SigningIdentity
 from gridledger.network.connection import load_connection
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
-from tests.support.processes import eventually
 from tests.support.up import NODES, Up, all_gone, child_of, family, gridledger, write_config
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 

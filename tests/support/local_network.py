@@ -27,7 +27,8 @@ from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.transport.node_client import NodeClient
-from tests.support.processes import REPOSITORY, children_of, eventually, hold_ports
+from tests.support.processes import REPOSITORY, children_of, hold_ports
+from tests.support.waiting import eventually
 
 _T = TypeVar("_T")
 HEALTHY_WITHIN_S = 60.0

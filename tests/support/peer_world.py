@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -235,13 +234,6 @@ def transaction(
     text = endorsements_text(endorsements)
     signed_text = signing_text(signed.proposal.tx_id, outcome.hash, hash_of(text))
     return Transaction(signed.proposal, outcome, endorsements, text, (signer or client()).sign(signed_text))
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait for a condition that no event tells of."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 class Chain:

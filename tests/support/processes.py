@@ -1,19 +1,15 @@
-"""Real processes for tests: free ports, starting, waiting for a condition, killing. Nothing is left behind."""
+"""Real processes for tests: free ports, starting, killing. Nothing is left behind."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-_T = TypeVar("_T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -150,21 +146,3 @@ def stop_all(processes: Iterable[Process]) -> None:
             late.append(error)
     if late:
         raise late[0]
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[_T]], *, within_s: float, what: str, ignore: tuple[type[Exception], ...] = ()
-) -> _T:
-    """The first answer of ``condition`` that is true; fails with ``what`` and the last answer after ``within_s``."""
-    deadline = time.monotonic() + within_s
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            answer = await condition()
-            if answer:
-                return answer
-            last = answer
-        except ignore as error:
-            last = error
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not within {within_s} s: {what}; last seen: {last!r}")

@@ -15,7 +15,8 @@ from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient
 from tests.support import peer_world as world
-from tests.support.processes import REPOSITORY, Process, eventually, free_ports, stop_all
+from tests.support.processes import REPOSITORY, Process, free_ports, stop_all
+from tests.support.waiting import eventually
 
 CHANNEL = "shard1"
 

@@ -11,7 +11,8 @@ import yaml
 
 from gridledger.network.schema import NetworkConfig
 from tests.support.local_network import alive, with_free_ports
-from tests.support.processes import REPOSITORY, children_of, command_of, eventually
+from tests.support.processes import REPOSITORY, children_of, command_of
+from tests.support.waiting import eventually
 
 NODES = ("ca", "orderer1", "peer1")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -150,13 +149,6 @@ def proposal(function: str, *args: Any, channel: str = "c1") -> Proposal:
         nonce="0" * 32,
         time_us=5,
     )
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until a condition holds, at most 10 s."""
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.01)
 
 
 async def call(pool: HostPool, function: str, *args: Any, **options: Any) -> Result:

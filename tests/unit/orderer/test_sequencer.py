@@ -18,7 +18,7 @@ from services.orderer.raft.node import RaftNode
 from services.orderer.sequencer import Receipt, Sequencer
 from services.orderer.settings import EdgeLimits, Pacing
 from tests.support.paper import PaperNetwork, genesis_block
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 MINUTE_MS = 60_000
 

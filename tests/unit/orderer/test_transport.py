@@ -26,7 +26,8 @@ from services.orderer.routes import make_router
 from services.orderer.settings import EdgeLimits, OrdererSettings
 from services.orderer.transport import RAFT_PATH, STREAM_BYTES, STREAM_S, OrdererTransport
 from tests.support.paper import PaperNetwork
-from tests.support.processes import eventually, free_ports
+from tests.support.processes import free_ports
+from tests.support.waiting import eventually
 
 
 class Received:

@@ -16,6 +16,7 @@ from gridledger.transport.call_client import CallClient, StreamRefused
 from gridledger.transport.call_frames import PATH, read_answer, write_call
 from gridledger.transport.node_client import ConnectionFailed
 from gridledger.web import CallHandler, CallStream, Limits, PlainRoute, StreamLimit
+from tests.support.waiting import until
 
 ECHO, HOLD, FAIL = 1, 2, 3
 
@@ -90,12 +91,6 @@ async def calling(running: Any, identity: Any, fallback: Any = single) -> AsyncI
         yield made
     finally:
         await made.close()
-
-
-async def until(condition: Any, timeout_s: float = 10.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def test_each_call_has_its_own_answer(house, start, service):

@@ -14,7 +14,7 @@ from benchmarks.load.transaction_log import Records
 from gridledger.client import CommitError
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 
 
 class Ledger:

@@ -21,7 +21,8 @@ from gridledger.contract.hosting.pool import HostPool
 from gridledger.contract.hosting.wire import MAX_BATCH
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.result import Result, Version
-from tests.support.wild_chaincode import CALLER, Pools, payload, proposal, until
+from tests.support.waiting import until
+from tests.support.wild_chaincode import CALLER, Pools, payload, proposal
 
 pytestmark = pytest.mark.timeout(60)
 

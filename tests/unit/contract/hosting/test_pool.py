@@ -26,7 +26,8 @@ from gridledger.contract.hosting.host_process import (
 )
 from gridledger.contract.hosting.pool import HostPool
 from gridledger.protocol.result import Read, Result, Version, Write
-from tests.support.wild_chaincode import CALLER, Pools, call, payload, proposal, until
+from tests.support.waiting import until
+from tests.support.wild_chaincode import CALLER, Pools, call, payload, proposal
 
 pytestmark = pytest.mark.timeout(60)
 

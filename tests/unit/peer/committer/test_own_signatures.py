@@ -29,6 +29,7 @@ from services.peer.committer.own_signatures import (
 from services.peer.committer.process import hear
 from tests.support import peer_world as world
 from tests.support.forgery import with_high_s
+from tests.support.waiting import until
 
 
 class Verifier:
@@ -133,7 +134,7 @@ async def test_the_committer_hears_until_the_edge_closes() -> None:
     hearing = asyncio.ensure_future(hear(reader, memory))
     for number in (1, 2):
         reader.feed_data(framing.frame(note(endorsement(number))))
-    await world.until(lambda: memory.know(endorsement(2)))
+    await until(lambda: memory.know(endorsement(2)))
     assert memory.know(endorsement(1))
     assert not hearing.done()
     reader.feed_eof()

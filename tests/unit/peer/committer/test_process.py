@@ -25,6 +25,7 @@ from services.peer.committer.messages import BlockCommitted, CommitterReport
 from services.peer.committer.source import BlockSource
 from tests.simulation import virtual_loop
 from tests.support import peer_world as world
+from tests.support.waiting import until
 
 
 class Orderers:
@@ -112,7 +113,7 @@ class House:
         return [report.block.number for report in self.reports if isinstance(report, BlockCommitted)]
 
     async def reach(self, height: int) -> None:
-        await world.until(lambda: len(self.numbers()) >= height - 1)
+        await until(lambda: len(self.numbers()) >= height - 1)
 
 
 async def run(house: House, test: Callable[[], Awaitable[None]]) -> None:

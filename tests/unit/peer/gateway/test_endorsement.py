@@ -25,6 +25,7 @@ from services.peer.gateway.peer_health import PeerHealth
 from services.peer.gateway.selection import Selection
 from services.peer.settings import EndorsementLimits
 from tests.support import peer_world as world
+from tests.support.waiting import until
 
 Behaviour = Callable[[int], Awaitable[ProposalResponse]]
 
@@ -170,7 +171,7 @@ async def test_peer_that_answers_a_probe_is_asked_again() -> None:
         await peers.collect()
     peers.behaviours.clear()
     peers.probe_error = None
-    await world.until(lambda: not peers.health.status())
+    await until(lambda: not peers.health.status())
     await peers.collect()
     await peers.health.close()
     assert set(peers.probed) == {"peer2", "peer3"}
@@ -194,11 +195,11 @@ async def test_slow_peer_is_hedged_and_let_go() -> None:
     peers.hangs("peer2")
     peers.hangs("peer3")
     task = asyncio.create_task(peers.collect())
-    await world.until(lambda: len(peers.calls) == 3)
+    await until(lambda: len(peers.calls) == 3)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await world.until(lambda: set(peers.cancelled) == {"peer2", "peer3"})
+    await until(lambda: set(peers.cancelled) == {"peer2", "peer3"})
     del peers.behaviours["peer3"]
     collected = await peers.collect()
     assert set(collected.peers) == {"peer1", "peer3"}
@@ -217,7 +218,7 @@ async def test_slow_peer_keeps_its_time_and_one_that_is_gone_does_not() -> None:
 
     peers.behaviours["peer2"] = late
     first = asyncio.create_task(peers.collect())
-    await world.until(peers.health.status)
+    await until(peers.health.status)
     second = asyncio.create_task(peers.collect())
     asyncio.get_running_loop().call_later(0.4, may_answer.set)
     for collected in await asyncio.gather(first, second):
@@ -254,7 +255,7 @@ async def test_peer_that_is_gone_is_replaced_though_no_hedge_is_left() -> None:
     spent = peers.collector.hedges
     # Sets take turns: one of the two waits for the peer that hangs, until the probe has found out about it.
     collecting = [asyncio.create_task(peers.collect()) for _ in range(2)]
-    await world.until(lambda: ("peer2", 0) in peers.calls)
+    await until(lambda: ("peer2", 0) in peers.calls)
     peers.health.slow(peers.config.peers["peer2"])
     async with asyncio.timeout(2):
         collected = await asyncio.gather(*collecting)
@@ -422,7 +423,7 @@ async def test_collections_at_once_are_bounded() -> None:
     peers = Peers(2, "OutOf(2, all)", max_concurrent=2, hedge_after_s=5.0, timeout_s=5.0)
     peers.hangs("peer2")
     running = [asyncio.create_task(peers.collect()) for _ in range(2)]
-    await world.until(lambda: len(peers.calls) == 4)
+    await until(lambda: len(peers.calls) == 4)
     with pytest.raises(EndorsersBusy) as caught:
         await peers.collect()
     assert caught.value.retry_after_s > 0
@@ -430,7 +431,7 @@ async def test_collections_at_once_are_bounded() -> None:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     assert peers.collector.active == 0
-    await world.until(lambda: set(peers.cancelled) == {"peer2"})
+    await until(lambda: set(peers.cancelled) == {"peer2"})
 
 
 async def test_proposals_together_go_to_one_set_of_peers() -> None:

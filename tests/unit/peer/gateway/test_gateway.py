@@ -29,6 +29,7 @@ from services.peer.gateway.selection import Selection
 from services.peer.gateway.submission import Submitter
 from services.peer.settings import EndorsementLimits, OrderingLimits
 from tests.support import peer_world as world
+from tests.support.waiting import until
 
 
 class House:
@@ -155,7 +156,7 @@ async def test_copy_of_a_retry_is_a_duplicate_and_the_client_learns_the_first_co
     envelope = world.envelope("k", 1)
     house.commits = False
     waiting = asyncio.create_task(house.submitter.submit(envelope, house.caller))
-    await world.until(lambda: house.ordered)
+    await until(lambda: house.ordered)
     house.chain.commit(envelope)
     house.commit(envelope)
     outcome = await waiting
@@ -177,19 +178,19 @@ async def test_commit_that_does_not_come_is_told_with_the_id(tmp_path: Path) -> 
 async def test_client_that_leaves_leaves_nothing_behind(house: House) -> None:
     house.commits = False
     task = asyncio.create_task(house.submitter.submit(world.envelope("k", 1), house.caller))
-    await world.until(lambda: house.ordered)
+    await until(lambda: house.ordered)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (len(house.notifier), len(house.queue)) == (0, 0)
-    await world.until(lambda: not house.queue._senders)
+    await until(lambda: not house.queue._senders)
 
 
 async def test_status_waits_for_the_commit(house: House) -> None:
     envelope = world.envelope("k", 1)
     tx_id = world.proposal("k", 1).proposal.tx_id
     waiting = asyncio.create_task(house.gateway.status("shard1", tx_id, house.caller, 5.0))
-    await world.until(lambda: len(house.notifier))
+    await until(lambda: len(house.notifier))
     house.commit(envelope)
     outcome = await waiting
     assert isinstance(outcome, Status)
@@ -262,7 +263,7 @@ async def test_only_the_commit_that_does_not_come_is_too_late(house: House) -> N
     house.commits = False
     envelopes = [world.envelope("k", number, nonce=number + 1) for number in range(2)]
     waiting = [asyncio.create_task(house.submitter.submit(envelope, house.caller)) for envelope in envelopes]
-    await world.until(lambda: sum(map(len, house.ordered)) == 2)
+    await until(lambda: sum(map(len, house.ordered)) == 2)
     house.commit(envelopes[1])
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [getattr(outcome, "code", None) for outcome in found] == ["COMMIT_TIMEOUT", Code.VALID]
