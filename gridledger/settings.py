@@ -19,7 +19,7 @@ ENVIRONMENT_PREFIX = "GRIDLEDGER_"
 
 
 class SettingsPart(BaseModel):
-    """Settings that belong together, a member of a service's."""
+    """Settings that belong together, one member of a settings file. Unknown members are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

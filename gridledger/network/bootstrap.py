@@ -23,12 +23,10 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import CASpec, NetworkConfig, NodeSpec
 from gridledger.protocol import (
-    BatchLimits,
     Block,
     ChaincodeDefinition,
     ChannelConfig,
     ConfigUpdate,
-    Limits,
     Node,
     Organisation,
 )
@@ -133,8 +131,8 @@ def channel_config(
             chaincode: ChaincodeDefinition(chaincode, 1, spec.version, packages[spec.path], spec.policy)
             for chaincode, spec in channel.chaincodes.items()
         },
-        batch=BatchLimits(**channel.batch.model_dump()),
-        limits=Limits(**channel.limits.model_dump()),
+        batch=channel.batch,
+        limits=channel.limits,
     )
     first.check()
     return first

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.settings import SettingsPart
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NodeEntry(_Part):
+class NodeEntry(SettingsPart):
     """A node: where it is reached and whose it is."""
 
     url: str
@@ -23,13 +20,13 @@ class NodeEntry(_Part):
     mspid: str
 
 
-class ChannelEntry(_Part):
+class ChannelEntry(SettingsPart):
     """A channel's peers, by name."""
 
     peers: tuple[str, ...]
 
 
-class CAEntry(_Part):
+class CAEntry(SettingsPart):
     """The CA service, the root of its TLS certificate (a path), and the organisations it hosts."""
 
     url: str
@@ -37,7 +34,7 @@ class CAEntry(_Part):
     organisations: tuple[str, ...]
 
 
-class ConnectionProfile(_Part):
+class ConnectionProfile(SettingsPart):
     """Nodes, channels, CA and applications of a network. Paths are absolute once loaded."""
 
     name: str

@@ -6,48 +6,44 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.identity.policy import Policy
-from gridledger.protocol.config import BatchLimits, Limits
+from gridledger.protocol.config import BatchLimits, TransactionLimits
+from gridledger.settings import SettingsPart
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
-_BATCH, _LIMITS = BatchLimits(), Limits()
 Port = Annotated[int, Field(gt=0, lt=65536)]
 Host = Annotated[str, Field(min_length=1, max_length=253)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Organisation(_Part):
+class OrganisationSpec(SettingsPart):
     """A member organisation. Its CA is hosted by the network's CA service."""
 
     name: Name
     mspid: Name
 
 
-class NodeSpec(_Part):
+class NodeSpec(SettingsPart):
     """An orderer or a peer: where it is reached. ``settings`` go into its settings file as they are."""
 
     name: Name
     organisation: Name
     port: Port
     host: Host | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class CASpec(_Part):
+class CASpec(SettingsPart):
     """The CA service: where it is reached."""
 
     port: Port = 7054
     host: Host | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class ChaincodeSpec(_Part):
+class ChaincodeSpec(SettingsPart):
     """A chaincode of a channel from its beginning. ``path`` starts at the folder of network-config's parent."""
 
     path: Path
@@ -55,7 +51,7 @@ class ChaincodeSpec(_Part):
     version: str = "1.0"
 
 
-class Policies(_Part):
+class Policies(SettingsPart):
     """Who may change a channel, read it, write to it."""
 
     admins: str = "MAJORITY(all.admin)"
@@ -63,34 +59,17 @@ class Policies(_Part):
     writers: str = "any.member"
 
 
-class Batch(_Part):
-    """Bounds of a block (see docs/orderer.md); what is left out keeps the protocol's default."""
-
-    max_message_count: int = _BATCH.max_message_count
-    preferred_max_bytes: int = _BATCH.preferred_max_bytes
-    absolute_max_bytes: int = _BATCH.absolute_max_bytes
-    batch_timeout_ms: int = _BATCH.batch_timeout_ms
-    min_interval_ms: int = _BATCH.min_interval_ms
-
-
-class EnvelopeLimits(_Part):
-    """Bounds of a transaction; what is left out keeps the protocol's default."""
-
-    max_envelope_bytes: int = _LIMITS.max_envelope_bytes
-    proposal_window_s: int = _LIMITS.proposal_window_s
-
-
-class ChannelSpec(_Part):
+class ChannelSpec(SettingsPart):
     """A channel: its peers, chaincodes, policies and bounds."""
 
     peers: Annotated[tuple[Name, ...], Field(min_length=1)]
-    chaincodes: dict[Name, ChaincodeSpec] = {}
+    chaincodes: dict[Name, ChaincodeSpec] = Field(default_factory=dict)
     policies: Policies = Policies()
-    batch: Batch = Batch()
-    limits: EnvelopeLimits = EnvelopeLimits()
+    batch: BatchLimits = BatchLimits()
+    limits: TransactionLimits = TransactionLimits()
 
 
-class NetworkConfig(_Part):
+class NetworkConfig(SettingsPart):
     """A whole network. All orderers order all channels.
 
     ``host`` is where nodes are reached that name no other, ``listen`` the address that all listen at (``host``).
@@ -99,12 +78,12 @@ class NetworkConfig(_Part):
     name: Name
     host: Host = "127.0.0.1"
     listen: Host | None = None
-    organisations: Annotated[tuple[Organisation, ...], Field(min_length=2)]
+    organisations: Annotated[tuple[OrganisationSpec, ...], Field(min_length=2)]
     ca: CASpec = CASpec()
     orderers: Annotated[tuple[NodeSpec, ...], Field(min_length=1)]
     peers: Annotated[tuple[NodeSpec, ...], Field(min_length=1)]
     channels: Annotated[dict[Name, ChannelSpec], Field(min_length=1)]
-    applications: dict[str, dict[str, Any]] = {}
+    applications: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def mspid(self, organisation: str) -> str:
         """The MSP id of an organisation."""

@@ -23,7 +23,14 @@ from gridledger.protocol.transaction import Transaction, endorsements_text, sign
 
 if TYPE_CHECKING:
     from gridledger.protocol.block import Block, BlockHeader, HeaderSignature, SignedBlock
-    from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, Limits, Node, Organisation
+    from gridledger.protocol.config import (
+        BatchLimits,
+        ChaincodeDefinition,
+        ChannelConfig,
+        Node,
+        Organisation,
+        TransactionLimits,
+    )
     from gridledger.protocol.config_update import ConfigUpdate, InvalidConfigUpdate, parse_envelope, verify_update
 
 # Imported when they are asked for: they bring the identity package and with it cryptography, which what runs a
@@ -36,9 +43,9 @@ _LATER: Final = {
     "BatchLimits": "config",
     "ChaincodeDefinition": "config",
     "ChannelConfig": "config",
-    "Limits": "config",
     "Node": "config",
     "Organisation": "config",
+    "TransactionLimits": "config",
     "ConfigUpdate": "config_update",
     "InvalidConfigUpdate": "config_update",
     "parse_envelope": "config_update",
@@ -56,7 +63,6 @@ __all__ = [
     "Event",
     "HeaderSignature",
     "InvalidConfigUpdate",
-    "Limits",
     "Node",
     "Organisation",
     "Proposal",
@@ -68,6 +74,7 @@ __all__ = [
     "SignedProposal",
     "Status",
     "Transaction",
+    "TransactionLimits",
     "TxValidationCode",
     "Version",
     "Write",

@@ -110,7 +110,7 @@ class BatchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TransactionLimits:
     """Bounds on one transaction: bytes of its envelope, seconds that a proposal's time may differ from the clock."""
 
     max_envelope_bytes: int = 2 * 1024 * 1024
@@ -133,7 +133,7 @@ class ChannelConfig:
     policies: Mapping[str, str]
     chaincodes: Mapping[str, ChaincodeDefinition] = field(default_factory=dict)
     batch: BatchLimits = BatchLimits()
-    limits: Limits = Limits()
+    limits: TransactionLimits = TransactionLimits()
     consensus: str = "raft"
 
     @cached_property
@@ -196,7 +196,7 @@ class ChannelConfig:
             policies=_policies(message),
             chaincodes=_each(message, "chaincodes", _chaincode, MAX_CHAINCODES),
             batch=BatchLimits(**_integers(message, "batch", BatchLimits)),
-            limits=Limits(**_integers(message, "limits", Limits)),
+            limits=TransactionLimits(**_integers(message, "limits", TransactionLimits)),
             consensus=text_of(message, "consensus", max_length=32),
         )
         config.check()
@@ -261,6 +261,6 @@ def _policies(message: dict[str, Any]) -> dict[str, str]:
     return {name: text_of(policies, name, max_length=4096) for name in POLICY_NAMES}
 
 
-def _integers(message: dict[str, Any], name: str, shape: type[BatchLimits] | type[Limits]) -> dict[str, int]:
+def _integers(message: dict[str, Any], name: str, shape: type[BatchLimits] | type[TransactionLimits]) -> dict[str, int]:
     values = exactly(message[name], frozenset(shape.__dataclass_fields__), f"{name!r}")
     return {field_name: integer_of(values, field_name, maximum=2**31 - 1) for field_name in values}

@@ -50,6 +50,8 @@ def changed(**members: object) -> dict[str, object]:
         ({"channels": {"grid": {"peers": ["peer1", "peer1"]}}}, "peer1 comes twice"),
         ({"ca": {"port": 7050}}, "port 7050 comes twice"),
         ({"surprise": 1}, "surprise"),
+        ({"channels": {"grid": {"peers": ["peer1"], "batch": {"surprise": 1}}}}, r"channels.grid.batch.surprise"),
+        ({"channels": {"grid": {"peers": ["peer1"], "limits": {"proposal_window_s": "x"}}}}, "proposal_window_s"),
         ({"channels": {}}, "channels"),
         (
             {"channels": {"grid": {"peers": ["peer1"], "chaincodes": {"x": {"path": "x", "policy": "OutOf(2, all)"}}}}},

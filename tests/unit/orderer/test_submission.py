@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridledger.errors import GridLedgerError, InputError
-from gridledger.protocol import Limits
+from gridledger.protocol import TransactionLimits
 from services.orderer.submission import check_submission, origin_of
 from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation
 
@@ -36,7 +36,7 @@ def test_a_signed_config_update_passes(paper: PaperNetwork) -> None:
 def test_each_fault_has_its_code(paper: PaperNetwork) -> None:
     good = paper.transaction()
     stranger = PaperOrganisation("Org1MSP").issue("mallory", "client")
-    small = replace(paper.config, limits=Limits(max_envelope_bytes=100))
+    small = replace(paper.config, limits=TransactionLimits(max_envelope_bytes=100))
     with pytest.raises(GridLedgerError) as caught:
         check_submission(good.to_bytes(), small, NOW_US)
     assert caught.value.code == "ENVELOPE_TOO_LARGE"
