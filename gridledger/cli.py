@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gridledger import __version__
+from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError, SettingsError
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except GridLedgerError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 98 if error.code == "PORT_TAKEN" else 1
+        return tell_error(error)
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +121,7 @@ def _up(options: argparse.Namespace) -> int:
         work = run_until_stopped(config, folder, project=project, sink=sink, on_ready=on_ready, on_failure=on_failure)
         asyncio.run(work)
     except ProcessEnded:
-        return 1  # told when it happened
+        return EXIT_FAILED  # told when it happened
     else:
         console.say(f"{config.name} is stopped")
         return 0
@@ -286,8 +286,7 @@ def _service(module: str, arguments: list[str]) -> int:
     try:
         path = os.pathsep.join(filter(None, (str(_project()), os.environ.get("PYTHONPATH"))))
     except SettingsError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 1
+        return tell_error(error)
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.call([sys.executable, "-m", module, *arguments], env=environment)  # noqa: S603 - our own module
 

@@ -68,6 +68,12 @@ class SettingsError(InputError):
     code = "BAD_SETTINGS"
 
 
+class PortTaken(SettingsError):
+    """Another process listens on the address."""
+
+    code = "PORT_TAKEN"
+
+
 class AuthenticationError(GridLedgerError):
     """The caller could not be identified."""
 

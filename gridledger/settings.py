@@ -7,15 +7,21 @@ The environment's names are the members' in capitals behind ``GRIDLEDGER_``; two
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, SettingsError
 
 ENVIRONMENT_PREFIX = "GRIDLEDGER_"
+
+Count = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Port = Annotated[int, Field(gt=0, lt=65536)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
+"""A name of an organisation, a node, a channel or a network."""
 
 
 class SettingsPart(BaseModel):
@@ -25,7 +31,11 @@ class SettingsPart(BaseModel):
 
 
 class ServiceSettings(BaseSettings):
-    """Base of a service's settings. Unknown members are refused, so that a slip of the pen is not a default."""
+    """Base of a service's settings: what every service is told.
+
+    ``name`` is the node's, ``host`` and ``port`` where it listens, ``data`` the folder that is its own. Unknown members
+    are refused, so that a slip of the pen is not a default.
+    """
 
     model_config = SettingsConfigDict(
         extra="forbid",
@@ -33,6 +43,12 @@ class ServiceSettings(BaseSettings):
         env_prefix=ENVIRONMENT_PREFIX,
         env_nested_delimiter="__",
     )
+
+    name: str
+    host: str = "127.0.0.1"
+    port: Port
+    data: Path
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
     def settings_customise_sources(
@@ -65,12 +81,23 @@ def load_settings(kind: type[_Settings], path: Path) -> _Settings:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
         raise SettingsError(f"the settings of {path} and {ENVIRONMENT_PREFIX}* cannot be used: {faults}") from None
-    return settings.model_copy(update=_anchored(settings, path.resolve().parent))
+    return _anchored(settings, path.resolve().parent)
 
 
-def _anchored(settings: ServiceSettings, folder: Path) -> dict[str, Any]:
-    return {
-        name: folder / value
-        for name in type(settings).model_fields
-        if isinstance(value := getattr(settings, name), Path) and not value.is_absolute()
-    }
+_Part = TypeVar("_Part", bound=BaseModel)
+
+
+def _anchored(part: _Part, folder: Path) -> _Part:
+    """The same settings with every relative path, in parts and lists of parts too, starting at ``folder``."""
+    members = {name: getattr(part, name) for name in type(part).model_fields}
+    return part.model_copy(update={name: _anchored_value(value, folder) for name, value in members.items()})
+
+
+def _anchored_value(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, BaseModel):
+        return _anchored(value, folder)
+    if isinstance(value, tuple):
+        return tuple(_anchored_value(item, folder) for item in value)
+    return value

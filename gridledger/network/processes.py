@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridledger.errors import GridLedgerError, SettingsError, UnavailableError
+from gridledger.errors import GridLedgerError, PortTaken, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, NodeSpec
@@ -60,12 +60,11 @@ def services_of(config: NetworkConfig, folder: NetworkFolder) -> list[list[Servi
 
 
 def check_ports(config: NetworkConfig, services: list[Service]) -> None:
-    """Raise :class:`SettingsError` naming each port that another process has, and who would need it."""
+    """Raise :class:`PortTaken` naming each port that another process has, and who would need it."""
     taken = [f"{service.port} ({service.name})" for service in services if _taken(config.host, service.port)]
     if taken:
-        raise SettingsError(
-            f"taken on {config.host}: port {', '.join(taken)}; stop who has it, or move all ports by --port-offset",
-            code="PORT_TAKEN",
+        raise PortTaken(
+            f"taken on {config.host}: port {', '.join(taken)}; stop who has it, or move all ports by --port-offset"
         )
 
 

@@ -11,10 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.identity.policy import Policy
 from gridledger.protocol.config import BatchLimits, TransactionLimits
-from gridledger.settings import SettingsPart
+from gridledger.settings import Name, Port, SettingsPart
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
-Port = Annotated[int, Field(gt=0, lt=65536)]
 Host = Annotated[str, Field(min_length=1, max_length=253)]
 
 

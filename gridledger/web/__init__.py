@@ -1,6 +1,6 @@
 """What every service's HTTP edge shares: mutual TLS, the caller's certificate, limits, errors, health, metrics.
 
-A service makes its application with :func:`create_app`, adds its routers, and runs ``run(serve(app, settings))``.
+A service makes its application with :func:`create_app`, adds its routers, and is run by :func:`run_service`.
 Routes take a plain ``Request``: the caller is ``request.state.caller``, the body comes from :func:`read_body`, and
 errors are raised.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 from gridledger.web.app import (
     Application,
     Health,
-    Lifespan,
     RouteNotFound,
     StreamResponse,
     WholeNumber,
@@ -21,11 +20,11 @@ from gridledger.web.app import (
 from gridledger.web.call_stream import CallHandler, CallStream
 from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired, Limits, StreamLimit
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
-from gridledger.web.server import EXIT_PORT_TAKEN, PortTaken, ServerSettings, WebServer, bind, run, serve
+from gridledger.web.server import ServerSettings, WebServer, bind, serve
+from gridledger.web.service import background, run, run_service
 from gridledger.web.tls import ServerTLS, TLSFiles
 
 __all__ = [
-    "EXIT_PORT_TAKEN",
     "Application",
     "Authenticator",
     "BodyTooLarge",
@@ -33,11 +32,9 @@ __all__ = [
     "CallStream",
     "ClientCertificateRequired",
     "Health",
-    "Lifespan",
     "Limits",
     "PlainRequest",
     "PlainRoute",
-    "PortTaken",
     "RouteNotFound",
     "ServerSettings",
     "ServerTLS",
@@ -46,11 +43,13 @@ __all__ = [
     "TLSFiles",
     "WebServer",
     "WholeNumber",
+    "background",
     "bind",
     "create_app",
     "json_response",
     "read_body",
     "run",
+    "run_service",
     "serve",
     "unless_disconnected",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from typing import Annotated, Any, Protocol
 
 from fastapi import FastAPI, Request
@@ -24,7 +24,6 @@ from gridledger.web.edge import Authenticator, BodyTooLarge, Edge, Limits
 from gridledger.web.plain_routes import PlainRoute
 
 Health = Callable[[], Mapping[str, Any]]
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 WholeNumber = Annotated[int, Field(ge=0, lt=2**63)]
 """A number in a path or a query, such as a block's: 0 or more."""
 
@@ -76,7 +75,6 @@ def create_app(
     *,
     node: str = "",
     open_routes: Iterable[str] = (),
-    lifespan: Lifespan | None = None,
 ) -> Application:
     """The application of one service, to which it adds its routers and plain routes.
 
@@ -85,7 +83,7 @@ def create_app(
     {"status": "ok", ...}; any other status is answered with 503. ``app.state.stopping`` is an event that is set when
     the process has been told to stop.
     """
-    app = Application(title=service, lifespan=lifespan)
+    app = Application(title=service)
     app.state.limits = limits or Limits()
     app.state.stopping = asyncio.Event()
     app.edge = Edge(authenticator, app.state.limits, open_routes)

@@ -29,7 +29,7 @@ _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 _KNOWN_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class ClientCertificateRequired(AuthenticationError):
@@ -197,7 +197,7 @@ class Edge:
         except GridLedgerError as error:
             await self._answer(scope, exchange, send, receive, error)
         except Exception:
-            logger.exception("a request failed", extra={"path": scope["path"], "method": scope["method"]})
+            _log.exception("a request failed", extra={"path": scope["path"], "method": scope["method"]})
             failure = GridLedgerError("the node failed to answer; its log says why")
             await self._answer(scope, exchange, send, receive, failure)
         finally:
@@ -242,7 +242,7 @@ class Edge:
     ) -> None:
         if exchange.status:
             # The head of another answer is out. The connection is closed inside its body, which the client notices.
-            logger.error(
+            _log.error(
                 "a response was cut short", extra={"path": scope["path"], "code": error.code, "why": error.message}
             )
             return

@@ -9,30 +9,18 @@ import gc
 import logging
 import signal
 import socket
-import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
-from gridledger.allocator import keep_read_buffers
-from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.errors import PortTaken, SettingsError
 from gridledger.web.http_connection import EdgeProtocol
 from gridledger.web.tls import ServerTLS, TLSFiles
 
-logger = logging.getLogger(__name__)
-
-EXIT_PORT_TAKEN = 98
-"""The exit code when the port is taken (Linux's number of EADDRINUSE)."""
-
-
-class PortTaken(SettingsError):
-    """Another process listens on the address."""
-
-    code = "PORT_TAKEN"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +80,7 @@ class WebServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, listener: socket.socket | None = None) -> None:
-        """Listen, on this bound socket if one is given. Raises :class:`PortTaken`.
-
-        The application's lifespan is the caller's to enter before this.
-        """
+        """Listen, on this bound socket if one is given. Raises :class:`PortTaken`."""
         if listener is None:
             listener = bind(self._settings.host, self._settings.port)
         try:
@@ -131,21 +116,20 @@ class WebServer:
         await self.wait()
 
 
-async def serve(app: FastAPI, settings: ServerSettings) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(host: str, port: int, opening: AbstractAsyncContextManager[WebServer]) -> None:
+    """Serve what ``opening`` opens, until SIGTERM or SIGINT.
 
-    The application's lifespan surrounds the listening: nothing is served before it has started, and it ends when the
-    last request has. An error in it, or a taken port, comes out of here as it is.
+    The address is bound first, so that a taken port is told before data is opened or a log replayed. Nothing is served
+    before ``opening`` is through, and its block ends when the last request has. An error in it comes out of here as it
+    is; a taken port is :class:`PortTaken`.
     """
-    # Bound first: a taken port is told before data is opened or a log replayed.
-    listener = bind(settings.host, settings.port)
+    listener = bind(host, port)
     try:
-        server = WebServer(app, settings)
         loop = asyncio.get_running_loop()
         early_stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, early_stop.set)
-        async with app.router.lifespan_context(app):
+        async with opening as server:
             await server.start(listener)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, server.stop)
@@ -154,9 +138,9 @@ async def serve(app: FastAPI, settings: ServerSettings) -> None:
             # What was made up to here stays; the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            logger.info("listening", extra={"host": settings.host, "port": settings.port})
+            _log.info("listening", extra={"host": host, "port": port})
             await server.wait()
-            logger.info("stopped serving")
+            _log.info("stopped serving")
     finally:
         listener.close()
 
@@ -186,23 +170,3 @@ def _cannot_bind(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
         return PortTaken(f"port {port} on {host} is taken by another process; stop it, or choose another port")
     return SettingsError(f"cannot listen on {host}:{port}: {error.strerror}")
-
-
-def run(main: Coroutine[Any, Any, None]) -> int:
-    """Run a service's main coroutine on uvloop; the process's exit code.
-
-    An error of ours is told in one line on standard error; anything else keeps its traceback, being a defect.
-    """
-    keep_read_buffers()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main)
-    except PortTaken as error:
-        sys.stderr.write(f"error: {error.message}\n")
-        return EXIT_PORT_TAKEN
-    except GridLedgerError as error:
-        sys.stderr.write(f"error: {error.message}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0

@@ -1,31 +1,18 @@
-"""``python -m services.ca --config FILE``."""
+"""``python -m services.ca --config FILE``: runs the certificate authorities."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from gridledger import logs
-from gridledger.errors import GridLedgerError
-from gridledger.web import run
-from services.ca.app import main
-from services.ca.settings import load
+from gridledger.web import run_service
+from services.ca.app import open_server
+from services.ca.settings import CASettings
 
 
-def start(argv: list[str]) -> int:
-    """Parse the command line and run; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m services.ca", description="GridLedger's certificate authorities")
-    parser.add_argument("--config", type=Path, required=True, help="the settings file (JSON)")
-    options = parser.parse_args(argv)
-    try:
-        settings = load(options.config)
-    except GridLedgerError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 1
-    logs.setup("ca", settings.name, settings.log_level)
-    return run(main(settings))
+def main(argv: list[str]) -> int:
+    """Run the certificate authorities; the exit code."""
+    return run_service("ca", CASettings, open_server, argv)
 
 
 if __name__ == "__main__":
-    sys.exit(start(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

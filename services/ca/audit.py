@@ -12,7 +12,7 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.errors import UnavailableError
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class AuditLog:
@@ -34,7 +34,7 @@ class AuditLog:
             if os.write(self._file, line) != len(line):
                 raise UnavailableError("the audit log's disk is full: nothing is granted until there is room")
             os.fsync(self._file)
-        logger.info("audit: %s", event, extra={"audit": members})
+        _log.info("audit: %s", event, extra={"audit": members})
 
     def close(self) -> None:
         """Close the file."""

@@ -25,16 +25,16 @@ OPEN_ROUTES = ("/cas", "/cas/{org}/enroll", "/cas/{org}/crl", "/cas/{org}/root")
 PEM = "application/x-pem-file"
 
 
-def router(office: Office) -> APIRouter:
+def make_router(office: Office) -> APIRouter:
     """All routes but those that every service has."""
-    routes = APIRouter()
+    router = APIRouter()
 
-    @routes.get("/cas")
+    @router.get("/cas")
     async def cas(request: Request) -> Response:
         found = [{"name": one.name, "mspid": one.mspid} for one in office.organisations]
         return json_response({"organisations": found})
 
-    @routes.post("/cas/{org}/enroll")
+    @router.post("/cas/{org}/enroll")
     async def enroll(org: str, request: Request) -> Response:
         organisation = office.organisation(org)
         identity, secret = _credentials(request.headers.get("authorization", ""))
@@ -42,21 +42,21 @@ def router(office: Office) -> APIRouter:
         certificate = await office.work(organisation.enroll, identity, secret, csr, hosts)
         return _issued(organisation, certificate)
 
-    @routes.post("/cas/{org}/reenroll")
+    @router.post("/cas/{org}/reenroll")
     async def reenroll(org: str, request: Request) -> Response:
         organisation = office.organisation(org)
         csr, hosts = _signing_request(await _members(request))
         certificate = await office.work(organisation.reenroll, request.state.caller, csr, hosts)
         return _issued(organisation, certificate)
 
-    @routes.post("/cas/{org}/register")
+    @router.post("/cas/{org}/register")
     async def register(org: str, request: Request) -> Response:
         organisation = office.organisation(org)
         wanted = registration(await _members(request))
         secret = await office.work(organisation.register, request.state.caller, wanted)
         return json_response({"id": wanted.id, "secret": secret})
 
-    @routes.post("/cas/{org}/revoke")
+    @router.post("/cas/{org}/revoke")
     async def revoke(org: str, request: Request) -> Response:
         organisation = office.organisation(org)
         match await _members(request):
@@ -69,7 +69,7 @@ def router(office: Office) -> APIRouter:
         serials = await office.work(office.revoke, organisation, request.state.caller, wanted)
         return json_response({"revoked": [f"{serial:x}" for serial in serials]})
 
-    @routes.get("/cas/{org}/identities")
+    @router.get("/cas/{org}/identities")
     async def identities(
         org: str,
         request: Request,
@@ -80,16 +80,16 @@ def router(office: Office) -> APIRouter:
         found = await office.work(organisation.identities, request.state.caller, after, limit)
         return json_response({"identities": [_described(one) for one in found]})
 
-    @routes.get("/cas/{org}/crl")
+    @router.get("/cas/{org}/crl")
     async def crl(org: str) -> Response:
         organisation = office.organisation(org)
         return Response(await office.work(organisation.revocation_list), media_type=PEM)
 
-    @routes.get("/cas/{org}/root")
+    @router.get("/cas/{org}/root")
     async def root(org: str) -> Response:
         return Response(office.organisation(org).root_pem, media_type=PEM)
 
-    return routes
+    return router
 
 
 async def _members(request: Request) -> dict[str, Any]:

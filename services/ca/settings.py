@@ -1,17 +1,13 @@
-"""What the CA service is told when it starts: one JSON file."""
+"""The CA service's settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gridledger.settings import ServiceSettings, SettingsPart, load_settings
-
-Count = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]
+from gridledger.settings import Count, Name, Seconds, ServiceSettings, SettingsPart
 
 
 class OrganisationSettings(SettingsPart):
@@ -48,22 +44,18 @@ class CALimits(SettingsPart):
 
 
 class CASettings(ServiceSettings):
-    """The service's settings. Relative paths start at the folder of the settings file.
+    """The CA service.
 
     ``tls_hosts`` are the names under which clients reach it, ``tls_root`` where the root of its HTTPS certificate is
     written for them to read (None: ``tls-root.pem`` in ``data``).
     """
 
     name: str = "ca"
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(gt=0, lt=65536)]
     tls_hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("localhost", "127.0.0.1")
-    data: Path
     tls_root: Path | None = None
     organisations: Annotated[tuple[OrganisationSettings, ...], Field(min_length=1, max_length=200)]
     lifetimes: Lifetimes = Lifetimes()
     limits: CALimits = CALimits()
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -74,14 +66,3 @@ class CASettings(ServiceSettings):
             if len(set(names)) != len(names):
                 raise ValueError(f"two organisations have the same {kind}")
         return self
-
-
-def load(path: Path) -> CASettings:
-    """Read a settings file; :class:`SettingsError` names each wrong member."""
-    settings = load_settings(CASettings, path)
-    folder = path.resolve().parent
-    organisations = tuple(
-        one.model_copy(update={"registrar_secret_file": folder / one.registrar_secret_file})
-        for one in settings.organisations
-    )
-    return settings.model_copy(update={"organisations": organisations})

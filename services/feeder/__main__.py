@@ -13,10 +13,10 @@ from typing import Any
 
 import uvloop
 
+from gridledger.command_line import EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError
 
 _BEGUN = time.monotonic()
-_INTERRUPTED = 130
 _LARGEST = 1e6
 
 
@@ -25,11 +25,10 @@ def main(argv: list[str]) -> int:
     try:
         return _demo(argv[1:]) if argv[:1] == ["demo"] else _stream(argv)
     except GridLedgerError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 98 if error.code == "PORT_TAKEN" else 1
+        return tell_error(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("stopped", file=sys.stderr)
-        return _INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def _demo(argv: list[str]) -> int:

@@ -2,63 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from fastapi import FastAPI
-
-from gridledger.identity.certificate import Certificate
-from gridledger.web import Limits, ServerSettings, TLSFiles, create_app, serve
+from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, background, create_app
 from services.orderer.orderer import Orderer, open_orderer
 from services.orderer.routes import make_router, plain_routes
 from services.orderer.settings import OrdererSettings
 
 
-async def serve_orderer(settings: OrdererSettings) -> None:
-    """Run one orderer until it is told to stop, or its consensus engine fails."""
-    opened: list[Orderer] = []
-
-    def authenticate(certificate: Certificate) -> Any:
-        return opened[0].authenticate(certificate)
-
-    def health() -> Mapping[str, Any]:
-        groups = [opened[0].consensus.leader(name) for name in opened[0].channels] if opened else [None]
-        return {"status": "ok" if all(groups) else "electing"}
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_orderer(settings, clock_us=_clock_us, random=SystemRandom()) as orderer:
-            opened.append(orderer)
-            application.add_plain_routes(plain_routes(orderer))
-            app.include_router(make_router(orderer))
-            running = asyncio.create_task(orderer.run())
-            running.add_done_callback(_stop_on_failure)
-            try:
-                yield
-            finally:
-                running.cancel()
-                with suppress(asyncio.CancelledError):
-                    await running
-
-    limits = Limits(
-        max_body_bytes=settings.limits.max_raft_body_bytes,
-        max_requests=settings.limits.max_requests,
-        max_streams=settings.limits.max_streams,
-    )
-    application = create_app("orderer", authenticate, limits, health, node=settings.name, lifespan=lifespan)
-    tls = TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots])
-    await serve(application, ServerSettings(settings.host, settings.port, tls))
+@asynccontextmanager
+async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
+    """One orderer, ready to serve; it stops when its consensus engine fails."""
+    async with open_orderer(settings, clock_us=_clock_us, random=SystemRandom()) as orderer:
+        limits = Limits(
+            max_body_bytes=settings.limits.max_raft_body_bytes,
+            max_requests=settings.limits.max_requests,
+            max_streams=settings.limits.max_streams,
+        )
+        app = create_app("orderer", orderer.authenticate, limits, partial(_health, orderer), node=settings.name)
+        app.add_plain_routes(plain_routes(orderer))
+        app.include_router(make_router(orderer))
+        tls = TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots])
+        async with background(orderer.run()):
+            yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
 
-def _stop_on_failure(task: asyncio.Task[None]) -> None:
-    # A node whose log failed must not go on answering. The lifespan's end raises the cause.
-    if not task.cancelled():
-        signal.raise_signal(signal.SIGTERM)
+def _health(orderer: Orderer) -> Mapping[str, Any]:
+    leaders = [orderer.consensus.leader(name) for name in orderer.channels]
+    return {"status": "ok" if all(leaders) else "electing"}
 
 
 def _clock_us() -> int:

@@ -21,7 +21,7 @@ from services.orderer.block_store import BlockStore, Piece
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
 _TIMESTAMP_BYTES = 8
-log = logging.getLogger("orderer.chain")
+_log = logging.getLogger(__name__)
 
 FetchBlocks = Callable[[str, int, int], Awaitable[Sequence[bytes]]]
 """``fetch(channel, first, height)``: the next records (block and signature frames) from ``first`` on, below ``height``,
@@ -151,7 +151,7 @@ class Chain:
         )
         if following is not None:
             self.config = following
-            log.info("configuration %d holds", following.sequence, extra={"channel": self.channel})
+            _log.info("configuration %d holds", following.sequence, extra={"channel": self.channel})
 
     def _config_after(self, block: Block) -> ChannelConfig | None:
         """The configuration that a block brings, None if it brings none that follows from the present one."""
@@ -162,7 +162,7 @@ class Chain:
             return verify_update(self.config, update, block.header.timestamp_us)
         except GridLedgerError as error:
             # Two updates made from one configuration: the second is on the chain, and no peer takes it either.
-            log.info("config transaction without effect: %s", error, extra={"channel": self.channel})
+            _log.info("config transaction without effect: %s", error, extra={"channel": self.channel})
             return None
 
     def _announce(self) -> None:

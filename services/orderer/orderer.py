@@ -28,7 +28,7 @@ from services.orderer.sequencer import Sequencer
 from services.orderer.settings import OrdererSettings
 from services.orderer.transport import OrdererTransport
 
-log = logging.getLogger("orderer")
+_log = logging.getLogger(__name__)
 
 HAND_OVER_S = 1.0
 """How long a stop waits for another orderer to take over."""
@@ -144,9 +144,9 @@ class Orderer:
         heir = max(heirs, key=lambda voter: status.followers[voter].match)
         try:
             await self.consensus.transfer_leadership(name, heir, timeout_s=HAND_OVER_S)
-            log.info("handed over to %s", heir, extra={"channel": name})
+            _log.info("handed over to %s", heir, extra={"channel": name})
         except GridLedgerError as error:
-            log.info("not handed over to %s: %s", heir, error, extra={"channel": name})
+            _log.info("not handed over to %s: %s", heir, error, extra={"channel": name})
 
     async def run(self) -> None:
         """Order until cancelled; raises what the consensus engine failed with."""
@@ -224,7 +224,7 @@ def _count_block(header: BlockHeader, envelopes: int) -> None:
 def _note_leadership(leadership: Leadership) -> None:
     metrics.IS_LEADER.labels(leadership.group).set(leadership.is_self)
     metrics.TERM.labels(leadership.group).set(leadership.term)
-    log.info("leader is %s in term %d", leadership.leader, leadership.term, extra={"channel": leadership.group})
+    _log.info("leader is %s in term %d", leadership.leader, leadership.term, extra={"channel": leadership.group})
 
 
 def _raft_settings(settings: OrdererSettings) -> RaftSettings:

@@ -16,7 +16,7 @@ from services.orderer.raft.errors import NotLeader
 from services.orderer.raft.interface import Consensus
 from services.orderer.settings import EdgeLimits, Pacing
 
-log = logging.getLogger("orderer.sequencer")
+_log = logging.getLogger(__name__)
 
 
 class Receipt:
@@ -164,7 +164,7 @@ class Sequencer:
         try:
             await self._consensus.propose(self._chain.channel, entry)
         except GridLedgerError as error:
-            log.warning("a batch of %d was not ordered: %s", len(batch), error, extra={"channel": self._chain.channel})
+            _log.warning("a batch of %d was not ordered: %s", len(batch), error, extra={"channel": self._chain.channel})
             _settle(batch, error)
             if isinstance(error, NotLeader):
                 _settle(self._cutter.drain(), error)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from gridledger.settings import ServiceSettings, SettingsPart
-
-Count = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
+from gridledger.settings import Count, Seconds, ServiceSettings, SettingsPart
 
 
 class RaftTiming(SettingsPart):
@@ -64,16 +61,11 @@ class OrdererSettings(ServiceSettings):
     ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``; ``roots`` a PEM bundle.
     """
 
-    name: str
     mspid: str
     identity: Path
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(gt=0, lt=65536)]
-    data: Path
     genesis: Path
     roots: Path
     channels: Annotated[list[str], Field(min_length=1, max_length=1000)]
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
     raft: RaftTiming = RaftTiming()
     limits: EdgeLimits = EdgeLimits()
     pacing: Pacing = Pacing()

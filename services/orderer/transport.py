@@ -20,7 +20,7 @@ from gridledger.protocol import Node
 from gridledger.transport.node_client import NodeClient
 from services.orderer.errors import NoLeader
 
-log = logging.getLogger("orderer.transport")
+_log = logging.getLogger(__name__)
 
 RAFT_PATH = "/raft"
 FETCH_COUNT = 200
@@ -153,7 +153,7 @@ class OrdererTransport:
                     if records := await self._fetch_from(client, channel, first, height):
                         return records
                 except GridLedgerError as error:
-                    log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
+                    _log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
             await asyncio.sleep(backoff.failed())
 
     async def close(self) -> None:

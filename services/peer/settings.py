@@ -1,4 +1,4 @@
-"""What a peer is told when it starts: one JSON file, checked as a whole."""
+"""A peer's settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gridledger.settings import ServiceSettings, SettingsPart, load_settings
-
-Count = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
+from gridledger.settings import Count, Seconds, ServiceSettings, SettingsPart
 
 
 class EdgeLimits(SettingsPart):
@@ -96,23 +93,18 @@ class CommitterLimits(SettingsPart):
 
 
 class PeerSettings(ServiceSettings):
-    """A peer's settings. Relative paths start at the folder of the settings file.
+    """One peer.
 
     ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``; ``packages`` a folder with
     ``<package id>.tar.gz`` that are installed at start; ``roots`` a PEM bundle for TLS connections to others.
     """
 
-    name: str
     mspid: str
     identity: Path
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(gt=0, lt=65536)]
-    data: Path
     genesis: Path
     packages: Path | None = None
     roots: Path
     channels: Annotated[list[str], Field(min_length=1, max_length=100)]
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
     edge: EdgeLimits = EdgeLimits()
     endorsement: EndorsementLimits = EndorsementLimits()
     ordering: OrderingLimits = OrderingLimits()
@@ -128,8 +120,3 @@ class PeerSettings(ServiceSettings):
     def package_directory(self) -> Path:
         """Where installed chaincode packages lie, as archives and unpacked."""
         return self.data / "packages"
-
-
-def load(path: Path) -> PeerSettings:
-    """Read a settings file; :class:`SettingsError` names each wrong member."""
-    return load_settings(PeerSettings, path)

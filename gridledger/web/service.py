@@ -1,0 +1,94 @@
+"""A service's process: from its command line over its settings, log and event loop to its exit code.
+
+Every service has the same entries: ``services/NAME/__main__.py`` has ``main(argv)``, which calls :func:`run_service`,
+and ``services/NAME/app.py`` has ``open_server(settings)``, which puts the service together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from gridledger import logs
+from gridledger.allocator import keep_read_buffers
+from gridledger.command_line import EXIT_INTERRUPTED, tell_error
+from gridledger.errors import GridLedgerError
+from gridledger.settings import ServiceSettings, load_settings
+from gridledger.web.server import WebServer, serve
+
+_log = logging.getLogger(__name__)
+
+_Settings = TypeVar("_Settings", bound=ServiceSettings)
+
+
+def run_service(
+    service: str,
+    kind: type[_Settings],
+    open_server: Callable[[_Settings], AbstractAsyncContextManager[WebServer]],
+    argv: Sequence[str],
+) -> int:
+    """Run a service as its command line says, until it is told to stop; the process's exit code.
+
+    ``open_server`` opens the service's data and gives the server that is to listen; its block ends when the last
+    request was answered.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}", description=f"Run GridLedger's {service}.")
+    parser.add_argument("--config", type=Path, required=True, help="the settings file (JSON), see docs/settings.md")
+    options = parser.parse_args(argv)
+    try:
+        settings = load_settings(kind, options.config)
+    except GridLedgerError as error:
+        return tell_error(error)
+    logs.setup(service, settings.name, settings.log_level)
+    keep_read_buffers()
+    return run(serve(settings.host, settings.port, open_server(settings)))
+
+
+def run(main: Coroutine[Any, Any, None]) -> int:
+    """Run a process's main coroutine on uvloop; the exit code.
+
+    An error of ours is told in one line on standard error; anything else keeps its traceback, being a defect.
+    """
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+    except GridLedgerError as error:
+        return tell_error(error)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0
+
+
+@asynccontextmanager
+async def background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run coroutines beside a server for as long as the block lasts.
+
+    When one fails the process is told to stop (SIGTERM), so that no half of a node goes on answering, and what it
+    failed with is raised at the end of the block.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(_stop_on_failure)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def _stop_on_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("%s", error, exc_info=None if isinstance(error, GridLedgerError) else error)
+        signal.raise_signal(signal.SIGTERM)
