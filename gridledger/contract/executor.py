@@ -9,7 +9,7 @@ from gridledger.contract.context import ClientIdentity, Context
 from gridledger.contract.errors import ContractError
 from gridledger.contract.loader import Chaincode
 from gridledger.contract.reader import StateReader
-from gridledger.contract.stub import Call, Stub, json_text
+from gridledger.contract.stub import Stub, json_text
 from gridledger.errors import GridLedgerError, MalformedJSON
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result, write_result
@@ -50,17 +50,7 @@ def run(
     ledger itself, which say nothing about the proposal, are raised.
     """
     contract, function = chaincode.find(proposal.function)
-    call = Call(
-        channel=proposal.channel,
-        namespace=proposal.chaincode,
-        tx_id=proposal.tx_id,
-        function=proposal.function,
-        args=proposal.args,
-        timestamp_us=proposal.time_us,
-        creator=proposal.creator,
-        transient=transient or {},
-    )
-    stub = Stub(call, reader, readonly=function is not None and function.readonly)
+    stub = Stub(proposal, transient or {}, reader, readonly=function is not None and function.readonly)
     context = Context(stub, identity)
     try:
         contract.before_transaction(context)

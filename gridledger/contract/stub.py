@@ -15,6 +15,7 @@ from gridledger.contract import keys
 from gridledger.contract.errors import ContractError
 from gridledger.contract.reader import StateReader
 from gridledger.errors import MalformedJSON
+from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import MAX_RANGES, RangeRead, Read, Version
 from gridledger.protocol.state import HistoryEntry
 
@@ -23,20 +24,6 @@ MAX_VALUE_DEPTH: Final = 60  # a result holds values four levels down, and reade
 MAX_WRITTEN_BYTES: Final = 8 * 1024 * 1024
 MAX_ACCESSES: Final = 10_000
 MAX_NAME_BYTES: Final = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a transaction was asked to do, as its proposal says. ``timestamp_us``: the proposal's time, microseconds."""
-
-    channel: str
-    namespace: str
-    tx_id: str
-    function: str
-    args: Sequence[Any]
-    timestamp_us: int
-    creator: str
-    transient: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -57,8 +44,12 @@ class _RangeProgress:
 class Stub:
     """Reads and writes of one transaction. The names are Fabric's in snake_case."""
 
-    def __init__(self, call: Call, reader: StateReader, *, readonly: bool = False) -> None:
-        self._call = call
+    def __init__(
+        self, proposal: Proposal, transient: Mapping[str, Any], reader: StateReader, *, readonly: bool = False
+    ) -> None:
+        """``transient`` is the data that came beside ``proposal``; ``readonly`` refuses to write."""
+        self._proposal = proposal
+        self._transient = transient
         self._reader = reader
         self._readonly = readonly
         self._budget = MAX_ACCESSES
@@ -72,35 +63,35 @@ class Stub:
 
     def get_tx_id(self) -> str:
         """Id of this transaction: SHA-256 of its proposal, hexadecimal."""
-        return self._call.tx_id
+        return self._proposal.tx_id
 
     def get_channel_id(self) -> str:
         """Name of the channel."""
-        return self._call.channel
+        return self._proposal.channel
 
     def get_tx_timestamp(self) -> int:
         """The proposal's time, microseconds since 1970, by the client's clock. A contract sees no other clock."""
-        return self._call.timestamp_us
+        return self._proposal.time_us
 
     def get_function(self) -> str:
         """Name of the function that was called."""
-        return self._call.function
+        return self._proposal.function
 
     def get_args(self) -> list[Any]:
         """The arguments: JSON values, without the function's name."""
-        return list(self._call.args)
+        return list(self._proposal.args)
 
     def get_function_and_parameters(self) -> tuple[str, list[Any]]:
         """The function's name, and the arguments."""
-        return self._call.function, list(self._call.args)
+        return self._proposal.function, list(self._proposal.args)
 
     def get_creator(self) -> str:
         """The certificate of the client that signed the proposal, DER in base64."""
-        return self._call.creator
+        return self._proposal.creator
 
     def get_transient(self) -> dict[str, Any]:
         """Data that came beside the proposal and does not go on the ledger (only its hash does)."""
-        return dict(self._call.transient)
+        return dict(self._transient)
 
     # World state
 
@@ -108,7 +99,7 @@ class Stub:
         """The value of ``key`` in the snapshot, a fresh copy; None if there is none."""
         keys.check_key(key)
         self._spend()
-        stored = self._reader.get(self._call.namespace, key)
+        stored = self._reader.get(self._proposal.chaincode, key)
         if stored is None:
             self._reads.setdefault(key, None)
             return None
@@ -145,7 +136,7 @@ class Stub:
         return self._recall(key)
 
     def _recall(self, key: str) -> Iterator[HistoryEntry]:
-        for entry in self._reader.history(self._call.namespace, key):
+        for entry in self._reader.history(self._proposal.chaincode, key):
             self._spend()
             yield entry
 
@@ -191,7 +182,7 @@ class Stub:
     def _write(self, key: str, text: bytes | None) -> None:
         keys.check_key(key)
         if self._readonly:
-            raise ContractError(f"{self._call.function} is a query (readonly=True) and cannot write {key!r}")
+            raise ContractError(f"{self._proposal.function} is a query (readonly=True) and cannot write {key!r}")
         self._spend()
         self._written_bytes += len(text or b"")
         if self._written_bytes > MAX_WRITTEN_BYTES:
@@ -211,7 +202,7 @@ class Stub:
             raise ContractError(f"one transaction reads at most {MAX_RANGES} ranges")
         record = _RangeProgress(start, end, [])
         self._ranges.append(record)
-        for key, value, version in self._reader.range(self._call.namespace, start, end, limit):
+        for key, value, version in self._reader.range(self._proposal.chaincode, start, end, limit):
             self._spend()
             record.seen.append(Read(key, version))
             yield key, jsontext.loads_trusted(value)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.grid.frames import FrameMaker
 from gridledger.grid.power_flow import Grid, GridState
 from gridledger.grid.records import Profile
@@ -48,7 +48,7 @@ class Desk:
         self._makers: dict[str, FrameMaker] = {}
         self._time = TIME_US
 
-    def ask(self, function: str, argument: dict[str, Any]) -> Answer:
+    def ask(self, function: str, argument: dict[str, Any]) -> Invocation:
         """Whatever the contract answers."""
         return self._simulator.invoke(function, argument)
 

@@ -14,7 +14,7 @@ from typing import Any
 from gridledger.contract import ClientIdentity
 from gridledger.contract.context import EVERY_ATTRIBUTE
 from gridledger.contract.loader import Chaincode, load
-from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
 
 DVS = Path(__file__).parents[2] / "chaincode" / "dvs"
@@ -172,9 +172,9 @@ class Channel:
     def __init__(self, state: MemoryState | None = None) -> None:
         self.state = MemoryState() if state is None else state
         self._simulator = Simulator(chaincode(), self.state)
-        self.last: Answer | None = None
+        self.last: Invocation | None = None
 
-    def ask(self, function: str, argument: Any, caller: ClientIdentity = EVERY_ATTRIBUTE) -> Answer:
+    def ask(self, function: str, argument: Any, caller: ClientIdentity = EVERY_ATTRIBUTE) -> Invocation:
         """Whatever the contract answers."""
         self.last = self._simulator.invoke(function, argument, caller=caller, time_us=TIME_US)
         return self.last

@@ -14,7 +14,7 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.contract import ClientIdentity
 from gridledger.contract.loader import Chaincode, load
-from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.errors import GridLedgerError, NotFoundError
 from gridledger.grid.plant import Plant
@@ -127,7 +127,7 @@ class Caller:
         answer = self._invoke(Simulator(chaincode(), copy), function, argument)
         return Preview(answer.payload, bool(answer.writes))
 
-    def _invoke(self, simulator: Simulator, function: str, argument: Mapping[str, Any]) -> Answer:
+    def _invoke(self, simulator: Simulator, function: str, argument: Mapping[str, Any]) -> Invocation:
         answer = simulator.invoke(function, argument, caller=self._identity, time_us=TIME_US)
         if not answer.successful:
             raise Refused(answer.message)

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from gridledger import jsontext
 from gridledger.contract.loader import ChaincodeLoadError
 from gridledger.contract.simulator.determinism import findings
-from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.errors import ConflictError, GridLedgerError, InputError, SettingsError
 from gridledger.files import write_atomically
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"gridledger simulate: {error.message}\n{USAGE}")
         return WRONG_USAGE
     try:
-        answer = _run(command)
+        invocation = _run(command)
     except ChaincodeLoadError as error:
         if error.__cause__ is not None:
             _show_traceback(error.__cause__)
@@ -64,9 +64,9 @@ def main(argv: Sequence[str]) -> int:
     finally:
         for finding in findings(command.folder):
             sys.stderr.write(f"gridledger simulate: warning: {finding}\n")
-    if not answer.successful:
-        return _refuse(f"{command.function}: status {answer.status}: {answer.message}")
-    _print(answer)
+    if not invocation.successful:
+        return _refuse(f"{command.function}: status {invocation.status}: {invocation.message}")
+    _print(invocation)
     return 0
 
 
@@ -96,17 +96,17 @@ def _parse(argv: Sequence[str]) -> _Command:
     return _Command(Path(folder), Path(state), function, arguments)
 
 
-def _run(command: _Command) -> Answer:
+def _run(command: _Command) -> Invocation:
     # Compiled files are told apart by size and second: an author's quick edit could run as what stood there before.
     sys.dont_write_bytecode = True
     args = [_read_argument(position, text) for position, text in enumerate(command.arguments, 1)]
     before = _read_state(command.state)
     simulator = Simulator(command.folder, MemoryState.from_bytes(before or b""))
     height = simulator.state.height
-    answer = simulator.invoke(command.function, *args, on_failure=_show_traceback)
-    if answer.successful and (before is None or simulator.state.height != height):
+    invocation = simulator.invoke(command.function, *args, on_failure=_show_traceback)
+    if invocation.successful and (before is None or simulator.state.height != height):
         _replace_state(command.state, before, simulator.state.to_bytes())
-    return answer
+    return invocation
 
 
 def _read_argument(position: int, text: str) -> Any:
@@ -151,13 +151,13 @@ def _replace_state(path: Path, before: bytes | None, after: bytes) -> None:
         os.close(folder)
 
 
-def _print(answer: Answer) -> None:
+def _print(invocation: Invocation) -> None:
     shown = {
-        "status": answer.status,
-        "payload": answer.payload,
-        "event": answer.event,
-        "reads": answer.reads,
-        "writes": answer.writes,
+        "status": invocation.status,
+        "payload": invocation.payload,
+        "event": invocation.event,
+        "reads": invocation.reads,
+        "writes": invocation.writes,
     }
     with suppress(BrokenPipeError):
         sys.stdout.buffer.write(jsontext.dumps(shown) + b"\n")

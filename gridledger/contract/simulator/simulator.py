@@ -20,8 +20,8 @@ CHANNEL: Final = "simulate"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one function did. ``status`` 200: written to the state; else ``message`` says why nothing was written.
+class Invocation:
+    """What one call of a function did. ``status`` 200: written to the state; else ``message`` says why nothing was.
 
     ``reads`` maps every key read (in ranges too) to its version [block, transaction], or None where it did not exist;
     ``writes`` maps every key written to its value, or None where it was deleted; ``event`` is
@@ -36,8 +36,8 @@ class Answer:
     writes: dict[str, Any]
 
     @classmethod
-    def of(cls, result: Result) -> Answer:
-        """The answer that a result shows."""
+    def of(cls, result: Result) -> Invocation:
+        """What a result tells of the invocation."""
         every_read = [*result.reads, *(read for item in result.ranges for read in item.reads)]
         return cls(
             status=result.response.status,
@@ -69,13 +69,13 @@ class Simulator:
         time_us: int | None = None,
         transient: Mapping[str, Any] | None = None,
         on_failure: FailureReport | None = None,
-    ) -> Answer:
+    ) -> Invocation:
         """Run ``function`` for ``caller``. ``time_us``: the proposal's time; by default the state's clock, or now."""
         proposal = self._propose(function, args, time_us, transient)
         result = execute(self.chaincode, proposal, caller, self.state, transient, on_failure=on_failure)
         if result.response.status == SUCCESS and result.writes:
             self.state.commit(result, proposal.time_us)
-        return Answer.of(result)
+        return Invocation.of(result)
 
     def _propose(
         self, function: str, args: tuple[Any, ...], time_us: int | None, transient: Mapping[str, Any] | None

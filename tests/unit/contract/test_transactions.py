@@ -11,7 +11,7 @@ import pytest
 from gridledger.contract import ClientIdentity, Context, Contract, ContractError, transaction
 from gridledger.contract.executor import execute
 from gridledger.contract.loader import Chaincode, ChaincodeLoadError
-from gridledger.contract.simulator.simulator import Answer, Simulator
+from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import RangeRead, Read, Result, Version, Write
@@ -31,7 +31,7 @@ class Ledger(Contract):
         return type(self).body(ctx)
 
 
-def run(state: MemoryState, body: Callable[[Context], Any], function: str = "run", **options: Any) -> Answer:
+def run(state: MemoryState, body: Callable[[Context], Any], function: str = "run", **options: Any) -> Invocation:
     contract = type("Fresh", (Ledger,), {"body": staticmethod(body)})()
     return Simulator(Chaincode([contract]), state).invoke(function, **options)
 
