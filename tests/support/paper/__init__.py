@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.paper.chain import PaperChain, PaperLedger, signed_block
+from tests.support.paper.chain import PaperChain, PaperPeer, signed_block
 from tests.support.paper.messages import endorse, signed_proposal, signed_transaction, with_high_s
 from tests.support.paper.network import NOW_US, PaperNetwork, genesis_block
 from tests.support.paper.organisation import PaperOrganisation
@@ -10,9 +10,9 @@ from tests.support.paper.organisation import PaperOrganisation
 __all__ = [
     "NOW_US",
     "PaperChain",
-    "PaperLedger",
     "PaperNetwork",
     "PaperOrganisation",
+    "PaperPeer",
     "endorse",
     "genesis_block",
     "signed_block",

@@ -1,4 +1,4 @@
-"""The chain of a paper network's channel, and a ledger on disk that follows it."""
+"""The chain of a paper network's channel, and a peer whose ledger follows it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class PaperChain:
         return signed_block(block, self.paper.orderers["orderer1"])
 
 
-class PaperLedger:
-    """A peer's ledger in ``folder`` and the chain that it follows."""
+class PaperPeer:
+    """A peer of the channel: its ledger, in ``folder``, and the chain that it follows."""
 
     def __init__(self, folder: Path, paper: PaperNetwork) -> None:
         self.chain = PaperChain(paper)

@@ -10,7 +10,7 @@ import pytest
 from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.errors import BusyError, UnavailableError
 from gridledger.transport.node_client import NodeClient
-from tests.support import peer_world as world
+from tests.support.paper import PaperNetwork
 
 URL = "https://localhost:1"
 
@@ -30,8 +30,9 @@ class Calls:
 
 
 def connection_over(calls: Any, busy_s: float) -> GatewayConnection:
-    node = NodeClient(URL, None, world.config(1).msps.roots_pem())
-    connection = GatewayConnection(node, world.client(), Timeouts(busy_s=busy_s))
+    paper = PaperNetwork()
+    node = NodeClient(URL, None, paper.config.msps.roots_pem())
+    connection = GatewayConnection(node, paper.client, Timeouts(busy_s=busy_s))
     connection._calls = calls
     return connection
 

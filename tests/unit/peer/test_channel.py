@@ -10,36 +10,38 @@ import pytest
 from gridledger.errors import GridLedgerError
 from gridledger.identity.errors import CertificateExpired, UnknownAuthority
 from services.peer.channel import Channel, Channels
-from tests.support import peer_world as world
+from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, PaperPeer
 
 
 def test_caller_is_looked_up_on_every_channel(tmp_path: Path) -> None:
-    first = Channel(world.Chain(tmp_path, world.config(1, channel="one", policy="'Org1MSP.peer'")).ledger)
-    second = Channel(world.Chain(tmp_path, world.config(2, channel="two")).ledger)
+    one, two = PaperNetwork("one", organisations=1, policy="'Org1MSP.peer'"), PaperNetwork("two")
+    first = Channel(PaperPeer(tmp_path, one).ledger)
+    second = Channel(PaperPeer(tmp_path, two).ledger)
     channels = Channels({"one": first, "two": second})
-    assert channels.identify(world.client(2).certificate, world.NOW_US).mspid == "Org2MSP"
+    assert channels.identify(two.clients["Org2MSP"].certificate, NOW_US).mspid == "Org2MSP"
     assert [channel.name for channel in channels.all()] == ["one", "two"]
     with pytest.raises(UnknownAuthority):
-        channels.identify(world.Org("ElsewhereMSP").issue("eve", "client").certificate, world.NOW_US)
+        channels.identify(PaperOrganisation("ElsewhereMSP").issue("eve", "client").certificate, NOW_US)
     with pytest.raises(CertificateExpired):
-        channels.identify(world.client(2).certificate, 4_000_000_000_000_000)
+        channels.identify(two.clients["Org2MSP"].certificate, 4_000_000_000_000_000)
     with pytest.raises(GridLedgerError, match="it is on"):
         channels["three"]
 
 
 async def test_waiting_for_a_height(tmp_path: Path) -> None:
-    chain = world.Chain(tmp_path)
-    channel = Channel(chain.ledger)
+    paper = PaperNetwork()
+    peer = PaperPeer(tmp_path, paper)
+    channel = Channel(peer.ledger)
     assert await channel.reach(1, 0.0)
     waits = [asyncio.create_task(channel.reach(height, 5.0)) for height in (3, 2, 3)]
     late = asyncio.create_task(channel.reach(9, 0.05))
     cancelled = asyncio.create_task(channel.reach(4, 5.0))
     await asyncio.sleep(0)
     cancelled.cancel()
-    channel.committed(chain.commit(world.envelope("k", 1, nonce=1)))
+    channel.committed(peer.commit(paper.transaction({"k": 1})))
     assert await waits[1]
     assert not waits[0].done()
-    channel.committed(chain.commit(world.envelope("k", 1, nonce=2)))
+    channel.committed(peer.commit(paper.transaction({"k": 1})))
     assert all(await asyncio.gather(waits[0], waits[2]))
     assert not await late
     assert channel._waiting == []

@@ -11,26 +11,32 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.errors import PermissionDeniedError
+from gridledger.protocol.result import Event
+from gridledger.protocol.transaction import Transaction
 from services.peer import events as events_module
 from services.peer.channel import Channel
 from services.peer.committer.messages import BlockCommitted
 from services.peer.events import ChannelEvents
-from tests.support import peer_world as world
+from tests.support.paper import PaperNetwork, PaperPeer
 
 
 class House:
     def __init__(self, folder: Path) -> None:
-        self.chain = world.Chain(folder)
-        self.channel = Channel(self.chain.ledger)
+        self.paper = PaperNetwork()
+        self.peer = PaperPeer(folder, self.paper)
+        self.channel = Channel(self.peer.ledger)
         self.events = ChannelEvents(self.channel)
 
-    def commit(self, *envelopes: bytes) -> None:
-        block = self.chain.commit(*envelopes)
+    def commit(self, *envelopes: Transaction | bytes) -> None:
+        block = self.peer.commit(*envelopes)
         self.channel.committed(block)
         self.events.committed(BlockCommitted(block))
 
-    def announce(self, nonce: int, value: Any, name: str = "Put") -> None:
-        self.commit(world.envelope(f"k{nonce}", value, nonce=nonce, event=(name, value)))
+    def announce(self, value: Any, name: str = "Put") -> Transaction:
+        """Commit a transaction with an event."""
+        made = self.paper.transaction({"k": value}, event=Event(name, value))
+        self.commit(made)
+        return made
 
 
 def always() -> None:
@@ -52,21 +58,22 @@ def house(tmp_path: Path) -> House:
 
 
 async def test_blocks_from_the_first_and_then_live(house: House) -> None:
-    house.announce(1, "a")
+    announced = house.announce("a")
     stream = house.events.blocks(0, always)
     old = await take(stream, 2)
     assert [item["number"] for item in old] == [0, 1]
-    assert old[1]["transactions"] == [{"tx_id": world.proposal("k1", "a", nonce=1).proposal.tx_id, "code": 0}]
-    assert old[1]["commit_hash"] == house.chain.ledger.commit_hash
+    assert old[1]["transactions"] == [{"tx_id": announced.tx_id, "code": 0}]
+    assert old[1]["commit_hash"] == house.peer.ledger.commit_hash
     live = asyncio.create_task(take(stream, 1))
     await asyncio.sleep(0)
-    house.announce(2, "b")
+    house.announce("b")
     assert (await live)[0]["number"] == 2
 
 
 async def test_ledger_and_memory_tell_the_same(house: House) -> None:
-    house.announce(1, "a")
-    house.commit(world.envelope("x", 1, nonce=5), world.envelope("x", 1, nonce=5), b"rubbish")
+    announced = house.announce("a")
+    twice = house.paper.transaction({"x": 1})
+    house.commit(twice, twice, b"rubbish")
     fresh = await take(house.events.blocks(0, always), 3)
     again = await take(ChannelEvents(house.channel).blocks(0, always), 3)
     assert fresh == again
@@ -78,26 +85,25 @@ async def test_ledger_and_memory_tell_the_same(house: House) -> None:
                 "chaincode": "kv",
                 "name": "Put",
                 "payload": "a",
-                "tx_id": world.proposal("k1", "a", nonce=1).proposal.tx_id,
+                "tx_id": announced.tx_id,
                 "block": 1,
                 "index": 0,
-                "timestamp": house.chain.blocks[1].header.timestamp_us,
+                "timestamp": house.peer.chain.blocks[1].header.timestamp_us,
             }
         ]
 
 
 async def test_events_are_chosen_by_chaincode_and_name(house: House) -> None:
-    house.announce(1, "a")
-    house.announce(2, "b", name="Other")
-    house.announce(3, "c")
+    house.announce("a")
+    house.announce("b", name="Other")
+    house.announce("c")
     assert [item["payload"] for item in await take(house.events.chaincode(0, "kv", "Put", always), 2)] == ["a", "c"]
     assert [item["payload"] for item in await take(house.events.chaincode(2, "kv", None, always), 2)] == ["b", "c"]
 
 
 async def test_event_of_an_invalid_transaction_is_not_told(house: House) -> None:
-    house.announce(1, "a")
-    house.commit(world.envelope("k1", "a", nonce=1, event=("Put", "a")))  # a duplicate
-    house.announce(2, "b")
+    house.commit(house.announce("a"))  # a duplicate
+    house.announce("b")
     for source in (house.events, ChannelEvents(house.channel)):
         assert [item["payload"] for item in await take(source.chaincode(0, "kv", None, always), 2)] == ["a", "b"]
 
@@ -117,10 +123,10 @@ async def test_stream_ends_when_its_reader_loses_access(house: House) -> None:
         if next(calls, "over") == "over":
             raise PermissionDeniedError("no longer a member")
 
-    house.announce(1, "a")
+    house.announce("a")
     stream = house.events.blocks(0, allowed)
     await take(stream, 2)
-    house.announce(2, "b")
+    house.announce("b")
     await take(stream, 1)
     with pytest.raises(PermissionDeniedError):
         await anext(stream)
@@ -129,7 +135,7 @@ async def test_stream_ends_when_its_reader_loses_access(house: House) -> None:
 async def test_recent_blocks_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events_module, "MAX_RECENT_BLOCKS", 3)
     for number in range(1, 8):
-        house.announce(number, number)
+        house.announce(number)
     assert list(house.events._recent) == [5, 6, 7]
     assert [item["number"] for item in await take(house.events.blocks(0, always), 8)] == list(range(8))
 
@@ -137,6 +143,6 @@ async def test_recent_blocks_are_bounded(house: House, monkeypatch: pytest.Monke
 async def test_chunks_are_bounded_for_slow_readers(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events_module, "MAX_CHUNK_BYTES", 400)
     for number in range(1, 8):
-        house.announce(number, number)
+        house.announce(number)
     chunk = await anext(house.events.blocks(0, always))
     assert 1 <= chunk.count(b"\n") <= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,8 @@ from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.validation import SignatureCheck, verify_one_by_one
 from gridledger.protocol.codes import TxValidationCode
-from gridledger.protocol.fields import hash_of
-from gridledger.protocol.result import Endorsement, endorsement_text
-from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from gridledger.protocol.result import endorsement_text
+from gridledger.protocol.transaction import Transaction
 from services.peer.committer.own_signatures import (
     MAX_NOTES_PER_FRAME,
     MAX_WAITING_BYTES,
@@ -27,9 +27,10 @@ from services.peer.committer.own_signatures import (
     pack,
 )
 from services.peer.committer.process import hear
-from tests.support import peer_world as world
-from tests.support.forgery import with_high_s
+from tests.support.paper import PaperChain, PaperNetwork, signed_transaction, with_high_s
 from tests.support.waiting import until
+
+PAPER = PaperNetwork()
 
 
 class Verifier:
@@ -43,8 +44,8 @@ class Verifier:
         return verify_one_by_one(checks)
 
 
-def endorsement(number: int, peer: int = 1) -> SignatureCheck:
-    signer = world.peer(peer)
+def endorsement(number: int, peer: str = "peer1") -> SignatureCheck:
+    signer = PAPER.peers[peer]
     text = endorsement_text(signer.fingerprint, f"{number:064x}")
     return SignatureCheck(signer.certificate, signer.sign(text), text)
 
@@ -54,13 +55,13 @@ def note(*checks: SignatureCheck) -> bytes:
 
 
 def own(*checks: SignatureCheck, max_kept: int = 100) -> OwnSignatures:
-    memory = OwnSignatures(world.peer(1).certificate, max_kept=max_kept)
+    memory = OwnSignatures(PAPER.peers["peer1"].certificate, max_kept=max_kept)
     memory.add(note(*checks))
     return memory
 
 
 def test_own_signatures_are_taken_as_they_are_and_the_others_verified() -> None:
-    mine, mine_untold, other = endorsement(1), endorsement(2), endorsement(1, peer=2)
+    mine, mine_untold, other = endorsement(1), endorsement(2), endorsement(1, peer="peer2")
     forged = SignatureCheck(other.certificate, mine.signature, other.data)
     verify = Verifier()
     outcomes = own(mine).sparing(verify)([other, mine, forged, mine_untold])
@@ -74,7 +75,7 @@ def test_a_signature_that_differs_in_anything_is_verified(part: str) -> None:
     check = {
         "signature": SignatureCheck(mine.certificate, with_high_s(mine.signature), mine.data),
         "text": SignatureCheck(mine.certificate, mine.signature, later.data),
-        "certificate": SignatureCheck(world.peer(2).certificate, mine.signature, mine.data),
+        "certificate": SignatureCheck(PAPER.peers["peer2"].certificate, mine.signature, mine.data),
     }[part]
     verify = Verifier()
     assert own(mine, later).sparing(verify)([check]) == [False]
@@ -99,34 +100,28 @@ def test_rubbish_is_refused() -> None:
 
 
 def test_a_ledger_comes_out_the_same(tmp_path: Path) -> None:
-    chain = world.Chain(tmp_path / "orderers")
-    envelopes = [world.envelope(f"k{number}", number, nonce=number) for number in range(1, 4)]
-    told = [check for envelope in envelopes[:2] for check in endorsements_in(envelope)]
-    signed = world.proposal("k", 1, nonce=9)
-    outcome = world.result(signed.proposal, writes=[("k", 1)])
+    transactions = [PAPER.transaction({f"k{number}": number}) for number in range(1, 4)]
+    told = [endorsement_in(transaction) for transaction in transactions[:2]]
+    made = PAPER.transaction({"k": 1}, endorsers=["peer2"])
     # Peer 2 gives its endorsement out as peer 1's, which is not among those that peer 1 has made.
-    stolen = Endorsement(world.peer(1).fingerprint, world.endorse(outcome, world.peer(2)).signature)
-    endorsed = endorsements_text([stolen, world.endorse(outcome, world.peer(2))])
-    text = signing_text(signed.proposal.tx_id, outcome.hash, hash_of(endorsed))
-    forged = Transaction(signed.proposal, outcome, (), endorsed, world.client().sign(text)).to_bytes()
-    blocks = [chain.next(*envelopes, forged)]
+    stolen = replace(made.endorsements[0], endorser=PAPER.peers["peer1"].fingerprint)
+    forged = signed_transaction(made.proposal, made.result, [stolen, *made.endorsements], PAPER.client)
+    blocks = [PaperChain(PAPER).next(*transactions, forged)]
     ledgers = []
     for name, verify_many in (("plain", plain := Verifier()), ("sparing", own(*told).sparing(sparing := Verifier()))):
-        with Ledger.create(tmp_path / name, chain.blocks[0], map_bytes=64 * 1024 * 1024) as ledger:
+        with Ledger.create(tmp_path / name, PAPER.genesis, map_bytes=64 * 1024 * 1024) as ledger:
             committed = BlockCommitter(ledger, verify_many=verify_many).process(blocks)[0]
             ledgers.append((committed.codes, committed.commit_hash))
     assert ledgers[0] == ledgers[1]
     assert ledgers[0][0] == (*[TxValidationCode.VALID] * 3, TxValidationCode.ENDORSEMENT_POLICY_FAILURE)
     assert len(plain.asked) - len(sparing.asked) == 2
-    chain.ledger.close()
 
 
-def endorsements_in(envelope: bytes) -> list[SignatureCheck]:
-    """Peer 1's endorsement in an envelope."""
-    transaction = Transaction.parse(envelope)
-    mine = next(item for item in transaction.endorsements if item.endorser == world.peer(1).fingerprint)
-    text = endorsement_text(mine.endorser, transaction.result.hash)
-    return [SignatureCheck(world.peer(1).certificate, mine.signature, text)]
+def endorsement_in(transaction: Transaction) -> SignatureCheck:
+    """Peer 1's endorsement of a transaction."""
+    peer1 = PAPER.peers["peer1"]
+    (mine,) = (item for item in transaction.endorsements if item.endorser == peer1.fingerprint)
+    return SignatureCheck(peer1.certificate, mine.signature, endorsement_text(mine.endorser, transaction.result.hash))
 
 
 async def test_the_committer_hears_until_the_edge_closes() -> None:

@@ -17,14 +17,13 @@ from gridledger.ledger import Ledger, StorageFull
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.config import ChannelConfig
-from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.events import CommittedBlock
 from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.chain import ChainCommitter
 from services.peer.committer.messages import BlockCommitted, CommitterReport
 from services.peer.committer.source import BlockSource
 from tests.simulation import virtual_loop
-from tests.support import peer_world as world
+from tests.support.paper import PaperChain, PaperNetwork, PaperOrganisation, signed_block
 from tests.support.waiting import until
 
 
@@ -71,10 +70,11 @@ class House:
     """A chain of ``count`` blocks at the orderers, and a peer's committer that has block 0."""
 
     def __init__(self, folder: Path, count: int = 5, **options: Any) -> None:
-        self.chain = world.Chain(folder / "orderers")
-        blocks = [self.chain.next(world.envelope(f"k{number}", number, nonce=number)) for number in range(1, count + 1)]
-        self.orderers = Orderers(blocks)
-        self.ledger = Ledger.create(folder / "peer", self.chain.blocks[0], map_bytes=64 * 1024 * 1024)
+        self.paper = PaperNetwork()
+        self.chain = PaperChain(self.paper)
+        self.transactions = [self.paper.transaction({"k": number}) for number in range(1, count + 1)]
+        self.orderers = Orderers([self.chain.next(transaction) for transaction in self.transactions])
+        self.ledger = Ledger.create(folder, self.paper.genesis, map_bytes=64 * 1024 * 1024)
         self.reports: list[CommitterReport] = []
         self.sources: list[str | None] = []
         self.executor = ThreadPoolExecutor(1)
@@ -138,8 +138,8 @@ async def test_blocks_are_committed_in_order_and_told(tmp_path: Path) -> None:
         last = house.reports[-1]
         assert isinstance(last, BlockCommitted)
         assert (last.block.codes, last.block.commit_hash) == ((0,), house.ledger.commit_hash)
-        assert last.block.tx_ids == (world.proposal("k5", 5, nonce=5).proposal.tx_id,)
-        more = house.chain.next(world.envelope("more", 1, nonce=9))
+        assert last.block.tx_ids == (house.transactions[-1].tx_id,)
+        more = house.chain.next(house.paper.transaction({"more": 1}))
         for chain in house.orderers.chains.values():
             chain.append(more)
         house.orderers.grown.set()
@@ -171,10 +171,10 @@ async def test_orderer_that_falls_behind_in_silence_is_left(tmp_path: Path) -> N
     await run(house, test)
 
 
-def test_orderer_that_hangs_is_left_a_while_after_its_last_block(tmp_path: Path) -> None:
+def test_orderer_that_hangs_is_left_a_while_after_its_last_block() -> None:
     """And not at the end of the next whole interval, which may be nearly twice as long after it."""
-    chain = world.Chain(tmp_path)
-    blocks = [chain.next(world.envelope(f"k{number}", number, nonce=number)) for number in range(1, 4)]
+    chain = PaperChain(PaperNetwork())
+    blocks = [chain.next(chain.paper.transaction({"k": number})) for number in range(1, 4)]
     left_after_s: list[float] = []
 
     async def main() -> None:
@@ -209,7 +209,7 @@ def test_orderer_that_hangs_is_left_a_while_after_its_last_block(tmp_path: Path)
 
 
 def _forged(blocks: list[SignedBlock], number: int) -> SignedBlock:
-    return world.signed_block(blocks[number - 1].block, world.Org("OrdererMSP").issue("eve", "orderer"))
+    return signed_block(blocks[number - 1].block, PaperOrganisation("OrdererMSP").issue("eve", "orderer"))
 
 
 async def test_forged_block_is_rejected_and_fetched_from_another(tmp_path: Path) -> None:
@@ -251,8 +251,7 @@ async def test_catching_up_is_bounded_and_reported_to_the_orderers(tmp_path: Pat
 
 async def test_config_block_changes_the_orderers(tmp_path: Path) -> None:
     house = House(tmp_path, count=1)
-    update = ConfigUpdate.build(world.config(sequence=1), [world.admin(1), world.admin(2)])
-    block = house.chain.next(update.to_bytes())
+    block = house.chain.next(house.paper.update())
     for chain in house.orderers.chains.values():
         chain.append(block)
 

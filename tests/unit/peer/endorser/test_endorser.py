@@ -11,44 +11,49 @@ import pytest
 from gridledger.errors import GridLedgerError
 from gridledger.identity.errors import UnknownAuthority
 from gridledger.protocol.proposal import Proposal, SignedProposal
-from gridledger.protocol.result import Result, endorsement_text
+from gridledger.protocol.result import Response, Result, endorsement_text
 from services.peer.channel import Channel, Channels
 from services.peer.endorser.endorser import AdmittedProposal, Endorser
 from services.peer.errors import ChaincodeFailed, ChaincodeRefused, DuplicateTransaction, PeerBehind
-from tests.support import peer_world as world
+from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, PaperPeer
 
 
 class Hosts:
     """A chaincode that does what the test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, paper: PaperNetwork) -> None:
+        self.paper = paper
         self.ran: list[str] = []
-        self.parts: dict[str, Any] = {"writes": [("k", 1)], "payload": "done"}
+        self.response = Response(200, "", "done")
         self.text: str | None = None
 
     async def run(self, proposal: AdmittedProposal) -> str:
         made = proposal.signed.proposal
         self.ran.append(made.tx_id)
-        return self.text if self.text is not None else world.result(made, **self.parts).text
+        return self.text if self.text is not None else self.paper.result(made, {"k": 1}, response=self.response).text
 
 
 class House:
     """A peer's endorser over a real ledger; its clock stands still."""
 
-    def __init__(self, folder: Path, **config: Any) -> None:
-        self.chain = world.Chain(folder, world.config(**config))
-        self.channel = Channel(self.chain.ledger)
-        self.hosts = Hosts()
-        self.now_us = world.NOW_US
+    def __init__(self, folder: Path, writers: str = "any.member") -> None:
+        self.paper = PaperNetwork(writers=writers)
+        self.peer = PaperPeer(folder, self.paper)
+        self.channel = Channel(self.peer.ledger)
+        self.hosts = Hosts(self.paper)
         self.endorser = Endorser(
             "peer1",
-            world.peer(1),
+            self.paper.peers["peer1"],
             Channels({"shard1": self.channel}),
             self.hosts,
-            clock_us=lambda: self.now_us,
+            clock_us=lambda: NOW_US,
             catch_up_s=0.2,
         )
-        self.caller = world.identity(world.client(), "client")
+        self.caller = self.paper.identity(self.paper.client)
+
+    def propose(self, *args: Any, **changes: Any) -> SignedProposal:
+        """A client's proposal."""
+        return self.paper.signed_proposal("put", *args, **changes)
 
     def admit(self, signed: SignedProposal, **options: Any) -> AdmittedProposal:
         return self.endorser.admit(signed, options.pop("caller", self.caller), **options)
@@ -60,13 +65,13 @@ def house(tmp_path: Path) -> House:
 
 
 async def test_endorsement_signs_the_result(house: House) -> None:
-    signed = world.proposal("k", 1)
+    signed = house.propose()
     answer = await house.endorser.endorse(house.admit(signed))
-    outcome = Result.parse(answer.result_text)
+    outcome, endorser = Result.parse(answer.result_text), house.paper.peers["peer1"]
     assert outcome.tx_id == signed.proposal.tx_id
-    assert answer.endorsement.endorser == world.peer(1).fingerprint
-    text = endorsement_text(world.peer(1).fingerprint, outcome.hash)
-    assert world.peer(1).certificate.verify(answer.endorsement.signature, text)
+    assert answer.endorsement.endorser == endorser.fingerprint
+    text = endorsement_text(endorser.fingerprint, outcome.hash)
+    assert endorser.certificate.verify(answer.endorsement.signature, text)
     assert answer.height == 1
 
 
@@ -75,54 +80,50 @@ def _tampered(signed: SignedProposal) -> SignedProposal:
     return SignedProposal(Proposal.parse(text), signed.signature)
 
 
-def _foreign() -> SignedProposal:
-    return world.proposal("k", signer=world.Org("ElsewhereMSP").issue("eve", "client"))
-
-
 @pytest.mark.parametrize(
     ("signed", "code", "status"),
     [
-        (lambda: world.proposal("k", channel="other"), "CHANNEL_UNKNOWN", 404),
-        (lambda: world.proposal("k", chaincode="other"), "CHAINCODE_UNKNOWN", 404),
-        (lambda: world.proposal("k", sequence=2), "CHAINCODE_SEQUENCE", 409),
-        (lambda: world.proposal("k", time_us=world.NOW_US - 301_000_000), "PROPOSAL_STALE", 400),
-        (lambda: world.proposal("k", time_us=world.NOW_US + 301_000_000), "PROPOSAL_STALE", 400),
-        (lambda: _tampered(world.proposal("k")), "BAD_CREATOR_SIGNATURE", 401),
-        (lambda: world.proposal("x" * 3_000_000), "ENVELOPE_TOO_LARGE", 413),
+        (lambda house: house.propose(channel="other"), "CHANNEL_UNKNOWN", 404),
+        (lambda house: house.propose(chaincode="other"), "CHAINCODE_UNKNOWN", 404),
+        (lambda house: house.propose(sequence=2), "CHAINCODE_SEQUENCE", 409),
+        (lambda house: house.propose(time_us=NOW_US - 301_000_000), "PROPOSAL_STALE", 400),
+        (lambda house: house.propose(time_us=NOW_US + 301_000_000), "PROPOSAL_STALE", 400),
+        (lambda house: _tampered(house.propose()), "BAD_CREATOR_SIGNATURE", 401),
+        (lambda house: house.propose("x" * 3_000_000), "ENVELOPE_TOO_LARGE", 413),
     ],
 )
 def test_refusals(house: House, signed: Any, code: str, status: int) -> None:
     with pytest.raises(GridLedgerError) as caught:
-        house.admit(signed())
+        house.admit(signed(house))
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
 def test_stranger_is_refused(house: House) -> None:
     with pytest.raises(UnknownAuthority):
-        house.admit(_foreign())
+        house.admit(house.propose(client=PaperOrganisation("ElsewhereMSP").issue("eve", "client")))
 
 
 def test_proposal_is_brought_by_its_creator_or_by_a_peer(house: House) -> None:
-    signed = world.proposal("k")
-    house.admit(signed, caller=world.identity(world.peer(2), "peer"))
+    signed = house.propose()
+    house.admit(signed, caller=house.paper.identity(house.paper.peers["peer2"]))
     with pytest.raises(GridLedgerError) as caught:
-        house.admit(signed, caller=world.identity(world.client(2), "client"))
+        house.admit(signed, caller=house.paper.identity(house.paper.clients["Org2MSP"]))
     assert caught.value.code == "PERMISSION_DENIED"
 
 
 def test_writers_policy_is_asked(tmp_path: Path) -> None:
     house = House(tmp_path, writers="'Org2MSP.client'")
     with pytest.raises(GridLedgerError) as caught:
-        house.admit(world.proposal("k"))
+        house.admit(house.propose())
     assert caught.value.code == "PERMISSION_DENIED"
     assert caught.value.details["policy"] == "'Org2MSP.client'"
-    house.admit(world.proposal("k"), policy="readers")
+    house.admit(house.propose(), policy="readers")
 
 
 async def test_refusal_of_the_chaincode_signs_nothing(house: House) -> None:
-    house.hosts.parts = {"status": 400, "message": "no such bus"}
+    house.hosts.response = Response(400, "no such bus", None)
     with pytest.raises(ChaincodeRefused) as caught:
-        await house.endorser.endorse(house.admit(world.proposal("k")))
+        await house.endorser.endorse(house.admit(house.propose()))
     assert caught.value.message == "no such bus"
     assert caught.value.details == {
         "peer": "peer1",
@@ -132,10 +133,10 @@ async def test_refusal_of_the_chaincode_signs_nothing(house: House) -> None:
 
 
 async def test_committed_transaction_is_not_endorsed_again(house: House) -> None:
-    envelope = world.envelope("k", 1)
-    house.channel.committed(house.chain.commit(envelope))
+    signed = house.propose()
+    house.channel.committed(house.peer.commit(house.paper.transaction({"k": 1}, proposal=signed.proposal)))
     with pytest.raises(DuplicateTransaction) as caught:
-        await house.endorser.endorse(house.admit(world.proposal("k", 1)))
+        await house.endorser.endorse(house.admit(signed))
     assert caught.value.code == "DUPLICATE_TXID"
     assert caught.value.details["outcome"]["code_name"] == "VALID"
     assert caught.value.details["outcome"]["block"] == 1
@@ -143,29 +144,29 @@ async def test_committed_transaction_is_not_endorsed_again(house: House) -> None
 
 
 async def test_uncommitted_proposal_may_be_endorsed_again(house: House) -> None:
-    admitted = house.admit(world.proposal("k", 1))
+    admitted = house.admit(house.propose())
     assert await house.endorser.endorse(admitted) == await house.endorser.endorse(admitted)
 
 
 async def test_endorser_waits_for_the_height_that_is_asked_for(house: House) -> None:
-    admitted = house.admit(world.proposal("k", 1))
+    admitted = house.admit(house.propose())
     waiting = asyncio.create_task(house.endorser.endorse(admitted, min_height=2))
     await asyncio.sleep(0)
     assert not waiting.done()
-    house.channel.committed(house.chain.commit(world.envelope("other", 1, nonce=7)))
+    house.channel.committed(house.peer.commit(house.paper.transaction({"other": 1})))
     assert (await waiting).height == 2
 
 
 async def test_endorser_that_stays_behind_says_so(house: House) -> None:
     with pytest.raises(PeerBehind) as caught:
-        await house.endorser.endorse(house.admit(world.proposal("k")), min_height=5)
+        await house.endorser.endorse(house.admit(house.propose()), min_height=5)
     assert caught.value.status == 503
     assert caught.value.details == {"height": 1}
     assert house.channel._waiting == []
 
 
-@pytest.mark.parametrize("text", ["rubbish", world.result(world.proposal("other").proposal).text])
-async def test_answer_that_is_not_this_proposals_result_is_not_signed(house: House, text: str) -> None:
-    house.hosts.text = text
-    with pytest.raises(ChaincodeFailed):
-        await house.endorser.endorse(house.admit(world.proposal("k")))
+async def test_what_is_not_the_proposals_result_is_not_signed(house: House) -> None:
+    for text in ("rubbish", house.paper.result(house.paper.proposal()).text):
+        house.hosts.text = text
+        with pytest.raises(ChaincodeFailed):
+            await house.endorser.endorse(house.admit(house.propose()))

@@ -17,21 +17,21 @@ from services.peer.endorser.hosts import ChaincodeHosts
 from services.peer.endorser.packages import Packages
 from services.peer.errors import ChaincodeNotInstalled
 from services.peer.settings import HostLimits
-from tests.support import peer_world as world
 from tests.support.packages import KV, KV_ID, broken_package
+from tests.support.paper import PaperNetwork, PaperPeer
 
 
 class House:
     def __init__(self, folder: Path) -> None:
-        self.chain = world.Chain(folder / "ledger", world.config(package=KV_ID))
-        self.channel = Channel(self.chain.ledger)
+        self.paper = PaperNetwork(package=KV_ID)
+        self.channel = Channel(PaperPeer(folder / "ledger", self.paper).ledger)
         self.packages = Packages(folder / "packages")
         self.hosts = ChaincodeHosts(self.packages, folder / "ledger", HostLimits(processes=1))
 
     def admitted(self, *args: Any, function: str = "put", **definition: Any) -> AdmittedProposal:
-        signed = world.proposal(*args, function=function)
+        signed = self.paper.signed_proposal(function, *args)
         known = replace(self.channel.config.chaincodes["kv"], **definition)
-        return AdmittedProposal(signed, self.channel, known, world.identity(world.client(), "client"))
+        return AdmittedProposal(signed, self.channel, known, self.paper.identity(self.paper.client))
 
 
 async def test_hosts_follow_configs_and_installations(tmp_path: Path) -> None:

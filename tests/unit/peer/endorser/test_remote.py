@@ -11,15 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridledger.errors import InputError, MalformedMessage
-from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement
 from services.peer.endorser.endorser import ProposalResponse
 from services.peer.endorser.remote import read_request, read_response, write_request, write_response
-from tests.support import peer_world as world
+from tests.support.paper import PaperNetwork
 
-
-def proposal(number: int, **parts: Any) -> SignedProposal:
-    return world.proposal("k", number, nonce=number, **parts)
+PAPER = PaperNetwork()
 
 
 @given(st.integers(0, 2**64 - 1), st.binary(min_size=32, max_size=32), st.binary(max_size=255), st.text())
@@ -31,7 +28,7 @@ def test_responses_are_read_as_written(height: int, endorser: bytes, signature: 
 @pytest.mark.parametrize("transient", [None, {}, {"secret": [1.5]}])
 @pytest.mark.parametrize("height", [0, 2**64 - 1])
 def test_requests_are_read_as_written(height: int, transient: dict[str, Any] | None) -> None:
-    signed = proposal(1, transient=transient)
+    signed = PAPER.signed_proposal(transient=transient)
     assert read_request(write_request(height, signed)) == (height, signed)
 
 
@@ -45,7 +42,7 @@ def test_unreadable_responses_are_refused(data: bytes) -> None:
     assert caught.value.status == 502
 
 
-REQUEST = write_request(0, proposal(1))
+REQUEST = write_request(0, PAPER.signed_proposal())
 
 
 @pytest.mark.parametrize(
@@ -57,8 +54,8 @@ REQUEST = write_request(0, proposal(1))
         REQUEST[:-1],
         REQUEST + b"\xff",
         REQUEST + b"{}",
-        write_request(0, replace(proposal(1, transient={"a": 1}), transient=None)),
-        write_request(0, replace(proposal(1, transient={"a": 1}), transient={"a": 2})),
+        write_request(0, replace(PAPER.signed_proposal(transient={"a": 1}), transient=None)),
+        write_request(0, replace(PAPER.signed_proposal(transient={"a": 1}), transient={"a": 2})),
     ],
 )
 def test_unreadable_requests_are_refused(data: bytes) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.protocol.config import ChannelConfig, Node
+from gridledger.protocol.result import Read, Response, Version
 from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
 from services.peer.errors import (
     ChaincodeRefused,
@@ -24,7 +25,7 @@ from services.peer.gateway.endorsement import Collector, Endorsed
 from services.peer.gateway.peer_health import PeerHealth
 from services.peer.gateway.selection import Selection
 from services.peer.settings import EndorsementLimits
-from tests.support import peer_world as world
+from tests.support.paper import PaperNetwork
 from tests.support.waiting import until
 
 Behaviour = Callable[[int], Awaitable[ProposalResponse]]
@@ -43,8 +44,9 @@ class Peers:
     """Peers that answer as the test says; by default all alike, at height 10."""
 
     def __init__(self, count: int, policy: str, own: str = "peer1", **limits: Any) -> None:
-        self.config = world.config(count, policy=policy)
-        self.signed = world.proposal("k", 1)
+        self.paper = PaperNetwork(organisations=count, policy=policy)
+        self.config = self.paper.config
+        self.signed = self.paper.signed_proposal("put", "k", 1)
         self.calls: list[tuple[str, int]] = []
         self.behaviours: dict[str, Behaviour] = {}
         self.cancelled: list[str] = []
@@ -56,7 +58,7 @@ class Peers:
         self.selection = Selection(own, self.health)
         self.collector = Collector(self.ask, self.selection, self.health, settings, clock=clock)
         channel: Any = FakeChannel(self.config)
-        creator = world.identity(world.client(), "client")
+        creator = self.paper.identity(self.paper.client)
         self.proposal = AdmittedProposal(self.signed, channel, self.config.chaincodes["kv"], creator)
 
     async def probe(self, peer: Node) -> None:
@@ -84,9 +86,9 @@ class Peers:
         """The outcomes for a proposal that comes several times at once."""
         return await asyncio.gather(*(self.collect() for _ in range(count)), return_exceptions=True)
 
-    def answer(self, name: str, height: int = 10, **parts: Any) -> ProposalResponse:
-        outcome = world.result(self.signed.proposal, **parts)
-        return ProposalResponse(outcome.text, world.endorse(outcome, world.peer(int(name[4:]))), height)
+    def answer(self, name: str, height: int = 10, *, payload: Any = None, **result: Any) -> ProposalResponse:
+        outcome = self.paper.result(self.signed.proposal, response=Response(200, "", payload), **result)
+        return ProposalResponse(outcome.text, self.paper.endorsement(name, outcome), height)
 
     def fails(self, name: str, error: GridLedgerError) -> None:
         async def behaviour(_: int) -> ProposalResponse:
@@ -114,14 +116,14 @@ class Peers:
 
         async def behaviour(min_height: int) -> ProposalResponse:
             if min_height > height:
-                return self.answer(name, min_height, reads=[("k", (9, 0))])
-            return self.answer(name, height, reads=[("k", (height - 1, 0))])
+                return self.answer(name, min_height, reads=[Read("k", Version(9, 0))])
+            return self.answer(name, height, reads=[Read("k", Version(height - 1, 0))])
 
         self.behaviours[name] = behaviour
 
     def reads(self, name: str, version: tuple[int, int] = (9, 0), height: int = 10, **parts: Any) -> None:
         async def behaviour(_: int) -> ProposalResponse:
-            return self.answer(name, height, reads=[("k", version)], **parts)
+            return self.answer(name, height, reads=[Read("k", Version(*version))], **parts)
 
         self.behaviours[name] = behaviour
 
@@ -144,7 +146,7 @@ async def test_smallest_set_with_this_peer_is_asked() -> None:
         assert len(collected.peers) == 2
         assert "peer1" in collected.peers
         assert [item.endorser for item in collected.endorsements] == [
-            world.peer(int(name[4:])).fingerprint for name in collected.peers
+            peers.paper.peers[name].fingerprint for name in collected.peers
         ]
     # Equal sets take turns.
     assert {"peer2", "peer3", "peer4"} <= set(peers.asked)
@@ -293,8 +295,8 @@ async def test_gateway_that_lags_itself_asks_itself_again() -> None:
 
 async def test_chaincode_that_differs_on_equal_reads_is_told_at_once() -> None:
     peers = Peers(2, "OutOf(2, all)")
-    peers.reads("peer1", writes=[("k", 1), ("same", 0)], payload="a")
-    peers.reads("peer2", writes=[("k", 2), ("same", 0)], payload="b")
+    peers.reads("peer1", writes={"k": 1, "same": 0}, payload="a")
+    peers.reads("peer2", writes={"k": 2, "same": 0}, payload="b")
     with pytest.raises(EndorsementMismatch) as caught:
         await peers.collect()
     assert caught.value.status == 409

@@ -17,7 +17,9 @@ from services.peer.endorser.endorser import AdmittedProposal, Endorser
 from services.peer.endorser.remote import read_request, write_response
 from services.peer.gateway import other_nodes
 from services.peer.gateway.other_nodes import OtherNodes
-from tests.support import peer_world as world
+from tests.support.paper import NOW_US, PaperNetwork, PaperPeer
+
+PAPER = PaperNetwork()
 
 
 class Other:
@@ -25,15 +27,15 @@ class Other:
 
     def __init__(self, endorser: Endorser) -> None:
         self.endorser = endorser
-        self.signer = 1
+        self.signer = "peer1"
         self.closed = False
 
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
         assert kind == ENDORSE_HERE
         min_height, signed = read_request(body)
-        proposal = self.endorser.admit(signed, world.identity(world.peer(2), "peer"))
+        proposal = self.endorser.admit(signed, PAPER.identity(PAPER.peers["peer2"]))
         response = await self.endorser.endorse(proposal, min_height=min_height)
-        endorsement = replace(response.endorsement, endorser=world.peer(self.signer).fingerprint)
+        endorsement = replace(response.endorsement, endorser=PAPER.peers[self.signer].fingerprint)
         return write_response(replace(response, endorsement=endorsement))
 
     async def close(self) -> None:
@@ -42,28 +44,28 @@ class Other:
 
 class Hosts:
     async def run(self, proposal: AdmittedProposal) -> str:
-        return world.result(proposal.signed.proposal, writes=[("k", 1)]).text
+        return PAPER.result(proposal.signed.proposal, {"k": 1}).text
 
 
 @pytest.fixture
 def channel(tmp_path: Path) -> Iterator[Channel]:
-    chain = world.Chain(tmp_path)
-    yield Channel(chain.ledger)
-    chain.ledger.close()
+    peer = PaperPeer(tmp_path, PAPER)
+    yield Channel(peer.ledger)
+    peer.ledger.close()
 
 
 async def test_only_the_peers_own_endorsement_is_taken(channel: Channel) -> None:
     channels = Channels({"shard1": channel})
-    endorser = Endorser("peer1", world.peer(1), channels, Hosts(), clock_us=lambda: world.NOW_US, catch_up_s=1.0)
-    nodes = OtherNodes(world.peer(2), "")
+    endorser = Endorser("peer1", PAPER.peers["peer1"], channels, Hosts(), clock_us=lambda: NOW_US, catch_up_s=1.0)
+    nodes = OtherNodes(PAPER.peers["peer2"], "")
     nodes.follow([channel.config])
     other: Any = Other(endorser)
     nodes._calls["peer1"] = other
     peer = channel.config.peers["peer1"]
-    proposal = endorser.admit(world.proposal("k", 1), world.identity(world.client(), "client"))
+    proposal = endorser.admit(PAPER.signed_proposal("put", "k", 1), PAPER.identity(PAPER.client))
     response = await nodes.endorse(peer, proposal, 1, 5.0)
     assert response == await endorser.endorse(proposal)
-    other.signer = 2
+    other.signer = "peer2"
     with pytest.raises(MalformedMessage, match="no endorsement of its own"):
         await nodes.endorse(peer, proposal, 0, 5.0)
     await nodes.close()
@@ -74,11 +76,11 @@ async def test_a_node_that_left_or_moved_gets_no_more_requests(
     channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(other_nodes, "PROBE_TIMEOUT_S", 0.01)
-    nodes = OtherNodes(world.peer(2), "")
+    nodes = OtherNodes(PAPER.peers["peer2"], "")
     config = channel.config
     nodes.follow([config])
     before = dict(nodes._clients)
-    moved = replace(config.peers["peer2"], url="https://localhost:2")
+    moved = replace(config.peers["peer2"], url="https://localhost:9")
     nodes.follow([replace(config, peers={"peer2": moved})])
     assert "peer1" not in nodes._clients
     assert nodes._clients["peer2"] is not before["peer2"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +11,7 @@ from gridledger.errors import BusyError, GridLedgerError, UnavailableError
 from gridledger.protocol.config import ChannelConfig, Node
 from services.peer.gateway.peer_health import MAX_BEHIND, PeerHealth
 from services.peer.gateway.selection import MAX_SHARED, SHARED_S, Selection
-from tests.support import peer_world as world
+from tests.support.paper import PaperNetwork
 
 
 class Clock:
@@ -31,22 +31,20 @@ class House:
         self.clock = Clock()
         self.health = PeerHealth(never, 1000.0, clock=self.clock)
         self.selection = Selection(own, self.health)
-        self.config = world.config(count, policy=policy)
+        self.paper = PaperNetwork(organisations=count, policy=policy)
+        self.config = self.paper.config
 
     def first(self) -> set[str]:
         return {node.name for node in self.selection.first(self.config, "kv")}
 
+    def with_peer2b(self, **changes: Any) -> ChannelConfig:
+        """The configuration with a second peer of Org2."""
+        certificate = self.paper.organisations["Org2MSP"].issue("peer2b", "peer").certificate
+        peer2b = Node("peer2b", "Org2MSP", "https://localhost:1", certificate)
+        return replace(self.config, peers={**self.config.peers, "peer2b": peer2b}, **changes)
+
     def fail(self, name: str, error: GridLedgerError | None = None) -> None:
         self.health.failed(self.config.peers[name], "kv", error or UnavailableError("down"))
-
-
-def with_second_peer(config: ChannelConfig, names: Mapping[str, int]) -> ChannelConfig:
-    """More peers of organisations that have one already."""
-    more = {
-        name: world.node(name, world.org(number).issue(name, "peer"), "https://localhost:1")
-        for name, number in names.items()
-    }
-    return replace(config, peers={**config.peers, **more})
 
 
 async def test_equal_sets_with_this_peer_take_turns() -> None:
@@ -104,7 +102,7 @@ async def test_full_queue_or_a_clients_fault_is_no_mark(error: GridLedgerError) 
 
 async def test_organisation_with_two_peers_shares_the_work_and_fills_in() -> None:
     house = House(2, "AND('Org1MSP.peer', 'Org2MSP.peer')")
-    house.config = with_second_peer(house.config, {"peer2b": 2})
+    house.config = house.with_peer2b()
     seen = {frozenset(house.first()) for _ in range(6)}
     assert seen == {frozenset({"peer1", "peer2"}), frozenset({"peer1", "peer2b"})}
     further = house.selection.further(house.config, "kv", have=["Org1MSP"], asked=["peer1", "peer2"])
@@ -114,7 +112,7 @@ async def test_organisation_with_two_peers_shares_the_work_and_fills_in() -> Non
 async def test_policy_may_ask_two_peers_of_one_organisation() -> None:
     house = House(2, "AND('Org2MSP.peer', 'Org2MSP.peer')")
     assert house.first() == set()
-    house.config = replace(with_second_peer(house.config, {"peer2b": 2}), sequence=1)
+    house.config = house.with_peer2b(sequence=1)
     assert house.first() == {"peer2", "peer2b"}
 
 

@@ -1,0 +1,147 @@
+"""Submission: what is ordered, waited for and refused, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gridledger import jsontext
+from gridledger.errors import BusyError, GridLedgerError
+from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.errors import EnvelopeTooLarge
+from services.peer.errors import CommitTimeout
+from services.peer.settings import OrderingLimits
+from tests.support.waiting import until
+from tests.unit.peer.gateway.ordering_house import OrderingHouse
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> OrderingHouse:
+    return OrderingHouse(tmp_path)
+
+
+async def test_order_alone_does_not_wait_for_the_commit(house: OrderingHouse) -> None:
+    house.commits = False
+    transaction = house.transaction()
+    assert await house.submitter.order(transaction.to_bytes(), house.caller) == transaction.tx_id
+    assert house.ordered == [[transaction.to_bytes()]]
+    assert house.channel.status(transaction.tx_id) is None
+
+
+async def test_committed_transaction_is_told_and_not_ordered_again(house: OrderingHouse) -> None:
+    envelope = house.transaction().to_bytes()
+    first = await house.submitter.submit(envelope, house.caller)
+    assert await house.submitter.submit(envelope, house.caller) == first
+    assert len(house.ordered) == 1
+
+
+async def test_commit_answers_even_if_every_acknowledgement_is_lost(house: OrderingHouse) -> None:
+    house.acknowledges = False
+    outcome = await house.submitter.submit(house.transaction().to_bytes(), house.caller)
+    assert outcome.code == Code.VALID
+    assert len(house.queue) == 0
+
+
+async def test_client_of_a_retry_learns_the_first_copys_code(house: OrderingHouse) -> None:
+    envelope = house.transaction().to_bytes()
+    house.commits = False
+    waiting = asyncio.create_task(house.submitter.submit(envelope, house.caller))
+    await until(lambda: house.ordered)
+    house.peer.commit(envelope)  # and nobody is told of it
+    house.commit(envelope)
+    outcome = await waiting
+    assert (outcome.code, outcome.block) == (Code.VALID, 1)
+    with house.peer.ledger.snapshot() as snapshot:
+        assert snapshot.metadata(2).codes == (Code.DUPLICATE_TXID,)
+
+
+async def test_commit_that_does_not_come_is_told_with_the_id(tmp_path: Path) -> None:
+    house = OrderingHouse(tmp_path, commit_timeout_s=0.2)
+    house.commits = False
+    transaction = house.transaction()
+    with pytest.raises(CommitTimeout) as caught:
+        await house.submitter.submit(transaction.to_bytes(), house.caller)
+    assert caught.value.status == 504
+    assert caught.value.details["tx_id"] == transaction.tx_id
+    assert len(house.notifier) == 0
+
+
+async def test_client_that_leaves_leaves_nothing_behind(house: OrderingHouse) -> None:
+    house.commits = False
+    task = asyncio.create_task(house.submitter.submit(house.transaction().to_bytes(), house.caller))
+    await until(lambda: house.ordered)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (len(house.notifier), len(house.queue)) == (0, 0)
+    await until(lambda: not house.queue._senders)
+
+
+async def test_config_update_is_submitted_like_a_transaction(house: OrderingHouse) -> None:
+    update = house.paper.update()
+    outcome = await house.submitter.submit(update.to_bytes(), house.caller)
+    assert (outcome.tx_id, outcome.code) == (update.tx_id, Code.VALID)
+    assert house.channel.config.sequence == 1
+
+
+async def test_unreadable_envelopes_are_refused(house: OrderingHouse) -> None:
+    cut_short = house.transaction().to_bytes()[:-20]
+    for envelope in (b"", b"{}", b"[]", b'{"config_update":"x"}', cut_short):
+        with pytest.raises(GridLedgerError) as caught:
+            await house.submitter.submit(envelope, house.caller)
+        assert caught.value.status == 400
+    assert house.ordered == []
+
+
+async def test_envelope_over_the_channels_limit_is_refused(house: OrderingHouse) -> None:
+    with pytest.raises(EnvelopeTooLarge):
+        await house.submitter.submit(house.transaction("x" * 2_100_000).to_bytes(), house.caller)
+
+
+async def test_the_same_transaction_twice_at_once_is_one(house: OrderingHouse) -> None:
+    envelope = house.transaction().to_bytes()
+    first, second = await asyncio.gather(*(house.submitter.submit(envelope, house.caller) for _ in range(2)))
+    assert first == second
+    assert first.code == Code.VALID
+    assert (len(house.notifier), len(house.queue)) == (0, 0)
+
+
+async def test_only_those_beyond_the_bound_of_waiters_are_busy(house: OrderingHouse) -> None:
+    envelopes = [house.transaction(number).to_bytes() for number in range(12)]
+    work = [house.submitter.submit(envelope, house.caller) for envelope in envelopes]
+    found = await asyncio.gather(*work, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in found] == [Code.VALID] * 10 + ["BUSY"] * 2
+
+
+async def test_only_the_commit_that_does_not_come_is_too_late(tmp_path: Path) -> None:
+    house = OrderingHouse(tmp_path, commit_timeout_s=1.0)
+    house.commits = False
+    envelopes = [house.transaction(number).to_bytes() for number in range(2)]
+    waiting = [asyncio.create_task(house.submitter.submit(envelope, house.caller)) for envelope in envelopes]
+    await until(lambda: sum(map(len, house.ordered)) == 2)
+    house.commit(envelopes[1])
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in found] == ["COMMIT_TIMEOUT", Code.VALID]
+    assert len(house.notifier) == 0
+
+
+async def test_a_full_queue_leaves_no_waiter_behind(house: OrderingHouse) -> None:
+    house.queue._limits = OrderingLimits(max_queued=1)
+    house.queue.add("other", b"x" * 10)
+    with pytest.raises(BusyError):
+        await house.submitter.submit(house.transaction().to_bytes(), house.caller)
+    assert len(house.notifier) == 0
+    await house.queue.close()
+
+
+async def test_orderers_refusal_is_told_with_the_id(house: OrderingHouse) -> None:
+    async def refuse(orderer: str, body: bytes, timeout_s: float) -> bytes:
+        return jsontext.dumps({"results": [{"status": 403, "code": "PERMISSION_DENIED", "message": "no"}]})
+
+    house.queue._send = refuse
+    with pytest.raises(GridLedgerError) as caught:
+        await house.submitter.submit(house.transaction().to_bytes(), house.caller)
+    assert (caught.value.code, len(caught.value.details["tx_id"])) == ("PERMISSION_DENIED", 64)
+    assert (len(house.notifier), len(house.queue)) == (0, 0)
