@@ -17,7 +17,7 @@ from gridledger.ledger.errors import (
     TransactionMissing,
 )
 from gridledger.ledger.ledger import Ledger
-from gridledger.ledger.records import BlockMetadata, Head
+from gridledger.ledger.metadata import BlockMetadata, Head
 from gridledger.ledger.snapshot import Snapshot
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""From judged blocks to what one commit writes."""
+"""Builds the batch that one commit writes from validated blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gridledger.ledger import codec
 from gridledger.ledger.blocks import PackedBlock, write_block
 from gridledger.ledger.codec import HEAD, Table
 from gridledger.ledger.commit_hash import commit_hash
-from gridledger.ledger.records import BlockMetadata, Head
+from gridledger.ledger.metadata import BlockMetadata, Head
 from gridledger.ledger.store import CommitBatch
 from gridledger.ledger.validation import Judged
 from gridledger.protocol.block import HeaderSignature
@@ -19,23 +19,23 @@ from gridledger.protocol.result import Version
 def batch_of(
     head: Head, blocks: Sequence[Judged], signatures: Sequence[HeaderSignature], packed: Sequence[PackedBlock]
 ) -> tuple[CommitBatch, list[str]]:
-    """All that ``blocks`` change on a ledger that stands at ``head``, and the commit hash behind each of them."""
+    """All that ``blocks`` change on a ledger that stands at ``head``, and the commit hash after each of them."""
     batch = CommitBatch(head_before=head.to_bytes())
-    behind, hashes = head.commit_hash, []
+    hash_after, hashes = head.commit_hash, []
     config_block, transactions = head.config_block, head.transactions
     for judged, signature, stored in zip(blocks, signatures, packed, strict=True):
         header = judged.block.header
-        behind = commit_hash(
-            behind, header.number, header.hash, judged.codes, {place: value for place, value, _ in judged.writes}
+        hash_after = commit_hash(
+            hash_after, header.number, header.hash, judged.codes, {place: value for place, value, _ in judged.writes}
         )
-        hashes.append(behind)
-        _add_block(batch, judged, BlockMetadata(tuple(judged.codes), behind, signature, *stored[1:]), stored)
+        hashes.append(hash_after)
+        _add_block(batch, judged, BlockMetadata(tuple(judged.codes), hash_after, signature, *stored[1:]), stored)
         _add_writes(batch, judged)
         if judged.config is not None:
             config_block = header.number
         transactions += len(judged.codes)
     last = blocks[-1].block.header
-    after = Head(last.number + 1, last.timestamp_us, last.hash, behind, config_block, transactions)
+    after = Head(last.number + 1, last.timestamp_us, last.hash, hash_after, config_block, transactions)
     batch.put(Table.META, HEAD, after.to_bytes())
     return batch, hashes
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from gridledger.errors import CorruptionError
 from gridledger.ledger.codec import Table, chunk_segment, pack_chunk
-from gridledger.ledger.records import FRAME_BYTES, BlockMetadata
+from gridledger.ledger.metadata import FRAME_BYTES, BlockMetadata
 from gridledger.ledger.store import CommitBatch, Reader
 from gridledger.protocol.block import Block
 
@@ -39,7 +39,7 @@ DICTIONARY = (
     b'"},{\\"endorser\\":\\"\\",\\"signature\\":\\"MEQCI==\\"}]","signature":"MEYCIQ=="}'
 )
 """What most envelopes have in common, known to the compressor beforehand. Part of the store's format: never change it
-without a new ``records.FORMAT``."""
+without a new ``metadata.FORMAT``."""
 
 
 class PackedBlock(NamedTuple):

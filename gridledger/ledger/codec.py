@@ -63,7 +63,7 @@ def is_cut(stored: bytes) -> bool:
 
 
 def namespace_end(prefix: bytes) -> bytes:
-    """The first whole key behind all that start with ``prefix`` (never 0xFF alone: lengths start with 0 to 4)."""
+    """The first whole key after all that start with ``prefix`` (never 0xFF alone: lengths start with 0 to 4)."""
     number = int.from_bytes(prefix, "big") + 1
     return number.to_bytes(len(prefix), "big")
 
@@ -98,7 +98,7 @@ def state_whole(stored: bytes, entry: bytes) -> bytes:
 
 
 def pack_version(version: Version) -> bytes:
-    """A version such that later ones sort behind."""
+    """A version as bytes. Later versions sort after earlier ones."""
     return _VERSION.pack(*version)
 
 

@@ -34,7 +34,7 @@ def commit_hash(
     codes: Sequence[int],
     updates: Mapping[tuple[str, str], bytes | None],
 ) -> str:
-    """The commit hash behind block ``number``. Hashes are hexadecimal; ``updates`` maps (namespace, key) to the value's
+    """The commit hash after block ``number``. Hashes are hexadecimal; ``updates`` maps (namespace, key) to the value's
     text, None for a deletion."""
     frames = [bytes.fromhex(previous), _NUMBER.pack(number), bytes.fromhex(header_hash), bytes(codes)]
     encoded = sorted(

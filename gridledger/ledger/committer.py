@@ -11,7 +11,7 @@ from gridledger.ledger.batch import batch_of
 from gridledger.ledger.blocks import pack_block
 from gridledger.ledger.errors import BlockRejected
 from gridledger.ledger.ledger import Ledger
-from gridledger.ledger.records import Head
+from gridledger.ledger.metadata import Head
 from gridledger.ledger.validation import (
     Judged,
     SignatureCheck,
@@ -30,7 +30,7 @@ LEAST_SHARE = 12
 
 
 class BlockCommitter:
-    """Checks, judges and writes blocks in order.
+    """Checks, validates and writes blocks in order.
 
     Not thread-safe; one per ledger, in one process. ``verify_many`` checks signatures: in this thread by
     :func:`~gridledger.ledger.validation.verify_one_by_one`, in several by :func:`verify_in_pool`.
@@ -47,7 +47,7 @@ class BlockCommitter:
         block alone) and answers those, at least one: call again with the rest. When this returns they are on the disk.
 
         Raises :class:`BlockRejected` where the first block does not continue the chain, and StorageFull or
-        StorageFailed where it could not be written; the ledger is then as it was. A rejected block behind good ones is
+        StorageFailed where it could not be written; the ledger is then as it was. A rejected block after good ones is
         reported when it comes first.
         """
         if not blocks:
@@ -64,12 +64,14 @@ class BlockCommitter:
                     number=head.height,
                     orderer=taken[0].signature.orderer,
                 )
-            # A block with a forged signature, and what hangs on it, falls away; what stands before it does not change.
+            # A block with a forged signature is dropped, and so are those that follow it; those before it stay good.
             judged = examination.judge(outcomes[len(signed) :], snapshot)[: len(genuine)]
         signatures = [item.signature for item in taken[: len(judged)]]
-        batch, after = batch_of(head, judged, signatures, [pack_block(item.block) for item in judged])
+        batch, hashes = batch_of(head, judged, signatures, [pack_block(item.block) for item in judged])
         self.ledger.store.commit(batch)
-        return [_committed(self.ledger.channel, item, behind) for item, behind in zip(judged, after, strict=True)]
+        return [
+            _committed(self.ledger.channel, item, commit_hash) for item, commit_hash in zip(judged, hashes, strict=True)
+        ]
 
     def _continuing(
         self, blocks: Sequence[SignedBlock], head: Head, config: ChannelConfig
@@ -100,7 +102,7 @@ class BlockCommitter:
 
 
 def check_continues(block: Block, channel: str, previous: tuple[int, str, int]) -> None:
-    """Raise :class:`BlockRejected` unless the block hangs on ``previous``: its number, header hash and timestamp."""
+    """Raise :class:`BlockRejected` unless the block follows ``previous``: (number, header hash, timestamp)."""
     header = block.header
     number, header_hash, timestamp_us = previous
     if header.channel != channel:
@@ -109,7 +111,7 @@ def check_continues(block: Block, channel: str, previous: tuple[int, str, int]) 
         raise BlockRejected(f"block {header.number} was given where {number + 1} follows", number=header.number)
     if header.previous_hash != header_hash:
         raise BlockRejected(
-            f"block {header.number} does not hang on the chain: this peer and the orderer hold different chains",
+            f"block {header.number} does not continue the chain: this peer and the orderer hold different chains",
             number=header.number,
             expected=header_hash,
             found=header.previous_hash,
@@ -143,21 +145,21 @@ def header_check(item: SignedBlock, config: ChannelConfig) -> SignatureCheck:
         ) from None
     if (identity.mspid, identity.role) != (node.mspid, "orderer"):
         raise BlockRejected(
-            f"block {header.number}: {node.name} is no orderer by its certificate",
+            f"block {header.number}: the certificate of {node.name} is not an orderer's",
             number=header.number,
             orderer=signature.orderer,
         )
     return SignatureCheck(node.certificate, signature.signature, header.text.encode())
 
 
-def _committed(channel: str, judged: Judged, behind: str) -> CommittedBlock:
+def _committed(channel: str, judged: Judged, commit_hash: str) -> CommittedBlock:
     header = judged.block.header
     return CommittedBlock(
         channel=channel,
         number=header.number,
         hash=header.hash,
         timestamp_us=header.timestamp_us,
-        commit_hash=behind,
+        commit_hash=commit_hash,
         tx_ids=tuple(judged.tx_ids),
         codes=tuple(judged.codes),
         events=tuple(judged.events),

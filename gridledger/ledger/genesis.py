@@ -7,7 +7,7 @@ from gridledger.ledger.blocks import pack_block, write_block
 from gridledger.ledger.codec import HEAD, Table, pack_number, pack_transaction, transaction_key
 from gridledger.ledger.commit_hash import commit_hash
 from gridledger.ledger.errors import BlockRejected, LedgerExists
-from gridledger.ledger.records import BlockMetadata, Head
+from gridledger.ledger.metadata import BlockMetadata, Head
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import CommitBatch, StateStore
 from gridledger.protocol.block import ZERO_HASH, Block
@@ -51,20 +51,20 @@ def check_genesis(genesis: Block) -> ConfigUpdate:
 
 
 def genesis_commit_hash(genesis: Block) -> str:
-    """The commit hash behind block 0, whose only transaction is valid and changes no key."""
+    """The commit hash after block 0, whose only transaction is valid and changes no key."""
     return commit_hash(ZERO_HASH, 0, genesis.header.hash, [TxValidationCode.VALID], {})
 
 
 def _batch(genesis: Block, update: ConfigUpdate) -> CommitBatch:
     batch = CommitBatch(head_before=None)
     packed = pack_block(genesis)
-    behind = genesis_commit_hash(genesis)
-    metadata = BlockMetadata((TxValidationCode.VALID,), behind, None, packed.header_end, packed.envelope_ends)
+    hash_after = genesis_commit_hash(genesis)
+    metadata = BlockMetadata((TxValidationCode.VALID,), hash_after, None, packed.header_end, packed.envelope_ends)
     write_block(batch, 0, packed)
     batch.put(Table.METADATA, pack_number(0), metadata.to_bytes())
     key = transaction_key(update.tx_id)
     assert key is not None  # noqa: S101 - a SHA-256
     batch.put(Table.TRANSACTIONS, key, pack_transaction(0, 0, TxValidationCode.VALID))
-    head = Head(1, genesis.header.timestamp_us, genesis.header.hash, behind, config_block=0, transactions=1)
+    head = Head(1, genesis.header.timestamp_us, genesis.header.hash, hash_after, config_block=0, transactions=1)
     batch.put(Table.META, HEAD, head.to_bytes())
     return batch

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from gridledger.errors import CorruptionError, SettingsError
 from gridledger.ledger.errors import LedgerMissing
 from gridledger.ledger.lmdb_store import DEFAULT_MAP_BYTES, LmdbStore
-from gridledger.ledger.records import Head
+from gridledger.ledger.metadata import Head
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import StateStore
 from gridledger.protocol.block import Block
@@ -84,7 +84,7 @@ class Ledger:
 
     @property
     def head(self) -> Head:
-        """Height, hashes and timestamp behind the newest block."""
+        """Height, hashes and timestamp after the newest block."""
         with self.snapshot() as snapshot:
             return snapshot.head
 
@@ -95,7 +95,7 @@ class Ledger:
 
     @property
     def commit_hash(self) -> str:
-        """The commit hash behind the newest block, hexadecimal. Equal commit hashes mean equal ledgers."""
+        """The commit hash after the newest block, hexadecimal. Equal commit hashes mean equal ledgers."""
         return self.head.commit_hash
 
     def config(self) -> ChannelConfig:

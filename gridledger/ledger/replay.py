@@ -1,4 +1,4 @@
-"""A ledger's state, made again from nothing but its blocks."""
+"""Rebuilds a ledger's state in memory from its blocks alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gridledger.protocol.result import Version
 
 
 class Replay:
-    """Blocks judged once more, from block 0 on, upon a state held in memory.
+    """Validates all blocks again, from block 0 on, on a state held in memory.
 
     Memory: the world state, and about 200 bytes for each transaction.
     """
@@ -36,13 +36,13 @@ class Replay:
         }
 
     def extend(self, blocks: Sequence[Block], verify_many: VerifyMany) -> tuple[list[Judged], list[str]]:
-        """Judge the next blocks (a config block alone); answers the verdicts and the commit hash behind each block."""
-        verdicts = validate(blocks, config=self.config, reads=self, verify_many=verify_many)
+        """Validate the next blocks (a config block alone); the validated blocks and the commit hash after each."""
+        validated = validate(blocks, config=self.config, reads=self, verify_many=verify_many)
         hashes = []
-        for judged in verdicts:
+        for judged in validated:
             self._take(judged)
             hashes.append(self.commit_hash)
-        return verdicts, hashes
+        return validated, hashes
 
     def _take(self, judged: Judged) -> None:
         header = judged.block.header

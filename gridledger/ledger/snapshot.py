@@ -13,7 +13,7 @@ from gridledger.ledger import codec
 from gridledger.ledger.blocks import read_block, read_envelope
 from gridledger.ledger.codec import Table
 from gridledger.ledger.errors import BlockMissing, TransactionMissing
-from gridledger.ledger.records import EMPTY_HEAD, BlockMetadata, Head
+from gridledger.ledger.metadata import EMPTY_HEAD, BlockMetadata, Head
 from gridledger.ledger.store import Reader
 from gridledger.protocol import merkle
 from gridledger.protocol.block import Block
@@ -181,7 +181,7 @@ def _written(transaction: Transaction, key: str) -> Any:
 def _in_order(reader: Reader, first: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Stored key, whole key and entry of the state in first <= whole key < stop, in the order of whole keys."""
     group: list[tuple[bytes, bytes, bytes]] = []
-    # Long keys stand at their cut form: begin where the cut of the first one may stand, end behind that of the last.
+    # Long keys stand at their cut form: begin where the cut of the first one may stand, end after that of the last.
     begin = first if len(first) <= codec.CUT else first[: codec.CUT]
     end = stop if len(stop) <= codec.CUT else codec.namespace_end(stop[: codec.CUT])
     for stored, entry in reader.scan(Table.STATE, begin, end):

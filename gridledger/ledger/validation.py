@@ -1,7 +1,7 @@
-"""Judging blocks: the same verdict at every peer.
+"""Validation: gives every transaction of a block its code, the same at every peer.
 
-A verdict depends on the blocks, on the configuration and the ledger before them, and on nothing else: no clock (dates
-are judged at the block's timestamp), no order in which signatures happen to be checked. Two steps:
+The codes depend on the blocks, on the configuration and the ledger before them, and on nothing else: not on a
+clock (dates are judged at the block's timestamp), not on the order in which signatures are checked. Two steps:
 
 - :func:`examine` reads the envelopes and lists all signatures to be checked. It needs no ledger.
 - :meth:`Examination.judge` takes the outcome of those checks, and the ledger, and gives each transaction its code.
@@ -34,7 +34,7 @@ from typing import NamedTuple
 from gridledger.errors import GridLedgerError, InputError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError
-from gridledger.ledger.world import Reads, World
+from gridledger.ledger.world import Reads, WorldState
 from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
@@ -69,7 +69,7 @@ def verify_one_by_one(checks: Sequence[SignatureCheck]) -> list[bool]:
 
 @dataclass(slots=True)
 class Judged:
-    """A block with its verdict.
+    """A validated block.
 
     ``tx_ids`` has an empty string where an envelope could not be read. ``indexed`` says which transactions the index
     of ids takes. ``writes`` are those of the valid transactions in order, as ((namespace, key), value, index);
@@ -230,7 +230,7 @@ class Examination:
 
     def judge(self, outcomes: Sequence[bool], reads: Reads) -> list[Judged]:
         """Give each transaction its code, from the outcomes of ``checks`` and the ledger before the first block."""
-        return _Bench(self.config, outcomes, reads).judge(self._blocks)
+        return _JudgingRound(self.config, outcomes, reads).judge(self._blocks)
 
 
 def _chaincode_event(header: BlockHeader, index: int, result: Result, event: Event) -> ChaincodeEvent:
@@ -246,14 +246,14 @@ def _chaincode_event(header: BlockHeader, index: int, result: Result, event: Eve
     )
 
 
-class _Bench:
+class _JudgingRound:
     """One round of judging: what earlier transactions of the same round have done is known to the later ones."""
 
     def __init__(self, config: ChannelConfig, outcomes: Sequence[bool], reads: Reads) -> None:
         self._config = config
         self._outcomes = outcomes
         self._reads = reads
-        self._world = World(reads)
+        self._world = WorldState(reads)
         self._taken: dict[str, bool] = {}  # transaction id -> whether the client was shown to have sent it
 
     def judge(self, blocks: Sequence[tuple[Block, list[_Candidate]]]) -> list[Judged]:

@@ -1,4 +1,4 @@
-"""Verifying a whole ledger: every block judged again from block 0, and everything kept about it compared.
+"""Verifies a whole ledger: validates every block again from block 0, and compares all that is stored about it.
 
 That shows that nothing in the ledger's files was changed or lost: hashes, signatures, codes, commit hashes, the world
 state with its versions, the index of transactions, the history of keys.
@@ -35,10 +35,10 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Report:
+class VerifyReport:
     """What verifying a ledger found: how far it came, the commit hash it arrived at, and at most ``MAX_FAULTS`` faults.
 
-    A fault that leaves no ground to go on from (a broken chain, an unreadable block) ends the verification.
+    A fault after which verification cannot go on (a broken chain, an unreadable block) ends it.
     """
 
     channel: str
@@ -73,12 +73,12 @@ class Report:
 
 def verify(
     ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one, progress: Callable[[int, int], None] | None = None
-) -> Report:
+) -> VerifyReport:
     """Verify all blocks up to the present height. The ledger may go on growing meanwhile.
 
     ``progress`` is told (blocks done, height) after each step. Takes about as long as committing the chain did.
     """
-    report = Report(ledger.channel)
+    report = VerifyReport(ledger.channel)
     try:
         _verify(ledger, report, verify_many, progress or _silent)
     except GridLedgerError as error:
@@ -90,7 +90,9 @@ def _silent(done: int, height: int) -> None:
     del done, height
 
 
-def _verify(ledger: Ledger, report: Report, verify_many: VerifyMany, progress: Callable[[int, int], None]) -> None:
+def _verify(
+    ledger: Ledger, report: VerifyReport, verify_many: VerifyMany, progress: Callable[[int, int], None]
+) -> None:
     replay: Replay | None = None
     while True:
         with ledger.snapshot() as snapshot:
@@ -105,7 +107,7 @@ def _verify(ledger: Ledger, report: Report, verify_many: VerifyMany, progress: C
                 return
 
 
-def _begin(snapshot: Snapshot, report: Report) -> Replay:
+def _begin(snapshot: Snapshot, report: VerifyReport) -> Replay:
     genesis = snapshot.block(0)
     replay = Replay(genesis)
     report.transactions = 1
@@ -114,8 +116,8 @@ def _begin(snapshot: Snapshot, report: Report) -> Replay:
     return replay
 
 
-def _step(snapshot: Snapshot, replay: Replay, report: Report, verify_many: VerifyMany) -> bool:
-    """Judge the next few blocks; False where there is no ground to go on from."""
+def _step(snapshot: Snapshot, replay: Replay, report: VerifyReport, verify_many: VerifyMany) -> bool:
+    """Validate the next few blocks; False where verification cannot go on."""
     taken: list[SignedBlock] = []
     previous = (replay.height - 1, replay.tip.hash, replay.tip.timestamp_us)
     size = 0
@@ -134,13 +136,13 @@ def _step(snapshot: Snapshot, replay: Replay, report: Report, verify_many: Verif
         if is_config_block(block):
             break
     _check_signatures(taken, replay, report, verify_many)
-    verdicts, hashes = replay.extend([item.block for item in taken], verify_many)
-    for judged, behind in zip(verdicts, hashes, strict=True):
-        _compare_block(snapshot, judged, behind, report)
+    validated, hashes = replay.extend([item.block for item in taken], verify_many)
+    for judged, hash_after in zip(validated, hashes, strict=True):
+        _compare_block(snapshot, judged, hash_after, report)
     return True
 
 
-def _check_signatures(taken: list[SignedBlock], replay: Replay, report: Report, verify_many: VerifyMany) -> None:
+def _check_signatures(taken: list[SignedBlock], replay: Replay, report: VerifyReport, verify_many: VerifyMany) -> None:
     checks, numbers = [], []
     for item in taken:
         try:
@@ -154,7 +156,7 @@ def _check_signatures(taken: list[SignedBlock], replay: Replay, report: Report, 
             report.add(number, "the orderer's signature under its header is not genuine")
 
 
-def _compare_block(snapshot: Snapshot, judged: Judged, behind: str, report: Report) -> None:
+def _compare_block(snapshot: Snapshot, judged: Judged, hash_after: str, report: VerifyReport) -> None:
     number = judged.block.header.number
     metadata = snapshot.metadata(number)
     for index, (kept, found) in enumerate(zip(metadata.codes, judged.codes, strict=False)):
@@ -162,15 +164,15 @@ def _compare_block(snapshot: Snapshot, judged: Judged, behind: str, report: Repo
             report.add(number, f"transaction {index} is kept as {kept.name}, and is {found.name}")
     if len(metadata.codes) != len(judged.codes):
         report.add(number, f"{len(metadata.codes)} codes are kept for {len(judged.codes)} transactions")
-    if metadata.commit_hash != behind:
-        report.add(number, f"its commit hash is kept as {metadata.commit_hash}, and is {behind}")
+    if metadata.commit_hash != hash_after:
+        report.add(number, f"its commit hash is kept as {metadata.commit_hash}, and is {hash_after}")
     for (namespace, key), value, index in judged.writes:
         if not snapshot.has_history(namespace, key, Version(number, index), deleted=value is None):
             report.add(number, f"the history of {key!r} in {namespace!r} lacks transaction {index}")
     report.transactions += len(judged.codes)
 
 
-def _compare_whole(snapshot: Snapshot, replay: Replay, report: Report) -> None:
+def _compare_whole(snapshot: Snapshot, replay: Replay, report: VerifyReport) -> None:
     head = snapshot.head
     if (head.header_hash, head.commit_hash) != (replay.tip.hash, replay.commit_hash):
         report.add(None, "the head names other hashes than the newest block's")

@@ -33,7 +33,7 @@ class Change(NamedTuple):
     version: Version
 
 
-class World:
+class WorldState:
     """The committed state with the changes of valid transactions laid over it, in the order of the chain."""
 
     def __init__(self, reads: Reads) -> None:

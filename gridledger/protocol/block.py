@@ -77,7 +77,7 @@ class Block:
     def build(
         cls, *, channel: str, number: int, previous_hash: str, timestamp_us: int, envelopes: Sequence[bytes]
     ) -> Block:
-        """The block that these envelopes make behind the block named ``previous_hash``: the same at every orderer."""
+        """The block that these envelopes make after the block named ``previous_hash``: the same at every orderer."""
         header = BlockHeader.build(
             channel=channel,
             number=number,

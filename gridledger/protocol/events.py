@@ -52,7 +52,7 @@ class ChaincodeEvent:
 
 @dataclass(frozen=True, slots=True)
 class BlockEvent:
-    """A block as a peer has committed it. ``hash`` is its header's, ``commit_hash`` the peer's behind it, both
+    """A block as a peer has committed it. ``hash`` is its header's, ``commit_hash`` the peer's after it, both
     hexadecimal; ``tx_ids`` (empty where the envelope could not be read) and ``codes`` stand in the block's order."""
 
     channel: str

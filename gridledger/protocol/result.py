@@ -63,7 +63,7 @@ class Read(NamedTuple):
 class RangeRead(NamedTuple):
     """All keys seen in ``start`` (inclusive) to ``end`` (exclusive), ascending by UTF-8 bytes.
 
-    ``end`` is where the reading really stopped, so that a page of a longer range conflicts with nothing behind it.
+    ``end`` is where the reading really stopped, so that a page of a longer range conflicts with no key after it.
     An empty ``end`` is the end of the namespace.
     """
 

@@ -12,7 +12,7 @@ from gridledger.protocol.fields import integer_of, text_of
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The validation code of a committed transaction, the number of its block, and the peer's commit hash behind that
+    """The validation code of a committed transaction, the number of its block, and the peer's commit hash after that
     block (hexadecimal)."""
 
     tx_id: str

@@ -24,7 +24,7 @@ SUBMIT_SECONDS = Histogram("gridledger_gateway_submit_seconds", "From submission
 HEIGHT = Gauge("gridledger_peer_height_blocks", "Blocks committed", ("channel",))
 COMMIT_HASH = Gauge(
     "gridledger_peer_commit_hash_info",
-    "Commit hash behind the newest block (its first 13 digits as a number)",
+    "Commit hash after the newest block (its first 13 digits as a number)",
     ("channel",),
 )
 BEHIND = Gauge("gridledger_peer_blocks_behind", "Blocks received that wait for their commit", ("channel",))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gridledger.ledger.blocks import SEGMENT_BYTES, pack_block, read_block, read_envelope, write_block
 from gridledger.ledger.memory_store import MemoryStore
-from gridledger.ledger.records import BlockMetadata
+from gridledger.ledger.metadata import BlockMetadata
 from gridledger.ledger.store import CommitBatch
 from gridledger.protocol.block import ZERO_HASH, Block
 from gridledger.protocol.codes import TxValidationCode

@@ -1,4 +1,4 @@
-"""What the ledger keeps about blocks and transactions, and what it answers when asked for one."""
+"""What a ledger stores about itself and about each of its blocks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ FRAME_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a ledger stands after its newest block.
+    """The ledger's state after its newest block.
 
-    ``height`` is the number of blocks, ``timestamp_us``, ``header_hash`` and ``commit_hash`` (hexadecimal) those of the
-    newest, ``config_block`` the number of the block whose configuration holds, ``transactions`` the count on the chain.
+    ``height`` is the number of blocks; ``timestamp_us``, ``header_hash`` and ``commit_hash`` (hexadecimal) are those of
+    the newest; ``config_block`` is the number of the block that holds the present configuration; ``transactions`` is
+    the count on the chain.
     """
 
     height: int
@@ -66,7 +67,7 @@ EMPTY_HEAD = Head(0, 0, ZERO_HASH, ZERO_HASH, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class BlockMetadata:
-    """What this peer found about a block: each transaction's code, the commit hash behind it (hexadecimal), the
+    """What this peer found about a block: each transaction's code, the commit hash after it (hexadecimal), the
     orderer's signature under the header (None for block 0), and where in the block's bytes each envelope ends."""
 
     codes: tuple[TxValidationCode, ...]
