@@ -1,4 +1,4 @@
-"""The SDK for programs without an event loop: the same calls, each returning when it is done.
+"""The blocking SDK, for programs without an event loop. Each call returns when it is done.
 
 One thread runs a loop for all blocking gateways of the process; calls may come from any thread::
 
@@ -58,7 +58,7 @@ _loop = _LoopThread()
 
 
 class Gateway:
-    """Blocking twin of :class:`gridledger.client.Gateway`."""
+    """Blocking form of :class:`gridledger.client.Gateway`."""
 
     def __init__(self, inner: aio.Gateway) -> None:
         self._inner = inner
@@ -96,7 +96,7 @@ class Gateway:
 
 
 class Network:
-    """Blocking twin of :class:`gridledger.client.Network`."""
+    """Blocking form of :class:`gridledger.client.Network`."""
 
     def __init__(self, inner: aio.Network, gateway: aio.Gateway) -> None:
         self._inner = inner
@@ -108,23 +108,23 @@ class Network:
         return Contract(self._inner.get_contract(chaincode))
 
     def get_chain_info(self) -> ChainInfo:
-        """Height and hashes on the gateway's peer."""
+        """See :meth:`gridledger.client.Network.get_chain_info`."""
         return _loop.run(self._inner.get_chain_info())
 
     def get_block(self, number: int) -> Block:
-        """A block."""
+        """See :meth:`gridledger.client.Network.get_block`."""
         return _loop.run(self._inner.get_block(number))
 
     def get_transaction(self, tx_id: str) -> ProvedTransaction:
-        """A transaction with its verdict and proof."""
+        """See :meth:`gridledger.client.Network.get_transaction`."""
         return _loop.run(self._inner.get_transaction(tx_id))
 
     def get_history(self, chaincode: str, key: str) -> list[HistoryEntry]:
-        """All values of a key, the newest first."""
+        """See :meth:`gridledger.client.Network.get_history`."""
         return _loop.run(self._inner.get_history(chaincode, key))
 
     def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
-        """A transaction's status, waiting up to ``wait_s`` for it to be committed."""
+        """See :meth:`gridledger.client.Network.get_status`."""
         return _loop.run(self._inner.get_status(tx_id, wait_s=wait_s))
 
     def chaincode_events(
@@ -135,7 +135,7 @@ class Network:
         name: str | None = None,
         checkpointer: Checkpointer | None = None,
     ) -> Iterator[ChaincodeEvent]:
-        """Events as they come; blocks while there is none. Close the iterator to stop."""
+        """Events as they come. Waits while there is none. Close the iterator to stop."""
         return _iterate(
             self._inner.chaincode_events(chaincode, start_block=start_block, name=name, checkpointer=checkpointer)
         )
@@ -143,12 +143,12 @@ class Network:
     def block_events(
         self, *, start_block: int | None = None, checkpointer: Checkpointer | None = None
     ) -> Iterator[BlockEvent]:
-        """Blocks as they come; blocks while there is none. Close the iterator to stop."""
+        """Blocks as they come. Waits while there is none. Close the iterator to stop."""
         return _iterate(self._inner.block_events(start_block=start_block, checkpointer=checkpointer))
 
 
 class Contract:
-    """Blocking twin of :class:`gridledger.client.Contract`."""
+    """Blocking form of :class:`gridledger.client.Contract`."""
 
     def __init__(self, inner: aio.Contract) -> None:
         self._inner = inner
@@ -160,7 +160,7 @@ class Contract:
         transient: Mapping[str, Any] | None = None,
         retry_on_conflict: bool = False,
     ) -> Any:
-        """Endorse, order and commit; the payload."""
+        """See :meth:`gridledger.client.Contract.submit_transaction`."""
         return _loop.run(
             self._inner.submit_transaction(function, *args, transient=transient, retry_on_conflict=retry_on_conflict)
         )
@@ -172,13 +172,13 @@ class Contract:
         transient: Mapping[str, Any] | None = None,
         retry_on_conflict: bool = False,
     ) -> tuple[Any, Status]:
-        """Endorse, order and commit; the payload and the status."""
+        """See :meth:`gridledger.client.Contract.submit_with_status`."""
         return _loop.run(
             self._inner.submit_with_status(function, *args, transient=transient, retry_on_conflict=retry_on_conflict)
         )
 
     def evaluate_transaction(self, function: str, *args: Any, transient: Mapping[str, Any] | None = None) -> Any:
-        """Run a function on one peer; nothing is ordered."""
+        """See :meth:`gridledger.client.Contract.evaluate_transaction`."""
         return _loop.run(self._inner.evaluate_transaction(function, *args, transient=transient))
 
 

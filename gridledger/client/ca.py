@@ -1,4 +1,4 @@
-"""The CA's client: enrolling, renewing, registering and revoking, asyncio and blocking.
+"""The CA's client, for asyncio and blocking: enrol, renew, register, revoke.
 
 Enrolling makes the private key here and sends a signing request, so a key never leaves the machine that uses it. What
 needs an identity shows its certificate in the TLS handshake.
@@ -25,8 +25,8 @@ TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """One request of the CA's API: as whom, with what, and nothing of how it is sent."""
+class _Request:
+    """One request of the CA's API, independent of the HTTP client that sends it."""
 
     method: str
     path: str
@@ -34,14 +34,14 @@ class _Call:
     identity: SigningIdentity | None = None
     credentials: tuple[str, str] | None = None
 
-    def request(self, url: str) -> dict[str, Any]:
+    def arguments(self, url: str) -> dict[str, Any]:
         """The keyword arguments of httpx's ``request``."""
         content = None if self.members is None else jsontext.dumps(dict(self.members))
         return {"method": self.method, "url": url + self.path, "content": content, "auth": self.credentials}
 
 
-class _Calls:
-    """The calls that both clients make, and what they do with the answers."""
+class _CARequests:
+    """What the asyncio and the blocking client share: how requests are made and failures reported."""
 
     def __init__(self, url: str, org: str, tls_root_path: str | Path, *, timeout_s: float = TIMEOUT_S) -> None:
         """``org`` is the organisation's name at the CA service, ``tls_root_path`` the service's own root (PEM file)."""
@@ -56,20 +56,22 @@ class _Calls:
     def _path(self, action: str) -> str:
         return f"/cas/{quote(self.org, safe='')}/{action}"
 
-    def _options(self, call: _Call) -> dict[str, Any]:
+    def _options(self, request: _Request) -> dict[str, Any]:
         """The keyword arguments of httpx's client."""
         # trust_env: a proxy of the environment is for the world outside, not for the network's own machines.
         return {
-            "verify": client_tls(call.identity, self._tls_root),
+            "verify": client_tls(request.identity, self._tls_root),
             "timeout": self._timeout_s,
             "trust_env": False,
         }
 
-    def _enroll(self, identity: str, secret: str, key: PrivateKey, hosts: Sequence[str] | None) -> _Call:
-        return _Call("POST", self._path("enroll"), _request_for(key, identity, hosts), credentials=(identity, secret))
+    def _enroll(self, identity: str, secret: str, key: PrivateKey, hosts: Sequence[str] | None) -> _Request:
+        return _Request(
+            "POST", self._path("enroll"), _signing_request(key, identity, hosts), credentials=(identity, secret)
+        )
 
-    def _reenroll(self, identity: SigningIdentity, key: PrivateKey) -> _Call:
-        return _Call("POST", self._path("reenroll"), _request_for(key, identity.name, None), identity)
+    def _reenroll(self, identity: SigningIdentity, key: PrivateKey) -> _Request:
+        return _Request("POST", self._path("reenroll"), _signing_request(key, identity.name, None), identity)
 
     def _register(
         self,
@@ -81,7 +83,7 @@ class _Calls:
         hosts: Sequence[str],
         secret: str | None,
         max_enrollments: int,
-    ) -> _Call:
+    ) -> _Request:
         members: dict[str, Any] = {
             "id": identity,
             "role": role,
@@ -91,13 +93,13 @@ class _Calls:
         }
         if secret is not None:
             members["secret"] = secret
-        return _Call("POST", self._path("register"), members, registrar)
+        return _Request("POST", self._path("register"), members, registrar)
 
-    def _revoke(self, registrar: SigningIdentity, identity: str | None, serial: int | None) -> _Call:
+    def _revoke(self, registrar: SigningIdentity, identity: str | None, serial: int | None) -> _Request:
         if (identity is None) == (serial is None):
             raise SettingsError("revoke either an identity or a serial number")
         members = {"id": identity} if serial is None else {"serial": f"{serial:x}"}
-        return _Call("POST", self._path("revoke"), members, registrar)
+        return _Request("POST", self._path("revoke"), members, registrar)
 
     def _failed(self, error: httpx.HTTPError) -> UnavailableError | TimeoutExceeded:
         if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
@@ -105,7 +107,7 @@ class _Calls:
         return ConnectionFailed(f"{self.url}: {error}")
 
 
-class CAClient(_Calls):
+class CAClient(_CARequests):
     """One organisation's CA, for asyncio. Each call makes a connection of its own: there is nothing to close."""
 
     async def enroll(
@@ -117,14 +119,17 @@ class CAClient(_Calls):
         key_kind: KeyKind = "p256",
         hosts: Sequence[str] | None = None,
     ) -> SigningIdentity:
-        """Get a certificate for a new key; keep both in ``directory``, if given. ``hosts``: fewer than registered."""
+        """Make a key and get a certificate for it; save both in ``directory`` if it is given.
+
+        ``hosts`` are the names that the certificate holds, some of those registered; by default all of them.
+        """
         key = generate_key(key_kind)
         return _identity(await self._send(self._enroll(identity, secret, key, hosts)), key, directory)
 
     async def reenroll(
         self, identity: SigningIdentity, *, directory: str | Path | None = None, key_kind: KeyKind = "p256"
     ) -> SigningIdentity:
-        """Renew: a new key and certificate in place of good ones, in ``directory`` or where ``identity`` lies."""
+        """Renew an identity: a new key and certificate, saved in ``directory`` or in the folder of ``identity``."""
         key = generate_key(key_kind)
         return _identity(await self._send(self._reenroll(identity, key)), key, directory or identity.directory)
 
@@ -139,40 +144,40 @@ class CAClient(_Calls):
         secret: str | None = None,
         max_enrollments: int = 1,
     ) -> str:
-        """Register an identity; the secret with which it enrolls. ``role``: client, peer, orderer or admin."""
-        call = self._register(
+        """Register an identity; returns the secret with which it enrolls. ``role``: client, peer, orderer or admin."""
+        request = self._register(
             *(registrar, identity, role),
             attributes=attributes,
             hosts=hosts,
             secret=secret,
             max_enrollments=max_enrollments,
         )
-        return str(_members(await self._send(call))["secret"])
+        return str(_members(await self._send(request))["secret"])
 
     async def revoke(
         self, registrar: SigningIdentity, identity: str | None = None, *, serial: int | None = None
     ) -> list[int]:
-        """Revoke an identity with all its certificates, or one certificate; the serials that are new on the list."""
+        """Revoke an identity with all its certificates, or one certificate; returns the serials revoked by this."""
         return _serials(await self._send(self._revoke(registrar, identity, serial)))
 
     async def crl(self) -> str:
         """The current revocation list (PEM), for the channel configs."""
-        return (await self._send(_Call("GET", self._path("crl")))).decode("ascii")
+        return (await self._send(_Request("GET", self._path("crl")))).decode("ascii")
 
     async def root(self) -> str:
         """The organisation's root certificate (PEM)."""
-        return (await self._send(_Call("GET", self._path("root")))).decode("ascii")
+        return (await self._send(_Request("GET", self._path("root")))).decode("ascii")
 
-    async def _send(self, call: _Call) -> bytes:
+    async def _send(self, request: _Request) -> bytes:
         try:
-            async with httpx.AsyncClient(**self._options(call)) as client:
-                return _content(await client.request(**call.request(self.url)))
+            async with httpx.AsyncClient(**self._options(request)) as client:
+                return _content(await client.request(**request.arguments(self.url)))
         except httpx.HTTPError as error:
             raise self._failed(error) from None
 
 
-class BlockingCAClient(_Calls):
-    """The same for programs without an event loop."""
+class BlockingCAClient(_CARequests):
+    """One organisation's CA, for programs without an event loop."""
 
     def enroll(
         self,
@@ -206,14 +211,14 @@ class BlockingCAClient(_Calls):
         max_enrollments: int = 1,
     ) -> str:
         """See :meth:`CAClient.register`."""
-        call = self._register(
+        request = self._register(
             *(registrar, identity, role),
             attributes=attributes,
             hosts=hosts,
             secret=secret,
             max_enrollments=max_enrollments,
         )
-        return str(_members(self._send(call))["secret"])
+        return str(_members(self._send(request))["secret"])
 
     def revoke(
         self, registrar: SigningIdentity, identity: str | None = None, *, serial: int | None = None
@@ -223,21 +228,21 @@ class BlockingCAClient(_Calls):
 
     def crl(self) -> str:
         """See :meth:`CAClient.crl`."""
-        return self._send(_Call("GET", self._path("crl"))).decode("ascii")
+        return self._send(_Request("GET", self._path("crl"))).decode("ascii")
 
     def root(self) -> str:
         """See :meth:`CAClient.root`."""
-        return self._send(_Call("GET", self._path("root"))).decode("ascii")
+        return self._send(_Request("GET", self._path("root"))).decode("ascii")
 
-    def _send(self, call: _Call) -> bytes:
+    def _send(self, request: _Request) -> bytes:
         try:
-            with httpx.Client(**self._options(call)) as client:
-                return _content(client.request(**call.request(self.url)))
+            with httpx.Client(**self._options(request)) as client:
+                return _content(client.request(**request.arguments(self.url)))
         except httpx.HTTPError as error:
             raise self._failed(error) from None
 
 
-def _request_for(key: PrivateKey, identity: str, hosts: Sequence[str] | None) -> dict[str, Any]:
+def _signing_request(key: PrivateKey, identity: str, hosts: Sequence[str] | None) -> dict[str, Any]:
     members: dict[str, Any] = {"csr": make_csr(key, identity)}
     if hosts is not None:
         members["hosts"] = list(hosts)
@@ -266,7 +271,7 @@ def _serials(content: bytes) -> list[int]:
 
 
 def _identity(content: bytes, key: PrivateKey, directory: str | Path | None) -> SigningIdentity:
-    """Check what the CA sent, and keep it."""
+    """The identity in the CA's answer, verified against the CA's root, and saved in ``directory`` if it is given."""
     members = _members(content)
     mspid, root = str(members["mspid"]), str(members["root"])
     certificate = Certificate.from_pem(str(members["certificate"]))

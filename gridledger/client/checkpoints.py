@@ -1,4 +1,4 @@
-"""Remembering how far events were handled, so that a restarted program goes on where it was."""
+"""Checkpoints: how far a program has handled an event stream, so that after a restart it continues there."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from gridledger.files import write_atomically
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """``block`` is the block to go on with; events of it up to and including ``tx_id`` are handled (None: none)."""
+    """A position in an event stream.
+
+    ``block`` is the block to continue with; its events up to and including ``tx_id``'s are handled (None: none is).
+    """
 
     block: int
     tx_id: str | None = None
 
 
 class Checkpointer(Protocol):
-    """Where a checkpoint is kept. Tell it after an event is handled: an event is then seen at least once."""
+    """Keeps a checkpoint. Tell it of an event after handling it; then every event is handled at least once."""
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when nothing was handled yet."""
@@ -33,7 +36,7 @@ class Checkpointer(Protocol):
 
 
 class MemoryCheckpointer:
-    """Remembers for as long as the process lives."""
+    """Keeps a checkpoint in memory, for as long as the process lives."""
 
     def __init__(self) -> None:
         self._checkpoint: Checkpoint | None = None
@@ -55,7 +58,7 @@ class MemoryCheckpointer:
 
 
 class FileCheckpointer(MemoryCheckpointer):
-    """Remembers in a file, which is replaced whole and synced at each checkpoint."""
+    """Keeps a checkpoint in a file, which every checkpoint replaces atomically and syncs to the disk."""
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A client's connection to a gateway: its calls, its single requests, and how long each may take."""
+"""A client's connection to a gateway, and how long each step of a transaction may take on it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class GatewayConnection:
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
         """Make a call of a kind in :mod:`gridledger.transport.call_frames`; the payload of the answer.
 
-        While the gateway is busy, the call is made again as ``timeouts.busy_s`` allows: what is refused so has had no
-        effect.
+        While the gateway is busy, the call is repeated, for up to ``timeouts.busy_s``. One that was refused as busy has
+        had no effect.
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self.timeouts.busy_s
@@ -62,7 +62,3 @@ class GatewayConnection:
 
     async def _single(self, kind: int, body: bytes, timeout_s: float) -> bytes:
         return await self.node.post(call_frames.ROUTES[kind], body, timeout_s=timeout_s)
-
-    async def get(self, path: str, timeout_s: float, **params: str) -> bytes:
-        """GET from the gateway."""
-        return await self.node.get(path, params=params, timeout_s=timeout_s)

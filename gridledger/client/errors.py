@@ -1,4 +1,4 @@
-"""What can become of a transaction on its way: each error carries its id, and what the endorsers said."""
+"""Errors of a transaction. Each carries the transaction's id and what the endorsers said."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ class EndorseError(TransactionError):
 
 
 class SubmitError(TransactionError):
-    """The transaction was not taken into the order, or it is not known whether it was.
+    """The transaction was not ordered, or it is not known whether it was.
 
-    Ask for its status before sending the same thing as a new transaction.
+    Ask for its status before you submit the same as a new transaction.
     """
 
     code = "SUBMIT_FAILED"
 
 
 class CommitStatusError(TransactionError):
-    """The transaction is ordered, but what became of it could not be learned in time."""
+    """The transaction is ordered, but its status could not be learned in time."""
 
     code = "COMMIT_STATUS_UNKNOWN"
 
 
 class CommitError(TransactionError):
-    """The transaction is on the chain and took no effect; ``validation_code`` says why."""
+    """The transaction is on the chain without effect; ``validation_code`` says why."""
 
     code = "COMMIT_FAILED"
 

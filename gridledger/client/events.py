@@ -1,4 +1,4 @@
-"""Streams of events that survive a lost connection: each goes on behind what it gave out last."""
+"""Event streams. After a lost connection a stream reconnects and continues after the last event that it gave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SDK's front: connect to a gateway, get a network (a channel), get a contract, call it.
+"""The SDK's entry: connect to a gateway, get a network (a channel), get a contract, call it.
 
 The names are fabric-gateway's in snake_case::
 
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from gridledger import jsontext
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.client.errors import CommitError, EndorseError
@@ -27,9 +26,10 @@ from gridledger.client.queries import (
     read_chain_info,
     read_config,
     read_history,
+    read_status,
     read_transaction,
 )
-from gridledger.client.transactions import ClientProposal, ClientTransaction, check_committed
+from gridledger.client.transactions import ClientProposal, check_committed
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
@@ -44,6 +44,7 @@ from gridledger.protocol.state import HistoryEntry
 from gridledger.protocol.status import Status
 from gridledger.transport.node_client import NodeClient
 
+_T = TypeVar("_T")
 _NONCE_BYTES = 24
 _CONFLICTS = frozenset((TxValidationCode.MVCC_READ_CONFLICT, TxValidationCode.PHANTOM_READ_CONFLICT))
 
@@ -51,7 +52,7 @@ _CONFLICTS = frozenset((TxValidationCode.MVCC_READ_CONFLICT, TxValidationCode.PH
 class Gateway:
     """One identity's connection to one peer's gateway. Make it with :meth:`connect`, use it in one event loop.
 
-    ``clock_us`` gives microseconds since 1970, ``nonce`` fresh random hexadecimal digits; both may be replaced.
+    ``clock_us`` gives microseconds since 1970, ``nonce`` fresh random hexadecimal digits; tests replace them.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Gateway:
         return self._connection.node
 
     def get_network(self, channel: str) -> Network:
-        """A channel, in fabric-gateway's word a network."""
+        """A channel; fabric-gateway calls it a network."""
         return Network(self, channel)
 
     async def channels(self) -> list[str]:
@@ -123,7 +124,7 @@ class Gateway:
         return [str(name) for name in answer["channels"]]
 
     async def sequence(self, channel: str, chaincode: str, *, refresh: bool = False) -> int:
-        """The sequence of a chaincode's definition, which a proposal names. Asked once, then remembered."""
+        """The sequence of a chaincode's definition, which a proposal names. Asked for once and then kept."""
         key = (channel, chaincode)
         if refresh or key not in self._sequences:
             definition = await self.node.get_json(f"/channels/{channel}/chaincodes/{chaincode}")
@@ -138,7 +139,7 @@ class Gateway:
         args: tuple[Any, ...],
         transient: Mapping[str, Any] | None = None,
     ) -> ClientProposal:
-        """A signed proposal with a fresh nonce and this moment's time."""
+        """A signed proposal with a fresh nonce and the present time."""
         proposal = Proposal.build(
             channel=channel,
             chaincode=chaincode,
@@ -166,7 +167,7 @@ class Network:
         return Contract(self._gateway, self.channel, chaincode)
 
     async def get_chain_info(self) -> ChainInfo:
-        """Height, last header's hash and commit hash on the gateway's peer."""
+        """How far the channel is on the gateway's peer: height, hashes, counts."""
         return await read_chain_info(self._gateway.node, self.channel)
 
     async def get_config(self) -> ChannelConfig:
@@ -174,24 +175,21 @@ class Network:
         return await read_config(self._gateway.node, self.channel)
 
     async def get_block(self, number: int) -> Block:
-        """A block with its header and envelopes; the data hash is checked."""
+        """A block with its header and envelopes. Its data hash is verified."""
         return await read_block(self._gateway.node, self.channel, number)
 
     async def get_transaction(self, tx_id: str) -> ProvedTransaction:
-        """A transaction with its verdict; the Merkle proof against its block's header is checked."""
+        """A transaction with its validation code. Its Merkle proof is verified against its block's header."""
         return await read_transaction(self._gateway.node, self.channel, tx_id)
 
     async def get_history(self, chaincode: str, key: str) -> list[HistoryEntry]:
-        """All values that a key has had, the newest first."""
+        """All committed writes of a key, the newest first."""
         return await read_history(self._gateway.node, self.channel, chaincode, key)
 
     async def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
-        """A transaction's status, waiting up to ``wait_s`` for it to be committed."""
-        path = f"/channels/{self.channel}/transactions/{tx_id}/status"
-        answer = await self._gateway.node.get(
-            path, params={"wait_s": str(wait_s)}, timeout_s=wait_s + self._gateway.timeouts.evaluate_s
-        )
-        return Status.from_dict(jsontext.loads(answer))
+        """A transaction's status, waiting up to ``wait_s`` seconds for its commit."""
+        timeout_s = wait_s + self._gateway.timeouts.evaluate_s
+        return await read_status(self._gateway.node, self.channel, tx_id, wait_s=wait_s, timeout_s=timeout_s)
 
     def chaincode_events(
         self,
@@ -201,9 +199,9 @@ class Network:
         name: str | None = None,
         checkpointer: Checkpointer | None = None,
     ) -> AsyncIterator[ChaincodeEvent]:
-        """Events of valid transactions, from ``start_block`` (default: from now) and on, reconnecting by itself.
+        """Events of valid transactions from ``start_block`` on (default: from now on). Reconnects by itself.
 
-        With a checkpointer it goes on behind the last event that the checkpointer was told of.
+        With a checkpointer that holds a checkpoint the stream continues after the last event that it was told of.
         """
         return chaincode_events(
             self._gateway.node, self.channel, chaincode, start_block=start_block, name=name, checkpointer=checkpointer
@@ -212,7 +210,7 @@ class Network:
     def block_events(
         self, *, start_block: int | None = None, checkpointer: Checkpointer | None = None
     ) -> AsyncIterator[BlockEvent]:
-        """Blocks with the verdict on each transaction, from ``start_block`` (default: from now) and on."""
+        """Blocks with the status of each transaction, from ``start_block`` on (default: from now on)."""
         return block_events(self._gateway.node, self.channel, start_block=start_block, checkpointer=checkpointer)
 
 
@@ -231,11 +229,11 @@ class Contract:
         transient: Mapping[str, Any] | None = None,
         retry_on_conflict: bool = False,
     ) -> Any:
-        """Endorse, order and commit; returns the payload once the commit is durable on the gateway's peer.
+        """Endorse, order and commit. Returns the payload once the commit is durable on the gateway's peer.
 
-        With ``retry_on_conflict`` a transaction that lost to another one (MVCC or phantom read conflict) is made anew
-        once: allow it where running the function twice is what you want. Raises :class:`EndorseError`,
-        :class:`SubmitError` and :class:`CommitError`.
+        With ``retry_on_conflict`` a transaction that lost to a concurrent one (MVCC or phantom read conflict) is made
+        anew once; allow it where the function may run twice. Raises :class:`EndorseError`, :class:`SubmitError` and
+        :class:`CommitError`.
         """
         payload, _ = await self.submit_with_status(
             function, *args, transient=transient, retry_on_conflict=retry_on_conflict
@@ -249,7 +247,7 @@ class Contract:
         transient: Mapping[str, Any] | None = None,
         retry_on_conflict: bool = False,
     ) -> tuple[Any, Status]:
-        """As :meth:`submit_transaction`; the payload and the status with transaction id, block and commit hash."""
+        """As :meth:`submit_transaction`; returns the payload and the transaction's status."""
         try:
             return await self._submit_once(function, args, transient)
         except CommitError as error:
@@ -258,42 +256,39 @@ class Contract:
         return await self._submit_once(function, args, transient)
 
     async def evaluate_transaction(self, function: str, *args: Any, transient: Mapping[str, Any] | None = None) -> Any:
-        """Run a function on one peer and return its payload; nothing is ordered."""
-        proposal = await self.new_proposal(function, *args, transient=transient)
-        try:
-            return await proposal.evaluate()
-        except EndorseError as error:
-            if error.code != "CHAINCODE_SEQUENCE":
-                raise
-        await self._gateway.sequence(self.channel, self.chaincode, refresh=True)
-        return await (await self.new_proposal(function, *args, transient=transient)).evaluate()
+        """Run a function on one peer and return its payload. Nothing is ordered. Raises :class:`EndorseError`."""
+        return await self._with_proposal(ClientProposal.evaluate, function, args, transient)
 
     async def new_proposal(
         self, function: str, *args: Any, transient: Mapping[str, Any] | None = None
     ) -> ClientProposal:
-        """A signed proposal to take through the steps oneself."""
+        """A signed proposal, for a program that takes each step itself."""
         return await self._gateway.new_proposal(self.channel, self.chaincode, function, args, transient)
 
     async def _submit_once(
         self, function: str, args: tuple[Any, ...], transient: Mapping[str, Any] | None
     ) -> tuple[Any, Status]:
-        transaction = await self._endorsed(function, args, transient)
+        transaction = await self._with_proposal(ClientProposal.endorse, function, args, transient)
         status = await transaction.submit_and_wait()
         check_committed(status)
         return transaction.result, status
 
-    async def _endorsed(
-        self, function: str, args: tuple[Any, ...], transient: Mapping[str, Any] | None
-    ) -> ClientTransaction:
-        proposal = await self.new_proposal(function, *args, transient=transient)
+    async def _with_proposal(
+        self,
+        step: Callable[[ClientProposal], Awaitable[_T]],
+        function: str,
+        args: tuple[Any, ...],
+        transient: Mapping[str, Any] | None,
+    ) -> _T:
+        """Take a step with a new proposal."""
         try:
-            return await proposal.endorse()
+            return await step(await self.new_proposal(function, *args, transient=transient))
         except EndorseError as error:
             if error.code != "CHAINCODE_SEQUENCE":
                 raise
-        # The chaincode's definition changed since we asked for it. Nothing was endorsed: ask again, propose again.
+        # The chaincode's definition has changed since we asked for it. Nothing was endorsed: ask again, propose again.
         await self._gateway.sequence(self.channel, self.chaincode, refresh=True)
-        return await (await self.new_proposal(function, *args, transient=transient)).endorse()
+        return await step(await self.new_proposal(function, *args, transient=transient))
 
 
 def read_roots(roots: str | Path) -> str:

@@ -1,4 +1,4 @@
-"""Reading the chain through a peer, and checking what can be checked: hashes, Merkle proofs."""
+"""Queries to a peer about a channel's chain. What can be verified is: data hashes and Merkle proofs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.state import HistoryEntry
+from gridledger.protocol.status import Status
 from gridledger.transport.node_client import NodeClient
 
 
@@ -37,7 +38,13 @@ async def read_transaction(node: NodeClient, channel: str, tx_id: str) -> Proved
     return found
 
 
+async def read_status(node: NodeClient, channel: str, tx_id: str, *, wait_s: float, timeout_s: float) -> Status:
+    """A transaction's status. The peer waits up to ``wait_s`` for its commit."""
+    path = f"/channels/{channel}/transactions/{tx_id}/status"
+    return Status.from_dict(await node.get_json(path, params={"wait_s": str(wait_s)}, timeout_s=timeout_s))
+
+
 async def read_history(node: NodeClient, channel: str, chaincode: str, key: str) -> list[HistoryEntry]:
-    """A key's values, the newest first."""
+    """All committed writes of a key, the newest first."""
     answer = await node.get_json(f"/channels/{channel}/history/{chaincode}", params={"key": key})
     return [HistoryEntry.from_dict(item) for item in answer["items"]]

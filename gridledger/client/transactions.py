@@ -1,4 +1,4 @@
-"""The steps of a transaction, after fabric-gateway: proposal, endorsed transaction, submitted transaction, status."""
+"""The steps of a transaction, as in fabric-gateway: proposal, endorsed transaction, submitted transaction, status."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from gridledger import jsontext
 from gridledger.client.connection import GatewayConnection
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
+from gridledger.client.queries import read_status
 from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.protocol.fields import exactly, hash_of
+from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Result
 from gridledger.protocol.status import Status
@@ -18,7 +19,7 @@ from gridledger.transport import call_frames
 
 
 class ClientProposal:
-    """A signed proposal, not sent yet."""
+    """A signed proposal that was not sent yet."""
 
     def __init__(self, connection: GatewayConnection, signed: SignedProposal) -> None:
         self._connection = connection
@@ -35,11 +36,11 @@ class ClientProposal:
         return self._signed.proposal
 
     def to_bytes(self) -> bytes:
-        """The body that is posted."""
+        """The body that a client posts to the gateway."""
         return self._signed.to_bytes()
 
     async def endorse(self) -> ClientTransaction:
-        """Have the proposal endorsed and sign the transaction; :class:`EndorseError` where that fails."""
+        """Have the proposal endorsed, and sign the transaction. Raises :class:`EndorseError`."""
         connection = self._connection
         try:
             answer = await connection.call(call_frames.ENDORSE, self.to_bytes(), connection.timeouts.endorse_s)
@@ -54,7 +55,7 @@ class ClientProposal:
         return ClientTransaction(connection, transaction)
 
     async def evaluate(self) -> Any:
-        """Run the proposal on one peer and return the payload; nothing is ordered."""
+        """Run the proposal on one peer and return the payload. Nothing is ordered. Raises :class:`EndorseError`."""
         connection = self._connection
         try:
             answer = await connection.call(call_frames.EVALUATE, self.to_bytes(), connection.timeouts.evaluate_s)
@@ -64,7 +65,7 @@ class ClientProposal:
 
 
 class ClientTransaction:
-    """An endorsed, signed transaction, not submitted yet."""
+    """An endorsed, signed transaction that was not submitted yet."""
 
     def __init__(self, connection: GatewayConnection, transaction: Transaction) -> None:
         self._connection = connection
@@ -85,7 +86,7 @@ class ClientTransaction:
         return self.transaction.to_bytes()
 
     async def submit(self) -> SubmittedTransaction:
-        """Have the transaction ordered; returns when it is in the replicated, durable log."""
+        """Have the transaction ordered. Returns when it is in the replicated log. Raises :class:`SubmitError`."""
         connection = self._connection
         try:
             await connection.call(call_frames.ORDER, self.to_bytes(), connection.timeouts.submit_s)
@@ -94,7 +95,7 @@ class ClientTransaction:
         return SubmittedTransaction(connection, self.transaction.proposal.channel, self.tx_id, self.result)
 
     async def submit_and_wait(self) -> Status:
-        """Submit and learn the verdict in one request: one hop less than :meth:`submit` and then the status."""
+        """Submit and wait for the commit, in one request; the status. Raises :class:`SubmitError`."""
         connection = self._connection
         try:
             answer = await connection.call(call_frames.SUBMIT, self.to_bytes(), connection.timeouts.commit_status_s)
@@ -113,13 +114,10 @@ class SubmittedTransaction:
         self.result = result
 
     async def get_status(self) -> Status:
-        """Wait for the verdict; :class:`CommitStatusError` when it cannot be learned in time."""
-        connection = self._connection
-        wait_s = connection.timeouts.commit_status_s
-        path = f"/channels/{self._channel}/transactions/{self.tx_id}/status"
+        """Wait for the commit; the status. :class:`CommitStatusError` when it cannot be learned in time."""
+        node, wait_s = self._connection.node, self._connection.timeouts.commit_status_s
         try:
-            answer = await connection.get(path, wait_s + 1, wait_s=str(wait_s))
-            return Status.from_dict(jsontext.loads(answer))
+            return await read_status(node, self._channel, self.tx_id, wait_s=wait_s, timeout_s=wait_s + 1)
         except GridLedgerError as error:
             raise CommitStatusError(self.tx_id, error) from error
 
@@ -140,7 +138,4 @@ def _read_endorsed(answer: bytes, proposal: Proposal) -> tuple[Result, Sequence[
     endorsements = message.get("endorsements")
     if not isinstance(endorsements, list) or not endorsements:
         raise MalformedMessage("the gateway's answer has no endorsements")
-    return result, [
-        Endorsement.from_dict(exactly(item, frozenset(("endorser", "signature")), "an endorsement"))
-        for item in endorsements
-    ]
+    return result, [Endorsement.from_dict(item) for item in endorsements]
