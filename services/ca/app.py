@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
-from services.ca.office import Office
+from services.ca.ca_server import CAServer
 from services.ca.routes import OPEN_ROUTES, make_router
 from services.ca.settings import CASettings
 
@@ -16,16 +16,14 @@ from services.ca.settings import CASettings
 @asynccontextmanager
 async def open_server(settings: CASettings) -> AsyncIterator[WebServer]:
     """The certificate authorities of all organisations, ready to serve."""
-    with closing(Office(settings)) as office:
+    with closing(CAServer(settings)) as ca:
         limits = Limits(max_body_bytes=settings.limits.max_body_bytes, max_requests=settings.limits.max_requests)
-        app = create_app(
-            "ca", office.identify, limits, partial(_health, office), node=settings.name, open_routes=OPEN_ROUTES
-        )
-        app.include_router(make_router(office))
-        roots = [one.root_pem for one in office.organisations]
-        tls = TLSFiles(office.tls_certificate, office.tls_key, roots)
+        app = create_app("ca", ca.identify, limits, partial(_health, ca), node=settings.name, open_routes=OPEN_ROUTES)
+        app.include_router(make_router(ca))
+        roots = [one.root_pem for one in ca.organisations]
+        tls = TLSFiles(ca.tls_certificate, ca.tls_key, roots)
         yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
 
-def _health(office: Office) -> Mapping[str, Any]:
-    return {"status": "ok", "organisations": [one.name for one in office.organisations]}
+def _health(ca: CAServer) -> Mapping[str, Any]:
+    return {"status": "ok", "organisations": [one.name for one in ca.organisations]}

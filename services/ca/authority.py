@@ -97,8 +97,8 @@ class Authority:
             .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(_moment(now_us - BACKDATE_US))
-            .not_valid_after(_moment(now_us + lifetime_us))
+            .not_valid_before(_datetime(now_us - BACKDATE_US))
+            .not_valid_after(_datetime(now_us + lifetime_us))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(authority=True), critical=True)
             .add_extension(identifier, critical=False)
@@ -128,8 +128,8 @@ class Authority:
             .issuer_name(self.root.x509.subject)
             .public_key(public_key)
             .serial_number(self._serials())
-            .not_valid_before(_moment(max(now_us - BACKDATE_US, self.root.not_before_us)))
-            .not_valid_after(_moment(min(now_us + lifetime_us, self.root.not_after_us)))
+            .not_valid_before(_datetime(max(now_us - BACKDATE_US, self.root.not_before_us)))
+            .not_valid_after(_datetime(min(now_us + lifetime_us, self.root.not_after_us)))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
@@ -153,8 +153,8 @@ class Authority:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.root.x509.subject)
-            .last_update(_moment(now_us))
-            .next_update(_moment(now_us + lifetime_us))
+            .last_update(_datetime(now_us))
+            .next_update(_datetime(now_us + lifetime_us))
             .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._key_identifier), critical=False
@@ -164,7 +164,7 @@ class Authority:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder()
                 .serial_number(entry.serial)
-                .revocation_date(_moment(entry.at_us))
+                .revocation_date(_datetime(entry.at_us))
                 .build()
             )
         signed = builder.sign(self._key, signature_hash(self._key))
@@ -203,7 +203,7 @@ def _name(organisation: str, common_name: str, unit: str | None = None) -> x509.
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _moment(at_us: int) -> datetime:
+def _datetime(at_us: int) -> datetime:
     return datetime.fromtimestamp(at_us // SECOND_US, UTC)
 
 

@@ -1,4 +1,4 @@
-"""Why the CA says no."""
+"""The CA's errors, as branches of the one tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the CA counts."""
+"""What a CA service measures, in prometheus_client's default registry."""
 
 from __future__ import annotations
 

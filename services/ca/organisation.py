@@ -17,7 +17,7 @@ from services.ca.audit import AuditLog
 from services.ca.authority import DAY_US, SECOND_US, Authority, requested_key
 from services.ca.errors import EnrollmentsExhausted, IdentityRevoked, NotARegistrar, WrongSecret
 from services.ca.registration import ENROLLMENT_ID, REGISTRAR, REVOKER, TYPE, Registration, registration
-from services.ca.registry import Registered, Registry, RevocationList
+from services.ca.registry import RegisteredIdentity, Registry, RevocationList
 from services.ca.secret_hash import hash_secret, matches, new_secret
 from services.ca.settings import Lifetimes
 from services.ca.throttle import Throttle
@@ -26,11 +26,11 @@ FIRST_REGISTRAR = "registrar"
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """What all organisations share.
+class SharedResources:
+    """What the CAs of all organisations use together.
 
-    ``nobody`` is the hash of a secret that nobody knows. An unknown id is compared with it, so that the answer takes as
-    long as that to a wrong secret.
+    ``unknown_secret_hash`` is the hash of a secret that nobody knows. The secret given for an unknown id is compared
+    with it, so that the answer takes as long as that to a wrong secret.
     """
 
     registry: Registry
@@ -38,13 +38,13 @@ class Workshop:
     throttle: Throttle
     lifetimes: Lifetimes
     clock_us: Callable[[], int]
-    nobody: str = field(default_factory=lambda: hash_secret(new_secret()))
+    unknown_secret_hash: str = field(default_factory=lambda: hash_secret(new_secret()))
 
 
 class OrganisationCA:
     """One organisation's authority with its registry. Safe between threads."""
 
-    def __init__(self, name: str, mspid: str, authority: Authority, shared: Workshop) -> None:
+    def __init__(self, name: str, mspid: str, authority: Authority, shared: SharedResources) -> None:
         self.name = name
         self.mspid = mspid
         self._authority = authority
@@ -69,7 +69,7 @@ class OrganisationCA:
             return
         text = secret()
         try:
-            wanted = registration(
+            registrar = registration(
                 {
                     "id": FIRST_REGISTRAR,
                     "role": "client",
@@ -80,18 +80,18 @@ class OrganisationCA:
             )
         except InputError as error:
             raise SettingsError(f"the first registrar of {self.name}: {error.message}") from None
-        self._add(wanted, "settings")
+        self._add(registrar, "settings")
 
-    def register(self, caller: Identity, wanted: Registration) -> str:
+    def register(self, caller: Identity, new: Registration) -> str:
         """Register an identity for a registrar; its secret. :class:`IdentityExists`, :class:`NotARegistrar`.
 
         Nobody can hand on a power of the CA's own (``hf.Registrar``, ``hf.Revoker``) that he does not hold.
         """
-        self._demand(caller, REGISTRAR)
+        self._require(caller, REGISTRAR)
         for power in (REGISTRAR, REVOKER):
-            if power in wanted.attributes:
-                self._demand(caller, power)
-        return self._add(wanted, caller.name)
+            if power in new.attributes:
+                self._require(caller, power)
+        return self._add(new, caller.name)
 
     def enroll(self, identity: str, secret: str, csr: str, hosts: Sequence[str] | None = None) -> Certificate:
         """A certificate for whoever knows the secret. ``hosts``: some of the registered ones; None means all.
@@ -122,7 +122,7 @@ class OrganisationCA:
 
     def revoke_identity(self, caller: Identity, identity: str) -> list[int]:
         """Revoke an identity with all its certificates; the serials that are new on the list."""
-        self._demand(caller, REVOKER)
+        self._require(caller, REVOKER)
         with self._registry.transaction():
             self._registry.get(self.name, identity)
             serials = self._registry.revoke_identity(self.name, identity, self._shared.clock_us())
@@ -131,7 +131,7 @@ class OrganisationCA:
 
     def revoke_certificate(self, caller: Identity, serial: int) -> list[int]:
         """Revoke one certificate; its holder may enroll and renew as before."""
-        self._demand(caller, REVOKER)
+        self._require(caller, REVOKER)
         with self._registry.transaction():
             fresh = self._registry.revoke_certificate(self.name, serial, self._shared.clock_us())
             serials = [serial] if fresh else []
@@ -146,17 +146,17 @@ class OrganisationCA:
                 self._publish()
         return self._list().pem
 
-    def identities(self, caller: Identity, after: str, limit: int) -> list[Registered]:
-        """Registered identities for a registrar, in the order of their ids, behind ``after``."""
-        self._demand(caller, REGISTRAR)
+    def identities(self, caller: Identity, after: str, limit: int) -> list[RegisteredIdentity]:
+        """RegisteredIdentity identities for a registrar, in the order of their ids, behind ``after``."""
+        self._require(caller, REGISTRAR)
         return self._registry.identities(self.name, after, limit)
 
-    def _authenticate(self, identity: str, secret: str) -> Registered:
+    def _authenticate(self, identity: str, secret: str) -> RegisteredIdentity:
         known = self._registry.find(self.name, identity)
         # Unknown ids share one name, so that inventing ids neither fills the memory nor buys more tries.
         bucket = f"{self.name}/{identity if known is not None else ''}"
         self._shared.throttle.take(bucket)
-        right = matches(secret, known.secret_hash if known is not None else self._shared.nobody)
+        right = matches(secret, known.secret_hash if known is not None else self._shared.unknown_secret_hash)
         if known is None or not right:
             metrics.WRONG_SECRETS.labels(self.name).inc()
             raise WrongSecret(f"{self.name} has no identity with this id and this secret")
@@ -164,37 +164,37 @@ class OrganisationCA:
         self._refuse_revoked(known)
         return known
 
-    def _add(self, wanted: Registration, registered_by: str) -> str:
-        secret = wanted.secret if wanted.secret is not None else new_secret()
+    def _add(self, new: Registration, registered_by: str) -> str:
+        secret = new.secret if new.secret is not None else new_secret()
         now_us = self._shared.clock_us()
-        new = Registered(
-            id=wanted.id,
-            role=wanted.role,
+        identity = RegisteredIdentity(
+            id=new.id,
+            role=new.role,
             secret_hash=hash_secret(secret),
-            max_enrollments=wanted.max_enrollments,
+            max_enrollments=new.max_enrollments,
             enrollments=0,
-            attributes=wanted.attributes,
-            hosts=tuple(wanted.hosts),
+            attributes=new.attributes,
+            hosts=tuple(new.hosts),
             registered_us=now_us,
             registered_by=registered_by,
         )
         with self._registry.transaction():
-            self._registry.add(self.name, new)
+            self._registry.add(self.name, identity)
             self._shared.audit.write(
                 "register",
                 now_us,
                 organisation=self.name,
-                id=new.id,
-                role=new.role,
-                attributes=dict(new.attributes),
-                hosts=list(new.hosts),
-                max_enrollments=new.max_enrollments,
+                id=identity.id,
+                role=identity.role,
+                attributes=dict(identity.attributes),
+                hosts=list(identity.hosts),
+                max_enrollments=identity.max_enrollments,
                 by=registered_by,
             )
         metrics.REGISTERED.labels(self.name).inc()
         return secret
 
-    def _issue(self, known: Registered, key: PublicKey, hosts: Sequence[str], event: str) -> Certificate:
+    def _issue(self, known: RegisteredIdentity, key: PublicKey, hosts: Sequence[str], event: str) -> Certificate:
         now_us = self._shared.clock_us()
         certificate = self._authority.issue(
             key,
@@ -247,20 +247,20 @@ class OrganisationCA:
     def _list_lifetime_us(self) -> int:
         return self._shared.lifetimes.revocation_list_hours * 3600 * SECOND_US
 
-    def _hosts(self, known: Registered, wanted: Sequence[str] | None) -> Sequence[str]:
-        foreign = sorted(set(wanted or ()) - set(known.hosts))
+    def _hosts(self, known: RegisteredIdentity, asked: Sequence[str] | None) -> Sequence[str]:
+        foreign = sorted(set(asked or ()) - set(known.hosts))
         if foreign:
             raise InputError(
                 f"{known.id!r} is not registered for the hosts {', '.join(foreign)}", registered=list(known.hosts)
             )
-        return known.hosts if wanted is None else wanted
+        return known.hosts if asked is None else asked
 
-    def _demand(self, caller: Identity, power: str) -> None:
+    def _require(self, caller: Identity, power: str) -> None:
         if caller.mspid != self.mspid or caller.attributes.get(power) != "true":
             raise NotARegistrar(
                 f"{caller.name!r} of {caller.mspid} does not hold {power} of {self.mspid}; use its registrar's identity"
             )
 
-    def _refuse_revoked(self, known: Registered) -> None:
+    def _refuse_revoked(self, known: RegisteredIdentity) -> None:
         if known.revoked_us is not None:
             raise IdentityRevoked(f"{known.id!r} is revoked; register a new identity")

@@ -1,4 +1,4 @@
-"""What a registrar may ask for, checked as a whole."""
+"""A registration: the new identity that a registrar asks for, checked as a whole."""
 
 from __future__ import annotations
 

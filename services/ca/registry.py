@@ -1,4 +1,4 @@
-"""What the CA remembers: identities, certificates, revocation lists. SQLite, every commit on the disk when it returns.
+"""The registry: identities, certificates, revocation lists. SQLite; a commit is on the disk when it returns.
 
 One connection, used from any thread under one lock; :meth:`Registry.transaction` holds it. Times are microseconds since
 1970, serial numbers go in as hex text since they are longer than SQLite's integers.
@@ -44,7 +44,7 @@ CREATE TABLE revocation_lists (
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegisteredIdentity:
     """One identity. ``hosts``: the names its certificates may serve under; ``revoked_us``: None while it is good."""
 
     id: str
@@ -105,24 +105,24 @@ class Registry:
                 raise
             self._db.execute("COMMIT")
 
-    def find(self, organisation: str, identity: str) -> Registered | None:
+    def find(self, organisation: str, identity: str) -> RegisteredIdentity | None:
         """The identity, or None."""
         rows = self._all("SELECT * FROM identities WHERE organisation = ? AND id = ?", organisation, identity)
         return _registered(rows[0]) if rows else None
 
-    def get(self, organisation: str, identity: str) -> Registered:
+    def get(self, organisation: str, identity: str) -> RegisteredIdentity:
         """The identity; :class:`NotFoundError` when there is none."""
         found = self.find(organisation, identity)
         if found is None:
             raise NotFoundError(f"{organisation} has no identity {identity!r}", code="IDENTITY_UNKNOWN")
         return found
 
-    def identities(self, organisation: str, after: str, limit: int) -> list[Registered]:
+    def identities(self, organisation: str, after: str, limit: int) -> list[RegisteredIdentity]:
         """Identities in the order of their ids, starting behind ``after``."""
         query = "SELECT * FROM identities WHERE organisation = ? AND id > ? ORDER BY id LIMIT ?"
         return [_registered(row) for row in self._all(query, organisation, after, limit)]
 
-    def add(self, organisation: str, new: Registered) -> None:
+    def add(self, organisation: str, new: RegisteredIdentity) -> None:
         """Add an identity; :class:`IdentityExists`."""
         members = (new.id, new.role, new.secret_hash, new.max_enrollments)
         texts = (jsontext.dumps(dict(new.attributes)).decode(), jsontext.dumps(list(new.hosts)).decode())
@@ -209,8 +209,8 @@ class Registry:
             return self._db.execute(query, values).fetchall()
 
 
-def _registered(row: sqlite3.Row) -> Registered:
-    return Registered(
+def _registered(row: sqlite3.Row) -> RegisteredIdentity:
+    return RegisteredIdentity(
         id=row["id"],
         role=row["role"],
         secret_hash=row["secret_hash"],

@@ -13,11 +13,11 @@ from gridledger import jsontext
 from gridledger.errors import InputError
 from gridledger.identity.certificate import Certificate
 from gridledger.web import json_response, read_body
+from services.ca.ca_server import CAServer
 from services.ca.errors import WrongSecret
-from services.ca.office import Office
 from services.ca.organisation import OrganisationCA
 from services.ca.registration import registration
-from services.ca.registry import Registered
+from services.ca.registry import RegisteredIdentity
 
 OPEN_ROUTES = ("/cas", "/cas/{org}/enroll", "/cas/{org}/crl", "/cas/{org}/root")
 """Enrolling shows a secret instead of a certificate; roots and revocation lists are public."""
@@ -25,48 +25,47 @@ OPEN_ROUTES = ("/cas", "/cas/{org}/enroll", "/cas/{org}/crl", "/cas/{org}/root")
 PEM = "application/x-pem-file"
 
 
-def make_router(office: Office) -> APIRouter:
+def make_router(ca: CAServer) -> APIRouter:
     """All routes but those that every service has."""
     router = APIRouter()
 
     @router.get("/cas")
-    async def cas(request: Request) -> Response:
-        found = [{"name": one.name, "mspid": one.mspid} for one in office.organisations]
+    async def list_organisations(request: Request) -> Response:
+        found = [{"name": one.name, "mspid": one.mspid} for one in ca.organisations]
         return json_response({"organisations": found})
 
     @router.post("/cas/{org}/enroll")
     async def enroll(org: str, request: Request) -> Response:
-        organisation = office.organisation(org)
+        organisation = ca.organisation(org)
         identity, secret = _credentials(request.headers.get("authorization", ""))
         csr, hosts = _signing_request(await _members(request))
-        certificate = await office.work(organisation.enroll, identity, secret, csr, hosts)
+        certificate = await ca.threads.run(organisation.enroll, identity, secret, csr, hosts)
         return _issued(organisation, certificate)
 
     @router.post("/cas/{org}/reenroll")
     async def reenroll(org: str, request: Request) -> Response:
-        organisation = office.organisation(org)
+        organisation = ca.organisation(org)
         csr, hosts = _signing_request(await _members(request))
-        certificate = await office.work(organisation.reenroll, request.state.caller, csr, hosts)
+        certificate = await ca.threads.run(organisation.reenroll, request.state.caller, csr, hosts)
         return _issued(organisation, certificate)
 
     @router.post("/cas/{org}/register")
     async def register(org: str, request: Request) -> Response:
-        organisation = office.organisation(org)
-        wanted = registration(await _members(request))
-        secret = await office.work(organisation.register, request.state.caller, wanted)
-        return json_response({"id": wanted.id, "secret": secret})
+        organisation = ca.organisation(org)
+        new = registration(await _members(request))
+        secret = await ca.threads.run(organisation.register, request.state.caller, new)
+        return json_response({"id": new.id, "secret": secret})
 
     @router.post("/cas/{org}/revoke")
     async def revoke(org: str, request: Request) -> Response:
-        organisation = office.organisation(org)
+        organisation, caller = ca.organisation(org), request.state.caller
         match await _members(request):
             case {"id": str(identity), **rest} if not rest:
-                wanted: str | int = identity
+                serials = await ca.threads.run(ca.revoke_identity, organisation, caller, identity)
             case {"serial": str(text), **rest} if not rest:
-                wanted = _serial(text)
+                serials = await ca.threads.run(ca.revoke_certificate, organisation, caller, _serial(text))
             case _:
                 raise InputError('revoke takes {"id": id} or {"serial": hexadecimal text}')
-        serials = await office.work(office.revoke, organisation, request.state.caller, wanted)
         return json_response({"revoked": [f"{serial:x}" for serial in serials]})
 
     @router.get("/cas/{org}/identities")
@@ -76,18 +75,18 @@ def make_router(office: Office) -> APIRouter:
         after: Annotated[str, Query(max_length=64)] = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Response:
-        organisation = office.organisation(org)
-        found = await office.work(organisation.identities, request.state.caller, after, limit)
+        organisation = ca.organisation(org)
+        found = await ca.threads.run(organisation.identities, request.state.caller, after, limit)
         return json_response({"identities": [_described(one) for one in found]})
 
     @router.get("/cas/{org}/crl")
     async def crl(org: str) -> Response:
-        organisation = office.organisation(org)
-        return Response(await office.work(organisation.revocation_list), media_type=PEM)
+        organisation = ca.organisation(org)
+        return Response(await ca.threads.run(organisation.revocation_list), media_type=PEM)
 
     @router.get("/cas/{org}/root")
     async def root(org: str) -> Response:
-        return Response(office.organisation(org).root_pem, media_type=PEM)
+        return Response(ca.organisation(org).root_pem, media_type=PEM)
 
     return router
 
@@ -130,7 +129,7 @@ def _issued(organisation: OrganisationCA, certificate: Certificate) -> Response:
     return json_response({"certificate": certificate.pem, "root": organisation.root_pem, "mspid": organisation.mspid})
 
 
-def _described(one: Registered) -> dict[str, Any]:
+def _described(one: RegisteredIdentity) -> dict[str, Any]:
     return {
         "id": one.id,
         "role": one.role,

@@ -1,4 +1,4 @@
-"""A brake on guessing secrets: per identity, a few tries at once and then one now and then."""
+"""A limit on guessing secrets: per identity, a few tries at once and then one every so many seconds."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from services.ca.errors import (
     TooManyWrongSecrets,
     WrongSecret,
 )
-from services.ca.organisation import FIRST_REGISTRAR, OrganisationCA, Workshop
+from services.ca.organisation import FIRST_REGISTRAR, OrganisationCA, SharedResources
 from services.ca.registration import registration
 from services.ca.registry import Registry
 from services.ca.settings import Lifetimes
@@ -53,10 +53,10 @@ class House:
         self.registry = Registry(self.folder / "registry.sqlite")
         self.audit = AuditLog(self.folder / "audit.log")
         throttle = Throttle(3, 10.0, lambda: self.now_us / 1e6)
-        shared = Workshop(self.registry, self.audit, throttle, Lifetimes(), lambda: self.now_us)
+        shared = SharedResources(self.registry, self.audit, throttle, Lifetimes(), lambda: self.now_us)
         self.one, self.two = (self._organisation(name, shared) for name in ("Org1", "Org2"))
 
-    def _organisation(self, name: str, shared: Workshop) -> OrganisationCA:
+    def _organisation(self, name: str, shared: SharedResources) -> OrganisationCA:
         authority = Authority.open(
             self.folder / name, f"{name} CA", name, now_us=self.now_us, lifetime_us=3650 * DAY_US
         )
@@ -318,7 +318,9 @@ def test_the_registrars_secret_is_read_once_and_must_be_long(house: House) -> No
         raise AssertionError("read again")
 
     house.one.ensure_registrar(never, 10)
-    shared = Workshop(house.registry, house.audit, Throttle(3, 10.0, lambda: 0.0), Lifetimes(), lambda: house.now_us)
+    shared = SharedResources(
+        house.registry, house.audit, Throttle(3, 10.0, lambda: 0.0), Lifetimes(), lambda: house.now_us
+    )
     third = house._organisation("Org3", shared)
     assert third.root_pem != house.one.root_pem
     fourth = OrganisationCA("Org4", "Org4MSP", house.one._authority, shared)

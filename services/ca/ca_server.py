@@ -1,49 +1,43 @@
-"""All organisations of this process, and who their certificates say a caller is."""
+"""The certificate authorities that one process hosts, and who their certificates say a caller is."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import ParamSpec, TypeVar
 
-from gridledger.errors import BusyError, NotFoundError, SettingsError
+from gridledger.errors import NotFoundError, SettingsError
 from gridledger.files import write_atomically
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity, MSPManager
 from gridledger.identity.signer import generate_key, private_key_pem
 from services.ca.audit import AuditLog
 from services.ca.authority import DAY_US, Authority
-from services.ca.organisation import OrganisationCA, Workshop
+from services.ca.organisation import OrganisationCA, SharedResources
 from services.ca.registry import Registry
 from services.ca.settings import CASettings, OrganisationSettings
 from services.ca.throttle import Throttle
-
-_Given = ParamSpec("_Given")
-_Answer = TypeVar("_Answer")
+from services.ca.worker_threads import WorkerThreads
 
 
-class Office:
-    """Opens, or at the first start makes, everything under the data folder.
+class CAServer:
+    """One CA per organisation, over one data folder, which is filled at the first start.
 
-    That is ``registry.sqlite``, ``audit.log``, ``organisations/<name>/{key.pem,root.pem}``, ``tls/`` (the root and the
-    certificate of this service's own HTTPS) and ``tls-root.pem``, which clients are given.
+    The folder holds ``registry.sqlite``, ``audit.log``, ``organisations/<name>/{key.pem,root.pem}``, ``tls/`` (the root
+    and the certificate of this service's own HTTPS) and ``tls-root.pem``, which clients are given. Calls of
+    organisations block: run them through ``threads``.
     """
 
     def __init__(self, settings: CASettings, clock_us: Callable[[], int] | None = None) -> None:
         """Raises :class:`SettingsError`. ``clock_us`` is the wall clock unless a test hands in another."""
         self._clock_us = clock_us or (lambda: time_ns() // 1000)
-        self._limits = settings.limits
-        data = settings.data
+        data, limits = settings.data, settings.limits
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._registry = Registry(data / "registry.sqlite")
         self._audit = AuditLog(data / "audit.log")
-        limits = settings.limits
-        shared = Workshop(
+        shared = SharedResources(
             registry=self._registry,
             audit=self._audit,
             throttle=Throttle(limits.wrong_secrets, limits.wrong_secret_refill_s, monotonic),
@@ -60,9 +54,8 @@ class Office:
             organisation.ensure_registrar(partial(_read_secret, one), limits.registrar_enrollments)
             self._organisations[one.name] = organisation
         self._members = MSPManager({one.mspid: one.msp() for one in self._organisations.values()})
-        self._threads = ThreadPoolExecutor(limits.hashing_threads, thread_name_prefix="ca")
-        self._working = 0
         self._revoking = threading.Lock()
+        self.threads = WorkerThreads(limits.hashing_threads, limits.max_waiting)
 
     @property
     def organisations(self) -> list[OrganisationCA]:
@@ -80,44 +73,31 @@ class Office:
         """Who is calling, as of now: expired and revoked certificates are refused (``IdentityError``)."""
         return self._members.identify(certificate, self._clock_us())
 
-    def revoke(self, organisation: OrganisationCA, caller: Identity, wanted: str | int) -> list[int]:
-        """Revoke an identity (its id) or one certificate (its serial number); the serials that are new on the list.
+    def revoke_identity(self, organisation: OrganisationCA, caller: Identity, identity: str) -> list[int]:
+        """Revoke an identity with all its certificates; the serial numbers that are new on the list.
 
         Blocks. When it returns, requests are judged by the new list, those on open connections too.
         """
         with self._revoking:
-            if isinstance(wanted, str):
-                serials = organisation.revoke_identity(caller, wanted)
-            else:
-                serials = organisation.revoke_certificate(caller, wanted)
-            self._members = MSPManager({**self._members.msps, organisation.mspid: organisation.msp()})
+            serials = organisation.revoke_identity(caller, identity)
+            self._renew_msp(organisation)
         return serials
 
-    async def work(self, call: Callable[_Given, _Answer], *given: _Given.args, **named: _Given.kwargs) -> _Answer:
-        """Run a blocking call in a thread. :class:`BusyError` when too many are waiting already."""
-        if self._working >= self._limits.hashing_threads + self._limits.max_waiting:
-            raise BusyError(f"{self._working} requests are waiting here already", retry_after_s=1.0)
-        self._working += 1
-        try:
-            # A client that leaves must not take back what was granted, nor free its place before the thread is free.
-            task = asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *given, **named))
-            task.add_done_callback(self._done)
-        except BaseException:
-            self._working -= 1
-            raise
-        return await asyncio.shield(task)
+    def revoke_certificate(self, organisation: OrganisationCA, caller: Identity, serial: int) -> list[int]:
+        """Revoke one certificate, as :meth:`revoke_identity` does an identity."""
+        with self._revoking:
+            serials = organisation.revoke_certificate(caller, serial)
+            self._renew_msp(organisation)
+        return serials
 
     def close(self) -> None:
         """Let running calls end, then close the files."""
-        self._threads.shutdown(wait=True)
+        self.threads.close()
         self._registry.close()
         self._audit.close()
 
-    def _done(self, task: asyncio.Future[_Answer]) -> None:
-        self._working -= 1
-        if not task.cancelled():
-            # Looked at, so that asyncio does not complain when the client was gone before the answer.
-            task.exception()
+    def _renew_msp(self, organisation: OrganisationCA) -> None:
+        self._members = MSPManager({**self._members.msps, organisation.mspid: organisation.msp()})
 
     def _make_tls(self, settings: CASettings, lifetime_us: int) -> tuple[Path, Path]:
         now_us, hosts = self._clock_us(), settings.tls_hosts
