@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridledger.errors import InputError, UnavailableError
+from gridledger.grid.power_flow import Grid, PowerFlowDiverged
 from gridledger.grid.records import Profile
 from services.feeder.expectations import shortcomings
 from services.feeder.ledger import Layout, Superseded
@@ -57,6 +58,23 @@ async def test_a_sag_is_found_and_cured_in_both_profiles() -> None:
         run = await running.run(scenario_for("sag", running.planner, power_flow(), running.base))
         assert run.steps >= 1
         assert run.settled
+
+
+@pytest.mark.parametrize(("name", "growth"), [("1a", 7.0), ("1b", 7.0), ("2", 5.4), ("3", 2.9), ("starved", 7.2)])
+def test_a_load_can_still_grow_before_the_power_flow_ends(name: str, growth: float) -> None:
+    """README and docs/feeder.md say how many times; power factor kept, nothing injected."""
+    scenario = next(scenario for scenario in CASE30_SCENARIOS if scenario.name == name)
+    solvable, unsolvable = 1.0, 20.0
+    while unsolvable - solvable > 0.001:
+        factor = (solvable + unsolvable) / 2.0
+        grid = Grid(power_flow())
+        grid.set_loads({bus: (p * factor, q * factor) for bus, (p, q) in scenario.loads.items()})
+        try:
+            grid.state()
+            solvable = factor
+        except PowerFlowDiverged:
+            unsolvable = factor
+    assert solvable == pytest.approx(growth, abs=0.05)
 
 
 def test_scenarios_of_the_thesis_need_its_grid_and_profile() -> None:
