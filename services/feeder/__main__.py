@@ -58,7 +58,7 @@ def _stream(argv: list[str]) -> int:
     from gridledger.grid.records import PROFILES  # noqa: PLC0415
     from services.feeder.console import Console  # noqa: PLC0415
     from services.feeder.scenarios import NAMES  # noqa: PLC0415
-    from services.feeder.streaming import StreamOptions, stream  # noqa: PLC0415
+    from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
         prog="gridledger feeder",
@@ -74,7 +74,7 @@ def _stream(argv: list[str]) -> int:
     parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables as JSON")
     options = parser.parse_args(argv[1:] if argv[:1] in (["stream"], ["run"]) else argv)
-    wanted = StreamOptions(
+    stream_options = StreamOptions(
         case=options.case,
         rate=options.rate,
         scenario=options.scenario,
@@ -84,7 +84,7 @@ def _stream(argv: list[str]) -> int:
         groups=options.groups,
         report=options.report,
     )
-    return _run(stream(wanted, Console()))
+    return _run(stream(stream_options, Console()))
 
 
 def _positive(text: str) -> float:

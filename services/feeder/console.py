@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress lines and tables. Colour only where a terminal takes it."""
+"""The output in the terminal: progress lines and tables. Colour only where a terminal takes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from gridledger.network.status import NetworkState
-from services.feeder.session import Run
+from services.feeder.scenario_run import ScenarioRun
 
 _BOLD, _DIM, _GREEN, _RED, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 _ROW = "  {:<9} {:<48} {:>4}   {:>6} {:>7}   {:>6} {:>7}   {:>5}  {}"
@@ -45,7 +45,7 @@ class Console:
         self._print(self._dim(head.rstrip()))
         self._print(self._dim(second))
 
-    def run(self, run: Run, faults: Sequence[str]) -> None:
+    def run(self, run: ScenarioRun, faults: Sequence[str]) -> None:
         """One scenario's row, and its faults."""
         bus = run.weak_bus
         verdict = self._red("x") if faults else self._green("ok")

@@ -1,4 +1,4 @@
-"""The demonstration: a network of its own (or a running one), every scenario, agreement, summary and plots."""
+"""The demonstration: starts a network (or uses a running one), runs every scenario, compares peers, draws plots."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, TypeVar
 
 from gridledger.errors import SettingsError
@@ -22,11 +23,15 @@ from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import load_network_config
 from gridledger.network.status import NetworkState, network_state
 from gridledger.network.supervisor import Supervisor, running_network
+from services.feeder.clock import SystemClock
 from services.feeder.console import Console
-from services.feeder.expectations import shortcomings
+from services.feeder.dvs_client import DvsClient
+from services.feeder.expectations import unmet_expectations
+from services.feeder.gateway_ledger import connected
+from services.feeder.layout import layout_of
+from services.feeder.scenario_run import ScenarioRun
+from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import CASE30_SCENARIOS
-from services.feeder.sdk import SystemClock, connected, layout_of
-from services.feeder.session import Run, Session
 from services.feeder.summary import percentiles_ms, write_summary
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -50,14 +55,14 @@ class DemoOptions:
 
 
 async def demonstrate(options: DemoOptions, console: Console) -> int:
-    """Run everything; the exit code: 0 when every scenario showed what it must and all peers agree."""
+    """Run everything; the exit code: 0 when every scenario met its expectations and all peers agree."""
     options.out.mkdir(parents=True, exist_ok=True)
     # pandapower takes seconds to import: while the network's processes start, on another thread.
     solving = asyncio.create_task(asyncio.to_thread(PowerFlow, load_case("case30")))
     try:
-        async with _network(options, console) as (profile, ready_s, alive):
-            runs, faults = await alive(_scenarios(profile, await solving, console))
-            state = await alive(_agreement(profile))
+        async with _network(options, console) as (profile, ready_s, supervisor):
+            runs, faults = await _while_running(supervisor, _scenarios(profile, await solving, console))
+            state = await _while_running(supervisor, _agreement(profile))
     finally:
         solving.cancel()
     console.channels(state)
@@ -67,40 +72,38 @@ async def demonstrate(options: DemoOptions, console: Console) -> int:
     disagreeing = [name for name, channel in state.channels.items() if not channel.level]
     disagreeing += [f"{name} is down" for name in state.down]
     if faults or disagreeing:
-        console.verdict(f"Not as it must be: {'; '.join([*faults, *disagreeing])}", good=False)
+        console.verdict(f"The demonstration failed: {'; '.join([*faults, *disagreeing])}", good=False)
         return 1
-    console.verdict(f"Every scenario as it must be, all peers agree. Results and plots: {options.out}", good=True)
+    console.verdict(f"All scenarios met their expectations, all peers agree. Results: {options.out}", good=True)
     return 0
 
 
-class _Alive:
-    """Runs work as long as the network's processes live."""
-
-    def __init__(self, supervisor: Supervisor | None) -> None:
-        self._supervisor = supervisor
-
-    async def __call__(self, work: Coroutine[Any, Any, _T]) -> _T:
-        if self._supervisor is None:
-            return await work
-        task = asyncio.create_task(work)
-        watching = asyncio.create_task(self._supervisor.watch())
-        try:
-            await asyncio.wait((task, watching), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                watching.result()
-            return await task
-        finally:
-            for each in (task, watching):
-                each.cancel()
-            await asyncio.gather(task, watching, return_exceptions=True)
+async def _while_running(supervisor: Supervisor | None, work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of ``work``; raises what the supervisor says where a process of the network ends before."""
+    if supervisor is None:
+        return await work
+    task = asyncio.create_task(work)
+    watching = asyncio.create_task(supervisor.watch())
+    try:
+        await asyncio.wait((task, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            watching.result()
+        return await task
+    finally:
+        for each in (task, watching):
+            each.cancel()
+        await asyncio.gather(task, watching, return_exceptions=True)
 
 
 @asynccontextmanager
-async def _network(options: DemoOptions, console: Console) -> AsyncIterator[tuple[ConnectionProfile, float, _Alive]]:
+async def _network(
+    options: DemoOptions, console: Console
+) -> AsyncIterator[tuple[ConnectionProfile, float, Supervisor | None]]:
+    """The network's profile, the seconds until it was ready, and the supervisor of one that was started here."""
     if options.connect is not None:
         profile = load_connection(options.connect)
         console.say(f"using the network {profile.name} in {options.connect}")
-        yield profile, time.monotonic() - options.begun, _Alive(None)
+        yield profile, time.monotonic() - options.begun, None
         return
     config = load_network_config(options.network).with_port_offset(options.port_offset)
     folder = NetworkFolder(options.folder.resolve())
@@ -109,7 +112,7 @@ async def _network(options: DemoOptions, console: Console) -> AsyncIterator[tupl
     async with running_network(config, folder, project=PROJECT, sink=lambda _name, _line: None) as supervisor:
         ready_s = time.monotonic() - options.begun
         console.say(f"ready, {ready_s:.1f} s after the begin; channels {', '.join(config.channels)}")
-        yield load_connection(folder.root), ready_s, _Alive(supervisor)
+        yield load_connection(folder.root), ready_s, supervisor
         console.say("stopping the network")
 
 
@@ -118,40 +121,42 @@ def _clear(folder: NetworkFolder) -> None:
     if not folder.root.exists():
         return
     if any(folder.root.iterdir()) and not (folder.config.exists() or folder.supervisor_lock.exists()):
-        raise SettingsError(f"{folder.root} holds something that is no network of GridLedger; name another --dir")
+        raise SettingsError(f"{folder.root} holds something other than a network of GridLedger; name another --dir")
     shutil.rmtree(folder.root)
 
 
 async def _scenarios(
     profile: ConnectionProfile, power_flow: PowerFlow, console: Console
-) -> tuple[list[Run], list[str]]:
+) -> tuple[list[ScenarioRun], list[str]]:
     layout = layout_of(profile)
     grouping = grouping_of(power_flow.case)
-    runs: list[Run] = []
+    runs: list[ScenarioRun] = []
     faults: list[str] = []
     async with connected(profile, layout, grouping) as callers:
         console.say(f"enrolled a planner for each channel and an aggregator for each of {len(grouping)} groups")
+        dvs = DvsClient(layout, callers, SystemClock(), SystemRandom())
         for name in PROFILES:
             planner = planner_for(power_flow.case, grouping, name, Grid(power_flow).state())
-            session = Session(planner, power_flow, layout=layout, callers=callers, clock=SystemClock(), pace_s=_PACE_S)
-            await _profile(session, console, runs, faults)
+            runner = ScenarioRunner(planner, power_flow, dvs=dvs, clock=SystemClock(), pace_s=_PACE_S)
+            await _profile(runner, console, runs, faults)
     return runs, faults
 
 
-async def _profile(session: Session, console: Console, runs: list[Run], faults: list[str]) -> None:
-    name = session.planner.profile
-    merges, records = await session.prepare()
+async def _profile(runner: ScenarioRunner, console: Console, runs: list[ScenarioRun], faults: list[str]) -> None:
+    """All scenarios of one profile; adds to ``runs`` and ``faults``."""
+    name = runner.planner.profile
+    merges, records = await runner.prepare()
     console.say(f"submitted {records} records of profile {name}")
     if merges:
         console.say(f"finished {merges} merges that an earlier run left behind")
     console.table_head(name)
     for scenario in CASE30_SCENARIOS:
         if name in scenario.profiles:
-            run = await session.run(scenario)
-            missing = shortcomings(run)
-            console.run(run, missing)
+            run = await runner.run(scenario)
+            unmet = unmet_expectations(run)
+            console.run(run, unmet)
             runs.append(run)
-            faults += [f"{scenario.name} ({name}): {fault}" for fault in missing]
+            faults += [f"{scenario.name} ({name}): {fault}" for fault in unmet]
 
 
 async def _agreement(profile: ConnectionProfile) -> NetworkState:
@@ -166,7 +171,7 @@ async def _agreement(profile: ConnectionProfile) -> NetworkState:
         await asyncio.sleep(_POLL_S)
 
 
-async def _draw(out: Path, runs: list[Run], console: Console) -> None:
+async def _draw(out: Path, runs: list[ScenarioRun], console: Console) -> None:
     from services.feeder.plots import draw_all  # noqa: PLC0415 -- matplotlib takes a second
 
     files = await asyncio.to_thread(draw_all, out, runs)

@@ -1,10 +1,10 @@
-"""What each scenario of case30 must show: the thesis's printed steps, and what the corrected profile promises."""
+"""The expectations of each scenario of case30: the thesis's printed steps, and what the corrected profile promises."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.feeder.session import Run
+from services.feeder.scenario_run import ScenarioRun
 
 VOLTAGE_TOLERANCE = 0.02
 _SUM_TOLERANCE = 1e-9
@@ -18,8 +18,8 @@ PRINTED_FIRST_MVAR: Mapping[str, tuple[float, float]] = {
 """First injections as printed, MVAr, and the tolerance of their digits."""
 
 
-def shortcomings(run: Run) -> list[str]:
-    """What a run of a case30 scenario failed to show; empty when all is as it must be."""
+def unmet_expectations(run: ScenarioRun) -> list[str]:
+    """The expectations that a run of a case30 scenario did not meet."""
     faults = [] if run.cured else ["not cured"]
     sources = [injection.bus for injection in run.injections]
     if run.planner.profile == "published":

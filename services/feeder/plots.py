@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from services.feeder.grid_plot import FAINT, INK, colour_scale, draw_grid
-from services.feeder.session import Run
+from services.feeder.scenario_run import ScenarioRun
 
 WEAK, SOURCE, LOAD = "#b3152d", "#1a7f37", "#7a5195"
 _STYLE: dict[Any, Any] = {
@@ -38,7 +38,7 @@ _MARK_COLOURS = {"load": LOAD, "merged": "#b86e00", "extended": "#b86e00", "retu
 _MARK_NAMES = {"load": "load rises", "merged": "merged {}", "extended": "merged {}", "returned": "{} given back"}
 
 
-def draw_all(folder: Path, runs: Sequence[Run]) -> list[Path]:
+def draw_all(folder: Path, runs: Sequence[ScenarioRun]) -> list[Path]:
     """One picture for each run, PROFILE-NAME.png; their paths."""
     files = []
     with mpl.rc_context(_STYLE):
@@ -49,7 +49,7 @@ def draw_all(folder: Path, runs: Sequence[Run]) -> list[Path]:
     return files
 
 
-def draw_run(run: Run, path: Path) -> None:
+def draw_run(run: ScenarioRun, path: Path) -> None:
     """Time lines on the left, the grid at the alarm and at the end on the right."""
     figure = plt.figure(figsize=(14.0, 8.6))
     # Fixed places: a layout engine takes longer than all the rest.
@@ -68,7 +68,7 @@ def draw_run(run: Run, path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_grids(figure: Figure, run: Run) -> None:
+def _draw_grids(figure: Figure, run: ScenarioRun) -> None:
     case, grouping = run.planner.case, run.planner.grouping
     if not run.injections:
         axes = figure.add_axes((0.55, 0.07, 0.39, 0.845))
@@ -87,7 +87,7 @@ def _draw_grids(figure: Figure, run: Run) -> None:
     draw_grid(below, case, grouping, run.after.vsi, weak_bus=weak, injected=sums)
 
 
-def _draw_voltages(axes: Axes, run: Run) -> None:
+def _draw_voltages(axes: Axes, run: ScenarioRun) -> None:
     case = run.planner.case
     times = [moment.at_s for moment in run.moments]
     sources = sorted({injection.bus for injection in run.injections} - {run.weak_bus})
@@ -104,7 +104,7 @@ def _draw_voltages(axes: Axes, run: Run) -> None:
     _finish(axes)
 
 
-def _draw_indices(axes: Axes, run: Run) -> None:
+def _draw_indices(axes: Axes, run: ScenarioRun) -> None:
     times = [moment.at_s for moment in run.moments]
     home = next(group for group, members in run.planner.grouping.items() if run.weak_bus in members)
     for bus in sorted(run.before.vsi):
@@ -125,7 +125,7 @@ def _draw_indices(axes: Axes, run: Run) -> None:
     _finish(axes)
 
 
-def _draw_marks(axes: Axes, run: Run, *, labelled: bool) -> None:
+def _draw_marks(axes: Axes, run: ScenarioRun, *, labelled: bool) -> None:
     """Vertical lines for what happened; labelled on the upper panel, each a little lower than the one before."""
     events = [
         (m.at_s, _MARK_COLOURS[m.kind], _MARK_NAMES[m.kind].format(m.text)) for m in run.marks if m.kind != "stale"

@@ -1,4 +1,4 @@
-"""summary.json: what a demonstration showed, for programs to read."""
+"""The file summary.json: the results of a demonstration, for programs to read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.network.status import NetworkState
-from services.feeder.session import Run
+from services.feeder.scenario_run import ScenarioRun
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
@@ -24,7 +24,7 @@ def percentiles_ms(latencies_s: Iterable[float]) -> dict[str, float]:
     }
 
 
-def scenario_summary(run: Run) -> dict[str, Any]:
+def scenario_summary(run: ScenarioRun) -> dict[str, Any]:
     """One entry of ``scenarios``."""
     bus = run.weak_bus
     return {
@@ -43,7 +43,7 @@ def scenario_summary(run: Run) -> dict[str, Any]:
 
 
 def channel_summary(state: NetworkState) -> dict[str, Any]:
-    """``channels``: the height of each, and what its peers hold."""
+    """``channels``: the height of each, and the height and commit hash of its peers."""
     return {
         name: {
             "height": max((peer.height for peer in channel.peers.values()), default=0),
@@ -56,7 +56,7 @@ def channel_summary(state: NetworkState) -> dict[str, Any]:
     }
 
 
-def write_summary(path: Path, ready_s: float, runs: Sequence[Run], state: NetworkState) -> None:
+def write_summary(path: Path, ready_s: float, runs: Sequence[ScenarioRun], state: NetworkState) -> None:
     """Write the file; its folder exists."""
     summary = {
         "ready_s": round(ready_s, 2),

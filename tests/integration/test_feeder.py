@@ -59,7 +59,7 @@ async def test_demonstration(tmp_path: Path) -> None:
     arguments = ("--out", str(out), "--dir", str(tmp_path / "net"), "--port-offset", free_offset())
     code, output = await said(await feeder("demo", "--network", str(THREE_SHARDS), *arguments), within_s=240)
     assert code == 0, output
-    assert "Every scenario as it must be, all peers agree" in output
+    assert "All scenarios met their expectations, all peers agree" in output
     assert "\x1b" not in output
     summary: dict[str, Any] = json.loads((out / "summary.json").read_bytes())
     assert summary.keys() == {"ready_s", "scenarios", "channels", "latency_ms"}

@@ -9,21 +9,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from gridledger import jsontext
+from gridledger.client import CommitError, EndorseError, Status
 from gridledger.contract import ClientIdentity
 from gridledger.contract.loader import Chaincode, load
 from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.grid.grouping import components
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid
 from gridledger.grid.records import Profile
-from services.feeder.control_room import ControlRoom
-from services.feeder.ledger import Layout, Ledger, Preview, Receipt, Refused
-from services.feeder.planning import RecordOffice
-from services.feeder.session import Session
+from gridledger.protocol.codes import TxValidationCode
+from services.feeder.coordinator import Coordinator
+from services.feeder.dvs_client import DvsClient
+from services.feeder.layout import Layout
+from services.feeder.ledger_port import Ledger, Preview
+from services.feeder.record_submitter import RecordSubmitter
+from services.feeder.scenario_runner import ScenarioRunner
 from tests.support.solved_grid import planner, power_flow
 
 DVS = Path(__file__).parents[2] / "chaincode" / "dvs"
@@ -37,6 +43,11 @@ GROUPS = ("1", "2", "3")
 def chaincode() -> Chaincode:
     """The contract, imported once."""
     return load(DVS)
+
+
+def conflict() -> CommitError:
+    """A transaction met a concurrent one: nothing was written."""
+    return CommitError("tx", TxValidationCode.MVCC_READ_CONFLICT, 1)
 
 
 class Died(Exception):
@@ -107,7 +118,7 @@ class Caller:
         self._life = life
         self._identity = ClientIdentity(id=str(attributes), mspid="Org1MSP", attributes=attributes)
 
-    async def submit(self, channel: str, function: str, argument: Mapping[str, Any]) -> Receipt:
+    async def submit(self, channel: str, function: str, argument: Mapping[str, Any]) -> tuple[Any, Status]:
         fault = self._life.before(function, argument)
         if fault is not None:
             raise fault
@@ -117,7 +128,7 @@ class Caller:
         lost = self._life.after(function)
         if lost is not None:
             raise lost
-        return Receipt(tx_id, answer.payload)
+        return answer.payload, Status(tx_id, TxValidationCode.VALID, len(self._world.log), "")
 
     async def evaluate(self, channel: str, function: str, argument: Mapping[str, Any]) -> Any:
         return (await self.preview(channel, function, argument)).payload
@@ -130,7 +141,7 @@ class Caller:
     def _invoke(self, simulator: Simulator, function: str, argument: Mapping[str, Any]) -> Invocation:
         answer = simulator.invoke(function, argument, caller=self._identity, time_us=TIME_US)
         if not answer.successful:
-            raise Refused(answer.message)
+            raise EndorseError("refused", GridLedgerError(answer.message, code="CHAINCODE_REFUSED", status=400))
         return answer
 
 
@@ -177,29 +188,30 @@ class Certificates:
         return self._planner
 
     def aggregator(self, group: str) -> Ledger:
-        if group not in self._aggregators:
-            raise NotFoundError(f"no certificate of group {group}")
-        return self._aggregators[group]
+        name = components(group)[0]
+        if name not in self._aggregators:
+            raise NotFoundError(f"no certificate of group {name}")
+        return self._aggregators[name]
 
 
-def session(
+def dvs_client(world: World, clock: FakeClock, life: Life | None = None) -> DvsClient:
+    """A client of one process that lives as long as ``life`` says."""
+    return DvsClient(world.layout, Certificates(world, life), clock, Random(7))
+
+
+def scenario_runner(
     world: World, profile: Profile = "corrected", life: Life | None = None, clock: FakeClock | None = None
-) -> Session:
-    """A session on case30."""
-    return Session(
-        planner(profile),
-        power_flow(),
-        layout=world.layout,
-        callers=Certificates(world, life),
-        clock=clock or FakeClock(),
-    )
+) -> ScenarioRunner:
+    """A runner on case30."""
+    clock = clock or FakeClock()
+    return ScenarioRunner(planner(profile), power_flow(), dvs=dvs_client(world, clock, life), clock=clock)
 
 
-def control_room(world: World, plant: Plant, clock: FakeClock, life: Life | None = None) -> ControlRoom:
+def coordinator(world: World, plant: Plant, clock: FakeClock, life: Life | None = None) -> Coordinator:
     """An aggregator's process that knows nothing yet; the plant is the physical one."""
-    callers = Certificates(world, life)
-    office = RecordOffice(planner("corrected"), world.layout, callers, clock)
-    return ControlRoom(GROUPS, plant=plant, office=office, layout=world.layout, callers=callers, clock=clock)
+    dvs = dvs_client(world, clock, life)
+    records = RecordSubmitter(planner("corrected"), dvs, clock)
+    return Coordinator(GROUPS, plant=plant, records=records, dvs=dvs, clock=clock)
 
 
 def plant() -> Plant:

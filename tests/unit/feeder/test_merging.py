@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridledger.errors import TimeoutExceeded, UnavailableError
+from gridledger.errors import GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.grid.plant import Plant
-from services.feeder.control_room import ControlRoom
-from services.feeder.ledger import Layout, Superseded
+from services.feeder.coordinator import Coordinator
+from services.feeder.layout import Layout
+from services.feeder.scenario_runner import MAX_ROUNDS
 from tests.support.feeder_world import (
     GROUPS,
     SHARDED,
@@ -21,7 +22,8 @@ from tests.support.feeder_world import (
     FakeClock,
     Life,
     World,
-    control_room,
+    conflict,
+    coordinator,
     plant,
 )
 from tests.support.solved_grid import planner
@@ -34,7 +36,7 @@ MERGE_STEPS = ("GlobalController", "Lend", "Adopt", "Split", "Restore", "Close")
 async def starved(layout: Layout, empty: tuple[str, ...] = ("1",)) -> tuple[World, Plant, FakeClock, float]:
     """Records, lists (none for ``empty``), a load that they cannot bear; and the sum of VVC."""
     world, grid, clock = World(layout), plant(), FakeClock()
-    await control_room(world, grid, clock).office.submit_all(grid.state())
+    await coordinator(world, grid, clock).records.submit_all(grid.state())
     for group in GROUPS:
         vvc = {str(bus): 0.0 if group in empty else 1.5 for bus in planner("corrected").area(group).load_buses}
         argument = {"group": group, "vvc": vvc}
@@ -48,9 +50,12 @@ def injected(world: World) -> float:
     return sum(p["control"]["q_pu"] for _, name, p in world.log if name == "ComputeVSI" and p["control"] is not None)
 
 
-async def settle(room: ControlRoom) -> None:
+async def settle(room: Coordinator) -> None:
     """Until nothing more is to do."""
-    assert await room.until_settled(lambda _answers: None)
+    for _ in range(MAX_ROUNDS):
+        if room.settled(await room.round()):
+            return
+    raise AssertionError(f"not settled after {MAX_ROUNDS} rounds")
 
 
 def check_end(world: World, grid: Plant, before: float) -> None:
@@ -68,7 +73,7 @@ def check_end(world: World, grid: Plant, before: float) -> None:
 @pytest.mark.parametrize("layout", [SHARDED, SINGLE], ids=["three shards", "one channel"])
 async def test_starved_group_borrows_and_gives_back(layout: Layout) -> None:
     world, grid, clock, before = await starved(layout)
-    await settle(control_room(world, grid, clock))
+    await settle(coordinator(world, grid, clock))
     check_end(world, grid, before)
     # On one channel the planner's and the aggregators' steps stand on the same chain; the order is the protocol's.
     steps = [name for _, name, _ in world.log if name in MERGE_STEPS]
@@ -79,7 +84,7 @@ async def test_starved_group_borrows_and_gives_back(layout: Layout) -> None:
 async def test_neighbour_without_power(layout: Layout, merges: list[str]) -> None:
     """A main channel of its own does not know the list of group 2: it merges, escalates again, and takes in group 3."""
     world, grid, clock, before = await starved(layout, ("1", "2"))
-    await settle(control_room(world, grid, clock))
+    await settle(coordinator(world, grid, clock))
     assert [p["group"] for _, name, p in world.log if name == "GlobalController"] == merges
     assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
     assert (world.state(layout.main, "merge/0"))["groups"] == {}
@@ -89,7 +94,7 @@ async def test_neighbour_without_power(layout: Layout, merges: list[str]) -> Non
 async def test_nobody_can_help(layout: Layout) -> None:
     """All lists empty: everything is given back, and for this load nobody asks again."""
     world, grid, clock, before = await starved(layout, GROUPS)
-    room = control_room(world, grid, clock)
+    room = coordinator(world, grid, clock)
     await settle(room)
     asked = [name for _, name, _ in world.log].count("GlobalController")
     await settle(room)
@@ -104,7 +109,7 @@ async def steps_of_a_life(layout: Layout) -> int:
     """Transactions from the first alarm until everything is given back."""
     world, grid, clock, _ = await starved(layout)
     life = Life()
-    await settle(control_room(world, grid, clock, life))
+    await settle(coordinator(world, grid, clock, life))
     return life.submitted
 
 
@@ -114,9 +119,9 @@ async def test_another_aggregator_finishes_after_the_death_at_any_step(layout: L
     for died_after in range(1, await steps_of_a_life(layout)):
         world, grid, clock, before = await starved(layout)
         with pytest.raises((Died, ExceptionGroup)):
-            await settle(control_room(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
+            await settle(coordinator(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
         assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
-        await settle(control_room(world, grid, clock))
+        await settle(coordinator(world, grid, clock))
         check_end(world, grid, before)
 
 
@@ -127,34 +132,34 @@ async def test_any_number_of_deaths(deaths: list[tuple[int, bool]], single: bool
     world, grid, clock, before = await starved(SINGLE if single else SHARDED)
     for died_after, deaf in deaths:
         with suppress(Died, ExceptionGroup):
-            await settle(control_room(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
+            await settle(coordinator(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
         assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
-    await settle(control_room(world, grid, clock))
+    await settle(coordinator(world, grid, clock))
     check_end(world, grid, before)
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     function=st.sampled_from(MERGE_STEPS),
-    error=st.sampled_from([Superseded("conflict"), UnavailableError("away"), TimeoutExceeded("no answer")]),
+    error=st.sampled_from([conflict(), UnavailableError("away"), TimeoutExceeded("no answer")]),
     lost=st.booleans(),
     single=st.booleans(),
 )
 async def test_steps_that_fail_or_whose_answers_get_lost_are_repeated(
-    function: str, error: Superseded | UnavailableError | TimeoutExceeded, lost: bool, single: bool
+    function: str, error: GridLedgerError, lost: bool, single: bool
 ) -> None:
     world, grid, clock, before = await starved(SINGLE if single else SHARDED)
     life = Life(**{"lost" if lost else "faults": {function: [error, error]}})  # type: ignore[arg-type]
-    await settle(control_room(world, grid, clock, life))
+    await settle(coordinator(world, grid, clock, life))
     check_end(world, grid, before)
 
 
 async def test_two_that_finish_at_once() -> None:
     """The other one adopts in between: what is refused is asked anew, and both end well."""
     world, grid, clock, before = await starved(SHARDED)
-    first = control_room(world, grid, clock)
+    first = coordinator(world, grid, clock)
     merge = await first.merger.begin("1")
-    second = control_room(world, grid, clock)
+    second = coordinator(world, grid, clock)
     open_merge = await second.merger.gather(merge)
     assert open_merge.status == "open"
     assert (await first.merger.finish("1")) is not None

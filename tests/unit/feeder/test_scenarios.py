@@ -7,10 +7,10 @@ import pytest
 from gridledger.errors import InputError, UnavailableError
 from gridledger.grid.power_flow import Grid, PowerFlowDiverged
 from gridledger.grid.records import Profile
-from services.feeder.expectations import shortcomings
-from services.feeder.ledger import Layout, Superseded
+from services.feeder.expectations import unmet_expectations
+from services.feeder.layout import Layout
 from services.feeder.scenarios import CASE30_SCENARIOS, scenario_for
-from tests.support.feeder_world import SHARDED, SINGLE, FakeClock, Life, World, session
+from tests.support.feeder_world import SHARDED, SINGLE, FakeClock, Life, World, conflict, scenario_runner
 from tests.support.solved_grid import planner, power_flow
 
 PAIRS = [(scenario, profile) for scenario in CASE30_SCENARIOS for profile in scenario.profiles]
@@ -21,39 +21,39 @@ TWO = Layout("mainchain", ("shard1", "shard2", "shard2"))
 async def test_all_scenarios_show_what_they_must_one_after_the_other(layout: Layout) -> None:
     world, clock = World(layout), FakeClock()
     for profile in ("published", "corrected"):
-        running = session(world, profile, clock=clock)  # type: ignore[arg-type]
+        running = scenario_runner(world, profile, clock=clock)  # type: ignore[arg-type]
         assert (await running.prepare())[0] == 0
         for scenario in CASE30_SCENARIOS:
             if profile in scenario.profiles:
                 run = await running.run(scenario)
-                assert shortcomings(run) == [], (scenario.name, profile)
+                assert unmet_expectations(run) == [], (scenario.name, profile)
                 assert run.faults == []
 
 
 @pytest.mark.parametrize(("name", "profile"), [(scenario.name, profile) for scenario, profile in PAIRS])
 async def test_a_scenario_does_not_need_those_before_it(name: str, profile: Profile) -> None:
-    running = session(World(SHARDED), profile)
+    running = scenario_runner(World(SHARDED), profile)
     await running.prepare()
     scenario = scenario_for(name, planner(profile), power_flow(), running.base)
-    assert shortcomings(await running.run(scenario)) == []
+    assert unmet_expectations(await running.run(scenario)) == []
 
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])
 async def test_failures_that_pass_are_measured_again(profile: Profile) -> None:
     """Frames that met a concurrent transaction, and a peer that was away: one step more of measuring, no other end."""
-    life = Life(faults={"ComputeVSI": [Superseded("conflict"), UnavailableError("away")] * 3})
+    life = Life(faults={"ComputeVSI": [conflict(), UnavailableError("away")] * 3})
     life.faults["InitialGrouping"] = [UnavailableError("away")]
-    life.faults["UpdateResources"] = [Superseded("conflict")]
-    running = session(World(SHARDED), profile, life)
+    life.faults["UpdateResources"] = [conflict()]
+    running = scenario_runner(World(SHARDED), profile, life)
     await running.prepare()
     run = await running.run(scenario_for("1b", planner(profile), power_flow(), running.base))
-    assert shortcomings(run) == []
+    assert unmet_expectations(run) == []
     assert len(run.faults) == 6
 
 
 async def test_a_sag_is_found_and_cured_in_both_profiles() -> None:
     for profile in ("published", "corrected"):
-        running = session(World(SINGLE), profile)  # type: ignore[arg-type]
+        running = scenario_runner(World(SINGLE), profile)  # type: ignore[arg-type]
         await running.prepare()
         run = await running.run(scenario_for("sag", running.planner, power_flow(), running.base))
         assert run.steps >= 1

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from gridledger.errors import TimeoutExceeded
 from gridledger.grid.plant import Plant
-from services.feeder.control_room import ControlRoom
-from services.feeder.ledger import Superseded
-from services.feeder.loop import FAILED
+from services.feeder.coordinator import Coordinator
+from services.feeder.group_loop import FAILED
 from tests.support.feeder_world import (
     SHARDED,
     Certificates,
     FakeClock,
     Life,
     World,
-    control_room,
+    conflict,
+    coordinator,
     plant,
 )
 
@@ -21,20 +21,20 @@ SAG = {3: (52.8, 26.4)}
 TURNED = {14: (24.8, 6.4)}
 
 
-async def ready(life: Life | None = None) -> tuple[World, ControlRoom, Plant]:
+async def ready(life: Life | None = None) -> tuple[World, Coordinator, Plant]:
     """Records and full lists on the ledger, the grid in its base state."""
     world, clock, grid = World(SHARDED), FakeClock(), plant()
-    room = control_room(world, grid, clock, life)
-    await room.office.submit_all(grid.state())
+    room = coordinator(world, grid, clock, life)
+    await room.records.submit_all(grid.state())
     callers = Certificates(world)
     for group in room.groups:
-        vvc = {str(bus): 1.5 for bus in room.office.planner.area(group).load_buses}
+        vvc = {str(bus): 1.5 for bus in room.records.planner.area(group).load_buses}
         channel = world.layout.channel_of(group)
         await callers.aggregator(group).submit(channel, "UpdateResources", {"group": group, "vvc": vvc})
     return world, room, grid
 
 
-async def outcomes(room: ControlRoom, group: str, count: int) -> list[str]:
+async def outcomes(room: Coordinator, group: str, count: int) -> list[str]:
     """Outcomes of the next frames."""
     return [(await room.loop(group).measure()).outcome for _ in range(count)]
 
@@ -73,17 +73,17 @@ async def test_an_action_of_another_aggregator_is_carried_out() -> None:
     grid.set_loads(SAG)
     frame = grid.frame("1", FakeClock().now_us())
     await Certificates(world).aggregator("1").submit("shard1", "ComputeVSI", frame)
-    second = control_room(world, grid, FakeClock(frame["time"]))
+    second = coordinator(world, grid, FakeClock(frame["time"]))
     assert await outcomes(second, "1", 2) == ["pending", "normal"]
     assert grid.applied("1") == 1
 
 
 async def test_a_conflict_writes_nothing_and_is_measured_again() -> None:
-    life = Life(faults={"ComputeVSI": [Superseded("conflict")]})
+    life = Life(faults={"ComputeVSI": [conflict()]})
     _, room, grid = await ready(life)
     grid.start_counting("1", 0)
     answer = await room.loop("1").measure()
-    assert (answer.outcome, answer.fault, answer.result) == (FAILED, "SUPERSEDED", None)
+    assert (answer.outcome, answer.fault, answer.result) == (FAILED, "MVCC_READ_CONFLICT", None)
     assert await outcomes(room, "1", 1) == ["normal"]
 
 
@@ -93,7 +93,7 @@ async def test_an_aggregator_that_comes_late_counts_from_the_ledger() -> None:
     grid.set_loads(SAG)
     await outcomes(room, "1", 2)
     later = plant()
-    second = control_room(world, later, FakeClock(FakeClock().now_us() + 10_000_000))
+    second = coordinator(world, later, FakeClock(FakeClock().now_us() + 10_000_000))
     assert await outcomes(second, "1", 1) == ["normal"]
     assert later.applied("1") == 1
     assert later.grid.voltage(3) == plant().grid.voltage(3)

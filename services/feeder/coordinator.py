@@ -1,25 +1,27 @@
-"""All groups at once: rounds of measurements, and merges for those that cannot help themselves."""
+"""The coordinator of all groups: rounds of frames, and merges for groups that cannot help themselves."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from gridledger.errors import GridLedgerError
 from gridledger.grid.grouping import components
 from gridledger.grid.plant import Plant
-from services.feeder.ledger import Callers, Clock, Layout, Refused
-from services.feeder.loop import ESCALATE, LENT, NORMAL, VOLTAGE_OK, Answer, GroupLoop
+from services.feeder.clock import Clock
+from services.feeder.dvs_client import DvsClient
+from services.feeder.group_loop import ESCALATE, LENT, NORMAL, VOLTAGE_OK, FrameAnswer, GroupLoop
+from services.feeder.ledger_port import is_refusal
 from services.feeder.merging import NO_GROUP, OPEN, Merge, Merger
-from services.feeder.planning import RecordOffice
+from services.feeder.record_submitter import RecordSubmitter
 
-MAX_ROUNDS = 50
 _SETTLED = (NORMAL, VOLTAGE_OK)
 
-Watch = Callable[[str, Merge], None]
-"""Told of merges: "merged", "extended", "returned", with the merge as it stands then."""
+OnMerge = Callable[[str, Merge], None]
+"""Called with "merged", "extended" or "returned", and the merge as it stands then."""
 
 
-class ControlRoom:
+class Coordinator:
     """Drives the loops of ``groups``: those whose certificates are at hand."""
 
     def __init__(
@@ -27,26 +29,25 @@ class ControlRoom:
         groups: Iterable[str],
         *,
         plant: Plant,
-        office: RecordOffice,
-        layout: Layout,
-        callers: Callers,
+        records: RecordSubmitter,
+        dvs: DvsClient,
         clock: Clock,
-        watch: Watch = lambda _what, _merge: None,
+        on_merge: OnMerge = lambda _what, _merge: None,
     ) -> None:
         self.groups = tuple(sorted(groups, key=int))
-        self.plant = plant
-        self.office = office
-        self.merger = Merger(layout, callers, clock)
-        self._layout = layout
-        self._callers = callers
+        self.records = records
+        self.merger = Merger(dvs)
+        self._plant = plant
+        self._dvs = dvs
         self._clock = clock
-        self._watch = watch
+        self._on_merge = on_merge
         self._loops: dict[str, GroupLoop] = {}
         self._merges: dict[str, Merge] = {}
-        self._helpless: dict[str, int] = {}
+        self._gave_up: dict[str, int] = {}
+        """Groups whose merge did not help, or that found no neighbour, with the plant's count of load changes then."""
         self._recovered = False
-        self._acting = asyncio.Lock()
-        self._acted_us = -1
+        self._merging = asyncio.Lock()
+        self._merged_us = -1
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -58,21 +59,16 @@ class ControlRoom:
         """The loop of a single or merged group."""
         if group not in self._loops:
             self._loops[group] = GroupLoop(
-                group,
-                plant=self.plant,
-                office=self.office,
-                layout=self._layout,
-                callers=self._callers,
-                clock=self._clock,
+                group, plant=self._plant, records=self.records, dvs=self._dvs, clock=self._clock
             )
         return self._loops[group]
 
     async def recover(self) -> int:
-        """Finish whatever merges others left behind; how many. The first round does so if nobody has."""
+        """Finish all merges that others left unfinished; how many. The first round does so if nobody has."""
         self._recovered = True
         return sum([await self._finish(group) for group in self.groups])
 
-    async def round(self) -> list[Answer]:
+    async def round(self) -> list[FrameAnswer]:
         """One frame of each measured id, side by side; then merges begin, grow or end as the answers demand."""
         if not self._recovered:
             await self.recover()
@@ -81,35 +77,26 @@ class ControlRoom:
             await self.follow(answer)
         return list(answers)
 
-    async def until_settled(self, each: Callable[[Sequence[Answer]], None], max_rounds: int = MAX_ROUNDS) -> bool:
-        """Rounds until nothing more is to do; False where that takes more than ``max_rounds``."""
-        for _ in range(max_rounds):
-            answers = await self.round()
-            each(answers)
-            if self.settled(answers):
-                return True
-        return False
-
-    def settled(self, answers: Sequence[Answer]) -> bool:
+    def settled(self, answers: Sequence[FrameAnswer]) -> bool:
         """Whether every answer asks for nothing more, and no list is lent."""
         return not self._merges and all(
-            answer.outcome in _SETTLED or (answer.outcome == ESCALATE and self._is_helpless(answer.group))
+            answer.outcome in _SETTLED or (answer.outcome == ESCALATE and self._has_given_up(answer.group))
             for answer in answers
         )
 
-    async def follow(self, answer: Answer) -> None:
+    async def follow(self, answer: FrameAnswer) -> None:
         """Begin, extend or end a merge, where the answer demands it.
 
         An answer to a frame from before the last merge operation ended demands nothing: the next one will tell.
         """
-        if self._acting.locked():
+        if self._merging.locked():
             return
-        async with self._acting:
-            if answer.time_us > self._acted_us and await self._act(answer):
-                self._acted_us = self._clock.now_us()
+        async with self._merging:
+            if answer.time_us > self._merged_us and await self._act(answer):
+                self._merged_us = self._clock.now_us()
 
-    async def _act(self, answer: Answer) -> bool:
-        """Whether anything was done."""
+    async def _act(self, answer: FrameAnswer) -> bool:
+        """Do what the answer demands of merges; whether that was anything."""
         group = answer.group
         if group in self._merges:
             if answer.outcome == ESCALATE:
@@ -119,10 +106,10 @@ class ControlRoom:
                 await self._return(group, helped=answer.outcome == NORMAL)
                 return True
         elif answer.outcome == LENT:
-            # Lent to a merge that is not ours: its aggregator is gone, or we came back from the dead.
+            # Lent to a merge that this process does not drive: another aggregator's, or of before a restart.
             await self._finish(group)
             return True
-        elif answer.outcome == ESCALATE and not self._is_helpless(group):
+        elif answer.outcome == ESCALATE and not self._has_given_up(group):
             await self._merge(group, answer)
             return True
         return False
@@ -132,23 +119,23 @@ class ControlRoom:
         standing = await self.merger.standing(group)
         if standing is None:
             return False
-        if self.plant.knows(standing.group):
-            # What was ordered while nobody was there is still to be carried out: it is paid for.
+        if self._plant.knows(standing.group):
+            # An injection that was ordered while no aggregator ran is still to be carried out: its VVC is spent.
             await self.loop(standing.group).catch_up()
         merge = await self.merger.finish(group)
-        self._watch("returned", merge or standing)
+        self._on_merge("returned", merge or standing)
         return True
 
-    async def _merge(self, group: str, answer: Answer) -> None:
-        await self.office.provide_merges(group, answer.state)
+    async def _merge(self, group: str, answer: FrameAnswer) -> None:
+        await self.records.provide_merges(group, answer.state)
         merge = await self.merger.begin(group)
         if merge.status == NO_GROUP:
             self._give_up((group,))
             return
         await self._open(group, merge, "merged")
 
-    async def _extend(self, group: str, answer: Answer) -> None:
-        await self.office.provide_merges(group, answer.state)
+    async def _extend(self, group: str, answer: FrameAnswer) -> None:
+        await self.records.provide_merges(group, answer.state)
         merge = await self.merger.begin(group)
         if merge.status == NO_GROUP:
             await self._return(group, helped=False)
@@ -159,7 +146,9 @@ class ControlRoom:
     async def _open(self, group: str, merge: Merge, what: str) -> None:
         try:
             merge = await self.merger.gather(merge)
-        except Refused:
+        except GridLedgerError as error:
+            if not is_refusal(error):
+                raise
             merge = Merge(None, group, NO_GROUP, {})
         if merge.status != OPEN:
             # Another aggregator acts on it as well; end it, and begin anew with the next frame if it must be.
@@ -167,7 +156,7 @@ class ControlRoom:
             return
         self._merges[merge.group] = merge
         await self.loop(merge.group).start_counting()
-        self._watch(what, merge)
+        self._on_merge(what, merge)
 
     async def _return(self, group: str, *, helped: bool) -> None:
         merge = self._merges.pop(group)
@@ -175,13 +164,15 @@ class ControlRoom:
             self._give_up(components(group))
         try:
             merge = await self.merger.give_back(merge)
-        except Refused:
+        except GridLedgerError as error:
+            if not is_refusal(error):
+                raise
             await self._finish(components(group)[0])
-        self._watch("returned", merge)
+        self._on_merge("returned", merge)
 
     def _give_up(self, groups: Iterable[str]) -> None:
-        """Merging again is of no use before a load changes."""
-        self._helpless |= dict.fromkeys(groups, self.plant.load_changes)
+        """Do not merge these groups again before a load changes."""
+        self._gave_up |= dict.fromkeys(groups, self._plant.load_changes)
 
-    def _is_helpless(self, group: str) -> bool:
-        return self._helpless.get(group) == self.plant.load_changes
+    def _has_given_up(self, group: str) -> bool:
+        return self._gave_up.get(group) == self._plant.load_changes

@@ -1,4 +1,4 @@
-"""The planner at work: records go to every channel that uses them, and anew when power has turned at a border."""
+"""The submitter of records: a planner's records go to every channel that uses them, anew when power has turned."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from gridledger.grid.grouping import components
 from gridledger.grid.planning import RecordPlan
 from gridledger.grid.power_flow import GridState
 from gridledger.grid.records import Planner, Record
-from services.feeder.ledger import Callers, Clock, Layout
-from services.feeder.retry import persistently
+from services.feeder.clock import Clock
+from services.feeder.dvs_client import DvsClient
 
 _AT_ONCE = 8
 
 
-class RecordOffice:
-    """Submits the records of one planner, and remembers which directions of power they hold for."""
+class RecordSubmitter:
+    """Submits the records of one planner."""
 
-    def __init__(self, planner: Planner, layout: Layout, callers: Callers, clock: Clock) -> None:
+    def __init__(self, planner: Planner, dvs: DvsClient, clock: Clock) -> None:
         self.planner = planner
-        self._layout = layout
-        self._callers = callers
+        self._dvs = dvs
         self._clock = clock
         self._plan = RecordPlan(planner)
         self._renewed_us: dict[str, int] = {}
@@ -29,41 +28,40 @@ class RecordOffice:
         self._sending = asyncio.Semaphore(_AT_ONCE)
 
     async def submit_all(self, state: GridState) -> int:
-        """The records that a ledger needs from the start, to every channel that uses them; how many were submitted."""
+        """Submit the records that a ledger needs from the start; how many there were, each channel's counted."""
         groups = self._plan.initial()
         await self._submit(groups, state)
-        return sum(len(self._layout.channels_using(group)) for group in groups)
+        return sum(len(self._dvs.layout.channels_using(group)) for group in groups)
 
-    async def renew(self, group: str, state: GridState, measured_us: int) -> tuple[str, ...]:
-        """New records for those components of ``group`` at whose border power has turned; their ids.
+    async def renew(self, group: str, state: GridState, measured_us: int) -> None:
+        """Submit new records for those components of ``group`` at whose border power has turned.
 
-        None for a frame that was measured before the last renewal ended: the next frame tells whether that was enough.
+        Nothing for a frame that was measured before the last renewal ended: the next frame tells whether that was
+        enough.
         """
         async with self._renewing:
             parts = [part for part in components(group) if measured_us > self._renewed_us.get(part, -1)]
             # Where none has turned by what is known here, the records on the ledger are another planner's.
-            renewed = self._plan.out_of_date(parts, state) or tuple(parts)
+            renewed = self._plan.out_of_date(parts, state) or parts
             await self._submit(renewed, state)
             self._renewed_us |= dict.fromkeys(renewed, self._clock.now_us())
-            return renewed
 
     async def match(self, state: GridState) -> None:
-        """New records for the groups whose submitted ones do not hold for ``state``."""
+        """Submit new records for the groups whose submitted ones do not hold for ``state``."""
         await self._submit(self._plan.out_of_date(self.planner.grouping, state), state)
 
     async def provide_merges(self, group: str, state: GridState) -> None:
-        """Records for ``group`` merged with each neighbour: one of them is what GlobalController makes next."""
+        """Submit records for ``group`` merged with each neighbour: GlobalController makes one of these merges next."""
         await self._submit(self._plan.missing_merges(group), state)
 
     async def _submit(self, groups: Iterable[str], state: GridState) -> None:
         async with asyncio.TaskGroup() as tasks:
             for group in sorted(groups):
                 record = self.planner.record(group, state)
-                for channel in self._layout.channels_using(group):
+                for channel in self._dvs.layout.channels_using(group):
                     tasks.create_task(self._send(channel, record))
                 self._plan.submitted(record)
 
     async def _send(self, channel: str, record: Record) -> None:
-        planner = self._callers.planner(channel)
         async with self._sending:
-            await persistently(self._clock, lambda: planner.submit(channel, "InitialGrouping", record))
+            await self._dvs.submit_record(channel, record)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from gridledger import jsontext
@@ -15,11 +15,14 @@ from gridledger.grid.planning import THRESHOLD_MARGIN, planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import Profile
 from gridledger.network.connection import load_connection
+from services.feeder.clock import SystemClock
 from services.feeder.console import Console
+from services.feeder.dvs_client import DvsClient
+from services.feeder.gateway_ledger import connected
+from services.feeder.layout import layout_of
+from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
+from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import scenario_for
-from services.feeder.sdk import SystemClock, connected, layout_of
-from services.feeder.session import Session
-from services.feeder.stream import GroupTally, Stream, StreamResult
 from services.feeder.summary import percentiles_ms
 
 _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
@@ -52,52 +55,45 @@ async def stream(options: StreamOptions, console: Console) -> int:
     if not (case.name == "case30" and options.groups is None):
         console.say(f"thresholds: {THRESHOLD_MARGIN} below each group's weakest bus in the base case")
     async with connected(connection, layout, grouping) as callers:
-        session = Session(planner, power_flow, layout=layout, callers=callers, clock=SystemClock())
-        merges, records = await session.prepare()
+        dvs = DvsClient(layout, callers, SystemClock(), SystemRandom())
+        runner = ScenarioRunner(planner, power_flow, dvs=dvs, clock=SystemClock())
+        merges, records = await runner.prepare()
         console.say(f"enrolled, {records} records submitted" + (f", {merges} old merges finished" if merges else ""))
         console.say(f"{options.rate:g} frames/s of each group for {options.seconds:g} s; scenario {scenario.name}")
-        result = await Stream(session, scenario, rate=options.rate, seconds=options.seconds, tell=console.say).run()
+        result = await OpenLoopStream(
+            runner, scenario, rate=options.rate, seconds=options.seconds, tell=console.say
+        ).run()
     _show(result, console)
     if options.report is not None:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_bytes(jsontext.dumps(_report(options, result)) + b"\n")
         console.say(f"report: {options.report}")
-    alarmed = [bus for bus in (result.run.weak_bus,) if bus and _still_alarming(result)]
-    good = result.valid == result.sent and not result.skipped and not alarmed
-    text = f"{result.valid} of {result.sent} frames valid"
-    text += f", {result.skipped} not sent (too many under way)" if result.skipped else ""
-    text += f"; bus {alarmed[0]} is still below its threshold" if alarmed else ""
+    return _judge(result, console)
+
+
+def _judge(result: StreamResult, console: Console) -> int:
+    run, total = result.run, result.total
+    text = f"{total.valid} of {total.sent} frames valid"
+    if result.skipped:
+        text += f", {result.skipped} not sent (too many in flight)"
+    alarming = run.after.vsi.get(run.weak_bus, 1.0) < run.threshold
+    if alarming:
+        text += f"; bus {run.weak_bus} is still below its threshold"
+    good = total.valid == total.sent and not result.skipped and not alarming
     console.verdict(text, good=good)
     return 0 if good else 1
-
-
-def _still_alarming(result: StreamResult) -> bool:
-    run = result.run
-    return run.after.vsi.get(run.weak_bus, 1.0) < run.threshold
 
 
 def _show(result: StreamResult, console: Console) -> None:
     console.title("Latency from the intended send time to the durable commit, ms")
     console.line(_COLUMNS.format("group", "sent", "valid", "p50", "p95", "p99", "worst", "outcomes"))
-    rows: Sequence[tuple[str, GroupTally]] = [*result.tallies.items(), ("all", _together(result))]
-    for name, tally in rows:
+    for name, tally in (*result.tallies.items(), ("all", result.total)):
         shown = percentiles_ms(tally.latencies_s)
         worst = 1000.0 * max(tally.latencies_s, default=0.0)
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(tally.outcomes.items()))
         faults = "".join(f", {count} {code}" for code, count in sorted(tally.faults.items()))
         values = [f"{shown.get(key, 0.0):.1f}" for key in ("p50", "p95", "p99")]
         console.line(_COLUMNS.format(name, tally.sent, tally.valid, *values, f"{worst:.1f}", outcomes + faults))
-
-
-def _together(result: StreamResult) -> GroupTally:
-    total = GroupTally()
-    for tally in result.tallies.values():
-        total.sent += tally.sent
-        total.valid += tally.valid
-        total.latencies_s += tally.latencies_s
-        total.outcomes += tally.outcomes
-        total.faults += tally.faults
-    return total
 
 
 def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
         "rate_per_group": options.rate,
         "seconds": options.seconds,
         "groups": {name: of(tally) for name, tally in result.tallies.items()},
-        "all": of(_together(result)),
+        "all": of(result.total),
         "not_sent": result.skipped,
         "injections": [
             {"group": i.group, "bus": i.bus, "q_mvar": i.q_mvar, "tx_id": i.tx_id} for i in result.run.injections

@@ -1,0 +1,128 @@
+"""The runner of scenarios: one profile on one case, scenario after scenario."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gridledger.grid.plant import Plant
+from gridledger.grid.power_flow import Grid, GridState, PowerFlow
+from gridledger.grid.records import Planner
+from services.feeder.clock import Clock
+from services.feeder.coordinator import Coordinator
+from services.feeder.dvs_client import DvsClient
+from services.feeder.group_loop import FrameAnswer
+from services.feeder.merging import Merge
+from services.feeder.record_submitter import RecordSubmitter
+from services.feeder.scenario_run import ScenarioRun
+from services.feeder.scenarios import Scenario
+
+BEFORE_ROUNDS = 3
+MAX_ROUNDS = 50
+AFTER_ROUNDS = 4
+
+
+class ScenarioRunner:
+    """Runs scenarios with one planner. ``pace_s`` is the pause between rounds."""
+
+    def __init__(
+        self, planner: Planner, power_flow: PowerFlow, *, dvs: DvsClient, clock: Clock, pace_s: float = 0.0
+    ) -> None:
+        self.planner = planner
+        self.plant = Plant(Grid(power_flow), planner.area)
+        self.base: GridState = self.plant.state()
+        self._records = RecordSubmitter(planner, dvs, clock)
+        self._dvs = dvs
+        self._clock = clock
+        self._pace_s = pace_s
+        self._run: ScenarioRun | None = None
+
+    async def prepare(self) -> tuple[int, int]:
+        """Finish merges that others left unfinished, submit all records: how many merges, how many records."""
+        # Records first: giving back takes them as they are, and those of the other profile serve as well.
+        records = await self._records.submit_all(self.base)
+        return await self._coordinator().recover(), records
+
+    async def run(self, scenario: Scenario) -> ScenarioRun:
+        """From the base case with fresh lists: some quiet rounds, the disturbance, the loop, some quiet rounds."""
+        run, coordinator = await self.begin(scenario)
+        for _ in range(BEFORE_ROUNDS):
+            await self._round(run, coordinator)
+        if scenario.loads:
+            self.disturb(run)
+        for _ in range(MAX_ROUNDS):
+            if coordinator.settled(await self._round(run, coordinator)):
+                run.settled = True
+                break
+        for _ in range(AFTER_ROUNDS):
+            answers = await self._round(run, coordinator)
+        run.cured = run.settled and not any(a.result is None or a.result["alarm"] for a in answers)
+        if not run.weak_bus:
+            _take_smallest_margin(run, answers)
+        run.vvc_after = await self._left()
+        return run
+
+    async def begin(self, scenario: Scenario) -> tuple[ScenarioRun, Coordinator]:
+        """The base case, records that hold for it, fresh lists, and a coordinator; the scenario's loads come later."""
+        self._run = None
+        self.plant.reset()
+        await self._records.match(self.plant.state())
+        coordinator = self._coordinator()
+        await coordinator.recover()
+        vvc = await self._supply(scenario)
+        self._run = run = ScenarioRun(scenario, self.planner, self._clock, self._clock.now_us(), vvc_before=vvc)
+        return run, coordinator
+
+    def disturb(self, run: ScenarioRun) -> None:
+        """Set the scenario's loads."""
+        self.plant.set_loads(run.scenario.loads)
+        run.mark("load", run.scenario.title)
+
+    def _coordinator(self) -> Coordinator:
+        return Coordinator(
+            self.planner.grouping,
+            plant=self.plant,
+            records=self._records,
+            dvs=self._dvs,
+            clock=self._clock,
+            on_merge=self._on_merge,
+        )
+
+    def _on_merge(self, what: str, merge: Merge) -> None:
+        if self._run is not None:
+            self._run.add_merge(what, merge)
+
+    async def _round(self, run: ScenarioRun, coordinator: Coordinator) -> list[FrameAnswer]:
+        """A round, and a pause."""
+        answers = await coordinator.round()
+        await self._clock.sleep(self._pace_s)
+        run.add_round(answers)
+        return answers
+
+    async def _supply(self, scenario: Scenario) -> float:
+        """Give every group the scenario's VVC list; the sum of all, p.u."""
+
+        async def supply(group: str, vvc: dict[str, float]) -> float:
+            resources, _ = await self._dvs.submit(group, "UpdateResources", vvc=vvc)
+            self.plant.start_counting(group, resources["actions"])
+            return sum(vvc.values())
+
+        lists = scenario.resources(self.planner)
+        async with asyncio.TaskGroup() as tasks:
+            sums = [tasks.create_task(supply(group, vvc)) for group, vvc in lists.items()]
+        return sum(task.result() for task in sums)
+
+    async def _left(self) -> float:
+        """The VVC that all groups have left, p.u."""
+        queries = (self._dvs.query(group, "GetResources") for group in self.planner.grouping)
+        return float(sum(sum(answer["vvc"].values()) for answer in await asyncio.gather(*queries)))
+
+
+def _take_smallest_margin(run: ScenarioRun, answers: Sequence[FrameAnswer]) -> None:
+    """Where nothing alarmed, the weak bus is the one nearest to its threshold."""
+    weakest = min(
+        (a.result for a in answers if a.result is not None and a.result["vsi"]),
+        key=lambda result: result["vsi"][0]["vsi"] - result["threshold"],
+    )
+    run.weak_bus, run.threshold = weakest["weak_bus"], weakest["threshold"]
+    run.first_alarm = BEFORE_ROUNDS if len(run.moments) > BEFORE_ROUNDS else 0
