@@ -14,8 +14,8 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.proof import ProvedTransaction
-from gridledger.protocol.state import HistoryEntry
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
+from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import ConnectionFailed, NodeClient
 
 TransactionVerdict = Status

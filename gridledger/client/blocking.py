@@ -24,8 +24,8 @@ from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.proof import ProvedTransaction
-from gridledger.protocol.state import HistoryEntry
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
+from gridledger.protocol.world_state import HistoryEntry
 
 _T = TypeVar("_T")
 

@@ -40,8 +40,8 @@ from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal, SignedProposal
-from gridledger.protocol.state import HistoryEntry
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
+from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import NodeClient
 
 _T = TypeVar("_T")

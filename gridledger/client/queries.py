@@ -7,8 +7,8 @@ from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.proof import ProvedTransaction
-from gridledger.protocol.state import HistoryEntry
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
+from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import NodeClient
 
 

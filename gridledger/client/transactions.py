@@ -13,8 +13,8 @@ from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Endorsement, Result
-from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from gridledger.protocol.transaction_status import Status
 from gridledger.transport import call_frames
 
 

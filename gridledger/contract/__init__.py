@@ -10,7 +10,7 @@ from gridledger.contract.api import Contract, transaction
 from gridledger.contract.context import ClientIdentity, Context
 from gridledger.contract.errors import ContractError
 from gridledger.contract.stub import Stub
-from gridledger.protocol.state import HistoryEntry
+from gridledger.protocol.world_state import HistoryEntry
 
 HistoricValue = HistoryEntry
 """The name that HistoryEntry had for chaincode before."""

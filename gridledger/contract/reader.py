@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from gridledger.protocol.result import Version
-from gridledger.protocol.state import HistoryEntry, VersionedValue
+from gridledger.protocol.world_state import HistoryEntry, VersionedValue
 
 
 class StateReader(Protocol):

@@ -17,7 +17,7 @@ from gridledger.contract.reader import StateReader
 from gridledger.errors import MalformedJSON
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import MAX_RANGES, RangeRead, Read, Version
-from gridledger.protocol.state import HistoryEntry
+from gridledger.protocol.world_state import HistoryEntry
 
 MAX_VALUE_BYTES: Final = 1024 * 1024
 MAX_VALUE_DEPTH: Final = 60  # a result holds values four levels down, and readers take jsontext.MAX_DEPTH in all

@@ -15,7 +15,7 @@ from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import StateStore
 from gridledger.protocol.block import Block
 from gridledger.protocol.proof import ProvedTransaction
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 
 if TYPE_CHECKING:
     from gridledger.protocol.config import ChannelConfig

@@ -20,9 +20,9 @@ from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.result import Version
-from gridledger.protocol.state import HistoryEntry, VersionedValue
-from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction
+from gridledger.protocol.transaction_status import Status
+from gridledger.protocol.world_state import HistoryEntry, VersionedValue
 
 
 class Snapshot:

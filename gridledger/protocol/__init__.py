@@ -18,8 +18,8 @@ from gridledger.protocol.result import (
     Write,
     endorsement_text,
 )
-from gridledger.protocol.status import Status
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from gridledger.protocol.transaction_status import Status
 
 if TYPE_CHECKING:
     from gridledger.protocol.block import Block, BlockHeader, HeaderSignature, SignedBlock

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gridledger.protocol.codes import CODES, TxValidationCode
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gridledger.ledger import Ledger
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
 from gridledger.protocol.errors import ChannelUnknown
 from gridledger.protocol.events import CommittedBlock
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 from services.peer.errors import ChaincodeUnknown
 
 

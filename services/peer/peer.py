@@ -16,7 +16,7 @@ from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import Node
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 from services.peer import metrics
 from services.peer.channel import Channel, Channels
 from services.peer.committer.child import CommitProcess

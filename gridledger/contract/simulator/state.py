@@ -23,7 +23,7 @@ from gridledger import jsontext
 from gridledger.contract.keys import check_key
 from gridledger.errors import InputError
 from gridledger.protocol.result import Result, Version
-from gridledger.protocol.state import HistoryEntry, VersionedValue
+from gridledger.protocol.world_state import HistoryEntry, VersionedValue
 
 FORMAT: Final = "gridledger-state-1"
 _MEMBERS: Final = frozenset(("format", "height", "clock_us", "state", "history"))

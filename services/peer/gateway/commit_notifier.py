@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.events import CommittedBlock
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 
 Lookup = Callable[[str, str], Status | None]
 """What the ledger says about (channel, tx_id): the status of the first copy, None if there is none."""

@@ -11,7 +11,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config import Node
 from gridledger.protocol.proposal import SignedProposal
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 from gridledger.waiting import first_done
 from services.peer.channel import Channels
 from services.peer.endorser.endorser import FIRST_REFUSAL, AdmittedProposal, Endorser

@@ -10,7 +10,7 @@ from gridledger.identity.msp import Identity
 from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate
 from gridledger.protocol.errors import EnvelopeTooLarge
 from gridledger.protocol.fields import exactly, hash_of
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 from gridledger.waiting import first_done
 from services.peer.channel import Channel, Channels
 from services.peer.errors import CommitTimeout

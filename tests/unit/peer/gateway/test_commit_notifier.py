@@ -9,7 +9,7 @@ import pytest
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.events import CommittedBlock
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 from services.peer.gateway.commit_notifier import CommitNotifier
 
 

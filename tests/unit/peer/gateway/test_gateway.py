@@ -13,7 +13,7 @@ from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import Node
 from gridledger.protocol.result import Endorsement, Response, Result
-from gridledger.protocol.status import Status
+from gridledger.protocol.transaction_status import Status
 from services.peer.endorser.endorser import AdmittedProposal, Endorser, ProposalResponse
 from services.peer.errors import ChaincodeNotInstalled, ChaincodeRefused
 from services.peer.gateway.endorsement import Collector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridledger.protocol.state import HistoryEntry
+from gridledger.protocol.world_state import HistoryEntry
 
 
 @pytest.mark.parametrize("value", [{"k": [1, None]}, 0, False, None])
