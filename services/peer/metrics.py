@@ -44,8 +44,8 @@ _HASH_DIGITS = 13
 """As many hexadecimal digits as a binary64 gauge holds exactly (52 bits)."""
 
 
-class Measured(Protocol):
-    """The parts of a peer that count for themselves."""
+class MeteredPeer(Protocol):
+    """The parts of a peer that keep counters."""
 
     collector: EndorsementCollector
     notifier: CommitNotifier
@@ -55,7 +55,7 @@ class Measured(Protocol):
 class GatewayCollector(Collector):
     """Reads what a peer's parts have counted when somebody asks for the metrics."""
 
-    def __init__(self, peer: Measured) -> None:
+    def __init__(self, peer: MeteredPeer) -> None:
         self._peer = peer
 
     def __enter__(self) -> None:

@@ -39,7 +39,7 @@ class Send(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Pending:
+class QueuedEnvelope:
     """One envelope on its way. ``ordered`` is done when an orderer has it for good; it has the error when it is not
     ordered, and is cancelled when nobody wants to know any more."""
 
@@ -91,7 +91,7 @@ class OrderingQueue:
         self._limits = limits
         self._clock = clock
         self._random = random
-        self._queue: deque[Pending] = deque()
+        self._queue: deque[QueuedEnvelope] = deque()
         self._queued_bytes = 0
         self._turn = random.randrange(1024)
         self._backoff = Backoff(limits.backoff_initial_s, limits.backoff_max_s, random)
@@ -102,7 +102,7 @@ class OrderingQueue:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, tx_id: str, envelope: bytes) -> Pending:
+    def add(self, tx_id: str, envelope: bytes) -> QueuedEnvelope:
         """Put an envelope into the queue; :class:`BusyError` when the queue is full.
 
         Whoever adds it calls :meth:`discard` in the end.
@@ -115,12 +115,12 @@ class OrderingQueue:
                 tx_id=tx_id,
             )
         ordered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending = Pending(tx_id, envelope, self._clock() + limits.timeout_s, ordered)
+        pending = QueuedEnvelope(tx_id, envelope, self._clock() + limits.timeout_s, ordered)
         self._enqueue(pending)
         self._start_sender()
         return pending
 
-    def discard(self, pending: Pending) -> None:
+    def discard(self, pending: QueuedEnvelope) -> None:
         """Nobody waits for this one any more: take it out unless it is on its way already."""
         if not pending.ordered.cancel() and not pending.ordered.cancelled():
             pending.ordered.exception()  # the commit was seen first: nobody asks for the error any more
@@ -138,12 +138,12 @@ class OrderingQueue:
         while self._queue:
             self._give_up(self._dequeue(), "this peer stops")
 
-    def _enqueue(self, pending: Pending, *, first: bool = False) -> None:
+    def _enqueue(self, pending: QueuedEnvelope, *, first: bool = False) -> None:
         (self._queue.appendleft if first else self._queue.append)(pending)
         pending.queued = True
         self._queued_bytes += len(pending.envelope)
 
-    def _dequeue(self) -> Pending:
+    def _dequeue(self) -> QueuedEnvelope:
         pending = self._queue.popleft()
         pending.queued = False
         self._queued_bytes -= len(pending.envelope)
@@ -173,9 +173,9 @@ class OrderingQueue:
             if batch:
                 await self._send_batch(batch)
 
-    def _take(self) -> list[Pending]:
+    def _take(self) -> list[QueuedEnvelope]:
         """The next batch, without what was abandoned or is too late."""
-        batch: list[Pending] = []
+        batch: list[QueuedEnvelope] = []
         size, now, limits = 0, self._clock(), self._limits
         while self._queue and len(batch) < limits.max_batch:
             length = len(self._queue[0].envelope)
@@ -191,7 +191,7 @@ class OrderingQueue:
             size += length
         return batch
 
-    async def _send_batch(self, batch: list[Pending]) -> None:
+    async def _send_batch(self, batch: list[QueuedEnvelope]) -> None:
         orderer = self._choose()
         if orderer is None:
             self._again(batch, "config", "the channel's config names no orderer", rotate=False)
@@ -209,7 +209,7 @@ class OrderingQueue:
             self._again(batch, orderer, f"{type(error).__name__}: {error}", rotate=True)
             raise
 
-    def _request_failed(self, batch: list[Pending], orderer: str, error: GridLedgerError) -> None:
+    def _request_failed(self, batch: list[QueuedEnvelope], orderer: str, error: GridLedgerError) -> None:
         if error.code in _FINAL_REQUEST_CODES and len(batch) == 1:
             self._refuse(batch[0], error)
             return
@@ -222,7 +222,7 @@ class OrderingQueue:
                 pending.maybe_sent = True
         self._again(batch, orderer, f"{error.code}: {error.message}", rotate=not isinstance(error, BusyError))
 
-    def _redirected(self, batch: list[Pending], orderer: str, error: GridLedgerError) -> None:
+    def _redirected(self, batch: list[QueuedEnvelope], orderer: str, error: GridLedgerError) -> None:
         leader = error.details.get("leader")
         if isinstance(leader, str) and leader != orderer and leader in self._orderers():
             self.leader = leader
@@ -237,9 +237,9 @@ class OrderingQueue:
         self._backoff.failed()
         return 0.0
 
-    def _answered(self, batch: list[Pending], orderer: str, results: list[dict[str, Any]]) -> None:
+    def _answered(self, batch: list[QueuedEnvelope], orderer: str, results: list[dict[str, Any]]) -> None:
         self.counters.batches += 1
-        again: list[Pending] = []
+        again: list[QueuedEnvelope] = []
         reason = ""
         for pending, result in zip(batch, results, strict=True):
             status = result["status"]
@@ -266,7 +266,7 @@ class OrderingQueue:
             return self.leader
         return names[self._turn % len(names)]
 
-    def _again(self, batch: list[Pending], orderer: str, reason: str, *, rotate: bool) -> None:
+    def _again(self, batch: list[QueuedEnvelope], orderer: str, reason: str, *, rotate: bool) -> None:
         self.counters.reasons[orderer] = reason
         if rotate:
             self._leave(orderer)
@@ -285,17 +285,17 @@ class OrderingQueue:
     def _wait(self, delay_s: float) -> None:
         self._not_before = max(self._not_before, self._clock() + delay_s)
 
-    def _requeue(self, batch: list[Pending]) -> None:
+    def _requeue(self, batch: list[QueuedEnvelope]) -> None:
         self.counters.retries += len(batch)
         for pending in reversed(batch):
             if not pending.ordered.done():
                 self._enqueue(pending, first=True)
 
-    def _refuse(self, pending: Pending, error: GridLedgerError) -> None:
+    def _refuse(self, pending: QueuedEnvelope, error: GridLedgerError) -> None:
         error.details.setdefault("tx_id", pending.tx_id)
         pending.settle(error)
 
-    def _give_up(self, pending: Pending, reason: str) -> None:
+    def _give_up(self, pending: QueuedEnvelope, reason: str) -> None:
         outcome = "unknown" if pending.maybe_sent else "not ordered"
         advice = "ask for its status before sending another" if pending.maybe_sent else "send it again"
         error = OrderersUnavailable(

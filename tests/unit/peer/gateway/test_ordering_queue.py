@@ -18,7 +18,7 @@ from gridledger.errors import (
     TimeoutExceeded,
     UnavailableError,
 )
-from services.peer.gateway.ordering_queue import OrderersUnavailable, OrderingQueue, Pending
+from services.peer.gateway.ordering_queue import OrderersUnavailable, OrderingQueue, QueuedEnvelope
 from services.peer.settings import OrderingLimits
 
 ACK = {"status": 200}
@@ -286,7 +286,7 @@ async def test_closing_tells_those_who_wait(orderers: Orderers) -> None:
 async def test_what_comes_while_a_sender_ends_is_sent(orderers: Orderers) -> None:
     """The sender has looked at the queue for the last time, and its task still counts."""
     queue = queue_of(orderers, max_in_flight=1)
-    late: list[Pending] = []
+    late: list[QueuedEnvelope] = []
     told = asyncio.Event()
 
     def add_late(_: object) -> None:
