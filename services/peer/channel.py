@@ -1,6 +1,6 @@
-"""A channel as the edge sees it: its configuration, its height, and who may do what on it.
+"""A channel at the peer's edge: its configuration, its height, and who may do what on it.
 
-All of it follows the committer's reports; the ledger itself is only read.
+It follows the committer's reports; the ledger itself is only read here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Channel:
         self._waiters = 0
 
     def committed(self, block: CommittedBlock) -> None:
-        """Take note of a durable block, and of the configuration that it brought."""
+        """Take note of a durable block, and of the configuration that it may have brought."""
         if block.number >= self.height:
             self.height = block.number + 1
             self.commit_hash = block.commit_hash
@@ -48,7 +48,7 @@ class Channel:
             self.config = self.ledger.config()
 
     async def reach(self, height: int, timeout_s: float) -> bool:
-        """Wait until this many blocks are durable here; False when the time is over."""
+        """Wait until this many blocks are durable here; False if they are not after ``timeout_s``."""
         if self.height >= height:
             return True
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

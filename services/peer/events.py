@@ -1,7 +1,7 @@
-"""Streams of blocks and chaincode events as lines of JSON: from any block on, and then as they are committed.
+"""Event streams: a channel's blocks or chaincode events as lines of JSON, from any block on and then as they come.
 
-A stream goes at its reader's pace and holds one chunk at a time. Blocks that were committed lately are kept ready for
-all streams of a channel, within bounds; older ones are read from the ledger again.
+A stream is sent at its reader's pace and holds one chunk at a time. Recent blocks are kept in memory for all streams of
+a channel, within bounds; older ones are read from the ledger.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_CHUNK_BYTES = 64 * 1024
 MAX_RECENT_BLOCKS = 256
 MAX_RECENT_BYTES = 8 * 1024 * 1024
 TRANSACTIONS_PER_SLICE = 50
-"""How many old transactions are read before other work of the event loop gets its turn."""
+"""How many old transactions are read before the event loop may run other work."""
 
 StillAllowed = Callable[[], None]
 """Raises when the stream's reader may not read the channel any more; asked before every chunk."""
@@ -42,7 +42,7 @@ class ChannelEvents:
         self._recent_bytes = 0
 
     def committed(self, report: BlockCommitted) -> None:
-        """Keep a block that was just committed."""
+        """Keep a block that was just committed, and forget the oldest ones beyond the bounds."""
         self._recent[report.block.number] = report
         self._recent_bytes += report.size
         while len(self._recent) > MAX_RECENT_BLOCKS or (
@@ -86,7 +86,7 @@ class ChannelEvents:
                     parts.append(line)
                     size += len(line)
                 elif loop.time() - beat >= HEARTBEAT_S:
-                    # A long way without an event: the reader must not take us for dead.
+                    # Many blocks without an event: the reader must hear from us.
                     break
             if parts or loop.time() - beat >= HEARTBEAT_S:
                 yield b"".join(parts) or HEARTBEAT
@@ -98,7 +98,7 @@ class ChannelEvents:
 
 
 async def _read(channel: Channel, number: int) -> CommittedBlock:
-    """A block from the ledger, as the committer reported it when it was new."""
+    """A block as the committer reported it, read from the ledger."""
     with channel.ledger.snapshot() as snapshot:
         block, metadata = snapshot.block(number), snapshot.metadata(number)
     tx_ids: list[str] = []
@@ -124,7 +124,7 @@ async def _read(channel: Channel, number: int) -> CommittedBlock:
 
 
 def _examine(envelope: bytes, header: BlockHeader, position: int, *, valid: bool) -> tuple[str, ChaincodeEvent | None]:
-    """A transaction's id and event. Envelopes on the chain that nobody can read have the id ""."""
+    """A transaction's id and event. An envelope that cannot be read has the id ""."""
     if not valid or envelope.startswith(CONFIG_PREFIX):
         try:
             return parse_envelope(envelope).tx_id, None

@@ -1,4 +1,4 @@
-"""What a peer measures, in prometheus_client's default registry. Times in seconds."""
+"""A peer's metrics, in prometheus_client's default registry. Times in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a peer answers about its ledgers. These functions read the disk and may take a while: call them in a thread."""
+"""Queries about a peer's ledgers: what the routes answer. These functions read the disk: call them in a thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def chain_info(channel: Channel) -> ChainInfo:
 
 
 def block_json(ledger: Ledger, number: int) -> bytes:
-    """A block with its verdicts, texts opened up for reading."""
+    """A block with the code of each transaction, and the parts of each envelope as JSON values."""
     with ledger.snapshot() as snapshot:
         block, metadata = snapshot.block(number), snapshot.metadata(number)
     header = block.header
@@ -58,14 +58,14 @@ def transaction_json(ledger: Ledger, tx_id: str) -> bytes:
 
 
 def history_json(ledger: Ledger, namespace: str, key: str, limit: int) -> bytes:
-    """The values that a key has had, the newest first, at most ``limit``; null where it was deleted."""
+    """The committed writes of a key, the newest first, at most ``limit``."""
     with ledger.snapshot() as snapshot:
         items = [entry.to_dict() for entry in snapshot.history(namespace, key, min(limit, MAX_HISTORY))]
     return jsontext.dumps({"items": items})
 
 
 def unknown_transaction(tx_id: str, channel: str) -> TransactionMissing:
-    """The refusal where a transaction is not on the ledger."""
+    """The error for a transaction that is not on the ledger."""
     return TransactionMissing(f"there is no transaction {tx_id} on {channel}, or not yet", tx_id=tx_id)
 
 

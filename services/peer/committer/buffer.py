@@ -1,4 +1,4 @@
-"""Blocks between the network and the ledger: bounded in bytes, in order."""
+"""A channel's queue of blocks between the network and the ledger, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class BlockBuffer:
         self._changed.set()
 
     def clear(self) -> None:
-        """Remove all blocks: they are no good."""
+        """Remove all blocks: they were rejected."""
         self._items.clear()
         self._bytes = 0
         self._changed.set()
 
     async def _wait(self) -> None:
-        # One taker and one giver share the event; each looks again at what it waits for.
+        # The one that adds and the one that takes share this event; each checks its own condition again.
         self._changed.clear()
         await self._changed.wait()

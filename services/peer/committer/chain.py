@@ -1,4 +1,4 @@
-"""One channel in the committer: blocks from a source, judged and written, told to the edge."""
+"""Commits one channel's blocks in the committer's process: from the buffer to the ledger, and a report to the edge."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from services.peer.committer.orderers import Orderers
 from services.peer.committer.source import BlockSource
 
 BEHIND = 4
-"""Orderers are told when this many blocks wait for their commit, and again when they are done."""
+"""Orderers are told when this many blocks wait for their commit, and once more when none does."""
 
 _log = logging.getLogger(__name__)
 
 
 class ChainCommitter:
-    """Commits one channel's blocks as they come. ``tell`` hands a report to the edge and waits while it cannot take it.
+    """Commits one channel's blocks as they come. ``tell`` sends a report to the edge and waits until it takes it.
 
     The work is done in ``executor``, so that the event loop goes on reading from the network meanwhile.
     """
@@ -60,7 +60,7 @@ class ChainCommitter:
         self._progress: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Fetch and commit until cancelled. What makes the ledger unfit to go on is raised."""
+        """Fetch and commit until cancelled. Raises what makes it impossible to go on."""
         await self._orderers.follow(self._committer.ledger.config())
         running = {asyncio.ensure_future(self._source.run()), asyncio.ensure_future(self._commit_all())}
         try:
@@ -86,7 +86,7 @@ class ChainCommitter:
             self._executor, self._committer.process, [item.block for item in items]
         )
         try:
-            # A commit that has begun is finished even if we are told to stop: it is told, or found at the next start.
+            # A commit that has begun is finished even when this task is cancelled: the next start finds it.
             committed = await asyncio.shield(work)
         except BlockRejected as error:
             _log.error("%s: block from %s rejected: %s", self.channel, items[0].orderer, error.message)
@@ -111,7 +111,7 @@ class ChainCommitter:
         self._report_progress(committed[-1].number + 1)
 
     def _report_progress(self, height: int) -> None:
-        """Let the orderers know that this peer is behind, or is not any more, so that they pace their blocks."""
+        """Tell the orderers that this peer is behind, or no longer is, so that they adapt how fast they cut blocks."""
         behind = len(self._buffer) >= BEHIND
         recovered = self._told_behind and not len(self._buffer)
         now = self._clock()

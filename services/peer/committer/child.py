@@ -1,4 +1,4 @@
-"""The committer's process as the edge sees it: started, listened to, stopped; never started again in silence."""
+"""The committer's process, as the peer's edge starts it, hears its reports and stops it. It is never restarted."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _log = logging.getLogger(__name__)
 
 
 class CommitterFailed(UnavailableError):
-    """The committer's process ended by itself. The peer stops: without it, it would serve an ageing ledger."""
+    """The committer's process ended by itself. The peer stops: without it the ledger would no longer grow."""
 
     code = "COMMITTER_FAILED"
 
 
 class CommitProcess:
-    """One committer's process, for some of the peer's channels. ``on_report`` gets what it says, in order."""
+    """One committer's process, for some of the peer's channels. ``on_report`` gets its reports, in order."""
 
     def __init__(
         self, settings: PeerSettings, channels: Sequence[str], on_report: Callable[[CommitterReport], None]
@@ -84,7 +84,7 @@ class CommitProcess:
         )
 
     def note(self, text: bytes, signature: bytes) -> None:
-        """Have the committer know that this peer made ``signature`` over ``text``, so that it need not verify it."""
+        """Tell the committer that this peer made ``signature`` over ``text``, so that it need not verify it."""
         if self._writer is not None:
             self._notes.add(self._writer, text, signature)
 
@@ -121,7 +121,7 @@ class CommitProcess:
             self._writer.close()
 
     async def _listen(self, reader: asyncio.StreamReader) -> str:
-        """Hand reports on until the process ends; how it ended."""
+        """Pass reports on until the process ends; returns how it ended."""
         failure = broken = ""
         try:
             buffer = framing.FrameBuffer(MAX_REPORT_BYTES)
@@ -135,12 +135,12 @@ class CommitProcess:
                     elif self._ready is not None and not self._ready.done():
                         self._ready.set_result(report)
         except ConnectionError as error:
-            # It died with notes of ours unread. How it ended says more.
+            # It died before it had read all our notes. Its exit code says more.
             broken = f"broke off: {error}"
         except GridLedgerError as error:
             failure = failure or f"broke off: {error}"
         except Exception as error:
-            # A report that the edge cannot digest would leave it with an old view of the ledger: stop as well.
+            # Without this report the edge would have an old view of the ledger: stop as well.
             _log.exception("a report of the committer could not be taken")
             failure = f"was not understood: {error!r}"
         if self._process is None:

@@ -1,7 +1,7 @@
 """The messages between a peer's edge and its committer: one JSON text per frame over the socket that they share.
 
-The edge's first frame is the committer's task. The committer then reports, after each durable commit, never before.
-When either closes the socket the other one stops.
+The edge's first frame is the committer's task. The committer then reports each block after its commit is durable. When
+one of them closes the socket, the other one stops.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The channel's orderers, as a committer uses them."""
+"""A channel's orderers, as the committer calls them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Orderers(Protocol):
         """Tell the orderer how many blocks this peer has committed."""
 
     async def follow(self, config: ChannelConfig) -> None:
-        """Go by a new config."""
+        """Connect to the orderers of a new config."""
 
 
 class HttpOrderers:

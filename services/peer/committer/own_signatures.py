@@ -1,9 +1,8 @@
-"""What this peer has signed itself: told by the edge, which signs, to the committer, which then need not verify it.
+"""Endorsement signatures that this peer made itself, which its committer need not verify.
 
-A verification tells whether a signature was made with a certain key. Of the endorsements that the edge has made the
-committer knows that: they were made with its own key, by the process that started it, over the socket that nobody else
-holds. All other signatures are verified, and all of them where a ledger is verified as a whole. What the committer was
-not told (after a restart, beyond the bounds) is verified like any other.
+The edge signs endorsements and tells the committer of each, over the socket that only these two hold. So the committer
+knows that they were made with the peer's key. It verifies all other signatures, and those that it was not told of
+(after a restart, or beyond the bounds). Verifying a whole ledger verifies all of them.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from gridledger.identity.certificate import Certificate
 from gridledger.ledger.validation import SignatureCheck, VerifyMany
 
 MAX_KEPT = 16_384
-"""How many endorsements the committer keeps in mind: about 8 MB. One that is not ordered soon is forgotten."""
+"""How many endorsements the committer remembers: about 8 MB. The oldest are forgotten."""
 
 MAX_NOTES_PER_FRAME = 4096
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 
 NOTES_DELAY_S = 0.02
-"""How long notes gather before the committer is told, so that it is not woken for each. Where a transaction is
-committed sooner the machine is idle, and its committer may as well verify."""
+"""How long the edge gathers notes before it sends them, so that the committer is not woken for each. A transaction that
+is committed sooner has its signature verified; then the machine is idle anyway."""
 
 MAX_WAITING_BYTES = 256 * 1024
-"""What may wait for the committer to read it; beyond that it is not told what this peer has signed."""
+"""How many bytes may wait for the committer to read them. Beyond that notes are dropped."""
 
 
 def pack(notes: Sequence[tuple[bytes, bytes]]) -> bytes:
@@ -35,20 +34,19 @@ def pack(notes: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 class Notes:
-    """The edge's side: gathers what was signed, and tells the committer of it every now and then."""
+    """The edge's side: gathers what was signed, and sends it to the committer."""
 
     def __init__(self) -> None:
         self._notes: list[tuple[bytes, bytes]] = []
 
     def add(self, writer: asyncio.StreamWriter, text: bytes, signature: bytes) -> None:
-        """Tell of ``signature`` over ``text``, soon, together with others."""
+        """Note ``signature`` over ``text``; it is sent soon, together with others."""
         if not self._notes:
             asyncio.get_running_loop().call_later(NOTES_DELAY_S, self._tell, writer)
         self._notes.append((text, signature))
 
     def _tell(self, writer: asyncio.StreamWriter) -> None:
-        """Tell of all that was signed since the last time; or of nothing, when the committer does not listen. It then
-        verifies these like any other signature."""
+        """Send what was signed since the last time. If the committer does not read, drop it: it verifies these then."""
         notes, self._notes = self._notes, []
         if writer.is_closing() or writer.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
             return
@@ -57,7 +55,7 @@ class Notes:
 
 
 class OwnSignatures:
-    """The committer's memory of what was signed with the key of ``certificate``. One thread adds, any may ask."""
+    """The committer's side: what was signed with the key of ``certificate``. One thread adds, any thread may ask."""
 
     def __init__(self, certificate: Certificate, *, max_kept: int = MAX_KEPT) -> None:
         self._certificate = certificate
@@ -74,12 +72,12 @@ class OwnSignatures:
         self._recent.update(zip(parts[::2], parts[1::2], strict=True))
 
     def know(self, check: SignatureCheck) -> bool:
-        """Whether this very signature was made here; False says nothing about it."""
+        """Whether this signature was made here. False says nothing about the signature."""
         signature = self._recent.get(check.data) or self._earlier.get(check.data)
         return signature is not None and signature == check.signature and check.certificate == self._certificate
 
     def sparing(self, verify_many: VerifyMany) -> VerifyMany:
-        """``verify_many`` for all signatures but those that were made here."""
+        """A ``verify_many`` that verifies all signatures but those made here."""
 
         def verify_others(checks: Sequence[SignatureCheck]) -> list[bool]:
             known = [self.know(check) for check in checks]

@@ -1,4 +1,4 @@
-"""The committer's process from start to end."""
+"""The committer's process: what it opens, runs and closes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Tell = Callable[[CommitterReport], Awaitable[None]]
 
 
 async def serve(connection: socket.socket) -> int:
-    """Do what the edge says in its first frame, until it closes the socket or SIGTERM comes; the exit code."""
+    """Do the task in the edge's first frame until the edge closes the socket or SIGTERM comes; the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -60,7 +60,7 @@ async def serve(connection: socket.socket) -> int:
 
     async def tell(report: CommitterReport) -> None:
         writer.write(framing.frame(report.to_bytes()))
-        with suppress(ConnectionError):  # the edge is gone: the watcher below ends us
+        with suppress(ConnectionError):  # the edge is gone: reading from it ends this process
             await writer.drain()
 
     try:
@@ -68,13 +68,13 @@ async def serve(connection: socket.socket) -> int:
             identity = SigningIdentity.load(task.identity)
             own = OwnSignatures(identity.certificate)
             chains = await _open(task, stack, identity, own, tell)
-            # What is there now stays: it need not be looked through for garbage again and again.
+            # What exists now stays for good: leave it out of garbage collection.
             gc.collect()
             gc.freeze()
             await tell(CommitterReady({chain.channel: chain.height for chain in chains}))
             return await _run(chains, stop, hear(reader, own))
     except GridLedgerError as error:
-        # The edge says it, once, and with what follows from it.
+        # The edge logs it, once.
         await tell(CommitterFault(error.message, error.to_dict()))
         return 1
     except Exception as error:
@@ -95,7 +95,7 @@ class _Chain:
 
 
 async def hear(reader: asyncio.StreamReader, own: OwnSignatures) -> None:
-    """Take note of what the edge has signed, until it closes the socket."""
+    """Read the edge's notes of what it has signed, until it closes the socket."""
     buffer = framing.FrameBuffer(MAX_FRAME_BYTES)
     with suppress(ConnectionError):
         while piece := await reader.read(READ_BYTES):

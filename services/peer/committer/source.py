@@ -1,4 +1,4 @@
-"""Where a channel's blocks come from: one orderer at a time, another one when it fails, lies or falls behind."""
+"""Fetches a channel's blocks from one orderer at a time; from another one when it fails, sends bad blocks or lags."""
 
 from __future__ import annotations
 
@@ -75,16 +75,16 @@ class BlockSource:
         self._backoff.succeeded()
 
     def reject(self, orderer: str, height: int) -> None:
-        """A block that this orderer delivered is no good: start over behind ``height``, from another one."""
+        """A block that this orderer delivered was rejected: start again at ``height``, with another orderer."""
         self._distrusted[orderer] = self._clock() + DISTRUST_S
-        # First of all: a pull that waits for room in the buffer must not add a block to the emptied one.
+        # Before the buffer is emptied: a pull that waits for room in it must not add a block afterwards.
         if self._pulling is not None:
             self._pulling.cancel()
         self._buffer.clear()
         self.next_number = height
 
     def _choose(self) -> str | None:
-        """Any orderer but the one that failed last and those that are distrusted, as far as there is a choice."""
+        """An orderer at random; not the one that failed last, and none that is distrusted, if there are others."""
         now = self._clock()
         self._distrusted = {name: until for name, until in self._distrusted.items() if until > now}
         names = list(self._orderers.names())
@@ -99,7 +99,7 @@ class BlockSource:
             _log.warning("%s: no blocks: %s", self.channel, reason)
 
     async def _fetch_from(self, orderer: str) -> GridLedgerError:
-        """Fetch until something is wrong with this orderer; what that is."""
+        """Fetch until something is wrong with this orderer; returns the error."""
         self._last = orderer
         self._fed_at = self._clock()
         pull = self._pulling = asyncio.ensure_future(self._pull(orderer))
@@ -114,7 +114,7 @@ class BlockSource:
                 if self._clock() < self._fed_at + self._stall_s:
                     continue
                 self._fed_at = self._clock()
-                # A full buffer is our own slowness, not the orderer's.
+                # If the buffer holds blocks, this peer is slow, not the orderer.
                 if not len(self._buffer) and await self._others_are_ahead(orderer):
                     return SourceLost(f"it has no block {self.next_number}, others have")
         except GridLedgerError as error:

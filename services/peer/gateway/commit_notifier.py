@@ -1,4 +1,4 @@
-"""Telling clients the status of their transactions, once the commit is durable on this peer."""
+"""Commit notifier: tells callers the status of their transactions once the commit is durable on this peer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Lookup = Callable[[str, str], Status | None]
 
 
 class CommitNotifier:
-    """Who waits for which transaction, bounded; each is gone when it has been told, or when it waits no more."""
+    """Keeps who waits for which transaction, within a bound."""
 
     def __init__(self, lookup: Lookup, *, max_waiters: int) -> None:
         self._lookup = lookup
