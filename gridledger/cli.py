@@ -98,7 +98,7 @@ def _command(
 def _up(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from gridledger.network.console import Console  # noqa: PLC0415
+    from gridledger.network.console import ProcessConsole  # noqa: PLC0415
     from gridledger.network.folder import NetworkFolder  # noqa: PLC0415
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
     from gridledger.network.supervisor import ProcessEnded, run_until_stopped  # noqa: PLC0415
@@ -107,7 +107,7 @@ def _up(options: argparse.Namespace) -> int:
     folder = NetworkFolder(options.dir.resolve())
     if options.detach:
         return _detach(options, config, folder.root)
-    project, console = _project(), Console()
+    project, console = _project(), ProcessConsole()
 
     def on_ready(supervisor: Supervisor) -> None:
         console.say(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(config)}")

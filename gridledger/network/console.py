@@ -1,4 +1,4 @@
-"""What a person sees of running processes: each line behind its process's name, in a colour of its own.
+"""The console of ``gridledger up``: each line that a process writes, behind the process's name in its own colour.
 
 A thread writes, so that a terminal that is stopped (Ctrl-S), slow or gone never keeps the supervisor from reading its
 processes' output, which in turn would block them.
@@ -20,7 +20,7 @@ _LAST_WORDS_S = 2.0
 _SHOWN_BY_PREFIX = ("time", "level", "service", "node", "logger", "message")
 
 
-class Console:
+class ProcessConsole:
     """Prints lines; at most ``max_waiting`` wait to be printed, and those left out are counted and told of."""
 
     def __init__(self, output: TextIO | None = None, *, max_waiting: int = _MAX_WAITING) -> None:

@@ -1,4 +1,4 @@
-"""The one middleware: who calls, how much at once, how large a body, and errors as JSON. Pure ASGI."""
+"""The HTTP edge: the one middleware that identifies callers, bounds requests and answers errors as JSON. Pure ASGI."""
 
 from __future__ import annotations
 

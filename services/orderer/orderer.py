@@ -22,11 +22,11 @@ from gridledger.protocol.errors import ChannelUnknown
 from services.orderer import metrics
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
+from services.orderer.other_orderers import OtherOrderers
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.sequencer import Sequencer
 from services.orderer.settings import OrdererSettings
-from services.orderer.transport import OrdererTransport
 
 _log = logging.getLogger(__name__)
 
@@ -167,15 +167,15 @@ async def open_orderer(
     """Open an orderer's data, take part in its channels, and close everything at the end."""
     identity = SigningIdentity.load(settings.identity)
     roots = _read_text(settings.roots)
-    transport = OrdererTransport(settings.name, identity, roots, timeout_s=5.0, random=random)
-    chains = {name: _open_chain(settings, name, identity, transport) for name in settings.channels}
+    others = OtherOrderers(settings.name, identity, roots, timeout_s=5.0, random=random)
+    chains = {name: _open_chain(settings, name, identity, others) for name in settings.channels}
     consensus = await RaftNode.open(
-        settings.name, settings.data / "raft", transport, _raft_settings(settings), random=random
+        settings.name, settings.data / "raft", others, _raft_settings(settings), random=random
     )
     try:
         channels = {}
         for name, chain in chains.items():
-            transport.know(chain.config.orderers.values())
+            others.add(chain.config.orderers.values())
             channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us))
             await consensus.add_group(name, sorted(chain.config.orderers), chain, applied=chain.store.applied)
         yield Orderer(settings, consensus, channels, clock_us=clock_us)
@@ -184,16 +184,16 @@ async def open_orderer(
         for chain in chains.values():
             await asyncio.to_thread(chain.store.sync)
             chain.store.close()
-        await transport.close()
+        await others.close()
 
 
-def _open_chain(settings: OrdererSettings, name: str, identity: SigningIdentity, transport: OrdererTransport) -> Chain:
+def _open_chain(settings: OrdererSettings, name: str, identity: SigningIdentity, others: OtherOrderers) -> Chain:
     path = settings.genesis / f"{name}.genesis"
     try:
         genesis = Block.from_bytes(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"cannot read the genesis block {path}: {error.strerror}") from None
-    chain = Chain.open(BlockStore.open(settings.data / "blocks" / name), genesis, identity, transport.fetch)
+    chain = Chain.open(BlockStore.open(settings.data / "blocks" / name), genesis, identity, others.fetch)
     chain.on_block = _count_block
     chain.on_leadership = _note_leadership
     metrics.HEIGHT.labels(name).set(chain.height)

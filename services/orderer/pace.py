@@ -1,7 +1,7 @@
-"""How fast blocks may follow one another: at once when there is little to do, further apart when there is much.
+"""The pace of a channel's blocks: at once under low load, with an interval that grows under high load.
 
-Every block costs each orderer and each peer its flushes and wake-ups, whatever is in it. So where transactions come
-thick and fast, waiting a few milliseconds for more of them makes all of them cheaper.
+Every block costs each orderer and each peer its flushes and wake-ups, whatever is in it. Under high load, waiting a few
+milliseconds for more transactions makes all of them cheaper.
 """
 
 from __future__ import annotations

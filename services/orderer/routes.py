@@ -16,7 +16,7 @@ from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber
 from services.orderer import metrics
 from services.orderer.deliver import deliver
 from services.orderer.orderer import Channel, Orderer
-from services.orderer.sequencer import Receipt
+from services.orderer.sequencer import BroadcastReceipt
 from services.orderer.submission import check_submission
 
 _PROGRESS_MEMBERS = frozenset(("peer", "height"))
@@ -80,15 +80,15 @@ def make_router(orderer: Orderer) -> APIRouter:
         orderer.orderer_named(request.state.caller)
         request.state.slot.become_stream()
         reading = asyncio.create_task(_receive_batches(orderer, request))
-        stopping = asyncio.create_task(_stopped(orderer, request.app.state.stopping))
+        handing_over = asyncio.create_task(_hand_over_at_stop(orderer, request.app.state.stopping))
         try:
-            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((reading, handing_over), return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 reading.result()
         finally:
             reading.cancel()
-            stopping.cancel()
-            await asyncio.wait((reading, stopping))
+            handing_over.cancel()
+            await asyncio.wait((reading, handing_over))
         return Response(status_code=204)
 
     @router.post("/admin/transfer-leader")
@@ -105,8 +105,8 @@ def make_router(orderer: Orderer) -> APIRouter:
     return router
 
 
-async def _stopped(orderer: Orderer, stopping: asyncio.Event) -> None:
-    """Until this orderer is told to stop and has handed over: for that it has to hear the others."""
+async def _hand_over_at_stop(orderer: Orderer, stopping: asyncio.Event) -> None:
+    """Wait until this orderer is told to stop, then hand over. Until that is done it must go on hearing the others."""
     await stopping.wait()
     await orderer.hand_over()
 
@@ -128,7 +128,7 @@ async def _receive_batches(orderer: Orderer, request: Request) -> None:
 
 async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes]) -> list[dict[str, object]]:
     """Check and order each envelope by itself; one that is refused holds no other back."""
-    receipt = Receipt()
+    receipt = BroadcastReceipt()
     config, now_us, submit = channel.config, orderer.clock_us(), channel.sequencer.submit
     for number, envelope in enumerate(envelopes):
         try:

@@ -1,4 +1,4 @@
-"""Getting envelopes into the channel's order: the queue, and the one task that empties it into consensus."""
+"""The sequencer of a channel: the queue of envelopes, and the task that proposes them to consensus in batches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from services.orderer.errors import NoLeader
 from services.orderer.pace import Pace
 from services.orderer.raft.errors import NotLeader
 from services.orderer.raft.interface import Consensus
-from services.orderer.settings import EdgeLimits, Pacing
+from services.orderer.settings import OrdererLimits, Pacing
 
 _log = logging.getLogger(__name__)
 
 
-class Receipt:
-    """What became of one request's envelopes, each named by its place in the request.
+class BroadcastReceipt:
+    """The outcome of one request's envelopes, each named by its place in the request.
 
     One object and one future for all of them; ``errors`` has those that were not ordered.
     """
@@ -33,11 +33,11 @@ class Receipt:
         self._done: asyncio.Future[None] | None = None
 
     def expect(self) -> None:
-        """One envelope more is queued."""
+        """Count one envelope more that is queued."""
         self._waiting += 1
 
     def settle(self, place: int, error: GridLedgerError | None) -> None:
-        """A queued envelope is in the replicated, durable log, or will not be for this reason."""
+        """Note an envelope's outcome: None where it is in the replicated, durable log, else why it will not be."""
         if error is not None:
             self.errors[place] = error
         self._waiting -= 1
@@ -52,7 +52,7 @@ class Receipt:
 
 
 class _Place(NamedTuple):
-    receipt: Receipt
+    receipt: BroadcastReceipt
     number: int
 
 
@@ -70,7 +70,7 @@ class Sequencer:
         chain: Chain,
         consensus: Consensus,
         *,
-        limits: EdgeLimits,
+        limits: OrdererLimits,
         pacing: Pacing,
         clock_us: Callable[[], int],
         on_batch: Callable[[int, float], None] = lambda _count, _seconds: None,
@@ -101,7 +101,7 @@ class Sequencer:
             raise NoLeader(f"{self._chain.channel} has no leader now: try again, or another orderer")
         raise NotLeader(f"{self._chain.channel} is led by {leader}", leader=leader)
 
-    def submit(self, envelope: bytes, receipt: Receipt, number: int) -> None:
+    def submit(self, envelope: bytes, receipt: BroadcastReceipt, number: int) -> None:
         """Queue a checked envelope, whose place in its request is ``number``; its receipt is settled later.
 
         Raises :class:`NotLeader`, :class:`NoLeader` or :class:`BusyError` at once.

@@ -23,7 +23,7 @@ class RaftTiming(SettingsPart):
     segment_bytes: Count = 64 * 1024 * 1024
 
 
-class EdgeLimits(SettingsPart):
+class OrdererLimits(SettingsPart):
     """Bounds of the HTTP edge and of the queue in front of consensus, per channel. Sizes in bytes."""
 
     max_body_bytes: Count = 32 * 1024 * 1024
@@ -67,5 +67,5 @@ class OrdererSettings(ServiceSettings):
     roots: Path
     channels: Annotated[list[str], Field(min_length=1, max_length=1000)]
     raft: RaftTiming = RaftTiming()
-    limits: EdgeLimits = EdgeLimits()
+    limits: OrdererLimits = OrdererLimits()
     pacing: Pacing = Pacing()

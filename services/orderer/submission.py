@@ -1,4 +1,4 @@
-"""What an orderer looks at before it takes an envelope: who sends it, whether it is theirs, whether it is fresh.
+"""The checks before an orderer takes an envelope: who sends it, whether it is theirs, whether it is fresh.
 
 Endorsements are not judged here, as in Fabric: the peers do, all of them the same way.
 """

@@ -13,7 +13,7 @@ from gridledger.errors import GridLedgerError
 from services.orderer.raft.errors import ProposalDropped
 from services.orderer.raft.interface import CommittedEntry, Leadership, RaftSettings, Snapshot
 from services.orderer.raft.node import RaftNode
-from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, replay
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writes, replay
 from tests.simulation.raft_oracle import require
 
 SETTINGS = RaftSettings(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from services.orderer.raft.core import RaftCore
 from services.orderer.raft.interface import Role
 from services.orderer.raft.messages import Entry, Kind, Message
-from services.orderer.raft.records import GroupRecord
+from services.orderer.raft.wal_records import GroupRecord
 
 
 class Violated(AssertionError):

@@ -13,7 +13,7 @@ from services.orderer.raft.core import RaftCore, Ready
 from services.orderer.raft.interface import Membership, RaftSettings, Snapshot
 from services.orderer.raft.log import RaftLog
 from services.orderer.raft.messages import Entry, HardState, Message
-from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, replay
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writes, replay
 from tests.simulation.raft_oracle import Oracle, require
 
 GROUP = "channel"

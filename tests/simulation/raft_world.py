@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from services.orderer.raft.errors import MembershipRefused, ProposalDropped, RaftBusy
 from services.orderer.raft.interface import ChangeKind, Membership, MembershipChange
 from services.orderer.raft.messages import Kind, Message, pack_batch_header, pack_message, unpack_batch
-from services.orderer.raft.records import GroupRecord
+from services.orderer.raft.wal_records import GroupRecord
 from tests.simulation.raft_oracle import Oracle, require
 from tests.simulation.raft_server import GROUP, Server
 

@@ -107,7 +107,7 @@ class Group:
             else:
                 future.set_exception(self._dropped("lost"))
         if proposals and (not self.core.is_leader or self.core.term != proposals[0][1]):
-            self._drop_proposals(self._dropped("unknown"))
+            self._cancel_proposals(self._dropped("unknown"))
 
     def _dropped(self, outcome: str) -> ProposalDropped:
         said = "another entry took its place" if outcome == "lost" else "it may still be committed"
@@ -115,7 +115,7 @@ class Group:
             f"leadership of {self.name} was lost before the entry was committed; {said}", outcome=outcome
         )
 
-    def _drop_proposals(self, error: Exception) -> None:
+    def _cancel_proposals(self, error: Exception) -> None:
         while self._proposals:
             future = self._proposals.popleft()[2]
             if not future.done():
@@ -204,11 +204,11 @@ class Group:
         self._work.set()
         return await future
 
-    def abandon(self, error: Exception) -> None:
+    def cancel(self, error: Exception) -> None:
         """Answer everything that waits with an error, and apply nothing further."""
         self.stopping = True
         self._work.set()
-        self._drop_proposals(error)
+        self._cancel_proposals(error)
         waiters: list[asyncio.Future[int] | asyncio.Future[None]] = [*self._compact_waiters]
         waiters += [future for _, future in self._transfers]
         for future in waiters:
@@ -217,8 +217,8 @@ class Group:
         self._compact_waiters, self._transfers = [], []
 
     async def stop(self) -> None:
-        """Abandon, and let the state machine finish what it is at (within stop_grace_s)."""
-        self.abandon(NodeStopped(f"this node was stopped or left the group {self.name}"))
+        """Cancel what waits, and let the state machine finish what it is at (within stop_grace_s)."""
+        self.cancel(NodeStopped(f"this node was stopped or left the group {self.name}"))
         await asyncio.wait([self._task], timeout=self._settings.stop_grace_s)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)

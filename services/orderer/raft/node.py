@@ -30,14 +30,14 @@ from services.orderer.raft.interface import (
 from services.orderer.raft.log import RaftLog
 from services.orderer.raft.messages import Message, pack_message, unpack_batch
 from services.orderer.raft.outbox import Outbox
-from services.orderer.raft.records import GroupRecord, GroupWrite
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 from services.orderer.raft.writer import WalWriter, Writer
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Save:
     """One group's part of a write, and what follows from it."""
 
     write: GroupWrite
@@ -80,8 +80,8 @@ class RaftNode:
         self._groups: dict[str, Group] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._touched: dict[Group, None] = {}
-        self._jobs: list[_Job] = []
-        self._writing: list[_Job] = []
+        self._saves: list[_Save] = []
+        self._writing: list[_Save] = []
         self._look_due = False
         self._stopped = False
         self._closing = False
@@ -232,7 +232,7 @@ class RaftNode:
                         entries=ready.entries,
                         hard_state=ready.hard_state,
                     )
-                    self._jobs.append(_Job(write, group, ready))
+                    self._saves.append(_Save(write, group, ready))
                 group.settle()
         except Exception as error:
             self._fail(error)
@@ -240,29 +240,29 @@ class RaftNode:
         self._begin_write()
 
     def _begin_write(self) -> None:
-        if self._jobs and not self._writing:
-            self._writing, self._jobs = self._jobs, []
-            self._writer.submit([job.write for job in self._writing], self._written)
+        if self._saves and not self._writing:
+            self._writing, self._saves = self._saves, []
+            self._writer.submit([save.write for save in self._writing], self._written)
 
     def _written(self, error: Exception | None) -> None:
         """A write is durable: send what waited for it, and look at its groups at once (own votes and entries count
         from now on)."""
-        jobs, self._writing = self._writing, []
+        saves, self._writing = self._writing, []
         if error is not None:
             self._fail(error)
             return
         if self._stopped:
             return
         self.counters.writes += 1
-        self.counters.group_writes += len(jobs)
+        self.counters.group_writes += len(saves)
         try:
-            for job in jobs:
-                if job.done is not None and not job.done.done():
-                    job.done.set_result(None)
-                if job.group is not None and job.ready is not None and not job.group.stopping:
-                    job.group.core.advance(job.ready)
-                    self._post(job.group, job.ready.after_save)
-                    self._touched[job.group] = None
+            for save in saves:
+                if save.done is not None and not save.done.done():
+                    save.done.set_result(None)
+                if save.group is not None and save.ready is not None and not save.group.stopping:
+                    save.group.core.advance(save.ready)
+                    self._post(save.group, save.ready.after_save)
+                    self._touched[save.group] = None
         except Exception as broken:
             self._fail(broken)
             return
@@ -274,7 +274,7 @@ class RaftNode:
     async def _save(self, write: GroupWrite) -> None:
         """Make something durable that no core asked for."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._jobs.append(_Job(write, done=done))
+        self._saves.append(_Save(write, done=done))
         self._begin_write()
         await done
 
@@ -337,15 +337,15 @@ class RaftNode:
         self._failure.set_result(error)
         self._stopped = True
         self._timer.cancel()
-        self._abandon(NodeStopped(f"this node has failed and must be restarted: {error}"))
+        self._cancel(NodeStopped(f"this node has failed and must be restarted: {error}"))
 
-    def _abandon(self, error: Exception) -> None:
-        for job in [*self._writing, *self._jobs]:
-            if job.done is not None and not job.done.done():
-                job.done.set_exception(error)
-        self._jobs = []
+    def _cancel(self, error: Exception) -> None:
+        for save in [*self._writing, *self._saves]:
+            if save.done is not None and not save.done.done():
+                save.done.set_exception(error)
+        self._saves = []
         for group in self._groups.values():
-            group.abandon(error)
+            group.cancel(error)
 
     async def failure(self) -> Exception:
         """See ``Consensus.failure``."""
@@ -357,7 +357,7 @@ class RaftNode:
             return
         self._closing = self._stopped = True
         self._timer.cancel()
-        self._abandon(NodeStopped("this node was stopped"))
+        self._cancel(NodeStopped("this node was stopped"))
         await asyncio.gather(*(group.stop() for group in self._groups.values()))
         for outbox in self._outboxes.values():
             await outbox.close()

@@ -1,4 +1,4 @@
-"""What waits to be sent to one node: the messages of all groups, one batch at a time."""
+"""The outbox to one node: the messages of all groups that wait to be sent, one batch at a time."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The write-ahead log: one per node, for all its groups. One batch is one write and one fdatasync.
 
 A segment is a file: a magic word, a random salt, and batches. A batch is a header (magic, number, length, checksum of
-the payload, checksum of the header) and a payload of records (records.py). Batches are numbered without a gap across
-segments, and a segment's name is its first batch's number. That one repeats each group's existence, snapshot and hard
-state, so that earlier segments can go as soon as all their entries lie behind snapshots.
+the payload, checksum of the header) and a payload of records (wal_records.py). Batches are numbered without a gap
+across segments, and a segment's name is its first batch's number. That one repeats each group's existence, snapshot and
+hard state, so that earlier segments can go as soon as all their entries lie behind snapshots.
 
 A crash leaves at most the last batch incomplete, because the next is written only after the one before is synced. So on
 opening, an incomplete batch at the end of the last segment is cut off; an incomplete batch with a later one behind it,
@@ -26,7 +26,7 @@ from pathlib import Path
 from gridledger.files import sync_folder
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.messages import HardState
-from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, pieces_of, replay
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writes, pieces_of, replay
 
 _SEGMENT = struct.Struct(">8sI")
 _SEGMENT_MAGIC = b"GLRAFT01"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from services.orderer.raft.records import GroupRecord, GroupWrite
 from services.orderer.raft.wal import Wal
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 
 
 class Writer(Protocol):

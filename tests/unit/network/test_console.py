@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any
 
-from gridledger.network.console import Console
+from gridledger.network.console import ProcessConsole
 
 
 class Terminal(io.StringIO):
@@ -24,7 +24,7 @@ def record(**members: Any) -> str:
 
 def test_a_log_line_becomes_readable_behind_its_name() -> None:
     output = io.StringIO()
-    console = Console(output)
+    console = ProcessConsole(output)
     console.line("peer1", record(service="peer", node="peer1", logger="web", port=7151))
     console.line("orderer1", "no JSON at all")
     console.line("ca", '["JSON", "of another kind"]')
@@ -41,14 +41,14 @@ def test_a_log_line_becomes_readable_behind_its_name() -> None:
 def test_colours_only_on_a_terminal_and_errors_in_red(monkeypatch: Any) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     output = Terminal()
-    console = Console(output)
+    console = ProcessConsole(output)
     console.line("peer1", record(level="error"))
     console.close()
     assert "\x1b[36mpeer1    |\x1b[0m" in output.getvalue()
     assert "\x1b[31merror  \x1b[0m" in output.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
     plain = Terminal()
-    console = Console(plain)
+    console = ProcessConsole(plain)
     console.line("peer1", record(level="error"))
     console.close()
     assert "\x1b" not in plain.getvalue()
@@ -72,7 +72,7 @@ class Stopped(io.StringIO):
 
 def test_lines_beyond_the_bound_are_left_out_and_counted() -> None:
     output = Stopped()
-    console = Console(output, max_waiting=3)
+    console = ProcessConsole(output, max_waiting=3)
     console.say("first")
     assert output.entered.wait(5)
     for number in range(10):
@@ -89,7 +89,7 @@ def test_a_reader_that_is_gone_does_not_matter() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as output:
-        console = Console(output)
+        console = ProcessConsole(output)
         for number in range(100):
             console.say(f"line {number}")
         console.close()

@@ -15,8 +15,8 @@ from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
 from services.orderer.raft.interface import RaftSettings
 from services.orderer.raft.node import RaftNode
-from services.orderer.sequencer import Receipt, Sequencer
-from services.orderer.settings import EdgeLimits, Pacing
+from services.orderer.sequencer import BroadcastReceipt, Sequencer
+from services.orderer.settings import OrdererLimits, Pacing
 from tests.support.paper import PaperNetwork, genesis_block
 from tests.support.waiting import eventually
 
@@ -36,7 +36,7 @@ async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
 
 @asynccontextmanager
 async def sequencing(
-    folder: Path, *, batch: BatchLimits | None = None, limits: EdgeLimits | None = None
+    folder: Path, *, batch: BatchLimits | None = None, limits: OrdererLimits | None = None
 ) -> AsyncIterator[tuple[Chain, Sequencer]]:
     paper = PaperNetwork()
     genesis = genesis_block(replace(paper.config, batch=batch or BatchLimits()))
@@ -47,7 +47,7 @@ async def sequencing(
     sequencer = Sequencer(
         chain,
         node,
-        limits=limits or EdgeLimits(),
+        limits=limits or OrdererLimits(),
         pacing=Pacing(max_interval_ms=MINUTE_MS),
         clock_us=lambda: time.time_ns() // 1000,
     )
@@ -67,8 +67,8 @@ async def sequencing(
 
 
 async def test_a_receipt_tells_of_each_envelope(tmp_path: Path) -> None:
-    async with sequencing(tmp_path, limits=EdgeLimits(max_queued=3)) as (chain, sequencer):
-        receipt = Receipt()
+    async with sequencing(tmp_path, limits=OrdererLimits(max_queued=3)) as (chain, sequencer):
+        receipt = BroadcastReceipt()
         for number in range(3):
             sequencer.submit(b"%d" % number, receipt, number)
         try:
@@ -87,7 +87,7 @@ async def test_a_whole_batch_does_not_wait_for_its_time(tmp_path: Path) -> None:
         chain,
         sequencer,
     ):
-        first, rest = Receipt(), Receipt()
+        first, rest = BroadcastReceipt(), BroadcastReceipt()
         sequencer.submit(b"0", first, 0)
         await first.wait()
         assert await chain.wait_beyond(1, 5)
@@ -105,7 +105,7 @@ async def test_a_whole_batch_waits_for_a_peer_that_is_behind(tmp_path: Path) -> 
         chain,
         sequencer,
     ):
-        first, second = Receipt(), Receipt()
+        first, second = BroadcastReceipt(), BroadcastReceipt()
         sequencer.submit(b"0", first, 0)
         await first.wait()
         assert await chain.wait_beyond(1, 5)
@@ -116,7 +116,7 @@ async def test_a_whole_batch_waits_for_a_peer_that_is_behind(tmp_path: Path) -> 
 
 async def test_who_waits_at_the_end_is_told(tmp_path: Path) -> None:
     async with sequencing(tmp_path, batch=BatchLimits(min_interval_ms=MINUTE_MS)) as (_, sequencer):
-        first, late = Receipt(), Receipt()
+        first, late = BroadcastReceipt(), BroadcastReceipt()
         sequencer.submit(b"0", first, 0)
         await first.wait()
         sequencer.submit(b"1", late, 7)

@@ -32,7 +32,7 @@ from services.orderer.raft.interface import (
 )
 from services.orderer.raft.messages import Kind, Message, pack_batch_header, pack_message, unpack_batch
 from services.orderer.raft.node import RaftNode
-from services.orderer.raft.records import GroupRecord, GroupWrite
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 from tests.support.waiting import eventually
 from tests.unit.orderer.raft.rig import append
 

@@ -14,8 +14,8 @@ from services.orderer.raft import wal as wal_module
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.interface import Membership, Snapshot
 from services.orderer.raft.messages import HardState
-from services.orderer.raft.records import GroupRecord, GroupWrite
 from services.orderer.raft.wal import HEADER_BYTES, SEGMENT_HEADER_BYTES, Wal
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 from tests.unit.orderer.raft.rig import entries
 
 ABC = Membership(frozenset("abc"))

@@ -35,7 +35,7 @@ from services.orderer.raft.core import RaftCore, Ready
 from services.orderer.raft.interface import ChangeKind, Membership, MembershipChange, RaftSettings
 from services.orderer.raft.log import RaftLog
 from services.orderer.raft.messages import Entry, EntryKind, Kind, Message, unpack_membership
-from services.orderer.raft.records import GroupRecord, GroupWrite, pack_writes, replay
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writes, replay
 
 _SETTINGS = RaftSettings(max_inflight_appends=3, trailing_entries=0, max_append_bytes=200)
 

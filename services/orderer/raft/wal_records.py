@@ -1,4 +1,4 @@
-"""What the write-ahead log says, record by record, and the state of each group that these records add up to."""
+"""The records of the write-ahead log, and the state of each group that they add up to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How orderers reach one another: Raft's batches, and blocks for one that is far behind.
+"""Connections to the other orderers: for Raft's batches, and for blocks where this one is far behind.
 
 Batches flow through one long request per direction, each a frame of its body: a request per batch costs both sides
 several times as much, and a proposal is three hops. A stream ends by itself after STREAM_S or STREAM_BYTES and
@@ -35,7 +35,7 @@ everything, would else keep a stream waiting for longer the longer it lasted."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
 
-class _Stream:
+class _BatchStream:
     """One request that carries batch after batch to one orderer. ``send`` is called for one batch at a time."""
 
     def __init__(self, client: NodeClient, lasts_s: float) -> None:
@@ -54,12 +54,12 @@ class _Stream:
         self._queue.put_nowait(framing.frame(payload))
         await self._written
 
-    async def finish(self) -> None:
+    async def wait_end(self) -> None:
         """Wait until the other side has read a stream that is ending to its end; raises what broke it."""
         await asyncio.shield(self._request)
 
-    def abort(self) -> None:
-        """Break it off."""
+    def cancel(self) -> None:
+        """Break the stream off."""
         self._timer.cancel()
         self._request.cancel()
 
@@ -88,7 +88,7 @@ class _Stream:
         return error or UnavailableError("the other orderer ended the stream")
 
 
-class OrdererTransport:
+class OtherOrderers:
     """Connections to the other orderers of all channels. Implements the consensus engine's ``Transport``."""
 
     def __init__(
@@ -100,11 +100,11 @@ class OrdererTransport:
         self._timeout_s = timeout_s
         self._random = random
         self._clients: dict[str, NodeClient] = {}
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, _BatchStream] = {}
         self._retired: list[NodeClient] = []
 
-    def know(self, nodes: Iterable[Node]) -> None:
-        """Take in the orderers of a channel's configuration."""
+    def add(self, nodes: Iterable[Node]) -> None:
+        """Connect to the orderers of a channel's configuration, this one left out."""
         for node in nodes:
             if node.name == self._name:
                 continue
@@ -127,10 +127,10 @@ class OrdererTransport:
         try:
             stream = self._streams.get(node_id)
             if stream is not None and stream.ending:
-                await stream.finish()
+                await stream.wait_end()
                 stream = None
             if stream is None:
-                stream = self._streams[node_id] = _Stream(client, STREAM_S)
+                stream = self._streams[node_id] = _BatchStream(client, STREAM_S)
             await stream.send(payload)
         except BaseException:
             self._drop(node_id)
@@ -139,7 +139,7 @@ class OrdererTransport:
     def _drop(self, node_id: str) -> None:
         stream = self._streams.pop(node_id, None)
         if stream is not None:
-            stream.abort()
+            stream.cancel()
 
     async def fetch(self, channel: str, first: int, height: int) -> Sequence[bytes]:
         """Records of blocks ``first`` and up, below ``height``, from whichever other orderer has them.

@@ -17,14 +17,14 @@ from gridledger.errors import GridLedgerError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
-from services.orderer import transport as transport_module
+from services.orderer import other_orderers as module
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
 from services.orderer.orderer import Channel, Orderer
+from services.orderer.other_orderers import RAFT_PATH, STREAM_BYTES, STREAM_S, OtherOrderers
 from services.orderer.raft.interface import Leadership, RaftSettings
 from services.orderer.routes import make_router
-from services.orderer.settings import EdgeLimits, OrdererSettings
-from services.orderer.transport import RAFT_PATH, STREAM_BYTES, STREAM_S, OrdererTransport
+from services.orderer.settings import OrdererLimits, OrdererSettings
 from tests.support.paper import PaperNetwork
 from tests.support.processes import free_ports
 from tests.support.waiting import eventually
@@ -46,7 +46,7 @@ class Received:
 class Net:
     """orderer2 as a server in this process; orderer1 as who sends."""
 
-    def __init__(self, folder: Path, limits: EdgeLimits) -> None:
+    def __init__(self, folder: Path, limits: OrdererLimits) -> None:
         self.port = free_ports(1)[0]
         self.paper = PaperNetwork(urls={"orderer2": f"https://127.0.0.1:{self.port}"})
         self.roots = self.paper.config.msps.roots_pem()
@@ -61,7 +61,7 @@ class Net:
         self.orderer = Orderer(
             settings, cast("Any", self.received), {self.paper.channel: channel}, clock_us=lambda: time.time_ns() // 1000
         )
-        self.transports: list[OrdererTransport] = []
+        self.senders: list[OtherOrderers] = []
         self.server: WebServer | None = None
 
     async def start(self) -> None:
@@ -77,11 +77,11 @@ class Net:
             await self.server.wait()
             self.server = None
 
-    def sender(self, identity: SigningIdentity | None = None) -> OrdererTransport:
+    def sender(self, identity: SigningIdentity | None = None) -> OtherOrderers:
         identity = identity or self.paper.orderers["orderer1"]
-        made = OrdererTransport("orderer1", identity, self.roots, timeout_s=5.0, random=random.Random(1))
-        made.know(self.chain.config.orderers.values())
-        self.transports.append(made)
+        made = OtherOrderers("orderer1", identity, self.roots, timeout_s=5.0, random=random.Random(1))
+        made.add(self.chain.config.orderers.values())
+        self.senders.append(made)
         return made
 
     async def arrived(self, count: int) -> list[bytes]:
@@ -93,13 +93,13 @@ class Net:
 
 
 @asynccontextmanager
-async def net(folder: Path, limits: EdgeLimits | None = None) -> AsyncIterator[Net]:
-    made = Net(folder, limits or EdgeLimits())
+async def net(folder: Path, limits: OrdererLimits | None = None) -> AsyncIterator[Net]:
+    made = Net(folder, limits or OrdererLimits())
     await made.start()
     try:
         yield made
     finally:
-        for transport in made.transports:
+        for transport in made.senders:
             await transport.close()
         await made.stop()
         made.chain.store.close()
@@ -119,7 +119,7 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return begun
 
 
-async def send_until_refused(sender: OrdererTransport, payload: bytes) -> None:
+async def send_until_refused(sender: OtherOrderers, payload: bytes) -> None:
     """An answer comes a while after what it answers."""
     async with asyncio.timeout(10):
         while True:
@@ -140,8 +140,8 @@ async def test_batches_arrive_in_order_over_one_request(tmp_path: Path, uploads:
 async def test_a_stream_that_is_old_or_long_is_followed_by_the_next(
     tmp_path: Path, uploads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_module, "STREAM_BYTES", 10_000)
-    monkeypatch.setattr(transport_module, "STREAM_S", 0.2)
+    monkeypatch.setattr(module, "STREAM_BYTES", 10_000)
+    monkeypatch.setattr(module, "STREAM_S", 0.2)
     async with net(tmp_path) as made:
         sender = made.sender()
         sent = [b"%d" % n * 500 for n in range(100)]
@@ -227,7 +227,7 @@ async def test_a_send_that_is_given_up_ends_its_stream(tmp_path: Path) -> None:
 
 
 async def test_a_batch_beyond_the_bound_is_refused(tmp_path: Path) -> None:
-    async with net(tmp_path, EdgeLimits(max_raft_body_bytes=1000)) as made:
+    async with net(tmp_path, OrdererLimits(max_raft_body_bytes=1000)) as made:
         sender = made.sender()
         with pytest.raises(GridLedgerError) as caught:
             await send_until_refused(sender, b"x" * 1001)
@@ -236,5 +236,5 @@ async def test_a_batch_beyond_the_bound_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_stream_keeps_within_the_edges_bounds() -> None:
-    assert STREAM_BYTES + RaftSettings().max_batch_bytes + 1024 * 1024 <= EdgeLimits().max_raft_body_bytes
+    assert STREAM_BYTES + RaftSettings().max_batch_bytes + 1024 * 1024 <= OrdererLimits().max_raft_body_bytes
     assert Limits().request_timeout_s > STREAM_S
