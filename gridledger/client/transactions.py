@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from gridledger import jsontext
@@ -12,7 +11,7 @@ from gridledger.client.queries import read_status
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
-from gridledger.protocol.result import Endorsement, Result
+from gridledger.protocol.result import EndorsedResult, Endorsement, Result
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 from gridledger.protocol.transaction_status import Status
 from gridledger.transport import call_frames
@@ -49,9 +48,7 @@ class ClientProposal:
             raise EndorseError(self.tx_id, error) from error
         endorsed = endorsements_text(endorsements)
         signed = signing_text(self.tx_id, result.hash, hash_of(endorsed))
-        transaction = Transaction(
-            self.proposal, result, tuple(endorsements), endorsed, connection.identity.sign(signed)
-        )
+        transaction = Transaction(self.proposal, result, endorsements, endorsed, connection.identity.sign(signed))
         return ClientTransaction(connection, transaction)
 
     async def evaluate(self) -> Any:
@@ -128,14 +125,9 @@ def check_committed(status: Status) -> None:
         raise CommitError(status.tx_id, status.code, status.block)
 
 
-def _read_endorsed(answer: bytes, proposal: Proposal) -> tuple[Result, Sequence[Endorsement]]:
-    message = jsontext.loads(answer)
-    if not isinstance(message, dict) or not isinstance(message.get("result"), str):
-        raise MalformedMessage("the gateway's answer has no result")
-    result = Result.parse(message["result"])
+def _read_endorsed(answer: bytes, proposal: Proposal) -> tuple[Result, tuple[Endorsement, ...]]:
+    endorsed = EndorsedResult.from_dict(jsontext.loads(answer))
+    result = Result.parse(endorsed.result_text)
     if (result.tx_id, result.channel, result.chaincode) != (proposal.tx_id, proposal.channel, proposal.chaincode):
         raise MalformedMessage("the gateway's answer belongs to another proposal")
-    endorsements = message.get("endorsements")
-    if not isinstance(endorsements, list) or not endorsements:
-        raise MalformedMessage("the gateway's answer has no endorsements")
-    return result, [Endorsement.from_dict(item) for item in endorsements]
+    return result, endorsed.endorsements

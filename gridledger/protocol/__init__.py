@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import (
+    EndorsedResult,
     Endorsement,
     Event,
     RangeRead,
@@ -59,6 +60,7 @@ __all__ = [
     "ChaincodeDefinition",
     "ChannelConfig",
     "ConfigUpdate",
+    "EndorsedResult",
     "Endorsement",
     "Event",
     "HeaderSignature",

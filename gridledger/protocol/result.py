@@ -205,6 +205,37 @@ class Endorsement:
         return cls(endorser, from_base64(message["signature"], "'signature'"))
 
 
+class EndorsedResult(NamedTuple):
+    """A result's text and the endorsements that a gateway has collected of it; ``peers`` are the endorsers' names, in
+    the same order."""
+
+    result_text: str
+    endorsements: tuple[Endorsement, ...]
+    peers: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, which a gateway answers."""
+        return {
+            "result": self.result_text,
+            "endorsements": [item.to_dict() for item in self.endorsements],
+            "endorsed_by": self.peers,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Any) -> EndorsedResult:
+        """Read the JSON form; :class:`MalformedMessage` says what is wrong with it."""
+        if not isinstance(value, dict) or not isinstance(value.get("result"), str):
+            raise MalformedMessage("an endorsed result is an object with the text 'result'")
+        endorsements = list_of(value, "endorsements", max_length=MAX_ENDORSEMENTS)
+        if not endorsements:
+            raise MalformedMessage("an endorsed result has at least one endorsement")
+        return cls(
+            value["result"],
+            tuple([Endorsement.from_dict(item) for item in endorsements]),
+            tuple([str(name) for name in list_of(value, "endorsed_by", max_length=MAX_ENDORSEMENTS)]),
+        )
+
+
 def endorsement_text(endorser: str, result_hash: str) -> bytes:
     """The bytes that an endorser signs."""
     return f'{{"kind":"{ENDORSEMENT_KIND}","endorser":"{endorser}","result":"{result_hash}"}}'.encode("ascii")

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, from_wire
 from gridledger.identity.policy import Policy
 from gridledger.protocol.config import ChannelConfig, Node
-from gridledger.protocol.result import Endorsement
+from gridledger.protocol.result import EndorsedResult
 from gridledger.waiting import first_done
 from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
 from services.peer.errors import (
@@ -44,14 +44,6 @@ class Ask(Protocol):
     ) -> ProposalResponse: ...
 
 
-class Endorsed(NamedTuple):
-    """A result and enough endorsements of it; ``peers`` are the endorsers' names, in the same order."""
-
-    result_text: str
-    endorsements: tuple[Endorsement, ...]
-    peers: tuple[str, ...]
-
-
 class Collector:
     """Collects endorsements for one gateway. ``clock`` is monotonic, in seconds."""
 
@@ -74,7 +66,7 @@ class Collector:
         self.hedges = 0
         self._hedges_allowed = MAX_SAVED_HEDGES
 
-    async def collect(self, proposal: AdmittedProposal) -> Endorsed:
+    async def collect(self, proposal: AdmittedProposal) -> EndorsedResult:
         """Endorsements that satisfy the chaincode's policy.
 
         Raises :class:`ChaincodeRefused` with every endorser's message, :class:`EndorsementMismatch`,
@@ -122,7 +114,7 @@ class _Collection:
         self._slow: set[str] = set()
         self._rounds = 0
 
-    async def run(self) -> Endorsed:
+    async def run(self) -> EndorsedResult:
         """Ask, and ask on, until the policy is met or cannot be."""
         collector = self._collector
         now = collector.clock()
@@ -191,11 +183,13 @@ class _Collection:
     def _behind(self, height: int) -> int:
         return max(0, self._proposal.channel.height - height)
 
-    def _agreed(self) -> Endorsed | None:
+    def _agreed(self) -> EndorsedResult | None:
         for text, peers in self._groups().items():
             if self._policy.satisfied_by([(self._asked[peer].mspid, "peer") for peer in peers]):
                 needed = self._needed(peers)
-                return Endorsed(text, tuple([self._responses[peer].endorsement for peer in needed]), tuple(needed))
+                return EndorsedResult(
+                    text, tuple([self._responses[peer].endorsement for peer in needed]), tuple(needed)
+                )
         return None
 
     def _needed(self, peers: list[str]) -> list[str]:

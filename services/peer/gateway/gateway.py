@@ -62,13 +62,7 @@ class Gateway:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
         proposal = self._endorser.admit(SignedProposal.from_bytes(body), caller)
         endorsed = await self._collector.collect(proposal)
-        return jsontext.dumps(
-            {
-                "result": endorsed.result_text,
-                "endorsements": [item.to_dict() for item in endorsed.endorsements],
-                "endorsed_by": endorsed.peers,
-            }
-        )
+        return jsontext.dumps(endorsed.to_dict())
 
     async def submit(self, envelope: bytes, caller: Identity) -> bytes:
         """Have a transaction ordered and committed: its status."""

@@ -10,7 +10,7 @@ import pytest
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.protocol.config import ChannelConfig, Node
-from gridledger.protocol.result import Read, Response, Version
+from gridledger.protocol.result import EndorsedResult, Read, Response, Version
 from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
 from services.peer.errors import (
     ChaincodeRefused,
@@ -21,7 +21,7 @@ from services.peer.errors import (
     EndorsersUnavailable,
 )
 from services.peer.gateway import selection
-from services.peer.gateway.endorsement import Collector, Endorsed
+from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.peer_health import PeerHealth
 from services.peer.gateway.selection import Selection
 from services.peer.settings import EndorsementLimits
@@ -79,10 +79,10 @@ class Peers:
             self.cancelled.append(peer.name)
             raise
 
-    async def collect(self) -> Endorsed:
+    async def collect(self) -> EndorsedResult:
         return await self.collector.collect(self.proposal)
 
-    async def collect_many(self, count: int) -> list[Endorsed | BaseException]:
+    async def collect_many(self, count: int) -> list[EndorsedResult | BaseException]:
         """The outcomes for a proposal that comes several times at once."""
         return await asyncio.gather(*(self.collect() for _ in range(count)), return_exceptions=True)
 
@@ -439,7 +439,7 @@ async def test_collections_at_once_are_bounded() -> None:
 async def test_proposals_together_go_to_one_set_of_peers() -> None:
     peers = Peers(3, "OutOf(2, all)", hedge_after_s=1.0)
     outcomes = await peers.collect_many(10)
-    assert all(isinstance(outcome, Endorsed) and len(outcome.peers) == 2 for outcome in outcomes)
+    assert all(isinstance(outcome, EndorsedResult) and len(outcome.peers) == 2 for outcome in outcomes)
     assert len(peers.calls) == 20
     assert len(set(peers.asked)) == 2
     assert peers.collector.active == 0
