@@ -111,8 +111,8 @@ class Proposal:
         )
 
     def certificate(self) -> Certificate:
-        """The creator's certificate, parsed once and kept in a bounded cache."""
-        return _certificate_of(self.creator)
+        """The creator's certificate."""
+        return creator_certificate(self.creator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,8 @@ class SignedProposal:
 
 
 @lru_cache(maxsize=4096)
-def _certificate_of(creator: str) -> Certificate:
+def creator_certificate(creator: str) -> Certificate:
+    """The certificate in a proposal's ``creator``, parsed once and kept in a bounded cache."""
     # Here, so that reading a proposal does not import cryptography: what runs contracts does without.
     from gridledger.identity.certificate import Certificate  # noqa: PLC0415
 

@@ -6,7 +6,6 @@ Endorsements are not judged here, as in Fabric: the peers do, all of them the sa
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from gridledger import jsontext
 from gridledger.errors import InputError, MalformedMessage, PermissionDeniedError
@@ -15,6 +14,7 @@ from gridledger.protocol import ChannelConfig, ConfigUpdate, Proposal, verify_up
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
 from gridledger.protocol.fields import from_base64, hash_of
+from gridledger.protocol.proposal import creator_certificate
 from gridledger.protocol.transaction import signing_text
 from services.orderer.errors import WrongChannel
 
@@ -67,11 +67,6 @@ def _check_transaction(envelope: bytes, config: ChannelConfig, now_us: int) -> N
         raise BadCreatorSignature("the signature under the transaction is not its creator's")
 
 
-@lru_cache(maxsize=1024)
-def _certificate(creator: str) -> Certificate:
-    return Certificate.from_der(from_base64(creator, "'creator'"))
-
-
 def origin_of(text: str) -> tuple[str, int, Certificate]:
     """The channel, the time and the creator's certificate in a proposal's text.
 
@@ -84,4 +79,4 @@ def origin_of(text: str) -> tuple[str, int, Certificate]:
     if before is None or behind is None or before.end() > end:
         proposal = Proposal.parse(text)
         return proposal.channel, proposal.time_us, proposal.certificate()
-    return before[1], int(behind[2]), _certificate(behind[1])
+    return before[1], int(behind[2]), creator_certificate(behind[1])

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 from gridledger.errors import GridLedgerError, PermissionDeniedError
-from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
-from gridledger.protocol.fields import from_base64
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Endorsement, Result, endorsement_text
 from services.peer.channel import Channel, Channels
@@ -89,7 +86,7 @@ class Endorser:
         if len(proposal.text) > limits.max_envelope_bytes:
             limit = limits.max_envelope_bytes
             raise EnvelopeTooLarge(f"the proposal is longer than the channel's limit of {limit} bytes", limit=limit)
-        certificate = _certificate(proposal.creator)
+        certificate = proposal.certificate()
         creator = channel.identify(certificate, now_us)
         peers = channel.config.peers_by_fingerprint
         if caller.fingerprint != certificate.fingerprint and caller.fingerprint not in peers:
@@ -169,8 +166,3 @@ class Endorser:
             response={"status": response.status, "message": response.message},
             height=height,
         )
-
-
-@lru_cache(4096)
-def _certificate(creator: str) -> Certificate:
-    return Certificate.from_der(from_base64(creator, "'creator'"))
