@@ -21,7 +21,12 @@ from gridledger.contract.context import ClientIdentity
 from gridledger.contract.hosting import wire
 from gridledger.contract.hosting.call_queue import Call, CallQueue, ChaincodeBusy
 from gridledger.contract.hosting.confinement import LOCK_FILE
-from gridledger.contract.hosting.host_process import ChaincodeUnavailable, HostProcess, HostSettings
+from gridledger.contract.hosting.host_process import (
+    ChaincodeCrashed,
+    ChaincodeUnavailable,
+    HostProcess,
+    HostSettings,
+)
 from gridledger.contract.hosting.wire import Reply
 from gridledger.errors import GridLedgerError
 from gridledger.identity import Identity
@@ -151,8 +156,6 @@ class HostPool:
             self._hosts.add(host)
             try:
                 await self._serve(host)
-            except Exception:
-                log.exception("chaincode %s: host %d is replaced", self.name, host.pid)
             finally:
                 self._hosts.discard(host)
                 await host.kill()
@@ -183,10 +186,15 @@ class HostPool:
                 log.warning("chaincode %s: host %d is replaced: %s", self.name, host.pid, error)
                 self._fail(batch, host.running(), error)
                 return
-            except BaseException:
-                for _, call in batch.open():
+            except asyncio.CancelledError:
+                for call in calls:
                     call.settle(self._stopped())
                 raise
+            except Exception:
+                log.exception("chaincode %s: host %d is replaced", self.name, host.pid)
+                for call in calls:
+                    call.settle(ChaincodeCrashed("the peer failed to read a host's reply; its log says why"))
+                return
 
     async def _next_calls(self, host: HostProcess) -> list[Call]:
         """Wait for calls for a host; none when it has ended meanwhile."""

@@ -230,3 +230,12 @@ async def test_a_reply_that_cannot_be_read_costs_its_call_and_host(
         with pytest.raises(GridLedgerError):
             await payload(pool, "add", "a", 1)
         assert await payload(pool, "pid") != pid
+
+
+async def test_a_defect_of_the_pool_leaves_no_call_waiting(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pools() as pool:
+        with monkeypatch.context() as broken:
+            broken.setattr("gridledger.contract.hosting.wire.read_result", lambda _: 1 / 0)
+            with pytest.raises(ChaincodeCrashed, match="log says why"):
+                await asyncio.wait_for(payload(pool, "add", "a", 1), 10)
+        assert await payload(pool, "add", "a", 1) == 2

@@ -52,6 +52,7 @@ REQUEST = write_request(0, PAPER.signed_proposal())
         bytes(13),
         bytes(13) + b"{}",
         REQUEST[:-1],
+        REQUEST[:9] + (int.from_bytes(REQUEST[9:13], "big") + 1).to_bytes(4, "big") + REQUEST[13:],
         REQUEST + b"\xff",
         REQUEST + b"{}",
         write_request(0, replace(PAPER.signed_proposal(transient={"a": 1}), transient=None)),
