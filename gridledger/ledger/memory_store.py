@@ -12,8 +12,8 @@ from gridledger.ledger.errors import HeadMoved
 from gridledger.ledger.store import CommitBatch
 
 
-class _Version:
-    """The tables after one commit. Nothing in it changes, so readers share it; the order is made when first needed."""
+class _Tables:
+    """The tables as one commit left them. They never change, so readers share them; their order is made when needed."""
 
     __slots__ = ("order", "tables")
 
@@ -31,26 +31,26 @@ class _Version:
 class MemoryReader:
     """A view of a :class:`MemoryStore`."""
 
-    __slots__ = ("_version",)
+    __slots__ = ("_state",)
 
-    def __init__(self, version: _Version) -> None:
-        self._version = version
+    def __init__(self, state: _Tables) -> None:
+        self._state = state
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        return self._version.tables[table].get(key)
+        return self._state.tables[table].get(key)
 
     def scan(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        keys, values = self._version.keys(table), self._version.tables[table]
+        keys, values = self._state.keys(table), self._state.tables[table]
         for position in range(bisect_left(keys, start), bisect_left(keys, stop)):
             yield keys[position], values[keys[position]]
 
     def scan_back(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        keys, values = self._version.keys(table), self._version.tables[table]
+        keys, values = self._state.keys(table), self._state.tables[table]
         for position in range(bisect_left(keys, stop) - 1, bisect_left(keys, start) - 1, -1):
             yield keys[position], values[keys[position]]
 
     def count(self, table: Table) -> int:
-        return len(self._version.tables[table])
+        return len(self._state.tables[table])
 
     def close(self) -> None:
         pass
@@ -68,10 +68,10 @@ class MemoryStore:
     """Tables in dictionaries. A commit copies what it changes: fit for thousands of entries, not millions."""
 
     def __init__(self) -> None:
-        self._version = _Version({table: {} for table in Table})
+        self._state = _Tables({table: {} for table in Table})
 
     def commit(self, batch: CommitBatch) -> None:
-        before = self._version.tables
+        before = self._state.tables
         if before[Table.META].get(HEAD) != batch.head_before:
             raise HeadMoved("the ledger was committed to by somebody else: it has one committer")
         after = dict(before)
@@ -85,13 +85,13 @@ class MemoryStore:
                 else:
                     entries[key] = value
             after[table] = entries
-        self._version = _Version(after)
+        self._state = _Tables(after)
 
     def reader(self) -> MemoryReader:
-        return MemoryReader(self._version)
+        return MemoryReader(self._state)
 
     def size_bytes(self) -> int:
-        return sum(len(key) + len(value) for table in self._version.tables.values() for key, value in table.items())
+        return sum(len(key) + len(value) for table in self._state.tables.values() for key, value in table.items())
 
     def close(self) -> None:
         pass

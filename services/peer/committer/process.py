@@ -25,7 +25,7 @@ from gridledger.ledger.validation import VerifyMany
 from gridledger.logs import setup
 from gridledger.protocol.block import Block
 from services.peer.committer.buffer import BlockBuffer
-from services.peer.committer.chain import ChainCommitter
+from services.peer.committer.chain_committer import ChainCommitter
 from services.peer.committer.messages import (
     MAX_TASK_BYTES,
     CommitterFault,

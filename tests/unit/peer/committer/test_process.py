@@ -19,7 +19,7 @@ from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import CommittedBlock
 from services.peer.committer.buffer import BlockBuffer, Delivered
-from services.peer.committer.chain import ChainCommitter
+from services.peer.committer.chain_committer import ChainCommitter
 from services.peer.committer.messages import BlockCommitted, CommitterReport
 from services.peer.committer.source import BlockSource
 from tests.simulation import virtual_loop
