@@ -1,1 +1,8 @@
-"""Measuring the ledger: load from outside through the SDK, as a user's program would, and what the machine could do."""
+"""Benchmarks: load on a network through the SDK, what was measured of it, and a model of larger networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""The checkout: where modules are started, and network-config/ and chaincode/ are found."""

@@ -1,9 +1,9 @@
 """``make bench-quick``: a 100-byte put and ComputeVSI, at saturation and at 100 transactions per second.
 
-Starts each topology anew, loads it from two engine processes on the same machine (the benchmark's own, without Locust,
-which would only take its time to start), and prints throughput, latency percentiles (at 100/s from the intended send
-time) and the share of the floor that the machine's signatures set. Ends with 1 where that share is under its guard.
-``--smoke`` is the test of the benchmark itself: a second of each workload on one topology; all must be VALID.
+Starts each topology anew, offers the loads from two engines on the same machine without Locust, and prints throughput,
+latency percentiles (at 100/s from the intended send time) and the share of the floor. Exits with 1 where a share is
+below its guard. ``--smoke`` tests the benchmark itself: a second of each workload on one topology; everything must
+become VALID.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.bench_network import WORKLOADS, Bench, running_bench
-from benchmarks.load.direct import Outcome, run_load
-from benchmarks.measure.machine import TOPOLOGIES, Machine, measure_machine
-from benchmarks.measure.window import percentile
+from benchmarks.load.bench_network import WORKLOADS, BenchNetwork, running_bench_network
+from benchmarks.load.plan import CLOSED_LOOP, ControllerSpec, LoadSpec
+from benchmarks.load.topologies import TOPOLOGIES
+from benchmarks.measure.engine_run import EngineRun, run_load
+from benchmarks.measure.machine import this_machine
 from gridledger import jsontext
 
 GUARDS = {
@@ -28,121 +29,108 @@ GUARDS = {
     ("three-shards", "put"): 0.24,
     ("three-shards", "ComputeVSI"): 0.16,
 }
-"""The share of the floor that each must reach at saturation: about 60 % of what docs/performance.md states."""
+"""The least share of the floor at saturation: about 60 % of what docs/performance.md states."""
 
-PACED = 100.0
+PACED = ControllerSpec(type="fixed-rate", opts={"tps": 100.0})
 SATURATING_USERS = 512
-"""Transactions under way at saturation: blocks fill, and the cores have no rest in any topology."""
+"""Transactions under way at saturation: enough to fill blocks and cores in every topology."""
 
 _SMOKE_USERS = 8
-# LocalController's many groups take as long to make as all the rest.
+# LocalController is left out: its many groups take as long to prepare as everything else.
 _SMOKE_WORKLOADS = tuple(name for name in WORKLOADS if name != "LocalController")
 _SMOKE_CONFLICTS = frozenset(("MVCC_READ_CONFLICT", "ENDORSEMENT_MISMATCH"))
+_PERCENTILES = ("p50_ms", "p95_ms", "p99_ms", "max_ms")
 _HEAD = f"{'topology':<13} {'workload':<16} {'load':<11} {'tx/s':>7} {'p50':>7} {'p95':>7} {'p99':>7} {'max':>7} ms"
 
 
-async def measure(bench: Bench, machine: Machine, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The workloads on one topology."""
-    peers, endorsers = TOPOLOGIES[bench.topology]
-    floor = machine.floor(peers=peers, endorsers=endorsers)
+async def measure(network: BenchNetwork, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure the workloads on one topology and print a line for each load."""
     rows = []
+    saturating = ControllerSpec(type=CLOSED_LOOP, opts={"users": options.concurrency})
     for workload in options.workload:
-        targets = await bench.targets(workload)
-        for rate in (None,) if options.smoke else (None, PACED):
-            warmup_s = options.seconds / 4
-            outcome = await run_load(
-                bench,
-                targets,
-                rate=rate,
-                concurrency=options.concurrency,
-                warmup_s=warmup_s,
-                duration_s=options.seconds,
+        streams = await network.streams(workload)
+        for controller in (saturating,) if options.smoke else (saturating, PACED):
+            spec = LoadSpec(
+                workload=workload, controller=controller, duration_s=options.seconds, warmup_s=options.seconds / 4
             )
-            row = _row(bench.topology, workload, rate, outcome)
-            row["floor_share"] = None if targets[0].readonly else row["tx_s"] / floor
-            row["generator_cores"] = outcome.cpu_s / (outcome.measured_s + warmup_s)
-            _print(row, machine)
+            row = _row(network.topology, spec, await run_load(network, streams, spec), readonly=streams[0].readonly)
+            print(_line(row), flush=True)
             rows.append(row)
     return rows
 
 
-def _row(topology: str, workload: str, rate: float | None, outcome: Outcome) -> dict[str, Any]:
-    latencies = outcome.latencies_s
+def _row(topology: str, spec: LoadSpec, run: EngineRun, *, readonly: bool) -> dict[str, Any]:
+    latency = run.outcome.latency
+    floor_tx_s = this_machine().floor_tx_s(TOPOLOGIES[topology])
     return {
         "topology": topology,
-        "workload": workload,
-        "load": "saturation" if rate is None else f"{rate:g}/s",
-        "tx_s": len(latencies) / outcome.measured_s,
-        "p50_ms": percentile(latencies, 0.50) * 1000,
-        "p95_ms": percentile(latencies, 0.95) * 1000,
-        "p99_ms": percentile(latencies, 0.99) * 1000,
-        "max_ms": (latencies[-1] if latencies else float("nan")) * 1000,
-        "refused": outcome.refused,
+        "workload": spec.workload,
+        "load": "saturation" if spec.closed else f"{spec.controller.opts['tps']:g}/s",
+        "tx_s": run.tx_s,
+        **(latency.model_dump(include=set(_PERCENTILES)) if latency else dict.fromkeys(_PERCENTILES)),
+        "refused": run.outcome.failed,
+        "floor_share": None if readonly else run.tx_s / floor_tx_s,
+        "generator_cores": run.engines_cpu_s / (run.measured_s + spec.warmup_s),
     }
 
 
-def _print(row: dict[str, Any], machine: Machine) -> None:
+def _line(row: dict[str, Any]) -> str:
+    latencies = " ".join(f"{float('nan') if row[name] is None else row[name]:7.1f}" for name in _PERCENTILES)
     line = (
-        f"{row['topology']:<13} {row['workload']:<16} {row['load']:<11} {row['tx_s']:7.0f} {row['p50_ms']:7.1f} "
-        f"{row['p95_ms']:7.1f} {row['p99_ms']:7.1f} {row['max_ms']:7.1f}   "
-        f"generator {row['generator_cores']:.2f} of {machine.cores} cores"
+        f"{row['topology']:<13} {row['workload']:<16} {row['load']:<11} {row['tx_s']:7.0f} {latencies}   "
+        f"generator {row['generator_cores']:.2f} of {this_machine().cores} cores"
     )
     if row["load"] == "saturation" and row["floor_share"] is not None:
         line += f", {row['floor_share']:.0%} of the floor"
     if row["refused"]:
         line += f", not VALID {row['refused']}"
-    print(line, flush=True)
+    return line
 
 
 def below_guard(rows: list[dict[str, Any]]) -> list[str]:
-    """What is too slow, in words."""
-    said = []
+    """A complaint for each load that is too slow."""
+    found = []
     for row in rows:
         guard = GUARDS.get((row["topology"], row["workload"]))
         if row["load"] == "saturation" and guard is not None and row["floor_share"] < guard:
-            said.append(
+            found.append(
                 f"{row['topology']}, {row['workload']}: {row['floor_share']:.1%} of the floor, guard {guard:.0%}"
             )
-    return said
+    return found
 
 
 def not_valid(rows: list[dict[str, Any]]) -> list[str]:
-    """What was not VALID, in words. A workload of conflicts may have some."""
-    said = []
+    """A complaint for each load of which something did not become VALID; read-write may have conflicts."""
+    found = []
     for row in rows:
         allowed = _SMOKE_CONFLICTS if row["workload"] == "read-write" else frozenset()
         failed = {code: number for code, number in row["refused"].items() if code not in allowed}
         if failed or not row["tx_s"]:
-            said.append(f"{row['topology']}, {row['workload']}: {failed or 'nothing became VALID'}")
-    return said
+            found.append(f"{row['topology']}, {row['workload']}: {failed or 'nothing became VALID'}")
+    return found
 
 
 async def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure and print."""
-    machine = measure_machine()
-    print(
-        f"{machine.cores} cores, {machine.processor}, Python {machine.python}, commit {machine.commit}; "
-        f"P-256 sign {machine.sign_s * 1e6:.0f} us, verify {machine.verify_s * 1e6:.0f} us\n{_HEAD}",
-        flush=True,
-    )
+    """Measure on each topology, and keep the rows in ``quick.json``."""
+    print(f"{this_machine()}\n{_HEAD}", flush=True)
     rows: list[dict[str, Any]] = []
     folder = options.out.absolute() / "network"
     for topology in options.topology:
-        async with running_bench(topology, folder, port_offset=options.port_offset) as bench:
-            rows += await measure(bench, machine, options)
-    report = {"machine": machine.to_dict(), "seconds": options.seconds, "rows": rows}
+        async with running_bench_network(topology, folder, port_offset=options.port_offset) as network:
+            rows += await measure(network, options)
+    report = {"machine": this_machine().to_dict(), "seconds": options.seconds, "rows": rows}
     (options.out / "quick.json").write_bytes(jsontext.dumps(report))
     return rows
 
 
 def main() -> int:
-    """Read the options and run; 1 if a guard fails. The rows are kept in ``--out``."""
+    """Read the options and run. Returns 1 where a guard fails."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.commands.bench_quick", description=__doc__)
-    parser.add_argument("--topology", action="append", choices=sorted(TOPOLOGIES), help="default: all; of --smoke: one")
+    parser.add_argument("--topology", action="append", choices=TOPOLOGIES, help="default: all; of --smoke: one")
     parser.add_argument("--workload", action="append", choices=WORKLOADS)
     parser.add_argument("--seconds", type=float, help="measured time of each load (default: 4.5; of --smoke: 1)")
     parser.add_argument("--concurrency", type=int, help="transactions under way at saturation (default: 512)")
-    parser.add_argument("--smoke", action="store_true", help="a second of each workload; everything must be VALID")
+    parser.add_argument("--smoke", action="store_true", help="a second of each workload; everything must become VALID")
     parser.add_argument("--port-offset", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     options = parser.parse_args()

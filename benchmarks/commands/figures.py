@@ -1,6 +1,6 @@
-"""``make figures``: the thesis's four sweeps on this machine, drawn beside the thesis's curves.
+"""``make figures``: the thesis's four sweeps on this machine, drawn with the thesis's curves.
 
-Finished points are kept in OUT/points and not measured again; --fresh starts over.
+Measured points are kept in OUT/points and not measured again; --fresh starts over.
 """
 
 from __future__ import annotations
@@ -9,34 +9,35 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures.output import write_figures
-from benchmarks.figures.run import Run
-from benchmarks.figures.store import Basis, Store
+from benchmarks.figures.files import write_figures
+from benchmarks.figures.point_runner import PointRunner
+from benchmarks.figures.point_store import Basis, PointStore
 from benchmarks.figures.sweeps import (
     NETWORK_WARMUP_S,
     QUICK_SECONDS,
     SECONDS_PER_POINT,
-    TOPOLOGIES,
     WARMUP_S,
     Point,
     Sweep,
     load_sweeps,
 )
-from benchmarks.load.bench_network import Bench, running_bench
+from benchmarks.load.bench_network import BenchNetwork, running_bench_network
+from benchmarks.load.topologies import TOPOLOGIES
 from benchmarks.measure.locust_run import measure_load
-from benchmarks.measure.machine import Machine, measure_machine
+from benchmarks.measure.machine import this_machine
 from gridledger.errors import GridLedgerError
 
-_WRONG, _FAILED = 2, 1
+_FAILED, _WRONG, _STOPPED = 1, 2, 130
+"""Exit codes: points failed, the command line or the points kept are wrong, the run was stopped."""
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command's options."""
+    """The options of the command."""
     names = [sweep.name for sweep in load_sweeps()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.commands.figures", description=__doc__)
     parser.add_argument("--sweep", action="append", choices=names, help="only this one (may be repeated)")
@@ -52,16 +53,16 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port-offset", type=int, default=10_000)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--fresh", action="store_true", help="forget what is measured already")
+    group.add_argument("--fresh", action="store_true", help="remove what was measured before")
     group.add_argument(
-        "--keep", action="store_true", help="use what was measured at other commits or settings as it is"
+        "--keep", action="store_true", help="use points measured at other commits or settings as they are"
     )
-    group.add_argument("--draw", action="store_true", help="measure nothing, draw what there is")
+    group.add_argument("--draw", action="store_true", help="measure nothing, draw the points that there are")
     return parser
 
 
-def wanted(options: argparse.Namespace) -> tuple[list[Sweep], list[Point]]:
-    """The sweeps asked for and their points, in the order in which they are measured."""
+def selected(options: argparse.Namespace) -> tuple[list[Sweep], list[Point]]:
+    """The sweeps that were asked for and their points, in the order of measurement."""
     sweeps = [sweep for sweep in load_sweeps() if not options.sweep or sweep.name in options.sweep]
     topologies = [name for name in TOPOLOGIES if not options.topology or name in options.topology]
     return sweeps, [
@@ -73,51 +74,47 @@ def wanted(options: argparse.Namespace) -> tuple[list[Sweep], list[Point]]:
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Measure what is missing and draw; the exit code."""
+    """Measure the missing points and draw all; the exit code."""
     folder = (options.out or Path("out/figures-quick" if options.quick else "out/figures")).absolute()
-    store = Store(folder / "points")
-    _, points = wanted(options)
-    machine = measure_machine()
-    basis = Basis.of(machine, seconds_per_point=options.max_seconds_per_point, quick=options.quick)
+    store = PointStore(folder / "points")
+    _, points = selected(options)
+    basis = Basis.of(this_machine(), seconds_per_point=options.max_seconds_per_point, quick=options.quick)
     if options.fresh:
         store.clear()
     if options.draw:
-        # What is drawn need not fit this run, but itself.
+        # The points need not fit this run, only one another.
         basis = next((measured.basis for measured in store.done(points).values()), basis)
     remarks = store.check(points, basis, keep=options.keep or options.draw)
     for remark in remarks:
-        _say(f"warning: some points were measured under other conditions: {remark}")
+        _tell(f"warning: some points were measured under other conditions: {remark}")
 
-    @asynccontextmanager
-    async def start(topology: str) -> AsyncIterator[Bench]:
-        _say(f"starting {topology}")
-        async with running_bench(topology, folder / "network", port_offset=options.port_offset) as bench:
-            yield bench
+    def start(topology: str) -> AbstractAsyncContextManager[BenchNetwork]:
+        _tell(f"starting {topology}")
+        return running_bench_network(topology, folder / "network", port_offset=options.port_offset)
 
     failed = 0
     try:
         if not options.draw:
-            failed = await Run(points, store, basis, start=start, measure=measure_load, say=_say).run()
+            failed = await PointRunner(points, store, basis, start=start, measure=measure_load, tell=_tell).run()
     finally:
-        # Also of a run that was stopped: what there is.
-        _draw(options, store, folder, machine, remarks)
-    _say(f"{folder / 'figures.html'}")
+        # A run that was stopped draws what it has.
+        _draw(options, store, folder, remarks)
+    _tell(f"{folder / 'figures.html'}")
     if failed:
         print(f"error: {failed} points failed; run again to try them once more", file=sys.stderr)
     return _FAILED if failed else 0
 
 
-def _draw(
-    options: argparse.Namespace, store: Store, folder: Path, machine: Machine, differences: Sequence[str]
-) -> None:
-    sweeps, points = wanted(options)
+def _draw(options: argparse.Namespace, store: PointStore, folder: Path, differences: Sequence[str]) -> None:
+    sweeps, points = selected(options)
+    machine = this_machine()
     results = {point: measured for point in points if (measured := store.read(point))}
     remarks = [f"Some points were measured under other conditions: {difference}." for difference in differences]
     commits = list(dict.fromkeys(measured.basis.commit for measured in results.values())) or [machine.commit]
     if any(commit.endswith("-dirty") for commit in commits):
-        remarks.append("The checkout had changes that are in no commit.")
+        remarks.append("The checkout had uncommitted changes.")
     if options.quick:
-        remarks.append("A trial (--quick): few points and few transactions, not for comparison.")
+        remarks.append("A trial (--quick) with few points and few transactions, not for comparison.")
     configuration: dict[str, Any] = {
         "load": "open loop at a fixed rate, from Locust's workers",
         "warm-up": f"{NETWORK_WARMUP_S:g} s at 100 tx/s for each network, {WARMUP_S:g} s before each point",
@@ -129,12 +126,12 @@ def _draw(
     write_figures(sweeps, results, folder, machine=measured_on, configuration=configuration, remarks=remarks)
 
 
-def _say(text: str) -> None:
+def _tell(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of a command line, defaults filled in."""
+    """Read a command line and fill in the defaults."""
     options = arguments().parse_args(words)
     if options.max_seconds_per_point is None:
         options.max_seconds_per_point = QUICK_SECONDS if options.quick else SECONDS_PER_POINT
@@ -153,8 +150,8 @@ def main() -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return _WRONG
     except KeyboardInterrupt:
-        print("stopped: run again to go on", file=sys.stderr)
-        return 130
+        print("stopped: run again to continue", file=sys.stderr)
+        return _STOPPED
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Core time of an idle channel, for ``--idle-ms`` of the model: ``python -m benchmarks.commands.idle_channel``.
 
-Starts networks of one and of four channels, lets them rest, and divides the difference of their orderers' core time by
+Runs networks of one and of four channels without load, and divides the difference of their orderers' core time by
 channels and orderers.
 """
 
@@ -8,42 +8,34 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from pathlib import Path
 
-from benchmarks.measure.processes import used_by_kind
-from benchmarks.model.deployment import ORDERERS
-from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import load_network_config
-from gridledger.network.supervisor import running_network
+from benchmarks.load.topologies import running_topology
+from benchmarks.measure.processes import usage_by_kind
 
-PROJECT = Path(__file__).resolve().parents[2]
 SETTLE_S = 2.0
 
 
-async def orderers_cores(topology: str, folder: Path, *, port_offset: int, seconds: float) -> tuple[int, float]:
-    """A topology's number of channels, and the cores that one of its orderers uses while nothing is sent."""
-    config = load_network_config(PROJECT / "network-config" / f"{topology}.yaml").with_port_offset(port_offset)
-    async with running_network(config, NetworkFolder(folder), project=PROJECT, sink=lambda _name, _line: None):
+async def idle_cores(topology: str, folder: Path, *, port_offset: int, seconds: float) -> tuple[int, float]:
+    """The number of a topology's channels, and the cores that one of its orderers uses while nothing is sent."""
+    async with running_topology(topology, folder, port_offset=port_offset) as config:
         await asyncio.sleep(SETTLE_S)
-        before = used_by_kind(os.getpid())["orderer"].cpu_s
+        before = usage_by_kind()["orderer"].cpu_s
         await asyncio.sleep(seconds)
-        used_s = used_by_kind(os.getpid())["orderer"].cpu_s - before
-    return len(config.channels), used_s / seconds / ORDERERS
+        used_s = usage_by_kind()["orderer"].cpu_s - before
+    return len(config.channels), used_s / seconds / len(config.orderers)
 
 
 async def run(options: argparse.Namespace) -> None:
     """Measure and print."""
     measured = [
-        await orderers_cores(
-            name, options.out.absolute() / name, port_offset=options.port_offset, seconds=options.seconds
-        )
+        await idle_cores(name, options.out.absolute() / name, port_offset=options.port_offset, seconds=options.seconds)
         for name in ("no-shard", "three-shards")
     ]
     (few, least), (many, most) = measured
     for channels, cores in measured:
-        print(f"{channels} channels: {cores * 1000:.1f} ms a second on each orderer")
-    print(f"{(most - least) / (many - few) * 1000:.2f} ms a second for each channel")
+        print(f"{channels} channels: {cores * 1000:.1f} ms per second on each orderer")
+    print(f"{(most - least) / (many - few) * 1000:.2f} ms per second for each channel")
 
 
 def main() -> None:

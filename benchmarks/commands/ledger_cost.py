@@ -1,8 +1,9 @@
-"""What the ledger costs on this machine: ``python -m benchmarks.commands.ledger_cost [TRANSACTIONS]``.
+"""Costs of the ledger on this machine: ``python -m benchmarks.commands.ledger_cost [TRANSACTIONS]``.
 
-Transactions are ComputeVSI's in shape: a PMU frame of 1.6 KB (or three times the branches, 3.6 KB), a result of 0.3 KB
-written under a new key, three endorsements. Judging is measured without signatures, which cost what they cost; bytes
-are what LMDB's file has grown by. The least of several rounds is shown, as other processes only ever add.
+The transactions have the shape of ComputeVSI's: a PMU frame of 1.6 KB (or 3.6 KB, with three times the branches), a
+result of 0.3 KB written under a new key, three endorsements. Judging is measured without signatures, which are measured
+by themselves; bytes are the growth of LMDB's file. The least of several rounds is printed, as other processes can only
+add to it.
 """
 
 from __future__ import annotations
@@ -18,16 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.sample_chain import SampleChain
 from gridledger.ledger import Ledger
 from gridledger.ledger.batch import batch_of
 from gridledger.ledger.blocks import pack_block
 from gridledger.ledger.validation import examine, verify_one_by_one
-from gridledger.protocol.block import SignedBlock
-from gridledger.protocol.result import Read, Response
-from tests.support.channel import Chain, Channel
+from gridledger.protocol import Block, SignedBlock
 
 ROUNDS = 3
-PEERS = ("peer1", "peer2", "peer3")
+ENDORSERS = 3
 
 
 @dataclass
@@ -43,59 +43,52 @@ class Cost:
     disk: float = 0.0
 
 
-def frame(branches: int, order: random.Random, moment: int) -> dict[str, Any]:
-    """A PMU frame of seven buses: the shape that the DVS chaincode takes, the numbers by chance."""
+def sample_frame(branches: int, generator: random.Random, moment: int) -> dict[str, Any]:
+    """A PMU frame of seven buses in the form that the DVS chaincode takes, with random numbers."""
     return {
         "group": "1",
         "time": 1_767_225_600_000_000 + moment,
         "base": 100.0,
         "buses": [
-            {"bus": bus, "Pd": 21.7, "Qd": 12.7, "Vm": order.uniform(0.9, 1.1), "Va": order.uniform(-5, 0)}
+            {"bus": bus, "Pd": 21.7, "Qd": 12.7, "Vm": generator.uniform(0.9, 1.1), "Va": generator.uniform(-5, 0)}
             for bus in range(2, 9)
         ],
         "branches": [
-            {"f": 1, "t": to, **{name: order.uniform(-40, 40) for name in ("Pf", "Qf", "Pt", "Qt")}}
+            {"f": 1, "t": to, **{name: generator.uniform(-40, 40) for name in ("Pf", "Qf", "Pt", "Qt")}}
             for to in range(2, 2 + branches)
         ],
     }
 
 
-def transactions(channel: Channel, count: int, branches: int) -> list[bytes]:
-    """Endorsed and signed envelopes."""
-    order = random.Random(30)  # noqa: S311 - numbers to fill frames with
-    made = []
-    for moment in range(count):
-        sent = frame(branches, order, moment)
+def sample_envelopes(chain: SampleChain, frames: Sequence[dict[str, Any]], generator: random.Random) -> list[bytes]:
+    """An endorsed and signed transaction for each frame."""
+    envelopes = []
+    for frame in frames:
         answer = {
             "group": "1",
-            "time": sent["time"],
+            "time": frame["time"],
             "profile": "corrected",
-            "vsi": [{"bus": bus, "vsi": order.random()} for bus in (3, 4, 5)],
+            "vsi": [{"bus": bus, "vsi": generator.random()} for bus in (3, 4, 5)],
             "weak_bus": 4,
             "threshold": 0.88,
             "alarm": False,
             "outcome": "normal",
             "control": None,
         }
-        key = f"vsi/1/{sent['time']}"
-        transaction = channel.transaction(
-            {key: answer},
-            reads=[Read("group/1", None), Read(key, None)],
-            response=Response(200, "", answer),
-            proposal=channel.proposal("ComputeVSI", [sent]),
-            endorsers=PEERS,
+        key = f"vsi/1/{frame['time']}"
+        envelopes.append(
+            chain.envelope("ComputeVSI", frame, reads=["group/1", key], writes={key: answer}, answer=answer)
         )
-        made.append(transaction.to_bytes())
-    return made
+    return envelopes
 
 
-def measure(channel: Channel, blocks: Sequence[SignedBlock], count: int) -> Cost:
+def measure(genesis: Block, blocks: Sequence[SignedBlock], count: int) -> Cost:
     """Commit all blocks to a new ledger, part by part, several times over."""
     cost = Cost()
     for _ in range(ROUNDS):
         folder = Path(tempfile.mkdtemp(prefix="ledger-cost-"))
         try:
-            with Ledger.create(folder, channel.genesis) as ledger:
+            with Ledger.create(folder, genesis) as ledger:
                 before = ledger.size_bytes()
                 spent = _one_round(ledger, blocks)
                 cost.disk = (ledger.size_bytes() - before) / count
@@ -139,19 +132,18 @@ def _one_round(ledger: Ledger, blocks: Sequence[SignedBlock]) -> dict[str, float
 
 def main(count: int) -> None:
     """Print one line for each size of frame and block."""
-    channel = Channel.make(policy="OutOf(3, all)")
     print(
         "argument envelope in a block |  read judge  batch compress  us/tx | signatures us/tx | commit ms/block | "
         "bytes/tx  x argument  x envelope"
     )
+    chain = SampleChain(ENDORSERS)
     for branches in (9, 27):
+        generator = random.Random(30)  # noqa: S311 - numbers to fill frames with
+        frames = [sample_frame(branches, generator, moment) for moment in range(count)]
+        envelopes = sample_envelopes(chain, frames, generator)
+        argument, envelope = len(json.dumps(frames[0], separators=(",", ":"))), len(envelopes[0])
         for size in (1, 10, 50):
-            envelopes = transactions(channel, count, branches)
-            argument = len(json.dumps(frame(branches, random.Random(30), 0), separators=(",", ":")))  # noqa: S311
-            chain = Chain(channel)
-            blocks = [chain.next(*envelopes[start : start + size]) for start in range(0, count, size)]
-            cost = measure(channel, blocks, count)
-            envelope = len(envelopes[0])
+            cost = measure(chain.genesis, chain.blocks(envelopes, size), count)
             print(
                 f"{argument:8d} {envelope:8d} {size:10d} | {cost.read:5.0f} {cost.judge:5.0f} {cost.batch:6.0f} "
                 f"{cost.compress:8.0f}        | {cost.signatures:16.0f} | {cost.commit:15.2f} | {cost.disk:8.0f} "

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.commands.report REPORT.json [--out DIR]``: draw a report anew from what was measured."""
+"""Draws a report again from its results: ``python -m benchmarks.commands.report REPORT.json [--out DIR]``."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmarks.measure.results import Report
+from benchmarks.measure.results import BenchmarkReport
 from benchmarks.report import write_report
 
 
 def main() -> int:
-    """Read, draw, say where; the exit code."""
+    """Read the results, write the report, print where it is; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.commands.report", description=__doc__)
     parser.add_argument("report", type=Path, help="a report.json")
     parser.add_argument("--out", type=Path, help="folder to write (default: the report's own)")
     options = parser.parse_args()
     try:
-        report = Report.model_validate_json(options.report.read_bytes())
+        report = BenchmarkReport.model_validate_json(options.report.read_bytes())
     except (OSError, ValidationError) as error:
         print(f"error: {options.report} is no report: {error}", file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
-"""``make scale``: check the model against a report, run it to 1,000 shards, draw.
+"""``make scale``: checks the model against a report, and runs it for 1 to 1,000 shards.
 
 Prints the table of measured and modelled throughput, writes ``scale.png`` to ``--out`` and the results into ``--page``.
-Exits with 1 if the model is further than 15 % from what was measured with one, two or three shards.
+Exits with 1 if the model is more than 15 % off what was measured with one, two or three shards.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmarks.measure.results import Report
-from benchmarks.model import figure, page, sweep
+from benchmarks.load.topologies import TOPOLOGIES
+from benchmarks.measure.results import BenchmarkReport
+from benchmarks.model import figure, markdown, sweep
 from benchmarks.model.check import Check, check
 from benchmarks.model.costs import IDLE_MS, ReportUnusable, saturation
-from benchmarks.model.deployment import GIGABIT_S, TOPOLOGIES
+from benchmarks.model.deployment import GIGABIT_S
 from gridledger.errors import GridLedgerError
 
 
@@ -32,13 +33,13 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check, simulate, write."""
+    """Check the model, run the sweep, write the results; the exit code."""
     report = _read(options.report)
     checks = []
     for workload in options.workload or _workloads(report):
         done = check(report, workload, fitted=options.fit, seed=options.seed)
         checks.append(replace(done, costs=replace(done.costs, idle_cores=options.idle_ms / 1000)))
-        print(f"{workload}\n{page.check_table(done)}\n{page.costs_line(done)}\n", flush=True)
+        print(f"{workload}\n{markdown.check_table(done)}\n{markdown.costs_line(done)}\n", flush=True)
     scaled = checks[0]
     if not options.check_only:
         _scale(options, report, checks, scaled)
@@ -48,36 +49,36 @@ def run(options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def _scale(options: argparse.Namespace, report: Report, checks: list[Check], scaled: Check) -> None:
-    lines = sweep.scenarios(options.main_share)
+def _scale(options: argparse.Namespace, report: BenchmarkReport, checks: list[Check], scaled: Check) -> None:
+    lines = sweep.sweep_lines(options.main_share)
     points = sweep.run(
         scaled.costs,
         share=options.main_share,
         seed=options.seed,
         link_bytes_s=options.link_gbit * GIGABIT_S,
-        tell=lambda point: print(
-            f"{point.scenario:<6} {point.shards:>5} {point.tx_s:>10,.0f} {point.bound}", flush=True
-        ),
+        tell=lambda point: print(f"{point.line:<6} {point.shards:>5} {point.tx_s:>10,.0f} {point.bound}", flush=True),
     )
     path = options.out / "scale.png"
     ends = sweep.most_shards(scaled.costs)
     figure.draw(path, lines, points, ends=ends, note=_note(report, scaled, options))
-    text = page.block(report, checks, scaled, lines, points)
-    print(f"\n{page.sweep_table(lines, points)}\n\n{page.findings(lines, points, scaled.costs)}\n\nwrote {path}")
+    text = markdown.block(report, checks, scaled, lines, points)
+    print(
+        f"\n{markdown.sweep_table(lines, points)}\n\n{markdown.findings(lines, points, scaled.costs)}\n\nwrote {path}"
+    )
     if options.page is not None:
-        page.rewrite(options.page, text)
+        markdown.rewrite(options.page, text)
         print(f"wrote {options.page}")
 
 
-def _note(report: Report, scaled: Check, options: argparse.Namespace) -> str:
+def _note(report: BenchmarkReport, scaled: Check, options: argparse.Namespace) -> str:
     return (
         f"{scaled.workload}. Costs of commit {report.machine['commit']}. Each peer and orderer has 4 cores and a link "
         f"of {options.link_gbit:g} Gbit/s; {options.main_share * 100:g} % of all transactions are its main chain's."
     )
 
 
-def _workloads(report: Report) -> list[str]:
-    """Those measured in every topology, ComputeVSI first: it is what the scale run takes."""
+def _workloads(report: BenchmarkReport) -> list[str]:
+    """The workloads measured in every topology, ComputeVSI first, which the sweep takes."""
     names = dict.fromkeys(load.workload for load in report.loads)
     complete = [name for name in names if all(saturation(report, topology, name) for topology in TOPOLOGIES)]
     if not complete:
@@ -85,9 +86,9 @@ def _workloads(report: Report) -> list[str]:
     return sorted(complete, key=lambda name: ("vsi" not in name.lower(), name))
 
 
-def _read(path: Path) -> Report:
+def _read(path: Path) -> BenchmarkReport:
     try:
-        return Report.model_validate_json(path.read_bytes())
+        return BenchmarkReport.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ReportUnusable(f"cannot read {path}: {error.strerror}") from None
     except ValidationError as error:
@@ -98,13 +99,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.commands.scale", description=__doc__)
     parser.add_argument("--report", type=Path, required=True, help="a benchmark's report.json")
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="where scale.png goes")
-    parser.add_argument("--page", type=Path, help="a page to write the results into, docs/scale.md")
-    parser.add_argument("--fit", default="three-shards", choices=sorted(TOPOLOGIES), help="costs stem from this one")
+    parser.add_argument("--page", type=Path, help="a page to write the results into (docs/scale.md)")
+    parser.add_argument("--fit", default="three-shards", choices=TOPOLOGIES, help="the costs are fitted to this one")
     parser.add_argument("--workload", action="append", help="these only; the first is scaled up")
-    parser.add_argument("--check-only", action="store_true", help="leave out the scale run")
+    parser.add_argument("--check-only", action="store_true", help="leave out the sweep")
     parser.add_argument("--main-share", type=float, default=0.001, help="of all transactions, on the main chain")
     parser.add_argument("--link-gbit", type=float, default=1.0, help="bandwidth of each machine's link")
-    parser.add_argument("--idle-ms", type=float, default=IDLE_MS, help="core time a second of an idle channel")
+    parser.add_argument("--idle-ms", type=float, default=IDLE_MS, help="core time per second of an idle channel")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

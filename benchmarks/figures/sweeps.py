@@ -1,30 +1,28 @@
-"""What the thesis varied, and what stands for it here: sweeps, their points, and its curves as read off its plots."""
+"""The thesis's sweeps: what each varies, its points, and the thesis's curves as read off its plots."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
-from benchmarks.load.plan import ControllerSpec, LoadSpec
+from benchmarks.load.plan import ControllerSpec, LoadSpec, StrictModel
+from benchmarks.load.topologies import TOPOLOGIES
 from gridledger import jsontext
 
-TOPOLOGIES = ("no-shard", "two-shards", "three-shards")
-NAMES = {"no-shard": "no-shard", "two-shards": "two shards", "three-shards": "three shards"}
-"""Topologies as the thesis's legends name them."""
+NAMES = {name: name if name == "no-shard" else name.replace("-", " ") for name in TOPOLOGIES}
+"""The topologies' names in the thesis's legends."""
 SECONDS_PER_POINT, QUICK_SECONDS = 20.0, 3.0
 WARMUP_S = 0.5
-"""Enough to connect, and too little for a backlog where more is on offer than can be committed."""
+"""Long enough to connect, too short to build a backlog where more is on offer than can be committed."""
 NETWORK_WARMUP_S = 4.0
 TRANSACTIONS, RATE, WORKERS = 8000, 800.0, 3
 _FILE = Path(__file__).with_name("thesis-figures.json")
 
 
-class Curves(BaseModel):
-    """A sweep in the thesis: the values of x, and for each topology (no_shard, ...) throughput and mean latency."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class ThesisCurves(StrictModel):
+    """A sweep's curves in the thesis: x, and for each topology (no_shard, ...) throughput and mean latency over x."""
 
     x: list[int]
     x_label: str
@@ -35,16 +33,16 @@ class Curves(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One of the thesis's figures. ``varies``: rate, transactions or workers."""
+    """One of the thesis's figures. ``varies`` is rate, transactions or workers."""
 
     name: str
     title: str
     varies: str
     workload: str
-    curves: Curves
+    curves: ThesisCurves
 
     def points(self, topology: str, *, most_seconds: float, quick: bool) -> list[Point]:
-        """The sweep's points on one topology, in the thesis's order; quick: the first, the middle and the last."""
+        """The sweep's points on one topology in the thesis's order; ``quick``: the first, the middle and the last."""
         values = self.curves.x
         if quick:
             values = [values[0], values[len(values) // 2], values[-1]]
@@ -60,7 +58,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One load: ``asked`` is the thesis's number of transactions, ``transactions`` what fits into the time allowed."""
+    """One load. ``asked`` is the thesis's number of transactions, ``transactions`` what fits into the time allowed."""
 
     sweep: str
     topology: str
@@ -73,36 +71,33 @@ class Point:
 
     @property
     def seconds(self) -> float:
-        """How long its load is on offer."""
+        """How long the load is on offer."""
         return WARMUP_S + self.transactions / self.rate
 
     def spec(self) -> LoadSpec:
-        """The load, open-loop at a fixed rate, as Caliper's fixed-rate controller offers it. The warm-up stands for
-        what Caliper's workers do before a round begins: they connect."""
+        """The load: open-loop at a fixed rate, as with Caliper's fixed-rate controller. In the warm-up the workers
+        connect, which Caliper's workers do before a round begins."""
         return LoadSpec(
             workload=self.workload,
             controller=ControllerSpec(type="fixed-rate", opts={"tps": self.rate}),
             workers=self.workers,
             transactions=self.transactions,
-            duration_s=None,
             warmup_s=WARMUP_S,
         )
 
 
 def network_warmup(workload: str) -> LoadSpec:
-    """What a fresh network is given before its first point: chaincode hosts start, caches fill. Not measured."""
+    """The load on a fresh network before its first point, which is not measured: hosts start and caches fill."""
     return LoadSpec(
         workload=workload,
         controller=ControllerSpec(type="fixed-rate", opts={"tps": 100.0}),
         workers=WORKERS,
-        transactions=None,
         duration_s=NETWORK_WARMUP_S,
-        warmup_s=0.0,
     )
 
 
 def load_sweeps() -> list[Sweep]:
-    """The four sweeps; the first is two, one for each workload."""
+    """The thesis's four sweeps; the first is two here, one for each workload."""
     curves, _ = read_thesis()
     return [
         Sweep("send-rate", "Send rate, ComputeVSI", "rate", "ComputeVSI", curves["send_rate_compute_vsi"]),
@@ -118,8 +113,8 @@ def load_sweeps() -> list[Sweep]:
     ]
 
 
-def read_thesis() -> tuple[dict[str, Curves], str]:
-    """The thesis's curves by their name in thesis-figures.json, and that file's note on where they are from."""
+def read_thesis() -> tuple[dict[str, ThesisCurves], str]:
+    """The thesis's curves by their names in thesis-figures.json, and that file's note on their source."""
     text = jsontext.loads(_FILE.read_bytes())
     note = str(text.pop("note"))
-    return TypeAdapter(dict[str, Curves]).validate_python(text), note
+    return TypeAdapter(dict[str, ThesisCurves]).validate_python(text), note

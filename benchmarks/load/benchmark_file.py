@@ -1,6 +1,6 @@
-"""A benchmark file as Caliper's users know it: rounds one after another, each a workload under a rate controller.
+"""A benchmark file in the form of Caliper's: rounds one after another, each a workload under a rate controller.
 
-What is ours: ``warmup`` (seconds of load that are not measured, for all rounds or for one), ``topologies``, a round's
+Our additions: ``warmup`` (seconds of load that are not measured, for all rounds or for one), ``topologies``, a round's
 own ``workers``, and rates in per cent of what the workload reached in its last closed-loop round.
 """
 
@@ -10,37 +10,34 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from benchmarks.load.plan import ControllerSpec, LoadSpec
+from benchmarks.load.plan import ControllerSpec, LoadSpec, StrictModel
 from gridledger.errors import SettingsError
 
 _RATES = ("tps", "startingTps", "finishingTps", "startTps", "step")
+"""The controllers' options that may be a percentage."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WorkloadRef(_Part):
-    """Which workload: its name (benchmarks/load/workloads.py)."""
+class WorkloadName(StrictModel):
+    """The name of a round's workload (workloads.py)."""
 
     module: str
 
 
-class Workers(_Part):
-    """How many Locust workers send."""
+class Workers(StrictModel):
+    """The number of Locust workers."""
 
     type: str = "local"
     number: int = Field(default=2, ge=1, le=64)
 
 
-class RoundConfig(_Part):
-    """One round: so many transactions, or so many seconds."""
+class RoundConfig(StrictModel):
+    """One round, which lasts for a number of transactions or for a number of seconds."""
 
     label: str
     description: str = ""
-    workload: WorkloadRef
+    workload: WorkloadName
     txNumber: int | None = Field(default=None, ge=1)
     txDuration: float | None = Field(default=None, gt=0)
     warmup: float | None = Field(default=None, ge=0)
@@ -54,27 +51,27 @@ class RoundConfig(_Part):
         return self
 
 
-class TestConfig(_Part):
-    """All rounds, and what they have in common."""
+class BenchmarkConfig(StrictModel):
+    """The rounds of a file, and what they have in common."""
 
     name: str
     description: str = ""
     workers: Workers = Workers()
     warmup: float = Field(default=0.0, ge=0)
-    topologies: list[str] = ["three-shards"]
+    topologies: list[str] = Field(default=["three-shards"])
     rounds: list[RoundConfig] = Field(min_length=1)
 
 
-class BenchConfig(_Part):
-    """A benchmark file."""
+class BenchmarkFile(StrictModel):
+    """A whole file. Caliper calls its one member ``test``."""
 
-    test: TestConfig
+    test: BenchmarkConfig
 
 
-def load_config(path: Path) -> TestConfig:
-    """Read a benchmark file; :class:`SettingsError` says what is wrong with it, and where."""
+def load_config(path: Path) -> BenchmarkConfig:
+    """Read a benchmark file. Raises :class:`SettingsError`, which names the member that is wrong."""
     try:
-        return BenchConfig.model_validate(yaml.safe_load(path.read_bytes())).test
+        return BenchmarkFile.model_validate(yaml.safe_load(path.read_bytes())).test
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from None
     except yaml.YAMLError as error:
@@ -84,33 +81,34 @@ def load_config(path: Path) -> TestConfig:
         raise SettingsError(f"{path}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
 
-def spec_of(test: TestConfig, item: RoundConfig, saturation: dict[str, float]) -> LoadSpec:
-    """A round as a load. ``saturation``: transactions per second by workload, what rates in per cent refer to."""
+def load_spec(config: BenchmarkConfig, item: RoundConfig, saturation: dict[str, float]) -> LoadSpec:
+    """The load of a round. ``saturation``: by workload, the transactions per second that percentages refer to."""
     workload = item.workload.module
-    controller = item.rateControl
 
-    def absolute(opts: dict[str, Any]) -> dict[str, Any]:
-        return {name: _rate(value, item) if name in _RATES else _nested(value) for name, value in opts.items()}
+    def absolute(options: dict[str, Any]) -> dict[str, Any]:
+        return {name: rate(value) if name in _RATES else nested(value) for name, value in options.items()}
 
-    def _nested(value: Any) -> Any:
+    def nested(value: Any) -> Any:
         if isinstance(value, list):
-            return [_nested(each) for each in value]
+            return [nested(each) for each in value]
         if isinstance(value, dict):
             return {**value, "opts": absolute(value["opts"])} if "opts" in value else value
         return value
 
-    def _rate(value: Any, item: RoundConfig) -> Any:
+    def rate(value: Any) -> Any:
         if not (isinstance(value, str) and value.rstrip().endswith("%")):
             return value
         if workload not in saturation:
-            raise SettingsError(f"round {item.label!r}: {value} of what? no closed-loop round of {workload} before it")
+            raise SettingsError(
+                f"round {item.label!r}: {value} of what? Put a closed-loop round of {workload} before it"
+            )
         return round(float(value.rstrip(" %")) / 100 * saturation[workload], 1)
 
     return LoadSpec(
         workload=workload,
-        controller=ControllerSpec(type=controller.type, opts=absolute(controller.opts)),
-        workers=(item.workers or test.workers).number,
+        controller=ControllerSpec(type=item.rateControl.type, opts=absolute(item.rateControl.opts)),
+        workers=(item.workers or config.workers).number,
         transactions=item.txNumber,
         duration_s=item.txDuration,
-        warmup_s=test.warmup if item.warmup is None else item.warmup,
+        warmup_s=config.warmup if item.warmup is None else item.warmup,
     )

@@ -1,10 +1,11 @@
-"""The process that sends: ``python -m benchmarks.load.engine WORKLOADS_JSON``. One for each Locust worker.
+"""The engine, the process that sends: ``python -m benchmarks.load.engine BENCH_JSON``. Each Locust worker has one.
 
-It runs our SDK on uvloop, by an open-loop schedule (a transaction's latency counts from its intended time, whatever
-became of those before it) or a closed loop of users (each waits for its answer; told to come later, it does). Orders
-come as lines of JSON on standard input: ``{"round": ...}`` (:class:`.plan.Round`), ``{"users": {workload:
-number}}``, ``{"stop": true}``. Reports go to standard output: ``{"ready": true}``; every 100 ms what ended since, as
-counts by milliseconds, so that Locust pays for a report and not for a transaction; ``{"done": ...}`` after a round.
+It runs the SDK on uvloop, either by an open-loop schedule (a transaction's latency counts from its intended time, even
+if earlier transactions are late) or as a closed loop of users (each waits for its answer, and after a 429 for as long
+as it says). Orders arrive as lines of JSON on standard input: ``{"round": ...}`` (:class:`.plan.Round`), ``{"users":
+{workload: number}}``, ``{"stop": true}``. Reports go to standard output: ``{"ready": true}``; every 100 ms the
+transactions that ended since, as counts by milliseconds, so that Locust's work does not grow with the rate; and
+``{"done": ...}`` after a round.
 """
 
 from __future__ import annotations
@@ -17,53 +18,62 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from benchmarks.load.plan import CLOSED_LOOP, DRAIN_S, Round, Target, Workloads
-from benchmarks.load.rates import ClosedLoop, Controller, Progress, Share, build, options, recorder
+from benchmarks.load.plan import CLOSED_LOOP, DRAIN_S, BenchFile, LoadStream, Round
+from benchmarks.load.rates import (
+    ClosedLoop,
+    Controller,
+    LoadProgress,
+    Share,
+    build_controller,
+    recorder,
+    validated_options,
+)
 from benchmarks.load.traces import encode
-from benchmarks.load.transaction_log import ANSWERED, VALID, Records
+from benchmarks.load.transaction_log import ANSWERED, GOOD, VALID, TransactionLog
 from benchmarks.load.workloads import Workload
 from gridledger import jsontext
 from gridledger.client import CommitError, Gateway, SigningIdentity
 from gridledger.errors import GridLedgerError
 
-CONNECTIONS = 256
-MAX_OPEN = 20_000
-MAX_LINE = 1024 * 1024
+MAX_CONNECTIONS = 256
+MAX_UNDER_WAY = 20_000
+MAX_LINE_BYTES = 1024 * 1024
 REPORT_EVERY_S = 0.1
 POLL_S = 0.01
-FULL, UNFINISHED = "GENERATOR_FULL", "UNFINISHED"
-_TOLD_TO_COME_LATER = 429
-Report = Callable[[dict[str, Any]], None]
+GENERATOR_FULL, UNFINISHED = "GENERATOR_FULL", "UNFINISHED"
+"""Codes of transactions that were not sent as too many were under way, and of those that had no answer at the end."""
+SendReport = Callable[[dict[str, Any]], None]
 
 
 class Tally:
-    """What ended since the last report, by workload: milliseconds as Locust rounds them, errors by code."""
+    """What ended since the last report, by workload: counts by rounded milliseconds, and errors by code."""
 
     def __init__(self) -> None:
-        self._of: dict[str, dict[str, Any]] = {}
+        self._by_workload: dict[str, dict[str, Any]] = {}
 
     def add(self, workload: str, latency_s: float, error: str | None) -> None:
-        """One more."""
-        mine = self._of.get(workload)
-        if mine is None:
-            mine = {"times": Counter(), "errors": Counter(), "sum_ms": 0.0, "min_ms": 1e9, "max_ms": 0.0}
-            self._of[workload] = mine
-        latency = latency_s * 1000
-        mine["times"][str(rounded(latency))] += 1
-        mine["sum_ms"] += latency
-        mine["min_ms"] = min(mine["min_ms"], latency)
-        mine["max_ms"] = max(mine["max_ms"], latency)
+        """Count one transaction."""
+        counts = self._by_workload.get(workload)
+        if counts is None:
+            counts = {"times": Counter(), "errors": Counter(), "sum_ms": 0.0, "min_ms": 1e9, "max_ms": 0.0}
+            self._by_workload[workload] = counts
+        latency_ms = latency_s * 1000
+        counts["times"][str(rounded(latency_ms))] += 1
+        counts["sum_ms"] += latency_ms
+        counts["min_ms"] = min(counts["min_ms"], latency_ms)
+        counts["max_ms"] = max(counts["max_ms"], latency_ms)
         if error is not None:
-            mine["errors"][error] += 1
+            counts["errors"][error] += 1
 
     def take(self) -> dict[str, dict[str, Any]]:
-        """All of it; the tally is empty again."""
-        taken, self._of = self._of, {}
+        """Return all counts and begin anew."""
+        taken, self._by_workload = self._by_workload, {}
         return taken
 
 
@@ -73,57 +83,52 @@ def rounded(latency_ms: float) -> int:
 
 
 class RoundRun:
-    """One round under way."""
+    """Carries out one round."""
 
     def __init__(self, plan: Round, workloads: list[tuple[str, Workload]], tally: Tally) -> None:
         self._plan, self._workloads, self._tally = plan, dict(workloads), tally
         self._turns: Iterator[tuple[str, Workload]] = itertools.cycle(workloads)
-        self.records, self.progress = Records(), Progress()
-        self._share = Share(plan.index, plan.count, self._lasts(), plan.transactions)
+        self.log, self.progress = TransactionLog(), LoadProgress()
+        self._lasts_s = None if plan.duration_s is None else plan.warmup_s + plan.duration_s
+        self._share = Share(plan.index, plan.count, self._lasts_s, plan.transactions)
         self._numbers = itertools.count(plan.first + plan.index, plan.count)
-        # Not the loop's clock: uvloop's ticks in milliseconds. A clock of another machine is not relied on.
+        # Not the loop's clock, as uvloop's ticks in milliseconds. Bounded, as another machine's clock may be wrong.
         self.begin = time.perf_counter() + min(5.0, max(0.0, plan.start_at - time.time()))
         self._counted = 0
-        self._moved = asyncio.Event()
+        self._progressed = asyncio.Event()
         self._over = asyncio.Event()
+        self._sending: asyncio.Task[Any] | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._users: dict[str, int] = {}
         self._present: set[tuple[str, int]] = set()
 
-    def _lasts(self) -> float | None:
-        return None if self._plan.duration_s is None else self._plan.warmup_s + self._plan.duration_s
-
     async def run(self) -> Controller | None:
-        """Send until the round is over, wait for what is under way; the controller that was used."""
-        await asyncio.sleep(max(0.0, self.begin - time.perf_counter()))
+        """Send until the round is over and wait for the answers. Returns the controller that was used."""
+        await self._until_begin()
         spec = self._plan.controller
         controller = None
         if spec is not None and spec.type == CLOSED_LOOP:
-            users = self._share.of(options(ClosedLoop, spec).users)
+            users = self._share.of(validated_options(ClosedLoop, spec).users)
             self.set_users({self._plan.workloads[0]: users})
         elif spec is not None:
-            controller = build(spec, self._share)
-        sending = None if controller is None else asyncio.create_task(self._open_loop(controller))
-        try:
-            async with asyncio.timeout(self._lasts()):
-                await (self._over.wait() if sending is None else _either(sending, self._over))
-        except TimeoutError:
-            pass
-        self._over.set()
-        if sending is not None:
-            sending.cancel()
-            with suppress(asyncio.CancelledError):
-                await sending
+            controller = build_controller(spec, self._share)
+        self._sending = asyncio.create_task(self._over.wait() if controller is None else self._open_loop(controller))
+        await asyncio.wait({self._sending}, timeout=self._lasts_s)
+        self.stop()
+        with suppress(asyncio.CancelledError):
+            await self._sending
         await self._drain()
         return controller
 
     def stop(self) -> None:
         """Send nothing more."""
         self._over.set()
+        if self._sending is not None:
+            self._sending.cancel()
 
     def set_users(self, users: dict[str, int]) -> None:
-        """So many users of each workload from now on; those too many leave when they have their answer. A schedule has
-        no users."""
+        """Set the number of users of each workload; surplus users leave when they have their answer. Without effect
+        under a schedule, which has no users."""
         if self._plan.controller is not None and self._plan.controller.type != CLOSED_LOOP:
             return
         self._users |= users
@@ -139,10 +144,10 @@ class RoundRun:
         task.add_done_callback(self._under_way.discard)
 
     async def _user(self, workload: str, place: int) -> None:
-        await asyncio.sleep(max(0.0, self.begin - time.perf_counter()))
+        await self._until_begin()
         turn = (workload, self._workloads[workload])
-        while not self._over.is_set() and place < self._users[workload] and self._may_send():
-            pause_s = await self._one(turn, self._now())
+        while not self._over.is_set() and place < self._users[workload] and self._may_send(self._now()):
+            pause_s = await self._send_one(turn, self._now())
             if pause_s:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
@@ -150,30 +155,33 @@ class RoundRun:
         self._present.discard((workload, place))
 
     async def _open_loop(self, controller: Controller) -> None:
-        lasts = self._lasts() or float("inf")
-        loop = asyncio.get_running_loop()
+        lasts_s = self._lasts_s or float("inf")
         while True:
             at = controller.next(self._now(), self.progress)
             if at is None:
-                self._moved.clear()
-                later = loop.call_later(POLL_S, self._moved.set)
-                await self._moved.wait()
-                later.cancel()
+                await self._until_progress()
                 continue
-            if at >= lasts:
+            if at >= lasts_s:
                 return
-            await asyncio.sleep(max(0.0, at - self._now()))
+            await self._until(at)
             if not self._may_send(at):
                 return
-            if len(self._under_way) < MAX_OPEN:
-                self._spawn(self._one(next(self._turns), at))
+            if len(self._under_way) < MAX_UNDER_WAY:
+                self._spawn(self._send_one(next(self._turns), at))
                 self.progress.sent += 1
             else:
-                self.records.add(at, self._now(), self._now(), FULL, committed=False)
+                self.log.add(at, self._now(), self._now(), GENERATOR_FULL, committed=False)
 
-    def _may_send(self, intended: float | None = None) -> bool:
-        """Whether the number of transactions that was asked for allows one more; counts it."""
-        if self._plan.transactions is None or (self._now() if intended is None else intended) < self._plan.warmup_s:
+    async def _until_progress(self) -> None:
+        """Wait until a transaction has ended or ``POLL_S`` has passed."""
+        self._progressed.clear()
+        later = asyncio.get_running_loop().call_later(POLL_S, self._progressed.set)
+        await self._progressed.wait()
+        later.cancel()
+
+    def _may_send(self, intended: float) -> bool:
+        """Whether one more transaction fits into the number asked for; if so it is counted."""
+        if self._plan.transactions is None or intended < self._plan.warmup_s:
             return True
         if self._counted >= self._share.of(self._plan.transactions):
             self._over.set()
@@ -181,8 +189,8 @@ class RoundRun:
         self._counted += 1
         return True
 
-    async def _one(self, turn: tuple[str, Workload], intended: float) -> float:
-        """Send one; the seconds that a user is told to wait. A schedule does not wait."""
+    async def _send_one(self, turn: tuple[str, Workload], intended: float) -> float:
+        """Send a transaction and log its outcome. Returns the seconds that a user must wait before its next one."""
         name, workload = turn
         pause_s, sent = 0.0, self._now()
         code, committed = (ANSWERED, False) if workload.readonly else (VALID, True)
@@ -192,17 +200,17 @@ class RoundRun:
             code = error.code
         except GridLedgerError as error:
             code, committed = error.code, False
-            if error.status == _TOLD_TO_COME_LATER:
+            if error.status == HTTPStatus.TOO_MANY_REQUESTS:
                 pause_s = float(error.details.get("retry_after_s", 0.1))
         except asyncio.CancelledError:
             code, committed = UNFINISHED, False
         ended = self._now()
-        self.records.add(intended, sent, ended, code, committed=committed)
-        good = code in (VALID, ANSWERED)
+        self.log.add(intended, sent, ended, code, committed=committed)
+        good = code in GOOD
         self._tally.add(name, ended - intended, None if good else code)
         self.progress.finished += 1
         self.progress.succeeded += good
-        self._moved.set()
+        self._progressed.set()
         return pause_s
 
     async def _drain(self) -> None:
@@ -214,34 +222,40 @@ class RoundRun:
         if left:
             await asyncio.wait(left)
 
+    async def _until_begin(self) -> None:
+        await self._until(0.0)
+
+    async def _until(self, at: float) -> None:
+        await asyncio.sleep(max(0.0, at - self._now()))
+
     def _now(self) -> float:
+        """Seconds since the round's begin."""
         return time.perf_counter() - self.begin
 
 
 class Engine:
-    """Carries out rounds one after another, on gateways that are opened once per peer and identity."""
+    """Carries out rounds one after another. It opens one gateway for each peer and identity."""
 
-    def __init__(self, workloads: Workloads, report: Report) -> None:
-        self._workloads, self._report = workloads, report
+    def __init__(self, bench_file: BenchFile, report: SendReport) -> None:
+        self._bench_file, self._report = bench_file, report
         self._gateways: dict[tuple[str, str], Gateway] = {}
         self._tally = Tally()
         self._round: RoundRun | None = None
         self._running: asyncio.Task[None] | None = None
 
     def order(self, order: dict[str, Any]) -> None:
-        """Do as a line of the input says."""
+        """Carry out an order. A new round begins when the one before it is over."""
         if "round" in order:
             if self._round is not None:
                 self._round.stop()
-            plan = Round.model_validate(order["round"])
-            self._running = asyncio.create_task(self._carry_out(plan, self._running))
+            self._running = asyncio.create_task(self._after(self._running, Round.model_validate(order["round"])))
         elif self._round is not None and "users" in order:
             self._round.set_users(order["users"])
         elif self._round is not None and "stop" in order:
             self._round.stop()
 
     async def close(self) -> None:
-        """Stop, and let what is under way end."""
+        """Stop, and wait for the answers to what is under way."""
         if self._round is not None:
             self._round.stop()
         if self._running is not None:
@@ -249,76 +263,66 @@ class Engine:
         for gateway in self._gateways.values():
             await gateway.close()
 
-    async def _carry_out(self, plan: Round, before: asyncio.Task[None] | None) -> None:
+    async def _after(self, before: asyncio.Task[None] | None, plan: Round) -> None:
         if before is not None:
             await before
         try:
-            await self._one_round(plan)
+            await self._carry_out(plan)
         except GridLedgerError as error:
             self._report({"done": {"error": f"{error.code}: {error.message}"}})
         except Exception as error:
-            # Whoever waits for the end of the round must hear of it.
+            # Whoever waits for the end of the round must learn of it.
             self._report({"done": {"error": f"{type(error).__name__}: {error}"}})
             raise
 
-    async def _one_round(self, plan: Round) -> None:
-        chosen = []
-        for name in plan.workloads:
-            targets = self._workloads.workloads[name]
-            chosen.append((name, Workload(targets, self._gateway, index=plan.index, count=plan.count)))
+    async def _carry_out(self, plan: Round) -> None:
+        workloads = [
+            (name, Workload(self._bench_file.workloads[name], self._gateway, index=plan.index, count=plan.count))
+            for name in plan.workloads
+        ]
         gc.collect()
         gc.freeze()
-        self._round = RoundRun(plan, chosen, self._tally)
+        self._round = RoundRun(plan, workloads, self._tally)
         reporting = asyncio.create_task(self._report_often())
         try:
             controller = await self._round.run()
         finally:
             reporting.cancel()
-            self.report()
-        records = self._round.records
+            self._report_ended()
+        log = self._round.log
         if plan.results is not None:
-            records.write(Path(plan.results), begin_at=time.time() - time.perf_counter() + self._round.begin)
-        recorded = None if controller is None else recorder(controller)
-        if recorded is not None:
-            recorded.path.parent.mkdir(parents=True, exist_ok=True)
-            recorded.path.write_bytes(encode(recorded.times_s, recorded.format))
+            log.write(Path(plan.results), begin_at=time.time() - time.perf_counter() + self._round.begin)
+        recording = None if controller is None else recorder(controller)
+        if recording is not None:
+            recording.path.parent.mkdir(parents=True, exist_ok=True)
+            recording.path.write_bytes(encode(recording.times_s, recording.format))
         self._round = None
-        self._report({"done": {"sent": len(records.code)}})
+        self._report({"done": {"sent": len(log.code)}})
 
     async def _report_often(self) -> None:
         while True:
             await asyncio.sleep(REPORT_EVERY_S)
-            self.report()
+            self._report_ended()
 
-    def report(self) -> None:
-        """Tell what ended since the last time, and what this process has used of a core so far."""
+    def _report_ended(self) -> None:
+        """Report what ended since the last report, and the processor time of this process so far."""
         self._report({"ended": self._tally.take(), "cpu_s": time.process_time()})
 
-    def _gateway(self, target: Target) -> Gateway:
-        key = (target.url, target.identity)
+    def _gateway(self, stream: LoadStream) -> Gateway:
+        key = (stream.url, stream.identity)
         if key not in self._gateways:
-            who, roots = SigningIdentity.load(target.identity), Path(self._workloads.roots)
-            self._gateways[key] = Gateway.connect(target.url, who, roots=roots, max_connections=CONNECTIONS)
+            identity, roots = SigningIdentity.load(stream.identity), Path(self._bench_file.roots)
+            self._gateways[key] = Gateway.connect(stream.url, identity, roots=roots, max_connections=MAX_CONNECTIONS)
         return self._gateways[key]
 
 
-async def _either(task: asyncio.Task[None], event: asyncio.Event) -> None:
-    waiting = asyncio.create_task(event.wait())
-    try:
-        done, _ = await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-    if task in done:
-        await task
-
-
-async def serve(workloads: Workloads) -> None:
+async def serve(bench_file: BenchFile) -> None:
     """Read orders from standard input until it ends, write reports to standard output."""
     loop = asyncio.get_running_loop()
-    orders = asyncio.StreamReader(limit=MAX_LINE)
+    orders = asyncio.StreamReader(limit=MAX_LINE_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin.buffer)
     transport, _ = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
-    engine = Engine(workloads, lambda report: transport.write(jsontext.dumps(report) + b"\n"))
+    engine = Engine(bench_file, lambda report: transport.write(jsontext.dumps(report) + b"\n"))
     transport.write(b'{"ready":true}\n')
     while line := await orders.readline():
         engine.order(jsontext.loads(line))
@@ -326,6 +330,6 @@ async def serve(workloads: Workloads) -> None:
 
 
 if __name__ == "__main__":
-    given = Workloads.model_validate_json(Path(sys.argv[1]).read_bytes())
+    given = BenchFile.model_validate_json(Path(sys.argv[1]).read_bytes())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(given))

@@ -1,6 +1,6 @@
-"""An engine (benchmarks/load/engine.py) as a Locust worker sees it: orders go in, reports come out.
+"""The engine of one Locust worker: starts it, passes orders to it and its reports on.
 
-Locust patches the standard library for gevent and our SDK runs on asyncio, so each has a process of its own.
+Locust patches the standard library for gevent, and the SDK runs on asyncio; so each has a process of its own.
 """
 
 from __future__ import annotations
@@ -8,42 +8,41 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gevent
 
-from benchmarks.load.plan import DRAIN_S
+from benchmarks import PROJECT
+from benchmarks.load.plan import DRAIN_S, engine_command
 
-PROJECT = Path(__file__).resolve().parents[2]
 _log = logging.getLogger(__name__)
 
 
 class EngineProcess:
-    """Starts the engine; ``report`` is called for each of its reports, in a greenlet."""
+    """A running engine; ``report`` is called with each of its reports, in a greenlet."""
 
-    def __init__(self, bench: str, report: Callable[[dict[str, Any]], None]) -> None:
-        if not Path(bench).is_file():
+    def __init__(self, bench_file: str, report: Callable[[dict[str, Any]], None]) -> None:
+        if not Path(bench_file).is_file():
             raise SystemExit(
-                f"there is no {bench}: prepare the network first (python -m benchmarks.commands.prepare --connect DIR)"
+                f"there is no {bench_file}: prepare the network first (python -m benchmarks.commands.prepare)"
             )
         self._report = report
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "benchmarks.load.engine", bench],
+            engine_command(bench_file),
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # As each of the ledger's processes: Linux shares out its cores among sessions first (autogroup), and all
-            # engines together would get no more than one of many peers.
+            # Linux divides its cores among sessions first (autogroup). Each of the ledger's processes has a session of
+            # its own; if all engines shared one, they would together get no more than one peer does.
             start_new_session=True,
         )
         self.cpu_s = 0.0
         self._reading = gevent.spawn(self._read)
 
     def order(self, **order: Any) -> None:
-        """Have it do something; see there."""
+        """Send an order to the engine (engine.py)."""
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
             return
@@ -54,7 +53,7 @@ class EngineProcess:
             _log.error("the engine has ended")
 
     def close(self) -> None:
-        """Let it finish what is under way."""
+        """Let the engine finish what is under way, and wait for its end."""
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
         try:

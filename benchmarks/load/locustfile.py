@@ -1,12 +1,12 @@
-"""Load by Locust, headless or from its web page: ``locust --locustfile benchmarks/load/locustfile.py --class-picker``.
+"""The locustfile, for Locust headless or from its page: ``locust --locustfile benchmarks/load/locustfile.py``.
 
-Closed loop (no controller, no rate): each simulated user sends one workload's transaction, waits for its verdict, and
-sends the next. Open loop (``--rate`` or ``--controller``): the schedule says when, and the number of users is without
-meaning. What the network needs is made by benchmarks/commands/prepare.py; ``--bench`` names the file that it wrote.
+Closed loop (without a controller or a rate): each user sends a transaction of its workload, waits for the verdict, and
+sends the next. Open loop (``--rate`` or ``--controller``): the schedule decides when to send, and the number of users
+has no effect. benchmarks/commands/prepare.py prepares the network; ``--bench`` names the file that it wrote.
 
-Every Locust worker has one engine process (benchmarks/load/engine.py) that sends and waits; what ended comes back as
-counts every 100 ms and is merged into Locust's statistics as a master merges its workers'. So Locust's own cost does
-not grow with the rate, and listeners to Locust's ``request`` event hear nothing.
+Every Locust worker has an engine process (engine.py) that sends and waits. What ended comes back as counts every 100 ms
+and is merged into Locust's statistics as a master merges those of its workers. So Locust's own cost does not grow with
+the rate, and listeners to Locust's ``request`` event hear nothing.
 """
 
 from __future__ import annotations
@@ -26,33 +26,34 @@ from pydantic import ValidationError
 
 from benchmarks.load.engine_process import EngineProcess
 from benchmarks.load.plan import CLOSED_LOOP, ControllerSpec, Round, first_number
-from benchmarks.load.rates import Share, build
+from benchmarks.load.rates import Share, build_controller
 from gridledger.errors import GridLedgerError
 
 READY_WITHIN_S = 60.0
 BEGIN_IN_S = 0.5
-BUSY_SHARE = 0.9
+BUSY_CORES = 0.9
 _READY, _ROUND, _DONE = "engine-ready", "round", "round-done"
+"""Messages: a worker's engine is ready; a worker's part of a round; a worker's part is over."""
 _log = logging.getLogger(__name__)
 
 
 class LedgerUser(User):
-    """One user of a workload in a closed loop: present, as long as Locust wants it."""
+    """One user of a workload in a closed loop. Its engine sends for it as long as it is there."""
 
     abstract = True
     workload = ""
 
     def on_start(self) -> None:
-        """One user more for the engine."""
+        """Add a user in the engine."""
         _Worker.of(self.environment).change_users(self.workload, 1)
 
     def on_stop(self) -> None:
-        """One less."""
+        """Remove a user in the engine."""
         _Worker.of(self.environment).change_users(self.workload, -1)
 
     @task
     def stay(self) -> None:
-        """The engine does the work; Locust ends this wait."""
+        """Wait until Locust ends this user."""
         Event().wait()
 
 
@@ -81,31 +82,21 @@ class ComputeVSI(LedgerUser):
 
 
 class LocalController(LedgerUser):
-    """A frame that alarms, answered by an injection in the same transaction."""
+    """A frame that raises an alarm, answered by an injection in the same transaction."""
 
     workload = "LocalController"
 
 
 def _add_options(parser: Any) -> None:
-    group = parser.add_argument_group("GridLedger", "What is sent, and when")
-    add = group.add_argument
-    add(
-        "--bench",
-        env_var="GRIDLEDGER_BENCH",
-        default="/network/bench.json",
-        help="file that the command prepare wrote",
-    )
-    add("--rate", env_var="GRIDLEDGER_BENCH_RATE", type=float, default=0.0, help="open loop: transactions a second")
-    add("--controller", env_var="GRIDLEDGER_BENCH_CONTROLLER", default="", help='open loop: {"type": ..., "opts": ...}')
-    add(
-        "--workload",
-        env_var="GRIDLEDGER_BENCH_WORKLOAD",
-        default="",
-        help="open loop: what is sent (the chosen users')",
-    )
+    add = parser.add_argument_group("GridLedger", "What is sent, and when").add_argument
+    env = "GRIDLEDGER_BENCH"
+    add("--bench", env_var=env, default="/network/bench.json", help="the file that the command prepare wrote")
+    add("--rate", env_var=f"{env}_RATE", type=float, default=0.0, help="open loop: transactions per second")
+    add("--controller", env_var=f"{env}_CONTROLLER", default="", help='open loop: {"type": ..., "opts": ...}')
+    add("--workload", env_var=f"{env}_WORKLOAD", default="", help="open loop: what is sent (the chosen users')")
     add("--transactions", type=int, default=0, help="end after so many behind the warm-up (0: no such bound)")
     add("--duration", type=float, default=0.0, help="end after so many seconds behind the warm-up (0: no such bound)")
-    add("--warmup", type=float, default=0.0, help="seconds of load before what counts for the bounds")
+    add("--warmup", type=float, default=0.0, help="seconds of load that do not count for the bounds")
     add("--results", default="", help="folder for each engine's file of outcomes")
 
 
@@ -117,8 +108,8 @@ def _begin(environment: Environment, **_: Any) -> None:
         _Worker(environment)
 
 
-def plan_of(environment: Environment, count: int) -> Round:
-    """The round that the options ask for."""
+def round_of(environment: Environment, count: int) -> Round:
+    """The round that the options ask for, of ``count`` engines. Raises ValueError where they are wrong."""
     options: Any = environment.parsed_options
     controller = None
     if options.controller:
@@ -131,7 +122,7 @@ def plan_of(environment: Environment, count: int) -> Round:
     elif options.rate:
         controller = ControllerSpec(type="fixed-rate", opts={"tps": options.rate})
     if controller is not None:
-        build(controller, Share(0, count, options.duration or None, options.transactions or None))
+        build_controller(controller, Share(0, count, options.duration or None, options.transactions or None))
     chosen = sorted({kind.workload for kind in environment.user_classes if issubclass(kind, LedgerUser)})
     return Round(
         workloads=[options.workload] if options.workload and controller else chosen,
@@ -145,20 +136,21 @@ def plan_of(environment: Environment, count: int) -> Round:
     )
 
 
-def _placed(environment: Environment, plan: Round, index: int) -> dict[str, Any]:
+def _part_of(environment: Environment, plan: Round, index: int) -> dict[str, Any]:
+    """The round as JSON for engine ``index``."""
     folder = getattr(environment.parsed_options, "results", "")
     results = f"{folder}/engine-{index}" if folder else None
     return plan.model_copy(update={"index": index, "results": results}).model_dump()
 
 
 def _give_up(environment: Environment, error: Exception) -> None:
-    _log.error("the load cannot be offered: %s", error)
+    _log.error("cannot offer the load: %s", error)
     environment.process_exit_code = 1
     gevent.spawn(_end, environment)
 
 
 def _end(environment: Environment) -> None:
-    assert environment.runner is not None  # noqa: S101 - it told us
+    assert environment.runner is not None  # noqa: S101 - it called us
     if getattr(environment.parsed_options, "headless", False):
         environment.runner.quit()
     else:
@@ -166,7 +158,7 @@ def _end(environment: Environment) -> None:
 
 
 class _Master:
-    """Tells the workers what to do, all at the same time, and ends the test when all have done it."""
+    """Sends the workers their parts of a round, which begin together, and ends the test when all are done."""
 
     def __init__(self, environment: Environment, runner: MasterRunner) -> None:
         self._environment, self._runner = environment, runner
@@ -184,13 +176,13 @@ class _Master:
             with gevent.Timeout(READY_WITHIN_S, late):
                 while not self._ready.issuperset(ids):
                     gevent.sleep(0.05)
-            plan = plan_of(self._environment, len(ids))
+            plan = round_of(self._environment, len(ids))
         except (ValueError, RuntimeError, GridLedgerError) as error:
             _give_up(self._environment, error)
             return
         self._left = set(ids)
         for index, client in enumerate(ids):
-            self._runner.send_message(_ROUND, _placed(self._environment, plan, index), client)
+            self._runner.send_message(_ROUND, _part_of(self._environment, plan, index), client)
 
     def _done(self, msg: Any, **_: Any) -> None:
         self._left.discard(msg.node_id)
@@ -199,7 +191,7 @@ class _Master:
 
 
 class _Worker:
-    """A worker, or Locust without any: its engine, its users, its statistics."""
+    """A worker, or Locust without workers: its engine, its users, its statistics."""
 
     _of: ClassVar[dict[int, _Worker]] = {}
 
@@ -219,17 +211,17 @@ class _Worker:
 
     @classmethod
     def of(cls, environment: Environment) -> _Worker:
-        """An environment's."""
+        """The worker of an environment."""
         return cls._of[id(environment)]
 
     def change_users(self, workload: str, by: int) -> None:
-        """So many users more of a workload."""
+        """Change the number of a workload's users."""
         self._users[workload] = self._users.get(workload, 0) + by
         self._engine.order(users={workload: self._users[workload]})
 
     def _start_alone(self) -> None:
         try:
-            self._start(_placed(self._environment, plan_of(self._environment, 1), 0))
+            self._start(_part_of(self._environment, round_of(self._environment, 1), 0))
         except (ValueError, GridLedgerError) as error:
             _give_up(self._environment, error)
 
@@ -242,9 +234,9 @@ class _Worker:
         if "ready" in report and isinstance(self._runner, WorkerRunner):
             self._runner.send_message(_READY)
         for workload, ended in report.get("ended", {}).items():
-            merge(self._environment, workload, ended)
+            merge_into_statistics(self._environment, workload, ended)
         if "done" in report:
-            self._say_how_busy()
+            self._log_cores()
             if error := report["done"].get("error"):
                 _log.error("the engine gave up: %s", error)
                 self._environment.process_exit_code = 1
@@ -253,14 +245,14 @@ class _Worker:
             else:
                 gevent.spawn(_end, self._environment)
 
-    def _say_how_busy(self) -> None:
+    def _log_cores(self) -> None:
         began, cpu_s = self._began
-        share = (self._engine.cpu_s - cpu_s) / max(0.001, time.monotonic() - began)
-        level = logging.WARNING if share > BUSY_SHARE else logging.INFO
-        _log.log(level, "the engine used %.2f of a core%s", share, ": ADD WORKERS" if share > BUSY_SHARE else "")
+        cores = (self._engine.cpu_s - cpu_s) / max(0.001, time.monotonic() - began)
+        level = logging.WARNING if cores > BUSY_CORES else logging.INFO
+        _log.log(level, "the engine used %.2f of a core%s", cores, ": ADD WORKERS" if cores > BUSY_CORES else "")
 
 
-def merge(environment: Environment, workload: str, ended: dict[str, Any]) -> None:
+def merge_into_statistics(environment: Environment, workload: str, ended: dict[str, Any]) -> None:
     """Add an engine's report to the statistics, as Locust's master adds those of its workers."""
     stats, now, method = environment.stats, time.time(), "send"
     number, failed = sum(ended["times"].values()), sum(ended["errors"].values())

@@ -1,27 +1,31 @@
-"""What load generators are told to do. All of it travels as JSON."""
+"""The load that generators are told to offer: streams, rate controllers, loads and rounds. All travel as JSON."""
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CLOSED_LOOP = "closed-loop"
-"""The type of the controller that is no schedule: so many users, each waits for its answer before it goes on."""
+"""The controller type that is no schedule: so many users, each of whom waits for its answer before it sends again."""
 DRAIN_S = 65.0
-"""How long a load waits for what it has sent: longer than the SDK's own time-outs, so that nothing ends in silence."""
+"""How long a load waits for the answers to what it has sent: longer than the SDK's own time-outs."""
 
 
-class _Part(BaseModel):
+class StrictModel(BaseModel):
+    """Base of what benchmarks read and write as JSON or YAML: immutable, and unknown members are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Target(_Part):
-    """One stream of transactions: to which gateway, on which channel, as whom (an identity's folder), doing what.
+class LoadStream(StrictModel):
+    """One stream of transactions: the gateway's URL, the channel, the sender (an identity's folder), what is sent.
 
-    ``function`` and ``argument`` say what (workloads.py). ``exclusive``: one transaction of the stream at a time; while
-    none is free, the next one waits. ``readonly``: evaluated, not submitted.
+    workloads.py reads ``function`` and ``argument``. ``exclusive``: at most one transaction of the stream is under way;
+    the next one waits. ``readonly``: transactions are evaluated, not submitted.
     """
 
     url: str
@@ -34,15 +38,19 @@ class Target(_Part):
     readonly: bool = False
 
 
-class Workloads(_Part):
-    """What a prepared network offers: the file of its roots, and each workload's streams."""
+class BenchFile(StrictModel):
+    """``bench.json``, which describes a prepared network: the file of its roots, and the streams of each workload."""
 
     roots: str
-    workloads: dict[str, list[Target]]
+    workloads: dict[str, list[LoadStream]]
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(self.model_dump_json(), encoding="utf-8")
 
 
-class ControllerSpec(_Part):
-    """A rate controller as Caliper's benchmark files write it: its type and that type's options (rates.py).
+class ControllerSpec(StrictModel):
+    """A rate controller as in Caliper's benchmark files: its type and the options of that type (rates.py).
 
     Types: fixed-rate {tps}, fixed-load {transactionLoad}, fixed-feedback-rate {tps, transactionLoad}, linear-rate
     {startingTps, finishingTps}, maximum-rate {tps, step, sampleInterval}, composite-rate {weights, rateControllers},
@@ -54,9 +62,9 @@ class ControllerSpec(_Part):
     opts: dict[str, Any] = Field(default_factory=dict)
 
 
-class LoadSpec(_Part):
-    """A load: what is sent (put, ComputeVSI, LocalController, read-write, query), at which rate, from how many Locust
-    workers, and until when: so many transactions in all behind the warm-up, or so many seconds."""
+class LoadSpec(StrictModel):
+    """A load: the workload (put, ComputeVSI, LocalController, read-write, query), its rate controller, the number of
+    Locust workers, and its bound after the warm-up: a number of transactions of all workers, or seconds."""
 
     workload: str
     controller: ControllerSpec
@@ -71,13 +79,18 @@ class LoadSpec(_Part):
             raise ValueError("give either transactions or duration_s")
         return self
 
+    @property
+    def closed(self) -> bool:
+        """Whether the load is a closed loop."""
+        return self.controller.type == CLOSED_LOOP
 
-class Round(_Part):
-    """One load as one engine of ``count`` is to carry it out.
 
-    ``controller`` null: a closed loop whose users come and go by order. Neither bound: until it is told to stop.
-    ``start_at`` (clock, seconds since 1970) begins all engines together; ``first`` keeps their keys and times apart
-    from those of other rounds. ``results``: the file for every transaction's outcome.
+class Round(StrictModel):
+    """The part of one load that engine ``index`` of ``count`` carries out.
+
+    Without a ``controller`` it is a closed loop whose users come and go by order. Without a bound it lasts until it is
+    told to stop. ``start_at`` (seconds since 1970) lets all engines begin together; keys and frame times count from
+    ``first``, so that rounds never share them. ``results`` is the file for every transaction's outcome.
     """
 
     workloads: list[str] = Field(min_length=1)
@@ -93,5 +106,10 @@ class Round(_Part):
 
 
 def first_number() -> int:
-    """A number beyond those of earlier rounds: keys and frame times must not meet."""
+    """A ``first`` for a round that is larger than any number an earlier round used."""
     return int(time.time() * 1e6) % 10**12
+
+
+def engine_command(bench_file: str | Path) -> list[str]:
+    """The command line that starts an engine."""
+    return [sys.executable, "-m", "benchmarks.load.engine", str(bench_file)]

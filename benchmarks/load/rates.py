@@ -1,9 +1,9 @@
-"""When to send: rate controllers under the names and options that Hyperledger Caliper gives them.
+"""Rate controllers, which decide when to send, under the names and with the options of Hyperledger Caliper.
 
-A controller belongs to one of several workers and keeps that worker's part of the whole: of N workers each sends every
-N-th transaction of the common schedule. It is asked ``next(now, progress)``: ``now`` in seconds since the load began,
-``progress`` what became of this worker's transactions so far. The answer is the intended time of one more transaction,
-or None: not now, ask again when something has finished or a moment has passed. Nothing in here sleeps or reads a clock.
+Each worker has a controller of its own: of N workers each sends every N-th transaction of the common schedule.
+``next(now, progress)`` returns the intended time of the worker's next transaction, or None if none may be sent now;
+then it is to be asked again when a transaction has ended or a moment has passed. ``now`` is in seconds since the load's
+begin, ``progress`` counts this worker's transactions. Controllers neither sleep nor read a clock.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from benchmarks.load.plan import CLOSED_LOOP, ControllerSpec
+from benchmarks.load.plan import CLOSED_LOOP, ControllerSpec, StrictModel
 from benchmarks.load.traces import Format, decode, trace_path
 from gridledger.errors import SettingsError
 
-MOST_PAUSES = 10
-MOST_FRUITLESS = 30
+MAX_PAUSES = 10
+MAX_FRUITLESS = 30
+"""Bounds of the factor by which fixed-feedback-rate lengthens its pause: by load, and by pauses without success."""
 
 
 @dataclass(slots=True)
-class Progress:
-    """A worker's transactions so far: intended, answered in whatever way, and VALID."""
+class LoadProgress:
+    """A worker's transactions so far: sent, finished in whatever way, and succeeded (VALID or answered)."""
 
     sent: int = 0
     finished: int = 0
@@ -40,7 +41,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which worker of how many, and the load's bound: seconds, or transactions of all workers together."""
+    """Worker ``index`` of ``count``, and the load's bound: seconds, or transactions of all workers together."""
 
     index: int = 0
     count: int = 1
@@ -48,29 +49,25 @@ class Share:
     transactions: int | None = None
 
     def of(self, total: int) -> int:
-        """This worker's part of a number."""
+        """This worker's part of a total."""
         return total // self.count + (self.index < total % self.count)
 
     def place(self, number: int) -> int:
-        """Where this worker's ``number``-th transaction stands in the common schedule."""
+        """The place of this worker's ``number``-th transaction in the common schedule."""
         return number * self.count + self.index
 
 
 class Controller(Protocol):
-    """Says when to send."""
+    """Decides when one worker sends."""
 
-    def next(self, now: float, progress: Progress) -> float | None:
-        """The intended time of one more transaction, infinity where there will be no other; None for: not now."""
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    def next(self, now: float, progress: LoadProgress) -> float | None:
+        """The intended time of the next transaction, infinity if there is none, None if none may be sent now."""
 
 
 class FixedRate:
     """``fixed-rate``: one transaction every 1/tps seconds."""
 
-    class Options(_Options):
+    class Options(StrictModel):
         """``tps``: transactions per second of all workers."""
 
         tps: float = Field(gt=0)
@@ -78,17 +75,17 @@ class FixedRate:
     def __init__(self, options: Options, share: Share) -> None:
         self._tps, self._share, self._number = options.tps, share, 0
 
-    def next(self, now: float, progress: Progress) -> float:
-        """The next tick, however late it is."""
+    def next(self, now: float, progress: LoadProgress) -> float:
+        """The next tick, even if it has passed."""
         at = self._share.place(self._number) / self._tps
         self._number += 1
         return at
 
 
 class LinearRate:
-    """``linear-rate``: from ``startingTps`` at the begin to ``finishingTps`` at the load's end; nothing behind it."""
+    """``linear-rate``: from ``startingTps`` at the load's begin to ``finishingTps`` at its end."""
 
-    class Options(_Options):
+    class Options(StrictModel):
         """Transactions per second of all workers; one of the two may be 0."""
 
         startingTps: float = Field(ge=0)
@@ -108,8 +105,8 @@ class LinearRate:
         self._begin, self._slope, self._lasts = begin, (end - begin) / lasts, lasts
         self._share, self._number = share, 0
 
-    def next(self, now: float, progress: Progress) -> float:
-        """When the integral of the rate reaches the transaction's number: begin * t + slope / 2 * t * t."""
+    def next(self, now: float, progress: LoadProgress) -> float:
+        """The time when the integral of the rate, begin * t + slope / 2 * t * t, reaches the transaction's place."""
         place = self._share.place(self._number)
         self._number += 1
         root = self._begin**2 + 2 * self._slope * place
@@ -120,11 +117,10 @@ class LinearRate:
 
 
 class FixedLoad:
-    """``fixed-load``: as many transactions under way as given, a new one for each that ends."""
+    """``fixed-load``: a fixed number of transactions under way; a new one is sent for each that ends."""
 
-    class Options(_Options):
-        """``transactionLoad``: of all workers; ``startTps``: how fast they send until one has ended, all at once if not
-        given."""
+    class Options(StrictModel):
+        """``transactionLoad``: of all workers; ``startTps``: the rate until one has ended (default: all at once)."""
 
         transactionLoad: int = Field(ge=1)
         startTps: float | None = Field(None, gt=0)
@@ -133,8 +129,8 @@ class FixedLoad:
         self._load, self._share = share.of(options.transactionLoad), share
         self._start = FixedRate(FixedRate.Options(tps=options.startTps), share) if options.startTps else None
 
-    def next(self, now: float, progress: Progress) -> float | None:
-        """Now, if there is room."""
+    def next(self, now: float, progress: LoadProgress) -> float | None:
+        """Now, if fewer are under way."""
         if progress.unfinished >= self._load:
             return None
         if self._start is not None and not progress.finished:
@@ -143,11 +139,11 @@ class FixedLoad:
 
 
 class FixedFeedbackRate:
-    """``fixed-feedback-rate``: as fixed-rate, but when as many transactions are under way as ``transactionLoad``, it
-    pauses, the longer the more they are and the longer nothing has become VALID. Its schedule moves by its pauses."""
+    """``fixed-feedback-rate``: fixed-rate that pauses while ``transactionLoad`` transactions or more are under way. A
+    pause is longer the more they are and the longer none has succeeded; it delays the rest of the schedule."""
 
-    class Options(_Options):
-        """``tps``, ``transactionLoad``: of all workers; ``sleepTime``: milliseconds of one pause."""
+    class Options(StrictModel):
+        """``tps``, ``transactionLoad``: of all workers; ``sleepTime``: milliseconds of the shortest pause."""
 
         tps: float = Field(gt=0)
         transactionLoad: int = Field(7000, ge=1)
@@ -159,27 +155,27 @@ class FixedFeedbackRate:
         self._moved_s = self._asleep_until = 0.0
         self._fruitless, self._succeeded = 0, -1
 
-    def next(self, now: float, progress: Progress) -> float | None:
-        """The next tick, None while it pauses."""
+    def next(self, now: float, progress: LoadProgress) -> float | None:
+        """The next tick, None during a pause."""
         if now < self._asleep_until:
             return None
         if progress.unfinished < self._load:
             return self._moved_s + self._ticks.next(now, progress)
-        self._fruitless = 0 if progress.succeeded > self._succeeded else min(self._fruitless + 1, MOST_FRUITLESS)
+        self._fruitless = 0 if progress.succeeded > self._succeeded else min(self._fruitless + 1, MAX_FRUITLESS)
         self._succeeded = progress.succeeded
-        times = max(1, min(MOST_PAUSES, progress.unfinished // self._load), self._fruitless)
+        times = max(1, min(MAX_PAUSES, progress.unfinished // self._load), self._fruitless)
         self._asleep_until = now + times * self._pause_s
         self._moved_s += times * self._pause_s
         return None
 
 
 class MaximumRate:
-    """``maximum-rate``: raises its rate by a step as long as throughput grows with it from sample to sample; where it
-    falls behind by more than half a step, goes back by a step and halves it."""
+    """``maximum-rate``: raises the rate by a step after each sample in which throughput kept up; when throughput falls
+    short by more than half a step, lowers the rate by a step and halves the step."""
 
-    class Options(_Options):
+    class Options(StrictModel):
         """``tps``: the first rate; ``step``: of all workers; ``sampleInterval``: seconds; ``includeFailed``: whether
-        what was refused counts as throughput."""
+        failed transactions count as throughput."""
 
         tps: float = Field(5.0, gt=0)
         step: float = Field(5.0, gt=0)
@@ -193,8 +189,8 @@ class MaximumRate:
         self._at = share.index / options.tps
         self._sampled_at, self._counted = 0.0, 0
 
-    def next(self, now: float, progress: Progress) -> float:
-        """One transaction every 1/rate seconds at the rate of the moment."""
+    def next(self, now: float, progress: LoadProgress) -> float:
+        """One transaction every 1/rate seconds at the present rate."""
         if now - self._sampled_at >= self._interval_s:
             self._sample(now, progress.finished if self._include_failed else progress.succeeded)
         at = self._at
@@ -209,28 +205,28 @@ class MaximumRate:
             self.rate = max(self._least, self.rate - self._step)
             self._step = max(self._step / 2, self._least / 32)
         self._sampled_at, self._counted = now, counted
-        # What could not be sent in time is let go, or a rate that was too high would stay.
+        # Drop what could not be sent in time; catching up would keep the rate too high.
         self._at = max(self._at, now)
 
 
 class ZeroRate:
-    """``zero-rate``: sends nothing; a pause among a composite's controllers."""
+    """``zero-rate``: sends nothing; a pause in a composite."""
 
-    class Options(_Options):
+    class Options(StrictModel):
         """None."""
 
     def __init__(self, options: Options, share: Share) -> None:
         pass
 
-    def next(self, now: float, progress: Progress) -> None:
+    def next(self, now: float, progress: LoadProgress) -> None:
         """Never."""
 
 
 class CompositeRate:
-    """``composite-rate``: controllers one after another, each for its weight's part of the seconds or transactions."""
+    """``composite-rate``: controllers one after another, each for a part of the seconds or transactions."""
 
-    class Options(_Options):
-        """As many ``weights`` as ``rateControllers``; a weight of 0 leaves its controller out."""
+    class Options(StrictModel):
+        """``weights``: the parts of the ``rateControllers``, one for each; 0 leaves a controller out."""
 
         weights: list[float] = Field(min_length=1)
         rateControllers: list[ControllerSpec] = Field(min_length=1)
@@ -259,18 +255,18 @@ class CompositeRate:
                 None if share.duration_s is None else share.duration_s * (end - begin),
                 None if share.transactions is None else max(1, round(share.transactions * (end - begin))),
             )
-            self._parts.append((until_s, own, build(spec, part)))
-        self._active, self._began, self._given, self._base = 0, 0.0, 0, Progress()
+            self._parts.append((until_s, own, build_controller(spec, part)))
+        self._active, self._began, self._given, self._base = 0, 0.0, 0, LoadProgress()
 
-    def next(self, now: float, progress: Progress) -> float | None:
-        """What the controller whose turn it is says, on a clock and with a progress that begin with its turn."""
+    def next(self, now: float, progress: LoadProgress) -> float | None:
+        """What the active controller decides; its clock and its progress begin with its turn."""
         while True:
             until_s, own, controller = self._parts[self._active]
             last = self._active == len(self._parts) - 1
             if not last and (now >= until_s or (own is not None and self._given >= own)):
                 self._switch(now if own is not None else until_s, progress)
                 continue
-            mine = Progress(
+            mine = LoadProgress(
                 progress.sent - self._base.sent,
                 max(0, progress.finished - self._base.finished),
                 max(0, progress.succeeded - self._base.succeeded),
@@ -285,29 +281,29 @@ class CompositeRate:
             self._given += 1
             return at
 
-    def _switch(self, at: float, progress: Progress) -> None:
+    def _switch(self, at: float, progress: LoadProgress) -> None:
         self._active, self._began = self._active + 1, at
-        # What was under way before belongs to the turn that sent it: the new one counts its own from nothing.
-        self._base = Progress(progress.sent, progress.sent, progress.succeeded + progress.unfinished)
+        # The new controller counts only what it sends itself, not what is still under way.
+        self._base = LoadProgress(progress.sent, progress.sent, progress.succeeded + progress.unfinished)
 
 
 class RecordRate:
-    """``record-rate``: another controller, whose intended times are kept for ``replay-rate``."""
+    """``record-rate``: another controller whose intended times are recorded for replay-rate."""
 
-    class Options(_Options):
-        """``pathTemplate``: the file, <C> in it is the worker's index; ``outputFormat``: TEXT, BIN_BE, BIN_LE."""
+    class Options(StrictModel):
+        """``pathTemplate``: the trace file (<C>: the worker's index); ``outputFormat``: TEXT, BIN_BE or BIN_LE."""
 
         rateController: ControllerSpec
         pathTemplate: str
         outputFormat: Format = "TEXT"
 
     def __init__(self, options: Options, share: Share) -> None:
-        self._recorded = build(options.rateController, share)
+        self._recorded = build_controller(options.rateController, share)
         self.times_s: list[float] = []
         self.path, self.format = trace_path(options.pathTemplate, share.index, share.count), options.outputFormat
 
-    def next(self, now: float, progress: Progress) -> float | None:
-        """What the other one says."""
+    def next(self, now: float, progress: LoadProgress) -> float | None:
+        """What the recorded controller decides."""
         at = self._recorded.next(now, progress)
         if at is not None and at < math.inf:
             self.times_s.append(at)
@@ -315,9 +311,9 @@ class RecordRate:
 
 
 class ReplayRate:
-    """``replay-rate``: the times of a recording; behind its end one transaction every ``defaultSleepTime`` ms."""
+    """``replay-rate``: the times of a trace, and after its end one transaction every ``defaultSleepTime`` ms."""
 
-    class Options(_Options):
+    class Options(StrictModel):
         """``pathTemplate`` and ``inputFormat`` as for record-rate."""
 
         pathTemplate: str
@@ -329,11 +325,11 @@ class ReplayRate:
         try:
             self._times: Sequence[float] = decode(read(path), options.inputFormat)
         except OSError as error:
-            raise SettingsError(f"cannot read the recording {path}: {error.strerror}") from None
+            raise SettingsError(f"cannot read the trace {path}: {error.strerror}") from None
         self._pause_s, self._number = options.defaultSleepTime / 1000, 0
 
-    def next(self, now: float, progress: Progress) -> float:
-        """The next time of the recording."""
+    def next(self, now: float, progress: LoadProgress) -> float:
+        """The next time of the trace."""
         number, known = self._number, len(self._times)
         self._number += 1
         if number < known:
@@ -355,23 +351,23 @@ _KINDS: dict[str, Any] = {
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class ClosedLoop(_Options):
-    """Options of ``closed-loop``, which is no schedule: so many users, each waits for its answer before it goes on."""
+class ClosedLoop(StrictModel):
+    """Options of ``closed-loop``: the users, each of whom waits for its answer before it sends again."""
 
     users: int = Field(ge=1, le=100_000)
 
 
-def build(spec: ControllerSpec, share: Share) -> Controller:
-    """The controller of one worker; :class:`SettingsError` says what is wrong with a specification."""
+def build_controller(spec: ControllerSpec, share: Share) -> Controller:
+    """Build one worker's controller. Raises :class:`SettingsError` if the specification is wrong."""
     if spec.type not in _KINDS:
         raise SettingsError(f"there is no rate controller {spec.type!r}; there are {', '.join([*_KINDS, CLOSED_LOOP])}")
     kind = _KINDS[spec.type]
-    made: Controller = kind(options(kind.Options, spec), share)
+    made: Controller = kind(validated_options(kind.Options, spec), share)
     return made
 
 
-def options(model: type[_Model], spec: ControllerSpec) -> _Model:
-    """A specification's options, checked."""
+def validated_options(model: type[_Model], spec: ControllerSpec) -> _Model:
+    """Validate a specification's options. Raises :class:`SettingsError` if they are wrong."""
     try:
         return model.model_validate(spec.opts)
     except ValidationError as error:
@@ -381,5 +377,5 @@ def options(model: type[_Model], spec: ControllerSpec) -> _Model:
 
 
 def recorder(controller: Controller) -> RecordRate | None:
-    """The controller as one that records, if it is one."""
+    """The controller itself if it records a trace, else None."""
     return controller if isinstance(controller, RecordRate) else None

@@ -1,6 +1,6 @@
-"""Recorded send times, in the formats of Caliper's record-rate: milliseconds since the load began.
+"""Traces: recorded send times in the formats of Caliper's record-rate, in milliseconds since the load's begin.
 
-TEXT: one number a line. BIN_BE, BIN_LE: 32-bit unsigned integers, first how many there are, then the times.
+TEXT has one number a line. BIN_BE and BIN_LE have 32-bit unsigned integers: the number of times, then the times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WORKER = "<C>"
 
 
 def encode(times_s: Sequence[float], form: Format) -> bytes:
-    """Seconds as a recording."""
+    """Write times in seconds as a trace."""
     times = [round(time * 1000) for time in times_s]
     if form == "TEXT":
         return "".join(f"{time}\n" for time in times).encode()
@@ -26,20 +26,20 @@ def encode(times_s: Sequence[float], form: Format) -> bytes:
 
 
 def decode(data: bytes, form: Format) -> list[float]:
-    """A recording's times in seconds; :class:`SettingsError` where it is none."""
+    """Read a trace's times in seconds. Raises :class:`SettingsError` where it is not of this format."""
     try:
         if form == "TEXT":
             return [int(line) / 1000 for line in data.split()]
         count, *times = struct.unpack(f"{_ORDER[form]}{len(data) // 4}I", data)
         if count != len(times):
-            raise ValueError(f"{count} times are announced, {len(times)} are there")
+            raise ValueError(f"it announces {count} times and holds {len(times)}")
         return [time / 1000 for time in times]
     except (ValueError, struct.error) as error:
-        raise SettingsError(f"this is no recording in the format {form}: {error}") from None
+        raise SettingsError(f"not a trace of the format {form}: {error}") from None
 
 
 def trace_path(template: str, index: int, count: int) -> Path:
-    """The file of one worker of so many; <C> in the template stands for its index."""
+    """The trace file of worker ``index`` of ``count``: the template with <C> replaced by the index."""
     if count > 1 and _WORKER not in template:
         raise SettingsError(
             f"pathTemplate: with {count} workers the path must contain <C>, which becomes the worker's index"

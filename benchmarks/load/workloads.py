@@ -1,15 +1,14 @@
-"""What is sent: a workload is a number of streams, and this is how one transaction of a stream is made.
+"""The workloads: how one transaction of a stream is made, and how an engine sends a workload's streams.
 
-put              kv: a value of so many bytes under a key of its own.
-read-write       kv: reads a number and writes it back one larger, in one transaction; keys by chance from a bounded
-                 space, so that some conflict.
-query            dvs: a group's record, evaluated on one peer, not ordered.
-ComputeVSI       dvs: a quiet frame of a group of case30 (no alarm), each with a time of its own.
-LocalController  dvs: a frame that alarms and is answered by an injection in the same transaction. Every group has one
-                 VVC list, which each injection reads and writes: of two at a time one would be invalid. So there are
-                 many groups, each with an aggregator of its own, which sends the next frame when it has the verdict
-                 on its last. A frame that is due while no group is free waits, and its latency counts from when it
-                 was due.
+put              kv: writes a value of a given size under a key of its own.
+read-write       kv: reads a number and writes it back one larger, in one transaction; the keys are chosen at random
+                 from a bounded set, so that some transactions conflict.
+query            dvs: reads a group's record; evaluated on one peer, not ordered.
+ComputeVSI       dvs: a frame of a group of case30 that raises no alarm; each frame has a time of its own.
+LocalController  dvs: a frame that raises an alarm and is answered by an injection in the same transaction. An injection
+                 reads and writes its group's VVC list, so two at a time in one group would conflict. Therefore there
+                 are many groups, and each has an aggregator that sends its next frame after the verdict on its last. A
+                 frame that is due while all groups are taken waits, and its latency counts from when it was due.
 """
 
 from __future__ import annotations
@@ -20,68 +19,69 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from benchmarks.load.plan import Target
+from benchmarks.load.plan import LoadStream
 from gridledger import jsontext
 from gridledger.client import Gateway
 
-Call = Callable[[int], Awaitable[Any]]
-Connect = Callable[[Target], Gateway]
+Send = Callable[[int], Awaitable[Any]]
+"""Sends the transaction of a given number."""
+Connect = Callable[[LoadStream], Gateway]
 
 
 class Workload:
-    """One workload's streams as one of several engines sends them."""
+    """The streams of one workload as engine ``index`` of ``count`` sends them."""
 
-    def __init__(self, targets: Sequence[Target], connect: Connect, *, index: int, count: int) -> None:
-        self.readonly = targets[0].readonly
-        exclusive = targets[0].exclusive
-        # Streams that nobody else may use are dealt out; the others everybody uses, each beginning elsewhere.
-        place = index * len(targets) // count
-        mine = targets[index::count] if exclusive else [*targets[place:], *targets[:place]]
+    def __init__(self, streams: Sequence[LoadStream], connect: Connect, *, index: int, count: int) -> None:
+        self.readonly = streams[0].readonly
+        exclusive = streams[0].exclusive
+        # Each engine has exclusive streams of its own. The others are everyone's, and each engine begins elsewhere.
+        place = index * len(streams) // count
+        mine = streams[index::count] if exclusive else [*streams[place:], *streams[:place]]
         if not mine:
-            raise ValueError(f"{count} engines are too many for {len(targets)} streams that only one may use")
-        calls = [call_of(connect(target), target, f"{index}-{place}") for place, target in enumerate(mine)]
-        self._turns = itertools.cycle(calls)
-        self._free: asyncio.Queue[Call] | None = None
+            raise ValueError(f"{count} engines are too many for {len(streams)} exclusive streams")
+        senders = [sender_of(connect(stream), stream, f"{index}-{place}") for place, stream in enumerate(mine)]
+        self._turns = itertools.cycle(senders)
+        self._free: asyncio.Queue[Send] | None = None
         if exclusive:
             self._free = asyncio.Queue()
-            for call in calls:
-                self._free.put_nowait(call)
+            for send in senders:
+                self._free.put_nowait(send)
 
     async def send(self, number: int) -> None:
-        """One transaction; ``number`` is no other's."""
+        """Send one transaction. No other transaction may have the same ``number``."""
         if self._free is None:
             await next(self._turns)(number)
             return
-        call = await self._free.get()
+        send = await self._free.get()
         try:
-            await call(number)
+            await send(number)
         finally:
-            self._free.put_nowait(call)
+            self._free.put_nowait(send)
 
 
-def call_of(gateway: Gateway, target: Target, seed: str = "") -> Call:
-    """What sends a target's transaction of a number."""
-    contract = gateway.get_network(target.channel).get_contract(target.chaincode)
-    send = contract.evaluate_transaction if target.readonly else contract.submit_transaction
-    arguments = arguments_of(target, seed)
-    return lambda number: send(target.function, *arguments(number))
+def sender_of(gateway: Gateway, stream: LoadStream, seed: str = "") -> Send:
+    """The function that sends a stream's transactions."""
+    contract = gateway.get_network(stream.channel).get_contract(stream.chaincode)
+    send = contract.evaluate_transaction if stream.readonly else contract.submit_transaction
+    arguments = arguments_of(stream, seed)
+    return lambda number: send(stream.function, *arguments(number))
 
 
-def arguments_of(target: Target, seed: str = "") -> Callable[[int], Sequence[Any]]:
-    """What makes the arguments of a transaction of a number."""
-    argument = target.argument
-    if target.function == "put":
+def arguments_of(stream: LoadStream, seed: str = "") -> Callable[[int], Sequence[Any]]:
+    """The function that makes the arguments of the transaction of a given number."""
+    argument = stream.argument
+    if stream.function == "put":
         value = "x" * int(argument["bytes"])
         return lambda number: (f"bench/{number}", value)
-    if target.function == "add":
-        chance, keys = random.Random(seed), int(argument["keys"])  # noqa: S311 - which key it is matters to nobody
-        return lambda _number: (f"counter/{chance.randrange(keys)}", 1)
-    if target.function == "ComputeVSI":
+    if stream.function == "add":
+        generator, keys = random.Random(seed), int(argument["keys"])  # noqa: S311 - any key will do
+        return lambda _number: (f"counter/{generator.randrange(keys)}", 1)
+    if stream.function == "ComputeVSI":
         begin = int(argument["time"])
         return lambda number: ({**argument, "time": begin + number},)
     return lambda _number: (argument,)
 
 
-def payload_bytes(targets: Sequence[Target]) -> float:
+def payload_bytes(streams: Sequence[LoadStream]) -> float:
     """Mean bytes of a transaction's arguments."""
-    return sum(len(jsontext.dumps(list(arguments_of(target)(10**12)))) for target in targets) / len(targets)
+    return sum(len(jsontext.dumps(list(arguments_of(stream)(10**12)))) for stream in streams) / len(streams)

@@ -1,48 +1,55 @@
-"""What processes have used so far, read from /proc: those below one, each with its node's name and its kind."""
+"""Processes under load: which they are, and the processor time, memory and context switches they have used so far."""
 
 from __future__ import annotations
 
-import os
+import asyncio
+import time
 from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+import psutil
+
+from benchmarks import PROJECT
+
 ENGINE, LOCUST, FEEDER = "engine", "locust", "feeder"
 GENERATOR = (ENGINE, LOCUST, FEEDER)
-"""The kinds of the generator's own processes."""
-KINDS = (
-    ("services.peer.committer", "committer"),
-    ("services.peer", "edge"),
-    ("services.orderer", "orderer"),
-    ("gridledger.contract.hosting.host", "host"),
-    ("benchmarks.load.engine", ENGINE),
-    ("locust", LOCUST),
-    ("services.feeder", FEEDER),
-    ("services.ca", "CA"),
-)
-"""Modules on the command line, and what their processes are called."""
+"""The kinds of the load generator's processes."""
+KINDS = {
+    "services.peer.committer": "committer",
+    "services.peer": "edge",
+    "services.orderer": "orderer",
+    "gridledger.contract.hosting.host": "host",
+    "benchmarks.load.engine": ENGINE,
+    "locust": LOCUST,
+    "services.feeder": FEEDER,
+    "services.ca": "CA",
+}
+"""The kind of a process by the module on its command line."""
+_STOP_WITHIN_S = 10.0
 
 
-class Used(NamedTuple):
-    """Processor time in seconds and context switches (waits, preemptions) of a group of processes."""
+class Usage(NamedTuple):
+    """Processor time in seconds, and voluntary and involuntary context switches, of a group of processes."""
 
-    cpu_s: float
-    waits: int
-    preempted: int
+    cpu_s: float = 0.0
+    waits: int = 0
+    preempted: int = 0
 
-    def plus(self, other: Used, sign: int = 1) -> Used:
-        """Both together; with the sign -1 the difference."""
-        return Used(
+    def plus(self, other: Usage, sign: int = 1) -> Usage:
+        """The sum of both, or with ``sign`` -1 the difference."""
+        return Usage(
             self.cpu_s + sign * other.cpu_s, self.waits + sign * other.waits, self.preempted + sign * other.preempted
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One process at one moment. ``name``: of its node, or its kind. ``rss_bytes``: without pages of mapped files."""
+    """One process at one moment. ``name`` is its node's name, or else its kind. ``rss_bytes`` leaves out mapped files:
+    the pages of a ledger's map are page cache, which the kernel takes back when it needs them."""
 
     pid: int
     name: str
@@ -51,101 +58,93 @@ class Sample:
     rss_bytes: int
 
 
-def descendants(root: int) -> list[int]:
-    """All processes below one, each behind its parent."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
-            children[int(stat[1])].append(int(entry.name))
-    found, waiting = [], [root]
-    while waiting:
-        below = children[waiting.pop()]
-        found += below
-        waiting += below
-    return found
+Samples = list[tuple[float, dict[int, Sample]]]
+"""Samples of processes by their id, with the moment in seconds since 1970."""
 
 
-class Watcher:
-    """Samples the processes below one; what a process is, is looked up once."""
+class ProcessWatcher:
+    """Samples the processes below this one. It identifies each process once."""
 
-    def __init__(self, root: int) -> None:
-        self._root = root
-        self._known: dict[tuple[int, str], tuple[str, str] | None] = {}
+    def __init__(self) -> None:
+        self._root = psutil.Process()
+        self._known: dict[psutil.Process, tuple[str, str]] = {}
 
     def sample(self) -> dict[int, Sample]:
         """Every process of a known kind, by its id."""
         found = {}
-        for pid in descendants(self._root):
-            stat = _stat(pid)
-            if stat is None:
-                continue
-            # Fields of proc(5) counted from the state, which is field 3: parent, utime, stime, start.
-            parent, cpu_s, started = int(stat[1]), (int(stat[11]) + int(stat[12])) / _TICKS, stat[19]
-            what = self._what(pid, parent, started)
-            if what is not None:
-                found[pid] = Sample(pid, *what, cpu_s, _own_bytes(pid))
+        for process in self._root.children(recursive=True):
+            # A process may end between two looks at it.
+            with suppress(psutil.Error), process.oneshot():
+                identity = self._identify(process)
+                if identity is not None:
+                    times, memory = process.cpu_times(), process.memory_info()
+                    found[process.pid] = Sample(
+                        process.pid, *identity, times.user + times.system, memory.rss - memory.shared
+                    )
         return found
 
-    def _what(self, pid: int, parent: int, started: str) -> tuple[str, str] | None:
-        key = (pid, started)
-        if key not in self._known:
-            words = _words(pid)
-            kind = kind_of(words)
-            node = next((Path(word).parent.name for word in words if word.endswith("/config.json")), None)
+    def _identify(self, process: psutil.Process) -> tuple[str, str] | None:
+        """A process's name and kind; None if it has no known kind, perhaps as it is between fork and exec."""
+        if process not in self._known:
+            words = process.cmdline()
+            kind = next((kind for module, kind in KINDS.items() if module in words), None)
             if kind is None:
-                # A child between fork and exec still looks like its parent: ask again.
                 return None
-            above = next((known for (other, _), known in self._known.items() if other == parent and known), None)
-            name = node or (above[0] if above and kind not in GENERATOR else kind)
-            self._known[key] = (name, kind)
-        return self._known[key]
+            node = next((Path(word).parent.name for word in words if word.endswith("/config.json")), None)
+            parent = None if node or kind in GENERATOR else process.parent()
+            above = self._known.get(parent) if parent is not None else None
+            self._known[process] = (node or (above[0] if above else kind), kind)
+        return self._known[process]
 
 
-def used_by_kind(root: int) -> dict[str, Used]:
-    """What each kind of process below one has used so far."""
-    sums: dict[str, Used] = defaultdict(lambda: Used(0.0, 0, 0))
-    for pid, sample in Watcher(root).sample().items():
-        sums[sample.kind] = sums[sample.kind].plus(Used(sample.cpu_s, *_switches(pid)))
+def usage_by_kind() -> dict[str, Usage]:
+    """What each kind of process below this one has used so far."""
+    sums: dict[str, Usage] = defaultdict(Usage)
+    for pid, sample in ProcessWatcher().sample().items():
+        sums[sample.kind] = sums[sample.kind].plus(Usage(sample.cpu_s, *context_switches(pid)))
     return sums
 
 
-def kind_of(words: list[str]) -> str | None:
-    """What a command line runs."""
-    return next((kind for module, kind in KINDS if module in words), None)
-
-
-def _stat(pid: int) -> list[str] | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return text[text.rindex(")") + 2 :].split()
-
-
-def _own_bytes(pid: int) -> int:
-    """Resident memory without pages of files: those of a ledger's map are the page cache's, which gives them back."""
-    try:
-        _, resident, of_files, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(of_files)) * _PAGE
-
-
-def _words(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-    except OSError:
-        return []
-
-
-def _switches(pid: int) -> tuple[int, int]:
+def context_switches(pid: int) -> tuple[int, int]:
+    """Voluntary and involuntary context switches of all threads of a process."""
     waits = preempted = 0
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        try:
-            lines = status.read_text(encoding="utf-8").splitlines()
-        except OSError:
-            continue
-        numbers = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        waits += int(numbers["voluntary_ctxt_switches"])
-        preempted += int(numbers["nonvoluntary_ctxt_switches"])
+    with suppress(psutil.Error):
+        for thread in psutil.Process(pid).threads():
+            # What psutil tells of a process is its main thread's; a thread's id is accepted in place of a process's.
+            with suppress(psutil.Error):
+                switches = psutil.Process(thread.id).num_ctx_switches()
+                waits, preempted = waits + switches.voluntary, preempted + switches.involuntary
     return waits, preempted
+
+
+async def run_sampled(command: Sequence[str], log: Path, *, every_s: float, within_s: float) -> tuple[int, Samples]:
+    """Run a command in a session of its own with its output in ``log``, and sample the processes below this one.
+
+    Returns the exit code and the samples. A command that takes longer than ``within_s`` is stopped.
+    """
+    samples: Samples = []
+    watcher, until = ProcessWatcher(), time.monotonic() + within_s
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=PROJECT,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        while process.returncode is None and time.monotonic() < until:
+            samples.append((time.time(), watcher.sample()))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), every_s)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(_STOP_WITHIN_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+    return await process.wait(), samples

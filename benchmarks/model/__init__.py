@@ -1,1 +1,1 @@
-"""Scale on paper: a discrete-event model of a network, its costs taken from a benchmark's report (docs/scale.md)."""
+"""The model of scale: a discrete-event simulation of networks with costs fitted to a report (docs/scale.md)."""

@@ -1,4 +1,4 @@
-"""One channel of the model: from the gateways' queues over the leader to the committed block on every peer."""
+"""A channel of the model: gateways' ordering queues, the orderers, and the commit on every peer."""
 
 from __future__ import annotations
 
@@ -11,59 +11,54 @@ from simpy import AllOf, Environment, Event
 
 from benchmarks.model.costs import LEADER_SHARE, Costs
 from benchmarks.model.deployment import ORDERERS
-from benchmarks.model.nodes import VERIFY_THREADS, Orderer, Peer
+from benchmarks.model.nodes import VERIFY_THREADS, ModelOrderer, ModelPeer
 from benchmarks.model.stations import Batches, Steps
+from gridledger.ledger.committer import LEAST_SHARE
+from gridledger.protocol.config import BatchLimits
 from services.orderer.pace import Pace
 from services.orderer.settings import Pacing
+from services.peer.committer.chain_committer import BEHIND
+from services.peer.settings import CommitterLimits, OrderingLimits
 
-MAX_BATCH = 250
-"""Envelopes that a gateway sends at once (``ordering.max_batch``); two such requests may be under way."""
-MAX_IN_FLIGHT = 2
-MAX_MESSAGES = 500
-MIN_INTERVAL_MS = 2
-MAX_BLOCKS = 32
-"""Blocks that a committer takes at once when it is behind."""
-BEHIND = 4
-"""So many waiting blocks, and a peer tells the orderers that it is behind."""
+BATCH, ORDERING, COMMITTER = BatchLimits(), OrderingLimits(), CommitterLimits()
+"""The defaults of a channel's blocks, of a gateway's ordering queue and of a committer."""
 ANSWER_BYTES = 100.0
 FOLLOWER_SHARE = (1 - LEADER_SHARE) / (ORDERERS - 1)
-LEAST_SHARE = 16
-"""Fewer signatures than this are not handed to another thread."""
 
 
 @dataclass(slots=True)
-class Transaction:
-    """On its way: through which peer it went, and the event of its commit there."""
+class ModelTransaction:
+    """A transaction under way: the peer of its gateway, and the event of its commit there."""
 
-    gateway: Peer
+    gateway: ModelPeer
     committed: Event
 
 
 class Quorum:
-    """How many have it on disk; ``reached`` when that is enough."""
+    """Counts the orderers that have a batch on disk; ``reached`` is the event that ``needed`` of them have it."""
 
     def __init__(self, env: Environment, needed: int) -> None:
         self.reached = env.event()
         self._missing = needed
 
     def add(self) -> None:
-        """One more."""
+        """Count one more."""
         self._missing -= 1
         if self._missing == 0:
             self.reached.succeed()
 
 
 @dataclass(slots=True)
-class Block:
-    """A cut block and its bytes."""
+class ModelBlock:
+    """A block, and its size in bytes."""
 
-    transactions: list[Transaction]
+    transactions: list[ModelTransaction]
     size: float
 
 
-class Channel:
-    """Each transaction stands for ``tx_weight`` of them, and the whole channel, to its orderers, for ``order_weight``
-    channels like it. Both are one unless a few shards stand for many (docs/scale.md)."""
+class ModelChannel:
+    """A channel. Each of its transactions stands for ``tx_weight`` real ones, and the channel, to its orderers, for
+    ``order_weight`` channels like it. Both are 1 unless a few shards stand for many (docs/scale.md)."""
 
     def __init__(
         self,
@@ -71,8 +66,8 @@ class Channel:
         name: str,
         costs: Costs,
         *,
-        peers: Sequence[Peer],
-        orderers: Sequence[Orderer],
+        peers: Sequence[ModelPeer],
+        orderers: Sequence[ModelOrderer],
         leader: int,
         endorsers: int,
         receivers: float,
@@ -93,32 +88,35 @@ class Channel:
         self._receivers = receivers
         self._tx_weight = tx_weight
         self._order_weight = order_weight
-        # A batch of the model is as large as the real one that it stands for.
-        self._limit = max(1, int(MAX_MESSAGES / tx_weight))
+        self._max_batch = max(1, int(BATCH.max_message_count / tx_weight))
         self._pace = Pace(pacing)
         self._arrived = env.event()
         self._full = env.event()
-        self._waiting: deque[tuple[Transaction, Event]] = deque()
+        self._waiting: deque[tuple[ModelTransaction, Event]] = deque()
         self._turn = 0
         self._queues = {
-            peer.name: Batches(env, max(1, int(MAX_BATCH / peer.weight)), MAX_IN_FLIGHT, self._broadcast)
+            peer.name: Batches(
+                env, max(1, int(ORDERING.max_batch / peer.weight)), ORDERING.max_in_flight, self._broadcast
+            )
             for peer in peers
         }
         self._behind: set[str] = set()
-        self._commits = {peer.name: Batches(env, MAX_BLOCKS, 1, partial(self._commit, peer)) for peer in peers}
+        self._commits = {
+            peer.name: Batches(env, COMMITTER.max_blocks_per_commit, 1, partial(self._commit, peer)) for peer in peers
+        }
         env.process(self._sequence())
 
-    def submit(self, transaction: Transaction) -> None:
-        """Queue it at its gateway."""
+    def submit(self, transaction: ModelTransaction) -> None:
+        """Queue a transaction at its gateway."""
         self._queues[transaction.gateway.name].put(transaction)
 
-    def next_gateway(self) -> Peer:
+    def next_gateway(self) -> ModelPeer:
         """The channel's peers in turn."""
         self._turn += 1
         return self.peers[self._turn % len(self.peers)]
 
-    def endorsing(self, gateway: Peer) -> list[Peer]:
-        """The other peers that endorse what a gateway collects for: those behind it, in turn."""
+    def endorsing(self, gateway: ModelPeer) -> list[ModelPeer]:
+        """The other peers that endorse for a gateway, in turn."""
         others = [peer for peer in self.peers if peer is not gateway]
         self._turn += 1
         return [others[(self._turn + offset) % len(others)] for offset in range(self.endorsers - 1)]
@@ -127,52 +125,52 @@ class Channel:
         return count * self._costs.size(self.endorsers)
 
     def _order_s(self, count: int, share: float) -> float:
-        """A share of what orderers spend on so many transactions."""
+        """A share of the core time that orderers spend on so many transactions."""
         return share * count * self._costs.orderer * self._tx_weight * self._order_weight
 
-    def _broadcast(self, batch: list[Transaction]) -> Steps:
-        """From a gateway to the leader; over when they are in the replicated, durable log."""
+    def _broadcast(self, batch: list[ModelTransaction]) -> Steps:
+        """Send a batch from its gateway to the leader, until it is in the replicated, durable log."""
         gateway = batch[0].gateway
         yield gateway.link.send(self._bytes(len(batch)) * gateway.weight)
-        # What the leader spends on a transaction beyond what every orderer does: it checks who sent it.
+        # The leader also checks the submitter, which the other orderers do not.
         yield self._leader.loop.work(self._order_s(len(batch), LEADER_SHARE - FOLLOWER_SHARE))
         durable = [self.env.event() for _ in batch]
         self._waiting.extend(zip(batch, durable, strict=True))
         if not self._arrived.triggered:
             self._arrived.succeed()
-        if len(self._waiting) >= self._limit and not self._full.triggered:
+        if len(self._waiting) >= self._max_batch and not self._full.triggered:
             self._full.succeed()
         yield AllOf(self.env, durable)
         yield self._leader.link.send(ANSWER_BYTES * len(batch))
 
     def _sequence(self) -> Steps:
-        """The leader's task: one batch at a time, paced by the orderer's own code (services/orderer/pace.py)."""
+        """Order one batch at a time, paced by the orderer's own code (services/orderer/pace.py)."""
         next_cut = 0.0
         while True:
             if not self._waiting:
                 self._arrived = self.env.event()
                 yield self._arrived
             yield from self._wait_until(next_cut)
-            batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+            batch = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
             started = self.env.now
             self._pace.cut(round(len(batch) * self._tx_weight), started)
-            next_cut = self._pace.next_cut(MIN_INTERVAL_MS, started)
+            next_cut = self._pace.next_cut(BATCH.min_interval_ms, started)
             yield from self._replicate([transaction for transaction, _ in batch])
             self._pace.ordered(self.env.now - started)
             for _, durable in batch:
                 durable.succeed()
 
     def _wait_until(self, next_cut: float) -> Steps:
-        """Until the next batch may be cut: at this time, or as soon as it is whole if no peer is behind."""
+        """Wait until ``next_cut``, or until the batch is full if no peer is behind."""
         due = self.env.timeout(max(0.0, next_cut - self.env.now))
         if self._pace.backlog(self.env.now) > 1:
             yield due
-        elif len(self._waiting) < self._limit:
+        elif len(self._waiting) < self._max_batch:
             self._full = self.env.event()
             yield due | self._full
 
-    def _replicate(self, transactions: list[Transaction]) -> Steps:
-        """To the followers and all disks; over when a majority has it. Each orderer then makes the block."""
+    def _replicate(self, transactions: list[ModelTransaction]) -> Steps:
+        """Write a batch to the logs of all orderers until a majority has it, and deliver it as a block."""
         count = len(transactions)
         majority = Quorum(self.env, (1 + len(self._followers)) // 2 + 1)
         self.env.process(self._append(self._leader, count, LEADER_SHARE, majority))
@@ -181,11 +179,11 @@ class Channel:
         yield majority.reached
         self.blocks += 1
         self.ordered += count
-        block = Block(transactions, self._bytes(count))
+        block = ModelBlock(transactions, self._bytes(count))
         for index, peer in enumerate(self.peers):
             self.env.process(self._deliver(self._sources[index % len(self._sources)], peer, block))
 
-    def _append(self, orderer: Orderer, count: int, block_share: float, majority: Quorum) -> Steps:
+    def _append(self, orderer: ModelOrderer, count: int, block_share: float, majority: Quorum) -> Steps:
         block_s = block_share * self._costs.orderer_block * self._order_weight
         yield orderer.loop.work(self._order_s(count, FOLLOWER_SHARE) + block_s)
         yield orderer.disk.flush()
@@ -193,12 +191,12 @@ class Channel:
             yield orderer.link.send(ANSWER_BYTES)
         majority.add()
 
-    def _follow(self, orderer: Orderer, count: int, majority: Quorum) -> Steps:
+    def _follow(self, orderer: ModelOrderer, count: int, majority: Quorum) -> Steps:
         yield self._leader.link.send(self._bytes(count) * self._tx_weight * self._order_weight)
         yield from self._append(orderer, count, FOLLOWER_SHARE, majority)
 
-    def _deliver(self, source: Orderer, peer: Peer, block: Block) -> Steps:
-        """A block to a peer, which stands for its share of the receivers. The first few are in the fitted costs."""
+    def _deliver(self, source: ModelOrderer, peer: ModelPeer, block: ModelBlock) -> Steps:
+        """Send a block to a peer, which stands for a share of the receivers. The fitted costs include the first few."""
         each = self._receivers / len(self.peers)
         beyond = max(0.0, 1 - self._costs.receivers / self._receivers)
         size = block.size * self._tx_weight
@@ -207,8 +205,8 @@ class Channel:
         yield source.link.send(each * size * self._order_weight)
         self._commits[peer.name].put(block)
 
-    def _commit(self, peer: Peer, blocks: list[Block]) -> Steps:
-        """Verify, judge, make durable, tell the edge."""
+    def _commit(self, peer: ModelPeer, blocks: list[ModelBlock]) -> Steps:
+        """Verify, judge and write blocks, and notify the edge."""
         costs = self._costs
         self._report(peer)
         count = sum(len(block.transactions) for block in blocks) * self._tx_weight
@@ -224,7 +222,7 @@ class Channel:
                 if transaction.gateway is peer:
                     transaction.committed.succeed()
 
-    def _report(self, peer: Peer) -> None:
+    def _report(self, peer: ModelPeer) -> None:
         waiting = len(self._commits[peer.name])
         if waiting >= BEHIND or peer.name in self._behind:
             self._pace.report(peer.name, waiting, self.env.now)

@@ -1,4 +1,4 @@
-"""What stands where: shards, peers, orderers, the main chain, machines and links."""
+"""The deployments that the model simulates: shards, peers, orderers, the main chain, machines and links."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ GIGABIT_S = 125e6
 
 @dataclass(frozen=True, slots=True)
 class MainChain:
-    """The chain that all shards share. Of a shard's transactions the part ``share`` goes there (group records, merges).
+    """The chain that all shards share. ``share`` is the part of all transactions that goes there (records, merges).
 
-    ``members`` peers keep it: None means all peers of all shards, as network-config/ has it; a number means so many
-    peers on machines of their own, through which the clients of all shards send. ``endorsers`` of them sign each.
+    ``members`` is the number of its peers, which run on machines of their own and serve the clients of all shards; with
+    None all peers of all shards keep it, as in network-config/. ``endorsers`` of them endorse each transaction.
     """
 
     share: float
@@ -25,13 +25,13 @@ class MainChain:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A network. Every shard is a channel with ``peers`` peers, of which ``endorsers`` sign each transaction.
+    """A network. Every shard is a channel with ``peers`` peers, of which ``endorsers`` endorse each transaction.
 
-    ``together`` puts every process, the load's too, on one machine of ``cores`` cores; otherwise each peer and each
-    orderer has a machine of ``cores`` cores and a link of ``link_bytes_s``, and load comes from outside.
-    ``orderer_sets`` sets of three order the shards' channels in turn; the main chain has a set of its own if there is
-    more than one. ``load_shares`` tells how the clients divide among the shards, evenly if it is empty. ``pacing``: the
-    orderers' settings.
+    With ``together`` all processes, the load's too, run on one machine of ``cores`` cores. Otherwise each peer and each
+    orderer has a machine of ``cores`` cores and a link of ``link_bytes_s``, and the load comes from outside.
+    ``orderer_sets`` is the number of sets of three orderers, to which the shards are dealt in turn; if there is more
+    than one, the main chain has a set of its own. ``load_shares`` divides the clients among the shards, evenly if it is
+    empty. ``pacing``: the orderers' settings.
     """
 
     shards: int
@@ -49,9 +49,6 @@ class Deployment:
 
 
 ORDERERS = 3
-"""Orderers in a set: one group of Raft servers for all its channels."""
+"""Orderers in a set."""
 
 MAIN = "mainchain"
-
-TOPOLOGIES = {"no-shard": (1, 6, 3), "two-shards": (2, 3, 3), "three-shards": (3, 2, 2)}
-"""What network-config/ has: shards, peers of each, endorsers of a transaction."""

@@ -1,4 +1,4 @@
-"""The nodes of the model: what a peer, an orderer and a generator have, and on which machine."""
+"""The nodes of the model: the processes, disk and link of a peer and of an orderer, and where they run."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Self
 from simpy import Environment, Event
 
 from benchmarks.model.costs import Costs
-from benchmarks.model.stations import Disk, Link, Machine, Process
+from benchmarks.model.stations import Cores, Disk, Link, Process
+from services.peer.settings import CommitterLimits
 
-VERIFY_THREADS = 2
-"""Threads that check a block's signatures side by side (``committer.verify_threads``)."""
+VERIFY_THREADS = CommitterLimits().verify_threads
 
 
 @dataclass(slots=True)
-class Node:
+class ModelNode:
     """What every node has."""
 
     name: str
-    machine: Machine
+    cores: Cores
     link: Link
     disk: Disk
 
 
 @dataclass(slots=True)
-class Peer(Node):
-    """The edge is one event loop for each of ``Costs.edges``; a committer has one thread that judges and writes for
-    each channel, and some that check signatures. ``weight``: how many clients' work one client's stands for here."""
+class ModelPeer(ModelNode):
+    """A peer: an edge with ``Costs.edges`` event loops, chaincode hosts, and a committer with a thread for each channel
+    and ``VERIFY_THREADS`` for signatures. ``weight``: the number of real clients that a client stands for."""
 
     weight: float = 1.0
     edge: Process = field(init=False)
@@ -37,9 +37,9 @@ class Peer(Node):
 
     def start(self, costs: Costs) -> Self:
         """Start the processes."""
-        self.edge = self.machine.process(costs.edges)
-        self.hosts = self.machine.process(costs.hosts)
-        self.verifiers = self.machine.process(VERIFY_THREADS)
+        self.edge = self.cores.process(costs.edges)
+        self.hosts = self.cores.process(costs.hosts)
+        self.verifiers = self.cores.process(VERIFY_THREADS)
         return self
 
     def serve(self, seconds: float) -> Event:
@@ -53,47 +53,42 @@ class Peer(Node):
     def committer(self, channel: str) -> Process:
         """The thread that commits a channel's blocks."""
         if channel not in self.committers:
-            self.committers[channel] = self.machine.process()
+            self.committers[channel] = self.cores.process()
         return self.committers[channel]
 
 
 @dataclass(slots=True)
-class Orderer(Node):
-    """One event loop."""
+class ModelOrderer(ModelNode):
+    """An orderer: one event loop."""
 
     loop: Process = field(init=False)
 
     def start(self) -> Self:
         """Start the process."""
-        self.loop = self.machine.process()
+        self.loop = self.cores.process()
         return self
 
 
-class Places:
-    """Machines for nodes: one for all of them, or one each."""
+class Placement:
+    """Where nodes run: all on one machine, or each on a machine of its own."""
 
     def __init__(
         self, env: Environment, *, together: bool, cores: float, link_bytes_s: float, latency_s: float
     ) -> None:
         self._env = env
-        self._cores = cores
+        self._number = cores
         self._link_bytes_s = link_bytes_s
         self._latency_s = latency_s
-        self.machines: list[Machine] = []
-        self.shared = self._machine(cores) if together else None
+        self.shared = Cores(env, cores) if together else None
 
-    def _machine(self, cores: float) -> Machine:
-        self.machines.append(Machine(self._env, cores))
-        return self.machines[-1]
-
-    def machine(self, *, cores: float | None = None) -> Machine:
-        """The shared machine, or a new one."""
-        return self.shared or self._machine(cores or self._cores)
+    def cores(self, number: float | None = None) -> Cores:
+        """The cores of the shared machine, or of a new one."""
+        return self.shared or Cores(self._env, number or self._number)
 
     def link(self, *, unbounded: bool = False) -> Link:
-        """A new machine's way out."""
+        """A new machine's outgoing link."""
         return Link(self._env, float("inf") if unbounded else self._link_bytes_s, self._latency_s)
 
     def disk(self, flush_s: float) -> Disk:
-        """A node's log or ledger."""
+        """A new disk, for a node's log or ledger."""
         return Disk(self._env, flush_s)

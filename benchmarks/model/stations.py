@@ -1,8 +1,8 @@
-"""What work waits for: cores shared by processes, a disk that flushes for all who wait, and a link. All in seconds.
+"""The stations of the model, at which work waits: cores, disks, links and batching queues. All times are in seconds.
 
-Cores go to the process that had the least of them so far, in turns of ``QUANTUM_S``; who has slept saves up no more
-than one turn. That is Linux's fair scheduler in steps: processor sharing, in which who needs little need not wait long.
-What a saturated machine gets done hardly depends on it; latencies do, and through them the pace of blocks.
+A free core goes to the process that had the least core time so far, for a turn of ``QUANTUM_S``; a process that slept
+saves up at most one turn. This is Linux's fair scheduler in steps: a process that needs little does not wait long. The
+throughput of a saturated machine hardly depends on it; latencies do, and through them the pace of blocks.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Any
 from simpy import Environment, Event
 
 QUANTUM_S = 0.003
-"""A turn on a core: what Linux's scheduler gives a process before the next one's turn, by default."""
+"""A turn on a core: the default time slice of Linux's scheduler."""
 
 Steps = Generator[Event, Any, None]
-"""A part of a model's process: what it waits for, one after another."""
+"""A part of a simulated process: yields the events that it waits for."""
 
 
 @dataclass(slots=True)
-class _Job:
+class _WorkItem:
     left_s: float
     done: Event
 
 
-class Machine:
-    """Some cores and the processes that share them. ``cores`` may be a fraction: work then takes longer in proportion,
-    so that a machine of 3.6 cores is one of 4 cores that each do nine tenths."""
+class Cores:
+    """The cores of a machine, which its processes share. ``number`` may be a fraction: 3.6 cores are 4 cores that each
+    run at nine tenths of the speed."""
 
-    def __init__(self, env: Environment, cores: float) -> None:
+    def __init__(self, env: Environment, number: float) -> None:
         self.env = env
-        self.whole = max(1, round(cores + 0.499))
-        self.speed = cores / self.whole
+        self.whole = max(1, round(number + 0.499))
+        self.speed = number / self.whole
         self.busy_s = 0.0
         self._free = self.whole
         self._ready: list[tuple[float, int, Process]] = []
@@ -43,12 +43,12 @@ class Machine:
         self._least_s = 0.0
 
     def process(self, threads: int = 1) -> Process:
-        """A process that runs on this machine; one piece of work at a time for each of its threads."""
+        """A new process on these cores."""
         return Process(self, threads)
 
     def enter(self, process: Process) -> None:
-        """A process has work and an idle thread: give it a core now, or when its turn comes."""
-        # Who has slept does not save up turns.
+        """Queue a process that has work and an idle thread for a core."""
+        # A process that slept does not save up turns.
         process.turn_s = max(process.turn_s, self._least_s - QUANTUM_S)
         self._entered += 1
         heappush(self._ready, (process.turn_s, self._entered, process))
@@ -63,8 +63,8 @@ class Machine:
                 self._free -= 1
                 self._run(process, job)
 
-    def _run(self, process: Process, job: _Job) -> None:
-        # A rest that is no more than rounding is not worth a turn.
+    def _run(self, process: Process, job: _WorkItem) -> None:
+        # A remainder that is only a rounding error gets no turn of its own.
         turn_s = QUANTUM_S if job.left_s > QUANTUM_S * (1 + 1e-9) else job.left_s
         job.left_s -= turn_s
         process.turn_s += turn_s
@@ -74,7 +74,7 @@ class Machine:
         assert turn.callbacks is not None  # noqa: S101 - set until the event is processed
         turn.callbacks.append(lambda _event: self._ended(process, job))
 
-    def _ended(self, process: Process, job: _Job) -> None:
+    def _ended(self, process: Process, job: _WorkItem) -> None:
         self._free += 1
         if job.left_s <= 0:
             job.done.succeed()
@@ -83,43 +83,43 @@ class Machine:
 
 
 class Process:
-    """A process of ``threads`` threads, each of which does one piece of work at a time, first come, first served."""
+    """A process whose ``threads`` threads each do one piece of work at a time, first come, first served."""
 
-    def __init__(self, machine: Machine, threads: int) -> None:
-        self.machine = machine
+    def __init__(self, cores: Cores, threads: int) -> None:
+        self.cores = cores
         self.busy_s = 0.0
         self.turn_s = 0.0
         self._idle = threads
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[_WorkItem] = deque()
 
     def work(self, seconds: float) -> Event:
-        """So much core time; the event is when it is done."""
-        job = _Job(seconds, self.machine.env.event())
+        """Queue work of so much core time; the event is its completion."""
+        job = _WorkItem(seconds, self.cores.env.event())
         if seconds <= 0:
             return job.done.succeed()
         self._jobs.append(job)
         if self._idle:
-            self.machine.enter(self)
+            self.cores.enter(self)
         return job.done
 
-    def take(self) -> _Job | None:
-        """The next piece of work, for a core that is free; None if there is none or no thread for it."""
+    def take(self) -> _WorkItem | None:
+        """The next piece of work for a free core; None if there is no work or no idle thread."""
         if not self._jobs or not self._idle:
             return None
         self._idle -= 1
         return self._jobs.popleft()
 
-    def give_back(self, job: _Job) -> None:
-        """A turn is over: what is left of the work is the first to go on."""
+    def give_back(self, job: _WorkItem) -> None:
+        """End a turn; the rest of the work is first in the queue."""
         self._idle += 1
         if job.left_s > 0:
             self._jobs.appendleft(job)
         if self._jobs:
-            self.machine.enter(self)
+            self.cores.enter(self)
 
 
 class Disk:
-    """Flushes; who comes while one is under way waits for the next, which serves all of them."""
+    """A disk. Requests that arrive during a flush share the next one."""
 
     def __init__(self, env: Environment, flush_s: float) -> None:
         self._env = env
@@ -128,7 +128,7 @@ class Disk:
         self._flushing = False
 
     def flush(self) -> Event:
-        """Make durable what was written before."""
+        """Make durable what was written before; the event is its completion."""
         done = self._env.event()
         if self._flush_s <= 0:
             return done.succeed()
@@ -153,7 +153,7 @@ class Disk:
 
 
 class Link:
-    """A machine's way out: ``bytes_s`` bytes per second, one message behind the other, and a latency."""
+    """A machine's outgoing link: ``bytes_s`` bytes per second, one message after another, and a latency."""
 
     def __init__(self, env: Environment, bytes_s: float, latency_s: float) -> None:
         self._env = env
@@ -163,7 +163,7 @@ class Link:
         self.full_s = 0.0
 
     def send(self, size: float) -> Event:
-        """A message of so many bytes; the event is its arrival."""
+        """Send a message of so many bytes; the event is its arrival."""
         now = self._env.now
         self.full_s += size / self._bytes_s
         self._free_at = max(now, self._free_at) + size / self._bytes_s
@@ -171,7 +171,7 @@ class Link:
 
 
 class Batches:
-    """A queue, emptied in batches of bounded size by ``senders`` at once: what comes meanwhile is the next batch."""
+    """A queue that up to ``senders`` senders empty in batches of bounded size."""
 
     def __init__(self, env: Environment, limit: int, senders: int, send: Callable[[list[Any]], Steps]) -> None:
         self._env = env
@@ -184,14 +184,14 @@ class Batches:
         return len(self._queue)
 
     def put(self, item: Any) -> None:
-        """Queue it; a sender that is idle begins."""
+        """Queue an item, and start a sender if one is idle."""
         self._queue.append(item)
         if self._idle:
             self._idle -= 1
             self._env.process(self._run())
 
     def _run(self) -> Steps:
-        # A moment later, so that what comes at the same time goes together.
+        # Begin after this moment, so that items of one moment share a batch.
         yield self._env.timeout(0)
         while self._queue:
             count = min(len(self._queue), self._limit)

@@ -1,4 +1,4 @@
-"""The scale run: throughput of deployments of 1 to 1,000 shards, and what bounds it where it stops growing."""
+"""The sweep of the model: throughput of deployments of 1 to 1,000 shards, and what limits it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from functools import cache
 
 from benchmarks.model.costs import Costs
 from benchmarks.model.deployment import GIGABIT_S, Deployment, MainChain
-from benchmarks.model.simulate import Outcome, simulate
+from benchmarks.model.simulate import ModelOutcome, simulate
 
 SHARDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 362, 512, 1000)
 SIMULATED = 8
 SIMULATED_TOGETHER = 24
-"""Shards that are simulated; where there are more they stand for all. More where they share their orderers, whose loops
-are filled by many channels at once."""
+"""The most shards that are simulated; they stand for all others. More are needed where all shards share their orderers,
+whose event loops many channels fill together."""
 
 CLIENTS = 256
-"""Transactions under way for each shard: enough to fill it."""
+"""Transactions under way for each shard, enough to saturate it."""
 
 SHARDS_PER_SET = 4
 DELEGATES = 12
 LATENCY_S = 0.0005
 MAX_HEARTBEATS = 0.9
-"""Where heartbeats alone keep an orderer busy for more of the time than this, no throughput is given."""
+"""No throughput is computed where heartbeats alone keep an orderer busy for a larger share of the time than this."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
-    """A line of the figure. ``sets``: orderer sets for so many shards."""
+class SweepLine:
+    """A line of the figure. ``sets`` gives the number of orderer sets for a number of shards."""
 
     key: str
     name: str
@@ -36,7 +36,7 @@ class Scenario:
     sets: Callable[[int], int]
 
     def deployment(self, shards: int, *, link_bytes_s: float) -> Deployment:
-        """With so many shards: two peers each, both endorse, every node on a machine of its own with 4 cores."""
+        """The deployment of so many shards with two endorsing peers each, and every node on a machine with 4 cores."""
         return Deployment(
             shards=shards,
             peers=2,
@@ -49,33 +49,33 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One deployment: what its shards can do, what its main chain allows in all if its share is to be kept, and
-    the part that bounds the lesser of the two: of the main chain, or of the shards."""
+class ModelPoint:
+    """One deployment: its shards' throughput, the total throughput that its main chain allows, and the kind of station
+    that limits the lesser of the two."""
 
-    scenario: str
+    line: str
     shards: int
     shards_tx_s: float
     main_allows_tx_s: float
-    part: str
+    station: str
 
     @property
     def by_main(self) -> bool:
-        """The main chain is the bound."""
+        """Whether the main chain is the limit."""
         return self.main_allows_tx_s < self.shards_tx_s
 
     @property
     def bound(self) -> str:
-        """What is in full use, in words."""
-        return _PARTS[self.part][self.by_main]
+        """What is fully busy, as text."""
+        return _STATIONS[self.station][self.by_main]
 
     @property
     def tx_s(self) -> float:
-        """Throughput of all."""
+        """Throughput of all shards."""
         return min(self.shards_tx_s, self.main_allows_tx_s)
 
 
-_PARTS = {
+_STATIONS = {
     "orderer": ("the orderers' event loops", "the event loops of the main chain's orderers"),
     "orderer's link": ("the orderers' links", "the links of the main chain's orderers"),
     "edge": ("each shard's edges", "the edges of the main chain's peers"),
@@ -86,35 +86,35 @@ _PARTS = {
 }
 
 
-def bend(points: Sequence[Point]) -> Point | None:
-    """The first point of a line that lies below nine tenths of proportion to the line's first; None without one."""
+def bend(points: Sequence[ModelPoint]) -> ModelPoint | None:
+    """The first point of a line that is below nine tenths of its proportion to the line's first point, or None."""
     first = points[0].tx_s / points[0].shards
     return next((point for point in points if point.tx_s < 0.9 * first * point.shards), None)
 
 
 def about(tx_s: float) -> str:
-    """A modelled throughput, to the three digits that it deserves."""
+    """A modelled throughput, rounded to three digits."""
     unit = 10 ** max(0, len(str(round(tx_s))) - 3)
     return f"{round(tx_s / unit) * unit:,}"
 
 
 def one(_shards: int) -> int:
-    """Three orderers for all."""
+    """One orderer set for all shards."""
     return 1
 
 
 def grown(shards: int) -> int:
-    """A set of three for every few shards; more than one from the first, so that the main chain has its own."""
+    """A set for every few shards, and at least two, so that the main chain has its own."""
     return max(2, -(-shards // SHARDS_PER_SET))
 
 
-def scenarios(share: float) -> list[Scenario]:
-    """The lines: orderers fixed and grown; the main chain on all peers, on a few, and with ten times the traffic."""
+def sweep_lines(share: float) -> list[SweepLine]:
+    """The lines: orderers fixed or growing; the main chain on all peers, on a few, and with ten times the traffic."""
     return [
-        Scenario("fixed", "3 orderers for all channels", MainChain(share), one),
-        Scenario("grown", "orderers grow, every peer keeps the main chain", MainChain(share), grown),
-        Scenario("few", f"orderers grow, {DELEGATES} peers keep the main chain", MainChain(share, DELEGATES), grown),
-        Scenario("busy", f"the same, {1000 * share:g} % on the main chain", MainChain(10 * share, DELEGATES), grown),
+        SweepLine("fixed", "3 orderers for all channels", MainChain(share), one),
+        SweepLine("grown", "orderers grow, every peer keeps the main chain", MainChain(share), grown),
+        SweepLine("few", f"orderers grow, {DELEGATES} peers keep the main chain", MainChain(share, DELEGATES), grown),
+        SweepLine("busy", f"the same, {1000 * share:g} % on the main chain", MainChain(10 * share, DELEGATES), grown),
     ]
 
 
@@ -125,56 +125,56 @@ def run(
     seed: int,
     link_bytes_s: float = GIGABIT_S,
     shards: Iterable[int] = SHARDS,
-    tell: Callable[[Point], None] = lambda _point: None,
-) -> list[Point]:
-    """Simulate every scenario with every number of shards."""
+    tell: Callable[[ModelPoint], None] = lambda _point: None,
+) -> list[ModelPoint]:
+    """Simulate every line with every number of shards."""
     points = []
-    for scenario in scenarios(share):
+    for line in sweep_lines(share):
         for number in shards:
-            if scenario.sets(number) == 1 and heartbeats(costs, number) > MAX_HEARTBEATS:
+            if line.sets(number) == 1 and heartbeats(costs, number) > MAX_HEARTBEATS:
                 continue
-            points.append(measure(scenario, number, costs, seed=seed, link_bytes_s=link_bytes_s))
+            points.append(measure(line, number, costs, seed=seed, link_bytes_s=link_bytes_s))
             tell(points[-1])
     return points
 
 
 def most_shards(costs: Costs) -> int:
-    """How many shards' heartbeats three orderers can bear."""
+    """The largest number of shards whose heartbeats one orderer set can send."""
     return int(MAX_HEARTBEATS / costs.idle_cores) - 1
 
 
 def heartbeats(costs: Costs, shards: int) -> float:
-    """The share of an orderer's time that heartbeats of all shards' channels and the main chain take."""
+    """The share of an orderer's time that the heartbeats of all shards and of the main chain take."""
     return (shards + 1) * costs.idle_cores
 
 
 def measure(
-    scenario: Scenario,
+    line: SweepLine,
     shards: int,
     costs: Costs,
     *,
     seed: int,
     link_bytes_s: float = GIGABIT_S,
-) -> Point:
-    """One point. At most a few shards are simulated, and stand for all.
+) -> ModelPoint:
+    """Compute one point. At most a few shards are simulated, and stand for all.
 
-    A client that writes to a saturated main chain waits there, and in the end most do: with a share of a thousandth
-    that takes minutes of simulated time. So the main chain is saturated by itself, what it does divided by its share.
+    Clients that write to a saturated main chain wait there, in the end most of them; with a share of a thousandth that
+    takes minutes of simulated time. So the main chain is saturated alone, and its throughput divided by its share.
     """
-    simulated = min(shards, SIMULATED_TOGETHER if scenario.sets(shards) == 1 else SIMULATED)
-    deployment = scenario.deployment(simulated, link_bytes_s=link_bytes_s)
-    deployment = replace(deployment, orderer_sets=scenario.sets(deployment.shards))
+    simulated = min(shards, SIMULATED_TOGETHER if line.sets(shards) == 1 else SIMULATED)
+    deployment = line.deployment(simulated, link_bytes_s=link_bytes_s)
+    deployment = replace(deployment, orderer_sets=line.sets(deployment.shards))
     shared = _outcome(deployment, shards, costs, seed)
-    # Alone, a chain that a few peers keep does the same whatever the shards are; so it is simulated once.
-    fanned = shards if scenario.main.members is None else deployment.shards
-    alone = _outcome(replace(deployment, main=replace(scenario.main, share=1.0)), fanned, costs, seed, main_alone=True)
-    allowed = alone.tx_s / scenario.main.share
-    part = _busiest(alone if allowed < shared.tx_s else shared)
-    return Point(scenario.key, shards, shared.tx_s, allowed, part)
+    # A main chain on a few peers, simulated alone, does not depend on the shards: one simulation serves all.
+    fanned = shards if line.main.members is None else deployment.shards
+    alone = _outcome(replace(deployment, main=replace(line.main, share=1.0)), fanned, costs, seed, main_alone=True)
+    allowed = alone.tx_s / line.main.share
+    busy = (alone if allowed < shared.tx_s else shared).busy
+    return ModelPoint(line.key, shards, shared.tx_s, allowed, max(busy, key=lambda station: busy[station]))
 
 
 @cache
-def _outcome(deployment: Deployment, shards: int, costs: Costs, seed: int, *, main_alone: bool = False) -> Outcome:
+def _outcome(deployment: Deployment, shards: int, costs: Costs, seed: int, *, main_alone: bool = False) -> ModelOutcome:
     return simulate(
         deployment,
         costs,
@@ -186,7 +186,3 @@ def _outcome(deployment: Deployment, shards: int, costs: Costs, seed: int, *, ma
         measured_s=20.0,
         transactions=4000,
     )
-
-
-def _busiest(outcome: Outcome) -> str:
-    return max(outcome.busy.items(), key=lambda item: item[1])[0]

@@ -1,4 +1,4 @@
-"""The page: everything in one file, nothing fetched from anywhere; all text from outside is escaped by the template."""
+"""The report's page: one self-contained HTML file. The templates escape all text that comes from outside."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from benchmarks.measure.results import Load, Report
-from benchmarks.report import words
-from benchmarks.report.look import STYLE, inline_svg
-from benchmarks.report.plots import latency, throughput, timeline
+from benchmarks.load.topologies import TOPOLOGIES
+from benchmarks.measure.results import BenchmarkReport, Load
+from benchmarks.report import wording
+from benchmarks.report.pictures import latency, throughput, timeline
+from benchmarks.report.style import STYLE, inline_svg
 
 TEMPLATES = Path(__file__).parent / "templates"
-_CALM_TX_S = 100.0
+_TONES = {name: number for number, name in enumerate(TOPOLOGIES)}
+"""The page's colours by topology."""
+_PACED_TX_S = 100.0
+"""The rate for which the project's goals state a latency."""
 
 
 def environment() -> Environment:
-    """Templates of this folder, everything escaped, a missing name an error."""
+    """The templates of this folder; they escape everything, and a missing name is an error."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -29,15 +33,17 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        number=words.number, ms=words.milliseconds, share=words.share, mib=words.mebibytes, kb=words.kilobytes
+        number=wording.number,
+        ms=wording.milliseconds,
+        share=wording.share,
+        mib=wording.mebibytes,
+        kb=wording.kilobytes,
     )
-    made.globals.update(
-        load_of=words.load_of, success=words.success, generators=words.generators, facts=facts, css=_css()
-    )
+    made.globals.update(offer_of=wording.offer_of, facts=facts, css=_css(), tones=_TONES)
     return made
 
 
-def report_page(report: Report) -> str:
+def report_page(report: BenchmarkReport) -> str:
     """The whole page as HTML."""
     pictures, timelines = {}, []
     with mpl.rc_context(STYLE):
@@ -45,7 +51,7 @@ def report_page(report: Report) -> str:
             pictures["throughput"] = _picture(throughput(report.loads), "throughput", "Throughput of all loads")
             pictures["latency"] = _picture(latency(report.loads), "latency", "Latency of all loads")
         for index, load in enumerate(report.loads, 1):
-            text = f"{words.name_of(load)}: each second"
+            text = f"{wording.name_of(load)}: each second"
             timelines.append(_picture(timeline(load), f"load-{index}", text) if load.seconds else None)
     return (
         environment()
@@ -55,29 +61,29 @@ def report_page(report: Report) -> str:
             headlines=headlines(report.loads),
             pictures=pictures,
             timelines=timelines,
-            warnings=[(words.name_of(load), texts) for load in report.loads if (texts := words.warnings_of(load))],
+            warnings=[(wording.name_of(load), texts) for load in report.loads if (texts := load.warnings())],
             dirty=str(report.machine.get("commit", "")).endswith("-dirty"),
         )
     )
 
 
 def headlines(loads: Sequence[Load]) -> list[dict[str, Any]]:
-    """For each topology, of its ComputeVSI (or else its first workload): the highest throughput, and latency at the
-    calmest of the paced loads (that closest to 100 tx/s, the rate for which the goals state latency)."""
+    """For each topology, of its ComputeVSI loads (or else those of its first workload): the load with the highest
+    throughput, and the paced load closest to 100 tx/s."""
     found = []
     for topology in dict.fromkeys(load.topology for load in loads):
         mine = [load for load in loads if load.topology == topology]
         workload = next((load.workload for load in mine if load.workload == "ComputeVSI"), mine[0].workload)
         mine = [load for load in mine if load.workload == workload]
         paced = [load for load in mine if load.offered_tx_s is not None and load.latency is not None]
-        calm = min(paced, key=lambda load: abs((load.offered_tx_s or 0) - _CALM_TX_S), default=None)
+        calm = min(paced, key=lambda load: abs((load.offered_tx_s or 0) - _PACED_TX_S), default=None)
         peak = max(mine, key=lambda load: load.tx_s)
         found.append({"topology": topology, "workload": workload, "peak": peak, "calm": calm})
     return found
 
 
 def facts(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The machine's entries in words; seconds of a signature as microseconds."""
+    """The machine's entries as names and texts; the seconds of a signature in microseconds."""
     names = {"sign_s": "P-256 signature", "verify_s": "P-256 verification"}
     found = []
     for name, value in machine.items():
@@ -97,7 +103,7 @@ def _plain(value: Any) -> str:
 
 
 def _picture(figure: Any, name: str, description: str) -> Markup:
-    # matplotlib escapes the text in its SVG, inline_svg that which it adds.
+    # matplotlib escapes the text in its SVG, inline_svg escapes what it adds.
     return Markup(inline_svg(figure, name, description))  # noqa: S704
 
 

@@ -1,4 +1,4 @@
-"""A report's numbers as CSV: one line for each load, process, code, block size, second."""
+"""The report's tables as CSV: one line for each load, process, code, channel's blocks, and second."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure.results import Load, Report
-from benchmarks.report.words import load_of, success
+from benchmarks.measure.results import BenchmarkReport, Latency, Load
+from benchmarks.report.wording import offer_of
 
 Row = dict[str, Any]
 
 
-def write_tables(report: Report, folder: Path) -> None:
-    """loads.csv, processes.csv, codes.csv, blocks.csv, seconds.csv; ``load`` numbers a report's loads from 1."""
+def write_tables(report: BenchmarkReport, folder: Path) -> None:
+    """Write loads.csv, processes.csv, codes.csv, blocks.csv and seconds.csv; ``load`` numbers the loads from 1."""
     loads = list(enumerate(report.loads, 1))
     write_csv(folder / "loads.csv", [_load(index, load) for index, load in loads])
     write_csv(folder / "processes.csv", [{"load": i, **u.model_dump()} for i, load in loads for u in load.processes])
@@ -24,7 +24,7 @@ def write_tables(report: Report, folder: Path) -> None:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Comma-separated, with a head; no value is an empty field. No rows: an empty file."""
+    """Write rows with a header line; None is an empty field. Without rows the file is empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         if rows:
             writer = csv.DictWriter(file, list(rows[0]))
@@ -34,14 +34,14 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _load(index: int, load: Load) -> Row:
     flat = load.model_dump(exclude={"controller", "codes", "refused", "latency", "processes", "blocks", "seconds"})
-    latency = load.latency.model_dump() if load.latency else dict.fromkeys(_LATENCY)
+    latency = load.latency.model_dump() if load.latency else dict.fromkeys(Latency.model_fields)
     return {
         "load": index,
         **flat,
         **latency,
-        "offer": load_of(load),
+        "offer": offer_of(load),
         "controller": load.controller.get("type"),
-        "success": success(load),
+        "success": load.success,
         "floor_share": load.floor_share,
     }
 
@@ -50,6 +50,3 @@ def _codes(index: int, load: Load) -> Iterable[Row]:
     for kind, counts in (("validation", load.codes), ("refused", load.refused)):
         for code, count in counts.items():
             yield {"load": index, "kind": kind, "code": code, "transactions": count}
-
-
-_LATENCY = ("mean_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from benchmarks.load.bench_network import PROJECT, Bench, prepare_groups
-from benchmarks.load.plan import ControllerSpec, LoadSpec, Workloads
+from benchmarks import PROJECT
+from benchmarks.load.bench_network import BenchNetwork, prepare
+from benchmarks.load.plan import BenchFile, ControllerSpec, LoadSpec
 from benchmarks.measure.locust_run import measure_load
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import free_ports
@@ -24,13 +25,13 @@ pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture
-async def bench(network: LocalNetwork) -> Bench:
-    made = Bench(network.config, network.profile, {})
-    await prepare_groups(made)
+async def bench(network: LocalNetwork) -> BenchNetwork:
+    made = BenchNetwork(network.config, network.profile)
+    await prepare(made)
     return made
 
 
-async def test_an_open_loop_of_frames_is_measured(bench: Bench) -> None:
+async def test_an_open_loop_of_frames_is_measured(bench: BenchNetwork) -> None:
     rate = ControllerSpec(type="fixed-rate", opts={"tps": 40})
     load = await measure_load(bench, LoadSpec(workload="ComputeVSI", controller=rate, duration_s=2, warmup_s=0.5))
     assert (load.sent, load.refused) == (80, {})
@@ -47,7 +48,9 @@ async def test_an_open_loop_of_frames_is_measured(bench: Bench) -> None:
     assert load.generator_cores > 0
 
 
-async def test_users_conflict_and_every_verdict_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_users_conflict_and_every_verdict_is_counted(
+    bench: BenchNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("benchmarks.load.bench_network.COUNTERS", 3)
     users = ControllerSpec(type="closed-loop", opts={"users": 6})
     load = await measure_load(bench, LoadSpec(workload="read-write", controller=users, transactions=60))
@@ -56,10 +59,9 @@ async def test_users_conflict_and_every_verdict_is_counted(bench: Bench, monkeyp
     assert load.valid < 60
 
 
-async def test_locusts_page_runs_an_open_loop_until_it_is_stopped(bench: Bench, tmp_path: Path) -> None:
-    workloads = {"query": await bench.targets("query")}
-    given = Workloads(roots=str(bench.profile.roots), workloads=workloads)
-    (tmp_path / "bench.json").write_text(given.model_dump_json())
+async def test_locusts_page_runs_an_open_loop_until_it_is_stopped(bench: BenchNetwork, tmp_path: Path) -> None:
+    workloads = {"query": await bench.streams("query")}
+    BenchFile(roots=str(bench.profile.roots), workloads=workloads).write(tmp_path / "bench.json")
     port, master_port = free_ports(2)
     ports = ["--web-host", "127.0.0.1", "--web-port", str(port), "--master-bind-port", str(master_port)]
     process = await asyncio.create_subprocess_exec(

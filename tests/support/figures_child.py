@@ -10,12 +10,9 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.figures.run import Run
-from benchmarks.figures.store import Basis, Store
-from benchmarks.figures.sweeps import load_sweeps
-from tests.support.loads import made_load
-
-BASIS = Basis(commit="0123", processor="p", cores=4, python="3.11", seconds_per_point=20.0, quick=False)
+from benchmarks.figures.point_runner import PointRunner
+from benchmarks.figures.point_store import PointStore
+from tests.support.loads import BASIS, made_load, points_of
 
 
 @asynccontextmanager
@@ -25,7 +22,7 @@ async def start(_topology):
 
 def main(folder: str, stuck_at: str = "") -> None:
     """Run to the end, or to that x."""
-    points = load_sweeps()[0].points("no-shard", most_seconds=20.0, quick=True)
+    points = points_of("no-shard")
 
     async def measure(_bench, spec):
         rate = spec.controller.opts["tps"]
@@ -38,7 +35,9 @@ def main(folder: str, stuck_at: str = "") -> None:
     def quiet(_line):
         return None
 
-    failed = asyncio.run(Run(points, Store(Path(folder)), BASIS, start=start, measure=measure, say=quiet).run())
+    failed = asyncio.run(
+        PointRunner(points, PointStore(Path(folder)), BASIS, start=start, measure=measure, tell=quiet).run()
+    )
     sys.exit(failed)
 
 

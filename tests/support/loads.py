@@ -1,10 +1,14 @@
-"""Loads as a benchmark might have measured them."""
+"""Loads as a benchmark might have measured them, and points of a figure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.measure.results import BlockSizes, Latency, Load, ProcessUse, Report, Second
+from benchmarks.figures.point_store import Basis
+from benchmarks.figures.sweeps import Point, load_sweeps
+from benchmarks.measure.results import BenchmarkReport, BlockSizes, Latency, Load, ProcessUse, Second
+
+BASIS = Basis(commit="0123", processor="p", cores=4, python="3.11", seconds_per_point=20.0, quick=False)
 
 
 def made_load(
@@ -55,8 +59,14 @@ def made_load(
     )
 
 
-def made_report(*loads: Load) -> Report:
+def made_report(*loads: Load) -> BenchmarkReport:
     """A report of some loads, or of two."""
     machine = {"cores": 4, "processor": "a processor", "commit": "0123456789ab", "sign_s": 25e-6}
     given = loads or (made_load(), made_load(tps=None, tx_s=500.0, refused={"BUSY": 5}))
-    return Report(title="A report", machine=machine, configuration={"seconds": 4.0}, loads=list(given))
+    return BenchmarkReport(title="A report", machine=machine, configuration={"seconds": 4.0}, loads=list(given))
+
+
+def points_of(*topologies: str) -> list[Point]:
+    """Three points on each topology of the thesis's first sweep."""
+    sweep = load_sweeps()[0]
+    return [point for name in topologies for point in sweep.points(name, most_seconds=20.0, quick=True)]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.commands.frame_stream import line_of, outcome_of
-from benchmarks.measure.processes import Sample
+from benchmarks.commands.frame_stream import outcome_of, summary
+from benchmarks.measure.processes import Sample, Samples
 
 MIB = 2**20
 
@@ -25,7 +25,7 @@ def report(**changes: Any) -> dict[str, Any]:
     }
 
 
-def samples() -> list[tuple[float, dict[int, Sample]]]:
+def samples() -> Samples:
     """One peer's edge that loads its parts in the first seconds and then stays as it is, and the feeder."""
 
     def at(second: float) -> tuple[float, dict[int, Sample]]:
@@ -46,7 +46,7 @@ def test_frames_latency_cores_and_memory_once_all_is_loaded() -> None:
     assert (told["groups"], told["frames_per_second"]) == (2, pytest.approx(60))
     assert told["memory"]["edge"] == {"processes": 1, "then_mib": 100, "end_mib": 100, "most_mib": 100}
     assert (told["feeder_cores"], told["cores"]) == (pytest.approx(0.25), pytest.approx(0.75))
-    assert "60 frames/s" in line_of(told)
+    assert "60 frames/s" in summary(told)
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_frames_latency_cores_and_memory_once_all_is_loaded() -> None:
 def test_late_or_lost_frames_are_not_sustained(changes: dict[str, Any]) -> None:
     told = run(**changes)
     assert not told["sustained"]
-    assert "NOT sustained" in line_of(told)
+    assert "NOT sustained" in summary(told)

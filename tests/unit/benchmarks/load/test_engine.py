@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.load.engine import RoundRun, Tally, rounded
 from benchmarks.load.plan import ControllerSpec, Round
-from benchmarks.load.transaction_log import Records
+from benchmarks.load.transaction_log import TransactionLog
 from gridledger.client import CommitError
 from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
@@ -47,15 +47,15 @@ def running(ledger: Ledger, kind: str, opts: dict[str, Any], **changes: Any) -> 
     return RoundRun(plan, [("x", ledger)], Tally())  # type: ignore[list-item]
 
 
-def codes(records: Records) -> list[str]:
-    return [code for *_, code in records.rows()]
+def codes(log: TransactionLog) -> list[str]:
+    return [code for *_, code in log.rows()]
 
 
 async def test_open_loop_counts_latency_from_the_intended_time() -> None:
     ledger = Ledger(0.02, at_once=1)
     run = running(ledger, "fixed-rate", {"tps": 100}, duration_s=0.4)
     await run.run()
-    rows = list(run.records.rows())
+    rows = list(run.log.rows())
     assert len(rows) == 40
     intended = sorted(row[0] for row in rows)
     assert intended == pytest.approx([number / 100 for number in range(40)])
@@ -71,7 +71,7 @@ async def test_closed_loop_has_as_many_under_way_as_users() -> None:
     run = running(ledger, "closed-loop", {"users": 5}, duration_s=0.2)
     await run.run()
     assert ledger.most == 5
-    assert len(run.records.code) > 20
+    assert len(run.log.code) > 20
 
 
 async def test_users_come_and_go_by_order() -> None:
@@ -92,7 +92,7 @@ async def test_users_come_and_go_by_order() -> None:
 
 
 @pytest.mark.parametrize(("kind", "opts"), [("fixed-rate", {"tps": 2000}), ("closed-loop", {"users": 9})])
-async def test_engines_send_what_was_asked_for_together_and_no_number_twice(kind: str, opts: dict[str, Any]) -> None:
+async def test_engines_share_the_number_asked_for_and_repeat_none(kind: str, opts: dict[str, Any]) -> None:
     ledgers = [Ledger(), Ledger(), Ledger()]
     for index, ledger in enumerate(ledgers):
         await running(ledger, kind, opts, index=index, count=3, transactions=100).run()
@@ -103,31 +103,31 @@ async def test_engines_send_what_was_asked_for_together_and_no_number_twice(kind
 async def test_what_is_sent_in_the_warm_up_is_no_part_of_the_number() -> None:
     run = running(Ledger(), "fixed-rate", {"tps": 500}, warmup_s=0.1, transactions=50)
     await run.run()
-    assert sum(intended >= 0.1 for intended, *_ in run.records.rows()) == 50
-    assert sum(intended < 0.1 for intended, *_ in run.records.rows()) == 50
+    assert sum(intended >= 0.1 for intended, *_ in run.log.rows()) == 50
+    assert sum(intended < 0.1 for intended, *_ in run.log.rows()) == 50
 
 
-async def test_a_user_comes_back_when_it_is_told_to_and_a_schedule_does_not_wait() -> None:
+async def test_a_user_waits_as_told_and_a_schedule_does_not() -> None:
     def busy(_: int) -> BusyError:
         return BusyError("full", retry_after_s=0.08)
 
     closed = running(Ledger(0.001, fails=busy), "closed-loop", {"users": 1}, duration_s=0.3)
     await closed.run()
-    assert 2 <= len(closed.records.code) <= 5
+    assert 2 <= len(closed.log.code) <= 5
     opened = running(Ledger(0.001, fails=busy), "fixed-rate", {"tps": 100}, duration_s=0.3)
     await opened.run()
-    assert codes(opened.records) == ["BUSY"] * 30
-    assert opened.records.committed == set()
+    assert codes(opened.log) == ["BUSY"] * 30
+    assert opened.log.committed == set()
 
 
-async def test_what_was_committed_and_not_valid_is_told_from_what_was_refused() -> None:
+async def test_invalid_and_refused_transactions_are_told_apart() -> None:
     def conflict(number: int) -> CommitError | None:
         return CommitError("tx", TxValidationCode.MVCC_READ_CONFLICT, 1) if number % 2 else None
 
     run = running(Ledger(fails=conflict), "closed-loop", {"users": 1}, transactions=10)
     await run.run()
-    assert sorted(codes(run.records)) == ["MVCC_READ_CONFLICT"] * 5 + ["VALID"] * 5
-    assert run.records.committed == {"MVCC_READ_CONFLICT", "VALID"}
+    assert sorted(codes(run.log)) == ["MVCC_READ_CONFLICT"] * 5 + ["VALID"] * 5
+    assert run.log.committed == {"MVCC_READ_CONFLICT", "VALID"}
     assert (run.progress.finished, run.progress.succeeded) == (10, 5)
 
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.load.plan import ControllerSpec
-from benchmarks.load.rates import Controller, MaximumRate, Progress, Share, build, recorder
-from benchmarks.load.traces import decode, encode
+from benchmarks.load.rates import Controller, LoadProgress, MaximumRate, Share, build_controller, recorder
+from benchmarks.load.traces import encode
 from gridledger.errors import SettingsError
 
 POLL_S = 0.01
@@ -23,18 +23,18 @@ FEW = settings(max_examples=25, deadline=None)
 
 
 def made(kind: str, share: Share | None = None, **opts: Any) -> Controller:
-    return build(ControllerSpec(type=kind, opts=opts), share or Share())
+    return build_controller(ControllerSpec(type=kind, opts=opts), share or Share())
 
 
 def played(
     controller: Controller,
     until_s: float,
-    service: Callable[[float, Progress], float | None] = lambda at, _: at,
+    service: Callable[[float, LoadProgress], float | None] = lambda at, _: at,
     most: int = 3000,
 ) -> tuple[list[float], int]:
     """Intended times up to ``until_s``, and the most that was ever under way, if each transaction ends when ``service``
     says (None: never)."""
-    progress, now, peak = Progress(), 0.0, 0
+    progress, now, peak = LoadProgress(), 0.0, 0
     times: list[float] = []
     ends: list[float] = []
     while len(times) < most and now < until_s:
@@ -82,7 +82,7 @@ def test_linear_rate_has_sent_the_integral_of_its_rate(begin: float, end: float,
     assert abs(sent - integral) <= 1.001
 
 
-def test_linear_rate_over_a_number_of_transactions_ends_at_its_finishing_rate() -> None:
+def test_linear_rate_over_transactions_ends_at_its_finishing_rate() -> None:
     share = Share(transactions=300)
     times, _ = played(made("linear-rate", share, startingTps=50, finishingTps=150), 100)
     assert len(times) == pytest.approx(300, abs=1)
@@ -109,7 +109,7 @@ def test_fixed_feedback_rate_stops_at_its_load_when_nothing_ends(tps: int, load:
     assert len(times) == min(load, 5 * tps)
 
 
-def test_fixed_feedback_rate_goes_on_after_its_pause_without_making_up_for_it() -> None:
+def test_fixed_feedback_rate_does_not_make_up_for_its_pause() -> None:
     controller = made("fixed-feedback-rate", tps=100, transactionLoad=10, sleepTime=100)
     times, _ = played(controller, 1.0, lambda at, _: at + 0.15)
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
@@ -120,7 +120,7 @@ def test_fixed_feedback_rate_goes_on_after_its_pause_without_making_up_for_it() 
 @FEW
 @given(most=st.floats(40, 400), count=st.integers(1, 3))
 def test_maximum_rate_finds_what_the_system_takes(most: float, count: int) -> None:
-    def service(at: float, _: Progress) -> float:
+    def service(at: float, _: LoadProgress) -> float:
         free[0] = max(free[0], at) + count / most
         return free[0]
 
@@ -169,15 +169,6 @@ def test_composite_with_a_pause_in_it() -> None:
 
 
 @FEW
-@given(
-    times=st.lists(st.integers(0, 2**32 - 1).map(lambda ms: ms / 1000), max_size=50),
-    form=st.sampled_from(("TEXT", "BIN_BE", "BIN_LE")),
-)
-def test_a_recording_is_read_as_it_was_written(times: list[float], form: Any) -> None:
-    assert decode(encode(times, form), form) == times
-
-
-@FEW
 @given(tps=st.integers(1, 300), form=st.sampled_from(("TEXT", "BIN_BE", "BIN_LE")))
 def test_a_replay_is_what_was_recorded(tps: int, form: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     template = str(tmp_path_factory.mktemp("trace") / "trace-<C>")
@@ -192,7 +183,7 @@ def test_a_replay_is_what_was_recorded(tps: int, form: Any, tmp_path_factory: py
     assert replayed == pytest.approx(times, abs=0.0005)
 
 
-def test_a_replay_goes_on_evenly_behind_the_recording(tmp_path: Path) -> None:
+def test_a_replay_goes_on_evenly_after_the_trace(tmp_path: Path) -> None:
     (tmp_path / "trace").write_text("0\n5\n")
     controller = made("replay-rate", pathTemplate=str(tmp_path / "trace"), defaultSleepTime=50)
     assert played(controller, 0.2)[0] == pytest.approx([0, 0.005, 0.055, 0.105, 0.155])
@@ -207,7 +198,7 @@ def test_a_replay_goes_on_evenly_behind_the_recording(tmp_path: Path) -> None:
         ("linear-rate", {"startingTps": 0, "finishingTps": 0}, "cannot both be 0"),
         ("linear-rate", {"startingTps": 1, "finishingTps": 2}, "bounded"),
         ("composite-rate", {"weights": [1, 2], "rateControllers": [{"type": "zero-rate"}]}, "as many weights"),
-        ("replay-rate", {"pathTemplate": "/no/such/file"}, "cannot read the recording"),
+        ("replay-rate", {"pathTemplate": "/no/such/file"}, "cannot read the trace"),
     ],
 )
 def test_what_is_wrong_is_said(kind: str, opts: dict[str, Any], said: str) -> None:
@@ -215,11 +206,6 @@ def test_what_is_wrong_is_said(kind: str, opts: dict[str, Any], said: str) -> No
         made(kind, **opts)
 
 
-def test_workers_do_not_share_a_recording() -> None:
+def test_workers_do_not_share_a_trace() -> None:
     with pytest.raises(SettingsError, match="<C>"):
         made("record-rate", Share(0, 2), pathTemplate="one", rateController={"type": "zero-rate"})
-
-
-def test_a_broken_recording_is_refused() -> None:
-    with pytest.raises(SettingsError, match="BIN_BE"):
-        decode(b"\0\0\0\5\0\0\0\1", "BIN_BE")

@@ -10,19 +10,8 @@ from benchmarks.model.costs import REMOTE_SHARE, Costs
 from benchmarks.model.deployment import Deployment, MainChain
 from benchmarks.model.simulate import simulate
 from services.orderer.settings import Pacing
+from tests.support.model_loads import KNOWN as COSTS
 
-COSTS = Costs(
-    client=0.0006,
-    edge=0.0008,
-    edge_block=0.0012,
-    host=0.00015,
-    orderer=0.0002,
-    orderer_block=0.003,
-    verify=0.00006,
-    commit=0.00012,
-    commit_block=0.0011,
-    append_s=0.003,
-)
 NOTHING = Costs(
     client=0, edge=0, edge_block=0, host=0, orderer=0, orderer_block=0, verify=0, commit=0, commit_block=0,
     append_s=0, flush_s=0, idle_cores=0, deliver_s=0, deliver_byte_s=0,
@@ -67,7 +56,7 @@ def test_twice_the_cores_do_twice_as_much():
     assert large.tx_s / small.tx_s == pytest.approx(2, rel=0.12)
 
 
-def test_twice_the_shards_on_machines_of_their_own_do_twice_as_much():
+def test_twice_the_shards_on_more_machines_do_twice_as_much():
     apart = Deployment(shards=2, peers=2, endorsers=2, pacing=PACING, orderer_sets=2)
     two = simulate(apart, COSTS, seed=1, clients=48)
     four = simulate(replace(apart, shards=4, orderer_sets=4), COSTS, seed=1, clients=48)
@@ -94,7 +83,7 @@ def test_an_open_loop_is_served_at_the_rate_offered():
     assert outcome.p50_s < 0.03
 
 
-def test_the_same_seed_gives_the_same_run_and_another_one_another():
+def test_a_seed_gives_the_same_run_and_another_seed_another():
     first, again, other = (simulate(TOGETHER, COSTS, seed=seed, clients=16, measured_s=1.0) for seed in (3, 3, 4))
     assert first == again
     assert first.p50_s != other.p50_s

@@ -7,7 +7,7 @@ import random
 import pytest
 from simpy import Environment
 
-from benchmarks.model.stations import QUANTUM_S, Batches, Disk, Link, Machine
+from benchmarks.model.stations import QUANTUM_S, Batches, Cores, Disk, Link
 
 
 def finished(env, events):
@@ -26,38 +26,38 @@ def finished(env, events):
 
 def test_a_process_of_one_thread_works_on_one_thing_at_a_time():
     env = Environment()
-    process = Machine(env, 4).process()
+    process = Cores(env, 4).process()
     assert finished(env, [process.work(0.001), process.work(0.002)]) == pytest.approx([0.001, 0.003])
 
 
-def test_processes_work_side_by_side_on_as_many_cores_as_there_are():
+def test_as_many_processes_work_at_once_as_there_are_cores():
     env = Environment()
-    machine = Machine(env, 2)
-    jobs = [machine.process().work(0.001) for _ in range(4)]
+    cores = Cores(env, 2)
+    jobs = [cores.process().work(0.001) for _ in range(4)]
     assert finished(env, jobs) == pytest.approx([0.001, 0.001, 0.002, 0.002])
-    assert machine.busy_s == pytest.approx(0.004)
+    assert cores.busy_s == pytest.approx(0.004)
 
 
 def test_a_fraction_of_a_core_takes_longer_in_proportion():
     env = Environment()
-    machine = Machine(env, 1.5)
-    times = finished(env, [machine.process().work(0.003) for _ in range(2)])
+    cores = Cores(env, 1.5)
+    times = finished(env, [cores.process().work(0.003) for _ in range(2)])
     assert times == pytest.approx([0.004, 0.004])
 
 
 def test_long_work_does_not_hold_up_who_needs_little():
     env = Environment()
-    machine = Machine(env, 1)
-    long, short = machine.process().work(1.0), machine.process().work(0.001)
+    cores = Cores(env, 1)
+    long, short = cores.process().work(1.0), cores.process().work(0.001)
     ended = finished(env, [long, short])
     assert ended[1] <= QUANTUM_S + 0.002
     assert ended[0] == pytest.approx(1.001)
 
 
-def test_cores_are_shared_evenly_among_those_who_always_have_work():
+def test_processes_that_always_have_work_share_cores_evenly():
     env = Environment()
-    machine = Machine(env, 2)
-    processes = [machine.process() for _ in range(5)]
+    cores = Cores(env, 2)
+    processes = [cores.process() for _ in range(5)]
     for process in processes:
         for _ in range(1000):
             process.work(0.004)
@@ -68,7 +68,7 @@ def test_cores_are_shared_evenly_among_those_who_always_have_work():
 def test_one_queue_waits_as_long_as_theory_says():
     """M/D/1: with Poisson arrivals and a fixed service time s the mean wait is rho * s / (2 * (1 - rho))."""
     env, rng = Environment(), random.Random(7)
-    process = Machine(env, 1).process()
+    process = Cores(env, 1).process()
     service, load, waits = 0.002, 0.7, []
 
     def customer():

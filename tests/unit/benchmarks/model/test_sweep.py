@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from benchmarks.model import figure, page
-from benchmarks.model.costs import Costs
+from benchmarks.model import figure, markdown
 from benchmarks.model.deployment import ORDERERS, Deployment, MainChain
 from benchmarks.model.simulate import simulate
-from benchmarks.model.sweep import Point, about, bend, most_shards, scenarios
+from benchmarks.model.sweep import ModelPoint, about, bend, most_shards, sweep_lines
 from services.orderer.settings import Pacing
+from tests.support.model_loads import KNOWN as COSTS
 
-COSTS = Costs(
-    client=0.0006,
-    edge=0.0008,
-    edge_block=0.0012,
-    host=0.00015,
-    orderer=0.0002,
-    orderer_block=0.003,
-    verify=0.00006,
-    commit=0.00012,
-    commit_block=0.0011,
-)
-LINES = scenarios(0.001)
+LINES = sweep_lines(0.001)
 
 
-def points(key, shards_tx_s, main_allows_tx_s, part):
+def points(key, shards_tx_s, main_allows_tx_s, station):
     """A line of three points."""
     return [
-        Point(key, shards, each, allowed, part)
+        ModelPoint(key, shards, each, allowed, station)
         for shards, each, allowed in zip((1, 10, 100), shards_tx_s, main_allows_tx_s, strict=True)
     ]
 
@@ -43,24 +34,24 @@ def test_a_line_bends_where_it_leaves_proportion():
 
 
 def test_what_bounds_a_line_is_told():
-    assert "in proportion up to 100 shards, 98,000 tx/s, bound by each shard's edges" in page.finding(
+    assert "in proportion up to 100 shards, 98,000 tx/s, bound by each shard's edges" in markdown.finding(
         LINES[2], STRAIGHT, COSTS
     )
-    told = page.finding(LINES[1], BENT, COSTS)
+    told = markdown.finding(LINES[1], BENT, COSTS)
     assert told == "at most 40,000 tx/s, at 100 shards; from 100 on the links of the main chain's orderers are full."
 
 
 def test_heartbeats_bound_what_one_set_of_orderers_serves():
     assert most_shards(COSTS) == pytest.approx(0.9 / COSTS.idle_cores, abs=2)
     fixed = points("fixed", (1000, 9900, 12_000), (1e6, 1e6, 1e6), "orderer")
-    assert f"Beyond {most_shards(COSTS)} shards heartbeats" in page.finding(LINES[0], fixed, COSTS)
+    assert f"Beyond {most_shards(COSTS)} shards heartbeats" in markdown.finding(LINES[0], fixed, COSTS)
 
 
 def test_a_throughput_is_told_to_three_digits():
     assert [about(value) for value in (7.2, 1344.4, 263_815.0)] == ["7", "1,340", "264,000"]
 
 
-def test_the_main_chain_on_every_peer_is_bound_by_what_its_orderers_can_send():
+def test_a_main_chain_on_all_peers_is_bound_by_its_orderers_links():
     """Each block goes to every peer: no more than ORDERERS * bandwidth / (peers * size) transactions a second."""
     main, link_bytes_s, shards = MainChain(0.001), 5e6, 100
     deployment = Deployment(
@@ -75,7 +66,6 @@ def test_the_main_chain_on_every_peer_is_bound_by_what_its_orderers_can_send():
 
 def test_the_figure_is_drawn(tmp_path):
     lines = {line.key: STRAIGHT if line.key != "grown" else BENT for line in LINES}
-    drawn = [Point(key, *(getattr(point, name) for name in ("shards", "shards_tx_s", "main_allows_tx_s", "part")))
-             for key, line in lines.items() for point in line]  # fmt: skip
+    drawn = [replace(point, line=key) for key, line in lines.items() for point in line]
     figure.draw(tmp_path / "scale.png", LINES, drawn, ends=500, note="made for a test")
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")

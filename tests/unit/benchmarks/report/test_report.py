@@ -7,8 +7,8 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
-from benchmarks.measure.results import Report
-from benchmarks.report import words, write_report
+from benchmarks.measure.results import BenchmarkReport
+from benchmarks.report import write_report
 from benchmarks.report.page import headlines, report_page
 from tests.support.loads import made_load, made_report
 
@@ -73,7 +73,9 @@ def test_page_is_well_formed_and_refers_to_nothing_outside():
 
 def test_hostile_names_stay_text():
     load = made_load(topology=HOSTILE, workload=HOSTILE, refused={HOSTILE: 3}, process=HOSTILE)
-    report = Report(title=HOSTILE, machine={"processor": HOSTILE}, configuration={HOSTILE: [HOSTILE]}, loads=[load])
+    report = BenchmarkReport(
+        title=HOSTILE, machine={"processor": HOSTILE}, configuration={HOSTILE: [HOSTILE]}, loads=[load]
+    )
     text = report_page(report)
     page = parsed(text)
     assert "script" not in page.tags
@@ -83,17 +85,17 @@ def test_hostile_names_stay_text():
 
 def test_page_warns_of_a_generator_near_a_full_core():
     calm, busy = made_load(engine_cores=0.5), made_load(engine_cores=0.97)
-    assert words.warnings_of(calm) == []
-    assert words.warnings_of(calm.model_copy(update={"codes": {"ANSWERED": 400}})) == []
-    assert "0.97 of a core" in words.warnings_of(busy)[0]
+    assert calm.warnings() == []
+    assert calm.model_copy(update={"codes": {"ANSWERED": 400}}).warnings() == []
+    assert "0.97 of a core" in busy.warnings()[0]
     assert "0.97 of a core" in parsed(report_page(made_report(busy))).text
 
 
 def test_page_warns_of_a_generator_that_was_late():
     load = made_load()
     in_time, late = (load.model_copy(update={"generator_late_p99_ms": value}) for value in (99.0, 512.0))
-    assert words.warnings_of(in_time) == []
-    assert "512 ms late" in words.warnings_of(late)[0]
+    assert in_time.warnings() == []
+    assert "512 ms late" in late.warnings()[0]
     assert "99.0 ms late" in parsed(report_page(made_report(in_time))).text
 
 
@@ -112,7 +114,7 @@ def test_files(tmp_path: Path):
     report = made_report()
     write_report(made_report(*report.loads, *report.loads), tmp_path)
     write_report(report, tmp_path)
-    assert Report.model_validate_json((tmp_path / "report.json").read_bytes()) == report
+    assert BenchmarkReport.model_validate_json((tmp_path / "report.json").read_bytes()) == report
     pictures = {path.name for path in tmp_path.glob("*.png")}
     assert pictures == {"throughput.png", "latency.png", *(f"load-{n + 1}.png" for n in range(len(report.loads)))}
 
@@ -137,12 +139,7 @@ def test_tables_hold_what_the_report_holds(tmp_path: Path):
 
 
 def test_an_empty_report_is_a_page():
-    assert "Nothing was measured" in parsed(report_page(Report(title="t", machine={}, configuration={}, loads=[]))).text
-
-
-def test_numbers_in_words():
-    assert words.number(1234.5, 1) == "1\u202f234.5"
-    assert words.number(None) == words.number(float("nan")) == words.NONE
-    assert [words.milliseconds(value) for value in (8.421, 84.21, 842.1)] == ["8.42", "84.2", "842"]
-    assert words.share(0.99999) == "99.9\u00a0%", "what failed is not rounded away"
-    assert words.share(1.0) == "100\u00a0%"
+    assert (
+        "Nothing was measured"
+        in parsed(report_page(BenchmarkReport(title="t", machine={}, configuration={}, loads=[]))).text
+    )

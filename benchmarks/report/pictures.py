@@ -1,4 +1,4 @@
-"""A report's pictures: throughput and latency of all loads, and each load second by second."""
+"""The report's pictures: throughput and latency of all loads, and each load second by second."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from benchmarks.measure.results import Load, Report
-from benchmarks.report.look import FAINT, INK, SERIES, SOFT, STYLE, colour_of, panel, save
-from benchmarks.report.words import load_of, milliseconds, number
+from benchmarks.measure.results import BenchmarkReport, Load
+from benchmarks.report.style import FAINT, INK, SERIES, SOFT, STYLE, colour_and_marker, panel, save
+from benchmarks.report.wording import milliseconds, number, offer_of
 
 _VALID, _REFUSED, _P50, _P99 = SERIES[0], SERIES[1], SERIES[2], SERIES[3]
-_MANY = 4
+_MAX_TICKS = 4
 
 
-def write_pictures(report: Report, folder: Path) -> None:
-    """throughput.png, latency.png, load-1.png and so on; those of an earlier report that had more loads are removed."""
+def write_pictures(report: BenchmarkReport, folder: Path) -> None:
+    """Write throughput.png, latency.png, load-1.png and so on; load-N.png of an earlier report are removed."""
     for old in folder.glob("load-*.png"):
         old.unlink()
     with mpl.rc_context(STYLE):
@@ -32,7 +32,7 @@ def write_pictures(report: Report, folder: Path) -> None:
 
 
 def throughput(loads: list[Load]) -> Figure:
-    """A bar for each load; what saturates also bears its share of the floor."""
+    """A bar for each load; those of saturating loads are labelled with their share of the floor."""
     figure, axes, places = _bars(loads)
     colours = _colours(loads)
     axes.barh(places, [load.tx_s for load in loads], color=colours, height=0.68)
@@ -47,7 +47,7 @@ def throughput(loads: list[Load]) -> Figure:
 
 
 def latency(loads: list[Load]) -> Figure:
-    """From p50 to p99 on a log axis, the maximum as a fine line, for each load."""
+    """For each load a bar from p50 to p99 on a log axis, and a fine line to the maximum."""
     figure, axes, places = _bars(loads)
     worst = 1.0
     for place, load, colour in zip(places, loads, _colours(loads), strict=True):
@@ -70,7 +70,7 @@ def latency(loads: list[Load]) -> Figure:
 
 
 def timeline(load: Load) -> Figure:
-    """What was sent, VALID and refused in each second, above; p50 and p99 of each second, below."""
+    """Above: transactions sent, VALID and refused in each second. Below: p50 and p99 of each second."""
     figure = Figure(figsize=(7.6, 3.9), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     at = [second.at_s for second in load.seconds]
@@ -90,7 +90,7 @@ def timeline(load: Load) -> Figure:
     below.set_xlabel("seconds")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (above, below):
-        axes.yaxis.set_major_locator(MaxNLocator(_MANY))
+        axes.yaxis.set_major_locator(MaxNLocator(_MAX_TICKS))
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=9, handlelength=1.6)
         if len(at) == 1:
             for line in axes.lines:
@@ -99,7 +99,7 @@ def timeline(load: Load) -> Figure:
 
 
 def _bars(loads: list[Load]) -> tuple[Figure, Axes, list[int]]:
-    """A row for each load under one that names its topology; the loads' rows."""
+    """A picture with a row for each load, under a row that names its topology; and the places of the loads' rows."""
     places: list[int] = []
     heads: dict[int, str] = {}
     for index, load in enumerate(loads):
@@ -107,7 +107,7 @@ def _bars(loads: list[Load]) -> tuple[Figure, Axes, list[int]]:
             heads[index + len(heads)] = load.topology
         places.append(index + len(heads))
     figure, axes = panel(5.9, 1.1 + 0.27 * (len(loads) + len(heads)))
-    axes.set_yticks(places, [f"{_short(load.workload)}, {_short(load_of(load).split(',')[0])}" for load in loads])
+    axes.set_yticks(places, [f"{_short(load.workload)}, {_short(offer_of(load).split(',')[0])}" for load in loads])
     for place, name in heads.items():
         at = axes.get_yaxis_transform()
         axes.text(-0.02, place + 0.12, _short(name), transform=at, ha="right", va="center", fontweight="bold")
@@ -124,7 +124,7 @@ def _short(text: str, most: int = 24) -> str:
 
 def _colours(loads: list[Load]) -> list[str]:
     names = list(dict.fromkeys(load.topology for load in loads))
-    return [colour_of(names, load.topology) for load in loads]
+    return [colour_and_marker(load.topology, names)[0] for load in loads]
 
 
 def _label(axes: Axes, x: float, y: float, text: str) -> None:

@@ -1,23 +1,23 @@
-"""What the model says, as Markdown: the block between two markers of docs/scale.md, and what the command prints."""
+"""The results of the model as Markdown: for the terminal, and for the block between two markers of docs/scale.md."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure.results import Report
+from benchmarks.measure.results import BenchmarkReport
 from benchmarks.model.check import TOLERANCE, Check
 from benchmarks.model.costs import Costs
 from benchmarks.model.deployment import ORDERERS
-from benchmarks.model.sweep import MAX_HEARTBEATS, Point, Scenario, about, bend, most_shards
+from benchmarks.model.sweep import MAX_HEARTBEATS, ModelPoint, SweepLine, about, bend, most_shards
 from gridledger.errors import InputError
 
-BEGIN = "<!-- written by python -m benchmarks.commands.scale: begin -->"
-END = "<!-- written by python -m benchmarks.commands.scale: end -->"
+BEGIN = "<!-- written by make scale: begin -->"
+END = "<!-- written by make scale: end -->"
 
 
 def check_table(check: Check) -> str:
-    """Measured and modelled, one row for each topology."""
+    """A row with measured and modelled values for each topology."""
     lines = [
         "| topology | tx/s measured | modelled | error | a block: measured, modelled | p50: measured, modelled | |",
         "|---|---|---|---|---|---|---|",
@@ -47,9 +47,9 @@ def costs_line(check: Check) -> str:
     )
 
 
-def sweep_table(lines: Sequence[Scenario], points: Sequence[Point]) -> str:
-    """Throughput by number of shards, a column for each scenario."""
-    of = {(point.scenario, point.shards): point for point in points}
+def sweep_table(lines: Sequence[SweepLine], points: Sequence[ModelPoint]) -> str:
+    """Throughput by the number of shards, with a column for each line."""
+    of = {(point.line, point.shards): point for point in points}
     rows = ["| shards | " + " | ".join(line.name for line in lines) + " |", "|---|" + "---|" * len(lines)]
     for shards in sorted({point.shards for point in points}):
         cells = [of.get((line.key, shards)) for line in lines]
@@ -59,14 +59,14 @@ def sweep_table(lines: Sequence[Scenario], points: Sequence[Point]) -> str:
     return "\n".join(rows)
 
 
-def findings(lines: Sequence[Scenario], points: Sequence[Point], costs: Costs) -> str:
-    """What each line ends in, as a list."""
+def findings(lines: Sequence[SweepLine], points: Sequence[ModelPoint], costs: Costs) -> str:
+    """A list with the end of each line."""
     return "\n".join(f"- **{line.name}**: {finding(line, points, costs)}" for line in lines)
 
 
-def finding(line: Scenario, points: Sequence[Point], costs: Costs) -> str:
-    """Where a line leaves proportion, and why."""
-    mine = sorted((point for point in points if point.scenario == line.key), key=lambda point: point.shards)
+def finding(line: SweepLine, points: Sequence[ModelPoint], costs: Costs) -> str:
+    """Where a line leaves proportion, and what limits it."""
+    mine = sorted((point for point in points if point.line == line.key), key=lambda point: point.shards)
     best = max(mine, key=lambda point: point.tx_s)
     bent = bend(mine)
     if bent is None:
@@ -83,8 +83,8 @@ def finding(line: Scenario, points: Sequence[Point], costs: Costs) -> str:
     return text + "."
 
 
-def provenance(report: Report) -> str:
-    """Which report it stems from."""
+def provenance(report: BenchmarkReport) -> str:
+    """The report that the costs were fitted to."""
     machine = report.machine
     return (
         f'Report "{report.title}", commit {machine["commit"]}, {machine["cores"]} cores ({machine["processor"]}), '
@@ -94,7 +94,11 @@ def provenance(report: Report) -> str:
 
 
 def block(
-    report: Report, checks: Sequence[Check], scaled: Check, lines: Sequence[Scenario], points: Sequence[Point]
+    report: BenchmarkReport,
+    checks: Sequence[Check],
+    scaled: Check,
+    lines: Sequence[SweepLine],
+    points: Sequence[ModelPoint],
 ) -> str:
     """The whole block."""
     parts = [provenance(report)]
@@ -110,7 +114,7 @@ def block(
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Put a text between the markers of a page. Raises :class:`InputError` if they are not there."""
+    """Put a text between the markers of a page. Raises :class:`InputError` if it has none."""
     page = path.read_text(encoding="utf-8")
     if BEGIN not in page or END not in page:
         raise InputError(f"{path} lacks the lines {BEGIN!r} and {END!r}: put them where the results belong")

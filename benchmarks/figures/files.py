@@ -1,4 +1,4 @@
-"""Writes the figures: pictures, tables, and one self-contained page of all."""
+"""The figures as files: pictures, tables, and one self-contained page."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import Any
 import matplotlib as mpl
 from markupsafe import Markup
 
-from benchmarks.figures.draw import one_panel, two_panels
-from benchmarks.figures.store import Measured
-from benchmarks.figures.sweeps import NAMES, TOPOLOGIES, Point, Sweep, read_thesis
-from benchmarks.report.look import STYLE, inline_svg, save
+from benchmarks.figures.panels import Results, one_panel, two_panels
+from benchmarks.figures.point_store import MeasuredPoint
+from benchmarks.figures.sweeps import NAMES, Sweep, read_thesis
+from benchmarks.load.topologies import TOPOLOGIES
 from benchmarks.report.page import environment
+from benchmarks.report.style import STYLE, inline_svg, save
 from benchmarks.report.tables import Row, write_csv
-from benchmarks.report.words import NEAR_A_CORE, busiest, invalid, success
-
-Results = Mapping[Point, Measured]
 
 
 def write_figures(
@@ -29,7 +27,7 @@ def write_figures(
     configuration: Mapping[str, Any],
     remarks: Sequence[str] = (),
 ) -> None:
-    """SWEEP.png and SWEEP.csv for each sweep, figures.html with all; ``remarks`` stand on top of the page."""
+    """Write SWEEP.png and SWEEP.csv for each sweep, and figures.html with all. ``remarks`` go on top of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     shown = []
     with mpl.rc_context(STYLE):
@@ -45,17 +43,17 @@ def write_figures(
         machine=machine,
         configuration=configuration,
         remarks=remarks,
-        topologies=TOPOLOGIES,
+        topologies=list(TOPOLOGIES),
         names=NAMES,
         note=read_thesis()[1],
         failures=[measured for measured in results.values() if measured.failure],
-        held_back=_held_back(results),
+        limited=[measured for measured in results.values() if measured.load and measured.load.busy_generators],
     )
     (folder / "figures.html").write_text(text, encoding="utf-8")
 
 
 def rows_of(sweep: Sweep, results: Results) -> list[Row]:
-    """A row for each topology and x, of the thesis's values and ours; ours are empty where nothing was measured."""
+    """A row for each topology and x with the thesis's values and ours, which are empty where nothing was measured."""
     found = {(point.topology, point.x): measured for point, measured in results.items()}
     rows = []
     for topology in TOPOLOGIES:
@@ -67,7 +65,7 @@ def rows_of(sweep: Sweep, results: Results) -> list[Row]:
     return rows
 
 
-def _ours(measured: Measured | None) -> Row:
+def _ours(measured: MeasuredPoint | None) -> Row:
     load = measured.load if measured else None
     times = load.latency if load else None
     return {
@@ -75,19 +73,14 @@ def _ours(measured: Measured | None) -> Row:
         "tx_s": load.tx_s if load else None,
         "mean_s": times.mean_ms / 1000 if times else None,
         "p99_s": times.p99_ms / 1000 if times else None,
-        "success": success(load) if load else None,
-        "invalid": invalid(load) if load else None,
+        "success": load.success if load else None,
+        "invalid": sum(load.invalid.values()) if load else None,
         "refused": sum(load.refused.values()) if load else None,
         "generator_cores": load.generator_cores if load else None,
-        "generator_busiest": busiest(load) if load else None,
+        "generator_busiest": max((use.cores for use in load.generators), default=None) if load else None,
         "commit": measured.basis.commit if measured else None,
         "failure": measured.failure if measured else None,
     }
-
-
-def _held_back(results: Results) -> list[Measured]:
-    """Points at which the generator may have been what was measured."""
-    return [measured for measured in results.values() if measured.load and (busiest(measured.load) or 0) >= NEAR_A_CORE]
 
 
 def _section(sweep: Sweep, results: Results, rows: Sequence[Row]) -> dict[str, Any]:
