@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 from gridledger import framing, jsontext
-from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError, from_wire
+from gridledger.errors import GridLedgerError, LimitError, MalformedFrames, TimeoutExceeded, UnavailableError, from_wire
 from gridledger.identity.signer import SigningIdentity, private_key_pem
 
 HEARTBEAT_S = 2.0
@@ -36,6 +36,12 @@ class ConnectionFailed(UnavailableError):
     """The node could not be reached, or the connection broke before its answer was complete."""
 
     code = "CONNECTION_FAILED"
+
+
+class AnswerTooLarge(LimitError):
+    """The node's answer is beyond what a client takes."""
+
+    code = "ANSWER_TOO_LARGE"
 
 
 def client_tls(identity: SigningIdentity | None, roots_pem: str) -> ssl.SSLContext:
@@ -161,7 +167,7 @@ class NodeClient:
             async with self._opened().request(
                 method, self.base_url + path, data=body, params=params, timeout=timeout
             ) as answer:
-                data = await answer.read()
+                data = await _read(answer)
                 if answer.status >= 400:  # noqa: PLR2004 - the first of HTTP's error statuses
                     raise _error(answer.status, data)
                 return data
@@ -183,7 +189,7 @@ class NodeClient:
                 method, self.base_url + path, data=body, params=params, timeout=timeout
             ) as answer:
                 if answer.status >= 400:  # noqa: PLR2004 - the first of HTTP's error statuses
-                    raise _error(answer.status, await answer.read())
+                    raise _error(answer.status, await _read(answer))
                 yield answer.content
         except TimeoutError:
             raise ConnectionFailed(f"{self.base_url}{path}: nothing heard for {silence_s} s") from None
@@ -213,6 +219,20 @@ class NodeClient:
         if self._unconfirmed_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._unconfirmed_s * 1000))
         return made
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole body; :class:`AnswerTooLarge` beyond the bound."""
+    if answer.content_length is None or answer.content_length > MAX_ANSWER_BYTES:
+        parts: list[bytes] = []
+        size = 0
+        async for part in answer.content.iter_any():
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                raise AnswerTooLarge(f"{answer.url}: the answer is longer than {MAX_ANSWER_BYTES} bytes")
+            parts.append(part)
+        return b"".join(parts)
+    return await answer.read()
 
 
 def _error(status: int, body: bytes) -> GridLedgerError:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from gridledger.web.app import (
     Application,
     Health,
-    RouteNotFound,
-    StreamResponse,
     WholeNumber,
     create_app,
     json_response,
     read_body,
 )
 from gridledger.web.call_stream import CallHandler, CallStream
-from gridledger.web.edge import Authenticator, BodyTooLarge, ClientCertificateRequired, Limits, StreamLimit
+from gridledger.web.edge import Authenticator, Limits, StreamLimit
+from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
-from gridledger.web.service import background, run, run_service
+from gridledger.web.service import background, run_service
+from gridledger.web.stream_response import StreamResponse
 from gridledger.web.tls import ServerTLS, TLSFiles
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "ClientCertificateRequired",
     "Health",
     "Limits",
+    "MethodNotAllowed",
     "PlainRequest",
     "PlainRoute",
     "RouteNotFound",
@@ -48,7 +49,6 @@ __all__ = [
     "create_app",
     "json_response",
     "read_body",
-    "run",
     "run_service",
     "serve",
     "unless_disconnected",

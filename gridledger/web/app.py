@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Protocol
 
 from fastapi import FastAPI, Request
@@ -19,19 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 import gridledger
 from gridledger import jsontext
-from gridledger.errors import GridLedgerError, InputError, NotFoundError
-from gridledger.web.edge import Authenticator, BodyTooLarge, Edge, Limits
+from gridledger.errors import GridLedgerError, InputError
+from gridledger.web.edge import Authenticator, Edge, Limits
+from gridledger.web.errors import BodyTooLarge, MethodNotAllowed, RouteNotFound
 from gridledger.web.plain_routes import PlainRoute
 
 Health = Callable[[], Mapping[str, Any]]
 WholeNumber = Annotated[int, Field(ge=0, lt=2**63)]
 """A number in a path or a query, such as a block's: 0 or more."""
-
-
-class RouteNotFound(NotFoundError):
-    """No route has this path."""
-
-    code = "ROUTE_NOT_FOUND"
 
 
 class Receiving(Protocol):
@@ -141,58 +135,13 @@ async def read_body(request: Receiving, *, max_bytes: int | None = None) -> byte
         parts.append(body)
 
 
-class StreamResponse(Response):
-    """A chunked answer that lasts: until ``chunks`` ends, the client leaves, or the process is told to stop.
-
-    The stream ends properly (last chunk) when the process stops, so that a client can tell this from a failure.
-    Each chunk waits until the connection can take it, so a slow client holds at most one chunk here.
-    """
-
-    def __init__(self, chunks: AsyncIterator[bytes], media_type: str = "application/octet-stream") -> None:
-        super().__init__(media_type=media_type)
-        del self.headers["content-length"]
-        self._chunks = chunks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the stream. It no longer counts among the requests being served, but among the streams."""
-        slot = scope["state"].get("slot")
-        if slot is not None:
-            slot.become_stream()
-        stopping: asyncio.Event = scope["app"].state.stopping
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        pump = asyncio.create_task(self._pump(send))
-        watchers = [asyncio.create_task(stopping.wait()), asyncio.create_task(_disconnected(receive))]
-        try:
-            await asyncio.wait([pump, *watchers], return_when=asyncio.FIRST_COMPLETED)
-            if pump.done():
-                pump.result()
-        finally:
-            for task in (pump, *watchers):
-                task.cancel()
-            await asyncio.wait([pump, *watchers])
-            aclose = getattr(self._chunks, "aclose", None)
-            if aclose is not None:
-                with suppress(RuntimeError):
-                    await aclose()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _pump(self, send: Send) -> None:
-        async for chunk in self._chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _refuse_http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     known: GridLedgerError
     if status == 404:  # noqa: PLR2004
         known = RouteNotFound(f"there is no {request.method} {request.url.path} here")
     elif status == 405:  # noqa: PLR2004
-        known = InputError(f"{request.url.path} does not take {request.method}", code="METHOD_NOT_ALLOWED", status=405)
+        known = MethodNotAllowed(f"{request.url.path} does not take {request.method}")
     else:
         known = InputError(str(getattr(error, "detail", error)), status=status)
     return json_response({"error": known.to_dict()}, status)

@@ -16,9 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gridledger import jsontext
-from gridledger.errors import AuthenticationError, BusyError, GridLedgerError, LimitError, MalformedJSON
+from gridledger.errors import BusyError, GridLedgerError, MalformedJSON
 from gridledger.identity.certificate import Certificate
 from gridledger.web import metrics
+from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired
 
 Authenticator = Callable[[Certificate], Any]
 """Takes the peer's certificate and returns the caller (an ``Identity``), or raises an ``AuthenticationError``. It must
@@ -30,18 +31,6 @@ _CLOSE = (b"connection", b"close")
 _KNOWN_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 _log = logging.getLogger(__name__)
-
-
-class ClientCertificateRequired(AuthenticationError):
-    """The connection shows no client certificate, and this route needs one."""
-
-    code = "CLIENT_CERTIFICATE_REQUIRED"
-
-
-class BodyTooLarge(LimitError):
-    """The request's body is beyond the edge's bound."""
-
-    code = "BODY_TOO_LARGE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +108,7 @@ class Slot:
 class _Exchange:
     """One request on its way: what was sent so far, and how much of the body has come."""
 
-    __slots__ = ("_limit", "_receive", "_received", "_send", "body_complete", "status", "too_large")
+    __slots__ = ("_limit", "_receive", "_received", "_send", "status", "too_large")
 
     def __init__(self, receive: Receive, send: Send, limit: int) -> None:
         self._receive = receive
@@ -128,7 +117,6 @@ class _Exchange:
         self._received = 0
         self.status = 0
         self.too_large = False
-        self.body_complete = False
 
     def lift(self) -> None:
         """Bound the body no more: whoever reads it bounds its parts."""
@@ -138,7 +126,6 @@ class _Exchange:
         message = await self._receive()
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
-            self.body_complete = not message.get("more_body", False)
             if self._received > self._limit:
                 self.too_large = True
                 raise BodyTooLarge(f"the body is longer than {self._limit} bytes", max_bytes=self._limit)

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gridledger.errors import InputError
+from gridledger.web.errors import MethodNotAllowed
 
 _T = TypeVar("_T")
 _JSON = (b"content-type", b"application/json")
@@ -65,7 +65,7 @@ class PlainRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if scope["method"] != "POST":
-            raise InputError(f"{scope['path']} does not take {scope['method']}", code="METHOD_NOT_ALLOWED", status=405)
+            raise MethodNotAllowed(f"{scope['path']} does not take {scope['method']}")
         parameter = self._read(scope["path"]) if self._has_parameter else ""
         answer = await self._handler(PlainRequest(scope, receive, parameter))
         if not isinstance(answer, bytes):

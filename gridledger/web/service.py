@@ -49,10 +49,10 @@ def run_service(
         return tell_error(error)
     logs.setup(service, settings.name, settings.log_level)
     keep_read_buffers()
-    return run(serve(settings.host, settings.port, open_server(settings)))
+    return _run(serve(settings.host, settings.port, open_server(settings)))
 
 
-def run(main: Coroutine[Any, Any, None]) -> int:
+def _run(main: Coroutine[Any, Any, None]) -> int:
     """Run a process's main coroutine on uvloop; the exit code.
 
     An error of ours is told in one line on standard error; anything else keeps its traceback, being a defect.

@@ -15,3 +15,9 @@ class WrongChannel(InputError):
     """A transaction for one channel was sent to another."""
 
     code = "WRONG_CHANNEL"
+
+
+class OrdererStopping(UnavailableError):
+    """The orderer was told to stop before the envelope was ordered."""
+
+    code = "ORDERER_STOPPING"

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.errors import GridLedgerError
 from services.orderer.block_cutter import BlockCutter, Pending
 from services.orderer.chain import Chain, entry_of
-from services.orderer.errors import NoLeader
+from services.orderer.errors import NoLeader, OrdererStopping
 from services.orderer.pace import Pace
 from services.orderer.raft.errors import NotLeader
 from services.orderer.raft.interface import Consensus
@@ -143,7 +143,7 @@ class Sequencer:
                 self._pace.ordered(took_s)
                 self._on_batch(len(batch), took_s)
         finally:
-            _settle(self._cutter.drain(), UnavailableError("this orderer is stopping", code="ORDERER_STOPPING"))
+            _settle(self._cutter.drain(), OrdererStopping("this orderer is stopping"))
 
     async def _wait_until(self, next_cut: float) -> None:
         """Until the next batch may be cut: at this time, or as soon as it is whole if no peer is behind."""
@@ -169,7 +169,7 @@ class Sequencer:
             if isinstance(error, NotLeader):
                 _settle(self._cutter.drain(), error)
         except asyncio.CancelledError:
-            _settle(batch, UnavailableError("this orderer is stopping", code="ORDERER_STOPPING"))
+            _settle(batch, OrdererStopping("this orderer is stopping"))
             raise
         else:
             _settle(batch, None)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import walk_packages
+
 import pytest
 
+import chaincode
+import gridledger
+import services
 from gridledger import errors
 
 
@@ -43,3 +51,23 @@ def test_an_unknown_code_is_of_its_statuss_family() -> None:
     back = errors.from_wire(503, {"code": "NEW_THING", "message": "m"})
     assert isinstance(back, errors.UnavailableError)
     assert back.code == "NEW_THING"
+
+
+def branches_of(family: type[errors.GridLedgerError]) -> Iterator[type[errors.GridLedgerError]]:
+    yield family
+    for branch in family.__subclasses__():
+        yield from branches_of(branch)
+
+
+def test_a_code_and_a_name_belong_to_one_class() -> None:
+    for package in (gridledger, services, chaincode):
+        for module in walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                import_module(module.name)
+    found: dict[str, set[type[errors.GridLedgerError]]] = defaultdict(set)
+    for kind in branches_of(errors.GridLedgerError):
+        if kind.__module__.partition(".")[0] != "tests":
+            found[kind.__name__].add(kind)
+            if "code" in vars(kind):
+                found[kind.code].add(kind)
+    assert {name: kinds for name, kinds in found.items() if len(kinds) > 1} == {}

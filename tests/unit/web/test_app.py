@@ -1,4 +1,4 @@
-"""What routes use to read requests: declared parameters."""
+"""A service's application: declared parameters of its routes, and its health."""
 
 from __future__ import annotations
 
@@ -42,3 +42,9 @@ async def test_a_wrong_parameter_is_named_in_our_error(start, house, path, named
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["details"]) == (400, "BAD_REQUEST", {})
         assert error["message"].startswith(f"{named}: ")
+
+
+async def test_health_that_is_not_ok_is_503(start):
+    async with start(health=lambda: {"status": "starting", "height": 3}) as running, running.client(None) as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["height"]) == (503, 3)

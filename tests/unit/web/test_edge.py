@@ -200,51 +200,8 @@ async def test_a_request_too_many_is_busy(house, start):
         assert (await client.get("/slow")).status_code == 200
 
 
-async def test_an_endless_head_and_no_http_at_all(house, start):
-    async with start(Limits(max_header_bytes=5000), echo) as running:
-        alice = house.org.issue("alice", "client")
-        reader, writer = await running.raw(alice)
-        writer.write(b"GET /healthz HTTP/1.1\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"y" * 990) for n in range(8)))
-        answer = await asyncio.wait_for(reader.read(), 5)
-        assert answer.startswith(b"HTTP/1.1 431 ")
-        writer.close()
-        reader, writer = await running.raw(alice)
-        writer.write(b"GET /healthz HTTP/1.1\r\nendless: " + b"y" * 8000)
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 431 ")
-        writer.close()
-        reader, writer = await running.raw(alice)
-        writer.write(b"EHLO there\r\n\r\n")
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 400 ")
-        writer.close()
-
-
-async def test_a_request_that_never_ends_is_cut(house, start):
-    async with start(Limits(request_timeout_s=0.2), echo) as running:
-        reader, writer = await running.raw(house.org.issue("alice", "client"))
-        writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nhalf")
-        assert await asyncio.wait_for(reader.read(), 5) == b""
-        writer.close()
-
-
-async def test_a_connection_too_many_is_closed(house, start):
-    async with start(Limits(max_connections=1), echo) as running:
-        first = await running.raw(None)
-        second = await running.raw(None)
-        assert await asyncio.wait_for(second[0].read(), 5) == b""
-        first[1].write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        assert (await first[0].readline()).startswith(b"HTTP/1.1 200")
-        for _, writer in (first, second):
-            writer.close()
-
-
 async def test_metrics_count_by_route_and_need_a_certificate(house, start):
     async with start(routes=echo) as running, running.client(house.org.issue("alice", "client")) as client:
         await client.get("/conflict")
         text = (await client.get("/metrics")).text
     assert 'gridledger_http_requests_total{method="GET",route="/conflict",status="409"}' in text
-
-
-async def test_health_that_is_not_ok_is_503(start):
-    async with start(health=lambda: {"status": "starting", "height": 3}) as running, running.client(None) as client:
-        answer = await client.get("/healthz")
-    assert (answer.status_code, answer.json()["height"]) == (503, 3)
