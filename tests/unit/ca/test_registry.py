@@ -1,0 +1,32 @@
+"""The registry's file."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gridledger.errors import SettingsError
+from services.ca.registry import Registry
+
+
+def test_a_registry_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry.sqlite")
+    with registry.transaction():
+        registry._db.execute("PRAGMA user_version = 99")
+    registry.close()
+    with pytest.raises(SettingsError, match="schema 99"):
+        Registry(tmp_path / "registry.sqlite")
+    (tmp_path / "other").write_text("no database, but long enough to be looked at as one by SQLite itself" * 20)
+    with pytest.raises(SettingsError, match="cannot use the registry"):
+        Registry(tmp_path / "other")
+
+
+def test_an_error_inside_a_transaction_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry.sqlite")
+    rows = [("Org1", 1, "pem", 2)] * 2  # the second breaks the primary key
+    with pytest.raises(sqlite3.IntegrityError), registry.transaction():
+        registry._db.executemany("INSERT INTO revocation_lists VALUES (?, ?, ?, ?)", rows)
+    assert registry.revocation_list("Org1") is None
+    registry.close()
