@@ -75,3 +75,8 @@ def test_blocks_count_where_they_were_cut_in_the_window() -> None:
     cut = {"c": [block(100.5, 9), block(101.5, 4), block(102.0, 2), block(104.0, 9)], "quiet": []}
     (sizes,) = block_sizes(cut, Window(1, 3, 101.0))
     assert (sizes.blocks, sizes.transactions, sizes.mean, sizes.max) == (2, 6, 3.0, 4)
+
+
+def test_what_failed_is_what_was_invalid_or_refused() -> None:
+    found = logs().outcome(Window(1, 3, 101.0))
+    assert found.failed == {"MVCC_READ_CONFLICT": 1, "BUSY": 1, "TIMEOUT": 1}
