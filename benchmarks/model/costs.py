@@ -33,7 +33,7 @@ from which the two cannot be told apart. Committer: 1.4 by 0.3 ms (docs/performa
 
 IDLE_MS = 1.8
 """Core milliseconds per second that each orderer spends on an idle channel: measured with networks of one and of four
-channels by `python -m benchmarks.commands.idle_channel`, commit 52bc97d9248c."""
+channels by ``python -m benchmarks.commands.idle_channel``, commit 52bc97d9248c."""
 
 MAX_REFUSED = 0.02
 """The fit leaves out loads of which a larger share was refused, if there are others: refusals cost core time too."""

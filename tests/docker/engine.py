@@ -1,4 +1,4 @@
-"""`docker compose` and `docker` as a test uses them: one project, its containers by service name."""
+"""``docker compose`` and ``docker`` as a test uses them: one project, its containers by service name."""
 
 from __future__ import annotations
 

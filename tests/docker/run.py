@@ -1,8 +1,8 @@
-"""`make docker-test`: the network as containers, by a real engine. Ends with 0 when all went as it must.
+"""``make docker-test``: the network as containers, by a real engine. Ends with 0 when all went as it must.
 
 Builds the images, brings the network up, runs the demonstration in it and beside it as processes and compares, then
 kills and cuts off containers under load (the Raft leader too), and looks for every acknowledged transaction on every
-peer. `down` and `up` keep the ledger, `down -v` forgets it; the other topologies come up too.
+peer. ``down`` and ``up`` keep the ledger, ``down -v`` forgets it; the other topologies come up too.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from gridledger import jsontext
 from gridledger.client import Gateway
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.connection import load_connection
-from tests.support.processes import REPOSITORY, free_ports
+from tests.support.processes import REPOSITORY, free_ports, running
 from tests.support.waiting import eventually
 
 READY_WITHIN_S = 60.0
@@ -106,16 +106,7 @@ class Place:
 
     def processes(self, *words: str) -> list[int]:
         """Ids of the running processes whose command line names this folder and all of ``words``."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                line = (entry / "cmdline").read_bytes().decode()
-                running = (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-            except (OSError, ValueError):
-                continue
-            if running and str(self.folder) in line and all(word in line for word in words):
-                found.append(int(entry.name))
-        return found
+        return running(str(self.folder), *words)
 
     async def empty(self) -> None:
         async def gone() -> bool:

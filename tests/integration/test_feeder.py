@@ -13,7 +13,7 @@ import pytest
 
 from gridledger.network.schema import load_network_config
 from tests.support.local_network import LocalNetwork, with_free_ports
-from tests.support.processes import REPOSITORY
+from tests.support.processes import REPOSITORY, running
 
 THREE_SHARDS = REPOSITORY / "network-config" / "three-shards.yaml"
 PNG = b"\x89PNG"
@@ -114,14 +114,7 @@ async def test_demonstration_that_is_told_to_stop_leaves_nothing_running(tmp_pat
     for node in (*config.orderers, *config.peers):
         with pytest.raises(OSError, match=r"."):
             await asyncio.open_connection("127.0.0.1", node.port + int(offset))
-    assert not [path for path in Path("/proc").iterdir() if path.name.isdigit() and _started_with(path, folder)]
-
-
-def _started_with(process: Path, folder: Path) -> bool:
-    try:
-        return str(folder).encode() in (process / "cmdline").read_bytes()
-    except OSError:
-        return False
+    assert running(str(folder)) == []
 
 
 @pytest.mark.parametrize(("case", "groups"), [("case57", 4), ("case30", 3)])

@@ -1,4 +1,5 @@
-"""`gridledger up`, `down` and `status` as a person and a script meet them: lines, exit codes, nothing left behind."""
+"""``gridledger up``, ``down`` and ``status`` as a person and a script meet them: lines, exit codes, nothing left
+behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network as `gridledger up` starts it, whose processes a test may kill, stop in their tracks and start again.
+"""A network as ``gridledger up`` starts it, whose processes a test may kill, stop in their tracks and start again.
 
 The supervisor runs in a thread with an event loop of its own, so that a network outlives a test's loop and several
 tests share it. It is not told to watch its processes: a test that kills one wants the rest to go on.
@@ -27,7 +27,7 @@ from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.transport.node_client import NodeClient
-from tests.support.processes import REPOSITORY, children_of, hold_ports
+from tests.support.processes import REPOSITORY, alive, children_of, hold_ports
 from tests.support.waiting import eventually
 
 _T = TypeVar("_T")
@@ -247,14 +247,6 @@ def local_network(config: NetworkConfig, folder: Path) -> Iterator[LocalNetwork]
 
 async def _gone(pids: Iterable[int]) -> bool:
     return not any(alive(pid) for pid in pids)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def _no_sink(name: str, line: str) -> None:

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+import psutil
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 _held: list[socket.socket] = []
 
@@ -45,18 +46,32 @@ def hold_ports(ports: Sequence[int]) -> list[int]:
 def children_of(pid: int, module: str = "") -> list[int]:
     """The ids of a process's children, those with ``module`` in their command line; none where the process is gone."""
     try:
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):
+        children = psutil.Process(pid).children()
+    except psutil.NoSuchProcess:
         return []
-    return [int(child) for child in found if module.encode() in command_of(int(child))]
+    return [child.pid for child in children if module in " ".join(command_of(child.pid))]
 
 
-def command_of(pid: int) -> bytes:
-    """A process's command line, arguments separated by NUL; empty where the process has ended."""
+def command_of(pid: int) -> list[str]:
+    """A process's command line; empty where the process has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
+        return psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def running(*words: str) -> list[int]:
+    """The ids of the processes that run and have all of ``words`` in their command line."""
+    found = [process.pid for process in psutil.process_iter()]
+    return [pid for pid in found if all(word in " ".join(command_of(pid)) for word in words) and alive(pid)]
 
 
 class Process:

@@ -1,4 +1,4 @@
-"""The command `gridledger` as a process, and a network that is small enough to be started many times."""
+"""The command ``gridledger`` as a process, and a network that is small enough to be started many times."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from gridledger.network.schema import NetworkConfig
-from tests.support.local_network import alive, with_free_ports
-from tests.support.processes import REPOSITORY, children_of, command_of
+from tests.support.local_network import with_free_ports
+from tests.support.processes import REPOSITORY, alive, children_of, command_of
 from tests.support.waiting import eventually
 
 NODES = ("ca", "orderer1", "peer1")
@@ -40,7 +40,7 @@ def gridledger(*arguments: str | Path, timeout_s: float = 60) -> subprocess.Comp
 
 
 class Up:
-    """`gridledger up` in the foreground, with what it says in two files."""
+    """``gridledger up`` in the foreground, with what it says in two files."""
 
     def __init__(self, config: Path, folder: Path) -> None:
         self.config = config
@@ -83,9 +83,9 @@ class Up:
         """The process of each node."""
         found = {}
         for pid in children_of(self.process.pid):
-            command = command_of(pid).split(b"\0")
-            if b"--config" in command:
-                settings = Path(command[command.index(b"--config") + 1].decode())
+            command = command_of(pid)
+            if "--config" in command:
+                settings = Path(command[command.index("--config") + 1])
                 found[settings.parent.name] = pid
         return found
 

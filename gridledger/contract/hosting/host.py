@@ -1,4 +1,4 @@
-"""The process that runs one chaincode: `python -m gridledger.contract.hosting.host`, started by a HostPool alone.
+"""The process of one chaincode: ``python -m gridledger.contract.hosting.host``, started by a HostPool alone.
 
 It confines itself, loads the package, and answers one batch of calls at a time over the socket it was given. It holds
 no key. It reads the world state in place: one LMDB read transaction per batch and channel, and none between batches.

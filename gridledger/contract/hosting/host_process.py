@@ -30,7 +30,7 @@ _LINES_A_MINUTE: Final = 200
 _LONGEST_LOGGED_LINE: Final = 2000
 _KILL_WAIT_S: Final = 5.0
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class ChaincodeCrashed(GridLedgerError):
@@ -174,7 +174,7 @@ class HostProcess(asyncio.Protocol):
                 if self._output is not None:
                     await self._output  # ends with the last process that holds the pipe
         except TimeoutError:
-            log.exception("chaincode host %d does not die", process.pid)
+            _log.exception("chaincode host %d does not die", process.pid)
 
     # asyncio.Protocol
 
@@ -298,9 +298,9 @@ async def _log_output(name: str, output: asyncio.StreamReader | None) -> None:
         if loop.time() > renewal:
             room, renewal = _LINES_A_MINUTE, loop.time() + 60.0
         for line in lines[:room]:
-            log.info("chaincode %s: %s", name, line[:_LONGEST_LOGGED_LINE].decode("utf-8", "replace"))
+            _log.info("chaincode %s: %s", name, line[:_LONGEST_LOGGED_LINE].decode("utf-8", "replace"))
         if 0 < room <= len(lines):
-            log.warning(
+            _log.warning(
                 "chaincode %s has printed %d lines; for a minute, the rest is not logged", name, _LINES_A_MINUTE
             )
         room = max(room - len(lines), 0)
@@ -309,8 +309,8 @@ async def _log_output(name: str, output: asyncio.StreamReader | None) -> None:
 def warn_of_missing_confinement(name: str, ready: dict[str, Any]) -> None:
     """Say loudly what a host that is ready could not give up."""
     if not ready["landlock_abi"]:
-        log.warning(
+        _log.warning(
             "chaincode %s RUNS WITHOUT LANDLOCK: this kernel has none, so it can read every file this user can", name
         )
     if not ready["seccomp"]:
-        log.warning("chaincode %s RUNS WITHOUT SECCOMP: it can open sockets and start processes", name)
+        _log.warning("chaincode %s RUNS WITHOUT SECCOMP: it can open sockets and start processes", name)

@@ -46,7 +46,7 @@ _SHORTEST_CALL_S: Final = 1e-6
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -169,7 +169,7 @@ class HostPool:
             except ChaincodeUnavailable as error:
                 self._last_failure = error
                 pause_s = backoff.failed()
-                log.warning("%s; next attempt in %.1f s", error.message, pause_s)
+                _log.warning("%s; next attempt in %.1f s", error.message, pause_s)
                 await asyncio.sleep(pause_s)
             else:
                 self._last_failure = None
@@ -183,7 +183,7 @@ class HostPool:
                 if await self._run(host, batch):
                     return
             except GridLedgerError as error:
-                log.warning("chaincode %s: host %d is replaced: %s", self.name, host.pid, error)
+                _log.warning("chaincode %s: host %d is replaced: %s", self.name, host.pid, error)
                 self._fail(batch, host.running(), error)
                 return
             except asyncio.CancelledError:
@@ -191,7 +191,7 @@ class HostPool:
                     call.settle(self._stopped())
                 raise
             except Exception:
-                log.exception("chaincode %s: host %d is replaced", self.name, host.pid)
+                _log.exception("chaincode %s: host %d is replaced", self.name, host.pid)
                 for call in calls:
                     call.settle(ChaincodeCrashed("the peer failed to read a host's reply; its log says why"))
                 return

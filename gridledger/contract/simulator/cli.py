@@ -1,4 +1,4 @@
-"""`gridledger simulate`: run one function of a chaincode folder on a world state in a JSON file.
+"""``gridledger simulate``: run one function of a chaincode folder on a world state in a JSON file.
 
 The chaincode author's first tool: no network, no keys, nothing installed. It starts fast because it imports no more
 than a contract needs; keep it so.

@@ -1,4 +1,4 @@
-"""A world state in memory, kept in a JSON file: what `gridledger simulate` and tests run contracts on.
+"""A world state in memory, kept in a JSON file: what ``gridledger simulate`` and tests run contracts on.
 
 The file is one object, one line for each key::
 

@@ -22,7 +22,7 @@ def to_text(node: Node) -> str:
 
 
 def ways(node: Node) -> list[tuple[Principal, ...]]:
-    """Every list of principals that makes the tree true, by definition: any `needed` of the children."""
+    """Every list of principals that makes the tree true, by definition: any ``needed`` of the children."""
     if isinstance(node, Principal):
         return [(node,)]
     found = []

@@ -1,4 +1,4 @@
-"""`gridledger simulate` from its arguments to its exit code, on real folders, files and processes."""
+"""``gridledger simulate`` from its arguments to its exit code, on real folders, files and processes."""
 
 from __future__ import annotations
 
