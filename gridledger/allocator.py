@@ -1,4 +1,4 @@
-"""How a node's process uses the C library's heap."""
+"""Settings of the C library's heap for a node's process."""
 
 from __future__ import annotations
 

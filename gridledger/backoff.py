@@ -1,4 +1,4 @@
-"""Waiting longer after each failure in a row, up to a bound, never in step with others."""
+"""Exponential back-off: pauses that grow with each failure in a row, up to a bound, and are random."""
 
 from __future__ import annotations
 

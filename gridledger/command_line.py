@@ -1,4 +1,4 @@
-"""What commands and services have in common on the command line: how an error is told, and exit codes."""
+"""Command lines of commands and services: how an error is shown, and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing files that are never seen half written: keys, certificates, genesis blocks, checkpoints, marks."""
+"""Atomic writing of files: keys, certificates, genesis blocks, checkpoints, marks. A reader never sees half a file."""
 
 from __future__ import annotations
 

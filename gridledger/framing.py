@@ -1,4 +1,4 @@
-"""Length-prefixed frames: how byte strings travel and lie together without being quoted or copied into a text.
+"""Length-prefixed frames, in which byte strings travel and are stored without quoting.
 
 A frame is a 32-bit big-endian length and that many bytes.
 """

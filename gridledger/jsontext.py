@@ -1,6 +1,6 @@
-"""JSON texts as the ledger takes them.
+"""JSON texts: strict reading, and the one way of writing.
 
-Texts from outside go through :func:`loads`, which refuses what would let two readers see two values: a member name
+Texts from outside go through :func:`loads`, which refuses what two readers could understand differently: a member name
 twice in one object, NaN and infinities, numbers beyond binary64. Texts that were checked once, or that we wrote
 ourselves, go through :func:`loads_trusted`. :func:`dumps` writes the one text of a value: members in insertion order,
 shortest round-trip numbers, no white space.

@@ -1,8 +1,8 @@
-"""One way of logging for every process: one JSON object a line on standard error.
+"""The log of a process: one JSON object a line on standard error.
 
 Members: ``time`` (UTC, microseconds), ``level``, ``service``, ``node``, ``logger``, ``message``, then what was given as
-``extra={...}``, then ``error`` with the traceback where there is one. Imports nothing heavy, so that committers and
-chaincode hosts can use it too.
+``extra={...}``, then ``error`` with the traceback where there is one. The module imports nothing heavy, so that
+committers and chaincode hosts can use it too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A service's settings: one JSON file, any member of which the environment may override.
 
 The environment's names are the members' in capitals behind ``GRIDLEDGER_``; two underscores lead into a part:
-``GRIDLEDGER_PORT=7050``, ``GRIDLEDGER_RAFT__TICK_MS=50``. Relative paths start at the folder of the file.
+``GRIDLEDGER_PORT=7050``, ``GRIDLEDGER_RAFT__TICK_S=0.05``. Relative paths start at the folder of the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Waiting for the first of several futures, at half the cost of :func:`asyncio.wait`: every transaction waits."""
+"""Waiting for the first of several futures, at half the cost of :func:`asyncio.wait`: every transaction does it."""
 
 from __future__ import annotations
 

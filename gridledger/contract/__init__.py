@@ -1,4 +1,4 @@
-"""What chaincode is written against: contracts, transactions, and the context in which a transaction runs.
+"""The contract API, which chaincode is written against: contracts, transactions, and a transaction's context.
 
 A chaincode imports this module and nothing else of GridLedger. The names are those of fabric-contract-api in
 snake_case.

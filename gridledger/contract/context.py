@@ -1,4 +1,4 @@
-"""The context of one transaction: its stub, and who called."""
+"""The context of one transaction: its stub, and the caller's identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run one proposal against one snapshot and write down what happened, the same on every peer, to the bit."""
+"""The executor: runs one proposal against one snapshot and writes the result, the same on every peer to the bit."""
 
 from __future__ import annotations
 

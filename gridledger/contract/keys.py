@@ -1,7 +1,7 @@
-"""Keys of the world state: what is a key, and how composite keys are made and taken apart (as Fabric does).
+"""Keys of the world state: which keys are allowed, and how composite keys are made and split (as Fabric does).
 
-A composite key is NUL, the object type, NUL, and each attribute followed by NUL. Simple keys contain no NUL, so the two
-kinds never meet, and a range over simple keys does not show composite ones.
+A composite key is NUL, the object type, NUL, and each attribute followed by NUL. Simple keys contain no NUL, so no
+composite key equals a simple one, and a range over simple keys shows no composite ones.
 """
 
 from __future__ import annotations

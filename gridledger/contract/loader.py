@@ -1,4 +1,4 @@
-"""Import a chaincode folder, uninstalled, and find the contract in it.
+"""The loader: imports a chaincode folder, which need not be installed, and finds the contract in it.
 
 The folder is the package: an ``__init__.py`` is optional, relative imports work, and ``contract.py`` (or, without one,
 ``__init__.py``) holds the classes. Several contract classes are served as one; their functions may not share a name.

@@ -1,4 +1,4 @@
-"""What a transaction reads from: the small interface that an LMDB snapshot and a state in memory both satisfy."""
+"""The interface by which a transaction reads the world state: an LMDB snapshot's and a state's in memory."""
 
 from __future__ import annotations
 

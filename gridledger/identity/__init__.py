@@ -1,4 +1,4 @@
-"""Who signs, who is who, and which signatures are enough: X.509 certificates, MSPs, signers, endorsement policies."""
+"""Identities: X.509 certificates, MSPs, signers, and policies that say which signatures are enough."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One X.509 certificate, parsed once.
 
-Certificates arrive with every proposal and every connection, and are few: :meth:`Certificate.from_pem` and
+Certificates come with every proposal and every connection, and there are few of them: :meth:`Certificate.from_pem` and
 :meth:`Certificate.from_der` keep what they parsed in a bounded cache. Keys are P-256 (ECDSA over SHA-256) or Ed25519.
-Attributes lie where Hyperledger Fabric puts them: extension 1.2.3.4.5.6.7.8.1 holds the JSON text
+Attributes are where Hyperledger Fabric has them: extension 1.2.3.4.5.6.7.8.1 holds the JSON text
 ``{"attrs": {name: value}}``.
 """
 

@@ -1,4 +1,4 @@
-"""Why a certificate, a key folder or a policy is refused."""
+"""Errors of identities: why a certificate, a key folder or a policy is refused."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """Membership: which organisation a certificate belongs to, and in what role.
 
 An MSP is one organisation's roots and revocation lists. A manager holds the MSPs of one channel config and never
-changes; a new config makes a new manager, and with it a new cache. So whatever was judged here was judged under one
-config, and every peer judges alike: nothing here looks at a clock or at the network. A revocation counts from the
-config that carries it; ``nextUpdate`` is not looked at, since a list that grew old must neither free the revoked nor
-lock out the rest.
+changes; a new config has a new manager with a new cache. Every peer decides alike, because nothing here reads a clock
+or the network. A revocation holds from the config that carries it. ``nextUpdate`` is ignored: an old list must neither
+admit the revoked nor exclude everybody else.
 """
 
 from __future__ import annotations

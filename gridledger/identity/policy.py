@@ -5,8 +5,9 @@
     principal = 'MSPID.ROLE'                     ROLE = member | client | peer | orderer | admin
 
 ``all.ROLE`` stands for that principal of every organisation in turn, ``all`` for ``all.peer``, ``any.ROLE`` for
-``OR(all.ROLE)``. As in Fabric an identity counts for one principal only, and ``member`` is any role. Unlike Fabric's,
-the answer does not depend on the order in which signatures or principals stand: it is whether any assignment exists.
+``OR(all.ROLE)``. As in Fabric an identity counts for one principal only, and ``member`` is any role. Unlike in Fabric
+the answer does not depend on the order of signatures or principals: a policy is satisfied when any assignment of
+signatures to principals exists.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Private keys: making them, keeping them in a folder, signing with them.
 
 An identity's folder holds ``cert.pem``, ``key.pem`` (PKCS 8, mode 0600) and ``mspid`` (one line). Signatures are
-deterministic: ECDSA after RFC 6979 with low S, or Ed25519. So a signer needs no good randomness at run time, and
-signing the same text twice gives the same bytes.
+deterministic: ECDSA after RFC 6979 with low S, or Ed25519. So a signer needs no randomness at run time, and signing the
+same text twice gives the same bytes.
 """
 
 from __future__ import annotations

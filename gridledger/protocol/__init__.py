@@ -1,4 +1,4 @@
-"""What is signed, hashed, sent and stored: proposals, results, transactions, blocks, channel configurations."""
+"""The protocol: what is signed, hashed, sent and stored (proposals, results, transactions, blocks, configs)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation codes: the verdict of every peer on every transaction. Names and numbers are Fabric's TxValidationCode."""
+"""Validation codes, which every peer gives every transaction. Names and numbers are Fabric's TxValidationCode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Config transactions: a channel's next configuration, signed by as many admins as the present one asks for."""
+"""Config transactions: a channel's next configuration, signed by the admins that the present one asks for."""
 
 from __future__ import annotations
 

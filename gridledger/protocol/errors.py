@@ -1,4 +1,4 @@
-"""Errors that more than one kind of node answers with, about a channel or a message of the protocol."""
+"""Errors about a channel or a message of the protocol that more than one kind of node raises."""
 
 from __future__ import annotations
 

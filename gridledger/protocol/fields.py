@@ -1,4 +1,4 @@
-"""Reading the members of a protocol message, and the few encodings that all of them share."""
+"""Members of protocol messages: how they are read and checked, and the encodings that all messages share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Merkle tree over a block's envelopes, after RFC 6962, section 2.1.
 
-Leaves and inner nodes are hashed in separate domains, so that no inner node can be passed off as a transaction.
+Leaves and inner nodes are hashed in separate domains, so that an inner node cannot pass for a transaction.
 """
 
 from __future__ import annotations

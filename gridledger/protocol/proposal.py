@@ -1,7 +1,7 @@
 """Proposals: what a client asks a chaincode to do, signed by the client.
 
 The proposal's text is signed and hashed as the bytes it is, and travels unchanged from the client to every peer's block
-store. Its SHA-256 is the transaction's id, so an id cannot be chosen, and names one content.
+store. Its SHA-256 is the transaction's id, so an id cannot be chosen and stands for one content.
 """
 
 from __future__ import annotations

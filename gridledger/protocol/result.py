@@ -1,7 +1,7 @@
 """Results: what a chaincode read, wrote and answered for one proposal, and the endorsement of it.
 
-Every endorser writes the same result text for the same proposal and state, and signs its hash. So the text depends on
-nothing but the proposal and the world state that was read.
+Every endorser writes the same result text for the same proposal and state, and signs its hash. So the text depends only
+on the proposal and on the world state that was read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Transactions: a proposal, its result, the endorsements of it and the client's signature under all three.
 
-On the wire a transaction is one flat object of siblings, each a text inside one string, so that every text keeps the
-bytes that were signed and none is quoted twice.
+On the wire a transaction is one flat object whose members are texts in strings, so that every text keeps the bytes that
+were signed and none is quoted twice.
 """
 
 from __future__ import annotations

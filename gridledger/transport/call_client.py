@@ -1,7 +1,7 @@
-"""Client of calls to one node over one connection: see :mod:`gridledger.transport.call_frames` for what travels.
+"""The client of calls to one node over one connection, framed as in :mod:`gridledger.transport.call_frames`.
 
-What is called in one turn of the event loop goes out in one write, and what the node answers in one of its turns comes
-back in one: no request, no parsing of heads and no connection of its own for each transaction.
+Calls made in one turn of the event loop leave in one write, and answers that the node has in one of its turns come back
+in one. So a transaction needs no request, no head and no connection of its own.
 """
 
 from __future__ import annotations

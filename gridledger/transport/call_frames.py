@@ -1,9 +1,9 @@
-"""Calls: a client's requests to a gateway, many over one connection, and the answers, each when it is known.
+"""The frames of calls: a client's requests to a gateway, many over one connection, answered as answers are known.
 
-A client POSTs to ``PATH``. The body is a stream of frames that lasts as long as the client likes; each frame is a call:
-its number (32 bits, which the client chooses), its kind (8 bits) and the body that the kind's own route takes. The
-answer is a stream of frames as well: a call's number, an HTTP status (16 bits) and what the kind's own route answers;
-with a status of 400 or more the payload is the error's wire form. An empty frame is a heartbeat.
+A client POSTs to ``PATH``. The body is a stream of frames that lasts as long as the client likes. Each frame is a call:
+its number (32 bits, chosen by the client), its kind (8 bits) and the body that the kind's own route takes. The answer
+is a stream of frames as well: a call's number, an HTTP status (16 bits) and the answer of the kind's own route; with a
+status of 400 or more the payload is the error's wire form. An empty frame is a heartbeat.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Connections to a node: HTTPS with both certificates, kept open, errors rebuilt from their bodies.
+"""The HTTPS client of one node: certificates on both sides, lasting connections, errors rebuilt from the bodies.
 
-Services use this for their calls to one another, the SDK for its gateway. Streams carry a heartbeat (an empty frame, an
-empty line) every two seconds at most, so that a connection to a node that vanished is noticed and not waited on.
+Services use it for their requests to one another, the SDK for its gateway. A stream's server sends a heartbeat (an
+empty frame, an empty line) at least every two seconds, so that the reader notices when the node has vanished.
 """
 
 from __future__ import annotations

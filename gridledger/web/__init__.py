@@ -1,4 +1,4 @@
-"""What every service's HTTP edge shares: mutual TLS, the caller's certificate, limits, errors, health, metrics.
+"""The HTTP edge that all services share: mutual TLS, the caller's certificate, limits, errors, health, metrics.
 
 A service makes its application with :func:`create_app`, adds its routers, and is run by :func:`run_service`.
 Routes take a plain ``Request``: the caller is ``request.state.caller``, the body comes from :func:`read_body`, and

@@ -1,4 +1,4 @@
-"""A service's FastAPI application, and what its routes use to read and answer."""
+"""A service's FastAPI application, and the helpers with which its routes read requests and write answers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Server of calls: see :mod:`gridledger.transport.call_frames` for what travels.
+"""The server's side of a stream of calls, framed as in :mod:`gridledger.transport.call_frames`.
 
-Each call counts as a request: it is authenticated, admitted and refused as one, and has a task of its own. What is
-answered in one turn of the event loop goes out in one write.
+Each call counts as a request: it is authenticated, admitted and refused as one, and has a task of its own. Answers of
+one turn of the event loop leave in one write.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with the peer's certificate in the scope and bounds on what a connection may cost."""
+"""One HTTP connection: uvicorn's protocol, with the peer's certificate in the scope and bounds on head and time."""
 
 from __future__ import annotations
 

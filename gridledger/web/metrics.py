@@ -1,4 +1,4 @@
-"""What every HTTP edge measures of itself, in prometheus_client's default registry."""
+"""Metrics of every HTTP edge, in prometheus_client's default registry."""
 
 from __future__ import annotations
 

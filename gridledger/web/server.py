@@ -1,4 +1,4 @@
-"""Running an application: uvicorn on uvloop with httptools, behind mutual TLS, stopped gracefully."""
+"""The server of an application: uvicorn on uvloop with httptools, behind mutual TLS, stopped gracefully."""
 
 from __future__ import annotations
 

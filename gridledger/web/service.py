@@ -1,4 +1,4 @@
-"""A service's process: from its command line over its settings, log and event loop to its exit code.
+"""A service's process: command line, settings, log, event loop, exit code.
 
 Every service has the same entries: ``services/NAME/__main__.py`` has ``main(argv)``, which calls :func:`run_service`,
 and ``services/NAME/app.py`` has ``open_server(settings)``, which puts the service together.

@@ -1,9 +1,9 @@
 """The server's side of mutual TLS.
 
-A client may come without a certificate (for /healthz), so none is demanded in the handshake; one that is shown must be
-issued by one of the roots, or the handshake fails with the alert ``unknown_ca``. Dates are left to the authenticator,
-which looks at them on every request: so an expired certificate gets an answer that says so, and one that expires on an
-open connection is noticed.
+A client may come without a certificate (for /healthz), so the handshake demands none. A certificate that is shown must
+be issued by one of the roots, or the handshake fails with the alert ``unknown_ca``. The authenticator checks the dates,
+at every request: so an expired certificate gets an answer that says so, and one that expires on an open connection is
+noticed.
 """
 
 from __future__ import annotations

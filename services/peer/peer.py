@@ -1,4 +1,4 @@
-"""One peer: its parts put together, and what happens between them."""
+"""The peer: puts its parts together, and passes on to them what the committer reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A peer's HTTP edge."""
+"""The peer's routes."""
 
 from __future__ import annotations
 

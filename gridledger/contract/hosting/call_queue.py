@@ -1,7 +1,7 @@
 """The queue of calls before a pool's hosts: bounded, and given out in batches.
 
-A call waits here until a host without work takes it, with others behind it. A call whose host dies or is stuck over
-another one comes back, before all others.
+A call waits here until a host without work takes it, with others behind it. A call that was in a batch with one that
+killed its host, or is stuck, comes back before all others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a chaincode host gives up before it loads any chaincode: memory, files, network, processes."""
+"""The confinement of a chaincode host: limits on memory, files, network, processes, set before it loads chaincode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One chaincode host, seen from the peer's event loop: start it, ask it, kill it."""
+"""One chaincode host as the peer's event loop sees it: started, asked and killed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Landlock by ctypes: a process takes away its own right to open files and to use the network, for good.
+"""Landlock by ctypes: a process gives up its own right to open files and to use the network, for good.
 
-Landlock is in Linux since 5.13 and needs no privilege; each version (ABI) of it knows more rights. Numbers and layouts
+Landlock is in Linux since 5.13 and needs no privilege; each of its versions (ABI) has more rights. Numbers and layouts
 are those of <linux/landlock.h>; the three system calls have the same numbers on every architecture.
 """
 

@@ -1,7 +1,7 @@
-"""Which call of its batch a host runs, in four bytes of memory that it shares with its peer.
+"""The position in its batch of the call that a host runs, in four bytes of memory shared with the peer.
 
-A chaincode that dies or hangs can say nothing any more; so that only the call that it ran is to blame, and the others
-of the batch are run again, its host notes each call before it begins.
+A host notes the position before it begins a call. When it dies or hangs, the peer so knows which call is to blame, and
+runs the others of the batch again.
 """
 
 from __future__ import annotations

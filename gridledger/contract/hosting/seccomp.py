@@ -1,8 +1,7 @@
-"""A seccomp filter by ctypes: system calls that a chaincode host has no use for fail with EPERM, for good.
+"""A seccomp filter by ctypes: system calls that a chaincode host does not need fail with EPERM, for good.
 
-Landlock rules files and TCP; this filter adds what it leaves open: every other kind of socket, new processes and
-programs, looking into other processes. Numbers are those of <linux/seccomp.h>, <linux/bpf_common.h> and the system call
-tables.
+It refuses what Landlock leaves open in part or wholly: sockets of every kind, new processes and programs, looking into
+other processes. Numbers are those of <linux/seccomp.h>, <linux/bpf_common.h> and the system call tables.
 """
 
 from __future__ import annotations

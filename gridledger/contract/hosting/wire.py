@@ -1,6 +1,6 @@
-"""What a peer and a chaincode host say to each other over their socket.
+"""Messages between a peer and a chaincode host over their socket.
 
-Each message is one frame (32-bit big-endian length). A batch's frame holds four more for each call: the caller, the
+Each message is one frame (32-bit big-endian length). A batch's frame holds four frames for each call: the caller, the
 transaction's id, the proposal's text, the transient data's text (empty for none). The host answers each call by a frame
 of its own, in the order of the batch: one byte, the kind, and then a text. Several of them may arrive together.
 """

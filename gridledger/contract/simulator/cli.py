@@ -1,7 +1,6 @@
-"""``gridledger simulate``: run one function of a chaincode folder on a world state in a JSON file.
+"""The command ``gridledger simulate``: runs one function of a chaincode folder on a world state in a JSON file.
 
-The chaincode author's first tool: no network, no keys, nothing installed. It starts fast because it imports no more
-than a contract needs; keep it so.
+It needs no network and no keys. It starts fast because it imports no more than a contract needs; keep it so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Find in a chaincode's source what would let two peers come to two results: clocks, randomness, addresses, files.
+"""A check of a chaincode's source for what makes peers' results differ: clocks, randomness, addresses, files.
 
-This reads the source and nothing runs. It is a help for authors, not a wall: what it does not see (a library that looks
-at the clock) the peers notice, because their results differ and the transaction is not endorsed.
+It reads the source and runs nothing. It helps authors and guarantees nothing: what it does not see (a library that
+reads the clock) shows when peers' results differ and the transaction is not endorsed.
 """
 
 from __future__ import annotations

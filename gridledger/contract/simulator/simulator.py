@@ -1,4 +1,4 @@
-"""Run a chaincode's functions one after the other on a state in memory: for its author, and for its tests."""
+"""The simulator: runs a chaincode's functions one after the other on a state in memory, for authors and tests."""
 
 from __future__ import annotations
 

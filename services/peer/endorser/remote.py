@@ -1,5 +1,5 @@
-"""Endorsement between peers: what a peer's request to another for an endorsement, and its response, look like as calls
-(:mod:`gridledger.transport.call_frames`, kind ENDORSE_HERE).
+"""The bytes of an endorsement between peers: request and response, carried as calls of kind ENDORSE_HERE
+(:mod:`gridledger.transport.call_frames`).
 
 Request: the height to wait for (64 bits), the length of the client's signature (8 bits), the length of the proposal's
 text (32 bits), the signature, the proposal's text, and the transient data's JSON text, empty where there is none.

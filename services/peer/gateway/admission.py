@@ -1,8 +1,8 @@
-"""Early refusal: a transaction that would wait too long for its commit is refused before anything is done for it.
+"""Admission: refuses early a transaction that would wait too long for its commit.
 
-How long it would wait follows from how many are under way through this gateway and how many it commits in a second
-(Little's law). Only where transactions wait does the rate of commits tell what the network can do; on a calm network it
-tells what is asked of it, and says nothing against more.
+The expected wait is the number of transactions under way through this gateway, divided by its commits a second
+(Little's law). The rate of commits shows what the network can do only while transactions wait; on a calm network it
+shows only what is asked of it.
 """
 
 from __future__ import annotations

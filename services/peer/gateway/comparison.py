@@ -1,4 +1,4 @@
-"""Comparison of endorsers' responses: who agrees with whom, who only lags behind, and what differs otherwise."""
+"""Comparison of endorsers' responses: who agrees, who lags behind, and what else differs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The gateway's collection of endorsements: ask a set of peers side by side, ask others where some fail or are slow.
+"""Collection of endorsements: asks a set of peers side by side, and others where some fail or are slow.
 
 Peers commit the same blocks at slightly different times, so under load one may have run the chaincode on a world state
-one block older than another's. That shows as different versions read. Such responses are dropped, and those peers are
-asked again with the height that the furthest has seen, for which they wait; the responses of the furthest stay. Where
-all have read the same and still differ, the chaincode is to blame, and asking again would not help.
+one block older than another's; the versions read then differ. The responses of the peers furthest ahead stay. The
+others are dropped, and their peers asked again with the height of the furthest, for which they wait. Where all have
+read the same and still differ, the chaincode is to blame, and asking again would not help.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The gateway: one peer through which a client endorses, submits, evaluates and learns the verdict."""
+"""The gateway: the one peer through which a client endorses, submits, evaluates and learns a transaction's status."""
 
 from __future__ import annotations
 

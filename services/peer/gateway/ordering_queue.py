@@ -1,8 +1,8 @@
-"""The gateway's queue to the orderers, one per channel, bounded and sent in batches that clock themselves.
+"""The ordering queue: a channel's envelopes on their way to the orderers, bounded and sent in batches.
 
 While a batch is under way the next one fills. An envelope stays in the queue until an orderer has acknowledged it (it
 is then durable in the replicated log), an orderer has refused it, or its deadline has passed. When an answer is lost
-the envelope is sent again: a second copy on the chain is DUPLICATE_TXID and harms nothing, a lost transaction would.
+the envelope is sent again: a second copy on the chain gets DUPLICATE_TXID and does no harm, a lost transaction would.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connections to the other nodes of this peer's channels, one client for each, kept open."""
+"""Connections to the other nodes of this peer's channels: one lasting client for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which peers answered lately and which did not: the gateway's memory, and the probes that renew it."""
+"""Peer health: which peers answered lately and which failed, and the probes of those that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which peers to ask for an endorsement: the smallest set that the policy accepts, of peers likely to answer."""
+"""Selection of endorsers: the smallest set of peers that the policy accepts and that is likely to answer."""
 
 from __future__ import annotations
 

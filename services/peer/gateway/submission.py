@@ -1,4 +1,4 @@
-"""Submission: the gateway's way of a transaction to the orderers and back, until its commit is durable on this peer."""
+"""Submission: hands a transaction to the orderers and waits until its commit is durable on this peer."""
 
 from __future__ import annotations
 
