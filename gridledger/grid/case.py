@@ -6,9 +6,11 @@ The data lie in ``cases/`` beside this module (their README names the source). U
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +88,11 @@ def load_case(name: str) -> Case:
     """The case ``name``. Raises InputError for a name that is not in CASE_NAMES."""
     if name not in CASE_NAMES:
         raise InputError(f"unknown case {name!r}: choose one of {', '.join(CASE_NAMES)}", case=name)
-    data = jsontext.loads((Path(__file__).parent / "cases" / f"{name}.json").read_bytes())
+    return read_case(name, jsontext.loads((Path(__file__).parent / "cases" / f"{name}.json").read_bytes()))
+
+
+def read_case(name: str, data: Mapping[str, Any]) -> Case:
+    """A case from its JSON form, whose columns the files in ``cases/`` name."""
     buses = np.asarray(data["buses"], dtype=np.float64)
     branches = np.asarray(data["branches"], dtype=np.float64)
     generators = np.asarray(data["generators"], dtype=np.float64)

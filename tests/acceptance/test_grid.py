@@ -12,7 +12,8 @@ from gridledger.grid.case import load_case
 from gridledger.grid.frames import FrameMaker
 from gridledger.grid.power_flow import Grid
 from gridledger.grid.records import PROFILES, Profile
-from tests.acceptance.desk import example, grid_in, published
+from tests.acceptance.case30 import grid_in, published
+from tests.support.dvs_channel import example
 from tests.support.solved_grid import planner, power_flow
 
 STATES = ("base", "s1_before", "s2_before")

@@ -8,7 +8,8 @@ import pytest
 
 from gridledger.grid.grouping import components
 from gridledger.grid.records import PROFILES, Profile
-from tests.acceptance.desk import TIME_US, Desk, example, grid_in, published
+from tests.acceptance.case30 import Case30Channel, grid_in, published
+from tests.support.dvs_channel import TIME_US, example
 
 TABLES = [(state, group) for state, part in published()["states"].items() for group in part["vsi"]]
 PRINTED_TOLERANCE, COMPUTED_TOLERANCE = 6e-11, 1e-12
@@ -25,12 +26,12 @@ def test_the_tables_counted() -> None:
 
 
 def _answer(profile: Profile, state: str, group: str) -> dict[str, Any]:
-    desk = Desk(profile)
+    channel = Case30Channel(profile)
     solved = grid_in(state).state()
-    desk.plan(solved, *components(group))
+    channel.plan(solved, *components(group))
     if "_" in group:
-        desk.plan(solved, group)
-    return desk.vsi(group, solved)
+        channel.plan(solved, group)
+    return channel.vsi(group, solved)
 
 
 @pytest.mark.parametrize(("state", "group"), TABLES)
@@ -57,18 +58,18 @@ def test_corrected_values(state: str, group: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_base_example_is_answered_to_the_bit(profile: Profile) -> None:
-    desk = Desk(profile)
-    desk.call("InitialGrouping", example(f"record-1-{profile}"))
-    resources = desk.call("UpdateResources", example("resources-1"))
+    channel = Case30Channel(profile)
+    channel.call("InitialGrouping", example(f"record-1-{profile}"))
+    resources = channel.call("UpdateResources", example("resources-1"))
     assert resources == {**example("resources-1"), "actions": 0}
-    answer = desk.call("ComputeVSI", example("frame-1-base"))
+    answer = channel.call("ComputeVSI", example("frame-1-base"))
     assert answer == example(f"result-1-base-{profile}")
     assert answer["time"] == TIME_US
 
 
 def test_the_s1_example_is_answered_to_the_bit() -> None:
-    desk = Desk("published")
-    desk.call("InitialGrouping", example("record-1-published"))
-    desk.call("UpdateResources", example("resources-1"))
-    desk.call("ComputeVSI", example("frame-1-base"))
-    assert desk.call("ComputeVSI", example("frame-1-s1_before")) == example("result-1-s1_before-published")
+    channel = Case30Channel("published")
+    channel.call("InitialGrouping", example("record-1-published"))
+    channel.call("UpdateResources", example("resources-1"))
+    channel.call("ComputeVSI", example("frame-1-base"))
+    assert channel.call("ComputeVSI", example("frame-1-s1_before")) == example("result-1-s1_before-published")

@@ -1,142 +1,71 @@
-"""An aggregator that merges groups over channels, and one that finishes what another left behind.
-
-The second knows the channels, and nothing else but what the contract answers.
-"""
+"""The world of the four groups: merge operations one by one, and an aggregator that finishes what another left."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
-from gridledger import jsontext
-from gridledger.contract.simulator.state import MemoryState
-from tests.support.dvs_grid import GROUPS, Channel, components, loads
+from services.feeder.layout import Layout
+from services.feeder.merging import Merge, Merger
+from tests.support.dvs_channel import full_list
+from tests.support.dvs_grid import GROUPS, loads, record
+from tests.support.dvs_world import Life, World, dvs_client
 
 RECORDS = ["_".join(some) for n in range(1, len(GROUPS) + 1) for some in combinations(GROUPS, n)]
 ACCEPTABLE_ROUNDING = 1e-9
+SINGLE = Layout("grid", ("grid",))
+SHARDED = Layout("main", tuple(f"shard{number}" for number in range(1, 11)))
+
+_T = TypeVar("_T")
 
 
-@dataclass
-class Ledgers:
-    """The main channel and each group's own; all the same one where ``single``."""
+class FourGroups(World):
+    """All records on the main channel, each group's on its own; all the same channel where ``single``."""
 
-    single: bool
-    main: Channel = field(default_factory=Channel)
-    shards: dict[str, Channel] = field(default_factory=dict)
-    transactions: int = 0
+    def __init__(self, single: bool) -> None:
+        super().__init__(SINGLE if single else SHARDED, GROUPS)
+        for name in RECORDS:
+            self.main.call("InitialGrouping", record(name))
+        for group in () if single else GROUPS:
+            self.channel_of(group).call("InitialGrouping", record(group))
 
-    def __post_init__(self) -> None:
-        self.main.plan(*RECORDS)
-        for group in GROUPS:
-            self.shards[group] = self.main if self.single else Channel().plan(group)
+    def provide(self, group: str, amount: float) -> None:
+        """UpdateResources: ``amount`` p.u. at every load bus."""
+        self.channel_of(group).call("UpdateResources", {"group": group, "vvc": full_list(loads(group), amount)})
 
-    def submit(self, channel: Channel, function: str, argument: Any) -> tuple[Any, str]:
-        """Payload and transaction id."""
-        self.transactions += 1
-        return channel.call(function, argument), f"tx-{self.transactions}"
+    def on_main(self, function: str, **argument: Any) -> Any:
+        """The payload of an operation on the main channel."""
+        return self.submit(self.layout.main, function, argument)[0]
 
-    def name(self, group: str) -> str:
-        """Name of a group's channel."""
-        return "grid" if self.single else f"shard{group}"
-
-    def lend(self, group: str, merge: int) -> tuple[Any, str]:
-        """Lend on the group's channel."""
-        return self.submit(self.shards[group], "Lend", {"group": group, "merge": merge})
+    def on_own(self, group: str, function: str, **argument: Any) -> tuple[Any, str]:
+        """Payload and transaction id of an operation on a group's channel."""
+        payload, status = self.submit(self.layout.channel_of(group), function, {"group": group, **argument})
+        return payload, status.tx_id
 
     def adopt(self, group: str, merge: int, vvc: Any, tx_id: str) -> Any:
-        """Adopt on the main channel."""
-        argument = {"merge": merge, "group": group, "vvc": vvc, "channel": self.name(group), "tx_id": tx_id}
-        return self.submit(self.main, "Adopt", argument)[0]
-
-    def restore(self, group: str, merge: int, vvc: Any) -> tuple[Any, str]:
-        """Restore on the group's channel."""
-        return self.submit(self.shards[group], "Restore", {"group": group, "merge": merge, "vvc": vvc})
-
-    def close(self, group: str, merge: int, tx_id: str) -> Any:
-        """Close on the main channel."""
-        return self.submit(self.main, "Close", {"merge": merge, "group": group, "tx_id": tx_id})[0]
+        """Adopt what a Lend moved out."""
+        channel = self.layout.channel_of(group)
+        return self.on_main("Adopt", merge=merge, group=group, vvc=vvc, channel=channel, tx_id=tx_id)
 
 
-def evaluate(channel: Channel, function: str, argument: Any) -> tuple[Any, bool]:
-    """Payload, and whether the function wrote; nothing is kept, as with an endorsement that is never submitted."""
-    aside = Channel(MemoryState.from_bytes(channel.state.to_bytes()))
-    payload = aside.call(function, argument)
-    assert aside.last is not None
-    return payload, bool(aside.last.writes)
+def standing_merge(world: World, group: str) -> Merge | None:
+    """The unclosed merge that a group is in."""
+    return completed(Merger(dvs_client(world)).standing(group))
 
 
-def standing_merge(ledgers: Ledgers, group: str) -> dict[str, Any] | None:
-    """The unclosed merge that a group is in: the one that GlobalController answers without writing anything."""
-    answer, would_write = evaluate(ledgers.main, "GlobalController", {"group": group})
-    return None if would_write or answer["merge"] is None else answer
+def finish(world: World, group: str, life: Life | None = None) -> None:
+    """Brings the merge that ``group`` is in to its end; raises Died where the process does not live that long."""
+    merger = Merger(dvs_client(world, life))
+    merge = completed(merger.standing(group))
+    if merge is not None:
+        completed(merger.give_back(completed(merger.gather(merge))))
 
 
-def finish(ledgers: Ledgers, group: str) -> Iterator[None]:
-    """Brings the merge that ``group`` is in to its end; may be dropped after any step, and begun again by another."""
-    merge = standing_merge(ledgers, group)
-    if merge is None:
-        return
-    number = merge["merge"]
-    for name, status in merge["components"].items():
-        if status == "asked":
-            lent, tx_id = ledgers.lend(name, number)
-            yield
-            ledgers.adopt(name, number, lent["vvc"], tx_id)
-            yield
-    split, _ = ledgers.submit(ledgers.main, "Split", {"merge": number})
-    yield
-    for name, status in split["components"].items():
-        if status != "back":
-            _, tx_id = ledgers.restore(name, number, split["vvc"][name])
-            yield
-            ledgers.close(name, number, tx_id)
-            yield
-
-
-def owned(ledgers: Ledgers) -> dict[str, dict[str, float]]:
-    """By group, what is left of its VVC, wherever it is: with the group, under way, or with a merge."""
-    return {group: _owned_by(ledgers, group) for group in GROUPS}
-
-
-def total(ledgers: Ledgers) -> float:
-    """All that is left, p.u."""
-    return sum(sum(vvc.values()) for vvc in owned(ledgers).values())
-
-
-def _owned_by(ledgers: Ledgers, group: str) -> dict[str, float]:
-    stored = _state(ledgers.shards[group], f"vvc/{group}")
-    if stored is None:
-        return {}
-    if stored["lent"] is None:
-        return dict(stored["vvc"])
-    assert stored["vvc"] == {}, "a list is owned by one place at a time"
-    merge = _state(ledgers.main, f"merge/{stored['lent']['merge']}")
-    component = merge["components"][group]
-    if component["status"] == "asked":
-        return dict(stored["lent"]["vvc"])
-    if "part" in component:
-        return dict(component["part"])
-    joined = _state(ledgers.main, f"vvc/{merge['group']}")["vvc"]
-    return {str(bus): joined[str(bus)] for bus in loads(group)}
-
-
-def check_merges(ledgers: Ledgers) -> None:
-    """What holds at any time: no list is in two places, and the index names exactly the unclosed merges."""
-    index = _state(ledgers.main, "merge/0") or {"last": 0, "groups": {}}
-    found: dict[str, int] = {}
-    for number in range(1, index["last"] + 1):
-        merge = _state(ledgers.main, f"merge/{number}")
-        assert list(merge["components"]) == components(merge["group"])
-        in_use = _state(ledgers.main, f"vvc/{merge['group']}")
-        if merge["status"] != "closed":
-            found |= dict.fromkeys(merge["components"], number)
-            assert merge["status"] == "open" or in_use is None or in_use["vvc"] == {}
-    assert found == index["groups"]
-    assert list(index["groups"]) == sorted(index["groups"], key=int)
-
-
-def _state(channel: Channel, key: str) -> Any:
-    stored = channel.state.get("", key)
-    return None if stored is None else jsontext.loads_trusted(stored.value)
+def completed(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    raise AssertionError("it waits")

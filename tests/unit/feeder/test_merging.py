@@ -13,19 +13,8 @@ from gridledger.grid.plant import Plant
 from services.feeder.coordinator import Coordinator
 from services.feeder.layout import Layout
 from services.feeder.scenario_runner import MAX_ROUNDS
-from tests.support.feeder_world import (
-    GROUPS,
-    SHARDED,
-    SINGLE,
-    Certificates,
-    Died,
-    FakeClock,
-    Life,
-    World,
-    conflict,
-    coordinator,
-    plant,
-)
+from tests.support.dvs_world import Died, FakeClock, Life, World, conflict
+from tests.support.feeder_world import GROUPS, SHARDED, SINGLE, new_coordinator, planned_world
 from tests.support.solved_grid import planner
 
 STARVED = {3: (51.6, 25.8)}
@@ -35,12 +24,7 @@ MERGE_STEPS = ("GlobalController", "Lend", "Adopt", "Split", "Restore", "Close")
 
 async def starved(layout: Layout, empty: tuple[str, ...] = ("1",)) -> tuple[World, Plant, FakeClock, float]:
     """Records, lists (none for ``empty``), a load that they cannot bear; and the sum of VVC."""
-    world, grid, clock = World(layout), plant(), FakeClock()
-    await coordinator(world, grid, clock).records.submit_all(grid.state())
-    for group in GROUPS:
-        vvc = {str(bus): 0.0 if group in empty else 1.5 for bus in planner("corrected").area(group).load_buses}
-        argument = {"group": group, "vvc": vvc}
-        await Certificates(world).aggregator(group).submit(layout.channel_of(group), "UpdateResources", argument)
+    world, grid, clock = await planned_world(layout, without=empty)
     grid.set_loads(STARVED)
     return world, grid, clock, world.owned()
 
@@ -50,10 +34,10 @@ def injected(world: World) -> float:
     return sum(p["control"]["q_pu"] for _, name, p in world.log if name == "ComputeVSI" and p["control"] is not None)
 
 
-async def settle(room: Coordinator) -> None:
+async def settle(coordinator: Coordinator) -> None:
     """Until nothing more is to do."""
     for _ in range(MAX_ROUNDS):
-        if room.settled(await room.round()):
+        if coordinator.settled(await coordinator.round()):
             return
     raise AssertionError(f"not settled after {MAX_ROUNDS} rounds")
 
@@ -61,9 +45,8 @@ async def settle(room: Coordinator) -> None:
 def check_end(world: World, grid: Plant, before: float) -> None:
     """All lists back, nothing lost, what was ordered is in the grid, once."""
     for group in GROUPS:
-        stored = world.state(world.layout.channel_of(group), f"vvc/{group}")
-        assert stored["lent"] is None
-    assert (world.state(world.layout.main, "merge/0") or {"groups": {}})["groups"] == {}
+        assert world.channel_of(group).stored(f"vvc/{group}")["lent"] is None
+    assert world.unclosed_merges() == {}
     assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
     in_grid = (sum(planner("corrected").case.qd) + 25.8 - 1.2 - sum(grid.state().qd)) / 100.0
     assert injected(world) == pytest.approx(in_grid, abs=EXACT)
@@ -73,7 +56,7 @@ def check_end(world: World, grid: Plant, before: float) -> None:
 @pytest.mark.parametrize("layout", [SHARDED, SINGLE], ids=["three shards", "one channel"])
 async def test_starved_group_borrows_and_gives_back(layout: Layout) -> None:
     world, grid, clock, before = await starved(layout)
-    await settle(coordinator(world, grid, clock))
+    await settle(new_coordinator(world, grid, clock))
     check_end(world, grid, before)
     # On one channel the planner's and the aggregators' steps stand on the same chain; the order is the protocol's.
     steps = [name for _, name, _ in world.log if name in MERGE_STEPS]
@@ -84,24 +67,24 @@ async def test_starved_group_borrows_and_gives_back(layout: Layout) -> None:
 async def test_neighbour_without_power(layout: Layout, merges: list[str]) -> None:
     """A main channel of its own does not know the list of group 2: it merges, escalates again, and takes in group 3."""
     world, grid, clock, before = await starved(layout, ("1", "2"))
-    await settle(coordinator(world, grid, clock))
+    await settle(new_coordinator(world, grid, clock))
     assert [p["group"] for _, name, p in world.log if name == "GlobalController"] == merges
     assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
-    assert (world.state(layout.main, "merge/0"))["groups"] == {}
+    assert world.unclosed_merges() == {}
 
 
 @pytest.mark.parametrize("layout", [SHARDED, SINGLE], ids=["three shards", "one channel"])
 async def test_nobody_can_help(layout: Layout) -> None:
     """All lists empty: everything is given back, and for this load nobody asks again."""
     world, grid, clock, before = await starved(layout, GROUPS)
-    room = coordinator(world, grid, clock)
-    await settle(room)
+    coordinator = new_coordinator(world, grid, clock)
+    await settle(coordinator)
     asked = [name for _, name, _ in world.log].count("GlobalController")
-    await settle(room)
+    await settle(coordinator)
     assert [name for _, name, _ in world.log].count("GlobalController") == asked
     assert before == world.owned() == 0.0
     grid.set_loads(STARVED)
-    await settle(room)
+    await settle(coordinator)
     assert [name for _, name, _ in world.log].count("GlobalController") > asked
 
 
@@ -109,7 +92,7 @@ async def steps_of_a_life(layout: Layout) -> int:
     """Transactions from the first alarm until everything is given back."""
     world, grid, clock, _ = await starved(layout)
     life = Life()
-    await settle(coordinator(world, grid, clock, life))
+    await settle(new_coordinator(world, grid, clock, life))
     return life.submitted
 
 
@@ -119,9 +102,9 @@ async def test_another_aggregator_finishes_after_the_death_at_any_step(layout: L
     for died_after in range(1, await steps_of_a_life(layout)):
         world, grid, clock, before = await starved(layout)
         with pytest.raises((Died, ExceptionGroup)):
-            await settle(coordinator(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
+            await settle(new_coordinator(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
         assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
-        await settle(coordinator(world, grid, clock))
+        await settle(new_coordinator(world, grid, clock))
         check_end(world, grid, before)
 
 
@@ -132,9 +115,9 @@ async def test_any_number_of_deaths(deaths: list[tuple[int, bool]], single: bool
     world, grid, clock, before = await starved(SINGLE if single else SHARDED)
     for died_after, deaf in deaths:
         with suppress(Died, ExceptionGroup):
-            await settle(coordinator(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
+            await settle(new_coordinator(world, grid, clock, Life(die_after=died_after, deaf=deaf)))
         assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
-    await settle(coordinator(world, grid, clock))
+    await settle(new_coordinator(world, grid, clock))
     check_end(world, grid, before)
 
 
@@ -150,16 +133,16 @@ async def test_steps_that_fail_or_whose_answers_get_lost_are_repeated(
 ) -> None:
     world, grid, clock, before = await starved(SINGLE if single else SHARDED)
     life = Life(**{"lost" if lost else "faults": {function: [error, error]}})  # type: ignore[arg-type]
-    await settle(coordinator(world, grid, clock, life))
+    await settle(new_coordinator(world, grid, clock, life))
     check_end(world, grid, before)
 
 
 async def test_two_that_finish_at_once() -> None:
     """The other one adopts in between: what is refused is asked anew, and both end well."""
     world, grid, clock, before = await starved(SHARDED)
-    first = coordinator(world, grid, clock)
+    first = new_coordinator(world, grid, clock)
     merge = await first.merger.begin("1")
-    second = coordinator(world, grid, clock)
+    second = new_coordinator(world, grid, clock)
     open_merge = await second.merger.gather(merge)
     assert open_merge.status == "open"
     assert (await first.merger.finish("1")) is not None

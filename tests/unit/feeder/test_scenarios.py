@@ -10,7 +10,8 @@ from gridledger.grid.records import Profile
 from services.feeder.expectations import unmet_expectations
 from services.feeder.layout import Layout
 from services.feeder.scenarios import CASE30_SCENARIOS, scenario_for
-from tests.support.feeder_world import SHARDED, SINGLE, FakeClock, Life, World, conflict, scenario_runner
+from tests.support.dvs_world import FakeClock, Life, World, conflict
+from tests.support.feeder_world import SHARDED, SINGLE, scenario_runner
 from tests.support.solved_grid import planner, power_flow
 
 PAIRS = [(scenario, profile) for scenario in CASE30_SCENARIOS for profile in scenario.profiles]

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +15,11 @@ from chaincode.dvs.arithmetic import term
 from chaincode.dvs.control import local_controller, priority_order
 from chaincode.dvs.grouping import check_record
 from gridledger.contract import ContractError
-from tests.support.dvs_grid import TIME_US, Channel, frame, record
+from gridledger.grid.records import Profile
+from tests.support.dvs_channel import TIME_US, example
+from tests.support.dvs_grid import Channel, frame, record
 
-EXAMPLES = Path(__file__).parents[3] / "acceptance" / "data" / "examples"
 Weights = list[list[Any]]
-
-
-def example(name: str) -> Any:
-    """A file of the specification's examples."""
-    return json.loads((EXAMPLES / f"{name}.json").read_text())
 
 
 def order(weights: Weights, weak: int, *, corrected: bool, size: int = 6) -> list[int]:
@@ -33,7 +27,7 @@ def order(weights: Weights, weak: int, *, corrected: bool, size: int = 6) -> lis
     return list(priority_order({"dim": list(range(size))}, weights, weak, corrected=corrected))
 
 
-def test_published_prefers_the_weakest_connection_and_marks_on_push() -> None:
+def test_published_prefers_weak_connections_and_marks_on_push() -> None:
     """0-1 weighs 5, 0-2 and 2-1 weigh 1: bus 1 was first seen from 0, its cost stays 5; 3 behind 2 costs 4."""
     weights = [[0, 1, 5.0], [0, 2, 1.0], [1, 2, 1.0], [2, 3, 3.0]]
     assert order(weights, 0, corrected=False) == [2, 3, 1]
@@ -138,7 +132,7 @@ def test_published_own_sensitivity_term_by_term() -> None:
 
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])
-def test_the_amount_is_what_is_needed_or_what_is_there(profile: str) -> None:
+def test_the_amount_is_what_is_needed_or_what_is_there(profile: Profile) -> None:
     channel = Channel().plan("1", profile=profile)
     channel.provide("1", 0.0, bus_3=0.001)
     control = channel.call("ComputeVSI", frame("1", TIME_US, {3: 0.9}))["control"]
@@ -148,7 +142,7 @@ def test_the_amount_is_what_is_needed_or_what_is_there(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])
-def test_a_neighbour_answers_where_the_weak_bus_has_nothing(profile: str) -> None:
+def test_a_neighbour_answers_where_the_weak_bus_has_nothing(profile: Profile) -> None:
     channel = Channel().plan("1", profile=profile)
     channel.provide("1", 5.0, bus_3=0.0)
     control = channel.call("ComputeVSI", frame("1", TIME_US, {3: 0.9}))["control"]

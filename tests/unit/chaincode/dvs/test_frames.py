@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.dvs_grid import TIME_US, Channel, FrameText, frame
+from gridledger.grid.frames import Frame
+from tests.support.dvs_channel import TIME_US
+from tests.support.dvs_grid import Channel, frame
 from tests.unit.chaincode.dvs.test_grouping import drop, put
 
-Change = Callable[[FrameText], Any]
+Change = Callable[[Frame], Any]
 
 
 @pytest.fixture(params=["published", "corrected"])
@@ -20,7 +22,7 @@ def channel(request: pytest.FixtureRequest) -> Channel:
     return Channel().plan("1", profile=request.param)
 
 
-def test_integers_are_measurements_and_order_of_buses_does_not_matter(channel: Channel) -> None:
+def test_integers_are_measurements_and_buses_come_in_any_order(channel: Channel) -> None:
     made = frame("1", TIME_US)
     answer = channel.call("ComputeVSI", made)
     same = frame("1", TIME_US + 1, base=100)

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.dvs_grid import Channel, Record, record
+from gridledger.grid.records import Profile, Record
+from tests.support.dvs_channel import example
+from tests.support.dvs_grid import Channel, record
 
-EXAMPLES = Path(__file__).parents[3] / "acceptance" / "data" / "examples"
 Change = Callable[[Record], Any]
-
-
-def example(name: str) -> Any:
-    """A file of the specification's examples."""
-    return json.loads((EXAMPLES / f"{name}.json").read_text())
 
 
 def put(*path: str | int, to: Any) -> Change:
@@ -46,7 +41,7 @@ def drop(*path: str | int) -> Change:
 
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])
-def test_the_examples_are_taken_and_split_over_two_keys(profile: str) -> None:
+def test_the_examples_are_taken_and_split_over_two_keys(profile: Profile) -> None:
     channel = Channel()
     submitted = example(f"record-1-{profile}")
     assert channel.call("InitialGrouping", submitted) == {"group": "1"}
@@ -60,7 +55,7 @@ def test_the_examples_are_taken_and_split_over_two_keys(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])
 @pytest.mark.parametrize("group", ["1", "2", "3", "10", "1_2", "2_10", "1_2_3_10"])
-def test_single_and_merged_records_are_taken(group: str, profile: str) -> None:
+def test_single_and_merged_records_are_taken(group: str, profile: Profile) -> None:
     assert Channel().call("InitialGrouping", record(group, profile)) == {"group": group}
 
 
@@ -86,7 +81,7 @@ def test_integers_stand_for_measurements_and_minus_zero_is_zero() -> None:
     assert head["Zth"] == [{"bus": 8, "R": 0.0, "X": 1.0}, {"bus": 9, "R": 0.0, "X": 0.0}]
 
 
-def test_a_group_without_load_buses_and_one_of_the_reference_bus_alone() -> None:
+def test_a_group_without_loads_and_one_of_the_reference_alone() -> None:
     channel = Channel()
     only_reference = record("3", members=[1], dim=[2], kind=[4], nm=0, branches=[[1, 2]], Zth=[], inflow=[False])
     channel.call("InitialGrouping", only_reference | {"Y": [], "PI": []})
@@ -207,7 +202,7 @@ REFUSED_OTHERS = [
 
 
 @pytest.mark.parametrize(("group", "profile", "change", "named"), REFUSED_OTHERS)
-def test_refused_by_profile_and_kind_of_group(group: str, profile: str, change: Change, named: str) -> None:
+def test_refused_by_profile_and_kind_of_group(group: str, profile: Profile, change: Change, named: str) -> None:
     made = deepcopy(record(group, profile))
     change(made)
     Channel().refused("InitialGrouping", made, named)

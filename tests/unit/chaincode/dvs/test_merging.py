@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.dvs_grid import TIME_US, Channel, adjacent, frame, record
+from tests.support.dvs_channel import TIME_US
+from tests.support.dvs_grid import Channel, frame, record
 
 CALL = {"channel": "shard1", "tx_id": "a" * 64}
 EVERY_RECORD = ("1", "2", "3", "10", "1_2", "1_3", "1_10", "2_3", "3_10", "1_2_3", "1_2_10", "1_3_10", "1_2_3_10")
@@ -121,7 +122,7 @@ def test_neighbours_go_by_number_not_by_text() -> None:
     channel.provide("2", 0.0)
     channel.provide("3", 0.0)
     channel.provide("10")
-    assert adjacent("1") == ["2", "3", "10"]
+    assert record("1")["adjacent"] == ["2", "3", "10"]
     answer = channel.call("GlobalController", {"group": "1"})
     assert answer == merge(1, "1_10", "gathering", g1="asked", g10="asked")
 
@@ -151,7 +152,7 @@ def test_groups_in_other_merges_are_passed_over(channel: Channel) -> None:
     assert channel.unchanged("GlobalController", {"group": "1"})["status"] == "open"
 
 
-def test_what_is_looked_at_must_have_a_record_that_names_the_group() -> None:
+def test_a_neighbour_must_have_a_record_that_names_the_group() -> None:
     channel = Channel().plan("1", "1_2", "1_3", "1_10")
     channel.refused("GlobalController", {"group": "1"}, "adjacent", "group 2")
     channel.plan("2", adjacent=["3"])

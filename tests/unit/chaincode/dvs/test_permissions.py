@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gridledger.contract import ClientIdentity
-from tests.support.dvs_grid import TIME_US, Channel, frame, record
+from tests.support.dvs_channel import TIME_US
+from tests.support.dvs_grid import Channel, frame, record
 
 
 def caller(**attributes: str) -> ClientIdentity:
@@ -64,7 +65,7 @@ def test_a_merged_group_is_any_components() -> None:
     made.call("ComputeVSI", frame("1_2", TIME_US + 1), caller=TWO)
 
 
-def test_merges_are_for_any_aggregator_and_queries_for_any_member() -> None:
+def test_any_aggregator_may_merge_and_any_member_may_query() -> None:
     made = Channel().plan("1", "2", "1_2")
     steps: list[tuple[str, Any]] = [
         ("GlobalController", {"group": "1"}),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.dvs_grid import TIME_US, Channel, frame
+from tests.support.dvs_channel import TIME_US
+from tests.support.dvs_grid import Channel, frame
 
 EVER = {"from": 0, "to": 2**53 - 1}
 

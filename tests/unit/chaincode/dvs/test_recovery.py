@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,26 +12,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.support.dvs_grid import GROUPS, TIME_US, frame, loads
-from tests.support.dvs_merge import (
-    ACCEPTABLE_ROUNDING,
-    Ledgers,
-    check_merges,
-    evaluate,
-    finish,
-    owned,
-    standing_merge,
-    total,
-)
+from services.feeder.merging import Merge
+from tests.support.dvs_channel import TIME_US
+from tests.support.dvs_grid import GROUPS, frame, loads
+from tests.support.dvs_merge import ACCEPTABLE_ROUNDING, FourGroups, finish, standing_merge
+from tests.support.dvs_world import Died, Life
 
-Step = Callable[[Ledgers, dict[Any, Any]], None]
+Step = Callable[[FourGroups, dict[Any, Any]], None]
 
 
 def ask(group: str) -> Step:
     """GlobalController."""
 
-    def step(ledgers: Ledgers, memory: dict[Any, Any]) -> None:
-        memory["merge"] = ledgers.submit(ledgers.main, "GlobalController", {"group": group})[0]["merge"]
+    def step(world: FourGroups, memory: dict[Any, Any]) -> None:
+        memory["merge"] = world.on_main("GlobalController", group=group)["merge"]
 
     return step
 
@@ -38,8 +33,8 @@ def ask(group: str) -> Step:
 def lend(group: str) -> Step:
     """Lend."""
 
-    def step(ledgers: Ledgers, memory: dict[Any, Any]) -> None:
-        memory["lent", group] = ledgers.lend(group, memory["merge"])
+    def step(world: FourGroups, memory: dict[Any, Any]) -> None:
+        memory["lent", group] = world.on_own(group, "Lend", merge=memory["merge"])
 
     return step
 
@@ -47,9 +42,9 @@ def lend(group: str) -> Step:
 def adopt(group: str) -> Step:
     """Adopt what was lent."""
 
-    def step(ledgers: Ledgers, memory: dict[Any, Any]) -> None:
+    def step(world: FourGroups, memory: dict[Any, Any]) -> None:
         lent, tx_id = memory["lent", group]
-        ledgers.adopt(group, memory["merge"], lent["vvc"], tx_id)
+        world.adopt(group, memory["merge"], lent["vvc"], tx_id)
 
     return step
 
@@ -57,23 +52,24 @@ def adopt(group: str) -> Step:
 def inject(group: str, bus: int, time: int) -> Step:
     """A sag at a bus, answered by the merged group."""
 
-    def step(ledgers: Ledgers, memory: dict[Any, Any]) -> None:
-        result = ledgers.main.call("ComputeVSI", frame(group, TIME_US + time, {bus: 0.9}))
+    def step(world: FourGroups, memory: dict[Any, Any]) -> None:
+        result = world.main.call("ComputeVSI", frame(group, TIME_US + time, {bus: 0.9}))
         memory["injected"] = memory.get("injected", 0.0) + result["control"]["q_pu"]
 
     return step
 
 
-def split(ledgers: Ledgers, memory: dict[Any, Any]) -> None:
+def split(world: FourGroups, memory: dict[Any, Any]) -> None:
     """Split."""
-    memory["parts"] = ledgers.submit(ledgers.main, "Split", {"merge": memory["merge"]})[0]["vvc"]
+    memory["parts"] = world.on_main("Split", merge=memory["merge"])["vvc"]
 
 
 def restore(group: str) -> Step:
     """Restore a part."""
 
-    def step(ledgers: Ledgers, memory: dict[Any, Any]) -> None:
-        memory["restored", group] = ledgers.restore(group, memory["merge"], memory["parts"][group])[1]
+    def step(world: FourGroups, memory: dict[Any, Any]) -> None:
+        part = memory["parts"][group]
+        memory["restored", group] = world.on_own(group, "Restore", merge=memory["merge"], vvc=part)[1]
 
     return step
 
@@ -81,10 +77,16 @@ def restore(group: str) -> Step:
 def close(group: str) -> Step:
     """Close a component."""
 
-    def step(ledgers: Ledgers, memory: dict[Any, Any]) -> None:
-        ledgers.close(group, memory["merge"], memory["restored", group])
+    def step(world: FourGroups, memory: dict[Any, Any]) -> None:
+        world.on_main("Close", merge=memory["merge"], group=group, tx_id=memory["restored", group])
 
     return step
+
+
+def nothing_is_lost(world: FourGroups, memory: dict[Any, Any], before: float) -> None:
+    """VVC left and injected is what it was, and the contract's index names exactly the unclosed merges."""
+    world.unclosed_merges()
+    assert world.owned() + memory.get("injected", 0.0) == pytest.approx(before, abs=ACCEPTABLE_ROUNDING)
 
 
 LIFE: list[Step] = [
@@ -99,37 +101,37 @@ LIFE: list[Step] = [
 def test_another_aggregator_finishes_after_any_step(died_after: int, single: bool) -> None:
     """And so does a third, when the second dies as well, after every other of its steps."""
     for second_died_after in range(died_after % 2, 14, 2):
-        ledgers = Ledgers(single)
+        world = FourGroups(single)
         for group in GROUPS:
-            ledgers.shards[group].provide(group)
-        before = total(ledgers)
+            world.provide(group, 1.5)
+        before = world.owned()
         memory: dict[Any, Any] = {}
+
+        check = partial(nothing_is_lost, world, memory, before)
         for step in LIFE[:died_after]:
-            step(ledgers, memory)
-            check_merges(ledgers)
-            assert total(ledgers) + memory.get("injected", 0.0) == pytest.approx(before, abs=ACCEPTABLE_ROUNDING)
-        for _ in islice(finish(ledgers, "2"), second_died_after):
-            check_merges(ledgers)
-            assert total(ledgers) + memory.get("injected", 0.0) == pytest.approx(before, abs=ACCEPTABLE_ROUNDING)
-        for _ in finish(ledgers, "1"):
-            check_merges(ledgers)
+            step(world, memory)
+            check()
+        world.on_commit = check
+        with suppress(Died):
+            finish(world, "2", Life(die_after=second_died_after))
+        finish(world, "1")
         for group in GROUPS:
-            assert standing_merge(ledgers, group) is None
-            assert ledgers.shards[group].vvc(group) == owned(ledgers)[group]
-        assert total(ledgers) + memory.get("injected", 0.0) == pytest.approx(before, abs=ACCEPTABLE_ROUNDING)
+            assert standing_merge(world, group) is None
+            assert world.channel_of(group).vvc(group) == world.owned_by(group)
+        check()
         expected = 1 if died_after == 0 else 2
-        assert ledgers.main.call("GlobalController", {"group": "1"})["merge"] == expected
+        assert world.on_main("GlobalController", group="1")["merge"] == expected
 
 
 @pytest.mark.parametrize("single", [True, False])
 def test_what_stands_can_be_told_without_seeing_writes(single: bool) -> None:
     """Where a merge of this number stands, Split is refused for gathering, or answers; else there is no such merge."""
-    ledgers = Ledgers(single)
-    number = evaluate(ledgers.main, "GlobalController", {"group": "1"})[0]["merge"]
-    ledgers.main.refused("Split", {"merge": number}, "there is no merge")
-    LIFE[0](ledgers, {})
-    assert evaluate(ledgers.main, "GlobalController", {"group": "1"})[0]["merge"] == number
-    ledgers.main.refused("Split", {"merge": number}, "gathering")
+    world = FourGroups(single)
+    number = world.main.copy().call("GlobalController", {"group": "1"})["merge"]
+    world.main.refused("Split", {"merge": number}, "there is no merge")
+    LIFE[0](world, {})
+    assert world.main.copy().call("GlobalController", {"group": "1"})["merge"] == number
+    world.main.refused("Split", {"merge": number}, "gathering")
 
 
 class MergeProtocol(RuleBasedStateMachine):
@@ -137,7 +139,8 @@ class MergeProtocol(RuleBasedStateMachine):
 
     @initialize(single=st.booleans(), empty=st.sets(st.sampled_from(sorted(GROUPS))))
     def start(self, single: bool, empty: set[str]) -> None:
-        self.ledgers = Ledgers(single)
+        self.world = FourGroups(single)
+        self.world.on_commit = self.world.unclosed_merges
         self.injected = 0.0
         self.given = 0.0
         self.time = TIME_US
@@ -146,24 +149,20 @@ class MergeProtocol(RuleBasedStateMachine):
 
     def give(self, group: str, amount: float) -> None:
         """A new list for a group that owns its list."""
-        self.given -= sum(owned(self.ledgers)[group].values())
-        self.ledgers.shards[group].provide(group, amount)
+        self.given -= sum(self.world.owned_by(group).values())
+        self.world.provide(group, amount)
         self.given += amount * len(loads(group))
 
-    def merges(self, *statuses: str) -> list[dict[str, Any]]:
-        """Unclosed merges of a status, as GlobalController answers them."""
-        found = {}
-        for group in GROUPS:
-            merge = standing_merge(self.ledgers, group)
-            if merge is not None and merge["status"] in statuses:
-                found[merge["merge"]] = merge
+    def merges(self, *statuses: str) -> list[Merge]:
+        """Unclosed merges of a status."""
+        standing = (standing_merge(self.world, group) for group in GROUPS)
+        found = {merge.number or 0: merge for merge in standing if merge is not None and merge.status in statuses}
         return [found[number] for number in sorted(found)]
 
     def sag(self, group: str, bus: int) -> str:
         """The outcome of a frame in which a bus sags."""
         self.time += 1
-        channel = self.ledgers.main if "_" in group else self.ledgers.shards[group]
-        result = channel.call("ComputeVSI", frame(group, self.time, {bus: 0.95}))
+        result = self.world.channel_of(group).call("ComputeVSI", frame(group, self.time, {bus: 0.95}))
         if result["outcome"] == "injected":
             self.injected += result["control"]["q_pu"]
         return str(result["outcome"])
@@ -172,84 +171,86 @@ class MergeProtocol(RuleBasedStateMachine):
     def alarm(self, group: str, data: st.DataObject) -> None:
         outcome = self.sag(group, data.draw(st.sampled_from(loads(group))))
         if outcome == "escalate":
-            self.ledgers.submit(self.ledgers.main, "GlobalController", {"group": group})
+            self.world.on_main("GlobalController", group=group)
 
     @rule(group=st.sampled_from(sorted(GROUPS)), amount=st.sampled_from([0.0, 0.25, 1.0]))
     def update(self, group: str, amount: float) -> None:
-        channel = self.ledgers.shards[group]
-        merge = standing_merge(self.ledgers, group)
+        merge = standing_merge(self.world, group)
         if merge is None:
             self.give(group, amount)
-        elif merge["components"][group] == "in":
-            channel.refused("UpdateResources", {"group": group, "vvc": {}}, "lent")
+        elif merge.components[group] == "in":
+            self.world.channel_of(group).refused("UpdateResources", {"group": group, "vvc": {}}, "lent")
 
     @rule(group=st.sampled_from(sorted(GROUPS)))
     def ask(self, group: str) -> None:
-        self.ledgers.submit(self.ledgers.main, "GlobalController", {"group": group})
+        self.world.on_main("GlobalController", group=group)
 
     @precondition(lambda self: self.merges("gathering"))
     @rule(data=st.data(), adopt=st.booleans())
     def gather(self, data: st.DataObject, adopt: bool) -> None:
         merge = data.draw(st.sampled_from(self.merges("gathering")))
-        asked = [name for name, status in merge["components"].items() if status == "asked"]
+        asked = [name for name, status in merge.components.items() if status == "asked"]
         group = data.draw(st.sampled_from(asked))
-        lent, tx_id = self.ledgers.lend(group, merge["merge"])
-        self.ledgers.main.refused("Split", {"merge": merge["merge"]}, "gathering")
-        self.ledgers.shards[group].unchanged("Lend", {"group": group, "merge": merge["merge"]})
+        number = merge.number
+        assert number is not None
+        lent, tx_id = self.world.on_own(group, "Lend", merge=number)
+        self.world.main.refused("Split", {"merge": number}, "gathering")
+        self.world.channel_of(group).unchanged("Lend", {"group": group, "merge": number})
         if adopt:
-            self.ledgers.adopt(group, merge["merge"], lent["vvc"], tx_id)
-            argument = {"merge": merge["merge"], "group": group, "vvc": lent["vvc"], "tx_id": tx_id}
-            argument["channel"] = self.ledgers.name(group)
-            self.ledgers.main.unchanged("Adopt", argument)
-            self.ledgers.main.refused("Adopt", argument | {"tx_id": "another"}, "tx_id")
+            self.world.adopt(group, number, lent["vvc"], tx_id)
+            argument = {"merge": number, "group": group, "vvc": lent["vvc"], "tx_id": tx_id}
+            argument["channel"] = self.world.layout.channel_of(group)
+            self.world.main.unchanged("Adopt", argument)
+            self.world.main.refused("Adopt", argument | {"tx_id": "another"}, "tx_id")
 
     @precondition(lambda self: self.merges("open"))
     @rule(data=st.data(), then=st.sampled_from(["use", "extend", "split"]))
     def work(self, data: st.DataObject, then: str) -> None:
         merge = data.draw(st.sampled_from(self.merges("open")))
         if then == "use":
-            assert self.sag(merge["group"], data.draw(st.sampled_from(loads(merge["group"])))) != "lent"
+            assert self.sag(merge.group, data.draw(st.sampled_from(loads(merge.group)))) != "lent"
         elif then == "extend":
-            self.ledgers.submit(self.ledgers.main, "GlobalController", {"group": merge["group"]})
+            self.world.on_main("GlobalController", group=merge.group)
         else:
-            self.ledgers.submit(self.ledgers.main, "Split", {"merge": merge["merge"]})
+            self.world.on_main("Split", merge=merge.number)
 
     @precondition(lambda self: self.merges("returning"))
     @rule(data=st.data(), close=st.booleans())
     def give_back(self, data: st.DataObject, close: bool) -> None:
-        number = data.draw(st.sampled_from(self.merges("returning")))["merge"]
-        answer = self.ledgers.main.unchanged("Split", {"merge": number})
+        number = data.draw(st.sampled_from(self.merges("returning"))).number
+        answer = self.world.main.unchanged("Split", {"merge": number})
         group = data.draw(st.sampled_from([name for name, status in answer["components"].items() if status == "out"]))
         part = answer["vvc"][group]
+        own = self.world.channel_of(group)
         richer = {bus: amount + 1.0 for bus, amount in part.items()}
-        self.ledgers.shards[group].refused("Restore", {"group": group, "merge": number, "vvc": richer}, "vvc")
-        _, tx_id = self.ledgers.restore(group, number, part)
-        self.ledgers.shards[group].unchanged("Restore", {"group": group, "merge": number, "vvc": part})
-        self.ledgers.shards[group].refused("Lend", {"group": group, "merge": number}, "merge")
+        own.refused("Restore", {"group": group, "merge": number, "vvc": richer}, "vvc")
+        _, tx_id = self.world.on_own(group, "Restore", merge=number, vvc=part)
+        own.unchanged("Restore", {"group": group, "merge": number, "vvc": part})
+        own.refused("Lend", {"group": group, "merge": number}, "merge")
         if close:
-            self.ledgers.close(group, number, tx_id)
-            self.ledgers.main.unchanged("Close", {"merge": number, "group": group, "tx_id": tx_id})
+            self.world.on_main("Close", merge=number, group=group, tx_id=tx_id)
+            self.world.main.unchanged("Close", {"merge": number, "group": group, "tx_id": tx_id})
 
     @rule(group=st.sampled_from(sorted(GROUPS)), steps=st.integers(0, 20))
     def another_aggregator(self, group: str, steps: int) -> None:
-        for _ in islice(finish(self.ledgers, group), steps):
-            check_merges(self.ledgers)
+        with suppress(Died):
+            finish(self.world, group, Life(die_after=steps))
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        check_merges(self.ledgers)
-        assert abs(total(self.ledgers) + self.injected - self.given) <= ACCEPTABLE_ROUNDING
+        self.world.unclosed_merges()
+        assert abs(self.world.owned() + self.injected - self.given) <= ACCEPTABLE_ROUNDING
 
     def teardown(self) -> None:
         """Whatever was left behind can be brought to its end."""
-        if not hasattr(self, "ledgers"):
+        if not hasattr(self, "world"):
             return
+        self.world.on_commit = self.nothing_is_lost
         for group in GROUPS:
-            for _ in finish(self.ledgers, group):
-                self.nothing_is_lost()
+            finish(self.world, group)
         for group in GROUPS:
-            assert standing_merge(self.ledgers, group) is None
-            assert self.ledgers.shards[group].vvc(group) == owned(self.ledgers)[group]
+            assert standing_merge(self.world, group) is None
+            assert self.world.channel_of(group).vvc(group) == self.world.owned_by(group)
 
 
 TestMergeProtocol = MergeProtocol.TestCase

@@ -1,0 +1,202 @@
+"""Channels with the contract ``dvs`` that outlive the processes that use them, and callers whose process may die.
+
+A transaction is committed before ``submit`` returns, as with the SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from gridledger.client import CommitError, EndorseError, Status
+from gridledger.contract import ClientIdentity
+from gridledger.contract.context import EVERY_ATTRIBUTE
+from gridledger.contract.simulator.simulator import Invocation
+from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.grid.grouping import components
+from gridledger.protocol.codes import TxValidationCode
+from services.feeder.dvs_client import DvsClient
+from services.feeder.layout import Layout
+from services.feeder.ledger_port import Ledger, Preview
+from tests.support.dvs_channel import TIME_US, DvsChannel
+
+
+class World:
+    """The channels of a layout, and a log of the transactions on them: channel, function, payload.
+
+    ``on_commit`` is called after each transaction.
+    """
+
+    def __init__(self, layout: Layout, groups: Iterable[str] = ("1", "2", "3")) -> None:
+        self.layout = layout
+        self.groups = tuple(groups)
+        self.channels = {name: DvsChannel() for name in layout.channels}
+        self.log: list[tuple[str, str, Any]] = []
+        self.on_commit: Callable[[], object] = lambda: None
+
+    @property
+    def main(self) -> DvsChannel:
+        """The channel of merges."""
+        return self.channels[self.layout.main]
+
+    def channel_of(self, group: str) -> DvsChannel:
+        """The channel of a group."""
+        return self.channels[self.layout.channel_of(group)]
+
+    def submit(
+        self, channel: str, function: str, argument: Any, caller: ClientIdentity = EVERY_ATTRIBUTE
+    ) -> tuple[Any, Status]:
+        """One transaction; raises the SDK's error where the contract refuses."""
+        payload = payload_of(self.channels[channel].ask(function, argument, caller))
+        self.log.append((channel, function, payload))
+        self.on_commit()
+        return payload, Status(f"tx-{len(self.log)}", TxValidationCode.VALID, len(self.log), "")
+
+    def owned(self) -> float:
+        """VVC that is left, wherever it is, p.u."""
+        return sum(sum(self.owned_by(group).values()) for group in self.groups)
+
+    def owned_by(self, group: str) -> dict[str, float]:
+        """What is left of a group's VVC: with the group, under way, or with a merge."""
+        stored = self.channel_of(group).stored(f"vvc/{group}")
+        if stored is None:
+            return {}
+        if stored["lent"] is None:
+            return dict(stored["vvc"])
+        assert stored["vvc"] == {}, "a list is owned by one place at a time"
+        merge = self.main.stored(f"merge/{stored['lent']['merge']}")
+        component = merge["components"][group]
+        if component["status"] == "asked":
+            return dict(stored["lent"]["vvc"])
+        if "part" in component:
+            return dict(component["part"])
+        joined = self.main.stored(f"vvc/{merge['group']}")["vvc"]
+        return {bus: joined[bus] for bus in component["lent"]["vvc"]}
+
+    def unclosed_merges(self) -> dict[str, int]:
+        """By group, the number of the unclosed merge that it is in; fails the test where the contract's index errs."""
+        index = self.main.stored("merge/0") or {"last": 0, "groups": {}}
+        found: dict[str, int] = {}
+        for number in range(1, index["last"] + 1):
+            merge = self.main.stored(f"merge/{number}")
+            assert tuple(merge["components"]) == components(merge["group"])
+            in_use = self.main.stored(f"vvc/{merge['group']}")
+            if merge["status"] != "closed":
+                found |= dict.fromkeys(merge["components"], number)
+                assert merge["status"] == "open" or in_use is None or in_use["vvc"] == {}
+        assert found == index["groups"]
+        assert list(index["groups"]) == sorted(index["groups"], key=int)
+        return found
+
+
+def payload_of(answer: Invocation) -> Any:
+    """The payload of an answer; raises the SDK's error for a refusal."""
+    if not answer.successful:
+        raise EndorseError("refused", GridLedgerError(answer.message, code="CHAINCODE_REFUSED", status=400))
+    return answer.payload
+
+
+def conflict() -> CommitError:
+    """The SDK's error for a transaction that met a concurrent one: nothing was written."""
+    return CommitError("conflict", TxValidationCode.MVCC_READ_CONFLICT, 1)
+
+
+class Died(Exception):
+    """The caller's process ended here."""
+
+
+@dataclass
+class Life:
+    """How long a process lives, and what goes wrong on the way.
+
+    ``die_after``: transactions after which it dies, before it sends another one; where ``deaf``, before it learns of
+    the last one's commit. ``faults``: errors raised instead of submitting, by function, each once. ``lost``: errors
+    raised after the commit, by function, each once: the answer got lost.
+    """
+
+    die_after: int | None = None
+    deaf: bool = False
+    faults: dict[str, list[GridLedgerError]] = field(default_factory=dict)
+    lost: dict[str, list[GridLedgerError]] = field(default_factory=dict)
+    submitted: int = 0
+
+    def before(self, function: str) -> None:
+        """Called before each transaction."""
+        if self.die_after is not None and self.submitted >= self.die_after:
+            raise Died(function)
+        _raise_next(self.faults, function)
+
+    def after(self, function: str) -> None:
+        """Called after each commit."""
+        self.submitted += 1
+        if self.deaf and self.submitted == self.die_after:
+            raise Died(function)
+        _raise_next(self.lost, function)
+
+
+def _raise_next(errors: Mapping[str, list[GridLedgerError]], function: str) -> None:
+    waiting = errors.get(function)
+    if waiting:
+        raise waiting.pop(0)
+
+
+class Caller:
+    """One identity, as ``Ledger``."""
+
+    def __init__(self, world: World, life: Life, **attributes: str) -> None:
+        self._world = world
+        self._life = life
+        grid = {f"grid.{name}": value for name, value in attributes.items()}
+        self._identity = ClientIdentity(id=str(grid), mspid="Org1MSP", attributes=grid)
+
+    async def submit(self, channel: str, function: str, argument: Mapping[str, Any]) -> tuple[Any, Status]:
+        self._life.before(function)
+        committed = self._world.submit(channel, function, argument, self._identity)
+        self._life.after(function)
+        return committed
+
+    async def evaluate(self, channel: str, function: str, argument: Mapping[str, Any]) -> Any:
+        return (await self.preview(channel, function, argument)).payload
+
+    async def preview(self, channel: str, function: str, argument: Mapping[str, Any]) -> Preview:
+        answer = self._world.channels[channel].copy().ask(function, argument, self._identity)
+        return Preview(payload_of(answer), bool(answer.writes))
+
+
+class Certificates:
+    """A planner, and an aggregator of each group, as ``Callers``; all of one process."""
+
+    def __init__(self, world: World, life: Life | None = None) -> None:
+        life = life or Life()
+        self._planner = Caller(world, life, role="planner")
+        self._aggregators = {group: Caller(world, life, role="aggregator", group=group) for group in world.groups}
+
+    def planner(self, channel: str) -> Ledger:
+        return self._planner
+
+    def aggregator(self, group: str) -> Ledger:
+        name = components(group)[0]
+        if name not in self._aggregators:
+            raise NotFoundError(f"no certificate of group {name}")
+        return self._aggregators[name]
+
+
+@dataclass
+class FakeClock:
+    """Time that passes when it is read or slept."""
+
+    us: int = TIME_US
+
+    def now_us(self) -> int:
+        self.us += 1000
+        return self.us
+
+    async def sleep(self, seconds: float) -> None:
+        self.us += round(seconds * 1e6)
+
+
+def dvs_client(world: World, life: Life | None = None, clock: FakeClock | None = None) -> DvsClient:
+    """The client of one process."""
+    return DvsClient(world.layout, Certificates(world, life), clock or FakeClock(), Random(7))
