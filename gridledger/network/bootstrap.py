@@ -51,8 +51,8 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
                 "anew, or choose another with --dir"
             )
         return False
-    wanted = [folder.registrar_secret(organisation.name) for organisation in config.organisations]
-    if not anew and all(path.exists() for path in wanted):
+    secret_files = [folder.registrar_secret(organisation.name) for organisation in config.organisations]
+    if not anew and all(path.exists() for path in secret_files):
         return True
     parts = (folder.ca, folder.enrolment, folder.root / "nodes", folder.root / "organisations")
     for leftover in (*parts, folder.channels, folder.packages):
@@ -61,9 +61,8 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
         part.mkdir(parents=True, exist_ok=True)
     write_atomically(folder.config, described)
     _write(folder.ca / "config.json", _ca_settings(config, folder))
-    for path in wanted:
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(_SECRET_BYTES) + "\n", encoding="ascii")
+    for path in secret_files:
+        write_atomically(path, f"{secrets.token_urlsafe(_SECRET_BYTES)}\n".encode(), mode=0o600)
     return True
 
 
@@ -73,8 +72,8 @@ def check_complete(config: NetworkConfig, folder: NetworkFolder, *, ca: bool) ->
     The parts may lie on volumes of their own, of which somebody can remove some and keep others.
     """
     nodes = {node.name: folder.node(node.name) for node in (*config.orderers, *config.peers)}
-    wanted = {"ca": folder.ca} if ca else nodes
-    if lost := [name for name, home in wanted.items() if not (home / "config.json").exists()]:
+    homes = {"ca": folder.ca} if ca else nodes
+    if lost := [name for name, home in homes.items() if not (home / "config.json").exists()]:
         raise SettingsError(
             f"the network in {folder.root} was made, but what belongs to {', '.join(lost)} is gone; bring it back from "
             "a backup, or remove the rest too and begin anew (containers: docker compose down -v --remove-orphans)"
@@ -179,7 +178,7 @@ async def _enroll_all(config: NetworkConfig, folder: NetworkFolder) -> dict[str,
         secret = folder.registrar_secret(name).read_text(encoding="ascii").strip()
         registrar = await client.enroll(REGISTRAR, secret, directory=folder.user(name, REGISTRAR))
         roots[name] = await client.root()
-        (folder.organisation(name) / "root.pem").write_text(roots[name], encoding="ascii")
+        write_atomically(folder.organisation(name) / "root.pem", roots[name].encode("ascii"))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_enroll(client, registrar, ADMIN, "admin", home=folder.user(name, ADMIN)))
             for role, nodes in (("orderer", config.orderers), ("peer", config.peers)):

@@ -284,9 +284,7 @@ def test_a_taken_port_is_told_in_advance(place: Place) -> None:
     assert not (place.folder / "network.json").exists()
 
 
-async def test_a_process_that_does_not_start_says_why_and_a_folder_left_half_made_is_made_anew(
-    place: Place, up: Callable[..., Up]
-) -> None:
+async def test_a_failed_start_says_why_and_the_next_begins_anew(place: Place, up: Callable[..., Up]) -> None:
     place.describe(ca={"port": place.ports["ca"], "settings": {"nonsense": 1}})
     refused = run("up", place.config, "--dir", place.folder, "--detach")
     assert refused.returncode == 1

@@ -243,7 +243,7 @@ def test_revoking_one_certificate_leaves_the_identity(house: House) -> None:
         house.two.revoke_certificate(house.registrar(house.two), kept.serial)
 
 
-def test_the_list_is_renewed_before_it_is_old_and_forgets_the_expired(house: House) -> None:
+def test_the_list_is_renewed_early_and_forgets_the_expired(house: House) -> None:
     registrar = house.registrar()
     house.one.revoke_certificate(registrar, registrar.certificate.serial)
     first = house.one.revocation_list()

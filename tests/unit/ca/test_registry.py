@@ -23,7 +23,7 @@ def test_a_registry_of_a_later_version_is_refused(tmp_path: Path) -> None:
         Registry(tmp_path / "other")
 
 
-def test_an_error_inside_a_transaction_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_an_error_in_a_transaction_leaves_all_as_it_was(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry.sqlite")
     rows = [("Org1", 1, "pem", 2)] * 2  # the second breaks the primary key
     with pytest.raises(sqlite3.IntegrityError), registry.transaction():

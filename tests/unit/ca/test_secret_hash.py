@@ -7,7 +7,7 @@ import hashlib
 from services.ca.secret_hash import MIN_SECRET_CHARS, hash_secret, matches, new_secret
 
 
-def test_a_hash_fits_its_own_secret_only_and_tells_its_parameters() -> None:
+def test_a_hash_fits_its_own_secret_and_tells_its_parameters() -> None:
     secret = new_secret()
     stored = hash_secret(secret)
     assert matches(secret, stored)

@@ -10,9 +10,8 @@ import yaml
 
 from gridledger.cli import main
 from gridledger.errors import SettingsError
-from gridledger.network.bootstrap import connection_profile, prepare
+from gridledger.network.bootstrap import connection_profile
 from gridledger.network.compose import compose_file, mount_points, override_file
-from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -76,7 +75,7 @@ def test_a_node_sees_its_own_volume_only(document: dict[str, Any]) -> None:
         assert document["services"][name]["volumes"] == [f"{name}:/network/nodes/{name}"]
 
 
-def test_only_who_makes_keys_and_the_ca_see_the_registrars_secrets(document: dict[str, Any]) -> None:
+def test_only_key_makers_and_the_ca_see_registrars_secrets(document: dict[str, Any]) -> None:
     def sees(volume: str) -> set[str]:
         volumes = {name: service["volumes"] for name, service in document["services"].items()}
         return {name for name, mounts in volumes.items() if any(item.split(":")[0] == volume for item in mounts)}
@@ -102,9 +101,7 @@ def test_clients_come_on_demand_only(document: dict[str, Any]) -> None:
     assert profiles["bench"] == profiles["bench-worker"] == ["bench"]
 
 
-def test_volumes_are_declared_and_the_image_has_their_mount_points(
-    document: dict[str, Any], config: NetworkConfig
-) -> None:
+def test_volumes_are_declared_and_the_image_has_their_folders(document: dict[str, Any], config: NetworkConfig) -> None:
     mounts = [mount.split(":") for service in document["services"].values() for mount in service["volumes"]]
     assert {mount[0] for mount in mounts} == set(document["volumes"])
     assert {mount[1] for mount in mounts} == {str(place) for place in mount_points(config)}
@@ -124,7 +121,7 @@ def test_a_node_cannot_have_the_name_of_another_service(config: NetworkConfig) -
         compose_file(NetworkConfig.model_validate(named), BASE)
 
 
-def test_containers_are_reached_by_name_inside_and_by_the_published_port_outside(config: NetworkConfig) -> None:
+def test_containers_are_reached_by_name_and_by_published_port(config: NetworkConfig) -> None:
     inside = config.with_names_as_hosts()
     assert connection_profile(inside)["peers"]["peer1"]["url"] == "https://peer1:7151"
     assert connection_profile(inside)["ca"]["url"] == "https://ca:7054"
@@ -132,38 +129,3 @@ def test_containers_are_reached_by_name_inside_and_by_the_published_port_outside
     assert connection_profile(inside, published=True) == connection_profile(config)
     assert inside.names_of(inside.peers[0]) == ("peer1", "127.0.0.1", "localhost")
     assert inside.names_of(inside.ca) == ("ca", "127.0.0.1", "localhost")
-
-
-def test_preparing_again_keeps_what_a_ca_may_be_running_on(tmp_path: Path, config: NetworkConfig) -> None:
-    folder = NetworkFolder(tmp_path)
-    assert prepare(config, folder, anew=False)
-    secret = folder.registrar_secret("Org1").read_bytes()
-    assert prepare(config, folder, anew=False)
-    assert folder.registrar_secret("Org1").read_bytes() == secret
-    assert prepare(config, folder)
-    assert folder.registrar_secret("Org1").read_bytes() != secret
-
-
-def test_the_command_prepares_a_ca(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), "--prepare", "--names-as-hosts"]) == 0
-    assert f"--config {tmp_path}/ca/config.json" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("arguments", "lost"), [(["--prepare"], "ca"), ([], "orderer1, orderer2, orderer3, peer1")])
-def test_the_command_says_what_is_lost_of_a_network(
-    tmp_path: Path, config: NetworkConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], lost: str
-) -> None:
-    prepare(config, NetworkFolder(tmp_path))
-    (tmp_path / "connection.json").write_text("{}")
-    (tmp_path / "ca" / "config.json").unlink()
-    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), *arguments]) == 1
-    assert f"what belongs to {lost}" in capsys.readouterr().err
-
-
-def test_the_command_leaves_a_complete_network_alone(
-    tmp_path: Path, config: NetworkConfig, capsys: pytest.CaptureFixture[str]
-) -> None:
-    prepare(config, NetworkFolder(tmp_path))
-    (tmp_path / "connection.json").write_text("{}")
-    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), "--prepare"]) == 0
-    assert "is complete" in capsys.readouterr().out

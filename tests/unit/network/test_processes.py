@@ -59,7 +59,7 @@ def run(service: Service, tmp_path: Path) -> Run:
     return Run(service, tmp_path)
 
 
-async def test_output_goes_to_sink_and_log_and_the_last_words_into_the_error(run: Run) -> None:
+async def test_output_goes_to_sink_and_log_and_its_error_is_told(run: Run) -> None:
     process = await run.start("fail")
     assert await process.wait() == 3
     assert process.ended

@@ -14,7 +14,7 @@ def test_peers_of_equal_height_must_have_equal_hashes() -> None:
     assert not channel(a=(5, "x"), b=(5, "y")).agree
 
 
-def test_a_peer_that_is_behind_does_not_disagree_but_is_not_level() -> None:
+def test_a_peer_behind_does_not_disagree_but_is_not_level() -> None:
     state = channel(a=(5, "x"), b=(4, "w"))
     assert state.agree
     assert not state.level
@@ -36,7 +36,7 @@ def test_the_table_names_what_is_wrong() -> None:
     assert "leader orderer1" in text
 
 
-def test_peers_of_different_heights_are_compared_at_the_one_they_share() -> None:
+def test_peers_of_different_heights_are_compared_at_the_lower() -> None:
     state = channel(a=(5, "x"), b=(4, "w"))
     state.common = {"a": "w", "b": "w"}
     assert state.agree

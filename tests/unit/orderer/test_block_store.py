@@ -60,7 +60,7 @@ def test_frames_are_bounded_but_never_none(tmp_path: Path) -> None:
         store.block(7)
 
 
-def test_a_file_cut_at_any_byte_opens_with_the_whole_blocks_before(tmp_path: Path) -> None:
+def test_a_file_cut_at_any_byte_keeps_the_whole_blocks_before(tmp_path: Path) -> None:
     chain = filled(tmp_path / "whole", 5, synced=2)
     data = (tmp_path / "whole" / "blocks.dat").read_bytes()
     mark = (tmp_path / "whole" / "synced.json").read_bytes()

@@ -46,9 +46,7 @@ async def test_two_orderers_make_the_same_blocks_of_the_same_entries(paper: Pape
     assert all(one.store.block(n).header.previous_hash == one.store.block(n - 1).header.hash for n in (1, 2, 3))
 
 
-async def test_a_signed_update_holds_from_the_next_entry_and_after_a_restart(
-    paper: PaperNetwork, tmp_path: Path
-) -> None:
+async def test_a_signed_update_holds_from_the_next_entry_and_is_kept(paper: PaperNetwork, tmp_path: Path) -> None:
     chain = open_chain(paper, tmp_path)
     update = paper.update(batch=BatchLimits(max_message_count=7))
     await chain.apply([entry(1, NOW_US, update.to_bytes()), entry(2, NOW_US, b"x")])
@@ -60,9 +58,7 @@ async def test_a_signed_update_holds_from_the_next_entry_and_after_a_restart(
 
 
 @pytest.mark.parametrize("fault", ["too few signatures", "wrong sequence", "clients sign"])
-async def test_an_update_that_does_not_follow_is_on_the_chain_without_effect(
-    paper: PaperNetwork, tmp_path: Path, fault: str
-) -> None:
+async def test_an_update_that_does_not_follow_has_no_effect(paper: PaperNetwork, tmp_path: Path, fault: str) -> None:
     chain = open_chain(paper, tmp_path)
     signers = list(paper.admins.values())
     sequence = 1

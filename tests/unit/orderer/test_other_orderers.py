@@ -169,7 +169,7 @@ async def test_who_is_no_orderer_is_refused(tmp_path: Path) -> None:
         assert made.received.batches == []
 
 
-async def test_an_orderer_that_the_configuration_no_longer_has_is_cut_off(tmp_path: Path) -> None:
+async def test_an_orderer_that_the_configuration_drops_is_cut_off(tmp_path: Path) -> None:
     async with net(tmp_path) as made:
         sender = made.sender()
         await sender.send("orderer2", b"before")

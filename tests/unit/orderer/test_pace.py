@@ -76,7 +76,7 @@ def test_a_burst_is_forgotten():
     assert pace.interval_s(LEAST_MS, 5.0) == 0.002
 
 
-def test_the_interval_is_one_for_every_four_blocks_that_the_slowest_peer_is_behind():
+def test_the_interval_grows_with_every_four_blocks_behind():
     pace = Pace(Pacing())
     pace.report("peer1", 3, 10.0)
     assert pace.interval_s(LEAST_MS, 10.0) == 0.002

@@ -1,0 +1,74 @@
+"""Making a network's folder: begun anew, kept, or refused where a part of it is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridledger.cli import main
+from gridledger.errors import SettingsError
+from gridledger.network.bootstrap import prepare
+from gridledger.network.folder import NetworkFolder
+from gridledger.network.schema import NetworkConfig, load_network_config
+
+PROJECT = Path(__file__).resolve().parents[3]
+BASE = Path("network-config/three-shards.yaml")
+
+
+@pytest.fixture
+def config() -> NetworkConfig:
+    return load_network_config(PROJECT / BASE)
+
+
+def test_preparing_again_keeps_what_a_ca_may_be_running_on(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    assert prepare(config, folder, anew=False)
+    secret = folder.registrar_secret("Org1").read_bytes()
+    assert prepare(config, folder, anew=False)
+    assert folder.registrar_secret("Org1").read_bytes() == secret
+    assert prepare(config, folder)
+    assert folder.registrar_secret("Org1").read_bytes() != secret
+
+
+def test_the_command_prepares_a_ca(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), "--prepare", "--names-as-hosts"]) == 0
+    assert f"--config {tmp_path}/ca/config.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "lost"), [(["--prepare"], "ca"), ([], "orderer1, orderer2, orderer3, peer1")])
+def test_the_command_says_what_is_lost_of_a_network(
+    tmp_path: Path, config: NetworkConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], lost: str
+) -> None:
+    prepare(config, NetworkFolder(tmp_path))
+    (tmp_path / "connection.json").write_text("{}")
+    (tmp_path / "ca" / "config.json").unlink()
+    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), *arguments]) == 1
+    assert f"what belongs to {lost}" in capsys.readouterr().err
+
+
+def test_the_command_leaves_a_complete_network_alone(
+    tmp_path: Path, config: NetworkConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(config, NetworkFolder(tmp_path))
+    (tmp_path / "connection.json").write_text("{}")
+    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path), "--prepare"]) == 0
+    assert "is complete" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_network_is_refused(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    folder.connection.write_text("{}")
+    assert not prepare(config, folder)
+    with pytest.raises(SettingsError, match="of another description"):
+        prepare(config.with_port_offset(1), folder)
+
+
+def test_the_registrars_secrets_are_for_their_owner_only(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    for organisation in config.organisations:
+        secret = folder.registrar_secret(organisation.name)
+        assert secret.stat().st_mode & 0o777 == 0o600
+        assert len(secret.read_text().strip()) >= 32
