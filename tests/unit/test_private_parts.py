@@ -12,13 +12,14 @@ from importlib import import_module
 from importlib.metadata import version
 from inspect import signature
 from operator import attrgetter
-from pathlib import Path
 
 import pytest
 import uvicorn
 from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from tests.support.processes import REPOSITORY
 
 USERS = {
     "uvicorn": "gridledger/web/http_connection.py and gridledger/web/server.py",
@@ -90,7 +91,7 @@ def test_pandapower_keeps_its_options_at_the_net():
 
 @pytest.mark.parametrize("library", USERS)
 def test_a_library_of_private_parts_has_an_upper_bound(library):
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     texts = [*project["dependencies"], *project["optional-dependencies"]["feeder"]]
     bounds = {found.name: found.specifier for found in map(Requirement, texts)}
     assert any(bound.operator == "<" for bound in bounds[library]), f"{library} needs an upper bound in pyproject.toml"
