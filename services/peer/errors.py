@@ -45,7 +45,7 @@ class ChaincodeFailed(GridLedgerError):
 
 
 class DuplicateTransaction(ConflictError):
-    """A transaction of this id is on the ledger already; ``details.outcome`` says what became of it."""
+    """A transaction of this id is on the ledger already; ``details.outcome`` is its status."""
 
     code = "DUPLICATE_TXID"
 

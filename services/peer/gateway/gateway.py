@@ -110,7 +110,7 @@ class Gateway:
         raise first
 
     async def status(self, channel_name: str, tx_id: str, caller: Identity, wait_s: float) -> Status | None:
-        """What became of a transaction; waits up to ``wait_s`` for it, None if it is not on the ledger by then."""
+        """A transaction's status; waits up to ``wait_s`` for its commit, None if it is not on the ledger by then."""
         channel = self._channels[channel_name]
         channel.require("readers", channel.identify(caller.certificate, self._clock_us()))
         if wait_s <= 0:
