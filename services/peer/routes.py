@@ -243,9 +243,3 @@ def _reader(peer: Peer, name: str, request: Request) -> tuple[Channel, Callable[
         _readable(peer, name, request)
 
     return _readable(peer, name, request), allowed
-
-
-def _number(text: str, what: str) -> int:
-    if not text.isdecimal() or not text.isascii() or len(text) > 18:  # noqa: PLR2004 - far below 2**63
-        raise InputError(f"{what} must be a number, 0 or more")
-    return int(text)
