@@ -1,4 +1,4 @@
-"""``python -m services.feeder``: ``demo``, and ``stream`` (which is also what runs without a subcommand)."""
+"""``python -m services.feeder``: runs the demonstration (``demo``) or a stream (``stream``, or no subcommand)."""
 
 from __future__ import annotations
 
@@ -38,19 +38,13 @@ def _demo(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.feeder demo", description="The closed loop on case30.")
     parser.add_argument("--network", type=Path, default=Path("network-config/three-shards.yaml"))
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where summary.json and plots go")
-    parser.add_argument("--dir", type=Path, default=Path("out/network-demo"), help="the network's folder, made anew")
+    parser.add_argument(
+        "--dir", dest="folder", type=Path, default=Path("out/network-demo"), help="the network's folder, made anew"
+    )
     parser.add_argument("--port-offset", type=int, default=0, help="add this to every port")
     parser.add_argument("--connect", type=Path, metavar="DIR", help="use the network that runs in DIR instead")
-    options = parser.parse_args(argv)
-    demo = DemoOptions(
-        network=options.network,
-        out=options.out,
-        folder=options.dir,
-        port_offset=options.port_offset,
-        connect=options.connect,
-        begun=_BEGUN,
-    )
-    return _run(demonstrate(demo, Console()))
+    options = DemoOptions(**vars(parser.parse_args(argv)), begun=_BEGUN)
+    return _run(demonstrate(options, Console()))
 
 
 def _stream(argv: list[str]) -> int:
@@ -69,22 +63,12 @@ def _stream(argv: list[str]) -> int:
     parser.add_argument("--rate", type=_positive, default=30.0, metavar="FPS", help="frames per second of each group")
     parser.add_argument("--scenario", choices=NAMES, default="base", help="what happens after a quarter of the time")
     parser.add_argument("--profile", choices=PROFILES, default="corrected")
-    parser.add_argument("--dir", type=Path, default=Path("out/network"), help="the network's folder")
+    parser.add_argument("--dir", dest="folder", type=Path, default=Path("out/network"), help="the network's folder")
     parser.add_argument("--seconds", type=_positive, default=60.0)
     parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables as JSON")
-    options = parser.parse_args(argv[1:] if argv[:1] in (["stream"], ["run"]) else argv)
-    stream_options = StreamOptions(
-        case=options.case,
-        rate=options.rate,
-        scenario=options.scenario,
-        profile=options.profile,
-        folder=options.dir,
-        seconds=options.seconds,
-        groups=options.groups,
-        report=options.report,
-    )
-    return _run(stream(stream_options, Console()))
+    options = StreamOptions(**vars(parser.parse_args(argv[1:] if argv[:1] in (["stream"], ["run"]) else argv)))
+    return _run(stream(options, Console()))
 
 
 def _positive(text: str) -> float:

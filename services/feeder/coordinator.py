@@ -9,6 +9,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.grid.grouping import components
 from gridledger.grid.plant import Plant
 from services.feeder.clock import Clock
+from services.feeder.concurrently import concurrently
 from services.feeder.dvs_client import DvsClient
 from services.feeder.group_loop import ESCALATE, LENT, NORMAL, VOLTAGE_OK, FrameAnswer, GroupLoop
 from services.feeder.ledger_port import is_refusal
@@ -72,10 +73,10 @@ class Coordinator:
         """One frame of each measured id, side by side; then merges begin, grow or end as the answers demand."""
         if not self._recovered:
             await self.recover()
-        answers = await asyncio.gather(*(self.loop(group).measure() for group in self.measured))
+        answers = await concurrently(self.loop(group).measure() for group in self.measured)
         for answer in answers:
             await self.follow(answer)
-        return list(answers)
+        return answers
 
     def settled(self, answers: Sequence[FrameAnswer]) -> bool:
         """Whether every answer asks for nothing more, and no list is lent."""

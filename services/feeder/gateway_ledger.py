@@ -12,6 +12,7 @@ from gridledger.errors import NotFoundError, SettingsError
 from gridledger.grid.grouping import components
 from gridledger.network.connection import ConnectionProfile, NodeEntry
 from gridledger.network.users import enroll_user
+from services.feeder.concurrently import concurrently
 from services.feeder.layout import Layout
 from services.feeder.ledger_port import Ledger, Preview
 
@@ -74,19 +75,18 @@ class GatewayCallers:
 async def connected(profile: ConnectionProfile, layout: Layout, groups: Iterable[str]) -> AsyncIterator[GatewayCallers]:
     """Enrol (or load) a planner for each channel and an aggregator for each group; gateways are open in the block."""
     connector = _Connector(profile, layout)
+    ranks = _ranks(layout, groups)
     try:
-        async with asyncio.TaskGroup() as tasks:
-            planners = {channel: tasks.create_task(connector.planner(channel)) for channel in layout.channels}
-            aggregators = {
-                group: tasks.create_task(connector.aggregator(group, rank))
-                for group, rank in _ranks(layout, groups).items()
-            }
-        yield GatewayCallers(
-            {channel: task.result() for channel, task in planners.items()},
-            {group: task.result() for group, task in aggregators.items()},
+        ledgers = await concurrently(
+            (
+                *(connector.planner(channel) for channel in layout.channels),
+                *(connector.aggregator(group, rank) for group, rank in ranks.items()),
+            )
         )
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        count = len(layout.channels)
+        yield GatewayCallers(
+            dict(zip(layout.channels, ledgers[:count], strict=True)), dict(zip(ranks, ledgers[count:], strict=True))
+        )
     finally:
         await asyncio.gather(*(gateway.close() for gateway in connector.gateways.values()))
 

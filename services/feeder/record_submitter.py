@@ -10,6 +10,7 @@ from gridledger.grid.planning import RecordPlan
 from gridledger.grid.power_flow import GridState
 from gridledger.grid.records import Planner, Record
 from services.feeder.clock import Clock
+from services.feeder.concurrently import concurrently
 from services.feeder.dvs_client import DvsClient
 
 _AT_ONCE = 8
@@ -55,12 +56,14 @@ class RecordSubmitter:
         await self._submit(self._plan.missing_merges(group), state)
 
     async def _submit(self, groups: Iterable[str], state: GridState) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for group in sorted(groups):
-                record = self.planner.record(group, state)
-                for channel in self._dvs.layout.channels_using(group):
-                    tasks.create_task(self._send(channel, record))
-                self._plan.submitted(record)
+        records = [self.planner.record(group, state) for group in sorted(groups)]
+        for record in records:
+            self._plan.submitted(record)
+        await concurrently(
+            self._send(channel, record)
+            for record in records
+            for channel in self._dvs.layout.channels_using(record["id"])
+        )
 
     async def _send(self, channel: str, record: Record) -> None:
         async with self._sending:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid, GridState, PowerFlow
 from gridledger.grid.records import Planner
 from services.feeder.clock import Clock
+from services.feeder.concurrently import concurrently
 from services.feeder.coordinator import Coordinator
 from services.feeder.dvs_client import DvsClient
 from services.feeder.group_loop import FrameAnswer
@@ -107,15 +107,12 @@ class ScenarioRunner:
             self.plant.start_counting(group, resources["actions"])
             return sum(vvc.values())
 
-        lists = scenario.resources(self.planner)
-        async with asyncio.TaskGroup() as tasks:
-            sums = [tasks.create_task(supply(group, vvc)) for group, vvc in lists.items()]
-        return sum(task.result() for task in sums)
+        return sum(await concurrently(supply(*item) for item in scenario.resources(self.planner).items()))
 
     async def _left(self) -> float:
         """The VVC that all groups have left, p.u."""
-        queries = (self._dvs.query(group, "GetResources") for group in self.planner.grouping)
-        return float(sum(sum(answer["vvc"].values()) for answer in await asyncio.gather(*queries)))
+        answers = await concurrently(self._dvs.query(group, "GetResources") for group in self.planner.grouping)
+        return float(sum(sum(answer["vvc"].values()) for answer in answers))
 
 
 def _take_smallest_margin(run: ScenarioRun, answers: Sequence[FrameAnswer]) -> None:

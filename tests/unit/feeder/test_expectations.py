@@ -1,0 +1,61 @@
+"""The expectations of case30's scenarios: a run that departs from them says how."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gridledger.grid.records import Profile
+from services.feeder.expectations import unmet_expectations
+from services.feeder.scenario_run import Injection, ScenarioRun
+from services.feeder.scenarios import CASE30_SCENARIOS
+from tests.support.dvs_world import World
+from tests.support.feeder_world import SINGLE, scenario_runner
+
+SCENARIOS = {scenario.name: scenario for scenario in CASE30_SCENARIOS}
+
+
+async def met(name: str, profile: Profile) -> ScenarioRun:
+    """A run that meets all expectations."""
+    runner = scenario_runner(World(SINGLE), profile)
+    await runner.prepare()
+    run = await runner.run(SCENARIOS[name])
+    assert unmet_expectations(run) == []
+    return run
+
+
+async def test_a_run_that_is_not_cured_is_told() -> None:
+    assert unmet_expectations(replace(await met("base", "corrected"), cured=False)) == ["not cured"]
+
+
+async def test_other_sources_than_printed_are_told() -> None:
+    run = await met("1a", "published")
+    moved = replace(run, injections=[replace(run.injections[0], bus=4)])
+    assert unmet_expectations(moved) == ["injections at [4], printed are [3]"]
+
+
+async def test_another_first_injection_than_printed_is_told() -> None:
+    run = await met("1a", "published")
+    larger = replace(run, injections=[replace(run.injections[0], q_mvar=11.08)])
+    assert unmet_expectations(larger) == ["the first injection is 11.08 MVAr, printed is 11.0712522"]
+
+
+async def test_a_second_step_and_a_low_voltage_are_told() -> None:
+    run = await met("1a", "corrected")
+    twice = replace(run, injections=run.injections * 2)
+    assert unmet_expectations(twice) == ["2 steps instead of one"]
+    low = replace(run, moments=[run.before], first_alarm=0)
+    assert unmet_expectations(low) == ["voltage 0.9556 is not within 0.02 of the target"]
+
+
+async def test_an_injection_without_a_load_is_told() -> None:
+    run = replace(await met("base", "corrected"), injections=[Injection(0.0, "1", 3, 1.0, "tx")])
+    assert unmet_expectations(run) == ["1 injections where none is needed"]
+
+
+async def test_a_merge_too_many_and_lost_vvc_are_told() -> None:
+    run = await met("starved", "corrected")
+    assert unmet_expectations(replace(run, merges=["merged 1_2"])) == [
+        "merges ['merged 1_2'] instead of one of 1 and 2, given back"
+    ]
+    lost = replace(run, vvc_after=run.vvc_after - 0.1)
+    assert "p.u. injected" in unmet_expectations(lost)[0]

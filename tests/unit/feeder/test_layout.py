@@ -1,0 +1,53 @@
+"""Layouts: which channel serves which group, and descriptions of a network that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridledger.errors import SettingsError
+from gridledger.network.connection import CAEntry, ChannelEntry, ConnectionProfile
+from services.feeder.layout import Layout, layout_of
+
+
+def profile(**applications: Any) -> ConnectionProfile:
+    """A network with the channels ``main`` and ``shard1``."""
+    return ConnectionProfile(
+        name="small",
+        channels={"main": ChannelEntry(peers=()), "shard1": ChannelEntry(peers=())},
+        peers={},
+        orderers={},
+        ca=CAEntry(url="https://localhost", tls_root=Path("tls-root.pem"), organisations=()),
+        roots=Path("roots.pem"),
+        organisations=Path("organisations"),
+        applications=applications,
+    )
+
+
+def test_groups_take_turns_on_the_channels() -> None:
+    layout = Layout("main", ("a", "b"))
+    assert [layout.channel_of(group) for group in ("1", "2", "3", "10", "1_2")] == ["a", "b", "a", "b", "main"]
+    assert layout.channels_using("3") == ("a", "main")
+    assert layout.channels_using("1_2") == ("main",)
+    assert Layout("all", ("all", "all")).channels == ("all",)
+
+
+def test_the_layout_is_what_the_network_says() -> None:
+    found = layout_of(profile(dvs={"main": "main", "groups": ["shard1", "main"], "chaincode": "stability"}))
+    assert found == Layout("main", ("shard1", "main"), "stability")
+
+
+@pytest.mark.parametrize(
+    ("applications", "message"),
+    [
+        ({}, "does not say where dvs runs"),
+        ({"dvs": {"main": "main", "groups": ["main"]}}, "does not say where dvs runs"),
+        ({"dvs": {"main": "main", "groups": [], "chaincode": "dvs"}}, "names no channel for groups"),
+        ({"dvs": {"main": "main", "groups": ["shard9"], "chaincode": "dvs"}}, "that it does not have: shard9"),
+    ],
+)
+def test_a_description_that_cannot_be_used_is_refused(applications: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        layout_of(profile(**applications))
