@@ -151,9 +151,9 @@ class Load(StrictModel):
         # Refusals are no warning: in a closed loop, users are told to come later as a matter of course.
         if invalid := sum(self.invalid.values()):
             found.append(f"{invalid:,} transactions were committed as invalid.")
-        unknown = self.sent - sum(self.codes.values()) - sum(self.refused.values())
-        if self.codes and unknown > 0:
-            found.append(f"the outcome of {unknown:,} transactions is unknown.")
+        backlog = self.sent - sum(self.codes.values()) - sum(self.refused.values())
+        if self.codes and backlog > 0:
+            found.append(f"the backlog grew: {backlog:,} more transactions were sent than ended in the measured time.")
         return found
 
 

@@ -91,6 +91,12 @@ def test_page_warns_of_a_generator_near_a_full_core():
     assert "0.97 of a core" in parsed(report_page(made_report(busy))).text
 
 
+def test_page_warns_of_a_backlog():
+    load = made_load().model_copy(update={"sent": 1407, "codes": {"VALID": 400}, "refused": {"BUSY": 7}})
+    assert load.warnings() == ["the backlog grew: 1,000 more transactions were sent than ended in the measured time."]
+    assert "the backlog grew" in parsed(report_page(made_report(load))).text
+
+
 def test_page_warns_of_a_generator_that_was_late():
     load = made_load()
     in_time, late = (load.model_copy(update={"generator_late_p99_ms": value}) for value in (99.0, 512.0))
