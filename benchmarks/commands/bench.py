@@ -28,6 +28,7 @@ from benchmarks.measure.machine import this_machine
 from benchmarks.measure.processes import LOCUST
 from benchmarks.measure.results import BenchmarkReport, Load
 from benchmarks.report import write_report
+from gridledger.command_line import tell_error
 from gridledger.errors import GridLedgerError, SettingsError
 
 DEFAULT = PROJECT / "benchmarks" / "configs" / "default.yaml"
@@ -191,8 +192,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         asyncio.run(run(config, options, folder))
     except GridLedgerError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 1
+        return tell_error(error)
     return 0
 
 

@@ -30,10 +30,11 @@ from benchmarks.load.bench_network import BenchNetwork, running_bench_network
 from benchmarks.load.topologies import TOPOLOGIES
 from benchmarks.measure.locust_run import measure_load
 from benchmarks.measure.machine import this_machine
+from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError
 
-_FAILED, _WRONG, _STOPPED = 1, 2, 130
-"""Exit codes: points failed, the command line or the points kept are wrong, the run was stopped."""
+_EXIT_WRONG = 2
+"""The exit code where the command line or the points kept are wrong."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -102,7 +103,7 @@ async def run(options: argparse.Namespace) -> int:
     _tell(f"{folder / 'figures.html'}")
     if failed:
         print(f"error: {failed} points failed; run again to try them once more", file=sys.stderr)
-    return _FAILED if failed else 0
+    return EXIT_FAILED if failed else 0
 
 
 def _draw(options: argparse.Namespace, store: PointStore, folder: Path, differences: Sequence[str]) -> None:
@@ -143,15 +144,15 @@ def main() -> int:
     options = parse()
     if not options.max_seconds_per_point > 0:
         print("error: --max-seconds-per-point must be above 0", file=sys.stderr)
-        return _WRONG
+        return _EXIT_WRONG
     try:
         return asyncio.run(run(options))
     except GridLedgerError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return _WRONG
+        tell_error(error)
+        return _EXIT_WRONG
     except KeyboardInterrupt:
         print("stopped: run again to continue", file=sys.stderr)
-        return _STOPPED
+        return EXIT_INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from benchmarks.load import bench_network
 from benchmarks.load.bench_network import WORKLOADS, BenchNetwork
 from benchmarks.load.plan import BenchFile
 from gridledger import jsontext
+from gridledger.command_line import tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.network.connection import load_connection
 from gridledger.network.folder import NetworkFolder
@@ -39,8 +40,7 @@ def main() -> int:
     try:
         bench_file = asyncio.run(prepare(folder))
     except GridLedgerError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 1
+        return tell_error(error)
     bench_file.write(folder.root / FILE)
     streams = ", ".join(f"{name} ({len(streams)} streams)" for name, streams in bench_file.workloads.items())
     print(f"ready for load: {streams}")

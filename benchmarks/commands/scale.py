@@ -19,6 +19,7 @@ from benchmarks.model import figure, markdown, sweep
 from benchmarks.model.check import Check, check
 from benchmarks.model.costs import IDLE_MS, ReportUnusable, saturation
 from benchmarks.model.deployment import GIGABIT_S
+from gridledger.command_line import tell_error
 from gridledger.errors import GridLedgerError
 
 
@@ -28,7 +29,7 @@ def main() -> int:
     try:
         return run(options)
     except GridLedgerError as error:
-        print(f"{error.code}: {error.message}", file=sys.stderr)
+        tell_error(error)
         return 2
 
 
