@@ -18,27 +18,20 @@ CASE30_THRESHOLDS: Mapping[Profile, Mapping[str, float]] = {
 THRESHOLD_MARGIN = 0.05
 
 
-def planner_for(
-    case: Case,
-    grouping: Grouping,
-    profile: Profile,
-    base: GridState,
-    *,
-    retention_s: int | None = None,
-) -> Planner:
+def planner_for(case: Case, grouping: Grouping, profile: Profile, base: GridState) -> Planner:
     """A planner with the thesis's thresholds for the groups of case30, or with ones chosen from the base state.
 
     Chosen: THRESHOLD_MARGIN below the weakest bus of the group in ``base``, rounded down to 0.001, at least 0. A group
     without load buses cannot alarm and gets 0.
     """
     if grouping == CASE30_GROUPS:
-        return Planner(case, grouping, profile, CASE30_THRESHOLDS[profile], retention_s=retention_s)
+        return Planner(case, grouping, profile, CASE30_THRESHOLDS[profile])
     draft = Planner(case, grouping, profile, dict.fromkeys(grouping, 0.0))
     thresholds = {}
     for group in grouping:
         weakest = min(vsi_of(draft, group, base).values(), default=THRESHOLD_MARGIN)
         thresholds[group] = max(0.0, math.floor((weakest - THRESHOLD_MARGIN) * 1000.0) / 1000.0)
-    return Planner(case, grouping, profile, thresholds, retention_s=retention_s)
+    return Planner(case, grouping, profile, thresholds)
 
 
 class RecordPlan:

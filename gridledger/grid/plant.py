@@ -23,12 +23,11 @@ class ActionOutOfOrder(ConflictError):
 
 
 class Plant:
-    """The grid, its actuators and its meters. ``version`` goes up with every change of the grid."""
+    """The grid, its actuators and its meters. ``load_changes`` counts the changes of demand."""
 
     def __init__(self, grid: Grid, area_of: Callable[[str], Area]) -> None:
         self.grid = grid
         self.load_changes = 0
-        self.version = 0
         self._area_of = area_of
         self._makers: dict[str, FrameMaker] = {}
         self._applied: dict[str, int] = {}
@@ -39,13 +38,11 @@ class Plant:
         self.grid.reset()
         self._applied.clear()
         self.load_changes += 1
-        self.version += 1
 
     def set_loads(self, loads: Mapping[int, tuple[float, float]]) -> None:
         """Change demand (MW, MVAr) at some buses."""
         self.grid.set_loads(loads)
         self.load_changes += 1
-        self.version += 1
 
     def state(self) -> GridState:
         """The solved state now."""
@@ -54,10 +51,6 @@ class Plant:
     def knows(self, group: str) -> bool:
         """Whether it was said where the count of this group's actions stands."""
         return group in self._applied
-
-    def counted(self) -> tuple[str, ...]:
-        """The groups whose actions are counted, in the order in which they came up."""
-        return tuple(self._applied)
 
     def applied(self, group: str) -> int:
         """How many actions of the group the grid shows."""
@@ -76,7 +69,6 @@ class Plant:
             raise ActionOutOfOrder(f"action {number} of group {group} cannot come before action {done + 1}")
         self.grid.inject(control["source_bus"], control["q_mvar"])
         self._applied[group] = number
-        self.version += 1
         return True
 
     def frame(self, group: str, now_us: int) -> Frame:

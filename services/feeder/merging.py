@@ -14,7 +14,7 @@ from gridledger.errors import GridLedgerError
 from services.feeder.dvs_client import DvsClient
 from services.feeder.ledger_port import is_refusal
 
-GATHERING, OPEN, RETURNING, CLOSED, NO_GROUP = "gathering", "open", "returning", "closed", "no_group"
+GATHERING, OPEN, NO_GROUP = "gathering", "open", "no_group"
 _ASKED, _BACK = "asked", "back"
 
 
@@ -51,7 +51,7 @@ class Merger:
         return merge
 
     async def give_back(self, merge: Merge) -> Merge:
-        """Split, Restore and Close; CLOSED at the end."""
+        """Split, Restore and Close; closed at the end."""
         parts = await self._dvs.submit_on_main(merge.group, "Split", merge=merge.number)
         merge = Merge.of(parts)
         for name, status in merge.components.items():
