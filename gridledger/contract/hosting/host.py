@@ -21,7 +21,7 @@ from typing import Final
 from gridledger import jsontext
 from gridledger.contract.executor import run
 from gridledger.contract.hosting import confinement, wire
-from gridledger.contract.hosting.progress import Progress
+from gridledger.contract.hosting.progress import HostProgress
 from gridledger.contract.hosting.wire import Reply, Request
 from gridledger.contract.loader import Chaincode, load
 from gridledger.errors import GridLedgerError, LimitError, MalformedFrames
@@ -44,7 +44,7 @@ class Host:
         self._ledgers: dict[str, Ledger] = {}
         self._out_of_memory = False
 
-    def answers(self, calls: Sequence[Request], progress: Progress) -> Iterator[bytes]:
+    def answers(self, calls: Sequence[Request], progress: HostProgress) -> Iterator[bytes]:
         """The framed replies to a batch, in its order, one or several at a time.
 
         All calls of a channel see one snapshot, taken behind the batch's arrival. A reply never waits much longer than
@@ -100,7 +100,7 @@ class Host:
         sys.stderr.flush()
 
 
-def serve(connection: socket.socket, host: Host, progress: Progress) -> None:
+def serve(connection: socket.socket, host: Host, progress: HostProgress) -> None:
     """Answer batches until the peer closes the connection."""
     received = bytearray()
     chunk = memoryview(bytearray(_CHUNK))  # one buffer for all: recv() would make and shrink one at every call
@@ -135,7 +135,7 @@ def main(argv: list[str]) -> int:
     confinement.die_with_parent()
     if os.getppid() != parent:  # it died before the kernel was told
         return 1
-    progress = Progress(note)
+    progress = HostProgress(note)
     os.close(note)
     with socket.socket(fileno=descriptor) as connection:
         channels = frozenset(path.parent.name for path in ledger_dir.glob(f"*/{confinement.LOCK_FILE}"))

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, cast
 import gridledger
 from gridledger import jsontext
 from gridledger.contract.hosting import progress, wire
-from gridledger.contract.hosting.progress import Progress
+from gridledger.contract.hosting.progress import HostProgress
 from gridledger.contract.hosting.wire import Reply, Request
 from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError
 from gridledger.protocol.result import KIND as RESULT_KIND
@@ -79,7 +79,7 @@ class HostProcess(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timeout_s = 0.0
         self._process: Process | None = None
-        self._progress: Progress | None = None
+        self._progress: HostProgress | None = None
         self._output: asyncio.Task[None] | None = None
         self._lied = False
         self.closed = False
@@ -95,7 +95,7 @@ class HostProcess(asyncio.Protocol):
             host._expected.append(b"")
             with theirs, TemporaryFile() as note:
                 note.truncate(progress.SIZE)
-                host._progress = Progress(note.fileno())
+                host._progress = HostProgress(note.fileno())
                 host._process = await _spawn(settings, theirs.fileno(), note.fileno())
             host._output = asyncio.create_task(_log_output(settings.name, host._process.stdout))
             async with asyncio.timeout(settings.start_timeout_s):

@@ -15,7 +15,7 @@ _POSITION: Final = Struct("<I")
 _NONE: Final = 2**32 - 1
 
 
-class Progress:
+class HostProgress:
     """The note of one host. ``descriptor`` is a file of ``SIZE`` bytes; it may be closed afterwards."""
 
     __slots__ = ("_shared",)
