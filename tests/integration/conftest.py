@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from tests.support.forgery import Forger
-from tests.support.local_network import LocalNetwork, local_network, three_shards
+from tests.support.local_network import LocalNetwork, local_network
+from tests.support.network_configs import three_shards
 
 POLICIES = {
     "mainchain": "OutOf(4, all)",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,20 +18,18 @@ from gridledger.client.ca import BlockingCAClient, CAClient
 from gridledger.errors import AuthenticationError, BusyError, GridLedgerError, NotFoundError
 from gridledger.identity import MSP, CertificateRevoked, MSPManager, SigningIdentity, generate_key, make_csr
 from gridledger.transport.node_client import ConnectionFailed, client_tls
-from tests.support.processes import free_ports
+from tests.support.processes import END_WITHIN_S, ServiceProcess, free_ports
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 SECRET = "the first registrar's secret"
-START_DEADLINE_S = 60.0
-"""A bound for a process that hangs. Python and the libraries need 2 s of one core, beside other work ten times that."""
 
 
-class CAProcess:
+class CAProcess(ServiceProcess):
     """A CA service in a folder of its own, for Org1 and Org2."""
 
     def __init__(self, folder: Path, **limits: object) -> None:
+        super().__init__("services.ca", folder / "config.json")
         self.folder = folder
         self.port = free_ports(1)[0]
         self.url = f"https://localhost:{self.port}"
@@ -49,35 +45,20 @@ class CAProcess:
             ],
             "limits": limits,
         }
-        (folder / "config.json").write_text(json.dumps(members))
-        self.process: subprocess.Popen[bytes] | None = None
+        self.config.write_text(json.dumps(members))
 
-    def spawn(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "services.ca", "--config", str(self.folder / "config.json")]
-        with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": ""})
-
-    def start(self) -> None:
-        self.process = self.spawn()
-        deadline = time.monotonic() + START_DEADLINE_S
+    def start_and_serve(self) -> None:
+        """Start it and wait until it serves."""
+        self.start()
+        deadline = time.monotonic() + END_WITHIN_S
         while True:
-            assert self.process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
+            assert self.running, self.output()
+            assert time.monotonic() < deadline, self.output()
             try:
                 if self.tls_root.exists() and self.get("/healthz").status_code == 200:
                     return
             except (httpx.TransportError, GridLedgerError, ssl.SSLError):
                 time.sleep(0.02)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        code = self.process.wait(timeout=15)
-        self.process = None
-        return code
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
 
     def audit(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in (self.folder / "data" / "audit.log").read_text().splitlines()]
@@ -102,10 +83,10 @@ class CAProcess:
 @pytest.fixture
 def ca(tmp_path: Path) -> Iterator[CAProcess]:
     made = CAProcess(tmp_path)
-    made.start()
+    made.start_and_serve()
     yield made
-    if made.process is not None:
-        assert made.stop() == 0, made.log()
+    if made.running:
+        assert made.end() == 0, made.output()
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
@@ -196,10 +177,10 @@ def test_restart_keeps_everything(ca: CAProcess, tmp_path: Path, number: signal.
     first = client.enroll("c1", secret)
     client.revoke(registrar, serial=first.certificate.serial)
     kept = (client.root(), client.crl(), ca.client("Org2").root(), ca.tls_root.read_text())
-    assert ca.stop(number) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert ca.end(number) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
     for org in ("Org1", "Org2"):
         (tmp_path / f"{org}.secret").unlink()
-    ca.start()
+    ca.start_and_serve()
     assert (client.root(), client.crl(), ca.client("Org2").root(), ca.tls_root.read_text()) == kept
     assert code_of(ca.get("/cas/Org1/identities", first)) == (401, "CERTIFICATE_REVOKED")
     assert client.enroll("c1", secret).certificate.common_name == "c1"
@@ -258,7 +239,7 @@ def test_refusals(ca: CAProcess) -> None:
 
 def test_guessing_is_slowed_down(tmp_path: Path) -> None:
     ca = CAProcess(tmp_path, wrong_secrets=3)
-    ca.start()
+    ca.start_and_serve()
     try:
         client = ca.client()
         for _ in range(3):
@@ -268,9 +249,9 @@ def test_guessing_is_slowed_down(tmp_path: Path) -> None:
             client.enroll("registrar", SECRET)
         assert caught.value.code == "TOO_MANY_WRONG_SECRETS"
         assert 25 < caught.value.retry_after_s <= 30
-        assert SECRET not in ca.log()
+        assert SECRET not in ca.output()
     finally:
-        ca.stop()
+        ca.end()
 
 
 async def test_many_at_once(ca: CAProcess) -> None:
@@ -296,16 +277,19 @@ def test_a_foreign_root_is_not_trusted(ca: CAProcess, tmp_path: Path) -> None:
 
 
 def test_what_prevents_a_start_is_said_in_one_line(ca: CAProcess, tmp_path: Path) -> None:
-    second = ca.spawn()
-    assert second.wait(timeout=START_DEADLINE_S) == 98
+    second = ServiceProcess(ca.module, ca.config)
+    second.start()
+    assert second.ended() == 98
     folder = tmp_path / "third"
     folder.mkdir()
     third = CAProcess(folder)
     (folder / "Org2.secret").unlink()
-    assert third.spawn().wait(timeout=START_DEADLINE_S) == 1
-    errors = [line for line in third.log().splitlines() if not line.startswith("{")]
+    third.start()
+    assert third.ended() == 1
+    errors = [line for line in third.output().splitlines() if not line.startswith("{")]
     assert len(errors) == 1
     assert errors[0].startswith("error: cannot read the registrar's secret of Org2")
     (folder / "config.json").write_text('{"port": 0, "data": "data", "organisations": []}')
-    assert third.spawn().wait(timeout=START_DEADLINE_S) == 1
-    assert "port: Input should be greater than 0" in third.log()
+    third.start()
+    assert third.ended() == 1
+    assert "port: Input should be greater than 0" in third.output()

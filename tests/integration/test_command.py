@@ -1,4 +1,5 @@
-"""The command ``gridledger`` as a person uses it: up, status, deploy, enroll, down, and what goes wrong."""
+"""``gridledger up``, ``down`` and ``status`` as a person and a script meet them: lines, exit codes, nothing left
+behind."""
 
 from __future__ import annotations
 
@@ -6,295 +7,265 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+import pytest_asyncio
 import yaml
 
 from gridledger import jsontext
-from gridledger.client import Gateway
-from gridledger.identity.signer import SigningIdentity
+from gridledger.client import Gateway, SigningIdentity
 from gridledger.network.connection import load_connection
-from tests.support.processes import REPOSITORY, free_ports, running
+from gridledger.network.folder import NetworkFolder
+from gridledger.network.schema import NetworkConfig, load_network_config
+from tests.support.command import Up, gridledger
+from tests.support.network_configs import CHANNEL, few_nodes
+from tests.support.processes import all_gone, children_of, family
 from tests.support.waiting import eventually
 
-READY_WITHIN_S = 60.0
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
+NODES = ("ca", "orderer1", "peer1")
 
 
-def gridledger(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "gridledger.cli", *map(str, arguments)]
+def write_config(path: Path) -> NetworkConfig:
+    """A network-config file of a network that is small enough to be started many times."""
+    config = few_nodes()
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    return config
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """One command to its end."""
-    return subprocess.run(
-        gridledger(*arguments), cwd=REPOSITORY, capture_output=True, text=True, timeout=90, check=False
-    )
-
-
-class Up:
-    """``gridledger up`` in the foreground. Its output goes to files, so that reading never blocks it."""
-
-    def __init__(self, place: Place, *arguments: str) -> None:
-        self._out = place.folder.with_name("up.out")
-        self._err = place.folder.with_name("up.err")
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                gridledger("up", place.config, "--dir", place.folder, *arguments),
-                cwd=REPOSITORY,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-
-    @property
-    def output(self) -> str:
-        return self._out.read_text()
-
-    @property
-    def errors(self) -> str:
-        return self._err.read_text()
-
-    async def says(self, text: str) -> None:
-        async def said() -> bool:
-            assert self.process.poll() is None or text in self.output, self.errors
-            return text in self.output
-
-        await eventually(said, within_s=READY_WITHIN_S, what=f"{text!r} in the output of up")
-
-    async def ended(self) -> int:
-        return await asyncio.to_thread(self.process.wait, 60)
-
-
-class Place:
-    """A network of two peers' description and folder, and the processes that are about it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.config = folder / "network.yaml"
-        self.folder = folder / "net"
-        self.ports = dict(zip(("ca", "orderer1", "orderer2", "orderer3", "peer1", "peer2"), free_ports(6), strict=True))
-        self.describe()
-
-    def describe(self, **members: Any) -> None:
-        ports = self.ports
-        organisations = {"Orderer": "OrdererMSP", "Org1": "Org1MSP", "Org2": "Org2MSP"}
-        orderers = [name for name in ports if name.startswith("orderer")]
-        description = {
-            "name": "two-peers",
-            "organisations": [{"name": name, "mspid": mspid} for name, mspid in organisations.items()],
-            "ca": {"port": ports["ca"]},
-            "orderers": [{"name": name, "organisation": "Orderer", "port": ports[name]} for name in orderers],
-            "peers": [
-                {"name": f"peer{number}", "organisation": f"Org{number}", "port": ports[f"peer{number}"]}
-                for number in (1, 2)
-            ],
-            "channels": {
-                "grid": {
-                    "peers": ["peer1", "peer2"],
-                    "chaincodes": {"kv": {"path": "chaincode/kv", "policy": "OutOf(2, all)"}},
-                }
-            },
-            **members,
-        }
-        self.config.write_text(yaml.safe_dump(description))
-
-    def processes(self, *words: str) -> list[int]:
-        """Ids of the running processes whose command line names this folder and all of ``words``."""
-        return running(str(self.folder), *words)
-
-    async def empty(self) -> None:
-        async def gone() -> bool:
-            return not self.processes()
-
-        await eventually(gone, within_s=20, what="no process is left")
-
-    async def call(self, organisation: str, peer: str, chaincode: str, function: str, *arguments: Any) -> Any:
-        profile = load_connection(self.folder)
-        admin = SigningIdentity.load(profile.user(organisation, "admin"))
-        roots = profile.roots.read_text()
-        async with Gateway.connect(profile.peers[peer].url, admin, roots=roots) as gateway:
-            contract = gateway.get_network("grid").get_contract(chaincode)
-            if function == "get":
-                return await contract.evaluate_transaction(function, *arguments)
-            return await contract.submit_transaction(function, *arguments)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network-config file and, beside it, the folder of its network, which has run once."""
+    place = tmp_path_factory.mktemp("supervisor")
+    write_config(place / "network.yaml")
+    for arguments in (("up", place / "network.yaml", "--detach"), ("down",)):
+        done = gridledger(*arguments, "--dir", place / "network")
+        assert done.returncode == 0, done.stderr
+    return place
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """Nothing is left running behind it."""
-    made = Place(tmp_path)
-    yield made
-    for pid in made.processes():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def config(place: Path) -> NetworkConfig:
+    return load_network_config(place / "network.yaml")
 
 
-@pytest.fixture
-def up(place: Place) -> Iterator[Callable[..., Up]]:
-    """Starts ``gridledger up``."""
-    started: list[Up] = []
-
-    def start(*arguments: str) -> Up:
-        started.append(Up(place, *arguments))
-        return started[-1]
-
-    yield start
-    for item in started:
-        item.process.kill()
-        item.process.wait(10)
-
-
-async def test_a_network_from_up_to_down_and_up_again(place: Place, up: Callable[..., Up]) -> None:
-    first = up()
-    await first.says("two-peers is ready after")
-    assert "peer1    | " in first.output
-    state = run("status", "--dir", place.folder)
-    assert state.returncode == 0, state.stdout
-    assert state.stdout.count("peers agree") == 1
-    assert "leader orderer" in state.stdout
-
-    again = run("up", place.config, "--dir", place.folder)
-    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert "is running already" in again.stderr
-
-    await place.call("Org1", "peer1", "kv", "put", "colour", "green")
-    assert await place.call("Org2", "peer2", "kv", "get", "colour") == "green"
-    first.process.send_signal(signal.SIGINT)
-    assert await first.ended() == 0, first.errors
-    assert first.output.endswith("two-peers is stopped\n")
-    assert first.errors == ""
-    assert place.processes() == []
-
-    detached = run("up", place.config, "--dir", place.folder, "--detach")
-    assert (detached.returncode, detached.stderr) == (0, "")
-    assert detached.stdout.startswith("two-peers is ready after")
-    assert await place.call("Org2", "peer2", "kv", "get", "colour") == "green"
-    assert run("status", "--dir", place.folder).returncode == 0
-    down = run("down", "--dir", place.folder)
-    assert (down.returncode, down.stdout) == (0, f"the network in {place.folder} is stopped\n")
-    # Its nodes have ended; the supervisor itself has given its lock back and is about to.
-    assert place.processes("--config") == []
-    await place.empty()
-    assert run("down", "--dir", place.folder).stdout == f"the network in {place.folder} was not running\n"
-    lost = run("status", "--dir", place.folder)
-    assert (lost.returncode, lost.stdout.count("down: ")) == (1, 6)
-
-    place.describe(name="another")
-    changed = run("up", place.config, "--dir", place.folder)
-    assert changed.returncode == 1
-    assert "holds a network of another description" in changed.stderr
-    assert "choose another with --dir" in changed.stderr
+@asynccontextmanager
+async def _command(place: Path) -> AsyncIterator[Up]:
+    """The command on the network beside ``network.yaml``, not started yet. Whatever a test leaves is stopped."""
+    up = Up(place / "network.yaml", place / "network")
+    try:
+        yield up
+    finally:
+        if up.begun:
+            everything = up.everything()
+            await up.end(signal.SIGTERM)
+            for pid in everything[1:]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
-async def test_chaincodes_and_users_come_to_a_running_network(
-    place: Place, up: Callable[..., Up], tmp_path: Path
+@pytest_asyncio.fixture
+async def up(place: Path) -> AsyncIterator[Up]:
+    """The command, on the network that all tests of this file share."""
+    async with _command(place) as up:
+        yield up
+
+
+async def _put(folder: Path, value: int) -> list[object]:
+    """Write a key; all values that it has had, the newest first."""
+    profile = load_connection(folder)
+    admin = SigningIdentity.load(profile.user("Org1", "admin"))
+    async with Gateway.connect(profile.peers["peer1"].url, admin, roots=profile.roots) as gateway:
+        network = gateway.get_network(CHANNEL)
+        await network.get_contract("kv").submit_transaction("put", "k", value)
+        return [item.value for item in await network.get_history("kv", "k")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_stops_everything_cleanly(up: Up, number: signal.Signals) -> None:
+    await up.start()
+    everything = up.everything()
+    assert set(up.pids()) == set(NODES)
+    assert len(everything) >= 1 + len(NODES) + 2  # with the peer's committer and chaincode hosts
+    assert await up.end(number) == 0
+    assert "peer1    | " in up.stdout
+    assert up.stdout.splitlines()[-1] == "few-nodes is stopped"
+    assert up.stderr == ""
+    await all_gone(everything)
+    for name in NODES:
+        log = (up.folder / "logs" / f"{name}.log").read_text()
+        assert "Traceback" not in log
+        assert "stopped serving" in log
+
+
+async def test_it_can_be_stopped_while_it_starts(up: Up) -> None:
+    up.begin()
+
+    async def begun() -> bool:
+        return "orderer1" in up.pids()
+
+    await eventually(begun, within_s=30, what="an orderer's process")
+    everything = up.everything()
+    assert await up.end(signal.SIGTERM) == 0
+    assert "is ready" not in up.stdout
+    assert up.stderr == ""
+    await all_gone(everything)
+
+
+async def test_a_taken_port_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "network.yaml")
+    port = config.peers[0].port
+    async with _command(tmp_path) as up:
+        with socket.create_server(("127.0.0.1", port)):
+            up.begin()
+            assert await up.ended() == 98
+        assert up.stderr == (
+            f"error: taken on 127.0.0.1: port {port} (peer1); stop who has it, or move all ports by --port-offset\n"
+        )
+        assert up.stdout == ""
+        assert not (up.folder / "network.json").exists()
+
+
+@pytest.mark.parametrize("name", NODES)
+async def test_a_process_that_dies_is_one_line_and_the_end(up: Up, name: str) -> None:
+    await up.start()
+    everything = up.everything()
+    os.kill(up.pids()[name], signal.SIGKILL)
+    assert await up.ended() == 1
+    assert len(up.stderr.splitlines()) == 1
+    assert up.stderr.startswith(f"error: {name} ended with signal SIGKILL; the network is being stopped (")
+    assert str(up.folder / "logs" / f"{name}.log") in up.stderr
+    await all_gone(everything)
+
+
+async def test_a_committer_that_dies_is_told_by_its_peer(up: Up) -> None:
+    """Two levels down: the peer says why it ends, and the supervisor says it once."""
+    await up.start()
+    everything = up.everything()
+    os.kill(children_of(up.pids()["peer1"], "services.peer.committer")[0], signal.SIGKILL)
+    assert await up.ended() == 1
+    assert len(up.stderr.splitlines()) == 1
+    assert up.stderr.startswith(f"error: peer1 ended with exit code 1: the committer of {CHANNEL} ")
+    await all_gone(everything)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong", "error"),
+    [
+        ("nodes/peer1/config.json", {"channels": ["another"]}, ("peer1 ended with exit code 1: ", "another.genesis")),
+        ("ca/config.json", {"nonsense": 1}, ("ca ended with exit code ", "nonsense")),
+    ],
+)
+async def test_a_process_that_cannot_start_says_why(
+    up: Up, settings: str, wrong: dict[str, object], error: tuple[str, str]
 ) -> None:
-    await up("--quiet").says("is ready after")
-    code = tmp_path / "greeter"
-    code.mkdir()
-    (code / "contract.py").write_text(
-        "from gridledger.contract import Context, Contract, transaction\n\n\n"
-        "class Greeter(Contract):\n"
-        "    @transaction\n"
-        "    def get(self, ctx: Context, name: str) -> str:\n"
-        "        return f'hello {name}'\n"
-    )
-    packed = run("chaincode", "pack", code, "--output", tmp_path / "greeter.tar.gz")
-    assert packed.returncode == 0, packed.stderr
-    deployed = run("chaincode", "deploy", code, "--channel", "grid", "--dir", place.folder)
-    assert deployed.returncode == 0, deployed.stderr
-    assert deployed.stdout == (
-        f"greeter is on grid: sequence 1, policy MAJORITY(all), package {packed.stdout.strip()[:12]}\n"
-    )
-    for organisation, peer in (("Org1", "peer1"), ("Org2", "peer2")):
-        assert await place.call(organisation, peer, "greeter", "get", "you") == "hello you"
-
-    (code / "contract.py").write_text((code / "contract.py").read_text().replace("hello", "goodbye"))
-    deploy = ("chaincode", "deploy", code, "--channel", "grid", "--dir", place.folder)
-    upgraded = run(*deploy, "--policy", "OutOf(2, all)", "--label", "2.0")
-    assert upgraded.returncode == 0, upgraded.stderr
-    assert "sequence 2, policy OutOf(2, all)" in upgraded.stdout
-    assert await place.call("Org2", "peer2", "greeter", "get", "you") == "goodbye you"
-
-    for refused, says in (
-        (
-            run("chaincode", "deploy", code, "--channel", "nowhere", "--dir", place.folder),
-            "there is no channel 'nowhere'",
-        ),
-        (run(*deploy, "--policy", "OutOf(3, all)"), "3 of 2 can never be met"),
-        (run("chaincode", "deploy", tmp_path / "void", "--channel", "grid", "--dir", place.folder), "void"),
-        (run("enroll", "Org9", "alice", "--dir", place.folder), "there is no organisation 'Org9'"),
-    ):
-        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
-        assert refused.stderr.startswith("error: ")
-        assert says in refused.stderr
-
-    enrolled = run("enroll", "Org1", "alice", "--attribute", "grid.role=aggregator", "--dir", place.folder)
-    alice = SigningIdentity.load(enrolled.stdout.strip())
-    assert (alice.name, alice.mspid, dict(alice.certificate.attributes)["grid.role"]) == (
-        "alice",
-        "Org1MSP",
-        "aggregator",
-    )
+    path = up.folder / settings
+    good = path.read_bytes()
+    path.write_bytes(jsontext.dumps({**jsontext.loads(good), **wrong}))
+    try:
+        up.begin()
+        assert await up.ended() == 1
+    finally:
+        path.write_bytes(good)
+    assert len(up.stderr.splitlines()) == 1
+    assert up.stderr.startswith(f"error: {error[0]}")
+    assert error[1] in up.stderr
+    assert "(while starting)" in up.stderr
 
 
-async def test_a_process_that_dies_is_one_clear_line_and_the_end(place: Place, up: Callable[..., Up]) -> None:
-    supervisor = up()
-    await supervisor.says("is ready after")
-    (peer,) = place.processes("-m", "services.peer", "--config", "peer2")
-    os.kill(peer, signal.SIGKILL)
-    assert await supervisor.ended() == 1
-    assert supervisor.errors.count("\n") == 1
-    assert supervisor.errors.startswith("error: peer2 ended with signal SIGKILL; the network is being stopped (")
-    assert str(place.folder / "logs" / "peer2.log") in supervisor.errors
-    await place.empty()
+async def test_a_killed_supervisor_leaves_no_orphans_and_no_damage(up: Up) -> None:
+    await up.start()
+    before = await _put(up.folder, 1)
+    everything = up.everything()
+    assert await up.end(signal.SIGKILL) == -signal.SIGKILL
+    await all_gone(everything)
+    await up.start()
+    assert await _put(up.folder, 2) == [2, *before]
 
 
-async def test_a_supervisor_killed_leaves_nothing_behind(place: Place, up: Callable[..., Up]) -> None:
-    supervisor = up()
-    await supervisor.says("is ready after")
-    assert len(place.processes("services.")) >= 6
-    supervisor.process.kill()
-    await place.empty()
+async def test_a_changed_description_is_refused(up: Up, place: Path) -> None:
+    changed = place / "changed.yaml"
+    changed.write_text((place / "network.yaml").read_text().replace("max_message_count: 500", "max_message_count: 5"))
+    before = {path: path.stat().st_mtime_ns for path in up.folder.rglob("*") if path.name != "supervisor.lock"}
+    done = await asyncio.to_thread(gridledger, "up", changed, "--dir", up.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "holds a network of another description" in done.stderr
+    assert "choose another with --dir" in done.stderr
+    after = {path: path.stat().st_mtime_ns for path in up.folder.rglob("*") if path.name != "supervisor.lock"}
+    assert {path for path in after if after[path] != before.get(path)} <= {up.folder}
 
 
-async def test_stopping_while_it_starts(place: Place, up: Callable[..., Up]) -> None:
-    supervisor = up()
-    await supervisor.says("ca       | ")
-    supervisor.process.terminate()
-    assert await supervisor.ended() == 0
-    assert supervisor.errors == ""
-    assert place.processes() == []
+async def test_a_half_made_folder_is_made_anew(tmp_path: Path) -> None:
+    """The supervisor is killed in the midst of making identities; the next start begins again."""
+    write_config(tmp_path / "network.yaml")
+    async with _command(tmp_path) as up:
+        secret = NetworkFolder(up.folder).registrar_secret("Org1")
+        up.begin()
+
+        async def enrolling() -> bool:
+            return secret.exists() and "ca" in up.pids()
+
+        await eventually(enrolling, within_s=30, what="the CA's process")
+        everything = up.everything()
+        await up.end(signal.SIGKILL)
+        await all_gone(everything)
+        assert not (up.folder / "connection.json").exists()
+        leftover = up.folder / "nodes" / "peer9" / "msp"
+        leftover.mkdir(parents=True)
+        first = secret.read_text()
+        await up.start()
+        assert not leftover.exists()
+        assert secret.read_text() != first
+        assert await _put(up.folder, 1) == [1]
+        assert await up.end(signal.SIGTERM) == 0
 
 
-def test_a_taken_port_is_told_in_advance(place: Place) -> None:
-    with socket.create_server(("127.0.0.1", place.ports["orderer2"])):
-        refused = run("up", place.config, "--dir", place.folder)
-    assert refused.returncode == 98
-    assert refused.stderr == (
-        f"error: taken on 127.0.0.1: port {place.ports['orderer2']} (orderer2); stop who has it, or move all ports by "
-        "--port-offset\n"
-    )
-    assert not (place.folder / "network.json").exists()
+async def test_status_and_exit_codes(up: Up, place: Path, config: NetworkConfig) -> None:
+    nowhere = await asyncio.to_thread(gridledger, "status", "--dir", place / "nowhere")
+    assert (nowhere.returncode, nowhere.stdout, len(nowhere.stderr.splitlines())) == (1, "", 1)
+    assert "start the network first" in nowhere.stderr
+
+    await up.start("--quiet")
+    assert "peer1    | " not in up.stdout
+    well = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
+    assert (well.returncode, well.stderr) == (0, "")
+    assert f"{CHANNEL}: leader orderer1, peers agree" in well.stdout
+    second = await asyncio.to_thread(gridledger, "up", place / "network.yaml", "--dir", up.folder)
+    assert (second.returncode, second.stdout) in ((1, ""), (98, ""))
+    assert len(second.stderr.splitlines()) == 1
+    assert "running already" in second.stderr
+
+    os.killpg(up.pids()["peer1"], signal.SIGSTOP)
+    try:
+        hanging = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
+    finally:
+        os.killpg(up.pids()["peer1"], signal.SIGCONT)
+    assert hanging.returncode == 1
+    assert "peer1        down: " in hanging.stdout
+    assert up.process.poll() is None
+
+    assert (await asyncio.to_thread(gridledger, "down", "--dir", up.folder)).returncode == 0
+    assert await up.ended() == 0
+    down = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
+    assert down.returncode == 1
+    assert [f"{name:<12} down: " in down.stdout for name in ("orderer1", "peer1")] == [True, True]
+    again = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "was not running" in again.stdout
 
 
-async def test_a_failed_start_says_why_and_the_next_begins_anew(place: Place, up: Callable[..., Up]) -> None:
-    place.describe(ca={"port": place.ports["ca"], "settings": {"nonsense": 1}})
-    refused = run("up", place.config, "--dir", place.folder, "--detach")
-    assert refused.returncode == 1
-    assert refused.stderr.count("\n") == 1
-    assert refused.stderr.startswith("error: ca ended with exit code ")
-    assert "nonsense" in refused.stderr
-    assert place.processes() == []
-
-    place.describe()
-    (place.folder / "nodes" / "peer1").mkdir(parents=True)
-    await up().says("is ready after")
-    profile = jsontext.loads((place.folder / "connection.json").read_bytes())
-    assert profile["channels"] == {"grid": {"peers": ["peer1", "peer2"]}}
+async def test_detached_it_runs_until_it_is_taken_down(place: Path, up: Up) -> None:
+    done = await asyncio.to_thread(gridledger, "up", place / "network.yaml", "--dir", up.folder, "--detach")
+    try:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("few-nodes is ready after ")
+        everything = family(int((up.folder / "supervisor.lock").read_text()))
+        assert len(everything) >= 1 + len(NODES) + 2
+    finally:
+        stopped = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    await all_gone(everything)

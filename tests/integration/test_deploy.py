@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import pytest
 from gridledger.client.errors import EndorseError
 from gridledger.client.gateway import Contract
 from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.identity.signer import SigningIdentity
 from gridledger.network.deploy import deploy_chaincode
+from tests.support.command import gridledger
 from tests.support.local_network import LocalNetwork
-from tests.support.processes import REPOSITORY
 from tests.support.waiting import eventually
 from tests.support.wild_chaincode import CONTRACT as WILD
 
@@ -41,17 +41,19 @@ def _folder(place: Path, name: str, source: str) -> Path:
     return folder
 
 
-def _command(network: LocalNetwork, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gridledger.cli", *arguments, "--dir", str(network.folder.root)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+async def _command(network: LocalNetwork, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(gridledger, *arguments, "--dir", network.folder.root)
 
 
 async def test_deploy_and_upgrade(network: LocalNetwork, tmp_path: Path) -> None:
     folder = _folder(tmp_path, "greeter", GREETER.replace("{WORD}", "Hello"))
-    arguments = ("chaincode", "deploy", str(folder), "--channel", CHANNEL, "--policy", "OutOf(2, all)")
-    done = await asyncio.to_thread(_command, network, *arguments)
+    packed = await asyncio.to_thread(gridledger, "chaincode", "pack", folder, "--output", tmp_path / "greeter.tar.gz")
+    assert (packed.returncode, packed.stderr) == (0, "")
+    deploy = ("chaincode", "deploy", folder, "--channel", CHANNEL)
+    done = await _command(network, *deploy)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"greeter is on {CHANNEL}: sequence 1, policy OutOf(2, all), package ")
+    package = packed.stdout.strip()[:12]
+    assert done.stdout == f"greeter is on {CHANNEL}: sequence 1, policy MAJORITY(all), package {package}\n"
     async with network.gateway("peer3") as gateway, network.gateway("peer4") as other:
         greeter = gateway.get_network(CHANNEL).get_contract("greeter")
         # It serves as soon as the command returns, at every peer.
@@ -62,7 +64,7 @@ async def test_deploy_and_upgrade(network: LocalNetwork, tmp_path: Path) -> None
         endorsed = await (await greeter.new_proposal("greet", "endorsed")).endorse()
         (folder / "contract.py").write_text(GREETER.replace("{WORD}", "Good morning"))
         definition = await deploy_chaincode(network.profile, folder, CHANNEL)
-        assert (definition.sequence, definition.policy) == (2, "OutOf(2, all)")
+        assert (definition.sequence, definition.policy) == (2, "MAJORITY(all)")
 
         # What was proposed before is refused; what was endorsed before is on the chain, without effect.
         with pytest.raises(EndorseError) as caught:
@@ -77,27 +79,40 @@ async def test_deploy_and_upgrade(network: LocalNetwork, tmp_path: Path) -> None
             "Ada",
             "Ada",
         ]
+    done = await _command(network, *deploy, "--policy", "OutOf(2, all)", "--label", "3.0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "sequence 3, policy OutOf(2, all)" in done.stdout
     await network.agree(CHANNEL)
 
 
 async def test_what_cannot_be_deployed(network: LocalNetwork, tmp_path: Path) -> None:
     good = _folder(tmp_path, "good", GREETER.replace("{WORD}", "Hello"))
     before = await network.agree(CHANNEL)
-    for folder, channel, policy in (
-        (good, "nowhere", "OutOf(2, all)"),
-        (good, CHANNEL, "OutOf(3, all)"),
-        (good, CHANNEL, "OutOf("),
-        (tmp_path / "missing", CHANNEL, "OutOf(2, all)"),
+    for folder, channel, policy, says in (
+        (good, "nowhere", "OutOf(2, all)", "there is no channel 'nowhere'"),
+        (good, CHANNEL, "OutOf(3, all)", "3 of 2 can never be met"),
+        (good, CHANNEL, "OutOf(", ""),
+        (tmp_path / "missing", CHANNEL, "OutOf(2, all)", "missing"),
     ):
-        arguments = ("chaincode", "deploy", str(folder), "--channel", channel, "--policy", policy)
-        done = await asyncio.to_thread(_command, network, *arguments)
+        done = await _command(network, "chaincode", "deploy", folder, "--channel", channel, "--policy", policy)
         assert (done.returncode, done.stdout) == (1, ""), done
         assert len(done.stderr.splitlines()) == 1
         assert done.stderr.startswith("error: ")
+        assert says in done.stderr
     assert await network.agree(CHANNEL) == before
     with pytest.raises(NotFoundError):
         async with network.gateway("peer3") as gateway:
             await gateway.get_network(CHANNEL).get_contract("good").submit_transaction("greet", "x")
+
+
+async def test_users_are_enrolled_by_the_command(network: LocalNetwork) -> None:
+    enrolled = await _command(network, "enroll", "Org1", "alice", "--attribute", "grid.role=aggregator")
+    alice = SigningIdentity.load(enrolled.stdout.strip())
+    found = (alice.name, alice.mspid, alice.certificate.attributes["grid.role"])
+    assert found == ("alice", "Org1MSP", "aggregator")
+    refused = await _command(network, "enroll", "Org9", "alice")
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (1, "", 1)
+    assert refused.stderr.startswith("error: there is no organisation 'Org9'")
 
 
 async def test_wild_chaincode_costs_only_its_own_transaction(network: LocalNetwork, tmp_path: Path) -> None:

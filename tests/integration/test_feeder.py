@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from gridledger.network.schema import load_network_config
-from tests.support.local_network import LocalNetwork, with_free_ports
+from tests.support.local_network import LocalNetwork
+from tests.support.network_configs import with_free_ports
 from tests.support.processes import REPOSITORY, running
 
 THREE_SHARDS = REPOSITORY / "network-config" / "three-shards.yaml"

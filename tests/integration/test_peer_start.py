@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-import socket
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.small_network import CHANNEL, SmallNetwork
+from gridledger import jsontext
+from tests.support.local_network import LocalNetwork
+from tests.support.processes import ServiceProcess, free_ports
 
 pytestmark = pytest.mark.integration
-END_WITHIN_S = 60.0
-"""A bound for a process that hangs. Python and the libraries need 2 s of one core, beside other work ten times that."""
 
 
-def _no_genesis(network: SmallNetwork) -> None:
-    (network.folder / f"{CHANNEL}.genesis").unlink()
+@pytest.fixture
+def home(network: LocalNetwork, tmp_path: Path) -> Path:
+    """The folder of a peer1 that has not started yet, on a port of its own."""
+    home = tmp_path / "peer1"
+    shutil.copytree(network.folder.node("peer1"), home, ignore=shutil.ignore_patterns("data"))
+    _set(home, port=free_ports(1)[0])
+    return home
 
 
-def _torn_genesis(network: SmallNetwork) -> None:
-    path = network.folder / f"{CHANNEL}.genesis"
+def _set(home: Path, **settings: object) -> None:
+    config = home / "config.json"
+    config.write_bytes(jsontext.dumps({**jsontext.loads(config.read_bytes()), **settings}))
+
+
+def _no_genesis(home: Path) -> None:
+    (home / "channels" / "shard1.genesis").unlink()
+
+
+def _torn_genesis(home: Path) -> None:
+    path = home / "channels" / "shard1.genesis"
     path.write_bytes(path.read_bytes()[:-5])
 
 
-def _wrong_organisation(network: SmallNetwork) -> None:
-    (network.folder / "peer1" / "msp" / "mspid").write_text("Org2MSP\n")
+def _wrong_organisation(home: Path) -> None:
+    (home / "msp" / "mspid").write_text("Org2MSP\n")
 
 
-def _no_roots(network: SmallNetwork) -> None:
-    (network.folder / "roots.pem").unlink()
+def _no_roots(home: Path) -> None:
+    (home / "roots.pem").unlink()
 
 
 @pytest.mark.parametrize(
@@ -41,22 +55,20 @@ def _no_roots(network: SmallNetwork) -> None:
         (_no_roots, "cannot read the TLS roots"),
     ],
 )
-def test_fault_is_told_in_one_line(tmp_path: Path, damage: Callable[[SmallNetwork], None], message: str) -> None:
-    network = SmallNetwork(tmp_path)
-    damage(network)
-    process = network.processes["peer1"]
-    process.start()
-    assert process.wait(END_WITHIN_S) == 1
-    lines = process.output().splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
-    assert message in lines[0]
+def test_fault_is_told_in_one_line(home: Path, damage: Callable[[Path], None], message: str) -> None:
+    damage(home)
+    peer = ServiceProcess("services.peer", home / "config.json")
+    peer.start()
+    assert peer.ended() == 1
+    (line,) = peer.output().splitlines()
+    assert line.startswith("error: ")
+    assert message in line
 
 
-def test_taken_port_is_told(tmp_path: Path) -> None:
-    network = SmallNetwork(tmp_path)
-    process = network.processes["peer1"]
-    with socket.create_server(("127.0.0.1", network.ports["peer1"])):
-        process.start()
-        assert process.wait(END_WITHIN_S) == 98
-    assert process.output().startswith(f"error: port {network.ports['peer1']}")
+def test_taken_port_is_told(network: LocalNetwork, home: Path) -> None:
+    port = network.config.peer("peer2").port
+    _set(home, port=port)
+    peer = ServiceProcess("services.peer", home / "config.json")
+    peer.start()
+    assert peer.ended() == 98
+    assert peer.output().startswith(f"error: port {port}")

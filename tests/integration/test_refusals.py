@@ -15,8 +15,8 @@ from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Result
-from tests.support.forgery import CHANNEL, Forger, endorse, nobody, with_high_s
-from tests.support.peer_world import Org
+from tests.support.forgery import CHANNEL, Forger, nobody
+from tests.support.paper import PaperOrganisation, endorse, with_high_s
 
 pytestmark = pytest.mark.integration
 
@@ -31,8 +31,8 @@ async def _post(
         await client.post(path, body)
 
 
-async def _get(forger: Forger, path: str, *, node: str = "peer1", as_: SigningIdentity) -> None:
-    async with forger.network.node(node, as_) as client:
+async def _get(forger: Forger, path: str, *, node: str = "peer1", as_: SigningIdentity | None = None) -> None:
+    async with forger.network.node(node, as_ or forger.client) as client:
         await client.get(path)
 
 
@@ -108,7 +108,8 @@ async def _later(envelope: bytes) -> bytes:
     return envelope
 
 
-_foreign = Org("Org1MSP").issue("client", "client")
+_foreign = PaperOrganisation("Org1MSP").issue("client", "client")
+NO_TRANSACTION = f"/channels/{CHANNEL}/transactions/{'0' * 64}"
 Request = Callable[[Forger], Awaitable[None]]
 REFUSALS: list[tuple[str, Request, int, str]] = [
     ("no certificate", lambda f: _get_as_nobody(f, "peer1", "/channels"), 401, "CLIENT_CERTIFICATE_REQUIRED"),
@@ -160,6 +161,10 @@ REFUSALS: list[tuple[str, Request, int, str]] = [
     ("wrong sequence", lambda f: _endorse(f, f.proposal(sequence=7)), 409, "CHAINCODE_SEQUENCE"),
     ("unknown chaincode", lambda f: _endorse(f, f.proposal(chaincode="none")), 404, "CHAINCODE_UNKNOWN"),
     ("unknown channel", lambda f: _endorse(f, f.proposal(channel="shard2")), 404, "CHANNEL_UNKNOWN"),
+    ("no JSON", lambda f: _post(f, "/gateway/endorse", b"{"), 400, "MALFORMED_JSON"),
+    ("no proposal", lambda f: _post(f, "/gateway/endorse", b"{}"), 400, "MALFORMED_MESSAGE"),
+    ("no transaction", lambda f: _post(f, "/gateway/submit", b"[]"), 400, "MALFORMED_MESSAGE"),
+    ("unknown wish", lambda f: _post(f, "/gateway/submit?wait=never", b"[]"), 400, "BAD_REQUEST"),
     ("a name twice", lambda f: _post(f, "/gateway/endorse", b'{"proposal":"","proposal":""}'), 400, "MALFORMED_JSON"),
     ("NaN", lambda f: _post(f, "/gateway/submit", b'{"proposal":NaN}'), 400, "MALFORMED_JSON"),
     ("oversized body", lambda f: _post(f, "/gateway/endorse", b"x" * 5_000_000), 413, "BODY_TOO_LARGE"),
@@ -172,6 +177,13 @@ REFUSALS: list[tuple[str, Request, int, str]] = [
         lambda f: _order(f, _later(f.made_up(f.proposal(channel="mainchain"), f.peer("peer1")))),
         *(400, "WRONG_CHANNEL"),
     ),
+    ("block to come", lambda f: _get(f, "/channels/shard1/blocks/999999"), 404, "BLOCK_NOT_FOUND"),
+    ("block without a number", lambda f: _get(f, "/channels/shard1/blocks/x"), 400, "BAD_REQUEST"),
+    ("no such transaction", lambda f: _get(f, NO_TRANSACTION), 404, "TRANSACTION_NOT_FOUND"),
+    ("status of none", lambda f: _get(f, f"{NO_TRANSACTION}/status"), 404, "TRANSACTION_NOT_FOUND"),
+    ("wait for none", lambda f: _get(f, f"{NO_TRANSACTION}/status?wait_s=0.1"), 504, "TIMEOUT"),
+    ("history of no key", lambda f: _get(f, "/channels/shard1/history/kv"), 400, "BAD_REQUEST"),
+    ("no such channel", lambda f: _get(f, "/channels/none"), 404, "CHANNEL_UNKNOWN"),
     ("config update of a minority", lambda f: _config(f, 1), 403, "PERMISSION_DENIED"),
     ("config update of nobody: orderer", lambda f: _config(f, 0, at="orderer"), 403, "PERMISSION_DENIED"),
     ("config update of no admins", _wrong_signer, 403, "PERMISSION_DENIED"),

@@ -11,18 +11,23 @@ from typing import Any
 import pytest
 
 from gridledger.network.schema import NetworkConfig
-from tests.support.local_network import LocalNetwork, local_network, three_shards
-from tests.support.up import write_config
+from tests.support.local_network import LocalNetwork, local_network
+from tests.support.network_configs import CHANNEL, few_nodes, three_shards
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 CHANNELS = ("mainchain", "shard1", "shard2", "shard3")
 MANY = 2000
+COMMITTER = "services.peer.committer"
 
 
 @pytest.fixture(scope="module")
 def config() -> NetworkConfig:
-    return three_shards(dict.fromkeys(CHANNELS, "OutOf(2, all)"))
+    """Every other peer has a committer for each channel."""
+    described = three_shards(dict.fromkeys(CHANNELS, "OutOf(2, all)")).model_dump(mode="json")
+    for peer in described["peers"][::2]:
+        peer["settings"] = {"committer": {"processes": "per-channel"}}
+    return NetworkConfig.model_validate(described)
 
 
 async def _put_many(network: LocalNetwork, channel: str, first: int, last: int) -> None:
@@ -71,6 +76,9 @@ async def test_down_and_up_without_loss(config: NetworkConfig, tmp_path: Path) -
                 for amount in (1, 10, 100):
                     await contract.submit_transaction("add", "counter", amount)
         before = await _picture(network)
+        assert [len(network.children(name, COMMITTER)) for name in ("peer1", "peer2")] == [2, 1]
+    for name in (*network.profile.orderers, *network.profile.peers, "ca"):
+        assert "Traceback" not in network.log(name)
     with local_network(config, tmp_path) as network:
         assert await _picture(network) == before
         acknowledged: list[int] = []
@@ -106,18 +114,18 @@ async def _length(items: list[int], wanted: int) -> bool:
 
 async def test_start_time_does_not_grow(tmp_path: Path) -> None:
     """A start with 2000 transactions on the chain takes no longer than one with none, but for the machine's moods."""
-    small, folder = write_config(tmp_path / "small.yaml"), tmp_path / "network"
-    with local_network(small, folder):
+    small = few_nodes()
+    with local_network(small, tmp_path):
         pass
-    with local_network(small, folder) as network:
+    with local_network(small, tmp_path) as network:
         empty_s = network.ready_s
-        await _put_many(network, "c1", 0, MANY)
-        before = await network.agree("c1")
+        await _put_many(network, CHANNEL, 0, MANY)
+        before = await network.agree(CHANNEL)
     full: list[float] = []
     # A start that has grown is slow each time; one that other work held up is not.
     while len(full) < 3 and (not full or min(full) >= empty_s * 1.3 + 1.0):
-        with local_network(small, folder) as network:
+        with local_network(small, tmp_path) as network:
             full.append(network.ready_s)
-            assert await network.agree("c1") == before
+            assert await network.agree(CHANNEL) == before
     print(f"start with an empty ledger {empty_s:.2f} s, with {MANY} transactions {full} s")
     assert min(full) < empty_s * 1.3 + 1.0

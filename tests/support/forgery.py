@@ -6,20 +6,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-
 from gridledger import framing, jsontext
 from gridledger.client.gateway import Gateway
 from gridledger.errors import from_wire
-from gridledger.identity.certificate import P256_ORDER
 from gridledger.identity.signer import SigningIdentity, generate_key
-from gridledger.protocol.fields import hash_of, to_base64
+from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
-from gridledger.protocol.result import Endorsement, Response, Result, Write, endorsement_text
-from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
+from gridledger.protocol.result import Endorsement, Response, Result, Write
+from gridledger.protocol.transaction import Transaction
 from gridledger.transport.node_client import NodeClient
 from services.ca.authority import DAY_US, SECOND_US, Authority
 from tests.support.local_network import LocalNetwork
+from tests.support.paper import endorse, signed_proposal, signed_transaction
 
 CHANNEL = "shard1"
 
@@ -85,7 +83,7 @@ class Forger:
             nonce=f"{now_us():032x}",
             time_us=now_us() - int(age_s * SECOND_US),
         )
-        return SignedProposal(made, signer.sign(made.text.encode()))
+        return signed_proposal(made, signer)
 
     async def endorsed(self, function: str = "put", *args: object) -> Transaction:
         """A transaction that both peers have endorsed; by itself, it is valid."""
@@ -120,9 +118,7 @@ class Forger:
         signer: SigningIdentity | None = None,
     ) -> bytes:
         """These parts under a true signature of the client."""
-        text = endorsements_text(endorsements)
-        signed = (signer or self.client).sign(signing_text(proposal.tx_id, result.hash, hash_of(text)))
-        return Transaction(proposal, result, tuple(endorsements), text, signed).to_bytes()
+        return signed_transaction(proposal, result, endorsements, signer or self.client).to_bytes()
 
     def changed(self, transaction: Transaction, **parts: object) -> bytes:
         """The transaction with other parts, and the client's signature as it was."""
@@ -142,18 +138,6 @@ class Forger:
         async with self.network.node(peer) as node:
             shown = await node.get_json(f"/channels/{self.channel}/blocks/{block}")
         return [item["code_name"] for item in shown["transactions"]]
-
-
-def endorse(result: Result, signer: SigningIdentity, *, endorser: SigningIdentity | None = None) -> Endorsement:
-    """An endorsement that names ``endorser`` and that ``signer`` signed."""
-    fingerprint = (endorser or signer).fingerprint
-    return Endorsement(fingerprint, signer.sign(endorsement_text(fingerprint, result.hash)))
-
-
-def with_high_s(signature: bytes) -> bytes:
-    """The other signature that the mathematics takes for the same text, and the protocol must not."""
-    r, s = decode_dss_signature(signature)
-    return encode_dss_signature(r, P256_ORDER - s)
 
 
 def nobody(network: LocalNetwork, name: str) -> NodeClient:

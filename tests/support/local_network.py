@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import signal
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,39 +21,16 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.network.connection import ConnectionProfile, NodeEntry, load_connection
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.processes import RunningProcess, Service
-from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.network.schema import NetworkConfig
 from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.transport.node_client import NodeClient
-from tests.support.processes import REPOSITORY, alive, children_of, hold_ports
+from tests.support.processes import REPOSITORY, all_gone, children_of
 from tests.support.waiting import eventually
 
 _T = TypeVar("_T")
 HEALTHY_WITHIN_S = 60.0
-_OFFSETS = range(2000, 25_000, 13)  # the ports stay below those that the kernel gives to connections
-
-
-def with_free_ports(config: NetworkConfig) -> NetworkConfig:
-    """The network with all ports moved to where nobody listens, and kept from others (see :func:`hold_ports`)."""
-    for offset in random.sample(_OFFSETS, len(_OFFSETS)):
-        moved = config.with_port_offset(offset)
-        nodes = (*moved.orderers, *moved.peers)
-        with suppress(OSError):
-            hold_ports([moved.ca.port, *(node.port for node in nodes)])
-            return moved
-    raise AssertionError("no free ports")
-
-
-def three_shards(policies: dict[str, str], **settings: Any) -> NetworkConfig:
-    """network-config/three-shards.yaml with kv on ``policies``' channels beside dvs; ``settings`` are the peers'."""
-    config = load_network_config(REPOSITORY / "network-config" / "three-shards.yaml")
-    changed = config.model_dump(mode="json")
-    for channel, policy in policies.items():
-        changed["channels"][channel]["chaincodes"]["kv"] = {"path": "chaincode/kv", "policy": policy}
-    for peer in changed["peers"]:
-        peer["settings"] = settings
-    return with_free_ports(NetworkConfig.model_validate(changed))
 
 
 class LocalNetwork:
@@ -116,7 +92,7 @@ class LocalNetwork:
         children = self.children(name)
         os.kill(self.pid(name), signal.SIGKILL)
         await self.ended(name)
-        await eventually(lambda: _gone(children), within_s=10, what=f"the children of {name} end with it")
+        await all_gone(children, within_s=10)
 
     async def ended(self, name: str) -> int:
         """Wait for a process to end; its exit code."""
@@ -243,10 +219,6 @@ def local_network(config: NetworkConfig, folder: Path) -> Iterator[LocalNetwork]
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
-
-
-async def _gone(pids: Iterable[int]) -> bool:
-    return not any(alive(pid) for pid in pids)
 
 
 def _no_sink(name: str, line: str) -> None:

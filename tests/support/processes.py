@@ -1,8 +1,7 @@
-"""Real processes for tests: free ports, starting, killing. Nothing is left behind."""
+"""Processes of tests: their ports, their children, and one service on its own."""
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,7 +11,12 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.waiting import eventually
+
 REPOSITORY = Path(__file__).resolve().parents[2]
+END_WITHIN_S = 60.0
+"""A bound for a process that hangs. Python and the libraries need 2 s of one core, beside other work ten times that."""
+
 
 _held: list[socket.socket] = []
 
@@ -60,6 +64,14 @@ def command_of(pid: int) -> list[str]:
         return []
 
 
+def family(pid: int) -> list[int]:
+    """A process, its children, and theirs."""
+    found = [pid]
+    for parent in found:
+        found.extend(children_of(parent))
+    return found
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and was not waited for does not."""
     try:
@@ -74,24 +86,31 @@ def running(*words: str) -> list[int]:
     return [pid for pid in found if all(word in " ".join(command_of(pid)) for word in words) and alive(pid)]
 
 
-class Process:
-    """One process of ours with its output in a file."""
+async def all_gone(pids: Iterable[int], within_s: float = 30) -> None:
+    """Wait until none of these processes runs."""
+    watched = list(pids)
 
-    def __init__(self, arguments: list[str], log: Path) -> None:
-        self.arguments = arguments
-        self.log = log
+    async def gone() -> bool:
+        return not any(alive(pid) for pid in watched)
+
+    await eventually(gone, within_s=within_s, what="the end of all processes")
+
+
+class ServiceProcess:
+    """One service of ours on its own, with its output in a file, which goes on when it is started again."""
+
+    def __init__(self, module: str, config: Path) -> None:
+        self.module = module
+        self.config = config
+        self.log = config.with_name("log")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, or start it again; its log goes on."""
+        """Start it, or start it again."""
+        command = [sys.executable, "-m", self.module, "--config", str(self.config)]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *self.arguments],
-                cwd=REPOSITORY,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-                start_new_session=True,
+                command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     @property
@@ -99,65 +118,22 @@ class Process:
         """Whether it has been started and not ended."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def pid(self) -> int:
-        """The process's id."""
+    def ended(self, within_s: float = END_WITHIN_S) -> int:
+        """Wait until it ends by itself; its exit code. Killed where it does not."""
         assert self._process is not None
-        return self._process.pid
-
-    def wait(self, timeout_s: float) -> int:
-        """Wait until it ends by itself; its exit code."""
-        assert self._process is not None
-        return self._process.wait(timeout_s)
-
-    def kill(self) -> None:
-        """kill -9."""
-        if self._process is not None:
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
-
-    def pause(self) -> None:
-        """Stop it from running at all (SIGSTOP): a machine that hangs."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it run again."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def tell_to_stop(self) -> None:
-        """SIGTERM, also to one that is paused."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.terminate()
-
-    def stop(self, timeout_s: float = 15) -> int:
-        """SIGTERM; its exit code. Killed where it does not end."""
-        if self._process is None:
-            return 0
-        self.tell_to_stop()
-        try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
             raise
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal; its exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self.ended()
 
     def output(self) -> str:
         """What it has written so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
-
-
-def stop_all(processes: Iterable[Process]) -> None:
-    """Stop processes side by side, and raise only when none is left: one that does not end leaves no other running."""
-    stopping = list(processes)
-    for process in stopping:
-        process.tell_to_stop()
-    late: list[subprocess.TimeoutExpired] = []
-    for process in stopping:
-        try:
-            process.stop()
-        except subprocess.TimeoutExpired as error:
-            late.append(error)
-    if late:
-        raise late[0]
