@@ -3,94 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from gridledger.errors import AuthenticationError, BusyError, ConflictError, GridLedgerError, TimeoutExceeded
 from gridledger.framing import FrameBuffer
 from gridledger.transport import call_client as client_side
-from gridledger.transport.call_client import CallClient, StreamRefused
 from gridledger.transport.call_frames import PATH, read_answer, write_call
 from gridledger.transport.node_client import ConnectionFailed
-from gridledger.web import CallHandler, CallStream, Limits, PlainRoute, StreamLimit
+from gridledger.web import Limits
+from tests.support.calls import ECHO, FAIL, HOLD, calling
 from tests.support.waiting import until
-
-ECHO, HOLD, FAIL = 1, 2, 3
-
-
-class Service:
-    """Echoes; holds back what it is told to; remembers what came and what was abandoned."""
-
-    def __init__(self) -> None:
-        self.echoed: list[bytes] = []
-        self.held: list[asyncio.Future[bytes]] = []
-        self.abandoned = 0
-        self.streams = StreamLimit(10)
-        self.app: Any = None
-
-    async def echo(self, body: bytes, caller: Any) -> bytes:
-        self.echoed.append(body)
-        if body == b"conflict":
-            raise ConflictError("taken", code="TAKEN", by="org2")
-        return bytes(caller.name.encode()) + b":" + body
-
-    async def hold(self, body: bytes, caller: Any) -> bytes:
-        self.held.append(asyncio.get_running_loop().create_future())
-        try:
-            return await self.held[-1]
-        except asyncio.CancelledError:
-            self.abandoned += 1
-            raise
-
-    async def fail(self, body: bytes, caller: Any) -> bytes:
-        await asyncio.sleep(0)
-        if body == b"defect":
-            raise ZeroDivisionError("a secret of the inside")
-        raise ConflictError(body.decode())
-
-    def let_go(self) -> None:
-        for held in self.held:
-            if not held.done():
-                held.set_result(b"held")
-
-    def routes(self, app: Any) -> None:
-        self.app = app
-        handlers: dict[int, tuple[str, CallHandler]] = {
-            ECHO: ("echo", self.echo),
-            HOLD: ("hold", self.hold),
-            FAIL: ("fail", self.fail),
-        }
-
-        async def calls(_: Any) -> CallStream:
-            return CallStream(handlers, max_call_bytes=1000, streams=self.streams)
-
-        app.add_plain_routes([PlainRoute(PATH, calls)])
-
-    @property
-    def active(self) -> int:
-        return int(self.app.edge.active)
-
-
-@pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-async def single(kind: int, body: bytes, timeout_s: float) -> bytes:
-    return b"single:" + body
-
-
-@asynccontextmanager
-async def calling(running: Any, identity: Any, fallback: Any = single) -> AsyncIterator[CallClient]:
-    context = running.house.client_context(identity)
-    made = CallClient(f"https://localhost:{running.port}", context, fallback, connect_timeout_s=3.0)
-    try:
-        yield made
-    finally:
-        await made.close()
 
 
 async def test_each_call_has_its_own_answer(house, start, service):
@@ -125,19 +48,6 @@ async def test_calls_beyond_the_bound_are_busy(house, start, service):
         service.let_go()
         assert [await task for task in tasks if task not in refused] == [b"held"] * 3
         assert service.active == 0
-
-
-async def test_cancelling_or_timing_out_hurts_no_other(house, start, service):
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
-        cancelled = asyncio.create_task(calls.call(HOLD, b"", 5))
-        stays = asyncio.create_task(calls.call(HOLD, b"", 5))
-        await until(lambda: len(service.held) == 2)
-        cancelled.cancel()
-        with pytest.raises(TimeoutExceeded):
-            await calls.call(HOLD, b"", 0.02)
-        assert await calls.call(ECHO, b"x", 5) == b"alice:x"
-        service.let_go()
-        assert await stays == b"held"
 
 
 async def test_a_client_that_leaves_has_its_calls_abandoned(house, start, service):
@@ -178,30 +88,6 @@ async def test_without_a_certificate_every_call_is_told_so(start, service):
     async with start(routes=service.routes) as running, calling(running, None) as calls:
         answers = await asyncio.gather(*(calls.call(ECHO, b"x", 5) for _ in range(3)), return_exceptions=True)
         assert [getattr(answer, "code", "") for answer in answers] == ["CLIENT_CERTIFICATE_REQUIRED"] * 3
-
-
-async def test_a_refused_stream_is_told_without_a_fallback(house, start, service):
-    service.streams.most = 1
-    alice = house.org.issue("alice", "client")
-    async with start(routes=service.routes) as running, calling(running, alice) as calls:
-        await calls.call(ECHO, b"x", 5)
-        async with calling(running, alice, None) as second:
-            for _ in range(2):
-                with pytest.raises(StreamRefused) as caught:
-                    await second.call(ECHO, b"y", 5)
-                assert caught.value.status == 429
-        assert service.echoed == [b"x"]
-
-
-async def test_a_refused_stream_falls_back_to_single_requests(house, start, service):
-    service.streams.most = 1
-    alice = house.org.issue("alice", "client")
-    async with start(routes=service.routes) as running, calling(running, alice) as calls:
-        await calls.call(ECHO, b"x", 5)
-        async with calling(running, alice) as second:
-            assert await second.call(ECHO, b"y", 5) == b"single:y"
-            assert await second.call(ECHO, b"z", 5) == b"single:z"
-        assert service.echoed == [b"x"]
 
 
 async def test_a_stopping_server_answers_what_it_has_and_takes_no_more(house, start, service):
@@ -245,17 +131,6 @@ async def test_a_plain_request_with_calls_gets_all_answers(house, start, service
         assert frames == [(7, 200, b"alice:7"), (8, 200, b"alice:8")]
 
 
-async def test_a_server_that_says_nothing_is_not_waited_for(house, start, service, monkeypatch):
-    monkeypatch.setattr(client_side, "HEARTBEAT_S", 0.02)
-    monkeypatch.setattr(client_side, "SILENCE_S", 0.2)
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
-        await calls.call(ECHO, b"x", 5)
-        # The server's first heartbeat comes after 2 s: were it waited for, the call would end by its own time-out.
-        with pytest.raises(ConnectionFailed, match="nothing heard"):
-            await calls.call(HOLD, b"", 10)
-        assert await calls.call(ECHO, b"x", 5) == b"alice:x"
-
-
 async def test_heartbeats_keep_a_slow_call_alive(house, start, service, monkeypatch):
     monkeypatch.setattr("gridledger.web.call_stream.HEARTBEAT_S", 0.02)
     monkeypatch.setattr(client_side, "HEARTBEAT_S", 0.02)
@@ -265,29 +140,3 @@ async def test_heartbeats_keep_a_slow_call_alive(house, start, service, monkeypa
         with pytest.raises(TimeoutExceeded):
             await calls.call(HOLD, b"", 1.2)
         assert await calls.call(ECHO, b"x", 5) == b"alice:x"
-
-
-async def test_an_idle_connection_is_closed_and_opened_again(house, start, service, monkeypatch):
-    monkeypatch.setattr(client_side, "HEARTBEAT_S", 0.02)
-    monkeypatch.setattr(client_side, "IDLE_S", 0.1)
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
-        await calls.call(ECHO, b"x", 5)
-        await until(lambda: service.streams.open == 0)
-        assert await calls.call(ECHO, b"y", 5) == b"alice:y"
-
-
-async def test_calls_of_one_program_are_bounded(house, start, service, monkeypatch):
-    monkeypatch.setattr(client_side, "MAX_CALLS", 1)
-    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
-        waiting = asyncio.create_task(calls.call(HOLD, b"", 5))
-        await until(lambda: service.held)
-        with pytest.raises(BusyError):
-            await calls.call(ECHO, b"x", 5)
-        waiting.cancel()
-
-
-async def test_a_server_that_is_not_there(house, free_port):
-    calls = CallClient(f"https://localhost:{free_port}", house.client_context(None), single, connect_timeout_s=1.0)
-    with pytest.raises(ConnectionFailed, match="Cannot connect"):
-        await calls.call(ECHO, b"x", 5)
-    await calls.close()
