@@ -1,0 +1,132 @@
+"""Event streams of the SDK: each event once and in order, over connections that break, on a clock that is virtual."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from gridledger import jsontext
+from gridledger.client.checkpoints import MemoryCheckpointer
+from gridledger.client.events import block_events, chaincode_events
+from gridledger.errors import BusyError, MalformedFrames, PermissionDeniedError, UnavailableError
+from gridledger.protocol.chain_info import ChainInfo
+from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from tests.simulation import virtual_loop
+
+DOWN = UnavailableError("down")
+
+
+def event(block: int, tx_id: str) -> ChaincodeEvent:
+    return ChaincodeEvent("c", "kv", "Put", None, tx_id, block, 0, 5)
+
+
+def block(number: int) -> BlockEvent:
+    return BlockEvent("c", number, "h", 5, "x", ("t",), (Code.VALID,))
+
+
+class Node:
+    """A peer that serves one connection after the other: events, then an error or (None) the stream's end."""
+
+    def __init__(self, *connections: list[Any]) -> None:
+        self.connections = list(connections)
+        self.opened: list[dict[str, str]] = []
+        self.opened_at: list[float] = []
+        self.height = 7
+
+    async def lines(self, path: str, *, params: dict[str, str]) -> AsyncIterator[bytes]:
+        self.opened.append(params)
+        self.opened_at.append(asyncio.get_running_loop().time())
+        for item in self.connections.pop(0):
+            if isinstance(item, Exception):
+                raise item
+            yield jsontext.dumps(item.to_dict())
+
+    async def get_json(self, path: str) -> dict[str, Any]:
+        assert path == "/channels/c"
+        self.height += 1
+        return ChainInfo("c", self.height - 1, "x", "h", 5, 9, 0, 100).to_dict()
+
+
+def of_chaincode(node: Any, **options: Any) -> AsyncIterator[ChaincodeEvent]:
+    return chaincode_events(node, "c", "kv", **({"start_block": 3, "name": None, "checkpointer": None} | options))
+
+
+def of_blocks(node: Any, **options: Any) -> AsyncIterator[BlockEvent]:
+    return block_events(node, "c", **({"start_block": 3, "checkpointer": None} | options))
+
+
+def taken(events: AsyncIterator[Any], count: int) -> list[Any]:
+    """The next events, in virtual time."""
+    found: list[Any] = []
+
+    async def take() -> None:
+        async with asyncio.timeout(1000):
+            found.extend([await anext(events) for _ in range(count)])
+
+    virtual_loop.run(take)
+    return found
+
+
+@pytest.mark.parametrize("fault", [DOWN, BusyError("full"), MalformedFrames("cut short"), None])
+def test_a_broken_stream_goes_on_behind_the_last_event(fault: Exception | None) -> None:
+    a, b, c, d = event(3, "a"), event(3, "b"), event(3, "c"), event(4, "d")
+    node = Node([a, b, *([fault] if fault else [])], [a, b, c, d])
+    assert taken(of_chaincode(node), 4) == [a, b, c, d]
+    assert [params["from"] for params in node.opened] == ["3", "3"]
+
+
+def test_blocks_go_on_with_the_next_one() -> None:
+    node = Node([block(3), block(4), DOWN], [DOWN], [block(5)])
+    assert taken(of_blocks(node), 3) == [block(3), block(4), block(5)]
+    assert [params["from"] for params in node.opened] == ["3", "5", "5"]
+
+
+def test_from_now_on_means_the_same_after_a_break() -> None:
+    node = Node([DOWN], [DOWN], [block(7)])
+    assert taken(of_blocks(node, start_block=None), 1) == [block(7)]
+    assert [params["from"] for params in node.opened] == ["7", "7", "7"]
+
+
+def test_a_checkpoint_goes_before_the_start_block() -> None:
+    checkpointer = MemoryCheckpointer()
+    checkpointer.checkpoint_transaction(5, "b")
+    node = Node([event(5, "a"), event(5, "b"), event(5, "c")])
+    assert taken(of_chaincode(node, checkpointer=checkpointer), 1) == [event(5, "c")]
+    assert node.opened[0]["from"] == "5"
+    checkpointer.checkpoint_block(8)
+    node = Node([block(9)])
+    assert taken(of_blocks(node, checkpointer=checkpointer), 1) == [block(9)]
+
+
+def test_only_the_checkpoints_own_block_is_skipped() -> None:
+    """Its transaction may have no event of the name that is asked for now."""
+    checkpointer = MemoryCheckpointer()
+    checkpointer.checkpoint_transaction(5, "elsewhere")
+    node = Node([event(5, "a"), event(6, "b"), event(6, "c")])
+    assert taken(of_chaincode(node, checkpointer=checkpointer), 2) == [event(6, "b"), event(6, "c")]
+
+
+def test_the_name_of_the_events_is_the_peers_to_choose() -> None:
+    node = Node([event(3, "a")], [event(3, "a")])
+    taken(of_chaincode(node, name="Put"), 1)
+    taken(of_chaincode(node), 1)
+    assert node.opened == [{"chaincode": "kv", "name": "Put", "from": "3"}, {"chaincode": "kv", "from": "3"}]
+
+
+def test_a_refusal_ends_the_stream() -> None:
+    with pytest.raises(PermissionDeniedError):
+        taken(of_blocks(Node([block(3), PermissionDeniedError("no longer a member")])), 2)
+
+
+def test_pauses_grow_while_nothing_comes_and_start_over() -> None:
+    node = Node(*[[DOWN]] * 9, [block(3), DOWN], [block(4)])
+    taken(of_blocks(node), 2)
+    pauses = [later - earlier for earlier, later in pairwise(node.opened_at)]
+    longest = [min(5.0, 0.1 * 2**number) for number in range(9)]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses[:9], longest, strict=True))
+    assert pauses[9] <= 0.1

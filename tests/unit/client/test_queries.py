@@ -1,0 +1,51 @@
+"""Queries that a client verifies: a block by its data hash, a transaction by its Merkle proof."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridledger.client.queries import read_block, read_transaction
+from gridledger.errors import CorruptionError
+from gridledger.protocol.block import Block
+from tests.support.paper import PaperPeer
+from tests.unit.client.paper_gateway import PaperGateway
+
+
+@pytest.fixture
+def peer() -> PaperGateway:
+    return PaperGateway()
+
+
+async def test_a_block_is_taken_only_where_its_hash_holds(peer: PaperGateway, tmp_path: Path) -> None:
+    ledger = PaperPeer(tmp_path, peer.paper)
+    ledger.commit(peer.paper.transaction({"k": 1}))
+    node: Any = peer
+    path, block = "/channels/shard1/blocks/1", ledger.chain.blocks[1]
+    peer.answers[path] = block.to_bytes()
+    assert await read_block(node, "shard1", 1) == block
+    for wrong in (Block(block.header, (b"another",)), ledger.chain.blocks[0]):
+        peer.answers[path] = wrong.to_bytes()
+        with pytest.raises(CorruptionError, match="not block 1 of shard1"):
+            await read_block(node, "shard1", 1)
+    peer.answers["/channels/shard2/blocks/1"] = block.to_bytes()
+    with pytest.raises(CorruptionError, match="not block 1 of shard2"):
+        await read_block(node, "shard2", 1)
+
+
+async def test_a_transaction_is_taken_only_with_its_proof(peer: PaperGateway, tmp_path: Path) -> None:
+    ledger = PaperPeer(tmp_path, peer.paper)
+    made = [peer.paper.transaction({"k": number}) for number in range(3)]
+    ledger.commit(*made)
+    node: Any = peer
+    proved = [ledger.ledger.transaction(item.tx_id) for item in made]
+    path = f"/channels/shard1/transactions/{made[0].tx_id}"
+    peer.answers[path] = proved[0].to_dict()
+    assert await read_transaction(node, "shard1", made[0].tx_id) == proved[0]
+    for wrong in (proved[1], replace(proved[0], envelope=made[1].to_bytes()), replace(proved[0], block=2)):
+        peer.answers[path] = wrong.to_dict()
+        with pytest.raises(CorruptionError, match="does not lead from transaction"):
+            await read_transaction(node, "shard1", made[0].tx_id)
