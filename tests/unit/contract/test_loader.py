@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.contract.loader import ChaincodeLoadError, load
+from gridledger.contract import Context, Contract, transaction
+from gridledger.contract.loader import Chaincode, ChaincodeLoadError, load
 from gridledger.contract.simulator.simulator import Simulator
 
 HEAD = "from gridledger.contract import Contract, transaction\n"
@@ -69,3 +70,16 @@ def test_the_authors_exception_is_the_cause(tmp_path: Path) -> None:
 def test_what_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ChaincodeLoadError, match="is not a folder"):
         load(tmp_path / "nowhere")
+
+
+def test_contracts_of_one_package_may_not_share_a_function() -> None:
+    class Anything(Contract):
+        @transaction
+        def run(self, ctx: Context) -> None: ...
+
+    class Other(Contract):
+        @transaction(name="run")
+        def other(self, ctx: Context) -> None: ...
+
+    with pytest.raises(ChaincodeLoadError, match="'run' is in Anything and in Other"):
+        Chaincode([Anything(), Other()])
