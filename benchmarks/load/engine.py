@@ -113,7 +113,8 @@ class RoundRun:
         elif spec is not None:
             controller = build_controller(spec, self._share)
         self._sending = asyncio.create_task(self._over.wait() if controller is None else self._open_loop(controller))
-        await asyncio.wait({self._sending}, timeout=self._lasts_s)
+        if not self._over.is_set():
+            await asyncio.wait({self._sending}, timeout=self._lasts_s)
         self.stop()
         with suppress(asyncio.CancelledError):
             await self._sending
@@ -241,33 +242,34 @@ class Engine:
         self._gateways: dict[tuple[str, str], Gateway] = {}
         self._tally = Tally()
         self._round: RoundRun | None = None
+        self._early: list[dict[str, Any]] | None = None
         self._running: asyncio.Task[None] | None = None
 
     def order(self, order: dict[str, Any]) -> None:
-        """Carry out an order. A new round begins when the one before it is over."""
+        """Carry out an order. A new round begins when the one before it is over; orders that arrive earlier wait."""
         if "round" in order:
-            if self._round is not None:
-                self._round.stop()
-            self._running = asyncio.create_task(self._after(self._running, Round.model_validate(order["round"])))
-        elif self._round is not None and "users" in order:
-            self._round.set_users(order["users"])
-        elif self._round is not None and "stop" in order:
-            self._round.stop()
+            self.order({"stop": True})
+            self._early = []
+            plan = Round.model_validate(order["round"])
+            self._running = asyncio.create_task(self._after(self._running, plan, self._early))
+        elif self._early is not None:
+            self._early.append(order)
+        elif self._round is not None:
+            _pass_on(order, self._round)
 
     async def close(self) -> None:
         """Stop, and wait for the answers to what is under way."""
-        if self._round is not None:
-            self._round.stop()
+        self.order({"stop": True})
         if self._running is not None:
             await self._running
         for gateway in self._gateways.values():
             await gateway.close()
 
-    async def _after(self, before: asyncio.Task[None] | None, plan: Round) -> None:
+    async def _after(self, before: asyncio.Task[None] | None, plan: Round, early: list[dict[str, Any]]) -> None:
         if before is not None:
             await before
         try:
-            await self._carry_out(plan)
+            await self._carry_out(plan, early)
         except GridLedgerError as error:
             self._report({"done": {"error": f"{error.code}: {error.message}"}})
         except Exception as error:
@@ -275,7 +277,7 @@ class Engine:
             self._report({"done": {"error": f"{type(error).__name__}: {error}"}})
             raise
 
-    async def _carry_out(self, plan: Round) -> None:
+    async def _carry_out(self, plan: Round, early: list[dict[str, Any]]) -> None:
         workloads = [
             (name, Workload(self._bench_file.workloads[name], self._gateway, index=plan.index, count=plan.count))
             for name in plan.workloads
@@ -283,6 +285,10 @@ class Engine:
         gc.collect()
         gc.freeze()
         self._round = RoundRun(plan, workloads, self._tally)
+        for order in early:
+            _pass_on(order, self._round)
+        if self._early is early:
+            self._early = None
         reporting = asyncio.create_task(self._report_often())
         try:
             controller = await self._round.run()
@@ -314,6 +320,13 @@ class Engine:
             identity, roots = SigningIdentity.load(stream.identity), Path(self._bench_file.roots)
             self._gateways[key] = Gateway.connect(stream.url, identity, roots=roots, max_connections=MAX_CONNECTIONS)
         return self._gateways[key]
+
+
+def _pass_on(order: dict[str, Any], running: RoundRun) -> None:
+    if "users" in order:
+        running.set_users(order["users"])
+    elif "stop" in order:
+        running.stop()
 
 
 async def serve(bench_file: BenchFile) -> None:

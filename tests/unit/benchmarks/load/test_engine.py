@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.load.engine import RoundRun, Tally, rounded
-from benchmarks.load.plan import ControllerSpec, Round
+from benchmarks.load.engine import Engine, RoundRun, Tally, rounded
+from benchmarks.load.plan import BenchFile, ControllerSpec, LoadStream, Round
 from benchmarks.load.transaction_log import TransactionLog
 from gridledger.client import CommitError
 from gridledger.errors import BusyError
@@ -144,3 +144,50 @@ def test_a_tally_is_empty_once_it_was_taken() -> None:
     assert (dict(taken["times"]), dict(taken["errors"])) == ({"12": 1, "200": 1}, {"BUSY": 1})
     assert (taken["min_ms"], taken["max_ms"]) == (pytest.approx(12.3), pytest.approx(200))
     assert tally.take() == {}
+
+
+class Answering:
+    """Stands where a gateway does: answers each transaction at once."""
+
+    def get_network(self, _channel: str) -> Answering:
+        return self
+
+    get_contract = get_network
+
+    async def submit_transaction(self, *_: Any) -> None:
+        await asyncio.sleep(0.001)
+
+
+def engine() -> tuple[Engine, asyncio.Queue[dict[str, Any]]]:
+    """An engine of one workload, and its reports of rounds that are over."""
+    stream = LoadStream(url="a", channel="c", chaincode="kv", identity="me", function="put", argument={"bytes": 1})
+    done: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    def report(given: dict[str, Any]) -> None:
+        if "done" in given:
+            done.put_nowait(given)
+
+    made = Engine(BenchFile(roots="r", workloads={"put": [stream]}), report)
+    made._gateway = lambda _: Answering()  # type: ignore[assignment,method-assign,return-value]
+    return made, done
+
+
+def round_order(**changes: Any) -> dict[str, Any]:
+    return {"round": Round(workloads=["put"], start_at=time.time(), first=1, **changes).model_dump()}
+
+
+async def test_users_that_arrive_with_their_round_take_part() -> None:
+    made, done = engine()
+    made.order(round_order(transactions=20))
+    made.order({"users": {"put": 2}})
+    report = await asyncio.wait_for(done.get(), 10)
+    assert report == {"done": {"sent": 20}}
+
+
+async def test_a_round_that_is_stopped_before_it_begins_sends_nothing() -> None:
+    made, done = engine()
+    made.order(round_order(controller=ControllerSpec(type="fixed-rate", opts={"tps": 100})))
+    made.order(round_order(transactions=5))
+    made.order({"users": {"put": 1}})
+    reports = [await asyncio.wait_for(done.get(), 10) for _ in range(2)]
+    assert reports == [{"done": {"sent": 0}}, {"done": {"sent": 5}}]
