@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from gridledger.client.connection import Timeouts
-from gridledger.client.errors import SubmitError
+from gridledger.client.errors import EndorseError, SubmitError
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
@@ -118,6 +118,25 @@ async def _unknown_outcomes_settle(network: LocalNetwork, tx_ids: list[str]) -> 
     assert [one.get(tx_id) for tx_id in tx_ids] == [other.get(tx_id) for tx_id in tx_ids]
 
 
+async def test_a_policy_that_cannot_be_met_is_told_soon(frail: LocalNetwork) -> None:
+    async with frail.gateway("peer1") as gateway:
+        contract = gateway.get_network("shard1").get_contract("kv")
+        await frail.kill("peer2")
+        for _ in range(3):
+            with pytest.raises(EndorseError) as caught:
+                async with asyncio.timeout(6):
+                    await contract.submit_transaction("put", "unmet", 1)
+            assert (caught.value.status, caught.value.code) == (503, "ENDORSERS_UNAVAILABLE")
+            assert caught.value.details["peers"]["peer2"].startswith("CONNECTION_FAILED")
+        await frail.start("peer2")
+
+        async def works() -> bool:
+            await contract.submit_transaction("put", "unmet", 1)
+            return True
+
+        await eventually(works, within_s=20, what="the policy is met again", ignore=(EndorseError,))
+
+
 async def test_a_peer_hangs(frail: LocalNetwork) -> None:
     """SIGSTOP: connections stay open and nobody answers. It costs the others a little time."""
     # What peer3 has under way for 5 s must not make it busy: then clients wait for that too.
@@ -170,9 +189,10 @@ async def test_hosts_and_a_committer_are_killed(frail: LocalNetwork) -> None:
     under_way = [item for item in load.of(both) if item.at_s <= kill_s <= item.ended_s]
     assert len(failed) <= max(3, len(under_way)), codes(failed)
     assert set(codes(load.of(four))) == {"VALID"}
-    said = [line for line in frail.log("peer3").splitlines() if line.startswith("error: ")]
-    assert len(said) == 1
-    assert "was killed by signal 9; this peer stops" in said[0]
+    # Once in its log, and once for people.
+    said = [line for line in frail.log("peer3").splitlines() if "was killed by signal 9; this peer stops" in line]
+    assert sorted(line[:7] for line in said) == ["error: ", '{"time"']
+    assert sum(line.startswith("error: ") for line in frail.log("peer3").splitlines()) == 1
     assert "Traceback" not in frail.log("peer3")
     await load.nothing_lost(frail)
 

@@ -18,11 +18,16 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.integration
 CHANNELS = ("mainchain", "shard1", "shard2", "shard3")
 MANY = 2000
+COMMITTER = "services.peer.committer"
 
 
 @pytest.fixture(scope="module")
 def config() -> NetworkConfig:
-    return three_shards(dict.fromkeys(CHANNELS, "OutOf(2, all)"))
+    """Every other peer has a committer for each channel."""
+    described = three_shards(dict.fromkeys(CHANNELS, "OutOf(2, all)")).model_dump(mode="json")
+    for peer in described["peers"][::2]:
+        peer["settings"] = {"committer": {"processes": "per-channel"}}
+    return NetworkConfig.model_validate(described)
 
 
 async def _put_many(network: LocalNetwork, channel: str, first: int, last: int) -> None:
@@ -71,6 +76,9 @@ async def test_down_and_up_without_loss(config: NetworkConfig, tmp_path: Path) -
                 for amount in (1, 10, 100):
                     await contract.submit_transaction("add", "counter", amount)
         before = await _picture(network)
+        assert [len(network.children(name, COMMITTER)) for name in ("peer1", "peer2")] == [2, 1]
+    for name in (*network.profile.orderers, *network.profile.peers, "ca"):
+        assert "Traceback" not in network.log(name)
     with local_network(config, tmp_path) as network:
         assert await _picture(network) == before
         acknowledged: list[int] = []
