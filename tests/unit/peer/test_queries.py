@@ -1,0 +1,90 @@
+"""What a peer's routes answer of its ledger, as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridledger import jsontext
+from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.proof import ProvedTransaction
+from services.peer import queries
+from services.peer.channel import Channel
+from services.peer.queries import block_json, chain_info, history_json, transaction_json, unknown_transaction
+from tests.support.paper import PaperNetwork, PaperPeer
+
+
+class House:
+    """A peer with two blocks behind the first: a transaction twice and rubbish, and a new configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paper = PaperNetwork()
+        self.peer = PaperPeer(folder, self.paper)
+        self.channel = Channel(self.peer.ledger)
+        self.transaction = self.paper.transaction({"k": {"v": [1.5]}})
+        self.update = self.paper.update()
+        for block in (self.peer.commit(self.transaction, self.transaction, b"rubbish"), self.peer.commit(self.update)):
+            self.channel.committed(block)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_a_block_is_told_with_the_parts_of_its_envelopes(house: House) -> None:
+    block = jsontext.loads(block_json(house.peer.ledger, 1))
+    header = house.peer.chain.blocks[1].header
+    assert (block["hash"], block["header"]["number"]) == (header.hash, 1)
+    assert block["orderer"] == house.paper.orderers["orderer1"].fingerprint
+    first, copy, rubbish = block["transactions"]
+    assert (first["code_name"], copy["code_name"], rubbish["code_name"]) == ("VALID", "DUPLICATE_TXID", "BAD_PAYLOAD")
+    assert (first["tx_id"], first["code"]) == (house.transaction.tx_id, int(Code.VALID))
+    assert first["proposal"]["function"] == "put"
+    assert first["result"]["writes"] == [["k", {"v": [1.5]}]]
+    endorsers = [house.paper.peers[name].fingerprint for name in ("peer1", "peer2")]
+    assert [item["endorser"] for item in first["endorsements"]] == endorsers
+    assert {name: rubbish[name] for name in ("tx_id", "unreadable", "bytes")} == {
+        "tx_id": "",
+        "unreadable": True,
+        "bytes": 7,
+    }
+
+
+def test_a_config_block_is_told_with_its_configuration(house: House) -> None:
+    newest = jsontext.loads(block_json(house.peer.ledger, 2))
+    assert newest["commit_hash"] == house.peer.ledger.commit_hash
+    (told,) = newest["transactions"]
+    assert (told["tx_id"], told["config"]["sequence"]) == (house.update.tx_id, 1)
+    assert jsontext.loads(block_json(house.peer.ledger, 0))["orderer"] is None
+
+
+def test_chain_info_is_the_ledgers_head(house: House) -> None:
+    info = chain_info(house.channel)
+    assert (info.channel, info.height, info.transactions, info.config_sequence) == ("shard1", 3, 5, 1)
+    assert (info.commit_hash, info.last_hash) == (house.peer.ledger.commit_hash, house.peer.chain.blocks[2].header.hash)
+    assert info.timestamp_us == house.peer.chain.blocks[2].header.timestamp_us
+    assert info.size_bytes > 0
+
+
+def test_a_transaction_is_told_with_its_proof(house: House) -> None:
+    told = ProvedTransaction.from_dict(jsontext.loads(transaction_json(house.peer.ledger, house.transaction.tx_id)))
+    assert (told.tx_id, told.block, told.code) == (house.transaction.tx_id, 1, Code.VALID)
+    assert told.holds()
+    missing = unknown_transaction("0" * 64, "shard1")
+    assert (missing.status, missing.code, missing.details) == (404, "TRANSACTION_NOT_FOUND", {"tx_id": "0" * 64})
+
+
+def test_a_history_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        house.peer.commit(house.paper.transaction({"k": number}))
+
+    def values(limit: int) -> list[object]:
+        items = jsontext.loads(history_json(house.peer.ledger, "kv", "k", limit))["items"]
+        return [item["value"] for item in items]
+
+    assert values(100) == [2, 1, 0, {"v": [1.5]}]
+    assert values(2) == [2, 1]
+    monkeypatch.setattr(queries, "MAX_HISTORY", 3)
+    assert values(100) == [2, 1, 0]

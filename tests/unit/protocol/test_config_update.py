@@ -1,0 +1,140 @@
+"""Config updates: what follows from the present configuration, and who must have signed it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gridledger.errors import MalformedMessage, PermissionDeniedError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.block import Block
+from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.config_update import (
+    ConfigUpdate,
+    InvalidConfigUpdate,
+    is_config_block,
+    parse_envelope,
+    verify_update,
+)
+from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation
+
+PAPER = PaperNetwork(organisations=3)
+"""A majority of the admins of its organisations is two."""
+
+DAY_US = 86_400_000_000
+
+
+def follows(update: ConfigUpdate, at_us: int = NOW_US) -> bool:
+    """Whether the signatures satisfy the admins policy."""
+    try:
+        assert verify_update(PAPER.config, update, at_us) == update.config
+    except PermissionDeniedError:
+        return False
+    return True
+
+
+def test_an_update_is_read_as_it_was_written() -> None:
+    update = PAPER.update()
+    assert ConfigUpdate.parse(update.to_bytes()) == update
+    assert parse_envelope(update.to_bytes()) == update
+    transaction = PAPER.transaction({"k": 1})
+    assert parse_envelope(transaction.to_bytes()) == transaction
+
+
+def test_a_majority_of_the_admins_must_sign() -> None:
+    one, two, three = PAPER.admins.values()
+    assert follows(PAPER.update([one, two, three]))
+    assert follows(PAPER.update([one, three]))
+    assert not follows(PAPER.update([one]))
+    assert not follows(PAPER.update([]))
+    assert not follows(PAPER.update([one, one, one]))
+
+
+def test_only_admins_of_the_channel_count() -> None:
+    one = PAPER.admins["Org1MSP"]
+    others: list[SigningIdentity] = [
+        *PAPER.clients.values(),
+        *PAPER.peers.values(),
+        PaperOrganisation("Org2MSP").issue("admin", "admin"),
+        PAPER.organisations["Org1MSP"].issue("second", "admin"),
+    ]
+    for other in others:
+        assert not follows(PAPER.update([one, other])), other
+
+
+def test_an_admin_counts_once() -> None:
+    """Also where the policy asks for two of one organisation."""
+    paper = PaperNetwork()
+    policies = {**paper.config.policies, "admins": "AND('Org1MSP.admin', 'Org1MSP.admin')"}
+    paper.config = replace(paper.config, policies=policies)
+    one, second = paper.admins["Org1MSP"], paper.organisations["Org1MSP"].issue("second", "admin")
+    verify_update(paper.config, paper.update([one, second]), NOW_US)
+    with pytest.raises(PermissionDeniedError, match="1 valid signatures"):
+        verify_update(paper.config, paper.update([one, one]), NOW_US)
+
+
+def test_a_signature_counts_for_its_own_update_alone() -> None:
+    one, two, _ = PAPER.admins.values()
+    first, second = (
+        PAPER.update([one, two]),
+        PAPER.update([one], policies={**PAPER.config.policies, "readers": "any.admin"}),
+    )
+    assert not follows(replace(second, signatures=(second.signatures[0], first.signatures[1])))
+
+
+def test_admins_certificates_are_judged_at_the_blocks_time() -> None:
+    assert not follows(PAPER.update(), at_us=NOW_US + 365 * 100 * DAY_US)
+
+
+@pytest.mark.parametrize("changes", [{"sequence": 0}, {"sequence": 2}, {"channel": "shard2"}])
+def test_what_does_not_follow_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfigUpdate):
+        verify_update(PAPER.config, PAPER.update(**changes), NOW_US)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "policy", "good"), [(2, "any.peer", True), (3, "any.peer", False), (1, "any.peer", False)]
+)
+def test_a_changed_chaincode_has_the_next_sequence(sequence: int, policy: str, *, good: bool) -> None:
+    update = PAPER.update(chaincodes={"kv": ChaincodeDefinition("kv", sequence, "1.0", "0" * 64, policy)})
+    if good:
+        assert follows(update)
+    else:
+        with pytest.raises(InvalidConfigUpdate, match="has the sequence 2"):
+            verify_update(PAPER.config, update, NOW_US)
+
+
+def test_chaincodes_may_come_and_go() -> None:
+    kw = ChaincodeDefinition("kw", 1, "1.0", "1" * 64, "any.peer")
+    assert follows(PAPER.update(chaincodes={"kw": kw}))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"signatures": {}}, "must be a list of at most 1000"),
+        ({"signatures": [{}] * 1001}, "must be a list of at most 1000"),
+        ({"signatures": [{}]}, "a config signature"),
+        ({"config_update": "{}"}, "config_update"),
+        ({"more": 1}, "a config transaction"),
+    ],
+)
+def test_what_is_no_update_is_refused(change: dict[str, Any], says: str) -> None:
+    message = {**json.loads(PAPER.update().to_bytes()), **change}
+    with pytest.raises(MalformedMessage, match=says):
+        ConfigUpdate.parse(json.dumps(message).encode())
+
+
+def test_a_config_block_holds_one_update_and_nothing_else() -> None:
+    update, transaction = PAPER.update(), PAPER.transaction({"k": 1})
+
+    def block(*envelopes: ConfigUpdate | Any) -> Block:
+        return PaperChain(PAPER).next(*envelopes).block
+
+    assert is_config_block(block(update))
+    assert is_config_block(PAPER.genesis)
+    for other in (block(), block(transaction), block(update, transaction), block(update, update)):
+        assert not is_config_block(other)
