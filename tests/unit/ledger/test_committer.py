@@ -4,78 +4,23 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from gridledger import jsontext
-from gridledger.errors import MalformedMessage, SettingsError
+from gridledger.errors import MalformedMessage
 from gridledger.ledger import (
-    BlockMissing,
     BlockRejected,
     Ledger,
-    LedgerExists,
-    LedgerMissing,
-    TransactionMissing,
 )
 from gridledger.ledger import committer as module
 from gridledger.ledger.committer import BlockCommitter, verify_in_pool
 from gridledger.ledger.errors import HeadMoved
-from gridledger.ledger.lmdb_store import LmdbStore
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature, SignedBlock
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import ChaincodeDefinition
-from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.result import Event
 from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, signed_block
-
-
-class TestCreate:
-    def test_twice_is_the_same_ledger(self, tmp_path: Path, paper: PaperNetwork) -> None:
-        with Ledger.create(tmp_path, paper.genesis) as ledger:
-            head = ledger.head
-        with Ledger.create(tmp_path, paper.genesis) as ledger:
-            assert ledger.head == head
-            assert ledger.height == 1
-            assert ledger.config() == paper.config
-        assert head.header_hash == paper.genesis.header.hash
-
-    def test_another_block_0_is_refused(self, tmp_path: Path, paper: PaperNetwork) -> None:
-        Ledger.create(tmp_path, paper.genesis).close()
-        with pytest.raises(LedgerExists, match="earlier network"):
-            Ledger.create(tmp_path, PaperNetwork().genesis)
-
-    def test_what_is_no_block_0(self, tmp_path: Path, paper: PaperNetwork) -> None:
-        good = paper.genesis
-        rebuilt = {"channel": "shard1", "number": 0, "previous_hash": ZERO_HASH, "timestamp_us": NOW_US}
-        for bad in (
-            Block.build(**{**rebuilt, "number": 1}, envelopes=good.envelopes),  # type: ignore[arg-type]
-            Block.build(**{**rebuilt, "channel": "shard2"}, envelopes=good.envelopes),  # type: ignore[arg-type]
-            Block.build(**{**rebuilt, "previous_hash": "1" * 64}, envelopes=good.envelopes),  # type: ignore[arg-type]
-            Block.build(**rebuilt, envelopes=[*good.envelopes, *good.envelopes]),  # type: ignore[arg-type]
-            Block.build(**rebuilt, envelopes=[b"{}"]),  # type: ignore[arg-type]
-            Block(good.header, (b"{}",)),
-        ):
-            with pytest.raises(BlockRejected):
-                Ledger.create(tmp_path, bad)
-
-    def test_cut_short(self, tmp_path: Path, paper: PaperNetwork) -> None:
-        """Killed between making the files and committing block 0: as if nothing had been."""
-        LmdbStore(tmp_path / "shard1").close()
-        with pytest.raises(LedgerMissing, match="no block 0"):
-            Ledger.open(tmp_path, "shard1")
-        with Ledger.create(tmp_path, paper.genesis) as ledger:
-            assert ledger.height == 1
-
-    def test_opening_what_is_not_there(self, tmp_path: Path) -> None:
-        for readonly in (False, True):
-            with pytest.raises(LedgerMissing):
-                Ledger.open(tmp_path, "shard1", readonly=readonly)
-        for name in ("", "../x", ".hidden", "a/b", "a\0b"):
-            with pytest.raises(SettingsError):
-                Ledger.open(tmp_path, name)
-        assert list(tmp_path.iterdir()) == []
 
 
 class TestChain:
@@ -253,45 +198,12 @@ class TestConfig:
         assert verify(committer.ledger).ok
 
 
-class TestAnswers:
-    def test_events(self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
-        with_event = paper.transaction({"a": 1}, event=Event("ControlAction", {"bus": 3}))
-        invalid = paper.transaction({"a": 1}, event=Event("ControlAction", {}), endorsers=["peer1"])
-        (done,) = committer.process([chain.next(invalid, with_event, paper.transaction({"b": 1}))])
-        (event,) = done.events
-        assert (event.block, event.index, event.tx_id) == (1, 1, with_event.tx_id)
-        assert (event.chaincode, event.name, event.payload) == ("kv", "ControlAction", {"bus": 3})
-
-    def test_blocks_transactions_and_proofs(
-        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
-    ) -> None:
-        made = [paper.transaction({f"k{n}": "x" * n * 300}) for n in range(7)]
-        block = chain.next(*made)
-        committer.process([block])
-        ledger = committer.ledger
-        assert ledger.block_bytes(1) == block.block.to_bytes()
-        assert ledger.block(1) == block.block
-        with ledger.snapshot() as snapshot:
-            metadata = snapshot.metadata(1)
-        assert (metadata.codes, metadata.signature) == ((Code.VALID,) * 7, block.signature)
-        assert metadata.commit_hash == ledger.commit_hash
-        for index, transaction in enumerate(made):
-            proved = ledger.transaction(transaction.tx_id)
-            assert (proved.block, proved.index, proved.envelope) == (1, index, transaction.to_bytes())
-            assert proved.holds()
-            assert (proved.header, proved.signature) == (block.block.header, block.signature)
-            assert not replace(proved, envelope=made[index - 1].to_bytes()).holds()
-            assert not replace(proved, block=2).holds()
-            assert ProvedTransaction.from_dict(jsontext.loads(jsontext.dumps(proved.to_dict()))) == proved
-
-    def test_what_is_not_there(self, committer: BlockCommitter) -> None:
-        ledger = committer.ledger
-        for number in (1, -1, 2**40):
-            with pytest.raises(BlockMissing):
-                ledger.block_bytes(number)
-            with ledger.snapshot() as snapshot, pytest.raises(BlockMissing):
-                snapshot.metadata(number)
-        for tx_id in ("", "no id", "00" * 32, "0" * 63, "é" * 64):
-            assert ledger.status(tx_id) is None
-            with pytest.raises(TransactionMissing):
-                ledger.transaction(tx_id)
+def test_events_of_valid_transactions_are_told(
+    paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
+) -> None:
+    with_event = paper.transaction({"a": 1}, event=Event("ControlAction", {"bus": 3}))
+    invalid = paper.transaction({"a": 1}, event=Event("ControlAction", {}), endorsers=["peer1"])
+    (done,) = committer.process([chain.next(invalid, with_event, paper.transaction({"b": 1}))])
+    (event,) = done.events
+    assert (event.block, event.index, event.tx_id) == (1, 1, with_event.tx_id)
+    assert (event.chaincode, event.name, event.payload) == ("kv", "ControlAction", {"bus": 3})
