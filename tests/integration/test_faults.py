@@ -12,21 +12,17 @@ import pytest
 
 from gridledger.client.connection import Timeouts
 from gridledger.client.errors import EndorseError, SubmitError
-from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
-from tests.support.load import BUSY_S, Source, codes, running_load
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import three_shards
-from tests.support.processes import REPOSITORY
+from tests.support.packages import KV_ID
+from tests.support.steady_load import BUSY_S, Source, codes, running_load
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 SHARDS = [Source("peer1", "shard1", 30), Source("peer3", "shard2", 30), Source("peer5", "shard3", 30)]
 """The thesis's load: 30 frames a second for each of three groups."""
-
-KV = packaging.package_id(packaging.pack(REPOSITORY / "chaincode" / "kv"))
-"""In the command line of its hosts."""
 
 COMMITTER = "services.peer.committer"
 
@@ -176,7 +172,7 @@ async def test_hosts_and_a_committer_are_killed(frail: LocalNetwork) -> None:
     both, four = Source("peer1", "shard1", 30), Source("peer5", "mainchain", 60)
     async with running_load(frail, [both, four], seconds=10, name="parts") as load:
         await load.at(2)
-        killed, kill_s = frail.children("peer2", KV), load.now_s
+        killed, kill_s = frail.children("peer2", KV_ID), load.now_s
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         await eventually(lambda: _replaced(frail, "peer2", killed), within_s=5, what="new hosts")
@@ -198,7 +194,7 @@ async def test_hosts_and_a_committer_are_killed(frail: LocalNetwork) -> None:
 
 
 async def _replaced(network: LocalNetwork, name: str, before: list[int]) -> bool:
-    now = network.children(name, KV)
+    now = network.children(name, KV_ID)
     return len(now) == len(before) and not set(now) & set(before)
 
 

@@ -98,7 +98,7 @@ def check_scenarios(runs: list[dict[str, Any]]) -> None:
             assert run["profile"] == "published" or abs(run["v_after"] - 0.98) <= 0.02
 
 
-async def test_demonstration_that_is_told_to_stop_leaves_nothing_running(tmp_path: Path) -> None:
+async def test_a_demonstration_told_to_stop_leaves_nothing_running(tmp_path: Path) -> None:
     config, offset, folder = load_network_config(THREE_SHARDS), free_offset(), tmp_path / "net"
     process = await feeder(
         *("demo", "--network", str(THREE_SHARDS), "--out", str(tmp_path / "out"), "--dir", str(folder)),

@@ -318,7 +318,7 @@ async def test_verdict(forger: Forger, envelope: Envelope, code: Code) -> None:
             assert await forger.contract.evaluate_transaction("get", key) is None
 
 
-async def test_arguments_that_can_be_read_in_two_ways_are_the_peers_to_refuse(forger: Forger) -> None:
+async def test_arguments_that_read_in_two_ways_are_refused_by_peers(forger: Forger) -> None:
     """The orderer reads a proposal's head only, where the text has the usual form."""
     signed = forger.proposal("forged", {"twice": 1})
     text = signed.proposal.text.replace('{"twice":1}', '{"twice":1,"twice":2}')

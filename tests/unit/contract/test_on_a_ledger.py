@@ -89,7 +89,7 @@ keys = st.text("abc", min_size=1, max_size=2)
     change=keys,
     delete=st.booleans(),
 )
-def test_a_range_conflicts_with_exactly_what_the_contract_could_have_seen(
+def test_a_range_conflicts_with_just_what_a_contract_could_see(
     paper: PaperNetwork,
     *,
     stored: set[str],

@@ -163,9 +163,7 @@ def test_how_blocks_are_batched_changes_nothing(plan: list[list[Spec]], sizes: l
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(specs, min_size=1, max_size=8), st.randoms(use_true_random=False), st.integers(1, 5))
-def test_the_order_in_which_signatures_are_checked_changes_nothing(
-    block: list[Spec], order: random.Random, share: int
-) -> None:
+def test_the_order_of_signature_checks_changes_nothing(block: list[Spec], order: random.Random, share: int) -> None:
     (signed,), codes, _ = build([block])
 
     def shuffled(checks: Sequence[SignatureCheck]) -> list[bool]:

@@ -86,7 +86,7 @@ async def test_a_foreign_certificate_fails_in_the_handshake(house, start):
         writer.close()
 
 
-async def test_an_authority_trusted_by_tls_only_is_refused_with_its_code(house, start):
+async def test_an_authority_that_only_tls_trusts_is_refused(house, start):
     async with start(routes=echo) as running:
         running.server.tls.extend_roots(house.foreign.root)
         async with running.client(house.foreign.issue("neighbour", "client")) as client:
@@ -164,7 +164,7 @@ async def test_a_long_body_without_length_is_refused_while_it_streams(house, sta
         assert (await client.post("/echo", content=b"x")).status_code == 200
 
 
-async def test_a_client_that_stops_sending_after_the_bound_reads_the_answer(house, start):
+async def test_a_client_that_stops_at_the_bound_reads_the_answer(house, start):
     async with start(Limits(max_body_bytes=1000), echo) as running:
         reader, writer = await running.raw(house.org.issue("alice", "client"))
         writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")

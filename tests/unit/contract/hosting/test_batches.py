@@ -104,7 +104,7 @@ async def test_a_death_costs_its_own_call_and_one_host(pools: Pools, function: s
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_hang_costs_its_own_call_and_the_others_do_not_wait_for_its_end(pools: Pools) -> None:
+async def test_a_hang_costs_its_own_call_and_no_other_waits_for_it(pools: Pools) -> None:
     async with pools(size=2, call_timeout_s=4.0) as pool:
         asked = Asked(pool, ("add", "a", 1), ("stubborn",), *[("add", "b", 1)] * 6)
         await until(lambda: asked.done() >= 7)

@@ -173,7 +173,7 @@ async def test_a_package_that_does_not_load_says_why(package: Path, ledger_dir: 
         await HostPool(package, ledger_dir, size=2).start()
 
 
-async def test_a_package_that_does_not_load_fails_calls_in_bounded_time(package: Path, ledger_dir: Path) -> None:
+async def test_a_package_that_does_not_load_fails_calls_in_time(package: Path, ledger_dir: Path) -> None:
     (package / "contract.py").write_text("import nowhere_to_be_found\n")
     # Long enough for Python to start and to fail on a crowded machine: a call is told of what has been heard by then.
     pool = HostPool(package, ledger_dir, size=1, start_timeout_s=5.0)

@@ -398,7 +398,7 @@ async def test_only_what_is_durable_here_is_applied() -> None:
     await node.stop()
 
 
-async def test_a_proposal_whose_place_another_entry_took_is_lost_not_committed() -> None:
+async def test_a_proposal_whose_place_another_entry_took_is_lost() -> None:
     writer, wire = HeldWriter(), Sink("a", {})
     node, machine = await alone(writer, wire)
     core = node._groups["g"].core

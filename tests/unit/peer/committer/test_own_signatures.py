@@ -60,7 +60,7 @@ def own(*checks: SignatureCheck, max_kept: int = 100) -> OwnSignatures:
     return memory
 
 
-def test_own_signatures_are_taken_as_they_are_and_the_others_verified() -> None:
+def test_own_signatures_are_taken_and_the_others_verified() -> None:
     mine, mine_untold, other = endorsement(1), endorsement(2), endorsement(1, peer="peer2")
     forged = SignatureCheck(other.certificate, mine.signature, other.data)
     verify = Verifier()
@@ -152,7 +152,7 @@ async def test_the_edge_tells_of_many_signatures_at_once() -> None:
     other.close()
 
 
-async def test_an_edge_whose_committer_does_not_listen_keeps_nothing_for_it() -> None:
+async def test_an_edge_keeps_nothing_for_a_committer_that_is_deaf() -> None:
     ours, theirs = socket.socketpair()
     _, writer = await asyncio.open_connection(sock=ours)
     with theirs:

@@ -112,7 +112,7 @@ def test_an_orderer_that_skips_a_block_is_left() -> None:
     drive(test)
 
 
-def test_an_orderer_that_hangs_is_left_a_while_after_its_last_block() -> None:
+def test_an_orderer_that_hangs_is_left_soon_after_its_last_block() -> None:
     """And not at the end of the next whole interval, which may be nearly twice as long after it."""
 
     async def test(house: House) -> None:

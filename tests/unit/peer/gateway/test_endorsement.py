@@ -266,7 +266,7 @@ async def test_peer_that_is_gone_is_replaced_though_no_hedge_is_left() -> None:
     await peers.health.close()
 
 
-async def test_lagging_peer_is_asked_again_with_the_height_of_the_furthest() -> None:
+async def test_lagging_peer_is_asked_again_for_the_greatest_height() -> None:
     peers = Peers(2, "OutOf(2, all)")
     peers.reads("peer1", (9, 0), height=10)
     peers.lags("peer2", 9)
@@ -275,7 +275,7 @@ async def test_lagging_peer_is_asked_again_with_the_height_of_the_furthest() -> 
     assert peers.calls == [("peer1", 0), ("peer2", 0), ("peer2", 10)]
 
 
-async def test_height_that_a_peer_did_not_know_of_is_taken_from_what_it_read() -> None:
+async def test_height_that_a_peer_did_not_know_is_seen_in_its_reads() -> None:
     # The block came between the peer's look at its height and the chaincode's snapshot.
     peers = Peers(2, "OutOf(2, all)")
     peers.reads("peer1", (9, 0), height=9)
@@ -307,7 +307,7 @@ async def test_chaincode_that_differs_on_equal_reads_is_told_at_once() -> None:
     assert len(peers.calls) == 2
 
 
-async def test_peers_that_keep_differing_end_in_a_mismatch_after_bounded_rounds() -> None:
+async def test_peers_that_keep_differing_end_in_a_mismatch() -> None:
     peers = Peers(2, "OutOf(2, all)", max_rounds=3)
     peers.reads("peer1", (9, 0), height=10)
     peers.reads("peer2", (5, 0), height=10)
@@ -386,7 +386,7 @@ async def test_error_that_all_give_alike_is_the_clients() -> None:
     assert caught.value.details["current"] == 2
 
 
-async def test_transaction_that_one_peer_has_committed_is_a_duplicate_for_all() -> None:
+async def test_transaction_that_one_peer_committed_is_a_duplicate() -> None:
     peers = Peers(3, "OutOf(2, all)")
     peers.fails("peer1", DuplicateTransaction("it is in block 7", block=7))
     with pytest.raises(DuplicateTransaction) as caught:

@@ -66,7 +66,7 @@ async def test_a_clients_fault_or_a_full_queue_is_no_mark(house: House, error: G
     assert (house.rank(), house.health.status()) == (HEALTHY, {})
 
 
-async def test_a_peer_without_a_chaincode_is_left_out_for_it_for_a_time(house: House) -> None:
+async def test_a_peer_without_a_chaincode_is_left_out_for_a_time(house: House) -> None:
     house.health.failed(PEER, "kv", ChaincodeNotInstalled("not here"))
     assert (house.rank("kv"), house.rank("other"), house.health.status()) == (FAILED, HEALTHY, {})
     house.health.expire()

@@ -54,7 +54,7 @@ async def test_equal_sets_with_this_peer_take_turns() -> None:
     assert {frozenset(peers) for peers in seen} == {frozenset({"peer1", f"peer{number}"}) for number in (2, 3, 4)}
 
 
-async def test_peer_outside_the_policy_is_not_asked_even_if_it_is_this_one() -> None:
+async def test_peer_outside_the_policy_is_not_asked_even_if_it_is_us() -> None:
     house = House(3, "AND('Org2MSP.peer', 'Org3MSP.peer')")
     assert house.first() == {"peer2", "peer3"}
 
@@ -64,7 +64,7 @@ async def test_smaller_set_wins_over_one_with_this_peer() -> None:
     assert house.first() == {"peer2"}
 
 
-async def test_larger_healthy_set_wins_over_a_smaller_one_with_a_failed_peer() -> None:
+async def test_larger_healthy_set_wins_over_one_with_a_failed_peer() -> None:
     house = House(3, "OR('Org2MSP.peer', AND('Org1MSP.peer', 'Org3MSP.peer'))")
     house.fail("peer2")
     assert house.first() == {"peer1", "peer3"}
@@ -100,7 +100,7 @@ async def test_full_queue_or_a_clients_fault_is_no_mark(error: GridLedgerError) 
     assert house.first() == {"peer1"}
 
 
-async def test_organisation_with_two_peers_shares_the_work_and_fills_in() -> None:
+async def test_organisation_with_two_peers_shares_the_work() -> None:
     house = House(2, "AND('Org1MSP.peer', 'Org2MSP.peer')")
     house.config = house.with_peer2b()
     seen = {frozenset(house.first()) for _ in range(6)}
