@@ -29,6 +29,14 @@ def gone(_: bytes) -> None:
     return None
 
 
+def byte_of_the_last_block(tables: dict[Table, dict[bytes, bytes]]) -> tuple[Table, bytes, bytes | None]:
+    """Flip a bit in the midst of its longest chunk: the last one may hold no more than a checksum."""
+    chunks = tables[Table.BLOCKS]
+    key = max(chunks, key=lambda key: (key[:8], len(chunks[key])))
+    middle = len(chunks[key]) // 2
+    return Table.BLOCKS, key, chunks[key][:middle] + bytes((chunks[key][middle] ^ 1,)) + chunks[key][middle + 1 :]
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "a value": (first(Table.STATE, lambda entry: entry[:-1] + b"9"), "another value or version"),
     "a version": (first(Table.STATE, lambda entry: b"\0" * 12 + entry[12:]), "another value or version"),
@@ -41,10 +49,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "a code": (first(Table.METADATA, lambda entry: entry[:4] + b"\x0b" + entry[5:], 1), "is kept as"),
     "a commit hash": (first(Table.METADATA, lambda entry: entry[:10] + b"\1\1" + entry[12:], 2), "its commit hash"),
     "block 0's": (first(Table.METADATA, lambda entry: entry[:10] + b"\1\1" + entry[12:]), "its commit hash"),
-    "a block's byte": (
-        first(Table.BLOCKS, lambda entry: entry[:-9] + bytes((entry[-9] ^ 1,)) + entry[-8:], -1),
-        "cannot be verified: block 3",
-    ),
+    "a block's byte": (byte_of_the_last_block, "cannot be verified: block 3"),
     "a lost chunk": (first(Table.BLOCKS, gone, -1), "cannot be verified"),
     "a lost block": (first(Table.METADATA, gone, -1), "there is no block"),
     "the head": (
