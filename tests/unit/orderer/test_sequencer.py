@@ -66,6 +66,14 @@ async def sequencing(
         store.close()
 
 
+async def make_first_block(chain: Chain, sequencer: Sequencer) -> None:
+    """Block 1: what comes behind it waits for the interval between blocks."""
+    receipt = BroadcastReceipt()
+    sequencer.submit(b"0", receipt, 0)
+    await receipt.wait()
+    assert await chain.wait_beyond(1, 5)
+
+
 async def test_a_receipt_tells_of_each_envelope(tmp_path: Path) -> None:
     async with sequencing(tmp_path, limits=OrdererLimits(max_queued=3)) as (chain, sequencer):
         receipt = BroadcastReceipt()
@@ -87,10 +95,8 @@ async def test_a_whole_batch_does_not_wait_for_its_time(tmp_path: Path) -> None:
         chain,
         sequencer,
     ):
-        first, rest = BroadcastReceipt(), BroadcastReceipt()
-        sequencer.submit(b"0", first, 0)
-        await first.wait()
-        assert await chain.wait_beyond(1, 5)
+        await make_first_block(chain, sequencer)
+        rest = BroadcastReceipt()
         sequencer.submit(b"1", rest, 0)
         sequencer.submit(b"2", rest, 1)
         assert not await chain.wait_beyond(2, 0.05)
@@ -105,20 +111,19 @@ async def test_a_whole_batch_waits_for_a_peer_that_is_behind(tmp_path: Path) -> 
         chain,
         sequencer,
     ):
-        first, second = BroadcastReceipt(), BroadcastReceipt()
-        sequencer.submit(b"0", first, 0)
-        await first.wait()
-        assert await chain.wait_beyond(1, 5)
+        await make_first_block(chain, sequencer)
         sequencer.report_height("peer1", 0)
-        sequencer.submit(b"1", second, 0)
+        sequencer.submit(b"1", BroadcastReceipt(), 0)
         assert not await chain.wait_beyond(2, 0.05)
 
 
 async def test_who_waits_at_the_end_is_told(tmp_path: Path) -> None:
-    async with sequencing(tmp_path, batch=BatchLimits(min_interval_ms=MINUTE_MS)) as (_, sequencer):
-        first, late = BroadcastReceipt(), BroadcastReceipt()
-        sequencer.submit(b"0", first, 0)
-        await first.wait()
+    async with sequencing(tmp_path, batch=BatchLimits(min_interval_ms=MINUTE_MS)) as (
+        chain,
+        sequencer,
+    ):
+        await make_first_block(chain, sequencer)
+        late = BroadcastReceipt()
         sequencer.submit(b"1", late, 7)
         waiting = asyncio.create_task(late.wait())
     async with asyncio.timeout(5):
