@@ -22,7 +22,6 @@ from gridledger.contract.hosting.progress import HostProgress
 from gridledger.contract.hosting.wire import Reply, Request
 from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError
 from gridledger.protocol.result import KIND as RESULT_KIND
-from gridledger.waiting import first_done
 
 _KIND: Final = RESULT_KIND.encode()
 _LENGTH_BYTES: Final = 4
@@ -142,9 +141,15 @@ class HostProcess(asyncio.Protocol):
         Raises what ended the batch early.
         """
         if not self._replies and self._failure is None:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await first_done((self._waiting,), within_s)
-            self._waiting = None
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = None if within_s is None else loop.call_later(within_s, self._wake)
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+                if timer is not None:
+                    timer.cancel()
         replies, self._replies = self._replies, []
         if not replies and self._failure is not None:
             raise self._failure
