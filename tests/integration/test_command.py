@@ -22,7 +22,7 @@ from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 from tests.support.command import Up, gridledger
 from tests.support.network_configs import CHANNEL, few_nodes
-from tests.support.processes import all_gone, children_of, family
+from tests.support.processes import alive, all_gone, children_of, family
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -176,6 +176,19 @@ async def test_a_process_that_cannot_start_says_why(
     assert "(while starting)" in up.stderr
 
 
+async def test_detached_too_it_says_why_it_cannot_start(up: Up) -> None:
+    path = up.folder / "ca" / "config.json"
+    good = path.read_bytes()
+    path.write_bytes(jsontext.dumps({**jsontext.loads(good), "nonsense": 1}))
+    try:
+        done = await asyncio.to_thread(gridledger, "up", up.config, "--dir", up.folder, "--detach")
+    finally:
+        path.write_bytes(good)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert done.stderr.startswith("error: ca ended with exit code ")
+    assert "nonsense" in done.stderr
+
+
 async def test_a_killed_supervisor_leaves_no_orphans_and_no_damage(up: Up) -> None:
     await up.start()
     before = await _put(up.folder, 1)
@@ -248,14 +261,17 @@ async def test_status_and_exit_codes(up: Up, place: Path, config: NetworkConfig)
     assert "peer1        down: " in hanging.stdout
     assert up.process.poll() is None
 
-    assert (await asyncio.to_thread(gridledger, "down", "--dir", up.folder)).returncode == 0
+    nodes = list(up.pids().values())
+    done = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
+    assert (done.returncode, done.stdout) == (0, f"the network in {up.folder} is stopped\n")
+    assert not any(alive(pid) for pid in nodes)
     assert await up.ended() == 0
     down = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
     assert down.returncode == 1
     assert [f"{name:<12} down: " in down.stdout for name in ("orderer1", "peer1")] == [True, True]
     again = await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
     assert (again.returncode, again.stderr) == (0, "")
-    assert "was not running" in again.stdout
+    assert again.stdout == f"the network in {up.folder} was not running\n"
 
 
 async def test_detached_it_runs_until_it_is_taken_down(place: Path, up: Up) -> None:
