@@ -188,10 +188,10 @@ def _status(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
     import json  # noqa: PLC0415
 
-    from gridledger.network.connection import load_connection  # noqa: PLC0415
+    from gridledger.client.profile import load_profile  # noqa: PLC0415
     from gridledger.network.status import network_state, table  # noqa: PLC0415
 
-    state = asyncio.run(network_state(load_connection(options.dir)))
+    state = asyncio.run(network_state(load_profile(options.dir)))
     print(json.dumps(dataclasses.asdict(state)) if options.json else table(state))
     return 0 if state.sound else 1
 
@@ -234,12 +234,12 @@ def _bootstrap(options: argparse.Namespace) -> int:
 def _deploy(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from gridledger.network.connection import load_connection  # noqa: PLC0415
+    from gridledger.client.profile import load_profile  # noqa: PLC0415
     from gridledger.network.deploy import deploy_chaincode  # noqa: PLC0415
 
     definition = asyncio.run(
         deploy_chaincode(
-            load_connection(options.dir),
+            load_profile(options.dir),
             options.folder,
             options.channel,
             name=options.name,
@@ -266,7 +266,7 @@ def _pack(options: argparse.Namespace) -> int:
 def _enroll(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from gridledger.network.connection import load_connection  # noqa: PLC0415
+    from gridledger.client.profile import load_profile  # noqa: PLC0415
     from gridledger.network.users import enroll_user  # noqa: PLC0415
 
     attributes = {}
@@ -275,7 +275,7 @@ def _enroll(options: argparse.Namespace) -> int:
         if not equals:
             raise SettingsError(f"--attribute takes NAME=VALUE, not {text!r}")
         attributes[name] = value
-    profile = load_connection(options.dir)
+    profile = load_profile(options.dir)
     asyncio.run(enroll_user(profile, options.organisation, options.user, options.role, attributes))
     print(profile.user(options.organisation, options.user))
     return 0

@@ -14,9 +14,9 @@ from benchmarks.load import bench_network
 from benchmarks.load.bench_network import WORKLOADS, BenchNetwork
 from benchmarks.load.plan import BenchFile
 from gridledger import jsontext
+from gridledger.client.profile import load_profile
 from gridledger.command_line import tell_error
 from gridledger.errors import GridLedgerError
-from gridledger.network.connection import load_connection
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig
 
@@ -26,7 +26,7 @@ FILE = "bench.json"
 async def prepare(folder: NetworkFolder) -> BenchFile:
     """Prepare the network in a folder, and describe its streams."""
     config = NetworkConfig.model_validate(jsontext.loads(folder.config.read_bytes()))
-    network = BenchNetwork(config, load_connection(folder.root))
+    network = BenchNetwork(config, load_profile(folder.root))
     await bench_network.prepare(network)
     workloads = {name: await network.streams(name) for name in WORKLOADS}
     return BenchFile(roots=str(network.profile.roots), workloads=workloads)

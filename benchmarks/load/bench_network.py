@@ -14,6 +14,7 @@ from benchmarks import PROJECT
 from benchmarks.load.plan import LoadStream
 from benchmarks.load.topologies import running_topology
 from gridledger.client import Gateway, NodeClient, SigningIdentity
+from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.client.queries import read_config
 from gridledger.errors import SettingsError
 from gridledger.grid.case import load_case
@@ -21,7 +22,6 @@ from gridledger.grid.frames import FrameMaker
 from gridledger.grid.grouping import grouping_of
 from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
-from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.deploy import deploy_chaincode
 from gridledger.network.schema import NetworkConfig
 from gridledger.network.users import enroll_user
@@ -143,7 +143,7 @@ async def running_bench_network(topology: str, folder: Path, *, port_offset: int
     """Run a topology, prepared for all workloads, in ``folder`` (an absolute path), which is emptied."""
     shutil.rmtree(folder, ignore_errors=True)
     async with running_topology(topology, folder, port_offset=port_offset) as config:
-        network = BenchNetwork(config, load_connection(folder))
+        network = BenchNetwork(config, load_profile(folder))
         await prepare(network)
         yield network
 

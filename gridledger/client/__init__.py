@@ -1,4 +1,4 @@
-"""The SDK. ``Gateway`` is asyncio's; :mod:`gridledger.client.blocking` has the same for programs without a loop.
+"""The SDK: :func:`connect` and ``Gateway`` for asyncio; :mod:`gridledger.client.blocking` for programs without a loop.
 
 The CA's client is :class:`gridledger.client.ca.CAClient`, kept apart because only it needs httpx.
 """
@@ -6,9 +6,11 @@ The CA's client is :class:`gridledger.client.ca.CAClient`, kept apart because on
 from __future__ import annotations
 
 from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpointer, MemoryCheckpointer
+from gridledger.client.connecting import connect
 from gridledger.client.connection import Timeouts
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
 from gridledger.client.gateway import Contract, Gateway, Network
+from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.chain_info import ChainInfo
@@ -32,6 +34,7 @@ __all__ = [
     "CommitError",
     "CommitStatusError",
     "ConnectionFailed",
+    "ConnectionProfile",
     "Contract",
     "EndorseError",
     "FileCheckpointer",
@@ -48,4 +51,6 @@ __all__ = [
     "Timeouts",
     "TransactionError",
     "TransactionVerdict",
+    "connect",
+    "load_profile",
 ]

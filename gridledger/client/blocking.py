@@ -2,7 +2,7 @@
 
 One thread runs a loop for all blocking gateways of the process; calls may come from any thread::
 
-    with Gateway.connect(url, identity, roots="roots.pem") as gateway:
+    with connect("out/network", user="Org1/alice") as gateway:
         contract = gateway.get_network("shard1").get_contract("dvs")
         print(contract.evaluate_transaction("GetGroup", {"group": "1"}))
 """
@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from gridledger.client import connecting
 from gridledger.client import gateway as aio
 from gridledger.client.checkpoints import Checkpointer
+from gridledger.client.connecting import Profile
 from gridledger.client.connection import Timeouts
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
@@ -57,6 +59,24 @@ class _LoopThread:
 _loop = _LoopThread()
 
 
+def connect(
+    profile: Profile | None = None,
+    *,
+    user: str | None = None,
+    identity: SigningIdentity | None = None,
+    timeouts: Timeouts | None = None,
+    max_connections: int = 64,
+) -> Gateway:
+    """Blocking form of :func:`gridledger.client.connect`."""
+    return Gateway(
+        _loop.run(
+            connecting.connect(
+                profile, user=user, identity=identity, timeouts=timeouts, max_connections=max_connections
+            )
+        )
+    )
+
+
 class Gateway:
     """Blocking form of :class:`gridledger.client.Gateway`."""
 
@@ -85,6 +105,16 @@ class Gateway:
     def close(self) -> None:
         """Close the connections."""
         _loop.run(self._inner.close())
+
+    @property
+    def identity(self) -> SigningIdentity:
+        """Who calls through this gateway."""
+        return self._inner.identity
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long each step may take."""
+        return self._inner.timeouts
 
     def get_network(self, channel: str) -> Network:
         """A channel."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.client.ca import CAClient
+from gridledger.client.profile import REGISTRAR
 from gridledger.contract import packaging
 from gridledger.errors import SettingsError
 from gridledger.files import write_atomically
@@ -32,7 +33,6 @@ from gridledger.protocol import (
 )
 from gridledger.protocol.block import ZERO_HASH
 
-REGISTRAR = "registrar"
 ADMIN = "admin"
 _SECRET_BYTES = 24
 

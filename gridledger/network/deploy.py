@@ -9,11 +9,11 @@ from pathlib import Path
 from random import SystemRandom
 
 from gridledger.backoff import Backoff
+from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.client.queries import read_config
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.network.connection import ConnectionProfile, NodeEntry
 from gridledger.protocol import ChaincodeDefinition, ChannelConfig, ConfigUpdate
 from gridledger.transport.node_client import NodeClient
 

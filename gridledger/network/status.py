@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.network.connection import ConnectionProfile, NodeEntry
 from gridledger.transport.node_client import NodeClient
 
 _TIMEOUT_S = 5.0

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gridledger.client.ca import CAClient
+from gridledger.client.profile import REGISTRAR, ConnectionProfile
 from gridledger.errors import NotFoundError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.network.bootstrap import REGISTRAR
-from gridledger.network.connection import ConnectionProfile
 
 
 async def enroll_user(

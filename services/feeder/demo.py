@@ -12,13 +12,13 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
 
+from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import SettingsError
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import grouping_of
 from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import PROFILES
-from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import load_network_config
 from gridledger.network.status import NetworkState, network_state
@@ -101,7 +101,7 @@ async def _network(
 ) -> AsyncIterator[tuple[ConnectionProfile, float, Supervisor | None]]:
     """The network's profile, the seconds until it was ready, and the supervisor of one that was started here."""
     if options.connect is not None:
-        profile = load_connection(options.connect)
+        profile = load_profile(options.connect)
         console.say(f"using the network {profile.name} in {options.connect}")
         yield profile, time.monotonic() - options.begun, None
         return
@@ -112,7 +112,7 @@ async def _network(
     async with running_network(config, folder, project=PROJECT, sink=lambda _name, _line: None) as supervisor:
         ready_s = time.monotonic() - options.begun
         console.say(f"ready, {ready_s:.1f} s after the begin; channels {', '.join(config.channels)}")
-        yield load_connection(folder.root), ready_s, supervisor
+        yield load_profile(folder.root), ready_s, supervisor
         console.say("stopping the network")
 
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gridledger.client import Contract, Gateway, SigningIdentity, Status, Timeouts
+from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.errors import NotFoundError, SettingsError
 from gridledger.grid.grouping import components
-from gridledger.network.connection import ConnectionProfile, NodeEntry
 from gridledger.network.users import enroll_user
 from services.feeder.concurrently import concurrently
 from services.feeder.layout import Layout

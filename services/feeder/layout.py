@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import SettingsError
-from gridledger.network.connection import ConnectionProfile
 
 
 @dataclass(frozen=True, slots=True)

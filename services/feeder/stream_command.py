@@ -9,12 +9,12 @@ from random import SystemRandom
 from typing import Any
 
 from gridledger import jsontext
+from gridledger.client.profile import load_profile
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import grouping_of
 from gridledger.grid.planning import THRESHOLD_MARGIN, planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import Profile
-from gridledger.network.connection import load_connection
 from services.feeder.clock import SystemClock
 from services.feeder.console import Console
 from services.feeder.dvs_client import DvsClient
@@ -44,7 +44,7 @@ class StreamOptions:
 
 async def stream(options: StreamOptions, console: Console) -> int:
     """Stream; the exit code: 0 when every frame was committed as valid and no alarm is left."""
-    connection = load_connection(options.folder)
+    connection = load_profile(options.folder)
     layout = layout_of(connection)
     case = load_case(options.case)
     grouping = grouping_of(case, options.groups)

@@ -16,8 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 from gridledger.client import Gateway
+from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import GridLedgerError
-from gridledger.network.connection import ConnectionProfile, load_connection
 from gridledger.network.users import enroll_user
 
 WRITERS = 8
@@ -101,4 +101,4 @@ async def read(profile: ConnectionProfile, channel: str) -> None:
 
 if __name__ == "__main__":
     what = {"write": write, "read": read}[sys.argv[1]]
-    asyncio.run(what(load_connection(Path("/network")), sys.argv[2]))
+    asyncio.run(what(load_profile(Path("/network")), sys.argv[2]))

@@ -17,7 +17,7 @@ import yaml
 
 from gridledger import jsontext
 from gridledger.client import Gateway, SigningIdentity
-from gridledger.network.connection import load_connection
+from gridledger.client.profile import load_profile
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 from tests.support.command import Up, gridledger
@@ -76,7 +76,7 @@ async def up(place: Path) -> AsyncIterator[Up]:
 
 async def _put(folder: Path, value: int) -> list[object]:
     """Write a key; all values that it has had, the newest first."""
-    profile = load_connection(folder)
+    profile = load_profile(folder)
     admin = SigningIdentity.load(profile.user("Org1", "admin"))
     async with Gateway.connect(profile.peers["peer1"].url, admin, roots=profile.roots) as gateway:
         network = gateway.get_network(CHANNEL)

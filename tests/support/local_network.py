@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from gridledger.client import BlockEvent, Gateway
+from gridledger.client.profile import ConnectionProfile, NodeEntry, load_profile
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.network.connection import ConnectionProfile, NodeEntry, load_connection
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.processes import RunningProcess, Service
 from gridledger.network.schema import NetworkConfig
@@ -39,7 +39,7 @@ class LocalNetwork:
     def __init__(self, config: NetworkConfig, folder: NetworkFolder, loop: asyncio.AbstractEventLoop) -> None:
         self.config = config
         self.folder = folder
-        self.profile: ConnectionProfile = load_connection(folder.root)
+        self.profile: ConnectionProfile = load_profile(folder.root)
         self.roots = self.profile.roots.read_text(encoding="ascii")
         self.ready_s = 0.0
         self._loop = loop

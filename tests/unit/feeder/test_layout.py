@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gridledger.client.profile import CAEntry, ChannelEntry, ConnectionProfile
 from gridledger.errors import SettingsError
-from gridledger.network.connection import CAEntry, ChannelEntry, ConnectionProfile
 from services.feeder.layout import Layout, layout_of
 
 

@@ -1,0 +1,46 @@
+"""``connect``: a gateway by a network's connection profile, as one of its users."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gridledger.client.connection import Timeouts
+from gridledger.client.gateway import Gateway
+from gridledger.client.profile import ConnectionProfile, load_profile
+from gridledger.errors import SettingsError
+from gridledger.identity.signer import SigningIdentity
+
+Profile = str | Path | ConnectionProfile
+"""A network's folder, the path of its connection profile, or the profile itself."""
+
+
+async def connect(
+    profile: Profile | None = None,
+    *,
+    user: str | None = None,
+    identity: SigningIdentity | None = None,
+    timeouts: Timeouts | None = None,
+    max_connections: int = 64,
+) -> Gateway:
+    """A gateway to the network of ``profile``, as ``user`` (such as ``Org1/alice``) or as another ``identity``.
+
+    Without a profile: the one that the environment's GRIDLEDGER_PROFILE names, or the one in out/network. Without a
+    user: the profile's default user, or the first organisation's admin. Connections open when they are first needed.
+    Raises :class:`SettingsError`, and :class:`NotFoundError` with a list of the users that there are.
+    """
+    if user is not None and identity is not None:
+        raise SettingsError("give a user of the network's folder, or an identity, not both")
+    known, who = await asyncio.to_thread(_read, profile, user, identity)
+    peers = known.peers_for(who.mspid)
+    if not peers:
+        raise SettingsError(f"the connection profile of {known.name} names no peer")
+    return Gateway.connect(peers[0].url, who, roots=known.roots, timeouts=timeouts, max_connections=max_connections)
+
+
+def _read(
+    profile: Profile | None, user: str | None, identity: SigningIdentity | None
+) -> tuple[ConnectionProfile, SigningIdentity]:
+    """The profile and who calls, from their files."""
+    known = profile if isinstance(profile, ConnectionProfile) else load_profile(profile)
+    return known, identity or SigningIdentity.load(known.user_folder(user))

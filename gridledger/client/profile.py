@@ -1,0 +1,133 @@
+"""The connection profile: what a client needs to know of a network, in one file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gridledger import jsontext
+from gridledger.errors import GridLedgerError, NotFoundError, SettingsError
+from gridledger.settings import SettingsPart
+
+PROFILE_VARIABLE = "GRIDLEDGER_PROFILE"
+"""The environment's name for the profile, or a network's folder, that is used where a program names none."""
+
+DEFAULT_PROFILE = Path("out/network")
+REGISTRAR = "registrar"
+"""The identity with which an organisation registers others. It is no user of the ledger."""
+
+
+class NodeEntry(SettingsPart):
+    """A node: where it is reached and whose it is."""
+
+    url: str
+    organisation: str
+    mspid: str
+
+
+class ChannelEntry(SettingsPart):
+    """A channel's peers, by name."""
+
+    peers: tuple[str, ...]
+
+
+class CAEntry(SettingsPart):
+    """The CA service, the root of its TLS certificate (a path), and the organisations it hosts."""
+
+    url: str
+    tls_root: Path
+    organisations: tuple[str, ...]
+
+
+class ConnectionProfile(SettingsPart):
+    """Nodes, channels, CA and applications of a network. Paths are absolute once loaded.
+
+    ``default_user`` is the user of a program that names none, as ``Org1/alice``.
+    """
+
+    name: str
+    channels: dict[str, ChannelEntry]
+    peers: dict[str, NodeEntry]
+    orderers: dict[str, NodeEntry]
+    ca: CAEntry
+    roots: Path
+    organisations: Path
+    applications: dict[str, dict[str, Any]]
+    default_user: str | None = None
+
+    def peer_of(self, channel: str, index: int = 0) -> NodeEntry:
+        """The ``index``-th peer of a channel, round and round."""
+        names = self.channels[channel].peers
+        return self.peers[names[index % len(names)]]
+
+    def user(self, organisation: str, name: str) -> Path:
+        """The folder of a user's identity."""
+        return self.organisations / organisation / "users" / name
+
+    def users(self) -> list[str]:
+        """The users whose identity is in the network's folder, as ``Org1/alice``: by organisation, then by name."""
+        found = []
+        for organisation in self._organisation_names():
+            homes = self.organisations / organisation / "users"
+            names = sorted(home.name for home in homes.glob("*") if (home / "cert.pem").is_file())
+            found += [f"{organisation}/{name}" for name in names if name != REGISTRAR]
+        return found
+
+    def user_folder(self, user: str | None = None) -> Path:
+        """The folder of ``user`` (as ``Org1/alice``), or of the network's first user.
+
+        The first user is ``default_user``, or an admin of the first organisation that has a peer. Raises
+        :class:`NotFoundError`, which lists the users that there are.
+        """
+        known = self.users()
+        wanted = user or self.default_user or self._first_of(known)
+        if wanted is None:
+            raise NotFoundError(f"there are no users in {self.organisations}: enroll one (gridledger enroll)")
+        if wanted not in known:
+            raise NotFoundError(f"there is no user {wanted!r}; there are: {', '.join(known) or 'none'}")
+        organisation, _, name = wanted.partition("/")
+        return self.user(organisation, name)
+
+    def peers_for(self, mspid: str) -> list[NodeEntry]:
+        """All peers, those of the organisation ``mspid`` first."""
+        return sorted(self.peers.values(), key=lambda peer: peer.mspid != mspid)
+
+    def _organisation_names(self) -> list[str]:
+        """Those with a peer first, each in the profile's order."""
+        owners = {peer.organisation for peer in self.peers.values()}
+        return sorted(self.ca.organisations, key=lambda name: name not in owners)
+
+    def _first_of(self, known: list[str]) -> str | None:
+        for organisation in self._organisation_names():
+            own = [user for user in known if user.startswith(f"{organisation}/")]
+            if own:
+                admin = f"{organisation}/admin"
+                return admin if admin in own else own[0]
+        return None
+
+
+def profile_path(given: str | Path | None = None) -> Path:
+    """Where the profile is: as ``given``, or as the environment's GRIDLEDGER_PROFILE says, or out/network."""
+    return Path(given or os.environ.get(PROFILE_VARIABLE) or DEFAULT_PROFILE)
+
+
+def load_profile(path: str | Path | None = None) -> ConnectionProfile:
+    """Read a connection profile, or the one in a network's folder. Without a path: see :func:`profile_path`.
+
+    Raises :class:`SettingsError` where that cannot be.
+    """
+    place = profile_path(path)
+    file = place / "connection.json" if place.is_dir() else place
+    try:
+        profile = ConnectionProfile.model_validate(jsontext.loads(file.read_bytes()))
+    except OSError:
+        raise SettingsError(f"there is no connection profile {file}: start the network first (gridledger up)") from None
+    except (GridLedgerError, ValidationError) as error:
+        raise SettingsError(f"the connection profile {file} cannot be used: {error}") from None
+    folder = file.resolve().parent
+    ca = profile.ca.model_copy(update={"tls_root": folder / profile.ca.tls_root})
+    paths = {"roots": folder / profile.roots, "organisations": folder / profile.organisations, "ca": ca}
+    return profile.model_copy(update=paths)
