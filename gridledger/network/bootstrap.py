@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from gridledger import jsontext
 from gridledger.client.ca import CAClient
 from gridledger.client.profile import REGISTRAR
 from gridledger.contract import packaging
-from gridledger.errors import SettingsError
+from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.files import write_atomically
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
@@ -45,11 +47,8 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     """
     described = jsontext.dumps(config.model_dump(mode="json"))
     if folder.connection.exists():
-        if folder.config.read_bytes() != described:
-            raise SettingsError(
-                f"{folder.root} holds a network of another description; take it down and remove the folder to begin "
-                "anew, or choose another with --dir"
-            )
+        _check_description(config, folder)
+        _mend_ca_paths(folder)
         return False
     secret_files = [folder.registrar_secret(organisation.name) for organisation in config.organisations]
     if not anew and all(path.exists() for path in secret_files):
@@ -64,6 +63,40 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     for path in secret_files:
         write_atomically(path, f"{secrets.token_urlsafe(_SECRET_BYTES)}\n".encode(), mode=0o600)
     return True
+
+
+def _check_description(config: NetworkConfig, folder: NetworkFolder) -> None:
+    """:class:`SettingsError` where the folder was made for another network."""
+    try:
+        made_for = NetworkConfig.model_validate(jsontext.loads(folder.config.read_bytes()))
+    except (OSError, GridLedgerError, ValidationError):
+        made_for = None
+    if made_for != config:
+        raise SettingsError(
+            f"{folder.root} holds a network of another description; take it down and remove the folder to begin "
+            "anew, or choose another with --dir"
+        )
+
+
+def _mend_ca_paths(folder: NetworkFolder) -> None:
+    """Make paths into ``enrolment`` relative in the CA's settings: folders of version 0.1 had absolute ones."""
+    path = folder.ca / "config.json"
+    if not path.exists():
+        return
+    settings = jsontext.loads(path.read_bytes())
+    before = jsontext.dumps(settings)
+    secrets_of = [(one, "registrar_secret_file") for one in settings["organisations"]]
+    for part, member in ((settings, "tls_root"), *secrets_of):
+        place = Path(part.get(member) or "")
+        if place.is_absolute() and place.parent.name == folder.enrolment.name:
+            part[member] = _enrolment_path(folder, place)
+    if jsontext.dumps(settings) != before:
+        _write(path, settings)
+
+
+def _enrolment_path(folder: NetworkFolder, file: Path) -> str:
+    """A file of ``enrolment`` as the CA's settings name it: from the folder of the settings on."""
+    return f"../{folder.enrolment.name}/{file.name}"
 
 
 def check_complete(config: NetworkConfig, folder: NetworkFolder, *, ca: bool) -> None:
@@ -246,7 +279,7 @@ def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]
         {
             "name": item.name,
             "mspid": item.mspid,
-            "registrar_secret_file": str(folder.registrar_secret(item.name).resolve()),
+            "registrar_secret_file": _enrolment_path(folder, folder.registrar_secret(item.name)),
         }
         for item in config.organisations
     ]
@@ -254,7 +287,7 @@ def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]
         "host": config.listen or config.host,
         "port": config.ca.port,
         "tls_hosts": list(config.names_of(config.ca)),
-        "tls_root": str(folder.ca_tls_root.resolve()),
+        "tls_root": _enrolment_path(folder, folder.ca_tls_root),
         "data": "data",
         "organisations": organisations,
         **config.ca.settings,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ _MAX_LINE_BYTES = 1024 * 1024
 _MAX_LOG_BYTES = 64 * 1024 * 1024
 _POLL_S = 0.05
 _LAST_LINES = 20
+_MAX_REASON = 500
+_TRACEBACK_FRAME = " |+-"
+"""Characters that Python draws around the traceback of a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +143,11 @@ class RunningProcess:
 
     async def end_text(self) -> str:
         """Once it has ended: how, and what it said about it, in one line."""
-        text = f"{self.service.name} ended with {exit_text(await self.wait())}"
-        errors = [line.removeprefix("error: ") for line in self._last_lines if line.startswith("error: ")]
-        return f"{text}: {errors[-1]}" if errors else text
+        code = await self.wait()
+        text = f"{self.service.name} ended with {exit_text(code)}"
+        # What it wrote before a signal came is not why it came.
+        said = reason(self._last_lines, told_only=code <= 0)
+        return f"{text}: {said}" if said else text
 
     async def healthy(self, timeout_s: float) -> None:
         """Wait until ``/healthz`` says ok; :class:`UnavailableError` when it does not in time or the process ends."""
@@ -163,7 +169,9 @@ class RunningProcess:
                     else:
                         return
                 await asyncio.sleep(_POLL_S)
-            raise UnavailableError(f"{self.service.name} was not healthy within {timeout_s:g} s: {last}")
+            said = reason(self._last_lines)
+            text = f"{self.service.name} was not healthy within {timeout_s:g} s: {last}"
+            raise UnavailableError(f"{text}; its last line: {said}" if said else text)
         finally:
             if client is not None:
                 await client.close()
@@ -197,6 +205,23 @@ class RunningProcess:
             except TimeoutError:
                 self._process.kill()
         await self.wait()
+
+
+def reason(lines: Iterable[str], *, told_only: bool = False) -> str:
+    """Why a process ended, by its last lines: the error that it told, else (``told_only``: "") the last line.
+
+    Of a line of its log this is the message, of a traceback the exception.
+    """
+    said = [line.strip(_TRACEBACK_FRAME) for line in lines]
+    said = [line for line in said if line]
+    told = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    if told or told_only or not said:
+        return told[-1] if told else ""
+    try:
+        message = json.loads(said[-1])["message"]
+    except (ValueError, KeyError, TypeError):
+        message = said[-1]
+    return str(message)[:_MAX_REASON]
 
 
 def health_client(service: Service) -> NodeClient:

@@ -157,6 +157,7 @@ async def test_a_committer_that_dies_is_told_by_its_peer(up: Up) -> None:
     [
         ("nodes/peer1/config.json", {"channels": ["another"]}, ("peer1 ended with exit code 1: ", "another.genesis")),
         ("ca/config.json", {"nonsense": 1}, ("ca ended with exit code ", "nonsense")),
+        ("ca/config.json", {"tls_root": "/nowhere/root.pem"}, ("ca ended with exit code 1: ", "/nowhere")),
     ],
 )
 async def test_a_process_that_cannot_start_says_why(
@@ -197,6 +198,24 @@ async def test_a_killed_supervisor_leaves_no_orphans_and_no_damage(up: Up) -> No
     await all_gone(everything)
     await up.start()
     assert await _put(up.folder, 2) == [2, *before]
+
+
+async def test_a_moved_folder_goes_on_with_its_chain(up: Up, place: Path) -> None:
+    await up.start()
+    before = await _put(up.folder, 3)
+    assert await up.end(signal.SIGTERM) == 0
+    moved = place / "restored" / "elsewhere"
+    moved.parent.mkdir()
+    up.folder.rename(moved)
+    there = Up(up.config, moved)
+    try:
+        await there.start()
+        assert await _put(moved, 4) == [4, *before]
+        assert await there.end(signal.SIGTERM) == 0
+        assert not up.folder.exists()
+    finally:
+        await there.end(signal.SIGKILL)
+        moved.rename(up.folder)
 
 
 async def test_a_changed_description_is_refused(up: Up, place: Path) -> None:

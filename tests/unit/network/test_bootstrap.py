@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from gridledger import jsontext
 from gridledger.cli import main
 from gridledger.errors import SettingsError
 from gridledger.network.bootstrap import prepare
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.settings import load_settings
+from services.ca.settings import CASettings
 
 PROJECT = Path(__file__).resolve().parents[3]
 BASE = Path("network-config/three-shards.yaml")
@@ -63,6 +66,41 @@ def test_a_folder_of_another_network_is_refused(tmp_path: Path, config: NetworkC
     assert not prepare(config, folder)
     with pytest.raises(SettingsError, match="of another description"):
         prepare(config.with_port_offset(1), folder)
+
+
+def test_the_cas_settings_name_no_absolute_path(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    assert str(tmp_path) not in (folder.ca / "config.json").read_text()
+    settings = load_settings(CASettings, folder.ca / "config.json")
+    assert settings.tls_root is not None
+    assert settings.tls_root.resolve() == folder.ca_tls_root
+    files = [one.registrar_secret_file.resolve() for one in settings.organisations]
+    assert files == [folder.registrar_secret(one.name) for one in config.organisations]
+
+
+def test_absolute_paths_of_an_older_folder_are_made_relative(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    path = folder.ca / "config.json"
+    new = path.read_bytes()
+    old = jsontext.loads(new)
+    old["tls_root"] = "/another/machine/out/network/enrolment/tls-root.pem"
+    for one in old["organisations"]:
+        one["registrar_secret_file"] = f"/another/machine/out/network/enrolment/{one['name']}.secret"
+    path.write_bytes(jsontext.dumps(old))
+    folder.connection.write_text("{}")
+    assert not prepare(config, folder)
+    assert path.read_bytes() == new
+
+
+def test_a_description_that_cannot_be_read_is_another_one(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    folder.connection.write_text("{}")
+    folder.config.write_text("{")
+    with pytest.raises(SettingsError, match="of another description"):
+        prepare(config, folder)
 
 
 def test_the_registrars_secrets_are_for_their_owner_only(tmp_path: Path, config: NetworkConfig) -> None:

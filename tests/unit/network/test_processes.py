@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gridledger.errors import UnavailableError
-from gridledger.network.processes import LogFile, RunningProcess, Service
+from gridledger.network.processes import LogFile, RunningProcess, Service, reason
 
 CHILD = """
 import argparse, os, signal, sys, threading
@@ -19,6 +19,8 @@ print("hello", flush=True)
 if what == "fail":
     print("error: the data folder is of another network", file=sys.stderr)
     sys.exit(3)
+if what == "defect":
+    raise ExceptionGroup("two faults", [ValueError("first"), KeyError("no such place")])
 if what == "long":
     os.write(1, b"x" * 3_000_000 + b"\\nshort\\n")
     sys.exit(0)
@@ -72,6 +74,25 @@ async def test_waiting_for_the_health_of_a_process_that_ends(run: Run) -> None:
     process = await run.start("fail")
     with pytest.raises(UnavailableError, match=r"child ended with exit code 3: the data folder .* \(while starting\)"):
         await process.healthy(20)
+
+
+async def test_a_traceback_is_told_by_its_exception(run: Run) -> None:
+    process = await run.start("defect")
+    assert await process.end_text() == "child ended with exit code 1: KeyError: 'no such place'"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["error: no such file", '{"message": "stopped serving"}'], "no such file"),
+        (["hello", '{"level": "error", "message": "cannot go on"}', ""], "cannot go on"),
+        (["[1, 2]"], "[1, 2]"),
+        ([], ""),
+        (["x" * 5000], "x" * 500),
+    ],
+)
+def test_why_a_process_ended_is_found_in_its_last_lines(lines: list[str], said: str) -> None:
+    assert reason(lines) == said
 
 
 async def test_health_that_does_not_come_in_time(run: Run) -> None:
