@@ -21,6 +21,7 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError
 from gridledger.web.edge import Authenticator, Edge, Limits
 from gridledger.web.errors import BodyTooLarge, MethodNotAllowed, RouteNotFound
+from gridledger.web.openapi import Description, document
 from gridledger.web.plain_routes import PlainRoute
 
 Health = Callable[[], Mapping[str, Any]]
@@ -69,12 +70,14 @@ def create_app(
     *,
     node: str = "",
     open_routes: Iterable[str] = (),
+    description: Description | None = None,
 ) -> Application:
     """The application of one service, to which it adds its routers and plain routes.
 
     ``authenticator`` is asked at every request and its answer is ``request.state.caller``; ``open_routes`` (templates
     such as ``/cas/{org}/enroll``) are not authenticated and have the caller None. ``health`` returns
-    {"status": "ok", ...}; any other status is answered with 503. ``app.state.stopping`` is an event that is set when
+    {"status": "ok", ...}; any other status is answered with 503. ``description`` is what ``GET /openapi.json`` tells
+    members of the routes. ``app.state.stopping`` is an event that is set when
     the process has been told to stop.
     """
     app = Application(title=service)
@@ -103,6 +106,16 @@ def create_app(
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    if description is not None:
+        written: dict[str, bytes] = {}
+
+        @app.get("/openapi.json")
+        async def openapi(request: Request) -> Response:
+            # Made when it is first asked for: all routes are there by then.
+            if "openapi" not in written:
+                written["openapi"] = jsontext.dumps(document(description, app.routes))
+            return json_response(written["openapi"])
 
     return app
 

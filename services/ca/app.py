@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
+from services.ca.api_description import DESCRIPTION
 from services.ca.ca_server import CAServer
 from services.ca.routes import OPEN_ROUTES, make_router
 from services.ca.settings import CASettings
@@ -18,7 +19,15 @@ async def open_server(settings: CASettings) -> AsyncIterator[WebServer]:
     """The certificate authorities of all organisations, ready to serve."""
     with closing(CAServer(settings)) as ca:
         limits = Limits(max_body_bytes=settings.limits.max_body_bytes, max_requests=settings.limits.max_requests)
-        app = create_app("ca", ca.identify, limits, partial(_health, ca), node=settings.name, open_routes=OPEN_ROUTES)
+        app = create_app(
+            "ca",
+            ca.identify,
+            limits,
+            partial(_health, ca),
+            node=settings.name,
+            open_routes=OPEN_ROUTES,
+            description=DESCRIPTION,
+        )
         app.include_router(make_router(ca))
         roots = [one.root_pem for one in ca.organisations]
         tls = TLSFiles(ca.tls_certificate, ca.tls_key, roots)

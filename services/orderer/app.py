@@ -10,6 +10,7 @@ from random import SystemRandom
 from typing import Any
 
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, background, create_app
+from services.orderer.api_description import DESCRIPTION
 from services.orderer.orderer import Orderer, open_orderer
 from services.orderer.routes import make_router, plain_routes
 from services.orderer.settings import OrdererSettings
@@ -24,7 +25,14 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
             max_requests=settings.limits.max_requests,
             max_streams=settings.limits.max_streams,
         )
-        app = create_app("orderer", orderer.authenticate, limits, partial(_health, orderer), node=settings.name)
+        app = create_app(
+            "orderer",
+            orderer.authenticate,
+            limits,
+            partial(_health, orderer),
+            node=settings.name,
+            description=DESCRIPTION,
+        )
         app.add_plain_routes(plain_routes(orderer))
         app.include_router(make_router(orderer))
         tls = TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots])

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from gridledger.web import Limits, ServerSettings, ServerTLS, TLSFiles, WebServer, background, create_app
+from services.peer.api_description import DESCRIPTION
 from services.peer.peer import Peer, open_peer
 from services.peer.routes import make_router, plain_routes
 from services.peer.settings import PeerSettings
@@ -24,7 +25,14 @@ async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
             max_requests=edge.max_requests,
             max_streams=edge.max_streams,
         )
-        app = create_app("peer", peer.authenticate, limits, partial(_health, peer), node=settings.name)
+        app = create_app(
+            "peer",
+            peer.authenticate,
+            limits,
+            partial(_health, peer),
+            node=settings.name,
+            description=DESCRIPTION,
+        )
         app.add_plain_routes(plain_routes(peer))
         app.include_router(make_router(peer))
         async with background(peer.follow_configs(), *(process.watch() for process in processes)):

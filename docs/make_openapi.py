@@ -1,0 +1,40 @@
+"""Writes docs/openapi/*.json, what each service answers to ``GET /openapi.json``: ``python -m docs.make_openapi``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+
+from gridledger.web import create_app
+from gridledger.web.openapi import Description, document
+from services.ca import api_description as ca
+from services.ca import routes as ca_routes
+from services.orderer import api_description as orderer
+from services.orderer import routes as orderer_routes
+from services.peer import api_description as peer
+from services.peer import routes as peer_routes
+
+FOLDER = Path(__file__).with_name("openapi")
+SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
+    "ca": (ca.DESCRIPTION, ca_routes.make_router),
+    "orderer": (orderer.DESCRIPTION, orderer_routes.make_router),
+    "peer": (peer.DESCRIPTION, peer_routes.make_router),
+}
+
+
+def page(service: str) -> str:
+    """One service's document. Its routes are made without the node behind them: nothing is called."""
+    description, make_router = SERVICES[service]
+    app = create_app(service, lambda certificate: None, description=description)
+    app.include_router(make_router(None))
+    return json.dumps(document(description, app.routes), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name in SERVICES:
+        (FOLDER / f"{name}.json").write_text(page(name))

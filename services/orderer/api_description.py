@@ -1,0 +1,53 @@
+"""What an orderer's routes take and give, for its OpenAPI description."""
+
+from __future__ import annotations
+
+from gridledger.web.openapi import HASH, TEXT, WHOLE, Description, Operation, list_of, members, named, nullable
+
+_FRAMES = "application/octet-stream"
+
+_SCHEMAS = {
+    "OrdererChannel": {
+        "type": "object",
+        "required": ["channel", "height", "leader", "term"],
+        "properties": {
+            "channel": TEXT,
+            "height": WHOLE,
+            "last_hash": HASH,
+            "leader": nullable(TEXT),
+            "term": WHOLE,
+            "role": TEXT,
+            "config_sequence": WHOLE,
+            "queued": WHOLE,
+            "voters": list_of(TEXT),
+        },
+    }
+}
+
+_OPERATIONS = {
+    "POST /channels/{name}/broadcast": Operation(
+        "Order envelopes; one result for each",
+        members(results=list_of({"type": "object", "required": ["status"], "properties": {"status": WHOLE}})),
+        {**TEXT, "description": "frames of a 32-bit big-endian length and an envelope each"},
+        media=_FRAMES,
+        description="An envelope with status 200 is in the replicated, durable log.",
+    ),
+    "GET /channels/{name}/deliver": Operation(
+        "Blocks from a number on, as they are cut", {**TEXT, "description": "frames"}, answer_media=_FRAMES
+    ),
+    "POST /channels/{name}/progress": Operation(
+        "A peer tells how many blocks it has committed", None, members(peer=TEXT, height=WHOLE), status=204
+    ),
+    "GET /channels/{name}": Operation("One channel's state here", named("OrdererChannel")),
+    "GET /status": Operation("This orderer's state", {"type": "object"}),
+    "POST /raft": Operation(
+        "Raft messages of another orderer", None, {**TEXT, "description": "frames"}, media=_FRAMES, status=204
+    ),
+    "POST /admin/transfer-leader": Operation(
+        "Give the leadership of a channel to another orderer (admins of the orderer's organisation)",
+        members(leader=nullable(TEXT)),
+        members(channel=TEXT, to=TEXT),
+    ),
+}
+
+DESCRIPTION = Description("GridLedger orderer", "Broadcast and deliver of an ordering node", _OPERATIONS, _SCHEMAS)

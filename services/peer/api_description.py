@@ -1,0 +1,185 @@
+"""What a peer's routes take and give, for its OpenAPI description. docs/protocol.md says what the texts mean."""
+
+from __future__ import annotations
+
+from gridledger.web.openapi import (
+    ANY,
+    BASE64,
+    HASH,
+    TEXT,
+    WHOLE,
+    Description,
+    Operation,
+    list_of,
+    members,
+    named,
+    nullable,
+    query,
+)
+
+_FRAMES = "application/octet-stream"
+_LINES = "application/x-ndjson"
+
+_SCHEMAS = {
+    "SignedProposal": {
+        "type": "object",
+        "required": ["proposal", "signature"],
+        "properties": {
+            "proposal": {**TEXT, "description": "the proposal's text, a JSON text in a string: it is signed as it is"},
+            "signature": {
+                **BASE64,
+                "description": "the creator's signature over the text: ECDSA P-256, SHA-256, low s",
+            },
+            "transient": {"type": "object", "description": "data for the chaincode that never reaches the chain"},
+        },
+        "additionalProperties": False,
+    },
+    "Endorsed": members(
+        result={**TEXT, "description": "the result's text"},
+        endorsements=list_of(members(endorser={**HASH, "description": "its certificate's"}, signature=BASE64)),
+        endorsed_by=list_of(TEXT),
+    ),
+    "Transaction": members(
+        proposal={**TEXT, "description": "the proposal's text, as it was endorsed"},
+        result={**TEXT, "description": "the result's text, as the gateway gave it"},
+        endorsements={**TEXT, "description": "the list of endorsements that the gateway gave, as a text"},
+        signature={**BASE64, "description": "the creator's signature over the text with the three hashes"},
+    ),
+    "Status": members(
+        tx_id=HASH,
+        code={**WHOLE, "description": "0: valid; the numbers are Fabric's TxValidationCode"},
+        code_name=TEXT,
+        block=WHOLE,
+        commit_hash=HASH,
+    ),
+    "Ordered": members(tx_id=HASH),
+    "Response": members(status=WHOLE, message=TEXT, payload=ANY),
+    "ChainInfo": members(
+        channel=TEXT,
+        height=WHOLE,
+        last_hash=HASH,
+        commit_hash=HASH,
+        timestamp=WHOLE,
+        transactions=WHOLE,
+        config_sequence=WHOLE,
+        bytes=WHOLE,
+    ),
+    "ChaincodeDefinition": members(sequence=WHOLE, version=TEXT, package=HASH, policy=TEXT),
+    "ChaincodeEvent": members(
+        chaincode=TEXT, name=TEXT, payload=ANY, tx_id=HASH, block=WHOLE, index=WHOLE, timestamp=WHOLE
+    ),
+    "BlockEvent": members(
+        channel=TEXT,
+        number=WHOLE,
+        hash=HASH,
+        timestamp=WHOLE,
+        commit_hash=HASH,
+        transactions=list_of(members(tx_id=TEXT, code=WHOLE)),
+    ),
+    "Block": {
+        "type": "object",
+        "required": ["header", "hash", "commit_hash", "transactions"],
+        "properties": {
+            "header": {"type": "object"},
+            "hash": HASH,
+            "commit_hash": HASH,
+            "orderer": nullable(TEXT),
+            "transactions": list_of({"type": "object"}),
+        },
+    },
+    "ProvedTransaction": members(
+        tx_id=HASH,
+        block=WHOLE,
+        index=WHOLE,
+        code=WHOLE,
+        code_name=TEXT,
+        envelope=TEXT,
+        proof=members(
+            header={**TEXT, "description": "the block header's text"},
+            count={**WHOLE, "description": "transactions in the block"},
+            path=list_of(HASH),
+            signature=nullable(members(orderer=HASH, signature=BASE64)),
+        ),
+    ),
+    "HistoryEntry": members(
+        tx_id=HASH, value=ANY, deleted={"type": "boolean"}, block=WHOLE, index=WHOLE, timestamp=WHOLE
+    ),
+}
+
+_OPERATIONS = {
+    "POST /gateway/endorse": Operation(
+        "Collect endorsements of a proposal",
+        named("Endorsed"),
+        named("SignedProposal"),
+        description="Runs the chaincode on as many peers as its policy needs. Nothing is ordered.",
+    ),
+    "POST /gateway/submit": Operation(
+        "Have a transaction ordered and committed",
+        {"anyOf": [named("Status"), named("Ordered")]},
+        {"anyOf": [named("Transaction"), {"type": "object", "description": "a config update"}]},
+        description="A transaction that is on the ledger already is not ordered again: its status is told.",
+        parameters=[
+            query("wait", {"type": "string", "enum": ["commit", "order"], "default": "commit"}, "until when to wait")
+        ],
+    ),
+    "POST /gateway/evaluate": Operation(
+        "Run a proposal on one peer, without effect",
+        named("Response"),
+        named("SignedProposal"),
+        parameters=[
+            query(
+                "forward",
+                {"type": "string", "enum": ["yes", "no"], "default": "yes"},
+                "whether another peer may run it",
+            )
+        ],
+    ),
+    "POST /gateway/calls": Operation(
+        "Many calls over one request",
+        {**TEXT, "description": "frames"},
+        {**TEXT, "description": "frames: docs/protocol.md, Calls"},
+        media=_FRAMES,
+        answer_media=_FRAMES,
+    ),
+    "GET /channels": Operation("Names of the channels that this peer is on", members(channels=list_of(TEXT))),
+    "GET /channels/{name}": Operation("How far the channel is here", named("ChainInfo")),
+    "GET /channels/{name}/config": Operation("The channel's configuration, its text", {"type": "object"}),
+    "GET /channels/{name}/peers": Operation(
+        "The channel's peers, and which of them this gateway leaves out",
+        members(peers={"type": "object", "additionalProperties": members(mspid=TEXT, url=TEXT, left_out=ANY)}),
+    ),
+    "GET /channels/{name}/chaincodes/{chaincode}": Operation(
+        "A chaincode's definition: the sequence that a proposal names, the policy", named("ChaincodeDefinition")
+    ),
+    "GET /channels/{name}/blocks/{number}": Operation(
+        "A block",
+        named("Block"),
+        description="With `format=raw` the block's frames (docs/protocol.md) as `application/octet-stream`.",
+    ),
+    "GET /channels/{name}/transactions/{tx_id}": Operation(
+        "A transaction with its validation code and its Merkle proof", named("ProvedTransaction")
+    ),
+    "GET /channels/{name}/transactions/{tx_id}/status": Operation(
+        "A transaction's status", named("Status"), description="Waits up to `wait_s` seconds for its commit."
+    ),
+    "GET /channels/{name}/history/{namespace}": Operation(
+        "The committed writes of a key, the newest first", members(items=list_of(named("HistoryEntry")))
+    ),
+    "GET /channels/{name}/events/blocks": Operation(
+        "Committed blocks as they come, one JSON text a line", named("BlockEvent"), answer_media=_LINES
+    ),
+    "GET /channels/{name}/events/chaincode": Operation(
+        "Events of valid transactions as they come, one JSON text a line", named("ChaincodeEvent"), answer_media=_LINES
+    ),
+    "GET /status": Operation("This peer's state", {"type": "object"}),
+    "GET /packages": Operation("Installed chaincode packages", members(packages=list_of({"type": "object"}))),
+    "POST /packages": Operation(
+        "Install a chaincode package (admins of the peer's organisation)",
+        members(id=HASH),
+        {**TEXT, "description": "a .tar.gz as `gridledger chaincode pack` writes it"},
+        media="application/gzip",
+        status=201,
+    ),
+}
+
+DESCRIPTION = Description("GridLedger peer", "Gateway, queries, events and operations of a peer", _OPERATIONS, _SCHEMAS)
