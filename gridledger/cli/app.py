@@ -1,0 +1,89 @@
+"""The application: all commands together, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from gridledger import __version__
+from gridledger.cli import chaincode, identity, network, set_up
+from gridledger.cli.output import say
+from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, one_line, tell_error
+from gridledger.errors import GridLedgerError
+
+_OWN_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app = typer.Typer(
+    name="gridledger",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+network.add_to(app)
+set_up.add_to(app)
+chaincode.add_to(app)
+identity.add_to(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code. An error of ours, of the system's or of usage is one line on standard error."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=list(arguments), prog_name="gridledger", standalone_mode=False)
+    except typer.TyperException as error:
+        return _tell_usage(error)
+    except GridLedgerError as error:
+        return tell_error(error)
+    except OSError as error:
+        sys.stderr.write(f"error: {_reason(error)}\n")
+        return EXIT_FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _tell_usage(error: typer.TyperException) -> int:
+    if error.format_message():  # a group without a command has shown its help
+        context = getattr(error, "ctx", None)
+        where = "gridledger" if context is None else context.command_path
+        sys.stderr.write(f"error: {one_line(error.format_message()).rstrip('.')}. See {where} --help\n")
+    return error.exit_code
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        say(f"gridledger {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A permissioned ledger for power grids.
+
+    Commands that talk to a network use the one in out/network, or the one that --dir or the variable
+    GRIDLEDGER_PROFILE names: a network's folder or a connection profile.
+    """
+    del version
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Chaincode")
+def simulate() -> None:
+    """Run one function of a chaincode on a state file, without a network."""
+    raise NotImplementedError("gridledger.cli.main hands it on")
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
+def feeder() -> None:
+    """Drive the network with the power-flow feeder."""
+    raise NotImplementedError("gridledger.cli.main hands it on")

@@ -1,0 +1,192 @@
+"""Commands that start, stop and look at a network of local processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridledger.cli.options import DEFAULT_DIR, Config, Folder, Json, Profile, network_folder
+from gridledger.cli.output import say, say_json
+from gridledger.cli.project import project
+from gridledger.command_line import EXIT_FAILED
+from gridledger.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gridledger.network.schema import NetworkConfig
+    from gridledger.network.supervisor import ProcessEnded, Supervisor
+
+_DETACHED_READY_S = 120.0
+_PANEL = "Network"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (up, down, status):
+        app.command(rich_help_panel=_PANEL)(command)
+
+
+def up(
+    config: Config,
+    *,
+    directory: Folder = DEFAULT_DIR,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when the network is ready; stop it with 'down'.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Do not show what the processes write; it is in logs/.")
+    ] = False,
+    port_offset: Annotated[int, typer.Option("--port-offset", metavar="N", help="Add this to every port.")] = 0,
+    as_json: Json = False,
+) -> int:
+    """Start a network of local processes.
+
+    It runs in the foreground until Ctrl-C. A second start on the same folder goes on with the same ledgers.
+
+    \b
+    Examples:
+      gridledger up network-config/three-shards.yaml
+      gridledger up network-config/no-shard.yaml --dir out/other --port-offset 100 --detach
+    """
+    from gridledger.network.schema import load_network_config  # noqa: PLC0415
+
+    description = load_network_config(config).with_port_offset(port_offset)
+    root = network_folder(directory).root
+    if detach:
+        started = time.monotonic()
+        told = _start_detached(config, root, port_offset, description.name)
+        if as_json:
+            say_json(_ready(description, root, time.monotonic() - started))
+        else:
+            say(told)
+        return 0
+    return _run_in_foreground(description, directory, quiet=quiet, as_json=as_json)
+
+
+def down(*, directory: Folder = DEFAULT_DIR, as_json: Json = False) -> int:
+    """Stop the network that runs in a folder.
+
+    It is no error when none runs there.
+    """
+    from gridledger.network.supervisor import stop_detached  # noqa: PLC0415
+
+    folder = network_folder(directory)
+    stopped = stop_detached(folder)
+    if as_json:
+        say_json({"folder": str(folder.root), "stopped": stopped})
+    else:
+        say(f"the network in {directory} {'is stopped' if stopped else 'was not running'}")
+    return 0
+
+
+def status(*, directory: Profile = DEFAULT_DIR, as_json: Json = False) -> int:
+    """Show nodes, channels, heights, commit hashes and leaders.
+
+    The exit code is 0 when all nodes answer and no peers differ, else 1.
+    """
+    import asyncio  # noqa: PLC0415
+    import dataclasses  # noqa: PLC0415
+
+    from gridledger.client.profile import load_profile  # noqa: PLC0415
+    from gridledger.network.status import network_state, table  # noqa: PLC0415
+
+    state = asyncio.run(network_state(load_profile(directory)))
+    if as_json:
+        say_json(dataclasses.asdict(state))
+    else:
+        say(table(state))
+    return 0 if state.sound else EXIT_FAILED
+
+
+def _run_in_foreground(config: NetworkConfig, directory: Path, *, quiet: bool, as_json: bool) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from gridledger.network.console import ProcessConsole  # noqa: PLC0415
+    from gridledger.network.supervisor import ProcessEnded, run_until_stopped  # noqa: PLC0415
+
+    folder, checkout = network_folder(directory), project()
+    console = ProcessConsole()
+
+    def on_ready(supervisor: Supervisor) -> None:
+        if as_json:
+            say_json(_ready(config, folder.root, supervisor.ready_s))
+            return
+        console.say(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(config)}")
+        console.say(f"folder {folder.root}; stop with Ctrl-C, or gridledger down --dir {directory}")
+
+    def on_failure(failure: ProcessEnded) -> None:
+        sys.stderr.write(f"error: {failure.message}\n")
+        sys.stderr.flush()
+
+    sink = _ignore if quiet or as_json else console.line
+    try:
+        work = run_until_stopped(config, folder, project=checkout, sink=sink, on_ready=on_ready, on_failure=on_failure)
+        asyncio.run(work)
+    except ProcessEnded:
+        return EXIT_FAILED  # told when it happened
+    else:
+        if not as_json:
+            console.say(f"{config.name} is stopped")
+        return 0
+    finally:
+        console.close()
+
+
+def _ignore(name: str, line: str) -> None:
+    """A sink for what is in the log files anyway."""
+
+
+def _start_detached(config: Path, root: Path, port_offset: int, name: str) -> str:
+    """Start a supervisor in the background and wait until its network is ready; what it said then."""
+    (root / "logs").mkdir(parents=True, exist_ok=True)
+    log = root / "logs" / "supervisor.log"
+    begin = log.stat().st_size if log.exists() else 0
+    command = [sys.executable, "-m", "gridledger.cli", "up", "--quiet", str(config.resolve())]
+    with log.open("ab") as output:
+        child = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--dir", str(root), "--port-offset", str(port_offset)],
+            cwd=project(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        return _wait_for_ready(child, log, begin, name)
+    except BaseException:
+        child.terminate()
+        raise
+
+
+def _wait_for_ready(child: subprocess.Popen[bytes], log: Path, begin: int, name: str) -> str:
+    """Wait for the detached supervisor's word, which stands in ``log`` from ``begin`` on."""
+    deadline = time.monotonic() + _DETACHED_READY_S
+    while time.monotonic() < deadline:
+        ended = child.poll() is not None
+        said = log.read_bytes()[begin:].decode("utf-8", "replace").splitlines()
+        ready = [line for line in said if line.startswith(f"{name} is ready")]
+        if ready and not ended:
+            return ready[0]
+        if ended:
+            errors = [line for line in said if line.startswith("error:")]
+            sys.stderr.write((errors[-1] if errors else f"error: the supervisor ended; see {log}") + "\n")
+            raise typer.Exit(child.returncode or EXIT_FAILED)
+        try:
+            child.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+    raise SettingsError(f"the network was not ready within {_DETACHED_READY_S:g} s; see {log}")
+
+
+def _ready(config: NetworkConfig, root: Path, ready_s: float) -> dict[str, Any]:
+    peers = {peer.name: f"https://{config.host}:{peer.port}" for peer in config.peers}
+    return {"network": config.name, "folder": str(root), "ready_s": round(ready_s, 1), "peers": peers}
+
+
+def _addresses(config: NetworkConfig) -> str:
+    peers = ", ".join(f"{peer.name} https://{config.host}:{peer.port}" for peer in config.peers)
+    return f"{len(config.channels)} channels, {len(config.orderers)} orderers, {peers}"

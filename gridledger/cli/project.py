@@ -1,0 +1,29 @@
+"""The checkout of GridLedger, from which services are started: the published package does not have them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from gridledger.command_line import tell_error
+from gridledger.errors import SettingsError
+
+
+def project() -> Path:
+    """The checkout in which we stand, or in which the library lies."""
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
+        if (folder / "services" / "peer").is_dir():
+            return folder
+    raise SettingsError("the services run from a checkout of GridLedger; change into one")
+
+
+def run_service(module: str, arguments: list[str]) -> int:
+    """Run a service of the checkout in the foreground; its exit code."""
+    try:
+        path = os.pathsep.join(filter(None, (str(project()), os.environ.get("PYTHONPATH"))))
+    except SettingsError as error:
+        return tell_error(error)
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.call([sys.executable, "-m", module, *arguments], env=environment)  # noqa: S603 - our own module
