@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, TypeVar, overload
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar, overload
 
+from gridledger.contract.annotations import AnnotationError, DeclaredTypes
 from gridledger.contract.context import Context
 from gridledger.contract.errors import ContractError
+from gridledger.contract.json_types import ANY, JsonType, Mismatch
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -19,10 +21,30 @@ _VARKEYWORDS: Final = 0x08
 _GENERATOR_OR_COROUTINE: Final = 0x20 | 0x80 | 0x200
 
 
-class Function:
-    """One transaction of a contract: its public name, and how to call it."""
+class Parameter(NamedTuple):
+    """A parameter of a transaction. ``repeated``: it takes all arguments that are left (``*names``)."""
 
-    __slots__ = ("attribute", "least", "most", "name", "parameters", "readonly")
+    name: str
+    type: JsonType
+    repeated: bool = False
+
+
+class Function:
+    """One transaction of a contract: its public name, how to call it, and, once declared, what it takes."""
+
+    __slots__ = (
+        "_checked",
+        "_method",
+        "_rest",
+        "attribute",
+        "declared",
+        "least",
+        "most",
+        "name",
+        "parameters",
+        "readonly",
+        "returns",
+    )
 
     def __init__(self, name: str, attribute: str, method: Callable[..., Any], *, readonly: bool) -> None:
         code = getattr(method, "__code__", None)
@@ -40,11 +62,68 @@ class Function:
         self.parameters: tuple[str, ...] = code.co_varnames[2 : code.co_argcount]
         self.least: int = len(self.parameters) - len(getattr(method, "__defaults__", None) or ())
         self.most: int | None = None if code.co_flags & _VARARGS else len(self.parameters)
+        self.declared: tuple[Parameter, ...] = ()
+        self.returns: JsonType = ANY
+        self._method = method
+        self._checked: tuple[tuple[int, Parameter], ...] = ()
+        self._rest: Parameter | None = None
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """The values of the parameters that may be left out."""
+        return dict(zip(self.parameters[self.least :], getattr(self._method, "__defaults__", None) or (), strict=True))
+
+    @property
+    def description(self) -> str:
+        """The first line of the method's docstring."""
+        return (getattr(self._method, "__doc__", None) or "").strip().partition("\n")[0].strip()
+
+    def declare(self, types: DeclaredTypes) -> None:
+        """Read the annotations: from now on arguments are checked. Raises :class:`AnnotationError`."""
+        declared = [self._parameter(name, types) for name in self.parameters]
+        if self.most is None:
+            name = self._method.__code__.co_varnames[len(self.parameters) + 2]
+            declared.append(self._parameter(name, types)._replace(repeated=True))
+        self.declared = tuple(declared)
+        checked = [(index, each) for index, each in enumerate(declared) if each.type is not ANY]
+        self._checked = tuple((index, each) for index, each in checked if not each.repeated)
+        self._rest = next((each for _, each in checked if each.repeated), None)
+        try:
+            self.returns = types.of(self._method, "return")
+        except AnnotationError:  # what is returned is not checked, so it may be declared as anything
+            self.returns = ANY
+
+    def _parameter(self, name: str, types: DeclaredTypes) -> Parameter:
+        try:
+            return Parameter(name, types.of(self._method, name))
+        except AnnotationError as error:
+            raise AnnotationError(f"{self.attribute}, parameter {name}: {error}") from None
+
+    def take_arguments(self, args: Sequence[Any]) -> Sequence[Any]:
+        """What the method is called with for these arguments; :class:`ContractError` names the one that is refused."""
+        self.check_arguments(args)
+        if not self._checked and self._rest is None:
+            return args
+        taken = list(args)
+        for index, parameter in self._checked:
+            if index < len(taken):
+                taken[index] = _take(parameter, taken[index])
+        if self._rest is not None:
+            first = len(self.parameters)
+            taken[first:] = [_take(self._rest, each, f"[{n}]") for n, each in enumerate(taken[first:])]
+        return taken
 
     def check_arguments(self, args: Sequence[Any]) -> None:
         """Refuse a call with too few or too many arguments, with a message that shows what is taken."""
         if len(args) < self.least or (self.most is not None and len(args) > self.most):
             raise ContractError(f"{self.name} takes ({', '.join(self.parameters)}), {len(args)} argument(s) were given")
+
+
+def _take(parameter: Parameter, value: Any, place: str = "") -> Any:
+    try:
+        return parameter.type.take(value)
+    except Mismatch as mismatch:
+        raise ContractError(f"{parameter.name}{place}{mismatch.path}: {mismatch.why}") from None
 
 
 @overload

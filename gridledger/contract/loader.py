@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from gridledger.contract.annotations import AnnotationError, DeclaredTypes
 from gridledger.contract.api import Contract, Function
+from gridledger.contract.metadata import system_functions
 from gridledger.errors import InputError
 
 MAIN_MODULES: Final = ("contract", "__init__")
@@ -28,22 +30,31 @@ class ChaincodeLoadError(InputError):
 
 
 class Chaincode:
-    """The functions of all contracts of one package, each with the instance that serves it."""
+    """The functions of all contracts of one package, each with the instance that serves it.
+
+    Raises :class:`ChaincodeLoadError` for functions of one name, and for annotations that declare no JSON type.
+    """
 
     def __init__(self, contracts: list[Contract]) -> None:
         functions: dict[str, tuple[Contract, Function]] = {}
+        types = DeclaredTypes()
         for contract in contracts:
             for name, function in contract.functions.items():
                 if name in functions:
                     one, two = type(functions[name][0]).__name__, type(contract).__name__
                     raise ChaincodeLoadError(f"the function {name!r} is in {one} and in {two}; rename one of them")
                 functions[name] = (contract, function)
+                try:
+                    function.declare(types)
+                except AnnotationError as error:
+                    raise ChaincodeLoadError(f"{type(contract).__name__}.{error}") from None
         self.contracts = contracts
         self.functions: Mapping[str, tuple[Contract, Function]] = functions
+        self._all = functions | system_functions(contracts)
 
     def find(self, name: str) -> tuple[Contract, Function | None]:
         """The contract that answers a call of ``name``, and the function if it has one of that name."""
-        return self.functions.get(name) or (self.contracts[0], None)
+        return self._all.get(name) or (self.contracts[0], None)
 
 
 def load(folder: Path) -> Chaincode:

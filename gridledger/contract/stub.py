@@ -7,7 +7,7 @@ key counts. Values are JSON values; each read parses its own copy, so that chang
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
 from gridledger import jsontext
@@ -217,17 +217,37 @@ class Stub:
 
 
 def json_text(value: Any, what: str) -> bytes:
-    """The JSON text of a value that a contract hands over; :class:`ContractError` names ``what`` it cannot be."""
+    """The JSON text of a value that a contract hands over; :class:`ContractError` names ``what`` it cannot be.
+
+    Dataclasses are written as objects.
+    """
     try:
         text = jsontext.dumps(value)
-    except MalformedJSON as error:
-        raise ContractError(f"{what} {error.message}") from None
+    except MalformedJSON:
+        try:
+            value = _without_dataclasses(value, MAX_VALUE_DEPTH)
+            text = jsontext.dumps(value)
+        except MalformedJSON as error:
+            raise ContractError(f"{what} {error.message}") from None
     if len(text) > MAX_VALUE_BYTES:
         raise ContractError(f"{what} takes {len(text)} bytes, the bound is {MAX_VALUE_BYTES}")
     # Fewer brackets than levels allowed: then it cannot be too deep, and most values are done here.
     if text.count(b"[") + text.count(b"{") > MAX_VALUE_DEPTH and _deeper_than(value, MAX_VALUE_DEPTH):
         raise ContractError(f"{what} is nested deeper than {MAX_VALUE_DEPTH} levels")
     return text
+
+
+def _without_dataclasses(value: Any, levels: int) -> Any:
+    """The same value with an object for each dataclass, as deep as ``levels``."""
+    if levels == 0:
+        return value
+    if isinstance(value, list | tuple):
+        return [_without_dataclasses(item, levels - 1) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_dataclasses(item, levels - 1) for name, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _without_dataclasses(getattr(value, each.name), levels - 1) for each in fields(value)}
+    return value
 
 
 def _deeper_than(value: Any, levels: int) -> bool:

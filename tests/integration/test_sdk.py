@@ -73,7 +73,8 @@ async def test_refusal_carries_every_endorsers_message(kv: Contract) -> None:
         await kv.submit_transaction("add", "sdk-bad", "one")
     error = caught.value
     assert (error.status, error.code, len(error.tx_id)) == (400, "CHAINCODE_REFUSED", 64)
-    assert error.details["endorsers"] == dict.fromkeys(("peer5", "peer6"), "amount must be an integer")
+    refusal = 'amount: must be an integer (int), not "one"'
+    assert error.details["endorsers"] == dict.fromkeys(("peer5", "peer6"), refusal)
     with pytest.raises(EndorseError) as caught:
         await kv.submit_transaction("no_such_function")
     assert caught.value.code == "CHAINCODE_REFUSED"
