@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gridledger import jsontext
+from gridledger.contract.determinism import check_package
 from gridledger.contract.loader import ChaincodeLoadError
-from gridledger.contract.simulator.determinism import findings
 from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.errors import ConflictError, GridLedgerError, InputError, SettingsError
@@ -61,8 +61,8 @@ def main(argv: Sequence[str]) -> int:
     except (GridLedgerError, OSError) as error:
         return _refuse(str(error))
     finally:
-        for finding in findings(command.folder):
-            sys.stderr.write(f"gridledger simulate: warning: {finding}\n")
+        for warning in check_package(command.folder):
+            sys.stderr.write(f"gridledger simulate: warning: {warning}\n")
     if not invocation.successful:
         return _refuse(f"{command.function}: status {invocation.status}: {invocation.message}")
     _print(invocation)
