@@ -114,18 +114,24 @@ async def _length(items: list[int], wanted: int) -> bool:
 
 async def test_start_time_does_not_grow(tmp_path: Path) -> None:
     """A start with 2000 transactions on the chain takes no longer than one with none, but for the machine's moods."""
-    small = few_nodes()
-    with local_network(small, tmp_path):
+    small, folders = few_nodes(), {"empty": tmp_path / "empty", "full": tmp_path / "full"}
+    with local_network(small, folders["empty"]):
         pass
-    with local_network(small, tmp_path) as network:
-        empty_s = network.ready_s
+    with local_network(small, folders["full"]) as network:
         await _put_many(network, CHANNEL, 0, MANY)
         before = await network.agree(CHANNEL)
-    full: list[float] = []
-    # A start that has grown is slow each time; one that other work held up is not.
-    while len(full) < 3 and (not full or min(full) >= empty_s * 1.3 + 1.0):
-        with local_network(small, tmp_path) as network:
-            full.append(network.ready_s)
+    starts: list[tuple[float, float]] = []
+    # Both are started one after the other, so that what else the machine does meets both. A start that has grown is
+    # slow each time; one that other work held up is not.
+    while len(starts) < 3 and not any(_as_quick(*pair) for pair in starts):
+        with local_network(small, folders["empty"]) as network:
+            empty_s = network.ready_s
+        with local_network(small, folders["full"]) as network:
+            starts.append((empty_s, network.ready_s))
             assert await network.agree(CHANNEL) == before
-    print(f"start with an empty ledger {empty_s:.2f} s, with {MANY} transactions {full} s")
-    assert min(full) < empty_s * 1.3 + 1.0
+    print(f"starts with an empty ledger and with {MANY} transactions, in s: {starts}")
+    assert any(_as_quick(*pair) for pair in starts)
+
+
+def _as_quick(empty_s: float, full_s: float) -> bool:
+    return full_s < empty_s * 1.3 + 1.0
