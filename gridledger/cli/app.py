@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gridledger import __version__
-from gridledger.cli import chaincode, identity, network, set_up
+from gridledger.cli import chaincode, identity, network, processes, set_up
 from gridledger.cli.output import say
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, one_line, tell_error
 from gridledger.errors import GridLedgerError
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 network.add_to(app)
+processes.add_to(app)
 set_up.add_to(app)
 chaincode.add_to(app)
 identity.add_to(app)

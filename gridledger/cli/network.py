@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ def down(*, directory: Folder = DEFAULT_DIR, as_json: Json = False) -> int:
 
     It is no error when none runs there.
     """
-    from gridledger.network.supervisor import stop_detached  # noqa: PLC0415
+    from gridledger.network.lock import stop_detached  # noqa: PLC0415
 
     folder = network_folder(directory)
     stopped = stop_detached(folder)
@@ -92,9 +93,11 @@ def status(*, directory: Profile = DEFAULT_DIR, as_json: Json = False) -> int:
     import dataclasses  # noqa: PLC0415
 
     from gridledger.client.profile import load_profile  # noqa: PLC0415
+    from gridledger.network.control import process_states  # noqa: PLC0415
     from gridledger.network.status import network_state, table  # noqa: PLC0415
 
-    state = asyncio.run(network_state(load_profile(directory)))
+    processes = process_states(network_folder(directory)) if directory.is_dir() else {}
+    state = asyncio.run(network_state(load_profile(directory), processes))
     if as_json:
         say_json(dataclasses.asdict(state))
     else:
@@ -119,12 +122,13 @@ def _run_in_foreground(config: NetworkConfig, directory: Path, *, quiet: bool, a
         console.say(f"folder {folder.root}; stop with Ctrl-C, or gridledger down --dir {directory}")
 
     def on_failure(failure: ProcessEnded) -> None:
-        sys.stderr.write(f"error: {failure.message}\n")
-        sys.stderr.flush()
+        _tell(f"error: {failure.message}")
 
     sink = _ignore if quiet or as_json else console.line
     try:
-        work = run_until_stopped(config, folder, project=checkout, sink=sink, on_ready=on_ready, on_failure=on_failure)
+        work = run_until_stopped(
+            config, folder, project=checkout, sink=sink, on_ready=on_ready, on_failure=on_failure, tell=_tell
+        )
         asyncio.run(work)
     except ProcessEnded:
         return EXIT_FAILED  # told when it happened
@@ -134,6 +138,13 @@ def _run_in_foreground(config: NetworkConfig, directory: Path, *, quiet: bool, a
         return 0
     finally:
         console.close()
+
+
+def _tell(line: str) -> None:
+    """Write a line to standard error; where nobody takes it (a full disk, a terminal that is gone), go on."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def _ignore(name: str, line: str) -> None:

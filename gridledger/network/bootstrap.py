@@ -66,16 +66,24 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
 
 
 def _check_description(config: NetworkConfig, folder: NetworkFolder) -> None:
-    """:class:`SettingsError` where the folder was made for another network."""
+    """:class:`SettingsError` where the folder was made for another network. What may change is noted."""
     try:
         made_for = NetworkConfig.model_validate(jsontext.loads(folder.config.read_bytes()))
     except (OSError, GridLedgerError, ValidationError):
         made_for = None
-    if made_for != config:
+    if made_for == config:
+        return
+    if made_for is None or _lasting(made_for) != _lasting(config):
         raise SettingsError(
             f"{folder.root} holds a network of another description; take it down and remove the folder to begin "
             "anew, or choose another with --dir"
         )
+    write_atomically(folder.config, jsontext.dumps(config.model_dump(mode="json")))
+
+
+def _lasting(config: NetworkConfig) -> NetworkConfig:
+    """The description without what may change from one start to the next."""
+    return config.model_copy(update={"on_exit": "leave"})
 
 
 def _mend_ca_paths(folder: NetworkFolder) -> None:

@@ -53,6 +53,11 @@ class NetworkFolder:
         return self.root / "supervisor.lock"
 
     @property
+    def control_socket(self) -> Path:
+        """Where the supervisor takes commands while it runs."""
+        return self.root / "control.sock"
+
+    @property
     def ca(self) -> Path:
         """The CA service's folder."""
         return self.root / "ca"
@@ -71,6 +76,20 @@ class NetworkFolder:
     def tls_root(self) -> Path:
         """The same, for clients."""
         return self.root / "tls-root.pem"
+
+    def everything_made(self) -> list[Path]:
+        """All that a network makes in its folder: the connection profile first, the description last."""
+        profiles = (self.connection, self.host_connection, self.roots, self.tls_root)
+        parts = ("nodes", "organisations", "companions")
+        folders = (
+            self.ca,
+            self.enrolment,
+            self.channels,
+            self.packages,
+            self.logs,
+            *(self.root / part for part in parts),
+        )
+        return [*profiles, *folders, self.control_socket, self.supervisor_lock, self.config]
 
     def node(self, name: str) -> Path:
         """An orderer's or peer's folder. It holds all that the node needs, so that it can be carried elsewhere."""

@@ -142,9 +142,13 @@ class RunningProcess:
         return code
 
     async def end_text(self) -> str:
-        """Once it has ended: how, and what it said about it, in one line."""
+        """Once it has ended: who ended, how, and what it said about it, in one line."""
+        return f"{self.service.name} {await self.how_it_ended()}"
+
+    async def how_it_ended(self) -> str:
+        """The same without the name."""
         code = await self.wait()
-        text = f"{self.service.name} ended with {exit_text(code)}"
+        text = f"ended with {exit_text(code)}"
         # What it wrote before a signal came is not why it came.
         said = reason(self._last_lines, told_only=code <= 0)
         return f"{text}: {said}" if said else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -71,6 +71,8 @@ class NetworkConfig(SettingsPart):
     """A whole network. All orderers order all channels.
 
     ``host`` is where nodes are reached that name no other, ``listen`` the address that all listen at (``host``).
+    ``on_exit`` is what the supervisor does when a process ends by itself: leave it and go on with the others, restart
+    it, or stop all.
     """
 
     name: Name
@@ -82,6 +84,7 @@ class NetworkConfig(SettingsPart):
     peers: Annotated[tuple[NodeSpec, ...], Field(min_length=1)]
     channels: Annotated[dict[Name, ChannelSpec], Field(min_length=1)]
     applications: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    on_exit: Literal["leave", "restart", "stop-all"] = "leave"
 
     def mspid(self, organisation: str) -> str:
         """The MSP id of an organisation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient
 
 _TIMEOUT_S = 5.0
+_RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,15 @@ class ChannelState:
 
 @dataclass(slots=True)
 class NetworkState:
-    """All channels by name, and by name what is wrong with nodes that do not answer."""
+    """All channels by name, and by name what is wrong with nodes that do not answer.
+
+    ``processes`` is what the supervisor on this machine says of each: running, stopped, or how it ended.
+    """
 
     channels: dict[str, ChannelState]
     down: dict[str, str]
     nodes: list[str]
+    processes: dict[str, str] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
@@ -64,11 +70,14 @@ class NetworkState:
         return not self.down and all(channel.agree for channel in self.channels.values())
 
 
-async def network_state(profile: ConnectionProfile) -> NetworkState:
-    """Ask every node, as its own organisation's admin, and the CA service for its health."""
+async def network_state(profile: ConnectionProfile, processes: Mapping[str, str] | None = None) -> NetworkState:
+    """Ask every node, as its own organisation's admin, and the CA service for its health.
+
+    ``processes``: what the network's supervisor says of them, where there is one.
+    """
     roots = profile.roots.read_text(encoding="ascii")
     nodes = {**profile.orderers, **profile.peers}
-    state = NetworkState({name: ChannelState() for name in profile.channels}, {}, ["ca", *nodes])
+    state = NetworkState({name: ChannelState() for name in profile.channels}, {}, ["ca", *nodes], dict(processes or {}))
     async with AsyncExitStack() as stack:
         clients = {name: await stack.enter_async_context(_client(profile, nodes[name], roots)) for name in nodes}
         ca = await stack.enter_async_context(NodeClient(profile.ca.url, None, profile.ca.tls_root.read_text("ascii")))
@@ -122,7 +131,7 @@ async def _compare_below(name: str, channel: ChannelState, clients: dict[str, No
 
 def table(state: NetworkState) -> str:
     """The state as a person reads it."""
-    lines = [f"{name:<12} {'down: ' + state.down[name] if name in state.down else 'up'}" for name in state.nodes]
+    lines = [f"{name:<12} {_condition(name, state)}" for name in state.nodes]
     for name, channel in state.channels.items():
         lines.append(f"\n{name}: leader {channel.leader or 'none'}, {_verdict(channel)}")
         for peer, found in sorted(channel.peers.items()):
@@ -131,6 +140,14 @@ def table(state: NetworkState) -> str:
         for orderer, height in sorted(channel.orderers.items()):
             lines.append(f"  {orderer:<12} height {height}")
     return "\n".join(lines)
+
+
+def _condition(name: str, state: NetworkState) -> str:
+    if name not in state.down:
+        return "up"
+    if state.processes.get(name, _RUNNING) != _RUNNING:
+        return f"{state.processes[name]} (gridledger start {name})"
+    return f"down: {state.down[name]}"
 
 
 def _verdict(channel: ChannelState) -> str:

@@ -1,34 +1,39 @@
 """The local supervisor: starts a network's processes in order, watches them, stops them together.
 
-It restarts nothing: a process that ends is told in one line, and the rest is stopped, so that nobody takes half a
-network for a whole one.
+What becomes of a process that ends by itself is the network's policy ``on_exit``. A command from the control socket
+stops and starts single processes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
-from gridledger.backoff import Backoff
-from gridledger.errors import ConflictError, UnavailableError
+from gridledger.errors import ConflictError, InputError, NotFoundError, UnavailableError
+from gridledger.network import restarts
 from gridledger.network.bootstrap import bootstrap, prepare
+from gridledger.network.control import control_socket
 from gridledger.network.folder import NetworkFolder
+from gridledger.network.lock import locked
 from gridledger.network.processes import RunningProcess, Service, check_ports, services_of
+from gridledger.network.restarts import Restarts
 from gridledger.network.schema import NetworkConfig
 
 HEALTHY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 15.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 
 Sink = Callable[[str, str], None]
 """Takes a process's name and one line of its output."""
+
+Tell = Callable[[str], None]
+"""Takes one line for the person who runs the network."""
 
 
 class ProcessEnded(UnavailableError):
@@ -37,22 +42,46 @@ class ProcessEnded(UnavailableError):
     code = "PROCESS_ENDED"
 
 
-class Supervisor:
-    """One network's processes on this machine."""
+@dataclass(slots=True, eq=False)
+class _Supervised:
+    """A process of the network, and what became of it."""
 
-    def __init__(self, config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink) -> None:
+    service: Service
+    stage: int
+    restarts: Restarts
+    process: RunningProcess | None = None
+    is_stopped: bool = False
+    """Whether it was told to stop, and nobody has started it since."""
+    end: str = ""
+    """How it ended, where it ended by itself."""
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and not self.process.ended
+
+
+class Supervisor:
+    """One network's processes on this machine. ``tell`` gets a line on each that ends or comes back by itself."""
+
+    def __init__(
+        self, config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink, tell: Tell | None = None
+    ) -> None:
         self._config = config
         self._folder = folder
         self._project = project
         self._sink = sink
-        self._running: list[RunningProcess] = []
+        self._tell = tell or _say_nothing
+        self._supervised: dict[str, _Supervised] = {}
+        self._ended: asyncio.Queue[tuple[_Supervised, RunningProcess]] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.ready_s = 0.0
         """How long the start took, in seconds: from the first process's start until all were healthy."""
 
     @property
     def processes(self) -> list[RunningProcess]:
-        """The processes, in the order in which they were started."""
-        return list(self._running)
+        """The processes that have been started, in the order of the stages."""
+        return [item.process for item in self._supervised.values() if item.process is not None]
 
     async def start(self) -> None:
         """Start everything; raises what went wrong, with all that was started stopped again."""
@@ -62,7 +91,7 @@ class Supervisor:
         is_new = prepare(self._config, self._folder)
         try:
             for number, stage in enumerate(stages):
-                await self._start_stage(stage)
+                await self._start_stage(number, stage)
                 if number == 0 and is_new:
                     await bootstrap(self._config, self._folder, self._project)
         except BaseException:
@@ -71,51 +100,161 @@ class Supervisor:
         self.ready_s = time.monotonic() - started
 
     async def watch(self) -> None:
-        """Return never; raises :class:`UnavailableError` when a process ends."""
-        waiting = {asyncio.create_task(process.wait()): process for process in self._running}
-        try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-        process = waiting[done.pop()]
-        log = self._folder.logs / f"{process.service.name}.log"
-        raise ProcessEnded(f"{await process.end_text()}; the network is being stopped ({log} may say more)")
+        """Treat each process that ends by itself as the network's ``on_exit`` says. Returns never; raises
+        :class:`ProcessEnded` where all are to be stopped."""
+        while True:
+            item, process = await self._ended.get()
+            if item.process is not process or item.is_stopped:
+                continue
+            item.end = await process.how_it_ended()
+            name = item.service.name
+            log = self._folder.logs / f"{name}.log"
+            if self._config.on_exit == "stop-all":
+                raise ProcessEnded(f"{name} {item.end}; the network is being stopped ({log} may say more)")
+            if self._config.on_exit == "restart":
+                self._restart_later(item)
+            else:
+                self._tell(f"{name} {item.end}; the others go on. {self._how_to_start(item)} ({log} may say more)")
+
+    async def start_process(self, name: str) -> str:
+        """Start a process that does not run, and wait until it is healthy; a line that says so."""
+        item = self._named(name)
+        async with item.changing:
+            if item.runs:
+                raise ConflictError(f"{name} runs already")
+            item.restarts.forget()
+            await self._launch(item)
+            assert item.process is not None  # noqa: S101 - just launched
+            await item.process.healthy(HEALTHY_WITHIN_S)
+        return f"{name} is up"
+
+    async def stop_process(self, name: str) -> str:
+        """Stop a process, and leave it so until it is started again; a line that says so."""
+        item = self._named(name)
+        async with item.changing:
+            was_running = item.runs
+            item.is_stopped, item.end = True, ""
+            if item.process is not None:
+                await item.process.stop(STOPPED_WITHIN_S)
+        return f"{name} is stopped" if was_running else f"{name} did not run; it stays stopped"
+
+    def states(self) -> dict[str, str]:
+        """Each process's state by name: running, stopped (by a command), or how it ended."""
+        return {name: _state(item) for name, item in self._supervised.items()}
+
+    async def command(self, do: str, name: str) -> Any:
+        """Carry out a command from the control socket."""
+        match do:
+            case "start":
+                return await self.start_process(name)
+            case "stop":
+                return await self.stop_process(name)
+            case "states":
+                return self.states()
+        raise InputError(f"there is no command {do!r}; there are start, stop and states")
 
     async def stop(self) -> None:
         """Stop everything, what was started last first; peers side by side, then orderers, then the CA."""
-        running, self._running = self._running, []
-        while running:
-            module = running[-1].service.module
-            stage = [process for process in running if process.service.module == module]
-            running = [process for process in running if process.service.module != module]
-            await asyncio.gather(*(process.stop(STOPPED_WITHIN_S) for process in stage))
+        for task in self._tasks:
+            task.cancel()
+        stages: dict[int, list[RunningProcess]] = {}
+        for item in self._supervised.values():
+            item.is_stopped = True
+            if item.process is not None:
+                stages.setdefault(item.stage, []).append(item.process)
+        for _, processes in sorted(stages.items(), reverse=True):
+            await asyncio.gather(*(process.stop(STOPPED_WITHIN_S) for process in processes))
+        self._supervised.clear()
 
-    async def _start_stage(self, stage: list[Service]) -> None:
+    async def _start_stage(self, number: int, stage: list[Service]) -> None:
         for service in stage:
-            log = self._folder.logs / f"{service.name}.log"
-            process = await RunningProcess.start(service, project=self._project, log=log, sink=self._sink)
-            self._running.append(process)
-        modules = {service.module for service in stage}
+            item = _Supervised(service, number, Restarts(time.monotonic, SystemRandom()))
+            self._supervised[service.name] = item
+            await self._launch(item)
         async with asyncio.TaskGroup() as tasks:
-            for process in self._running:
-                if process.service.module in modules:
-                    tasks.create_task(process.healthy(HEALTHY_WITHIN_S))
+            for item in self._supervised.values():
+                if item.stage == number and item.process is not None:
+                    tasks.create_task(item.process.healthy(HEALTHY_WITHIN_S))
+
+    async def _launch(self, item: _Supervised) -> None:
+        """Start a process, and hear of its end."""
+        log = self._folder.logs / f"{item.service.name}.log"
+        process = await RunningProcess.start(item.service, project=self._project, log=log, sink=self._sink)
+        item.process, item.is_stopped, item.end = process, False, ""
+
+        async def follow() -> None:
+            await process.wait()
+            self._ended.put_nowait((item, process))
+
+        self._in_background(follow())
+
+    def _restart_later(self, item: _Supervised) -> None:
+        ending = f"{item.service.name} {item.end}"
+        pause = item.restarts.next_pause()
+        if pause is None:
+            often = f"It has been started again {restarts.MOST} times in {restarts.WITHIN_S:g} s and is left now."
+            self._tell(f"{ending}. {often} {self._how_to_start(item)}")
+            return
+        self._tell(f"{ending}; it is started again in {pause:.1f} s")
+        self._in_background(self._restart(item, pause))
+
+    async def _restart(self, item: _Supervised, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        async with item.changing:
+            if item.runs or item.is_stopped:
+                return
+            await self._launch(item)
+            process = item.process
+        assert process is not None  # noqa: S101 - just launched
+        try:
+            await process.healthy(HEALTHY_WITHIN_S)
+        except UnavailableError as error:
+            # Where it has ended again, its end is told by watch().
+            if not process.ended:
+                self._tell(error.message)
+            return
+        self._tell(f"{item.service.name} is up again")
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _how_to_start(self, item: _Supervised) -> str:
+        return f"Start it again: gridledger start {item.service.name} --dir {self._folder.root}"
+
+    def _named(self, name: str) -> _Supervised:
+        item = self._supervised.get(name)
+        if item is None:
+            known = ", ".join(self._supervised)
+            raise NotFoundError(f"there is no process {name!r} in this network; there are: {known}")
+        return item
+
+
+def _state(item: _Supervised) -> str:
+    if item.runs:
+        return "running"
+    return "stopped" if item.is_stopped else item.end or "ended"
+
+
+def _say_nothing(_: str) -> None:
+    """Where nobody listens."""
 
 
 @asynccontextmanager
 async def running_network(
-    config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink
+    config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink, tell: Tell | None = None
 ) -> AsyncIterator[Supervisor]:
-    """A started network, stopped at the end of the block."""
+    """A started network, which takes commands while the block lasts and is stopped at its end."""
     with locked(folder):
-        supervisor = Supervisor(config, folder, project=project, sink=sink)
+        supervisor = Supervisor(config, folder, project=project, sink=sink, tell=tell)
         try:
             await supervisor.start()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         try:
-            yield supervisor
+            async with control_socket(folder, supervisor.command):
+                yield supervisor
         finally:
             await supervisor.stop()
 
@@ -128,11 +267,12 @@ async def run_until_stopped(
     sink: Sink,
     on_ready: Callable[[Supervisor], None],
     on_failure: Callable[[ProcessEnded], None],
+    tell: Tell | None = None,
 ) -> None:
     """Run a network in the foreground until SIGINT or SIGTERM.
 
-    When a process ends by itself ``on_failure`` hears of it at once, the rest is stopped, and :class:`ProcessEnded` is
-    raised.
+    ``tell`` hears of each process that ends by itself. Where that is to stop the network, ``on_failure`` hears of it at
+    once, the rest is stopped, and :class:`ProcessEnded` is raised.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -141,7 +281,7 @@ async def run_until_stopped(
     stopping = asyncio.create_task(stop.wait())
 
     async def run() -> None:
-        async with running_network(config, folder, project=project, sink=sink) as supervisor:
+        async with running_network(config, folder, project=project, sink=sink, tell=tell) as supervisor:
             on_ready(supervisor)
             try:
                 await supervisor.watch()
@@ -157,49 +297,3 @@ async def run_until_stopped(
         await asyncio.wait((work,))
     if not work.cancelled():
         work.result()
-
-
-@contextmanager
-def locked(folder: NetworkFolder) -> Iterator[None]:
-    """Hold the folder's lock; :class:`ConflictError` where a supervisor runs this network already."""
-    folder.root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConflictError(
-                f"the network in {folder.root} is running already (gridledger status --dir {folder.root})"
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def stop_detached(folder: NetworkFolder, timeout_s: float = 60.0) -> bool:
-    """Tell the supervisor of this folder to stop and wait for it; False where none runs."""
-    if not folder.supervisor_lock.exists():
-        return False
-    with folder.supervisor_lock.open("r") as file:
-        if _lock_is_free(file.fileno()):
-            return False
-        os.kill(int(file.read()), signal.SIGTERM)
-        deadline = time.monotonic() + timeout_s
-        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
-        while not _lock_is_free(file.fileno()):
-            if time.monotonic() > deadline:
-                raise UnavailableError(f"the supervisor of {folder.root} did not stop within {timeout_s:g} s")
-            # Another process's lock cannot be waited for with a deadline, only asked for again.
-            signal.sigtimedwait([], backoff.failed())
-    return True
-
-
-def _lock_is_free(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return True

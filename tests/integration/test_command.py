@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -50,6 +50,31 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def config(place: Path) -> NetworkConfig:
     return load_network_config(place / "network.yaml")
+
+
+Policy = Callable[[str], None]
+
+
+@pytest.fixture
+def policy(place: Path) -> Iterator[Policy]:
+    """Changes what becomes of processes that end, which a description may from one start to the next."""
+    path = place / "network.yaml"
+    before = path.read_text()
+
+    def change(name: str) -> None:
+        path.write_text(yaml.safe_dump({**yaml.safe_load(before), "on_exit": name}))
+
+    yield change
+    path.write_text(before)
+
+
+async def _told(up: Up, text: str) -> bool:
+    """Whether the command has told this on standard error."""
+    return text in up.stderr
+
+
+def _without(pids: dict[str, int], name: str) -> dict[str, int]:
+    return {other: pid for other, pid in pids.items() if other != name}
 
 
 @asynccontextmanager
@@ -130,7 +155,8 @@ async def test_a_taken_port_is_told_before_anything_is_made(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", NODES)
-async def test_a_process_that_dies_is_one_line_and_the_end(up: Up, name: str) -> None:
+async def test_stop_all_ends_with_the_process_in_one_line(up: Up, name: str, policy: Policy) -> None:
+    policy("stop-all")
     await up.start()
     everything = up.everything()
     os.kill(up.pids()[name], signal.SIGKILL)
@@ -141,15 +167,89 @@ async def test_a_process_that_dies_is_one_line_and_the_end(up: Up, name: str) ->
     await all_gone(everything)
 
 
+async def test_a_killed_node_leaves_the_others_running(up: Up) -> None:
+    """The default policy. What was told can be done: the node is started again and goes on with the chain."""
+    await up.start()
+    before = await _put(up.folder, 5)
+    pids = up.pids()
+    os.kill(pids["peer1"], signal.SIGKILL)
+    await all_gone([pids["peer1"]])
+    ending = (
+        f"peer1 ended with signal SIGKILL; the others go on. Start it again: gridledger start peer1 --dir {up.folder}"
+    )
+    await eventually(lambda: _told(up, ending), within_s=10, what="a line on the end of peer1")
+    assert len(up.stderr.splitlines()) == 1
+    assert {name: pid for name, pid in up.pids().items() if name != "peer1"} == _without(pids, "peer1")
+    shown = await asyncio.to_thread(gridledger, "status", "--dir", up.folder)
+    line = "peer1        ended with signal SIGKILL (gridledger start peer1)\n"
+    assert (shown.returncode, line in shown.stdout) == (1, True), shown.stdout
+    started = await asyncio.to_thread(gridledger, "start", "peer1", "--dir", up.folder)
+    assert (started.returncode, started.stdout, started.stderr) == (0, "peer1 is up\n", "")
+    assert await _put(up.folder, 6) == [6, *before]
+    assert await up.end(signal.SIGTERM) == 0
+
+
+async def test_a_node_is_restarted_until_it_ends_too_often(up: Up, policy: Policy) -> None:
+    policy("restart")
+    await up.start()
+    before = await _put(up.folder, 7)
+    os.kill(up.pids()["peer1"], signal.SIGKILL)
+    await eventually(lambda: _told(up, "peer1 is up again"), within_s=30, what="peer1 is started again")
+    assert await _put(up.folder, 8) == [8, *before]
+    settings = up.folder / "nodes" / "peer1" / "config.json"
+    good = settings.read_bytes()
+    settings.write_bytes(jsontext.dumps({**jsontext.loads(good), "nonsense": 1}))
+    try:
+        os.kill(up.pids()["peer1"], signal.SIGKILL)
+        await eventually(lambda: _told(up, "is left now"), within_s=90, what="peer1 is left")
+    finally:
+        settings.write_bytes(good)
+    last = up.stderr.splitlines()[-1]
+    assert last.startswith("peer1 ended with exit code 1: the settings of ")
+    assert f"gridledger start peer1 --dir {up.folder}" in last
+    assert set(up.pids()) == {"ca", "orderer1"}
+    started = await asyncio.to_thread(gridledger, "start", "peer1", "--dir", up.folder)
+    assert started.returncode == 0, started.stderr
+    assert await up.end(signal.SIGTERM) == 0
+
+
+async def test_single_nodes_are_stopped_and_started_by_command(up: Up) -> None:
+    before = await asyncio.to_thread(gridledger, "stop", "peer1", "--dir", up.folder)
+    assert (before.returncode, before.stdout, len(before.stderr.splitlines())) == (1, "", 1)
+    assert "is not running; start it first" in before.stderr
+    done = await asyncio.to_thread(gridledger, "up", up.config, "--dir", up.folder, "--detach")
+    assert done.returncode == 0, done.stderr
+    everything = family(int((up.folder / "supervisor.lock").read_text()))
+    try:
+        for command, code, said in (
+            ("stop peer1", 0, "peer1 is stopped\n"),
+            ("stop peer1", 0, "peer1 did not run; it stays stopped\n"),
+            ("status", 1, "peer1        stopped (gridledger start peer1)\n"),
+            ("start peer1", 0, "peer1 is up\n"),
+            ("start peer1", 1, "peer1 runs already"),
+            ("stop peer9", 1, "there is no process 'peer9' in this network; there are: ca, orderer1, peer1"),
+            ("reset --yes", 1, "is running; stop it first (gridledger down)"),
+            ("status", 0, "peer1        up"),
+        ):
+            done = await asyncio.to_thread(gridledger, *command.split(), "--dir", up.folder)
+            assert (command, done.returncode) == (command, code), done.stderr
+            assert said in done.stdout + done.stderr
+            assert len(done.stderr.splitlines()) == (1 if code and command != "status" else 0)
+        log = (up.folder / "logs" / "supervisor.log").read_text()
+        assert "ended with" not in log, "a stop by command was told as an accident"
+    finally:
+        await asyncio.to_thread(gridledger, "down", "--dir", up.folder)
+    await all_gone(everything)
+
+
 async def test_a_committer_that_dies_is_told_by_its_peer(up: Up) -> None:
     """Two levels down: the peer says why it ends, and the supervisor says it once."""
     await up.start()
-    everything = up.everything()
     os.kill(children_of(up.pids()["peer1"], "services.peer.committer")[0], signal.SIGKILL)
-    assert await up.ended() == 1
+    ending = f"peer1 ended with exit code 1: the committer of {CHANNEL} "
+    await eventually(lambda: _told(up, ending), within_s=20, what="a line on the end of peer1")
     assert len(up.stderr.splitlines()) == 1
-    assert up.stderr.startswith(f"error: peer1 ended with exit code 1: the committer of {CHANNEL} ")
-    await all_gone(everything)
+    assert await up.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize(

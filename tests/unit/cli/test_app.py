@@ -20,7 +20,7 @@ from tests.support.processes import REPOSITORY
 SLOW_TO_IMPORT = ("asyncio", "aiohttp", "httpx", "cryptography", "yaml", "lmdb", "fastapi", "orjson")
 """What no help may import; pydantic is typer's own."""
 COMMANDS = {
-    *("up", "down", "status", "bootstrap", "compose", "feeder"),
+    *("up", "down", "status", "start", "stop", "reset", "bootstrap", "compose", "feeder"),
     *("chaincode deploy", "chaincode pack", "simulate"),
     "enroll",
 }
@@ -138,7 +138,7 @@ def test_ctrl_c_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gridledger.network.supervisor.stop_detached", interrupt)
+    monkeypatch.setattr("gridledger.network.lock.stop_detached", interrupt)
     assert cli.main(["down", "--dir", str(tmp_path)]) == 130
 
 
@@ -157,7 +157,7 @@ def test_a_message_of_several_lines_is_told_in_one(
     def fail(_: object) -> None:
         raise UnavailableError("one\ntwo \x1b[31mred")
 
-    monkeypatch.setattr("gridledger.network.supervisor.stop_detached", fail)
+    monkeypatch.setattr("gridledger.network.lock.stop_detached", fail)
     assert cli.main(["down", "--dir", str(tmp_path)]) == 1
     assert capsys.readouterr().err == "error: one two [31mred\n"
 

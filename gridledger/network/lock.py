@@ -1,0 +1,73 @@
+"""The lock of a network's folder: one supervisor at a time, found and told to stop by its process id."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import SystemRandom
+
+from gridledger.backoff import Backoff
+from gridledger.errors import ConflictError, UnavailableError
+from gridledger.network.folder import NetworkFolder
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
+
+
+@contextmanager
+def locked(folder: NetworkFolder) -> Iterator[None]:
+    """Hold the folder's lock; :class:`ConflictError` where a supervisor runs this network already."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConflictError(
+                f"the network in {folder.root} is running already (gridledger status --dir {folder.root})"
+            ) from None
+        if not os.fstat(descriptor).st_nlink:
+            raise ConflictError(f"the network in {folder.root} was just reset; try again")
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_running(folder: NetworkFolder) -> bool:
+    """Whether a supervisor runs this network."""
+    if not folder.supervisor_lock.exists():
+        return False
+    with folder.supervisor_lock.open("r") as file:
+        return not _lock_is_free(file.fileno())
+
+
+def stop_detached(folder: NetworkFolder, timeout_s: float = 60.0) -> bool:
+    """Tell the supervisor of this folder to stop and wait for it; False where none runs."""
+    if not folder.supervisor_lock.exists():
+        return False
+    with folder.supervisor_lock.open("r") as file:
+        if _lock_is_free(file.fileno()):
+            return False
+        os.kill(int(file.read()), signal.SIGTERM)
+        deadline = time.monotonic() + timeout_s
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
+        while not _lock_is_free(file.fileno()):
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"the supervisor of {folder.root} did not stop within {timeout_s:g} s")
+            # Another process's lock cannot be waited for with a deadline, only asked for again.
+            signal.sigtimedwait([], backoff.failed())
+    return True
+
+
+def _lock_is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
