@@ -91,8 +91,8 @@ async def test_a_peer_is_killed(frail: LocalNetwork) -> None:
         await frail.kill("peer2")
         gone_s = load.now_s
         await load.at(8)
-        # How long the start takes is the machine's matter, and the load goes on meanwhile; once the peer is healthy, all
-        # is well again after 5 s.
+        # How long the start takes is the machine's matter, and the load goes on meanwhile; once the peer is healthy,
+        # all is well again after 5 s.
         load.lasts_s = float("inf")
         await frail.start("peer2")
         well_s = load.now_s + 5
