@@ -7,7 +7,7 @@ import stat
 import threading
 from pathlib import Path
 
-_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows has a text mode below Python's
 _DEFAULT_RIGHTS = 0o644
 
 
@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
     descriptor = os.open(temporary, _MAKE, _DEFAULT_RIGHTS if rights is None else rights)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if rights is not None:
+            if rights is not None and hasattr(os, "fchmod"):  # rights are POSIX's
                 os.fchmod(descriptor, rights)
             file.write(content)
             file.flush()
@@ -38,7 +38,9 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable: of files that were made, replaced or removed in it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not hasattr(os, "O_DIRECTORY"):
+        return  # Windows opens no folders
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["feeder"]:
         from gridledger.cli.project import run_service  # noqa: PLC0415
 
-        return run_service("services.feeder", arguments[1:])
+        return run_service("services.feeder", arguments[1:], extra="feeder")
     from gridledger.cli.app import run  # noqa: PLC0415
 
     return run(arguments)

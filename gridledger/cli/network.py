@@ -16,6 +16,7 @@ from gridledger.cli.output import say, say_json
 from gridledger.cli.project import project
 from gridledger.command_line import EXIT_FAILED
 from gridledger.errors import SettingsError
+from gridledger.extras import require_server
 
 if TYPE_CHECKING:
     from gridledger.network.schema import NetworkConfig
@@ -55,6 +56,7 @@ def up(
     """
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
 
+    require_server("gridledger up")
     description = load_network_config(config).with_port_offset(port_offset)
     root = network_folder(directory).root
     if detach:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from gridledger.command_line import tell_error
-from gridledger.errors import SettingsError
+from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.extras import require_extra, require_server
 
 
 def project() -> Path:
@@ -19,11 +20,14 @@ def project() -> Path:
     raise SettingsError("the services run from a checkout of GridLedger; change into one")
 
 
-def run_service(module: str, arguments: list[str]) -> int:
-    """Run a service of the checkout in the foreground; its exit code."""
+def run_service(module: str, arguments: list[str], *, extra: str) -> int:
+    """Run a service of the checkout in the foreground; its exit code. ``extra`` is what it needs besides ``server``."""
+    user = f"gridledger {module.rpartition('.')[2]}"
     try:
+        require_server(user)
+        require_extra(extra, user)
         path = os.pathsep.join(filter(None, (str(project()), os.environ.get("PYTHONPATH"))))
-    except SettingsError as error:
+    except GridLedgerError as error:
         return tell_error(error)
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.call([sys.executable, "-m", module, *arguments], env=environment)  # noqa: S603 - our own module

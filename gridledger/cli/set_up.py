@@ -11,6 +11,7 @@ import typer
 from gridledger.cli.options import DEFAULT_DIR, Config, Folder, Json, network_folder
 from gridledger.cli.output import say, say_json
 from gridledger.cli.project import project
+from gridledger.extras import require_server
 
 _PANEL = "Network"
 
@@ -42,6 +43,7 @@ def bootstrap(
     """
     import asyncio  # noqa: PLC0415
 
+    require_server("gridledger bootstrap")
     from gridledger.network import bootstrap as making  # noqa: PLC0415
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
 

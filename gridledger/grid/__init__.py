@@ -1,14 +1,14 @@
 """The grid without I/O: cases, admittances, power flow, groups, impedances, records, frames, planning and the plant.
 
-Needs the extra ``feeder``: without numpy importing this package raises :class:`~gridledger.grid.extra.MissingExtra`,
+Needs the extra ``feeder``: without numpy importing this package raises :class:`~gridledger.extras.MissingExtra`,
 without pandapower making a :class:`~gridledger.grid.power_flow.PowerFlow` does.
 """
 
 from __future__ import annotations
 
-from gridledger.grid.extra import MissingExtra
+from gridledger.extras import MissingExtra
 
 try:
     import numpy as _numpy  # noqa: F401 -- only to say what is missing before a module of this package fails
 except ImportError as _error:
-    raise MissingExtra("numpy") from _error
+    raise MissingExtra("gridledger.grid", "numpy", "feeder") from _error

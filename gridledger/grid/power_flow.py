@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from gridledger.errors import InputError
+from gridledger.extras import MissingExtra
 from gridledger.grid.case import Case, FloatArray
-from gridledger.grid.extra import MissingExtra
 
 # Columns of MATPOWER's tables; pandapower appends some of its own, which stay 0.
 _BUS_I, _KIND, _PD, _QD, _GS, _BS, _VM, _VA = 0, 1, 2, 3, 4, 5, 7, 8
@@ -57,7 +57,7 @@ def _tables_of_a_trivial_net() -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         import pandapower  # noqa: PLC0415 -- takes 2 s; frames, records and --help do without
     except ImportError as error:
-        raise MissingExtra("pandapower") from error
+        raise MissingExtra("gridledger.grid", "pandapower", "feeder") from error
     from pandapower.pd2ppc import _pd2ppc  # noqa: PLC0415
 
     net = pandapower.create_empty_network(sn_mva=1.0)

@@ -3,6 +3,8 @@
 Readers (chaincode hosts, a peer's edge) need :class:`Ledger` and :class:`Snapshot` alone; these import neither
 cryptography nor the channel config until a config is asked for. The committer's side stands in
 :mod:`gridledger.ledger.validation`, :mod:`gridledger.ledger.committer` and :mod:`gridledger.ledger.verify`.
+
+Needs the extra ``server``: without lmdb importing this package raises :class:`~gridledger.extras.MissingExtra`.
 """
 
 from __future__ import annotations

@@ -20,12 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import lmdb
-
+from gridledger.extras import MissingExtra
 from gridledger.files import sync_folder
 from gridledger.ledger.codec import HEAD, Table
 from gridledger.ledger.errors import HeadMoved, LedgerMissing, StorageFailed, StorageFull
 from gridledger.ledger.store import CommitBatch
+
+try:
+    import lmdb
+except ImportError as _error:
+    raise MissingExtra("gridledger.ledger", "lmdb", "server") from _error
 
 DEFAULT_MAP_BYTES = 64 << 30
 """Bound of a ledger's size. The file is as large as what is in it; the map only takes up addresses."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import SystemRandom
+from types import ModuleType
 
 from gridledger.backoff import Backoff
 from gridledger.errors import ConflictError, UnavailableError
+from gridledger.extras import UnsupportedSystem
 from gridledger.network.folder import NetworkFolder
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
@@ -20,11 +21,12 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 @contextmanager
 def locked(folder: NetworkFolder) -> Iterator[None]:
     """Hold the folder's lock; :class:`ConflictError` where a supervisor runs this network already."""
+    locks = _locks()
     folder.root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.flock(descriptor, locks.LOCK_EX | locks.LOCK_NB)
         except OSError:
             raise ConflictError(
                 f"the network in {folder.root} is running already (gridledger status --dir {folder.root})"
@@ -65,9 +67,19 @@ def stop_detached(folder: NetworkFolder, timeout_s: float = 60.0) -> bool:
 
 
 def _lock_is_free(descriptor: int) -> bool:
+    locks = _locks()
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        locks.flock(descriptor, locks.LOCK_SH | locks.LOCK_NB)
     except OSError:
         return False
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    locks.flock(descriptor, locks.LOCK_UN)
     return True
+
+
+def _locks() -> ModuleType:
+    """The module of locks. It is imported when a network is there, as ``gridledger status`` runs without it too."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on every system
+    except ModuleNotFoundError:
+        raise UnsupportedSystem("a network of local processes") from None
+    return fcntl

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
-from fcntl import LOCK_EX, flock
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -140,14 +139,26 @@ def _read_state(path: Path) -> bytes | None:
 def _replace_state(path: Path, before: bytes | None, after: bytes) -> None:
     """Put the new text in the file's place, whole or not at all, unless another run was faster."""
     path = path.resolve()  # through a symbolic link, the file it names is replaced
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        flock(folder, LOCK_EX)
+    with _locked(path.parent):
         if _read_state(path) != before:
             raise ConflictError(f"{path} was changed by another run meanwhile; run again")
         write_atomically(path, after)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, where the system has such locks: between comparing and replacing nobody replaces."""
+    try:
+        from fcntl import LOCK_EX, flock  # noqa: PLC0415 - Windows has no fcntl
+    except ModuleNotFoundError:
+        yield  # two runs that end in the same instant may then lose one's writes
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flock(descriptor, LOCK_EX)
+        yield
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _print(invocation: Invocation) -> None:
