@@ -6,31 +6,34 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose settings-page docker-test check lock clean
+.PHONY: help install demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose settings-page docker-test check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
 
-# What the network and the feeder need; the file's date says for which lock it was made.
-$(VENV)/.installed: requirements/feeder.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "GridLedger needs Python 3.11 or later: make PYTHON=python3.12 ..."; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing GridLedger's dependencies into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/feeder.lock
+# These files' dates say for which lock was installed last. In an environment that does not work they say nothing.
+$(shell test ! -e $(VENV)/.unfinished && $(BIN)/python -c 'import pip' 2>/dev/null || rm -f $(VENV)/.installed*)
+
+$(VENV)/.installed: requirements/services.lock
+	@requirements/install.sh $(PYTHON) $(VENV) $<
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+$(VENV)/.installed-feeder: requirements/feeder.lock $(VENV)/.installed
+	@requirements/install.sh $(PYTHON) $(VENV) $<
+	@touch $@
+
+$(VENV)/.installed-bench: requirements/bench.lock $(VENV)/.installed-feeder
+	@requirements/install.sh $(PYTHON) $(VENV) $<
+	@touch $@
+
 $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
-	@echo "installing the development tools into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@requirements/install.sh $(PYTHON) $(VENV) $<
 	@touch $@
 
-$(VENV)/.installed-bench: requirements/bench.lock $(VENV)/.installed
-	@echo "installing the benchmark's tools into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
-	@touch $@
+install: $(VENV)/.installed  ## the virtual environment .venv with the command gridledger: for this terminal, . .venv/bin/activate
 
-demo: $(VENV)/.installed  ## the closed loop on the IEEE 30-bus grid, from set-up to plots in out/demo
+demo: $(VENV)/.installed-feeder  ## the closed loop on the IEEE 30-bus grid, from set-up to plots in out/demo
 	@$(BIN)/python -m services.feeder demo --network $(NETWORK) --out out/demo
 
 up: $(VENV)/.installed  ## start a network in the foreground (NETWORK=network-config/...yaml)
@@ -84,9 +87,11 @@ settings-page: $(VENV)/.installed  ## write docs/settings.md anew from the servi
 docker-test: $(VENV)/.installed  ## the network as containers: built, used, killed, cut off, healed (needs docker compose)
 	@$(BIN)/python -m tests.docker.run
 
+# Each begins as a copy of dev's, which has everything: uv keeps the versions it finds, so no lock replaces another's.
 lock: $(VENV)/.installed-dev  ## make the locks in requirements/ anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
-	@for set in "services" "feeder --extra feeder" "bench --extra bench" "dev --extra feeder --extra bench --extra dev"; do set -- $$set; name=$$1; shift; \
+	@for set in "dev --extra dev" "bench --extra bench" "feeder --extra feeder" "services --extra server"; do set -- $$set; name=$$1; shift; \
+	  test $$name = dev || cp requirements/dev.lock requirements/$$name.lock; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    pyproject.toml $$@ --output-file requirements/$$name.lock; done
 
