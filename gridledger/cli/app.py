@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from gridledger import __version__
-from gridledger.cli import chaincode, identity, network, processes, set_up
+from gridledger.cli import (
+    blocks,
+    chaincode,
+    channels,
+    events,
+    identity,
+    ledgers,
+    network,
+    processes,
+    set_up,
+    transactions,
+)
 from gridledger.cli.output import say
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, one_line, tell_error
 from gridledger.errors import GridLedgerError
@@ -22,11 +33,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-network.add_to(app)
-processes.add_to(app)
-set_up.add_to(app)
-chaincode.add_to(app)
-identity.add_to(app)
+for module in (network, processes, set_up, chaincode, transactions, channels, blocks, events, ledgers, identity):
+    module.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 # As gridledger.client.profile has them, which help need not import.
 PROFILE_VARIABLE: Final = "GRIDLEDGER_PROFILE"
 DEFAULT_DIR: Final = Path("out/network")
+
+
+def complete_channel(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The network's channels that begin so, for the shell."""
+    import json  # noqa: PLC0415
+
+    place = Path(ctx.params.get("directory") or os.environ.get(PROFILE_VARIABLE) or DEFAULT_DIR)
+    try:
+        profile = json.loads((place / "connection.json" if place.is_dir() else place).read_bytes())
+        return sorted(name for name in profile["channels"] if name.startswith(incomplete))
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The network's description, network-config/....yaml.")]
 
@@ -32,6 +46,17 @@ Profile = Annotated[
         help="The network's folder, or the file of its connection profile.",
     ),
 ]
+
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user", metavar="ORG/NAME", help="As whom, such as Org1/alice.", show_default="the network's first user"
+    ),
+]
+
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel.", autocompletion=complete_channel)]
+
+Chaincode = Annotated[str, typer.Argument(metavar="CHAINCODE", help="The chaincode's name on the channel.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 

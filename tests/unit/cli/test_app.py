@@ -21,8 +21,10 @@ SLOW_TO_IMPORT = ("asyncio", "aiohttp", "httpx", "cryptography", "yaml", "lmdb",
 """What no help may import; pydantic is typer's own."""
 COMMANDS = {
     *("up", "down", "status", "start", "stop", "reset", "bootstrap", "compose", "feeder"),
-    *("chaincode deploy", "chaincode pack", "simulate"),
-    "enroll",
+    *("chaincode check", "chaincode pack", "chaincode deploy", "chaincode list", "chaincode info", "simulate"),
+    *("invoke", "query"),
+    *("channel list", "channel info", "block", "tx", "history", "events", "compare", "verify"),
+    *("enroll", "identity list", "identity show"),
 }
 
 
@@ -115,6 +117,10 @@ def test_an_error_is_one_line_and_exit_code_1(
         (["status", "--jsn"], "No such option: --jsn"),
         (["status", "--json=yes"], "--json"),
         (["enroll", "Org1", "alice", "--role", "boss"], "'boss' is not one of"),
+        (["invoke", "c", "cc"], "Missing argument 'FUNCTION'"),
+        (["invoke", "c", "cc", "f", "x", "--jsn"], "No such option: --jsn"),
+        (["events", "c", "--name", "Put"], "Invalid value for --name: it needs --chaincode"),
+        (["block", "c", "-1"], "-1"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(

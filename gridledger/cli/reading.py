@@ -1,0 +1,144 @@
+"""Reading a peer's chain for commands: opened blocks, and where two peers' ledgers part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gridledger.client.profile import ConnectionProfile
+from gridledger.client.queries import read_block, read_chain_info
+from gridledger.errors import CorruptionError, GridLedgerError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.events import ChaincodeEvent
+from gridledger.transport.node_client import NodeClient
+
+_BLOCKS_AT_ONCE: Final = 8
+"""How many blocks are asked for side by side."""
+
+CommitHashAt = Callable[[int], Awaitable[str]]
+
+
+async def read_opened_block(node: NodeClient, channel: str, number: int) -> dict[str, Any]:
+    """A block as the peer shows it, with codes and the parts of each envelope as JSON values.
+
+    It is compared with the block's own bytes, whose data hash is verified; :class:`CorruptionError` where they differ.
+    """
+    block = await read_block(node, channel, number)
+    opened: dict[str, Any] = await node.get_json(f"/channels/{channel}/blocks/{number}")
+    if opened["hash"] != block.header.hash or len(opened["transactions"]) != len(block.envelopes):
+        raise CorruptionError(f"the peer shows another block {number} of {channel} than it has")
+    return opened
+
+
+async def read_heights(profile: ConnectionProfile, user: str | None) -> dict[str, dict[str, Any]]:
+    """Height and commit hash of each channel on its first peer; an ``error`` where the user may not read them."""
+    identity = SigningIdentity.load(profile.user_folder(user))
+    roots = profile.roots.read_text(encoding="ascii")
+
+    async def read(channel: str) -> dict[str, Any]:
+        async with NodeClient(profile.peer_of(channel).url, identity, roots) as node:
+            try:
+                told = await read_chain_info(node, channel)
+            except GridLedgerError as error:
+                return {"error": error.message}
+            return {"height": told.height, "commit_hash": told.commit_hash}
+
+    found = await asyncio.gather(*map(read, profile.channels))
+    return dict(zip(profile.channels, found, strict=True))
+
+
+async def past_events(node: NodeClient, channel: str, start: int, height: int) -> AsyncIterator[ChaincodeEvent]:
+    """The events of valid transactions of all chaincodes, from block ``start`` to below ``height``."""
+    for first in range(start, height, _BLOCKS_AT_ONCE):
+        numbers = range(first, min(first + _BLOCKS_AT_ONCE, height))
+        for block in await asyncio.gather(*(read_opened_block(node, channel, number) for number in numbers)):
+            for event in _events_of(block):
+                yield event
+
+
+def _events_of(block: dict[str, Any]) -> Iterator[ChaincodeEvent]:
+    header = block["header"]
+    for index, item in enumerate(block["transactions"]):
+        event = item.get("result", {}).get("event")
+        if event is not None and item["code"] == TxValidationCode.VALID:
+            yield ChaincodeEvent(
+                channel=header["channel"],
+                chaincode=item["result"]["chaincode"],
+                name=event["name"],
+                payload=event["payload"],
+                tx_id=item["tx_id"],
+                block=header["number"],
+                index=index,
+                timestamp_us=header["timestamp"],
+            )
+
+
+async def first_difference(height: int, one: CommitHashAt, other: CommitHashAt) -> int | None:
+    """The number of the first block after which two ledgers' commit hashes differ; None where none below ``height``.
+
+    Each commit hash covers the one before: where two differ, all later ones do. So it is found by bisection.
+    """
+
+    async def differ(number: int) -> bool:
+        return await one(number) != await other(number)
+
+    if height == 0 or not await differ(height - 1):
+        return None
+    low, high = 0, height - 1
+    while low < high:
+        middle = (low + high) // 2
+        if await differ(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first block after which two ledgers differ, and in what, line by line."""
+
+    block: int
+    what: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two ledgers of one channel: their heights, and where they part below the lower one."""
+
+    heights: tuple[int, int]
+    difference: Difference | None
+
+
+async def compare_ledgers(channel: str, one: NodeClient, other: NodeClient) -> Comparison:
+    """Compare a channel's ledger on two peers. Costs about two requests for each doubling of the height."""
+    first, second = await asyncio.gather(read_chain_info(one, channel), read_chain_info(other, channel))
+
+    def commit_hash_on(node: NodeClient) -> CommitHashAt:
+        async def commit_hash_at(number: int) -> str:
+            return str((await node.get_json(f"/channels/{channel}/blocks/{number}"))["commit_hash"])
+
+        return commit_hash_at
+
+    lower = min(first.height, second.height)
+    number = await first_difference(lower, commit_hash_on(one), commit_hash_on(other))
+    if number is None:
+        return Comparison((first.height, second.height), None)
+    blocks = await asyncio.gather(*(read_opened_block(node, channel, number) for node in (one, other)))
+    return Comparison((first.height, second.height), Difference(number, _differences(*blocks)))
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What two peers' versions of a block differ in: its bytes, a transaction's code, or only what was written."""
+    if one["hash"] != other["hash"]:
+        return [f"the blocks are not the same: hash {one['hash']} and {other['hash']}"]
+    pairs = enumerate(zip(one["transactions"], other["transactions"], strict=True))
+    codes = [
+        f"transaction {index} ({left['tx_id']}) is {left['code_name']} and {right['code_name']}"
+        for index, (left, right) in pairs
+        if left["code"] != right["code"]
+    ]
+    return codes or [f"the same block and codes, commit hash {one['commit_hash']} and {other['commit_hash']}"]

@@ -1,0 +1,177 @@
+"""Commands that talk to no network: on the base install of any system, and what they say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gridledger import cli, jsontext
+from gridledger.network.bootstrap import connection_profile
+from gridledger.network.schema import load_network_config
+from tests.support.paper import PaperNetwork, PaperPeer
+from tests.support.paper.organisation import PaperOrganisation
+from tests.support.processes import REPOSITORY
+
+HIDDEN = ("fcntl", "resource", "uvloop", "lmdb", "fastapi", "starlette", "uvicorn")
+"""What other systems, or the base install, do not have."""
+
+CONTRACT = """
+import math
+
+from gridledger.contract import Context, Contract, transaction
+
+
+class Meter(Contract):
+    @transaction
+    def record(self, ctx: Context, meter: str, kwh: float) -> float:
+        return math.sin(kwh)
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A chaincode's folder."""
+    folder = tmp_path / "meter"
+    folder.mkdir()
+    (folder / "contract.py").write_text(CONTRACT)
+    return folder
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A network's folder with two users, which the environment names."""
+    config = load_network_config(REPOSITORY / "network-config" / "three-shards.yaml")
+    folder = tmp_path / "network"
+    folder.mkdir()
+    (folder / "connection.json").write_bytes(jsontext.dumps(connection_profile(config)))
+    organisation = PaperOrganisation("Org1MSP")
+    for name, role in (("admin", "admin"), ("alice", "client")):
+        identity = organisation.issue(name, role, attributes={"grid.group": "1"})
+        identity.save(folder / "organisations" / "Org1" / "users" / name)
+    monkeypatch.setenv("GRIDLEDGER_PROFILE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger's folder with three blocks."""
+    paper = PaperNetwork("shard1")
+    peer = PaperPeer(tmp_path / "ledger", paper)
+    for number in range(2):
+        peer.commit(paper.transaction({"a": number}))
+    peer.ledger.close()
+    return tmp_path / "ledger" / "shard1"
+
+
+def run_elsewhere(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command where the hidden modules cannot be imported."""
+    script = (
+        f"import sys\nsys.modules.update(dict.fromkeys({HIDDEN!r}))\n"
+        f"from gridledger.cli import main\nsys.exit(main({[*map(str, arguments)]!r}))"
+    )
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+
+def test_commands_without_network_run_on_any_system(code: Path, network: Path) -> None:
+    for arguments in (
+        ("--help",),
+        ("chaincode", "check", code),
+        ("chaincode", "pack", code, "--output", code.parent / "package"),
+        ("identity", "list"),
+        ("identity", "show", "Org1/alice", "--json"),
+    ):
+        done = run_elsewhere(*arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+        assert done.stdout
+
+
+def test_verify_names_the_extra_that_is_missing(ledger: Path) -> None:
+    done = run_elsewhere("verify", ledger)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: gridledger.ledger needs lmdb, which is not installed: run pip install 'gridledger[server]' "
+        "(in a checkout: pip install -e '.[server]')\n"
+    )
+
+
+def test_verify_tells_that_all_agrees(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["verify", str(ledger)]) == 0
+    assert "channel shard1: 3 blocks, 3 transactions, 1 keys" in capsys.readouterr().out
+    assert cli.main(["verify", str(ledger), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["blocks"], told["faults"]) == (True, 3, [])
+
+
+def test_verify_tells_of_faults(
+    ledger: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridledger.ledger.snapshot.Snapshot.has_history", lambda *_, **__: False)
+    assert cli.main(["verify", str(ledger), "--json"]) == 1
+    assert "lacks transaction 0" in json.loads(capsys.readouterr().out)["faults"][0]["message"]
+    assert cli.main(["verify", str(ledger)]) == 1
+    assert "2 faults" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["nowhere", "ledger"])
+def test_verify_takes_a_ledgers_folder(
+    place: str, ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["verify", str(tmp_path / place)]) == 1
+    assert "is no ledger's folder" in capsys.readouterr().err
+
+
+def test_check_lists_functions_and_warns(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["chaincode", "check", str(code)]) == 0
+    out, error = capsys.readouterr()
+    assert "record    meter: string, kwh: number  number" in out
+    assert error.startswith("warning: contract.py:10: math.sin")
+    assert cli.main(["chaincode", "check", str(code), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in told["metadata"]["contracts"]["Meter"]["transactions"]] == ["record"]
+    assert told["warnings"][0]["line"] == 10
+    assert not (code / "__pycache__").exists()
+
+
+def test_check_refuses_what_cannot_be_imported(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code / "contract.py").write_text("import nowhere\n")
+    assert cli.main(["chaincode", "check", str(code)]) == 1
+    assert capsys.readouterr().err == (
+        "error: meter cannot be imported: ModuleNotFoundError: No module named 'nowhere'\n"
+    )
+
+
+def test_identities_are_listed_and_shown(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["identity", "list"]) == 0
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["Org1/admin", "Org1MSP", "admin"],
+        ["Org1/alice", "Org1MSP", "client"],
+    ]
+    assert cli.main(["identity", "show"]) == 0
+    assert "Org1/admin" in capsys.readouterr().out
+    assert cli.main(["identity", "show", "Org1/alice", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["role"], told["attributes"]) == ("alice", "client", {"grid.group": "1"})
+    assert cli.main(["identity", "show", "Org1/bob"]) == 1
+    assert "there are: Org1/admin, Org1/alice" in capsys.readouterr().err
+
+
+def test_the_shell_completes_channels(network: Path) -> None:
+    environment = {
+        "GRIDLEDGER_PROFILE": str(network),
+        "_GRIDLEDGER_COMPLETE": "complete_bash",
+        "COMP_WORDS": "gridledger invoke sh",
+        "COMP_CWORD": "2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "gridledger.cli"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["shard1", "shard2", "shard3"], done.stderr
