@@ -17,19 +17,23 @@ from services.orderer import api_description as orderer
 from services.orderer import routes as orderer_routes
 from services.peer import api_description as peer
 from services.peer import routes as peer_routes
+from services.rest import api_description as rest
+from services.rest import routes as rest_routes
+from services.rest.settings import RestLimits
 
 FOLDER = Path(__file__).with_name("openapi")
 SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
     "ca": (ca.DESCRIPTION, ca_routes.make_router),
     "orderer": (orderer.DESCRIPTION, orderer_routes.make_router),
     "peer": (peer.DESCRIPTION, peer_routes.make_router),
+    "rest": (rest.DESCRIPTION, lambda bridge: rest_routes.make_router(bridge, bridge, RestLimits())),
 }
 
 
 def page(service: str) -> str:
     """One service's document. Its routes are made without the node behind them: nothing is called."""
     description, make_router = SERVICES[service]
-    app = create_app(service, lambda certificate: None, description=description)
+    app = create_app(service, lambda scope: None, description=description)
     app.include_router(make_router(None))
     return json.dumps(document(description, app.routes), indent=1, ensure_ascii=False) + "\n"
 

@@ -17,9 +17,15 @@ from gridledger.settings import ENVIRONMENT_PREFIX, ServiceSettings
 from services.ca.settings import CASettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
+from services.rest.settings import RestSettings
 
 PAGE = Path(__file__).with_name("settings.md")
-SERVICES: dict[str, type[ServiceSettings]] = {"ca": CASettings, "orderer": OrdererSettings, "peer": PeerSettings}
+SERVICES: dict[str, type[ServiceSettings]] = {
+    "ca": CASettings,
+    "orderer": OrdererSettings,
+    "peer": PeerSettings,
+    "rest": RestSettings,
+}
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
 _BEGIN = f"""# Settings
 
@@ -67,6 +73,8 @@ def _kind(annotation: Any, field: FieldInfo | None = None) -> str:
         return "one of " + ", ".join(f"`{value}`" for value in inner)
     if origin in (Union, types.UnionType):
         return " or ".join(_kind(item) for item in inner if item is not types.NoneType)
+    if origin is dict:
+        return f"{_kind(inner[1])} by name"
     if origin in (list, tuple):
         return f"list of {_kind(inner[0])}"
     if origin is not None and hasattr(annotation, "__metadata__"):

@@ -88,7 +88,7 @@ _Part = TypeVar("_Part", bound=BaseModel)
 
 
 def _anchored(part: _Part, folder: Path) -> _Part:
-    """The same settings with every relative path, in parts and lists of parts too, starting at ``folder``."""
+    """The same settings with every relative path, in parts, lists and maps of them too, starting at ``folder``."""
     members = {name: getattr(part, name) for name in type(part).model_fields}
     return part.model_copy(update={name: _anchored_value(value, folder) for name, value in members.items()})
 
@@ -98,6 +98,8 @@ def _anchored_value(value: Any, folder: Path) -> Any:
         return folder / value
     if isinstance(value, BaseModel):
         return _anchored(value, folder)
+    if isinstance(value, dict):
+        return {name: _anchored_value(item, folder) for name, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_anchored_value(item, folder) for item in value)
     return value

@@ -16,7 +16,7 @@ from gridledger.web.app import (
     read_body,
 )
 from gridledger.web.call_stream import CallHandler, CallStream
-from gridledger.web.edge import Authenticator, Limits, StreamLimit
+from gridledger.web.edge import Authenticator, Identify, Limits, StreamLimit, by_certificate
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
@@ -32,6 +32,7 @@ __all__ = [
     "CallStream",
     "ClientCertificateRequired",
     "Health",
+    "Identify",
     "Limits",
     "MethodNotAllowed",
     "PlainRequest",
@@ -46,6 +47,7 @@ __all__ = [
     "WholeNumber",
     "background",
     "bind",
+    "by_certificate",
     "create_app",
     "json_response",
     "read_body",

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 import gridledger
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError
-from gridledger.web.edge import Authenticator, Edge, Limits
+from gridledger.web.edge import Edge, Identify, Limits
 from gridledger.web.errors import BodyTooLarge, MethodNotAllowed, RouteNotFound
 from gridledger.web.openapi import Description, document
 from gridledger.web.plain_routes import PlainRoute
@@ -64,7 +64,7 @@ class Application(FastAPI):
 
 def create_app(
     service: str,
-    authenticator: Authenticator,
+    identify: Identify,
     limits: Limits | None = None,
     health: Health | None = None,
     *,
@@ -74,16 +74,16 @@ def create_app(
 ) -> Application:
     """The application of one service, to which it adds its routers and plain routes.
 
-    ``authenticator`` is asked at every request and its answer is ``request.state.caller``; ``open_routes`` (templates
-    such as ``/cas/{org}/enroll``) are not authenticated and have the caller None. ``health`` returns
-    {"status": "ok", ...}; any other status is answered with 503. ``description`` is what ``GET /openapi.json`` tells
-    members of the routes. ``app.state.stopping`` is an event that is set when
-    the process has been told to stop.
+    ``identify`` is asked at every request (:func:`by_certificate` for members of the network) and its answer is
+    ``request.state.caller``; ``open_routes`` (templates such as ``/cas/{org}/enroll``) are not authenticated and have
+    the caller None. ``health`` returns {"status": "ok", ...}; any other status is answered with 503. ``description`` is
+    what ``GET /openapi.json`` tells of the routes. ``app.state.stopping`` is an event that is set when the process has
+    been told to stop.
     """
     app = Application(title=service)
     app.state.limits = limits or Limits()
     app.state.stopping = asyncio.Event()
-    app.edge = Edge(authenticator, app.state.limits, open_routes)
+    app.edge = Edge(identify, app.state.limits, open_routes)
     app.add_middleware(app.edge.around)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_validation)

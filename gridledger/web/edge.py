@@ -25,6 +25,9 @@ Authenticator = Callable[[Certificate], Any]
 """Takes the peer's certificate and returns the caller (an ``Identity``), or raises an ``AuthenticationError``. It must
 check the dates, which the TLS handshake leaves to it."""
 
+Identify = Callable[[Scope], Any]
+"""Takes a request's ASGI scope and returns the caller, or raises an ``AuthenticationError``."""
+
 ALWAYS_OPEN = ("/healthz", "/version")
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
@@ -143,11 +146,11 @@ class _Exchange:
 class Edge:
     """Surrounds whatever a service answers with. One instance per process."""
 
-    def __init__(self, authenticator: Authenticator, limits: Limits, open_routes: Iterable[str] = ()) -> None:
+    def __init__(self, identify: Identify, limits: Limits, open_routes: Iterable[str] = ()) -> None:
         self.limits = limits
         self.active = 0
         self.streams = 0
-        self._authenticator = authenticator
+        self._identify = identify
         patterns = [re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(route)) for route in (*ALWAYS_OPEN, *open_routes)]
         self._open = re.compile("|".join(patterns))
         metrics.ACTIVE.set_function(lambda: self.active)
@@ -215,14 +218,7 @@ class Edge:
 
     def authenticate(self, scope: Scope) -> Any:
         """Who sends this request, as of now; raises an ``AuthenticationError``."""
-        connection = scope.get("extensions", {}).get("tls", {})
-        certificate = connection.get("parsed")
-        if certificate is None:
-            der = connection.get("client_certificate")
-            if der is None:
-                raise ClientCertificateRequired("connect with a client certificate that the network's CA has issued")
-            certificate = connection["parsed"] = Certificate.from_der(der)
-        return self._authenticator(certificate)
+        return self._identify(scope)
 
     async def _answer(
         self, scope: Scope, exchange: _Exchange, send: Send, receive: Receive, error: GridLedgerError
@@ -263,6 +259,22 @@ class Edge:
         except TimeoutError:
             pass
         return False
+
+
+def by_certificate(authenticator: Authenticator) -> Identify:
+    """Callers are whom their client certificate names. It is parsed once a connection."""
+
+    def identify(scope: Scope) -> Any:
+        connection = scope.get("extensions", {}).get("tls", {})
+        certificate = connection.get("parsed")
+        if certificate is None:
+            der = connection.get("client_certificate")
+            if der is None:
+                raise ClientCertificateRequired("connect with a client certificate that the network's CA has issued")
+            certificate = connection["parsed"] = Certificate.from_der(der)
+        return authenticator(certificate)
+
+    return identify
 
 
 def _error_body(error: GridLedgerError) -> bytes:

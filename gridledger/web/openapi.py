@@ -42,6 +42,16 @@ _ERROR_SCHEMA: Final[Schema] = {
 }
 
 
+_TOKEN: Final[Schema] = {"token": {"type": "http", "scheme": "bearer", "description": "the client's token"}}
+_CERTIFICATES: Final[Schema] = {
+    "client_certificate": {
+        "type": "mutualTLS",
+        "description": "a certificate that the CA of a member organisation has issued",
+    },
+    "registration": {"type": "http", "scheme": "basic", "description": "id and secret of a registration"},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What one route takes and gives. ``body`` and ``answer`` are schemas; None is an empty body or answer.
@@ -85,12 +95,16 @@ COMMON: Final[Mapping[str, Operation]] = {
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A service's table: its operations by ``"METHOD /path"``, and the schemas that they refer to by name."""
+    """A service's table: its operations by ``"METHOD /path"``, and the schemas that they refer to by name.
+
+    Callers come with a certificate, or with a token where the service says ``bearer``.
+    """
 
     title: str
     summary: str
     operations: Mapping[str, Operation]
     schemas: Mapping[str, Schema] = field(default_factory=dict)
+    bearer: bool = False
 
 
 def named(schema: str) -> Schema:
@@ -140,17 +154,11 @@ def document(description: Description, routes: Sequence[BaseRoute]) -> Schema:
             "version": gridledger.__version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "security": [{"client_certificate": []}],
+        "security": [{"token" if description.bearer else "client_certificate": []}],
         "paths": paths,
         "components": {
             "schemas": {ERROR: _ERROR_SCHEMA, **description.schemas},
-            "securitySchemes": {
-                "client_certificate": {
-                    "type": "mutualTLS",
-                    "description": "a certificate that the CA of a member organisation has issued",
-                },
-                "registration": {"type": "http", "scheme": "basic", "description": "id and secret of a registration"},
-            },
+            "securitySchemes": _TOKEN if description.bearer else _CERTIFICATES,
         },
     }
 

@@ -25,11 +25,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Where to listen and with what certificate. ``graceful_stop_s`` bounds the wait for requests being served."""
+    """Where to listen and with what certificate; ``tls`` None is plain HTTP, for loopback.
+
+    ``graceful_stop_s`` bounds the wait for requests being served.
+    """
 
     host: str
     port: int
-    tls: TLSFiles | ServerTLS
+    tls: TLSFiles | ServerTLS | None
     graceful_stop_s: float = 5.0
     backlog: int = 2048
 
@@ -57,7 +60,7 @@ class WebServer:
     def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
         self._app = app
         self._settings = settings
-        self.tls = settings.tls if isinstance(settings.tls, ServerTLS) else ServerTLS(settings.tls)
+        self.tls = ServerTLS(settings.tls) if isinstance(settings.tls, TLSFiles) else settings.tls
         config = uvicorn.Config(
             app,
             http=EdgeProtocol,
@@ -74,7 +77,7 @@ class WebServer:
             timeout_graceful_shutdown=max(1, round(settings.graceful_stop_s)),
         )
         config.load()
-        config.ssl = self.tls.context
+        config.ssl = self.tls.context if self.tls is not None else None
         self._server = _Uvicorn(config)
         self._server.listening = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import Any
 
-from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
+from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
 from services.ca.api_description import DESCRIPTION
 from services.ca.ca_server import CAServer
 from services.ca.routes import OPEN_ROUTES, make_router
@@ -21,7 +21,7 @@ async def open_server(settings: CASettings) -> AsyncIterator[WebServer]:
         limits = Limits(max_body_bytes=settings.limits.max_body_bytes, max_requests=settings.limits.max_requests)
         app = create_app(
             "ca",
-            ca.identify,
+            by_certificate(ca.identify),
             limits,
             partial(_health, ca),
             node=settings.name,

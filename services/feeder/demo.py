@@ -16,6 +16,7 @@ from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import SettingsError
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import grouping_of
+from gridledger.grid.layout import layout_of
 from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import PROFILES
@@ -28,7 +29,6 @@ from services.feeder.console import Console
 from services.feeder.dvs_client import DvsClient
 from services.feeder.expectations import unmet_expectations
 from services.feeder.gateway_ledger import connected
-from services.feeder.layout import layout_of
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import CASE30_SCENARIOS

@@ -14,9 +14,9 @@ from gridledger.backoff import Backoff
 from gridledger.client import Status
 from gridledger.errors import GridLedgerError
 from gridledger.grid.frames import Frame
+from gridledger.grid.layout import Layout
 from gridledger.grid.records import Record
 from services.feeder.clock import Clock
-from services.feeder.layout import Layout
 from services.feeder.ledger_port import Callers, Preview, may_pass
 
 _T = TypeVar("_T")

@@ -11,9 +11,9 @@ from gridledger.client import Contract, Gateway, SigningIdentity, Status, Timeou
 from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.errors import NotFoundError, SettingsError
 from gridledger.grid.grouping import components
+from gridledger.grid.layout import Layout
 from gridledger.network.users import enroll_user
 from services.feeder.concurrently import concurrently
-from services.feeder.layout import Layout
 from services.feeder.ledger_port import Ledger, Preview
 
 _TIMEOUTS = Timeouts(evaluate_s=10.0, endorse_s=10.0, submit_s=15.0, commit_status_s=30.0)

@@ -12,6 +12,7 @@ from gridledger import jsontext
 from gridledger.client.profile import load_profile
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import grouping_of
+from gridledger.grid.layout import layout_of
 from gridledger.grid.planning import THRESHOLD_MARGIN, planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import Profile
@@ -19,7 +20,6 @@ from services.feeder.clock import SystemClock
 from services.feeder.console import Console
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
-from services.feeder.layout import layout_of
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import scenario_for

@@ -9,7 +9,7 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, background, create_app
+from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, background, by_certificate, create_app
 from services.orderer.api_description import DESCRIPTION
 from services.orderer.orderer import Orderer, open_orderer
 from services.orderer.routes import make_router, plain_routes
@@ -27,7 +27,7 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
         )
         app = create_app(
             "orderer",
-            orderer.authenticate,
+            by_certificate(orderer.authenticate),
             limits,
             partial(_health, orderer),
             node=settings.name,

@@ -7,7 +7,16 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from gridledger.web import Limits, ServerSettings, ServerTLS, TLSFiles, WebServer, background, create_app
+from gridledger.web import (
+    Limits,
+    ServerSettings,
+    ServerTLS,
+    TLSFiles,
+    WebServer,
+    background,
+    by_certificate,
+    create_app,
+)
 from services.peer.api_description import DESCRIPTION
 from services.peer.peer import Peer, open_peer
 from services.peer.routes import make_router, plain_routes
@@ -27,7 +36,7 @@ async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
         )
         app = create_app(
             "peer",
-            peer.authenticate,
+            by_certificate(peer.authenticate),
             limits,
             partial(_health, peer),
             node=settings.name,

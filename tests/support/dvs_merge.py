@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from itertools import combinations
 from typing import Any, TypeVar
 
-from services.feeder.layout import Layout
+from gridledger.grid.layout import Layout
 from services.feeder.merging import Merge, Merger
 from tests.support.dvs_channel import full_list
 from tests.support.dvs_grid import GROUPS, loads, record

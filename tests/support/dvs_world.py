@@ -16,9 +16,9 @@ from gridledger.contract.context import EVERY_ATTRIBUTE
 from gridledger.contract.simulator.simulator import Invocation
 from gridledger.errors import GridLedgerError, NotFoundError
 from gridledger.grid.grouping import components
+from gridledger.grid.layout import Layout
 from gridledger.protocol.codes import TxValidationCode
 from services.feeder.dvs_client import DvsClient
-from services.feeder.layout import Layout
 from services.feeder.ledger_port import Ledger, Preview
 from tests.support.dvs_channel import TIME_US, DvsChannel
 

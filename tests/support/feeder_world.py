@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gridledger.grid.layout import Layout
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid
 from gridledger.grid.records import Profile
 from services.feeder.coordinator import Coordinator
-from services.feeder.layout import Layout
 from services.feeder.record_submitter import RecordSubmitter
 from services.feeder.scenario_runner import ScenarioRunner
 from tests.support.dvs_channel import full_list

@@ -13,6 +13,7 @@ from gridledger.settings import load_settings
 from services.ca.settings import CASettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
+from services.rest.settings import RestSettings
 
 NODE: dict[str, Any] = {
     "name": "node1",
@@ -25,8 +26,15 @@ NODE: dict[str, Any] = {
     "channels": ["c"],
 }
 ORGANISATION = {"name": "Org1", "mspid": "Org1MSP", "registrar_secret_file": "secrets/org1"}
+REST: dict[str, Any] = {
+    "name": "rest",
+    "port": 8080,
+    "data": "data",
+    "connection": "connection.json",
+    "identities": {"app": "users/app", "other": "/elsewhere"},
+}
 CA: dict[str, Any] = {"port": 7054, "data": "data", "organisations": [ORGANISATION]}
-SERVICES = [(CASettings, CA), (OrdererSettings, NODE), (PeerSettings, NODE)]
+SERVICES = [(CASettings, CA), (OrdererSettings, NODE), (PeerSettings, NODE), (RestSettings, REST)]
 
 
 def written(folder: Path, members: dict[str, Any]) -> Path:
@@ -41,6 +49,11 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
     assert peer.ledger_directory == tmp_path / "data" / "ledger"
     (organisation,) = load_settings(CASettings, written(tmp_path, CA)).organisations
     assert organisation.registrar_secret_file == tmp_path / "secrets" / "org1"
+
+
+def test_paths_in_a_map_start_there_too(tmp_path: Path) -> None:
+    rest = load_settings(RestSettings, written(tmp_path, REST))
+    assert rest.identities == {"app": tmp_path / "users/app", "other": Path("/elsewhere")}
 
 
 @pytest.mark.parametrize(("kind", "members"), SERVICES)

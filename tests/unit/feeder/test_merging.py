@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.errors import GridLedgerError, TimeoutExceeded, UnavailableError
+from gridledger.grid.layout import Layout
 from gridledger.grid.plant import Plant
 from services.feeder.coordinator import Coordinator
-from services.feeder.layout import Layout
 from services.feeder.scenario_runner import MAX_ROUNDS
 from tests.support.dvs_world import Died, FakeClock, Life, World, conflict
 from tests.support.feeder_world import GROUPS, SHARDED, SINGLE, new_coordinator, planned_world

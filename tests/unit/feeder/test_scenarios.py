@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gridledger.errors import InputError, UnavailableError
+from gridledger.grid.layout import Layout
 from gridledger.grid.power_flow import Grid, PowerFlowDiverged
 from gridledger.grid.records import Profile
 from services.feeder.expectations import unmet_expectations
-from services.feeder.layout import Layout
 from services.feeder.scenarios import CASE30_SCENARIOS, scenario_for
 from tests.support.dvs_world import FakeClock, Life, World, conflict
 from tests.support.feeder_world import SHARDED, SINGLE, scenario_runner

@@ -16,7 +16,7 @@ import pytest
 from gridledger.errors import GridLedgerError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient
-from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, create_app
+from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
 from services.orderer import other_orderers as module
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
@@ -65,7 +65,7 @@ class Net:
         self.server: WebServer | None = None
 
     async def start(self) -> None:
-        app = create_app("orderer", self.orderer.authenticate, Limits(max_body_bytes=1024 * 1024))
+        app = create_app("orderer", by_certificate(self.orderer.authenticate), Limits(max_body_bytes=1024 * 1024))
         app.include_router(make_router(self.orderer))
         tls = TLSFiles(self.home / "cert.pem", self.home / "key.pem", [self.roots])
         self.server = WebServer(app, ServerSettings("127.0.0.1", self.port, tls))

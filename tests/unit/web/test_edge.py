@@ -7,13 +7,14 @@ import contextlib
 import json
 import ssl
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 
 from gridledger.errors import BusyError, ConflictError
-from gridledger.web import Limits, json_response, read_body
+from gridledger.web import Limits, ServerTLS, json_response, read_body
 
 
 def echo(app: FastAPI) -> None:
@@ -88,7 +89,7 @@ async def test_a_foreign_certificate_fails_in_the_handshake(house, start):
 
 async def test_an_authority_that_only_tls_trusts_is_refused(house, start):
     async with start(routes=echo) as running:
-        running.server.tls.extend_roots(house.foreign.root)
+        cast("ServerTLS", running.server.tls).extend_roots(house.foreign.root)
         async with running.client(house.foreign.issue("neighbour", "client")) as client:
             refused = await client.post("/echo", content=b"x")
     assert refused.status_code == 401

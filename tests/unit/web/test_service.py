@@ -43,7 +43,7 @@ async def open_server(settings):
     if settings.other_network:
         raise GridLedgerError("the data folder is of another network")
     failed = asyncio.Event()
-    app = create_app("test", lambda certificate: certificate, node=settings.name, open_routes=["/slow", "/fail"])
+    app = create_app("test", lambda scope: scope, node=settings.name, open_routes=["/slow", "/fail"])
 
     @app.get("/slow")
     async def slow(request: Request):

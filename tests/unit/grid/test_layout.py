@@ -9,7 +9,7 @@ import pytest
 
 from gridledger.client.profile import CAEntry, ChannelEntry, ConnectionProfile
 from gridledger.errors import SettingsError
-from services.feeder.layout import Layout, layout_of
+from gridledger.grid.layout import Layout, layout_of
 
 
 def profile(**applications: Any) -> ConnectionProfile:

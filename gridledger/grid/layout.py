@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import SettingsError
+
+
+class DescribedNetwork(Protocol):
+    """What a layout is read from: the part of a connection profile that names channels and applications."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def channels(self) -> Mapping[str, Any]: ...
+    @property
+    def applications(self) -> Mapping[str, Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Layout:
         return tuple(dict.fromkeys((self.main, *self.groups)))
 
 
-def layout_of(profile: ConnectionProfile) -> Layout:
+def layout_of(profile: DescribedNetwork) -> Layout:
     """The layout that the network's description gives; :class:`SettingsError` where it gives none that can be used."""
     try:
         described = profile.applications["dvs"]

@@ -1,0 +1,52 @@
+"""Who calls the bridge: a client with a token, through a Host that is the bridge's own."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from services.rest.errors import WrongHost
+from services.rest.settings import RestSettings
+from services.rest.tokens import Tokens
+
+Scope: TypeAlias = MutableMapping[str, Any]
+"""A request as ASGI has it."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client of the bridge, and the names of the identities that it may act as, the usual one first."""
+
+    name: str
+    identities: tuple[str, ...]
+
+
+class Callers:
+    """Identifies each request. The Host is checked first, so that no page in a browser can try tokens."""
+
+    def __init__(self, settings: RestSettings, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._all = tuple(settings.identities)
+        self._of_client = settings.clients
+        names = [name.lower() for name in (*_LOOPBACK, settings.host, *settings.hostnames)]
+        self._hosts = {*names, *(f"{name}:{settings.port}" for name in names)}
+
+    def identify(self, scope: Scope) -> Client:
+        """The client that sends a request; raises :class:`WrongHost` and :class:`TokenRequired`."""
+        self.check_host(scope)
+        name = self._tokens.client(_header(scope, b"authorization"))
+        return Client(name, self._of_client.get(name, self._all))
+
+    def check_host(self, scope: Scope) -> None:
+        """Raise :class:`WrongHost` unless the request names this bridge."""
+        host = _header(scope, b"host").lower()
+        if host not in self._hosts:
+            raise WrongHost(f"this bridge is not {host[:255]!r}: call it by its own address, or add it to hostnames")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    values = [value for key, value in scope["headers"] if key == name]
+    return values[0].decode("latin-1") if len(values) == 1 else ""
