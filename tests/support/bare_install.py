@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -66,15 +67,16 @@ def bare_command(*arguments: str | Path, cwd: Path, posix: bool = False) -> subp
     return run_bare(_COMMAND, *arguments, cwd=cwd, posix=posix)
 
 
-def _beyond_the_base() -> set[str]:
+@cache
+def _beyond_the_base() -> frozenset[str]:
     """The installed modules that ``pip install gridledger`` does not bring."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     base = {"gridledger"} | _with_dependencies(project["dependencies"])
-    return {
+    return frozenset(
         module
         for module, distributions in packages_distributions().items()
         if not any(plain(name) in base for name in distributions)
-    }
+    )
 
 
 def _with_dependencies(requirements: list[str]) -> set[str]:

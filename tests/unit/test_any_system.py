@@ -67,6 +67,7 @@ def test_simulate_runs_and_keeps_its_state(meter: Path, tmp_path: Path) -> None:
         (["--help"], "chaincode"),
         (["--version"], "gridledger"),
         (["chaincode", "pack", "meter", "--output", "meter.tar.gz"], ""),
+        (["chaincode", "check", "meter"], "record"),
         (["compose", str(NETWORK)], "services:"),
         (["simulate", "--help"], "usage"),
     ],
@@ -79,7 +80,22 @@ def test_commands_without_a_network_work(arguments: list[str], says: str, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "arguments", [["status"], ["enroll", "Org1", "alice"], ["chaincode", "deploy", "meter", "--channel", "shard1"]]
+    "arguments",
+    [
+        ["status"],
+        ["enroll", "Org1", "alice"],
+        ["identity", "list"],
+        ["chaincode", "deploy", "meter", "--channel", "shard1"],
+        ["chaincode", "list", "shard1"],
+        ["invoke", "shard1", "meter", "record", "m1", "2.5"],
+        ["query", "shard1", "meter", "read", "m1"],
+        ["events", "shard1"],
+        ["block", "shard1", "1"],
+        ["tx", "shard1", "ab" * 32],
+        ["history", "shard1", "meter", "m1"],
+        ["compare", "shard1", "peer1", "peer2"],
+    ],
+    ids=" ".join,
 )
 def test_commands_of_clients_need_no_extra(arguments: list[str], tmp_path: Path) -> None:
     done = bare_command(*arguments, cwd=tmp_path)
@@ -109,6 +125,15 @@ def test_commands_on_no_network_need_no_extra(arguments: list[str], tmp_path: Pa
     done = bare_command(*arguments, cwd=tmp_path)
     assert "Traceback" not in done.stderr
     assert (done.stdout + done.stderr).count("\n") == 1
+
+
+def test_verify_names_the_extra_server(tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    done = bare_command("verify", "ledger", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "pip install 'gridledger[server]'" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_ledger_names_the_extra_server(tmp_path: Path) -> None:
