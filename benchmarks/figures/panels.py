@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
 
 from benchmarks.figures.point_store import MeasuredPoint
 from benchmarks.figures.sweeps import NAMES, Point, Sweep
 from benchmarks.load.topologies import TOPOLOGIES
-from benchmarks.report.style import SOFT, colour_and_marker
+from benchmarks.report.style import SOFT, colour_and_marker, label_log_axis
 
 COMPLETE = 0.99
 """Below this share of VALID transactions a point is drawn hollow."""
@@ -78,7 +77,7 @@ def _draw_latency(axes: Axes, sweep: Sweep, results: Results) -> None:
     _draw_ours(axes, sweep, results, _mean_s)
     axes.set_yscale("log")
     axes.set_ylim(bottom=min(_LEAST_S, axes.get_ylim()[0]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
+    label_log_axis(axes.yaxis)
     if sweep.varies == "rate":
         axes.set_xlim(left=0)
     axes.set_ylabel("s, log axis")

@@ -91,6 +91,7 @@ def _load(
         started_at=datetime.fromtimestamp(window.begin_at, UTC).isoformat(),
         measured_s=window.lasts_s,
         sent=outcome.sent,
+        ended=outcome.answered,
         valid=outcome.valid,
         tx_s=outcome.valid / window.lasts_s,
         codes=outcome.codes,

@@ -69,7 +69,7 @@ def this_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)),
         processor=_processor(),
         python=platform.python_version(),
-        commit=_commit(),
+        commit=commit_here(),
         sign_s=_fastest(lambda: sign_p256(key, text)),
         verify_s=_fastest(lambda: certificate.verify(signature, text)),
     )
@@ -94,11 +94,15 @@ def _processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git of the PATH
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def commit_here() -> str:
+    """The commit of the checkout, or "unknown": there may be no git, or no history."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git of the PATH
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return "unknown"
     return done.stdout.strip() or "unknown"

@@ -91,11 +91,15 @@ class Load(StrictModel):
     offered_tx_s: float | None = Field(description="The open loop's mean rate; null in a closed loop.")
     started_at: str = Field(description="UTC, RFC 3339.")
     measured_s: float
-    sent: int
-    valid: int
+    sent: int = Field(description="Transactions due in the measured time.")
+    ended: int | None = Field(
+        default=None,
+        description="Those that ended in it, also if due before; null in reports that do not tell it.",
+    )
+    valid: int = Field(description="VALID ones of those that ended in the measured time.")
     tx_s: float = Field(description="VALID transactions per second measured.")
-    codes: dict[str, int] = Field(description="Validation codes of what was committed, VALID among them.")
-    refused: dict[str, int] = Field(description="Errors' codes of what was not committed, 429s among them.")
+    codes: dict[str, int] = Field(description="Of those sent: validation codes of the committed, VALID among them.")
+    refused: dict[str, int] = Field(description="Of those sent: errors' codes of the others, 429s among them.")
     latency: Latency | None = Field(description="Null if nothing became VALID.")
     payload_bytes: float = Field(description="Mean bytes of a transaction's arguments.")
     disk_bytes_per_tx: float | None = Field(description="Growth of one peer's ledger by its transactions.")
@@ -116,8 +120,9 @@ class Load(StrictModel):
 
     @property
     def success(self) -> float | None:
-        """VALID transactions as a share of those sent."""
-        return self.valid / self.sent if self.sent else None
+        """The share of the transactions sent that became VALID, also after the measured time."""
+        good = sum(count for code, count in self.codes.items() if code in GOOD)
+        return good / self.sent if self.sent else None
 
     @property
     def invalid(self) -> dict[str, int]:
@@ -151,9 +156,9 @@ class Load(StrictModel):
         # Refusals are no warning: in a closed loop, users are told to come later as a matter of course.
         if invalid := sum(self.invalid.values()):
             found.append(f"{invalid:,} transactions were committed as invalid.")
-        backlog = self.sent - sum(self.codes.values()) - sum(self.refused.values())
-        if self.codes and backlog > 0:
-            found.append(f"the backlog grew: {backlog:,} more transactions were sent than ended in the measured time.")
+        if self.ended is not None and self.sent > self.ended:
+            more = self.sent - self.ended
+            found.append(f"the backlog grew: {more:,} more transactions were sent than ended in the measured time.")
         return found
 
 

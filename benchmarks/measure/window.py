@@ -1,9 +1,10 @@
 """The measured window of a load, and what happened in it.
 
-Throughput, codes and latencies are those of transactions that *ended* in the window: a backlog that is worked off after
-it adds nothing, and transactions sent in the warm-up are counted if they end in the window. ``sent`` and ``refused``
-are those of transactions that were *intended* in the window, whenever they ended. Where the bound is a number of
-transactions, the window lasts from the end of the warm-up until the last of them has ended, and only they count.
+Throughput and latencies are those of transactions that *ended* in the window: a backlog that is worked off after it
+adds nothing, and transactions sent in the warm-up are counted if they end in the window. ``sent``, ``codes`` and
+``refused`` are those of transactions that were *intended* in the window, whenever they ended, so the codes of both add
+up to ``sent``. Where the bound is a number of transactions, the window lasts from the end of the warm-up until the last
+of them has ended, and only they count.
 """
 
 from __future__ import annotations
@@ -140,11 +141,10 @@ class EngineLogs:
                     outcome.sent_at[int(intended - window.begin_s)] += 1
                 if ended_in:
                     outcome.answered += 1
-                if code in log.committed or code in GOOD:
-                    if ended_in:
-                        outcome.codes[code] += 1
-                        if code in GOOD:
-                            outcome.ended.append((int(ended - window.begin_s), ended - intended))
+                    if code in GOOD:
+                        outcome.ended.append((int(ended - window.begin_s), ended - intended))
+                if sent_in and (code in log.committed or code in GOOD):
+                    outcome.codes[code] += 1
                 elif sent_in:
                     outcome.refused[code] += 1
                     outcome.refused_at[int(min(ended, window.end_s) - window.begin_s)] += 1

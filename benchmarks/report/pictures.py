@@ -8,10 +8,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from benchmarks.measure.results import BenchmarkReport, Load
-from benchmarks.report.style import FAINT, INK, SERIES, SOFT, STYLE, colour_and_marker, panel, save
+from benchmarks.report.style import FAINT, INK, SERIES, SOFT, STYLE, colour_and_marker, label_log_axis, panel, save
 from benchmarks.report.wording import milliseconds, number, offer_of
 
 _VALID, _REFUSED, _P50, _P99 = SERIES[0], SERIES[1], SERIES[2], SERIES[3]
@@ -63,7 +63,7 @@ def latency(loads: list[Load]) -> Figure:
     axes.set_xscale("log")
     least = min((load.latency.p50_ms for load in loads if load.latency), default=1.0)
     axes.set_xlim(least / 1.6, worst * 6)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
+    label_log_axis(axes.xaxis)
     axes.set_xlabel("ms, log axis: p50 (dot) to p99 (bar) to the maximum (line)")
     axes.set_title("Latency")
     return figure

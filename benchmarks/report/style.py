@@ -14,7 +14,9 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from benchmarks.load.topologies import TOPOLOGIES
 
@@ -70,6 +72,19 @@ def panel(width: float = 5.6, height: float = 3.3) -> tuple[Figure, Axes]:
     """A picture of one panel; its size in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
+
+
+class _PlainNumbers(LogFormatter):
+    """Labels which ticks matplotlib would, with plain numbers: its own are formulas, which STYLE does not parse."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def label_log_axis(axis: Axis) -> None:
+    """Label the ticks of an axis that is logarithmic already; those between powers only where few powers are shown."""
+    axis.set_major_formatter(_PlainNumbers())
+    axis.set_minor_formatter(_PlainNumbers())
 
 
 def save(figure: Figure, path: Path) -> None:

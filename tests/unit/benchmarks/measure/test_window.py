@@ -37,7 +37,9 @@ def test_a_window_of_seconds_counts_what_ended_in_it() -> None:
     assert (window.begin_at, window.lasts_s) == (101.0, 2.0)
     found = logs().outcome(window)
     assert (found.sent, found.valid, found.answered) == (6, 3, 5)
+    # Those that were due in the window, each once: one of them became VALID after it, one due before is none of them.
     assert found.codes == {"VALID": 3, "MVCC_READ_CONFLICT": 1}
+    assert found.sent == found.codes.total() + found.refused.total()
     assert found.late_p99_ms() == pytest.approx(10)
     # A time-out long after the window was sent in it: it does not pass in silence.
     assert found.refused == {"BUSY": 1, "TIMEOUT": 1}

@@ -7,7 +7,9 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
-from benchmarks.measure.results import BenchmarkReport
+import pytest
+
+from benchmarks.measure.results import BenchmarkReport, Latency
 from benchmarks.report import write_report
 from benchmarks.report.page import headlines, report_page
 from tests.support.loads import made_load, made_report
@@ -92,9 +94,24 @@ def test_page_warns_of_a_generator_near_a_full_core():
 
 
 def test_page_warns_of_a_backlog():
-    load = made_load().model_copy(update={"sent": 1407, "codes": {"VALID": 400}, "refused": {"BUSY": 7}})
+    load = made_load().model_copy(update={"sent": 1407, "ended": 407})
     assert load.warnings() == ["the backlog grew: 1,000 more transactions were sent than ended in the measured time."]
     assert "the backlog grew" in parsed(report_page(made_report(load))).text
+
+
+def test_success_is_a_share_of_what_was_sent():
+    # What was sent before the measured time and ended in it is in `valid`, and in the throughput, alone.
+    load = made_load(valid=1399).model_copy(update={"sent": 1000, "codes": {"VALID": 990}, "refused": {"BUSY": 10}})
+    assert load.success == 0.99
+    assert "99\u00a0%" in parsed(report_page(made_report(load))).text
+
+
+@pytest.mark.parametrize("slowest", [12.1, 90.0, 40_000.0])  # within a decade there are labels between the powers too
+def test_ticks_of_the_latency_are_plain_numbers(slowest):
+    latency = Latency(mean_ms=12.0, p50_ms=12.0, p95_ms=12.0, p99_ms=12.05, max_ms=slowest)
+    text = parsed(report_page(made_report(made_load().model_copy(update={"latency": latency})))).text
+    assert "mathdefault" not in text
+    assert "$" not in text
 
 
 def test_page_warns_of_a_generator_that_was_late():
