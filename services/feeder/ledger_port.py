@@ -22,12 +22,17 @@ def is_refusal(error: GridLedgerError) -> bool:
     return error.code == _REFUSED
 
 
+def is_conflict(code: str) -> bool:
+    """Whether an error's code says that another transaction changed what this one had read."""
+    return code in _CONFLICTS
+
+
 def may_pass(error: GridLedgerError) -> bool:
     """Whether the same may succeed later: a conflict with another transaction, or the network is busy or away.
 
     The outcome can be unknown: ask the ledger before doing anything that must not be done twice.
     """
-    return error.code in _CONFLICTS or error.status in _BUSY_AWAY_OR_LATE
+    return is_conflict(error.code) or error.status in _BUSY_AWAY_OR_LATE
 
 
 @dataclass(frozen=True, slots=True)

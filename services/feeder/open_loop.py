@@ -16,9 +16,11 @@ from gridledger.errors import GridLedgerError
 from gridledger.grid.grouping import components
 from services.feeder.coordinator import Coordinator
 from services.feeder.group_loop import FAILED, INJECTED, FrameAnswer
+from services.feeder.ledger_port import is_conflict
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import Scenario
+from services.feeder.superseded import SUPERSEDED, Changes
 
 MAX_IN_FLIGHT = 4000
 _DRAIN_S = 30.0
@@ -29,7 +31,10 @@ _DISTURBED_AFTER = 0.25
 
 @dataclass(slots=True)
 class GroupTally:
-    """The frames of one id. ``latencies_s``: of the valid ones, from intended time to durable commit."""
+    """The frames of one id. ``latencies_s``: of the valid ones, from intended time to durable commit.
+
+    Every frame that was sent has one of ``outcomes``; ``faults`` are the codes of the failed ones.
+    """
 
     sent: int = 0
     valid: int = 0
@@ -44,6 +49,11 @@ class GroupTally:
         self.latencies_s += other.latencies_s
         self.outcomes += other.outcomes
         self.faults += other.faults
+
+    @property
+    def superseded(self) -> int:
+        """How many conflicted with a change that was made while they were on their way."""
+        return self.outcomes[SUPERSEDED]
 
 
 @dataclass(slots=True)
@@ -84,6 +94,9 @@ class OpenLoopStream:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._skipped = 0
         self._errors: list[GridLedgerError] = []
+        self._changes = Changes()
+        self._conflicts: list[tuple[GroupTally, FrameAnswer, float, float]] = []
+        """Frames that conflicted, and when each left and was answered: judged when all changes are known."""
 
     async def run(self) -> StreamResult:
         """Stream; raises the first error that is more than a passing failure of single frames."""
@@ -110,6 +123,7 @@ class OpenLoopStream:
             await asyncio.gather(*senders, *others, *self._in_flight, return_exceptions=True)
         if self._errors:
             raise self._errors[0]
+        self._judge_conflicts()
         run.add_round(await coordinator.round())
         return StreamResult(run, self._tallies, self._skipped)
 
@@ -134,11 +148,15 @@ class OpenLoopStream:
     async def _send_frame(self, run: ScenarioRun, coordinator: Coordinator, name: str, intended: float) -> None:
         tally = self._tallies.setdefault(name, GroupTally())
         tally.sent += 1
-        late_s = time.perf_counter() - intended
+        begin = time.perf_counter()
         try:
             answer = await coordinator.loop(name).measure()
-            self._count(run, tally, answer, late_s)
+            if answer.outcome == FAILED and is_conflict(answer.fault):
+                self._conflicts.append((tally, answer, begin, time.perf_counter()))
+            else:
+                self._count(run, tally, answer, begin - intended)
             await coordinator.follow(answer)
+            self._changes.add(answer, begin, time.perf_counter())
         except GridLedgerError as error:
             tally.faults[error.code] += 1
             self._errors.append(error)
@@ -157,6 +175,14 @@ class OpenLoopStream:
                 f"{control['q_mvar']:.3f} MVAr at bus {control['source_bus']} (transaction {answer.tx_id[:12]})"
             )
             run.add_injection(answer, control)
+
+    def _judge_conflicts(self) -> None:
+        for tally, answer, begin, end in self._conflicts:
+            if self._changes.met(answer.group, begin, end):
+                tally.outcomes[SUPERSEDED] += 1
+            else:
+                tally.outcomes[FAILED] += 1
+                tally.faults[answer.fault] += 1
 
     async def _disturb(self, run: ScenarioRun, begin: float) -> None:
         if self._scenario.loads:

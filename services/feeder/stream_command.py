@@ -43,7 +43,7 @@ class StreamOptions:
 
 
 async def stream(options: StreamOptions, console: Console) -> int:
-    """Stream; the exit code: 0 when every frame was committed as valid and no alarm is left."""
+    """Stream; the exit code: 0 when every frame was valid or superseded, and no alarm is left."""
     connection = load_profile(options.folder)
     layout = layout_of(connection)
     case = load_case(options.case)
@@ -74,12 +74,14 @@ async def stream(options: StreamOptions, console: Console) -> int:
 def _judge(result: StreamResult, console: Console) -> int:
     run, total = result.run, result.total
     text = f"{total.valid} of {total.sent} frames valid"
+    if total.superseded:
+        text += f", {total.superseded} superseded by a change that was made while they were on their way"
     if result.skipped:
         text += f", {result.skipped} not sent (too many in flight)"
     alarming = run.after.vsi.get(run.weak_bus, 1.0) < run.threshold
     if alarming:
         text += f"; bus {run.weak_bus} is still below its threshold"
-    good = total.valid == total.sent and not result.skipped and not alarming
+    good = total.valid + total.superseded == total.sent and not result.skipped and not alarming
     console.verdict(text, good=good)
     return 0 if good else 1
 
@@ -101,6 +103,7 @@ def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
         return {
             "sent": tally.sent,
             "valid": tally.valid,
+            "superseded": tally.superseded,
             "latency_ms": {
                 **percentiles_ms(tally.latencies_s),
                 "max": round(1000.0 * max(tally.latencies_s, default=0.0), 2),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from gridledger.client import Status
 from gridledger.errors import UnavailableError
 from gridledger.grid.records import Planner
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import scenario_for
-from tests.support.dvs_world import Life, World, conflict
+from tests.support.dvs_world import Caller, Life, World, conflict
 from tests.support.feeder_world import SHARDED, scenario_runner
 from tests.support.solved_grid import base_state, planner, power_flow
 
@@ -52,6 +57,29 @@ async def test_frames_that_meet_others_are_counted_as_failed() -> None:
     total = result.total
     assert (total.sent, total.valid, total.outcomes["failed"]) == (GROUPS * 20, GROUPS * 20 - 2, 2)
     assert dict(total.faults) == {"MVCC_READ_CONFLICT": 2}
+
+
+async def test_a_frame_that_meets_an_injection_is_superseded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The injection's answer waits until the group's next frame has conflicted with it."""
+    commit = Caller.submit
+    injected, conflicted = asyncio.Event(), asyncio.Event()
+
+    async def submit(self: Caller, channel: str, function: str, argument: Mapping[str, Any]) -> tuple[Any, Status]:
+        if function == "ComputeVSI" and injected.is_set() and not conflicted.is_set() and argument["group"] == "1":
+            conflicted.set()
+            raise conflict()
+        answer = await commit(self, channel, function, argument)
+        if function == "ComputeVSI" and answer[0]["outcome"] == "injected":
+            injected.set()
+            async with asyncio.timeout(10):
+                await conflicted.wait()
+        return answer
+
+    monkeypatch.setattr(Caller, "submit", submit)
+    result, _ = await stream("1a")
+    total = result.total
+    assert (total.sent, total.valid, total.superseded) == (GROUPS * 20, GROUPS * 20 - 1, 1)
+    assert dict(total.faults) == {}
 
 
 async def test_an_operation_that_fails_for_good_ends_the_stream() -> None:
