@@ -20,6 +20,7 @@ from services.orderer.raft.errors import (
     ProposalTimeout,
     RaftBusy,
     RaftConfigError,
+    TransferFailed,
 )
 from services.orderer.raft.interface import (
     ChangeKind,
@@ -493,6 +494,16 @@ async def test_membership_and_leadership_move_while_it_works(tmp_path: Path) -> 
         made.machines[(others[1], "g")].data.clear()
         await node.change_membership("g", MembershipChange(ChangeKind.ADD_VOTER, others[1]))
         await made.all_hold([b"1", b"2"])
+
+
+async def test_a_leader_leads_on_where_nobody_takes_over(tmp_path: Path) -> None:
+    async with cluster(tmp_path, QUICK) as made:
+        name = await made.leads()
+        absent = next(other for other in ABC if other != name)
+        await made.nodes[absent].stop()
+        with pytest.raises(TransferFailed):
+            await made.nodes[name].transfer_leadership("g", absent, timeout_s=10)
+        await made.nodes[name].propose("g", b"1")
 
 
 async def test_a_batch_that_could_not_be_sent_is_sent_again(tmp_path: Path) -> None:

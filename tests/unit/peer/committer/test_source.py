@@ -108,6 +108,8 @@ def test_an_orderer_that_skips_a_block_is_left() -> None:
         for name in ("o1", "o2"):
             del house.orderers.chains[name][1]
         assert numbers(await house.take(5)) == [1, 2, 3, 4, 5]
+        reasons = {reason.partition(": ")[2] for orderer, reason in house.told if orderer is None}
+        assert reasons == {"it delivered block 3 where 2 follows"}
 
     drive(test)
 
