@@ -11,6 +11,7 @@ from gridledger.client.connection import Timeouts
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
 from gridledger.client.gateway import Contract, Gateway, Network
 from gridledger.client.profile import ConnectionProfile, load_profile
+from gridledger.client.retry import NO_RETRY, Retry
 from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.chain_info import ChainInfo
@@ -24,6 +25,7 @@ TransactionVerdict = Status
 """The name by which programs know the type of ``BlockEvent.transactions``."""
 
 __all__ = [
+    "NO_RETRY",
     "BlockEvent",
     "ChainInfo",
     "ChaincodeEvent",
@@ -44,6 +46,7 @@ __all__ = [
     "Network",
     "NodeClient",
     "ProvedTransaction",
+    "Retry",
     "SigningIdentity",
     "Status",
     "SubmitError",

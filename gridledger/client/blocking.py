@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from gridledger.client import gateway as aio
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connecting import Profile
 from gridledger.client.connection import Timeouts
+from gridledger.client.retry import Retry
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
@@ -65,13 +66,14 @@ def connect(
     user: str | None = None,
     identity: SigningIdentity | None = None,
     timeouts: Timeouts | None = None,
+    retry: Retry | None = None,
     max_connections: int = 64,
 ) -> Gateway:
     """Blocking form of :func:`gridledger.client.connect`."""
     return Gateway(
         _loop.run(
             connecting.connect(
-                profile, user=user, identity=identity, timeouts=timeouts, max_connections=max_connections
+                profile, user=user, identity=identity, timeouts=timeouts, retry=retry, max_connections=max_connections
             )
         )
     )
@@ -85,12 +87,21 @@ class Gateway:
 
     @classmethod
     def connect(
-        cls, url: str, identity: SigningIdentity, *, roots: str | Path, timeouts: Timeouts | None = None
+        cls,
+        urls: str | Sequence[str],
+        identity: SigningIdentity,
+        *,
+        roots: str | Path,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        max_connections: int = 64,
     ) -> Gateway:
-        """A gateway at ``url``; ``roots`` is a PEM text or the path of a bundle."""
+        """Blocking form of :meth:`gridledger.client.Gateway.connect`."""
 
         async def connect() -> aio.Gateway:
-            return aio.Gateway.connect(url, identity, roots=roots, timeouts=timeouts)
+            return aio.Gateway.connect(
+                urls, identity, roots=roots, timeouts=timeouts, retry=retry, max_connections=max_connections
+            )
 
         return cls(_loop.run(connect()))
 
@@ -188,11 +199,12 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
-        retry_on_conflict: bool = False,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
     ) -> Any:
         """See :meth:`gridledger.client.Contract.submit_transaction`."""
         return _loop.run(
-            self._inner.submit_transaction(function, *args, transient=transient, retry_on_conflict=retry_on_conflict)
+            self._inner.submit_transaction(function, *args, transient=transient, timeouts=timeouts, retry=retry)
         )
 
     def submit_with_status(
@@ -200,16 +212,26 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
-        retry_on_conflict: bool = False,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
     ) -> tuple[Any, Status]:
         """See :meth:`gridledger.client.Contract.submit_with_status`."""
         return _loop.run(
-            self._inner.submit_with_status(function, *args, transient=transient, retry_on_conflict=retry_on_conflict)
+            self._inner.submit_with_status(function, *args, transient=transient, timeouts=timeouts, retry=retry)
         )
 
-    def evaluate_transaction(self, function: str, *args: Any, transient: Mapping[str, Any] | None = None) -> Any:
+    def evaluate_transaction(
+        self,
+        function: str,
+        *args: Any,
+        transient: Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> Any:
         """See :meth:`gridledger.client.Contract.evaluate_transaction`."""
-        return _loop.run(self._inner.evaluate_transaction(function, *args, transient=transient))
+        return _loop.run(
+            self._inner.evaluate_transaction(function, *args, transient=transient, timeouts=timeouts, retry=retry)
+        )
 
 
 def _iterate(events: AsyncIterator[_T]) -> Iterator[_T]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from gridledger.client.connection import Timeouts
 from gridledger.client.gateway import Gateway
 from gridledger.client.profile import ConnectionProfile, load_profile
+from gridledger.client.retry import Retry
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
 
@@ -21,12 +22,14 @@ async def connect(
     user: str | None = None,
     identity: SigningIdentity | None = None,
     timeouts: Timeouts | None = None,
+    retry: Retry | None = None,
     max_connections: int = 64,
 ) -> Gateway:
     """A gateway to the network of ``profile``, as ``user`` (such as ``Org1/alice``) or as another ``identity``.
 
     Without a profile: the one that the environment's GRIDLEDGER_PROFILE names, or the one in out/network. Without a
-    user: the profile's default user, or the first organisation's admin. Connections open when they are first needed.
+    user: the profile's default user, or the first organisation's admin. All peers are its gateways, those of the user's
+    organisation first. Connections open when they are first needed.
     Raises :class:`SettingsError`, and :class:`NotFoundError` with a list of the users that there are.
     """
     if user is not None and identity is not None:
@@ -35,7 +38,14 @@ async def connect(
     peers = known.peers_for(who.mspid)
     if not peers:
         raise SettingsError(f"the connection profile of {known.name} names no peer")
-    return Gateway.connect(peers[0].url, who, roots=known.roots, timeouts=timeouts, max_connections=max_connections)
+    return Gateway.connect(
+        [peer.url for peer in peers],
+        who,
+        roots=known.roots,
+        timeouts=timeouts,
+        retry=retry,
+        max_connections=max_connections,
+    )
 
 
 def _read(

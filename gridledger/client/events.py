@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from random import SystemRandom
+from functools import partial
 from typing import Any, TypeVar
 
 from gridledger import jsontext
 from gridledger.backoff import Backoff
 from gridledger.client.checkpoints import Checkpoint, Checkpointer
+from gridledger.client.failover import Gateways, is_the_gateways
 from gridledger.client.queries import read_chain_info
-from gridledger.errors import BusyError, MalformedFrames, UnavailableError
+from gridledger.client.session import LONGEST_READ_S
+from gridledger.errors import AuthenticationError, BusyError, MalformedFrames, NotFoundError, UnavailableError
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
-from gridledger.transport.node_client import NodeClient
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -21,7 +22,7 @@ _Event = TypeVar("_Event", ChaincodeEvent, BlockEvent)
 
 
 async def chaincode_events(
-    node: NodeClient,
+    gateways: Gateways,
     channel: str,
     chaincode: str,
     *,
@@ -31,44 +32,53 @@ async def chaincode_events(
 ) -> AsyncIterator[ChaincodeEvent]:
     """Events of one chaincode, in the order of the chain. Reconnects with growing pauses until the caller stops."""
     params = {"chaincode": chaincode} if name is None else {"chaincode": chaincode, "name": name}
-    position = await _start(node, channel, start_block, checkpointer)
+    position = await _start(gateways, channel, start_block, checkpointer)
 
     def read(message: Any) -> ChaincodeEvent:
         return ChaincodeEvent.from_dict(channel, message)
 
-    async for event in _resumed(node, f"/channels/{channel}/events/chaincode", params, position, read):
+    async for event in _resumed(gateways, channel, "chaincode", params, position=position, read=read):
         yield event
 
 
 async def block_events(
-    node: NodeClient, channel: str, *, start_block: int | None, checkpointer: Checkpointer | None
+    gateways: Gateways, channel: str, *, start_block: int | None, checkpointer: Checkpointer | None
 ) -> AsyncIterator[BlockEvent]:
     """All blocks of a channel, in order. Reconnects with growing pauses until the caller stops."""
-    position = await _start(node, channel, start_block, checkpointer)
-    async for event in _resumed(node, f"/channels/{channel}/events/blocks", {}, position, BlockEvent.from_dict):
+    position = await _start(gateways, channel, start_block, checkpointer)
+    async for event in _resumed(gateways, channel, "blocks", {}, position=position, read=BlockEvent.from_dict):
         yield event
 
 
 async def _start(
-    node: NodeClient, channel: str, start_block: int | None, checkpointer: Checkpointer | None
+    gateways: Gateways, channel: str, start_block: int | None, checkpointer: Checkpointer | None
 ) -> Checkpoint:
     kept = checkpointer.load() if checkpointer is not None else None
     if kept is not None:
         return kept
     if start_block is None:
         # "From now on" must stay fixed over a reconnection, so it is made a number first.
-        start_block = (await read_chain_info(node, channel)).height
+        info = await gateways.read(channel, partial(read_chain_info, channel=channel), LONGEST_READ_S)
+        start_block = info.height
     return Checkpoint(start_block)
 
 
 async def _resumed(
-    node: NodeClient, path: str, params: dict[str, str], position: Checkpoint, read: Callable[[Any], _Event]
+    gateways: Gateways,
+    channel: str,
+    kind: str,
+    params: dict[str, str],
+    *,
+    position: Checkpoint,
+    read: Callable[[Any], _Event],
 ) -> AsyncIterator[_Event]:
-    backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
+    backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, gateways.random)
+    path = f"/channels/{channel}/events/{kind}"
     while True:
+        gateway = gateways.best(channel) or gateways.members[0]
         skip_to = position.tx_id
         try:
-            async for line in node.lines(path, params={**params, "from": str(position.block)}):
+            async for line in gateway.node.lines(path, params={**params, "from": str(position.block)}):
                 backoff.succeeded()
                 event = read(jsontext.loads(line))
                 number, tx_id = _place(event)
@@ -80,8 +90,11 @@ async def _resumed(
                 skip_to = None
                 yield event
                 position = Checkpoint(number + 1) if tx_id is None else Checkpoint(number, tx_id)
-        except (UnavailableError, MalformedFrames, BusyError):
-            pass
+        except (UnavailableError, MalformedFrames, BusyError, NotFoundError, AuthenticationError) as error:
+            if not gateways.alone and is_the_gateways(error):
+                gateways.note(gateway, channel, error)
+            elif isinstance(error, NotFoundError | AuthenticationError):
+                raise
         await asyncio.sleep(backoff.failed())
 
 

@@ -10,26 +10,31 @@ The names are fabric-gateway's in snake_case::
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connection import GatewayConnection, Timeouts
-from gridledger.client.errors import CommitError, EndorseError
+from gridledger.client.errors import EndorseError
 from gridledger.client.events import block_events, chaincode_events
+from gridledger.client.failover import Gateways, gather_all
 from gridledger.client.queries import (
     read_block,
     read_chain_info,
     read_config,
+    read_definition,
     read_history,
     read_status,
     read_transaction,
 )
-from gridledger.client.transactions import ClientProposal, check_committed
+from gridledger.client.retry import Retry
+from gridledger.client.session import Session
+from gridledger.client.transactions import ClientProposal, ClientTransaction, check_committed
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
@@ -50,42 +55,46 @@ _CONFLICTS = frozenset((TxValidationCode.MVCC_READ_CONFLICT, TxValidationCode.PH
 
 
 class Gateway:
-    """One identity's connection to one peer's gateway. Make it with :meth:`connect`, use it in one event loop.
+    """One identity's way to a network, through one gateway or several. Make it with :meth:`connect` or
+    :func:`gridledger.client.connect`, use it in one event loop.
 
     ``clock_us`` gives microseconds since 1970, ``nonce`` fresh random hexadecimal digits; tests replace them.
     """
 
     def __init__(
         self,
-        node: NodeClient,
-        identity: SigningIdentity,
+        session: Session,
         *,
-        timeouts: Timeouts | None = None,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         nonce: Callable[[], str] = lambda: secrets.token_hex(_NONCE_BYTES),
     ) -> None:
-        self._connection = GatewayConnection(node, identity, timeouts or Timeouts())
+        self._session = session
         self._clock_us = clock_us
         self._nonce = nonce
-        self._creator = to_base64(identity.certificate.der)
+        self._creator = to_base64(session.identity.certificate.der)
         self._sequences: dict[tuple[str, str], int] = {}
 
     @classmethod
     def connect(
         cls,
-        url: str,
+        urls: str | Sequence[str],
         identity: SigningIdentity,
         *,
         roots: str | Path,
         timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
         max_connections: int = 64,
     ) -> Gateway:
-        """A gateway at ``url``. ``roots`` are the root certificates to trust: a PEM text, or the path of a bundle.
+        """The gateway at a URL, or several of which the first one that is well is used.
 
-        Connections open when they are first needed.
+        ``roots`` are the root certificates to trust: a PEM text, or the path of a bundle. ``max_connections`` bounds
+        the connections to each gateway; they open when they are first needed.
         """
-        node = NodeClient(url, identity, read_roots(roots), max_connections=max_connections)
-        return cls(node, identity, timeouts=timeouts)
+        every = (urls,) if isinstance(urls, str) else tuple(dict.fromkeys(urls))
+        pem = read_roots(roots)
+        nodes = [NodeClient(url, identity, pem, max_connections=max_connections) for url in every]
+        members = [GatewayConnection(node, watched=len(nodes) > 1) for node in nodes]
+        return cls(Session(Gateways(members), identity, timeouts=timeouts, retry=retry))
 
     async def __aenter__(self) -> Gateway:
         return self
@@ -97,37 +106,54 @@ class Gateway:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._connection.close()
+        await self._session.gateways.close()
 
     @property
     def identity(self) -> SigningIdentity:
         """Who calls through this gateway."""
-        return self._connection.identity
+        return self._session.identity
 
     @property
     def timeouts(self) -> Timeouts:
         """How long each step may take."""
-        return self._connection.timeouts
+        return self._session.timeouts
+
+    @property
+    def retry(self) -> Retry:
+        """What is tried again, and how often."""
+        return self._session.retry
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the gateways are, the preferred one first."""
+        return [member.node.base_url for member in self._session.gateways.members]
 
     @property
     def node(self) -> NodeClient:
-        """The connection to the gateway's peer."""
-        return self._connection.node
+        """The connection to the peer whose gateway is in use."""
+        gateways = self._session.gateways
+        return (gateways.best() or gateways.members[0]).node
 
     def get_network(self, channel: str) -> Network:
         """A channel; fabric-gateway calls it a network."""
-        return Network(self, channel)
+        return Network(self, self._session, channel)
 
     async def channels(self) -> list[str]:
-        """Names of the channels that the gateway's peer is on."""
-        answer = await self.node.get_json("/channels")
-        return [str(name) for name in answer["channels"]]
+        """Names of the channels that the gateways' peers are on, of those that answer."""
+
+        async def ask(node: NodeClient) -> list[str]:
+            answer = await node.get_json("/channels", timeout_s=self.timeouts.evaluate_s)
+            return [str(name) for name in answer["channels"]]
+
+        members = self._session.gateways.members
+        answers = await gather_all([member.request(ask(member.node)) for member in members])
+        return sorted({name for names in answers for name in names})
 
     async def sequence(self, channel: str, chaincode: str, *, refresh: bool = False) -> int:
         """The sequence of a chaincode's definition, which a proposal names. Asked for once and then kept."""
         key = (channel, chaincode)
         if refresh or key not in self._sequences:
-            definition = await self.node.get_json(f"/channels/{channel}/chaincodes/{chaincode}")
+            definition = await self._session.read(channel, read_definition, chaincode)
             self._sequences[key] = int(definition["sequence"])
         return self._sequences[key]
 
@@ -152,44 +178,45 @@ class Gateway:
             transient=transient,
         )
         signature = self.identity.sign(proposal.text.encode())
-        return ClientProposal(self._connection, SignedProposal(proposal, signature, transient))
+        return ClientProposal(self._session, SignedProposal(proposal, signature, transient))
 
 
 class Network:
     """One channel as seen through a gateway."""
 
-    def __init__(self, gateway: Gateway, channel: str) -> None:
+    def __init__(self, gateway: Gateway, session: Session, channel: str) -> None:
         self._gateway = gateway
+        self._session = session
         self.channel = channel
 
     def get_contract(self, chaincode: str) -> Contract:
         """A chaincode on this channel."""
-        return Contract(self._gateway, self.channel, chaincode)
+        return Contract(self._gateway, self._session, self.channel, chaincode)
 
     async def get_chain_info(self) -> ChainInfo:
         """How far the channel is on the gateway's peer: height, hashes, counts."""
-        return await read_chain_info(self._gateway.node, self.channel)
+        return await self._session.read(self.channel, read_chain_info)
 
     async def get_config(self) -> ChannelConfig:
         """The channel's present configuration: organisations, nodes, policies, chaincodes."""
-        return await read_config(self._gateway.node, self.channel)
+        return await self._session.read(self.channel, read_config)
 
     async def get_block(self, number: int) -> Block:
         """A block with its header and envelopes. Its data hash is verified."""
-        return await read_block(self._gateway.node, self.channel, number)
+        return await self._session.read(self.channel, read_block, number)
 
     async def get_transaction(self, tx_id: str) -> ProvedTransaction:
         """A transaction with its validation code. Its Merkle proof is verified against its block's header."""
-        return await read_transaction(self._gateway.node, self.channel, tx_id)
+        return await self._session.read(self.channel, read_transaction, tx_id)
 
     async def get_history(self, chaincode: str, key: str) -> list[HistoryEntry]:
         """All committed writes of a key, the newest first."""
-        return await read_history(self._gateway.node, self.channel, chaincode, key)
+        return await self._session.read(self.channel, read_history, chaincode, key)
 
     async def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
         """A transaction's status, waiting up to ``wait_s`` seconds for its commit."""
-        timeout_s = wait_s + self._gateway.timeouts.evaluate_s
-        return await read_status(self._gateway.node, self.channel, tx_id, wait_s=wait_s, timeout_s=timeout_s)
+        timeout_s = wait_s + self._session.timeouts.evaluate_s
+        return await self._session.read(self.channel, read_status, tx_id, wait_s=wait_s, timeout_s=timeout_s)
 
     def chaincode_events(
         self,
@@ -204,21 +231,27 @@ class Network:
         With a checkpointer that holds a checkpoint the stream continues after the last event that it was told of.
         """
         return chaincode_events(
-            self._gateway.node, self.channel, chaincode, start_block=start_block, name=name, checkpointer=checkpointer
+            self._session.gateways,
+            self.channel,
+            chaincode,
+            start_block=start_block,
+            name=name,
+            checkpointer=checkpointer,
         )
 
     def block_events(
         self, *, start_block: int | None = None, checkpointer: Checkpointer | None = None
     ) -> AsyncIterator[BlockEvent]:
         """Blocks with the status of each transaction, from ``start_block`` on (default: from now on)."""
-        return block_events(self._gateway.node, self.channel, start_block=start_block, checkpointer=checkpointer)
+        return block_events(self._session.gateways, self.channel, start_block=start_block, checkpointer=checkpointer)
 
 
 class Contract:
-    """One chaincode on one channel."""
+    """One chaincode on one channel. ``timeouts`` and ``retry`` of a call come in place of the gateway's."""
 
-    def __init__(self, gateway: Gateway, channel: str, chaincode: str) -> None:
+    def __init__(self, gateway: Gateway, session: Session, channel: str, chaincode: str) -> None:
         self._gateway = gateway
+        self._session = session
         self.channel = channel
         self.chaincode = chaincode
 
@@ -227,17 +260,14 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
-        retry_on_conflict: bool = False,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
     ) -> Any:
         """Endorse, order and commit. Returns the payload once the commit is durable on the gateway's peer.
 
-        With ``retry_on_conflict`` a transaction that lost to a concurrent one (MVCC or phantom read conflict) is made
-        anew once; allow it where the function may run twice. Raises :class:`EndorseError`, :class:`SubmitError` and
-        :class:`CommitError`.
+        Raises :class:`EndorseError`, :class:`SubmitError` and :class:`CommitError`.
         """
-        payload, _ = await self.submit_with_status(
-            function, *args, transient=transient, retry_on_conflict=retry_on_conflict
-        )
+        payload, _ = await self.submit_with_status(function, *args, transient=transient, timeouts=timeouts, retry=retry)
         return payload
 
     async def submit_with_status(
@@ -245,19 +275,41 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
-        retry_on_conflict: bool = False,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
     ) -> tuple[Any, Status]:
         """As :meth:`submit_transaction`; returns the payload and the transaction's status."""
-        try:
-            return await self._submit_once(function, args, transient)
-        except CommitError as error:
-            if not retry_on_conflict or error.validation_code not in _CONFLICTS:
-                raise
-        return await self._submit_once(function, args, transient)
+        times, attempts = timeouts or self._session.timeouts, self._session.attempts(retry)
 
-    async def evaluate_transaction(self, function: str, *args: Any, transient: Mapping[str, Any] | None = None) -> Any:
+        def endorse(proposal: ClientProposal) -> Coroutine[Any, Any, ClientTransaction]:
+            return proposal.endorse(timeout_s=times.endorse_s, retry=attempts)
+
+        while True:
+            transaction = await self._with_proposal(endorse, function, args, transient)
+            status = await transaction.submit_and_wait(timeout_s=times.commit_status_s, retry=attempts)
+            if status.successful:
+                return transaction.result, status
+            pause_s = attempts.after_conflict() if status.code in _CONFLICTS else None
+            if pause_s is None:
+                check_committed(status)
+            else:
+                await asyncio.sleep(pause_s)
+
+    async def evaluate_transaction(
+        self,
+        function: str,
+        *args: Any,
+        transient: Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> Any:
         """Run a function on one peer and return its payload. Nothing is ordered. Raises :class:`EndorseError`."""
-        return await self._with_proposal(ClientProposal.evaluate, function, args, transient)
+        times, attempts = timeouts or self._session.timeouts, self._session.attempts(retry)
+
+        def evaluate(proposal: ClientProposal) -> Coroutine[Any, Any, Any]:
+            return proposal.evaluate(timeout_s=times.evaluate_s, retry=attempts)
+
+        return await self._with_proposal(evaluate, function, args, transient)
 
     async def new_proposal(
         self, function: str, *args: Any, transient: Mapping[str, Any] | None = None
@@ -265,17 +317,9 @@ class Contract:
         """A signed proposal, for a program that takes each step itself."""
         return await self._gateway.new_proposal(self.channel, self.chaincode, function, args, transient)
 
-    async def _submit_once(
-        self, function: str, args: tuple[Any, ...], transient: Mapping[str, Any] | None
-    ) -> tuple[Any, Status]:
-        transaction = await self._with_proposal(ClientProposal.endorse, function, args, transient)
-        status = await transaction.submit_and_wait()
-        check_committed(status)
-        return transaction.result, status
-
     async def _with_proposal(
         self,
-        step: Callable[[ClientProposal], Awaitable[_T]],
+        step: Callable[[ClientProposal], Coroutine[Any, Any, _T]],
         function: str,
         args: tuple[Any, ...],
         transient: Mapping[str, Any] | None,

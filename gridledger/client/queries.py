@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gridledger.errors import CorruptionError
 from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
@@ -20,6 +22,11 @@ async def read_chain_info(node: NodeClient, channel: str) -> ChainInfo:
 async def read_config(node: NodeClient, channel: str) -> ChannelConfig:
     """The channel's present configuration."""
     return ChannelConfig.parse((await node.get(f"/channels/{channel}/config")).decode())
+
+
+async def read_definition(node: NodeClient, channel: str, chaincode: str) -> dict[str, Any]:
+    """A chaincode's definition on a channel."""
+    return dict(await node.get_json(f"/channels/{channel}/chaincodes/{chaincode}"))
 
 
 async def read_block(node: NodeClient, channel: str, number: int) -> Block:

@@ -5,23 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.connection import GatewayConnection
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
 from gridledger.client.queries import read_status
-from gridledger.errors import GridLedgerError, MalformedMessage
+from gridledger.client.retry import Attempts, Retry
+from gridledger.client.session import Session
+from gridledger.errors import GridLedgerError, MalformedMessage, TimeoutExceeded
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Endorsement, Result
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 from gridledger.protocol.transaction_status import Status
 from gridledger.transport import call_frames
+from gridledger.transport.node_client import ConnectionFailed
+
+UNKNOWN_OUTCOME_S = 5.0
+"""How long, after an answer was lost and a later one is a refusal, the ledger is asked for the transaction."""
 
 
 class ClientProposal:
     """A signed proposal that was not sent yet."""
 
-    def __init__(self, connection: GatewayConnection, signed: SignedProposal) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, signed: SignedProposal) -> None:
+        self._session = session
         self._signed = signed
 
     @property
@@ -38,34 +43,40 @@ class ClientProposal:
         """The body that a client posts to the gateway."""
         return self._signed.to_bytes()
 
-    async def endorse(self) -> ClientTransaction:
+    async def endorse(
+        self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None
+    ) -> ClientTransaction:
         """Have the proposal endorsed, and sign the transaction. Raises :class:`EndorseError`."""
-        connection = self._connection
+        answer = await self._call(call_frames.ENDORSE, timeout_s or self._session.timeouts.endorse_s, retry)
         try:
-            answer = await connection.call(call_frames.ENDORSE, self.to_bytes(), connection.timeouts.endorse_s)
             result, endorsements = _read_endorsed(answer, self.proposal)
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
         endorsed = endorsements_text(endorsements)
         signed = signing_text(self.tx_id, result.hash, hash_of(endorsed))
-        transaction = Transaction(self.proposal, result, endorsements, endorsed, connection.identity.sign(signed))
-        return ClientTransaction(connection, transaction)
+        signature = self._session.identity.sign(signed)
+        return ClientTransaction(self._session, Transaction(self.proposal, result, endorsements, endorsed, signature))
 
-    async def evaluate(self) -> Any:
+    async def evaluate(self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None) -> Any:
         """Run the proposal on one peer and return the payload. Nothing is ordered. Raises :class:`EndorseError`."""
-        connection = self._connection
+        answer = await self._call(call_frames.EVALUATE, timeout_s or self._session.timeouts.evaluate_s, retry)
+        return jsontext.loads(answer)["payload"]
+
+    async def _call(self, kind: int, timeout_s: float, retry: Retry | Attempts | None) -> bytes:
+        session = self._session
         try:
-            answer = await connection.call(call_frames.EVALUATE, self.to_bytes(), connection.timeouts.evaluate_s)
+            return await session.gateways.call(
+                self.proposal.channel, kind, self.to_bytes(), timeout_s, session.attempts(retry)
+            )
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
-        return jsontext.loads(answer)["payload"]
 
 
 class ClientTransaction:
-    """An endorsed, signed transaction that was not submitted yet."""
+    """An endorsed, signed transaction that was not submitted yet. Any gateway of the channel takes it."""
 
-    def __init__(self, connection: GatewayConnection, transaction: Transaction) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, transaction: Transaction) -> None:
+        self._session = session
         self.transaction = transaction
 
     @property
@@ -82,41 +93,68 @@ class ClientTransaction:
         """The envelope."""
         return self.transaction.to_bytes()
 
-    async def submit(self) -> SubmittedTransaction:
+    async def submit(
+        self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None
+    ) -> SubmittedTransaction:
         """Have the transaction ordered. Returns when it is in the replicated log. Raises :class:`SubmitError`."""
-        connection = self._connection
-        try:
-            await connection.call(call_frames.ORDER, self.to_bytes(), connection.timeouts.submit_s)
-        except GridLedgerError as error:
-            raise SubmitError(self.tx_id, error) from error
-        return SubmittedTransaction(connection, self.transaction.proposal.channel, self.tx_id, self.result)
+        await self._submit(call_frames.ORDER, timeout_s or self._session.timeouts.submit_s, retry)
+        return SubmittedTransaction(self._session, self.transaction.proposal.channel, self.tx_id, self.result)
 
-    async def submit_and_wait(self) -> Status:
+    async def submit_and_wait(self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None) -> Status:
         """Submit and wait for the commit, in one request; the status. Raises :class:`SubmitError`."""
-        connection = self._connection
+        found = await self._submit(call_frames.SUBMIT, timeout_s or self._session.timeouts.commit_status_s, retry)
+        if isinstance(found, Status):
+            return found
         try:
-            answer = await connection.call(call_frames.SUBMIT, self.to_bytes(), connection.timeouts.commit_status_s)
-            return Status.from_dict(jsontext.loads(answer))
+            return Status.from_dict(jsontext.loads(found))
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error
+
+    async def _submit(self, kind: int, timeout_s: float, retry: Retry | Attempts | None) -> bytes | Status:
+        """The gateway's answer; or the status, where an earlier attempt turns out to have been carried out."""
+        session = self._session
+        attempts = session.attempts(retry)
+        attempts.uncertain = False
+        try:
+            return await session.gateways.call(
+                self.transaction.proposal.channel, kind, self.to_bytes(), timeout_s, attempts
+            )
+        except GridLedgerError as error:
+            if attempts.uncertain or error.code == "DUPLICATE_TXID":
+                known = await self._known()
+                if known is not None:
+                    return known
+            failed = SubmitError(self.tx_id, error)
+            if attempts.uncertain or isinstance(error, ConnectionFailed | TimeoutExceeded):
+                failed.details.setdefault("outcome", "unknown")
+            raise failed from error
+
+    async def _known(self) -> Status | None:
+        """The status, if the transaction is on the ledger or comes there soon."""
+        submitted = SubmittedTransaction(self._session, self.transaction.proposal.channel, self.tx_id, self.result)
+        try:
+            return await submitted.get_status(timeout_s=UNKNOWN_OUTCOME_S)
+        except CommitStatusError:
+            return None
 
 
 class SubmittedTransaction:
     """A transaction that is ordered."""
 
-    def __init__(self, connection: GatewayConnection, channel: str, tx_id: str, result: Any) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, channel: str, tx_id: str, result: Any) -> None:
+        self._session = session
         self._channel = channel
         self.tx_id = tx_id
         self.result = result
 
-    async def get_status(self) -> Status:
+    async def get_status(self, *, timeout_s: float | None = None) -> Status:
         """Wait for the commit; the status. :class:`CommitStatusError` when it cannot be learned in time."""
-        node, wait_s = self._connection.node, self._connection.timeouts.commit_status_s
+        session, tx_id = self._session, self.tx_id
+        wait_s = timeout_s or session.timeouts.commit_status_s
         try:
-            return await read_status(node, self._channel, self.tx_id, wait_s=wait_s, timeout_s=wait_s + 1)
+            return await session.read(self._channel, read_status, tx_id, wait_s=wait_s, timeout_s=wait_s + 1)
         except GridLedgerError as error:
-            raise CommitStatusError(self.tx_id, error) from error
+            raise CommitStatusError(tx_id, error) from error
 
 
 def check_committed(status: Status) -> None:

@@ -16,7 +16,9 @@ from gridledger.errors import GridLedgerError, MalformedFrames
 PATH = "/gateway/calls"
 ENDORSE, SUBMIT, ORDER, EVALUATE = 1, 2, 3, 4
 ENDORSE_HERE = 5
-"""From a peer to another: one endorsement of its own. The one kind that no route answers alike."""
+"""From a peer to another: one endorsement of its own. No route answers alike."""
+PING = 6
+"""Answered at once with nothing: the node's event loop runs. No route answers alike."""
 ROUTES = {
     ENDORSE: "/gateway/endorse",
     SUBMIT: "/gateway/submit?wait=commit",

@@ -55,6 +55,7 @@ def plain_routes(peer: Peer) -> list[PlainRoute]:
         call_frames.ORDER: ("order", peer.gateway.order),
         call_frames.EVALUATE: ("evaluate", peer.gateway.evaluate),
         call_frames.ENDORSE_HERE: ("endorse_here", work.endorse_here),
+        call_frames.PING: ("ping", _ping),
     }
     # Nodes have places of their own: however many clients come, peers can endorse for one another.
     of_clients, of_nodes = StreamLimit(edge.max_call_streams), StreamLimit(edge.max_node_streams)
@@ -86,6 +87,11 @@ def plain_routes(peer: Peer) -> list[PlainRoute]:
         PlainRoute("/gateway/submit", submit),
         PlainRoute("/gateway/evaluate", evaluate),
     ]
+
+
+async def _ping(_body: bytes, _caller: Identity) -> bytes:
+    """That an answer comes is all that a client asks."""
+    return b""
 
 
 class Transactions:

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from gridledger.client.connection import Timeouts
 from gridledger.client.errors import EndorseError, SubmitError
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import three_shards
 from tests.support.packages import KV_ID
-from tests.support.steady_load import BUSY_S, Source, codes, running_load
+from tests.support.steady_load import PATIENT, Source, codes, running_load
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -53,8 +52,7 @@ async def test_what_the_orderers_acknowledged_is_on_the_chain(frail: LocalNetwor
     """Acknowledged means ordered for good: a leader that can reach nobody acknowledges nothing, and then dies."""
     leader = await frail.leader("shard3")
     followers = [name for name in frail.profile.orderers if name != leader]
-    patient = Timeouts(busy_s=BUSY_S)
-    async with frail.gateway("peer5", max_connections=512, timeouts=patient) as gateway:
+    async with frail.gateway("peer5", max_connections=512, retry=PATIENT) as gateway:
         contract = gateway.get_network("shard3").get_contract("kv")
         proposals = [await contract.new_proposal("put", f"burst-{number}", number) for number in range(200)]
         endorsed = await asyncio.gather(*(proposal.endorse() for proposal in proposals))

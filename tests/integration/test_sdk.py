@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from gridledger.client import BlockEvent, ChaincodeEvent, Gateway, blocking
+from gridledger.client import BlockEvent, ChaincodeEvent, Gateway, Retry, blocking
 from gridledger.client.checkpoints import FileCheckpointer
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.gateway import Contract
@@ -89,7 +89,7 @@ async def test_conflicts(kv: Contract) -> None:
     assert await kv.evaluate_transaction("get", "sdk-hot") == 1
 
     # Two side by side with a retry each: whoever loses the first round has nobody to lose the second one to.
-    again = (kv.submit_transaction("add", "sdk-hot", 1, retry_on_conflict=True) for _ in range(2))
+    again = (kv.submit_transaction("add", "sdk-hot", 1, retry=Retry(attempts=2)) for _ in range(2))
     assert sorted(await asyncio.gather(*again)) == [2, 3]
     loser = await kv.new_proposal("add", "sdk-hot", 1)
     endorsed_late = await loser.endorse()

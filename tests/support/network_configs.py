@@ -59,7 +59,16 @@ def few_nodes(
 
 def three_shards(policies: dict[str, str], **settings: Any) -> NetworkConfig:
     """network-config/three-shards.yaml with kv on ``policies``' channels beside dvs; ``settings`` are the peers'."""
-    config = load_network_config(REPOSITORY / "network-config" / "three-shards.yaml")
+    return _with_kv("three-shards", policies, settings)
+
+
+def no_shard(policy: str, **settings: Any) -> NetworkConfig:
+    """network-config/no-shard.yaml with kv under ``policy`` beside dvs; ``settings`` are the peers'."""
+    return _with_kv("no-shard", {"grid": policy}, settings)
+
+
+def _with_kv(name: str, policies: dict[str, str], settings: dict[str, Any]) -> NetworkConfig:
+    config = load_network_config(REPOSITORY / "network-config" / f"{name}.yaml")
     changed = config.model_dump(mode="json")
     for channel, policy in policies.items():
         changed["channels"][channel]["chaincodes"]["kv"] = {"path": "chaincode/kv", "policy": policy}

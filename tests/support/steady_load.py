@@ -10,15 +10,18 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from gridledger.client.connection import Timeouts
 from gridledger.client.errors import TransactionError
 from gridledger.client.gateway import Contract
+from gridledger.client.retry import Retry
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.local_network import LocalNetwork
 
 BUSY_S = 10.0
 """How long a client goes on following the Retry-After of a gateway that is busy."""
+
+PATIENT = Retry(attempts=1000, total_s=BUSY_S, conflicts=False)
+"""Waits for a busy gateway, and makes no transaction anew."""
 
 VALUE = {"voltage": [1.0 + number / 1000 for number in range(40)], "note": "x" * 500}
 """About as much as a frame for ComputeVSI: 1 KB."""
@@ -147,7 +150,7 @@ async def running_load(
     async with AsyncExitStack() as stack:
         contracts = {}
         for source in sources:
-            connected = network.gateway(source.peer, max_connections=512, timeouts=Timeouts(busy_s=BUSY_S))
+            connected = network.gateway(source.peer, max_connections=512, retry=PATIENT)
             gateway = await stack.enter_async_context(connected)
             contracts[source] = gateway.get_network(source.channel).get_contract("kv")
             await contracts[source].submit_transaction("put", f"{name}-before", 1)

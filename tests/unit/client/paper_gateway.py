@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.connection import GatewayConnection, Timeouts
+from gridledger.client.connection import Timeouts
+from gridledger.client.failover import Gateways
 from gridledger.client.gateway import Gateway
+from gridledger.client.retry import Retry
+from gridledger.client.session import Session
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import EndorsedResult, Response
@@ -33,23 +37,28 @@ class PaperGateway:
         self.submitted: list[Transaction] = []
         self.asked: list[str] = []
 
-    def gateway(self, timeouts: Timeouts | None = None) -> Gateway:
+    def gateway(self, timeouts: Timeouts | None = None, retry: Retry | None = None) -> Gateway:
         """The SDK over this gateway, as Org1's client; its nonces count, its clock stands."""
-        node: Any = self
         nonces = iter(range(1, 1000))
-        made = Gateway(
-            node,
-            self.paper.client,
-            timeouts=timeouts,
-            clock_us=lambda: NOW_US,
-            nonce=lambda: f"{next(nonces):032x}",
-        )
-        made._connection._calls = node
-        return made
+        return Gateway(self.session(timeouts, retry), clock_us=lambda: NOW_US, nonce=lambda: f"{next(nonces):032x}")
 
-    def connection(self) -> GatewayConnection:
-        """The connection of such a client."""
-        return self.gateway()._connection
+    def session(
+        self, timeouts: Timeouts | None = None, retry: Retry | None = None, *, others: Sequence[PaperGateway] = ()
+    ) -> Session:
+        """Org1's client at this gateway, and at others."""
+        members: Any = [self, *others]
+        return Session(Gateways(members), self.paper.client, timeouts=timeouts, retry=retry)
+
+    @property
+    def node(self) -> Any:
+        return self
+
+    @property
+    def calls(self) -> Any:
+        return self
+
+    async def request(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return await work
 
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
         queued = self.next.get(kind)
@@ -75,6 +84,9 @@ class PaperGateway:
         peers = ("peer1", "peer2")
         endorsements = tuple(self.paper.endorsement(peer, result) for peer in peers)
         return jsontext.dumps(EndorsedResult(result.text, endorsements, peers).to_dict())
+
+    async def alive(self, timeout_s: float) -> bool:
+        return True
 
     async def get_json(self, path: str, **_: Any) -> Any:
         self.asked.append(path)

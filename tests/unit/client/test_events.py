@@ -12,11 +12,14 @@ import pytest
 from gridledger import jsontext
 from gridledger.client.checkpoints import MemoryCheckpointer
 from gridledger.client.events import block_events, chaincode_events
-from gridledger.errors import BusyError, MalformedFrames, PermissionDeniedError, UnavailableError
+from gridledger.client.failover import Gateways
+from gridledger.errors import BusyError, MalformedFrames, NotFoundError, PermissionDeniedError, UnavailableError
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.transport.node_client import ConnectionFailed
 from tests.simulation import virtual_loop
+from tests.unit.client.paper_member import PaperMember
 
 DOWN = UnavailableError("down")
 
@@ -31,6 +34,8 @@ def block(number: int) -> BlockEvent:
 
 class Node:
     """A peer that serves one connection after the other: events, then an error or (None) the stream's end."""
+
+    base_url = "https://localhost:1"
 
     def __init__(self, *connections: list[Any]) -> None:
         self.connections = list(connections)
@@ -52,12 +57,18 @@ class Node:
         return ChainInfo("c", self.height - 1, "x", "h", 5, 9, 0, 100).to_dict()
 
 
-def of_chaincode(node: Any, **options: Any) -> AsyncIterator[ChaincodeEvent]:
-    return chaincode_events(node, "c", "kv", **({"start_block": 3, "name": None, "checkpointer": None} | options))
+def at(*nodes: Node) -> Gateways:
+    """A client's way to these peers."""
+    members: Any = [PaperMember(node=node) for node in nodes]
+    return Gateways(members)
 
 
-def of_blocks(node: Any, **options: Any) -> AsyncIterator[BlockEvent]:
-    return block_events(node, "c", **({"start_block": 3, "checkpointer": None} | options))
+def of_chaincode(*nodes: Any, **options: Any) -> AsyncIterator[ChaincodeEvent]:
+    return chaincode_events(at(*nodes), "c", "kv", **({"start_block": 3, "name": None, "checkpointer": None} | options))
+
+
+def of_blocks(*nodes: Any, **options: Any) -> AsyncIterator[BlockEvent]:
+    return block_events(at(*nodes), "c", **({"start_block": 3, "checkpointer": None} | options))
 
 
 def taken(events: AsyncIterator[Any], count: int) -> list[Any]:
@@ -130,3 +141,17 @@ def test_pauses_grow_while_nothing_comes_and_start_over() -> None:
     longest = [min(5.0, 0.1 * 2**number) for number in range(9)]
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses[:9], longest, strict=True))
     assert pauses[9] <= 0.1
+
+
+def test_a_stream_goes_on_at_the_next_gateway() -> None:
+    first = Node([event(3, "a"), ConnectionFailed("killed")])
+    second = Node([event(3, "a"), event(3, "b")])
+    assert taken(of_chaincode(first, second), 2) == [event(3, "a"), event(3, "b")]
+    assert [params["from"] for params in second.opened] == ["3"]
+
+
+def test_a_gateway_that_is_not_on_the_channel_is_passed_over() -> None:
+    absent = NotFoundError("this peer is not on the channel 'c'", code="CHANNEL_UNKNOWN")
+    assert taken(of_blocks(Node([absent]), Node([block(3)])), 1) == [block(3)]
+    with pytest.raises(NotFoundError):
+        taken(of_blocks(Node([absent])), 1)

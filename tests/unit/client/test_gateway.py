@@ -9,6 +9,7 @@ import pytest
 from gridledger.client.connection import Timeouts
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.gateway import Contract, Gateway, read_roots
+from gridledger.client.retry import Retry
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.transport.call_frames import ENDORSE, EVALUATE, SUBMIT
@@ -16,6 +17,7 @@ from tests.support.paper import NOW_US, PaperNetwork
 from tests.unit.client.paper_gateway import PaperGateway
 
 SEQUENCE = "/channels/shard1/chaincodes/kv"
+TWICE = Retry(attempts=2, first_pause_s=0.0)
 CHANGED = GridLedgerError("the sequence is 2", code="CHAINCODE_SEQUENCE", status=409, current=2)
 
 
@@ -81,12 +83,12 @@ async def test_another_refusal_is_not_tried_again(peer: PaperGateway, kv: Contra
 @pytest.mark.parametrize("conflict", [Code.MVCC_READ_CONFLICT, Code.PHANTOM_READ_CONFLICT])
 async def test_a_conflict_is_made_anew_once_if_wished(peer: PaperGateway, kv: Contract, conflict: Code) -> None:
     peer.next[SUBMIT] = [conflict]
-    payload, status = await kv.submit_with_status("add", "k", 1, retry_on_conflict=True)
+    payload, status = await kv.submit_with_status("add", "k", 1, retry=TWICE)
     assert (payload, status.code) == (2, Code.VALID)
     assert len({item.proposal.tx_id for item in peer.proposals}) == 2
     peer.next[SUBMIT] = [conflict, conflict]
     with pytest.raises(CommitError) as caught:
-        await kv.submit_transaction("add", "k", 1, retry_on_conflict=True)
+        await kv.submit_transaction("add", "k", 1, retry=TWICE)
     assert caught.value.validation_code is conflict
     peer.next[SUBMIT] = [conflict]
     with pytest.raises(CommitError):
@@ -96,7 +98,7 @@ async def test_a_conflict_is_made_anew_once_if_wished(peer: PaperGateway, kv: Co
 async def test_what_is_invalid_for_another_reason_is_not_made_anew(peer: PaperGateway, kv: Contract) -> None:
     peer.next[SUBMIT] = [Code.ENDORSEMENT_POLICY_FAILURE]
     with pytest.raises(CommitError):
-        await kv.submit_transaction("add", "k", 1, retry_on_conflict=True)
+        await kv.submit_transaction("add", "k", 1, retry=TWICE)
     assert len(peer.submitted) == 1
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
-from gridledger.client.transactions import ClientProposal, check_committed
+from gridledger.client.transactions import ClientProposal, ClientTransaction, check_committed
 from gridledger.errors import GridLedgerError, TimeoutExceeded
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.transaction import signing_text
 from gridledger.protocol.transaction_status import Status
 from gridledger.transport.call_frames import ENDORSE, EVALUATE, ORDER, SUBMIT
+from gridledger.transport.node_client import ConnectionFailed
 from tests.unit.client.paper_gateway import PaperGateway
 
 
@@ -22,7 +26,7 @@ def peer() -> PaperGateway:
 
 @pytest.fixture
 async def proposal(peer: PaperGateway) -> ClientProposal:
-    return ClientProposal(peer.connection(), peer.paper.signed_proposal("put", "k", 1))
+    return ClientProposal(peer.session(), peer.paper.signed_proposal("put", "k", 1))
 
 
 async def test_what_is_endorsed_is_signed_by_the_client(peer: PaperGateway, proposal: ClientProposal) -> None:
@@ -109,3 +113,102 @@ def test_a_transaction_without_effect_is_an_error(code: Code) -> None:
 
 def test_a_valid_transaction_is_none() -> None:
     check_committed(Status("t" * 64, Code.VALID, 7, "c" * 64))
+
+
+LOST = ConnectionFailed("the connection was lost")
+REFUSED = GridLedgerError("too old", code="PROPOSAL_STALE", status=400)
+
+
+class TwoGateways:
+    """A transaction that was endorsed through the first of two gateways, and is to be submitted."""
+
+    def __init__(self, first: PaperGateway) -> None:
+        self.first, self.second = first, PaperGateway()
+        self.session = first.session(others=[self.second])
+
+    async def endorsed(self) -> ClientTransaction:
+        return await ClientProposal(self.session, self.first.paper.signed_proposal("put", "k", 1)).endorse()
+
+    def commits(self, transaction: ClientTransaction, code: Code = Code.VALID) -> Status:
+        """Let the second gateway know the transaction."""
+        status = Status(transaction.tx_id, code, 4, "d" * 64)
+        self.second.answers[f"/channels/shard1/transactions/{transaction.tx_id}/status"] = status.to_dict()
+        return status
+
+    def knows_nothing_of(self, transaction: ClientTransaction) -> None:
+        path = f"/channels/shard1/transactions/{transaction.tx_id}/status"
+        self.second.answers[path] = TimeoutExceeded("not committed")
+
+
+@pytest.fixture
+async def two(peer: PaperGateway) -> AsyncIterator[TwoGateways]:
+    made = TwoGateways(peer)
+    yield made
+    await asyncio.gather(*made.session.gateways._failed.values(), return_exceptions=True)
+
+
+@pytest.mark.parametrize("kind", [ORDER, SUBMIT])
+async def test_the_same_envelope_goes_to_the_next_gateway(two: TwoGateways, kind: int) -> None:
+    transaction = await two.endorsed()
+    two.first.next[kind] = [LOST]
+    await (transaction.submit() if kind == ORDER else transaction.submit_and_wait())
+    assert [item.to_bytes() for item in two.second.submitted] == [transaction.to_bytes()]
+    assert two.first.submitted == []
+
+
+@pytest.mark.parametrize("code", [Code.VALID, Code.MVCC_READ_CONFLICT])
+async def test_a_refusal_after_a_lost_answer_is_no_outcome(two: TwoGateways, code: Code) -> None:
+    transaction = await two.endorsed()
+    two.first.next[SUBMIT], two.second.next[SUBMIT] = [LOST], [REFUSED]
+    status = two.commits(transaction, code)
+    assert await transaction.submit_and_wait() == status
+
+
+async def test_an_outcome_that_nobody_knows_is_told_as_such(two: TwoGateways) -> None:
+    transaction = await two.endorsed()
+    two.first.next[SUBMIT], two.second.next[SUBMIT] = [LOST], [REFUSED]
+    two.knows_nothing_of(transaction)
+    with pytest.raises(SubmitError) as caught:
+        await transaction.submit_and_wait()
+    assert (caught.value.code, caught.value.details["outcome"]) == ("PROPOSAL_STALE", "unknown")
+
+
+async def test_a_refusal_at_once_is_the_outcome(two: TwoGateways) -> None:
+    transaction = await two.endorsed()
+    two.first.next[SUBMIT] = [REFUSED]
+    two.commits(transaction)
+    with pytest.raises(SubmitError) as caught:
+        await transaction.submit_and_wait()
+    assert "outcome" not in caught.value.details
+
+
+@pytest.mark.parametrize("kind", [ORDER, SUBMIT])
+async def test_the_refusal_of_a_duplicate_is_an_answer(peer: PaperGateway, proposal: ClientProposal, kind: int) -> None:
+    transaction = await proposal.endorse()
+    peer.next[kind] = [GridLedgerError("on the ledger already", code="DUPLICATE_TXID", status=409)]
+    status = Status(proposal.tx_id, Code.VALID, 4, "d" * 64)
+    peer.answers[f"/channels/shard1/transactions/{proposal.tx_id}/status"] = status.to_dict()
+    if kind == SUBMIT:
+        assert await transaction.submit_and_wait() == status
+    else:
+        assert await (await transaction.submit()).get_status() == status
+
+
+async def test_a_lost_answer_without_another_gateway_is_unknown(peer: PaperGateway, proposal: ClientProposal) -> None:
+    transaction = await proposal.endorse()
+    peer.next[SUBMIT] = [LOST]
+    with pytest.raises(SubmitError) as caught:
+        await transaction.submit_and_wait()
+    assert (caught.value.code, caught.value.details) == ("CONNECTION_FAILED", {"outcome": "unknown"})
+
+
+async def test_an_endorsement_that_failed_over_makes_no_doubt(two: TwoGateways) -> None:
+    two.first.next[ENDORSE] = [LOST]
+    attempts = two.session.attempts()
+    proposal = ClientProposal(two.session, two.first.paper.signed_proposal("put", "k", 1))
+    two.second.paper = two.first.paper
+    transaction = await proposal.endorse(retry=attempts)
+    two.second.next[SUBMIT] = [REFUSED]
+    with pytest.raises(SubmitError) as caught:
+        await transaction.submit_and_wait(retry=attempts)
+    assert "outcome" not in caught.value.details
