@@ -15,13 +15,30 @@ from urllib.parse import quote
 import httpx
 
 from gridledger import jsontext
-from gridledger.errors import GridLedgerError, SettingsError, TimeoutExceeded, UnavailableError, from_wire
+from gridledger.errors import (
+    GridLedgerError,
+    NotFoundError,
+    SettingsError,
+    TimeoutExceeded,
+    UnavailableError,
+    from_wire,
+)
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import MSP
 from gridledger.identity.signer import KeyKind, PrivateKey, SigningIdentity, generate_key, make_csr
 from gridledger.transport.node_client import ConnectionFailed, client_tls
 
 TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredIdentity:
+    """What a CA has registered of an identity. ``revoked_us``: microseconds since 1970, None while it is good."""
+
+    id: str
+    role: str
+    attributes: Mapping[str, str]
+    revoked_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,9 @@ class _CARequests:
             members["secret"] = secret
         return _Request("POST", self._path("register"), members, registrar)
 
+    def _registered(self, registrar: SigningIdentity, identity: str) -> _Request:
+        return _Request("GET", self._path(f"identities/{quote(identity, safe='')}"), identity=registrar)
+
     def _revoke(self, registrar: SigningIdentity, identity: str | None, serial: int | None) -> _Request:
         if (identity is None) == (serial is None):
             raise SettingsError("revoke either an identity or a serial number")
@@ -153,6 +173,14 @@ class CAClient(_CARequests):
             max_enrollments=max_enrollments,
         )
         return str(_members(await self._send(request))["secret"])
+
+    async def registered(self, registrar: SigningIdentity, identity: str) -> RegisteredIdentity | None:
+        """What is registered of an identity, None where nothing is."""
+        try:
+            return _read_registered(await self._send(self._registered(registrar, identity)))
+        except NotFoundError as error:
+            _raise_unless_unknown(error)
+            return None
 
     async def revoke(
         self, registrar: SigningIdentity, identity: str | None = None, *, serial: int | None = None
@@ -220,6 +248,14 @@ class BlockingCAClient(_CARequests):
         )
         return str(_members(self._send(request))["secret"])
 
+    def registered(self, registrar: SigningIdentity, identity: str) -> RegisteredIdentity | None:
+        """See :meth:`CAClient.registered`."""
+        try:
+            return _read_registered(self._send(self._registered(registrar, identity)))
+        except NotFoundError as error:
+            _raise_unless_unknown(error)
+            return None
+
     def revoke(
         self, registrar: SigningIdentity, identity: str | None = None, *, serial: int | None = None
     ) -> list[int]:
@@ -264,6 +300,17 @@ def _members(content: bytes) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise UnavailableError("the CA's answer is not one JSON object")
     return members
+
+
+def _read_registered(content: bytes) -> RegisteredIdentity:
+    members = _members(content)
+    return RegisteredIdentity(members["id"], members["role"], members["attributes"], members["revoked_us"])
+
+
+def _raise_unless_unknown(error: NotFoundError) -> None:
+    """Only where it is the identity that is not known; not where the organisation or the route is not."""
+    if error.code != "IDENTITY_UNKNOWN":
+        raise error
 
 
 def _serials(content: bytes) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,8 @@ from gridledger.identity.errors import BadIdentityFolder
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 KeyKind = Literal["p256", "ed25519"]
 
-_NEXT_KEY = "key.next.pem"
+_KEY_WAITS = "key.*.pem"
+_RENEWALS_WHILE_LOADING = 20
 _DETERMINISTIC = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
@@ -71,24 +73,26 @@ class SigningIdentity:
     def save(self, directory: str | Path) -> None:
         """Write the folder, or renew what is in it. The key is readable by its owner only.
 
-        Whenever this is cut short, :meth:`load` finds the old identity or the new one: the certificate decides, which
-        is replaced in one step, and until then the new key waits beside the old one.
+        At every moment, and whenever this is cut short, :meth:`load` finds the old identity or the new one: the
+        certificate decides, which is replaced in one step, and until then the new key waits beside the old one. Two
+        programs must not renew one folder at the same time.
         """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / _NEXT_KEY, private_key_pem(self.private_key), mode=0o600)
+        write_atomically(_waiting_key(folder, self.certificate), private_key_pem(self.private_key), mode=0o600)
         write_atomically(folder / "mspid", f"{self.mspid}\n".encode())
         write_atomically(folder / "cert.pem", self.certificate.pem.encode())
-        _take_next_key(folder, self.certificate)
+        _take_waiting_key(folder, self.certificate)
+        for left in folder.glob(_KEY_WAITS):  # by renewals that were cut short before their certificate was in place
+            left.unlink(missing_ok=True)
         self.directory = folder
 
     @classmethod
     def load(cls, directory: str | Path) -> SigningIdentity:
-        """Read a folder; :class:`BadIdentityFolder` names the file that is missing or wrong."""
+        """Read a folder, which may be renewed meanwhile; :class:`BadIdentityFolder` names the file that is missing or
+        wrong."""
         folder = Path(directory)
-        certificate = Certificate.from_pem(_read(folder / "cert.pem"))
-        _take_next_key(folder, certificate)
-        key = load_private_key(_read(folder / "key.pem"), str(folder / "key.pem"))
+        certificate, key = _load_pair(folder)
         try:
             mspid = _read(folder / "mspid").decode("ascii").strip()
         except UnicodeDecodeError:
@@ -166,15 +170,28 @@ def general_name(host: str) -> x509.GeneralName:
         raise InputError(f"{host!r} is neither an IP address nor an ASCII DNS name: {error}") from None
 
 
-def _take_next_key(folder: Path, certificate: Certificate) -> None:
-    """Finish a renewal whose certificate is in place already."""
-    waiting = folder / _NEXT_KEY
-    try:
-        if load_private_key(waiting.read_bytes(), str(waiting)).public_key() == certificate.public_key:
-            waiting.replace(folder / "key.pem")
-    except FileNotFoundError:
-        # The usual case; or another process has just finished it.
-        return
+def _load_pair(folder: Path) -> tuple[Certificate, PrivateKey]:
+    """The certificate and its key. Where they do not fit together, the folder was renewed between the two reads, or it
+    is wrong: after ``_RENEWALS_WHILE_LOADING`` tries the pair as it is."""
+    for _ in range(_RENEWALS_WHILE_LOADING):
+        certificate = Certificate.from_pem(_read(folder / "cert.pem"))
+        _take_waiting_key(folder, certificate)
+        key = load_private_key(_read(folder / "key.pem"), str(folder / "key.pem"))
+        if key.public_key() == certificate.public_key:
+            break
+    return certificate, key
+
+
+def _waiting_key(folder: Path, certificate: Certificate) -> Path:
+    """Where a certificate's key waits until the certificate is in place: nobody can take it for another's."""
+    return folder / _KEY_WAITS.replace("*", certificate.fingerprint)
+
+
+def _take_waiting_key(folder: Path, certificate: Certificate) -> None:
+    """Put the key in place of a certificate that is in place already."""
+    # Mostly none waits, or another process has just done so.
+    with suppress(FileNotFoundError):
+        _waiting_key(folder, certificate).replace(folder / "key.pem")
 
 
 def _read(path: Path) -> bytes:

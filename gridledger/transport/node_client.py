@@ -244,11 +244,8 @@ def _error(status: int, body: bytes) -> GridLedgerError:
 
 
 def _load_identity(context: ssl.SSLContext, identity: SigningIdentity) -> None:
-    folder = identity.directory
-    if folder is not None:
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-        return
-    # OpenSSL reads certificate and key from files only. The folder is ours alone (0700) and gone after the call.
+    # OpenSSL reads certificate and key from files only. The identity's own folder may be renewed meanwhile; this one is
+    # ours alone (0700) and gone after the call.
     with tempfile.TemporaryDirectory(prefix="gridledger-") as made:
         path = Path(made) / "identity.pem"
         path.touch(mode=0o600)

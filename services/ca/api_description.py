@@ -60,6 +60,7 @@ _OPERATIONS = {
     "GET /cas/{org}/identities": Operation(
         "Registered identities, by id (registrars)", members(identities=list_of(named("Identity")))
     ),
+    "GET /cas/{org}/identities/{id}": Operation("One registered identity (registrars)", named("Identity")),
     "GET /cas/{org}/crl": Operation("The revocation list", TEXT, answer_media=_PEM, open=True),
     "GET /cas/{org}/root": Operation("The root certificate", TEXT, answer_media=_PEM, open=True),
 }

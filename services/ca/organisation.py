@@ -151,6 +151,11 @@ class OrganisationCA:
         self._require(caller, REGISTRAR)
         return self._registry.identities(self.name, after, limit)
 
+    def identity(self, caller: Identity, identity: str) -> RegisteredIdentity:
+        """What is registered of one identity, for a registrar; :class:`NotFoundError` where nothing is."""
+        self._require(caller, REGISTRAR)
+        return self._registry.get(self.name, identity)
+
     def _authenticate(self, identity: str, secret: str) -> RegisteredIdentity:
         known = self._registry.find(self.name, identity)
         # Unknown ids share one name, so that inventing ids neither fills the memory nor buys more tries.

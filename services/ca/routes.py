@@ -79,6 +79,11 @@ def make_router(ca: CAServer) -> APIRouter:
         found = await ca.threads.run(organisation.identities, request.state.caller, after, limit)
         return json_response({"identities": [_described(one) for one in found]})
 
+    @router.get("/cas/{org}/identities/{id}")
+    async def identity(org: str, id: str, request: Request) -> Response:  # noqa: A002 - the route's own name
+        organisation = ca.organisation(org)
+        return json_response(_described(await ca.threads.run(organisation.identity, request.state.caller, id)))
+
     @router.get("/cas/{org}/crl")
     async def crl(org: str) -> Response:
         organisation = ca.organisation(org)

@@ -223,6 +223,8 @@ def test_refusals(ca: CAProcess) -> None:
         ("POST", "/cas/Org1/revoke", registrar, {"json": {"serial": "xyz"}}, (400, "BAD_REQUEST")),
         ("POST", "/cas/Org1/revoke", registrar, {"json": {"id": "c1", "serial": "1"}}, (400, "BAD_REQUEST")),
         ("GET", "/cas/Org1/identities", plain, {}, (403, "NOT_A_REGISTRAR")),
+        ("GET", "/cas/Org1/identities/c1", plain, {}, (403, "NOT_A_REGISTRAR")),
+        ("GET", "/cas/Org1/identities/c9", registrar, {}, (404, "IDENTITY_UNKNOWN")),
         ("GET", "/cas/Org1/identities?limit=0", registrar, {}, (400, "BAD_REQUEST")),
         ("GET", "/metrics", None, {}, (401, "CLIENT_CERTIFICATE_REQUIRED")),
         ("GET", "/cas/Org1/nothing", registrar, {}, (404, "ROUTE_NOT_FOUND")),

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from gridledger.client import SigningIdentity
+from gridledger.client.ca import BlockingCAClient
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import CHANNEL, few_nodes
 from tests.support.processes import REPOSITORY
@@ -92,6 +94,40 @@ def test_a_transaction_from_shell_to_history(run: Command) -> None:
 
     assert 'VALID  meter      record("7", 2.5)' in run("block", CHANNEL, block).stdout
     assert [item["tx_id"] for item in run.json("block", CHANNEL, block)["transactions"]] == [tx_id]
+
+
+def test_enrolling_again_refuses_what_has_changed(run: Command) -> None:
+    enroll = ("enroll", "Org1", "meter9", "--attribute", "grid.group=1")
+    first = run(*enroll)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert run(*enroll).stdout == first.stdout
+    for arguments, says in (
+        ((*enroll, "--role", "admin"), "is enrolled as client, not admin"),
+        (enroll[:3], "is enrolled with the attributes grid.group=1, not no attributes"),
+        (("enroll", "Org1", "peer1"), "is enrolled as peer, not client"),
+        (("enroll", "Org1", "peer1", "--role", "peer"), "its identity is not in"),
+        (("enroll", "Org1", "../meter9"), "cannot name an identity"),
+        (("enroll", "Org9", "meter9"), "there is no organisation 'Org9'"),
+    ):
+        refused = run(*arguments)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+        assert says in refused.stderr
+
+
+def test_enrolling_again_refuses_the_revoked(run: Command) -> None:
+    profile = run.network.profile
+    client = BlockingCAClient(profile.ca.url, "Org1", profile.ca.tls_root)
+    registrar = SigningIdentity.load(profile.user("Org1", "registrar"))
+    for name in ("certificate-gone", "identity-gone"):
+        assert run("enroll", "Org1", name).returncode == 0
+        identity = SigningIdentity.load(profile.user("Org1", name))
+        if name == "identity-gone":
+            client.revoke(registrar, name)
+        else:
+            client.revoke(registrar, serial=identity.certificate.serial)
+        refused = run("enroll", "Org1", name)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+        assert "revoked: choose another name" in refused.stderr
 
 
 def test_arguments_are_what_the_function_declares(run: Command, tmp_path: Path) -> None:

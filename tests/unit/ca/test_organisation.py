@@ -175,6 +175,8 @@ def test_only_registrars_of_the_organisation_register(house: House) -> None:
         with pytest.raises(NotARegistrar):
             house.one.identities(caller, "", 10)
         with pytest.raises(NotARegistrar):
+            house.one.identity(caller, "registrar")
+        with pytest.raises(NotARegistrar):
             house.one.revoke_identity(caller, "c1")
         with pytest.raises(NotARegistrar):
             house.one.revoke_certificate(caller, client.certificate.serial)
@@ -270,6 +272,7 @@ def test_restart_keeps_everything(house: House) -> None:
     assert house.identify(house.one.enroll("peer1", secret, csr())).attributes["group"] == "1"
     assert [one.id for one in house.one.identities(registrar, "", 10)] == ["peer1", "registrar"]
     assert [one.id for one in house.one.identities(registrar, "peer1", 1)] == ["registrar"]
+    assert house.one.identity(registrar, "peer1").attributes == {"group": "1"}
 
 
 def test_every_grant_has_its_line(house: House) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from gridledger.errors import InputError
 from gridledger.identity import BadIdentityFolder, Certificate, SigningIdentity, generate_key, make_csr
 from gridledger.identity.certificate import P256_HALF_ORDER
 from gridledger.identity.signer import load_private_key, private_key_pem, sign_p256
+from tests.support.processes import REPOSITORY
 
 KEY = ec.derive_private_key(0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721, ec.SECP256R1())
 """The P-256 key of RFC 6979, A.2.5."""
@@ -62,15 +65,37 @@ def test_a_renewal_that_is_cut_short_leaves_the_old_identity_or_the_new(ca, tmp_
     )
     old.save(folder)
     # Killed before the certificate was replaced: the new key waits, the old identity is whole.
-    (folder / "key.next.pem").write_bytes(private_key_pem(new.private_key))
+    (folder / f"key.{new.fingerprint}.pem").write_bytes(private_key_pem(new.private_key))
     assert SigningIdentity.load(folder).certificate == old.certificate
     # Killed right after it: the next start finishes.
     (folder / "cert.pem").write_text(new.certificate.pem)
     assert SigningIdentity.load(folder).certificate == new.certificate
     assert (folder / "key.pem").read_bytes() == private_key_pem(new.private_key)
+    (folder / "key.other.pem").touch()
     old.save(folder)
     new.save(folder)
     assert SigningIdentity.load(folder).sign(b"x") == new.sign(b"x")
+    assert sorted(path.name for path in folder.iterdir()) == ["cert.pem", "key.pem", "mspid"]
+
+
+RENEW = """
+import sys
+from tests.support.paper.organisation import PaperOrganisation
+organisation = PaperOrganisation("Org1MSP")
+for number in range(100):
+    organisation.issue(f"alice{number}", "client").save(sys.argv[1])
+"""
+
+
+def test_a_folder_can_be_loaded_while_it_is_renewed(tmp_path: Path) -> None:
+    """Another process renews it again and again; each load finds a certificate with its own key, or raises."""
+    loaded = set()
+    with subprocess.Popen([sys.executable, "-c", RENEW, str(tmp_path)], cwd=REPOSITORY) as renewing:
+        while renewing.poll() is None:
+            if (tmp_path / "cert.pem").exists():
+                loaded.add(SigningIdentity.load(tmp_path).name)
+    assert renewing.returncode == 0
+    assert len(loaded) > 10
 
 
 def test_bad_folders_are_named(ca, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request
@@ -25,6 +26,10 @@ def routes(app: FastAPI) -> None:
     async def whole(request: Request, size: int):
         return json_response(b"x" * size)
 
+    @app.get("/who")
+    async def who(request: Request):
+        return json_response(request.state.caller.name.encode())
+
     @app.get("/chunked/{size}")
     async def chunked(request: Request, size: int):
         return StreamResponse(chunks(size))
@@ -35,6 +40,16 @@ async def client(house, start, free_port) -> AsyncIterator[NodeClient]:
     identity, url = house.org.issue("alice", "client"), f"https://localhost:{free_port}"
     async with start(routes=routes), NodeClient(url, identity, house.org.root) as made:
         yield made
+
+
+async def test_a_renewed_folder_does_not_change_who_connects(house, start, free_port, tmp_path: Path) -> None:
+    identity, other = house.org.issue("alice", "client"), house.org.issue("bob", "client")
+    identity.save(tmp_path)
+    other.save(tmp_path)
+    (tmp_path / "key.pem").unlink()
+    assert identity.directory == tmp_path
+    async with start(routes=routes), NodeClient(f"https://localhost:{free_port}", identity, house.org.root) as client:
+        assert await client.get("/who") == b"alice"
 
 
 async def test_an_answer_beyond_the_bound_is_refused(client: NodeClient, monkeypatch: pytest.MonkeyPatch) -> None:
