@@ -80,8 +80,11 @@ def deploy(
     import asyncio  # noqa: PLC0415
 
     from gridledger.client.profile import load_profile  # noqa: PLC0415
+    from gridledger.contract.determinism import check_package  # noqa: PLC0415
     from gridledger.network.deploy import deploy_chaincode  # noqa: PLC0415
 
+    for warning in check_package(folder):
+        note(f"warning: {warning}")
     profile = load_profile(directory)
     definition = asyncio.run(
         deploy_chaincode(profile, folder, channel, name=name, policy=policy, version=label),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.machinery import ModuleSpec
@@ -21,6 +22,7 @@ from gridledger.contract.metadata import system_functions
 from gridledger.errors import InputError
 
 MAIN_MODULES: Final = ("contract", "__init__")
+_MAX_SAID_CHARACTERS: Final = 300
 
 
 class ChaincodeLoadError(InputError):
@@ -60,7 +62,8 @@ class Chaincode:
 def load(folder: Path) -> Chaincode:
     """Import the chaincode in ``folder``; :class:`ChaincodeLoadError` says what is missing or failed.
 
-    An exception of the chaincode's own code at import is the cause of the error (``__cause__``).
+    An exception of the chaincode's own code at import is the cause of the error (``__cause__``). The message is one
+    line and names the file in the package, so that it is the same wherever the package lies.
     """
     folder = folder.resolve()
     if not folder.is_dir():
@@ -71,17 +74,19 @@ def load(folder: Path) -> Chaincode:
     try:
         package = _import_package(folder)
         module = package if main == "__init__" else importlib.import_module(f"{package.__name__}.{main}")
-    except Exception as error:
-        raise ChaincodeLoadError(f"{folder.name} cannot be imported: {type(error).__name__}: {error}") from error
-    contracts = _contracts_of(module, package)
-    if not contracts:
-        raise ChaincodeLoadError(f"{folder / main}.py holds no subclass of Contract with a @transaction")
-    return Chaincode(contracts)
+        contracts = _contracts_of(module, package)
+        if not contracts:
+            raise ChaincodeLoadError(f"{main}.py holds no subclass of Contract with a @transaction")
+        return Chaincode(contracts)
+    except ChaincodeLoadError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ChaincodeLoadError(_explain(error, folder)) from error
 
 
 def _import_package(folder: Path) -> ModuleType:
     """The folder as a package under a name of its own, so that two folders of the same name do not meet."""
-    name = f"_chaincode_{sha256(str(folder).encode()).hexdigest()[:16]}"
+    name = _package_name(folder)
     if name in sys.modules:
         return sys.modules[name]
     init = folder / "__init__.py"
@@ -102,6 +107,33 @@ def _import_package(folder: Path) -> ModuleType:
         sys.modules.pop(name, None)
         raise
     return package
+
+
+def _package_name(folder: Path) -> str:
+    return f"_chaincode_{sha256(str(folder).encode()).hexdigest()[:16]}"
+
+
+def _explain(error: BaseException, folder: Path) -> str:
+    """Where in the package an exception came from, its type, and its message: in one line, within bounds."""
+    place: tuple[str, int | None] | None = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if Path(frame.f_code.co_filename).is_relative_to(folder):
+            place = frame.f_code.co_filename, line
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(folder):
+        place = error.filename, error.lineno
+    try:
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:  # the author's own __str__
+        message = ""
+    message = message.replace(f"{folder}/", "").replace(_package_name(folder), folder.name)
+    where = "" if place is None else f"{Path(place[0]).relative_to(folder).as_posix()}, line {place[1]}: "
+    return one_line(f"{where}{type(error).__name__}: {message}").removesuffix(":")
+
+
+def one_line(text: str) -> str:
+    """A text of the chaincode's as a message may show it: one line, printable, within bounds."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[:_MAX_SAID_CHARACTERS])
+    return " ".join(printable.split())
 
 
 def _contracts_of(module: ModuleType, package: ModuleType) -> list[Contract]:

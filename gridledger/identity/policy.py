@@ -59,6 +59,11 @@ class Policy:
             self._answers[key] = answer
         return answer
 
+    @property
+    def mspids(self) -> frozenset[str]:
+        """The MSP ids that the policy names, those that ``all`` stands for included."""
+        return frozenset(_mspids(self._root))
+
     def minimal_layouts(self, peers: Mapping[str, int]) -> list[tuple[str, ...]]:
         """The sets of peers that satisfy the policy and lose that without any one of their members.
 
@@ -203,6 +208,13 @@ def _layouts(plan: _Plan, peers: Mapping[str, int]) -> list[tuple[str, ...]]:
     possible = [layout for layout in merged if all(peers[mspid] >= count for mspid, count in Counter(layout).items())]
     possible.sort(key=lambda layout: (len(layout), layout))
     return possible[:MAX_MINIMAL_LAYOUTS]
+
+
+def _mspids(plan: _Plan) -> Iterator[str]:
+    if plan.principal is not None:
+        yield plan.principal.mspid
+    for child in plan.children:
+        yield from _mspids(child)
 
 
 def _plan(root: Node) -> _Plan:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
@@ -12,12 +14,14 @@ from gridledger.backoff import Backoff
 from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.client.queries import read_config
 from gridledger.contract import packaging
-from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
+from gridledger.contract.loader import ChaincodeLoadError
+from gridledger.errors import GridLedgerError, InputError, NotFoundError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import ChaincodeDefinition, ChannelConfig, ConfigUpdate
 from gridledger.transport.node_client import NodeClient
 
 DEFAULT_POLICY = "MAJORITY(all)"
+INSTALLED_WITHIN_S = 60.0
 SERVED_WITHIN_S = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
@@ -35,6 +39,9 @@ async def deploy_chaincode(
 
     The admins of all organisations with a peer on the channel install and sign. A chaincode that is there already gets
     the next sequence; its policy stays unless another one is given (a new one's is a majority of the peers).
+
+    Nothing is deployed where a peer cannot load the package (ChaincodeLoadError), or where the policy names an unknown
+    organisation or more peers than the channel has (:class:`InputError`).
     """
     if channel not in profile.channels:
         raise NotFoundError(f"there is no channel {channel!r}; there are {sorted(profile.channels)}")
@@ -50,7 +57,8 @@ async def deploy_chaincode(
         definition = _definition(current, name, packaging.package_id(package), policy, version)
         following = replace(current, sequence=current.sequence + 1, chaincodes={**current.chaincodes, name: definition})
         following.check()
-        await asyncio.gather(*(node.post("/packages", package) for node in nodes.values()))
+        _check_policy(following, name)
+        await _install(nodes, package, name)
         update = ConfigUpdate.build(following, list(admins.values()))
         await first.post("/gateway/submit", update.to_bytes(), params={"wait": "order"})
         await asyncio.gather(*(_served(node, peer, channel, definition) for peer, node in nodes.items()))
@@ -68,6 +76,37 @@ def _definition(
     return ChaincodeDefinition(
         name, before.sequence + 1, version or before.version, package_id, policy or before.policy
     )
+
+
+def _check_policy(config: ChannelConfig, chaincode: str) -> None:
+    """Refuse a policy that no transaction can meet; a configuration may hold one, for peers that are still to come."""
+    policy = config.endorsement_policy(chaincode)
+    unknown = sorted(policy.mspids - config.organisations.keys())
+    if unknown:
+        raise InputError(
+            f"the policy {policy.text} names {', '.join(unknown)}, which is not on {config.channel}; "
+            f"its organisations are {', '.join(sorted(config.organisations))}"
+        )
+    peers = Counter(node.mspid for node in config.peers.values())
+    if not policy.minimal_layouts(peers):
+        there = ", ".join(f"{count} of {mspid}" for mspid, count in sorted(peers.items()))
+        raise InputError(f"the policy {policy.text} cannot be met by the peers of {config.channel}: {there}")
+
+
+async def _install(nodes: Mapping[str, NodeClient], package: bytes, name: str) -> None:
+    """Install on every peer; where peers cannot load the package, one error says why, and on which."""
+    work = (node.post("/packages", package, timeout_s=INSTALLED_WITHIN_S) for node in nodes.values())
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    reasons: dict[str, list[str]] = {}
+    for peer, outcome in zip(nodes, outcomes, strict=True):
+        if isinstance(outcome, ChaincodeLoadError):
+            reasons.setdefault(outcome.message, []).append(peer)
+    if reasons:
+        said = "; ".join(f"{', '.join(peers)}: {message}" for message, peers in reasons.items())
+        raise ChaincodeLoadError(f"{name} cannot be loaded by {said}")
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 async def _served(node: NodeClient, peer: str, channel: str, definition: ChaincodeDefinition) -> None:

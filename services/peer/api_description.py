@@ -179,6 +179,7 @@ _OPERATIONS = {
         {**TEXT, "description": "a .tar.gz as `gridledger chaincode pack` writes it"},
         media="application/gzip",
         status=201,
+        description="A host loads it first: 400 `CHAINCODE_NOT_LOADED` says why it cannot.",
     ),
 }
 

@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random, SystemRandom
 from typing import Any, Protocol
 
-from gridledger.errors import SettingsError
+from gridledger.contract.packaging import package_id
+from gridledger.errors import BusyError, SettingsError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
@@ -109,6 +110,7 @@ class Peer:
         )
         self.stopping = False
         self._following = asyncio.Event()
+        self._installing = asyncio.Lock()
         for channel in channels.all():
             metrics.HEIGHT.labels(channel.name).set(channel.height)
             metrics.CONNECTED.labels(channel.name).set(0)
@@ -151,10 +153,30 @@ class Peer:
         await self.hosts.follow(configs)
 
     async def install(self, package: bytes) -> str:
-        """Install a chaincode package; its id. Its host starts if a channel's config names it."""
-        identifier = await asyncio.to_thread(self.packages.install, package)
+        """Install a chaincode package that a host can load; its id. Its hosts start if a channel's config names it.
+
+        Raises PackageError and ChaincodeLoadError (400), and BusyError when others are being installed.
+        """
+        try:
+            async with asyncio.timeout(self.settings.hosts.start_timeout_s):
+                await self._installing.acquire()
+        except TimeoutError:
+            raise BusyError("other packages are being installed here: try again", retry_after_s=1.0) from None
+        try:
+            identifier = await self._install(package)
+        finally:
+            self._installing.release()
         await self.hosts.installed(identifier)
         return identifier
+
+    async def _install(self, package: bytes) -> str:
+        folder = await asyncio.to_thread(self.packages.unpack, package)
+        try:
+            await self.hosts.check(package_id(package), folder)
+        except BaseException:
+            await asyncio.to_thread(self.packages.discard, package)
+            raise
+        return await asyncio.to_thread(self.packages.keep, package)
 
     def status(self) -> dict[str, Any]:
         """What ``gridledger status`` shows of this peer."""

@@ -66,9 +66,10 @@ class OrderingLimits(SettingsPart):
 
 
 class HostLimits(SettingsPart):
-    """Chaincode hosts: processes per package, and what one call may take."""
+    """Chaincode hosts: processes per package, how long one may take to load it, and what one call may take."""
 
     processes: Count = 2
+    start_timeout_s: Seconds = 20.0
     call_timeout_s: Seconds = 5.0
     memory_bytes: Count = 512 * 1024 * 1024
 

@@ -23,7 +23,7 @@ POLICIES = {
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     """Three shards with kv and dvs. Chaincode gets 2 s and 160 MiB a call, so that tests of its limits are quick."""
-    hosts = {"call_timeout_s": 2.0, "memory_bytes": 160 * 1024 * 1024}
+    hosts = {"call_timeout_s": 2.0, "start_timeout_s": 5.0, "memory_bytes": 160 * 1024 * 1024}
     with local_network(three_shards(POLICIES, hosts=hosts), tmp_path_factory.mktemp("network")) as running:
         yield running
 

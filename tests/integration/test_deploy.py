@@ -33,6 +33,17 @@ class Greeter(Contract):
         return f"{WORD}, {name}"
 """
 
+UNLOADABLE = {
+    "missing": ("import time\nimport nowhere\n", "contract.py, line 2: ModuleNotFoundError: No module named 'nowhere'"),
+    "broken": ("x = (\n", "contract.py, line 1: SyntaxError: '(' was never closed"),
+    "empty": ("x = 1\n", "contract.py holds no subclass of Contract"),
+    "odd": (GREETER.replace("name: str", "name: bytes"), "Greeter.greet, parameter name: bytes is no JSON type"),
+    "dead": ("import os\nos._exit(3)\n", "its process ended while it was loaded (exit code 3)"),
+    "deaf": ("import signal\nsignal.signal(15, signal.SIG_IGN)\nwhile True: pass\n", "was not ready after 5.0 s"),
+    "hungry": ("x = bytearray(10**9)\n", "contract.py, line 1: MemoryError"),
+}
+"""Chaincode that no peer can load: its source, and the reason that is given."""
+
 
 def _folder(place: Path, name: str, source: str) -> Path:
     folder = place / name
@@ -92,6 +103,8 @@ async def test_what_cannot_be_deployed(network: LocalNetwork, tmp_path: Path) ->
         (good, "nowhere", "OutOf(2, all)", "there is no channel 'nowhere'"),
         (good, CHANNEL, "OutOf(3, all)", "3 of 2 can never be met"),
         (good, CHANNEL, "OutOf(", ""),
+        (good, CHANNEL, "OR('Org9MSP.peer', all)", "names Org9MSP, which is not on shard2; its organisations are"),
+        (good, CHANNEL, "AND('Org3MSP.admin', all)", "met by the peers of shard2: 1 of Org3MSP, 1 of Org4MSP"),
         (tmp_path / "missing", CHANNEL, "OutOf(2, all)", "missing"),
     ):
         done = await _command(network, "chaincode", "deploy", folder, "--channel", channel, "--policy", policy)
@@ -103,6 +116,40 @@ async def test_what_cannot_be_deployed(network: LocalNetwork, tmp_path: Path) ->
     with pytest.raises(NotFoundError):
         async with network.gateway("peer3") as gateway:
             await gateway.get_network(CHANNEL).get_contract("good").submit_transaction("greet", "x")
+
+
+async def test_a_package_that_does_not_load_is_refused(network: LocalNetwork, tmp_path: Path) -> None:
+    """It is imported on each peer, in a host, first; peers and other chaincode go on, and nothing of it stays."""
+    before = await network.agree(CHANNEL)
+    hosts = [network.children(peer, "hosting.host") for peer in PEERS]
+    packages = network.folder.node("peer3") / "data" / "packages"
+    installed = sorted(packages.iterdir())
+    async with network.gateway("peer3") as gateway:
+        kv = gateway.get_network(CHANNEL).get_contract("kv")
+        for name, (source, says) in UNLOADABLE.items():
+            deploy = _command(network, "chaincode", "deploy", _folder(tmp_path, name, source), "--channel", CHANNEL)
+            deploying = asyncio.create_task(deploy)
+            while not deploying.done():
+                assert await kv.evaluate_transaction("get", "deploy-refused") is None
+            done = await deploying
+            assert (done.returncode, done.stdout) == (1, ""), done
+            *warnings, error = done.stderr.splitlines()
+            assert error.startswith(f"error: {name} cannot be loaded by peer3, peer4: "), done
+            assert says in error
+            assert str(tmp_path) not in error
+            assert len(warnings) == sum(source.count(f"import {module}") for module in ("time", "os", "signal"))
+    assert sorted(packages.iterdir()) == installed
+    assert [network.children(peer, "hosting.host") for peer in PEERS] == hosts
+    assert await network.agree(CHANNEL) == before
+
+
+async def test_doubtful_places_are_shown_and_deployed(network: LocalNetwork, tmp_path: Path) -> None:
+    source = GREETER.replace("{WORD}", "Hello").replace("class", "import math\nx = math.sin(1)\n\nclass")
+    folder = _folder(tmp_path, "doubtful", source)
+    done = await _command(network, "chaincode", "deploy", folder, "--channel", CHANNEL)
+    assert done.returncode == 0
+    (warning,) = done.stderr.splitlines()
+    assert warning.startswith("warning: contract.py:6: math.sin: its last digit differs from one C library")
 
 
 async def test_users_are_enrolled_by_the_command(network: LocalNetwork) -> None:

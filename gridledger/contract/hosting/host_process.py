@@ -20,6 +20,7 @@ from gridledger import jsontext
 from gridledger.contract.hosting import progress, wire
 from gridledger.contract.hosting.progress import HostProgress
 from gridledger.contract.hosting.wire import Reply, Request
+from gridledger.contract.loader import ChaincodeLoadError, one_line
 from gridledger.errors import GridLedgerError, MalformedFrames, TimeoutExceeded, UnavailableError
 from gridledger.protocol.result import KIND as RESULT_KIND
 
@@ -28,6 +29,7 @@ _LENGTH_BYTES: Final = 4
 _LINES_A_MINUTE: Final = 200
 _LONGEST_LOGGED_LINE: Final = 2000
 _KILL_WAIT_S: Final = 5.0
+_UNREADABLE: Final = "its host said what cannot be read, and was killed"  # a package may have written to its socket
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +88,14 @@ class HostProcess(asyncio.Protocol):
     @classmethod
     async def start(cls, settings: HostSettings) -> HostProcess:
         """Start a host and wait until its chaincode is loaded; :class:`ChaincodeUnavailable` says why it is not."""
+        try:
+            return await cls.load(settings)
+        except (GridLedgerError, OSError) as error:
+            raise ChaincodeUnavailable(f"chaincode {settings.name} could not be started: {error}") from error
+
+    @classmethod
+    async def load(cls, settings: HostSettings) -> HostProcess:
+        """As :meth:`start`; :class:`ChaincodeLoadError` where the package is to blame, OSError where it is not."""
         host = cls()
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
@@ -100,16 +110,18 @@ class HostProcess(asyncio.Protocol):
             async with asyncio.timeout(settings.start_timeout_s):
                 kind, text = (await host.replies())[0]
             if kind != Reply.READY:
-                raise wire.read_error(text)
+                raise ChaincodeLoadError(one_line(wire.read_error(text).message))
             warn_of_missing_confinement(settings.name, jsontext.loads(text))
         except TimeoutError:
             await host.kill()
-            raise ChaincodeUnavailable(
-                f"chaincode {settings.name}: its host was not ready after {settings.start_timeout_s} s"
-            ) from None
-        except (GridLedgerError, OSError) as error:
+            raise ChaincodeLoadError(f"its host was not ready after {settings.start_timeout_s} s") from None
+        except ChaincodeLoadError:
             await host.kill()
-            raise ChaincodeUnavailable(f"chaincode {settings.name} could not be started: {error}") from error
+            raise
+        except GridLedgerError as error:
+            await host.kill()
+            died = isinstance(error, ChaincodeCrashed) and not host._lied
+            raise ChaincodeLoadError(host._end() if died else _UNREADABLE) from None
         except BaseException:
             await host.kill()
             raise
@@ -234,6 +246,12 @@ class HostProcess(asyncio.Protocol):
             raise ChaincodeCrashed("the chaincode's host said what it was not asked, and was killed")
         return replies
 
+    def _end(self) -> str:
+        """How the process ended that did not get so far as to be ready."""
+        code = None if self._process is None else self._process.returncode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return f"its process ended while it was loaded ({how})"
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self._fail(ChaincodeCrashed("the chaincode's process died while it ran this proposal"))
@@ -311,8 +329,10 @@ async def _log_output(name: str, output: asyncio.StreamReader | None) -> None:
         room = max(room - len(lines), 0)
 
 
-def warn_of_missing_confinement(name: str, ready: dict[str, Any]) -> None:
+def warn_of_missing_confinement(name: str, ready: Any) -> None:
     """Say loudly what a host that is ready could not give up."""
+    if not isinstance(ready, dict) or not {"landlock_abi", "seccomp"} <= ready.keys():
+        raise ChaincodeLoadError(_UNREADABLE)
     if not ready["landlock_abi"]:
         _log.warning(
             "chaincode %s RUNS WITHOUT LANDLOCK: this kernel has none, so it can read every file this user can", name

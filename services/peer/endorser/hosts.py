@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from gridledger.contract.hosting.host_process import ChaincodeUnavailable
+from gridledger.contract.hosting.host_process import ChaincodeUnavailable, HostProcess, HostSettings
 from gridledger.contract.hosting.pool import HostPool
 from gridledger.errors import GridLedgerError, from_wire
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
@@ -75,6 +75,26 @@ class ChaincodeHosts:
             elif name is None:
                 self._reasons.pop(package, None)
 
+    async def check(self, package: str, folder: Path) -> None:
+        """Load a package that lies in ``folder`` in a host that serves nobody and sees no ledger, and end the host.
+
+        Raises ChaincodeLoadError (400), which says what is wrong with the package, and :class:`ChaincodeUnavailable`
+        where no host can be started.
+        """
+        limits = self._limits
+        settings = HostSettings(
+            f"of package {package[:12]}",
+            folder,
+            ledger_dir=folder,
+            memory_bytes=limits.memory_bytes,
+            start_timeout_s=limits.start_timeout_s,
+        )
+        try:
+            host = await HostProcess.load(settings)
+        except OSError as error:
+            raise ChaincodeUnavailable(f"no host could be started to check the package: {error}") from error
+        await host.kill()
+
     async def run(self, proposal: AdmittedProposal) -> str:
         """The text of the proposal's result. Raises :class:`ChaincodeNotInstalled`, and what the pool raises."""
         pool = self._pools.get(proposal.definition.package) or await self._late(proposal.definition)
@@ -123,6 +143,7 @@ class ChaincodeHosts:
                 size=self._limits.processes,
                 call_timeout_s=self._limits.call_timeout_s,
                 memory_bytes=self._limits.memory_bytes,
+                start_timeout_s=self._limits.start_timeout_s,
             )
             await pool.start()
         except (GridLedgerError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,15 +46,29 @@ class Packages:
 
         Raises PackageError (400) for bytes that are no package, LimitError when there are too many.
         """
+        self.unpack(package)
+        return self.keep(package)
+
+    def unpack(self, package: bytes) -> Path:
+        """The first half of an installation: the folder that the package was unpacked to. Raises as :meth:`install`."""
         identifier = packaging.package_id(package)
-        archive = self._archive(identifier)
-        if not archive.exists() and len(self.installed()) >= MAX_PACKAGES:
+        if not self._archive(identifier).exists() and len(self.installed()) >= MAX_PACKAGES:
             raise LimitError(f"{MAX_PACKAGES} packages are installed here already; remove some from {self._directory}")
-        # Unpacked first, archive last: an archive that is there stands for a complete installation.
         packaging.unpack(package, self._folder(identifier))
-        if not archive.exists():
-            write_atomically(archive, package)
+        return self._folder(identifier)
+
+    def keep(self, package: bytes) -> str:
+        """The second half: an archive that is there stands for a complete installation."""
+        identifier = packaging.package_id(package)
+        if not self._archive(identifier).exists():
+            write_atomically(self._archive(identifier), package)
         return identifier
+
+    def discard(self, package: bytes) -> None:
+        """Remove what :meth:`unpack` made of a package that is not installed."""
+        identifier = packaging.package_id(package)
+        if not self._archive(identifier).exists():
+            shutil.rmtree(self._folder(identifier), ignore_errors=True)
 
     def folder(self, identifier: str) -> Path | None:
         """Where the package is unpacked; None if it is neither installed nor among the seeds."""

@@ -139,9 +139,7 @@ def test_check_lists_functions_and_warns(code: Path, capsys: pytest.CaptureFixtu
 def test_check_refuses_what_cannot_be_imported(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (code / "contract.py").write_text("import nowhere\n")
     assert cli.main(["chaincode", "check", str(code)]) == 1
-    assert capsys.readouterr().err == (
-        "error: meter cannot be imported: ModuleNotFoundError: No module named 'nowhere'\n"
-    )
+    assert capsys.readouterr().err == "error: contract.py, line 1: ModuleNotFoundError: No module named 'nowhere'\n"
 
 
 def test_identities_are_listed_and_shown(network: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,39 @@ def test_the_authors_exception_is_the_cause(tmp_path: Path) -> None:
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("x = 1\n1 / 0\n", "part.py, line 2: ZeroDivisionError: division by zero"),
+        ("import nowhere\n", "part.py, line 1: ModuleNotFoundError: No module named 'nowhere'"),
+        ("\nx = (\n", "part.py, line 2: SyntaxError: '(' was never closed"),
+        ("from .other import x\n", "part.py, line 1: ModuleNotFoundError: No module named 'same.other'"),
+        ("from . import x\n", "part.py, line 1: ImportError: cannot import name 'x' from 'same' (__init__.py)"),
+        ("raise SystemExit(3)\n", "part.py, line 1: SystemExit: 3"),
+        ("import json\njson.loads('{')", "part.py, line 2: JSONDecodeError: Expecting property name"),
+        ("raise ValueError\n", "part.py, line 1: ValueError"),
+        ("raise ValueError('a\\nb\\x1b[31m')\n", "part.py, line 1: ValueError: a b [31m"),
+        ("class E(Exception):\n    def __str__(self): raise self\nraise E\n", "part.py, line 3: E"),
+        ("raise ValueError('x' * 10_000)\n", "part.py, line 1: ValueError: xxx"),
+    ],
+)
+def test_an_error_names_its_place_in_the_package(tmp_path: Path, part: str, says: str) -> None:
+    folder = write(tmp_path / "same", __init__="", contract="from . import part\n", part=part)
+    with pytest.raises(ChaincodeLoadError) as caught:
+        load(folder)
+    message = caught.value.message
+    assert message.startswith(says)
+    assert len(message) <= 300
+    assert "\n" not in message
+    assert str(tmp_path) not in message
+
+
+def test_a_contract_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", contract=ONE + "    def __init__(self): raise ValueError('no')\n")
+    with pytest.raises(ChaincodeLoadError, match=r"^contract\.py, line 5: ValueError: no$"):
+        load(folder)
+
+
 def test_what_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ChaincodeLoadError, match="is not a folder"):
         load(tmp_path / "nowhere")

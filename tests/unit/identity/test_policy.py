@@ -155,3 +155,8 @@ def test_large_policies_are_judged_without_search() -> None:
     layouts = half.minimal_layouts(dict.fromkeys(orgs, 1))
     assert all(len(names) == 10 for names in layouts)
     assert 0 < len(layouts) <= 1024
+
+
+def test_a_policy_tells_whom_it_names() -> None:
+    policy = Policy.parse("OR('A.peer', OutOf(2, 'B.member', 'C.admin', any.peer))", ["D", "A"])
+    assert policy.mspids == {"A", "B", "C", "D"}

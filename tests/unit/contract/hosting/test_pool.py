@@ -23,13 +23,28 @@ from gridledger.contract.hosting.host_process import (
     ChaincodeCrashed,
     ChaincodeTimeout,
     ChaincodeUnavailable,
+    HostProcess,
+    HostSettings,
 )
 from gridledger.contract.hosting.pool import HostPool
+from gridledger.contract.loader import ChaincodeLoadError
 from gridledger.protocol.result import Read, Result, Version, Write
+from tests.support.processes import children_of
 from tests.support.waiting import until
 from tests.support.wild_chaincode import CALLER, Pools, call, payload, proposal
 
 pytestmark = pytest.mark.timeout(60)
+UNREADABLE = "its host said what cannot be read, and was killed"
+FORGE = """
+import os, time
+said = {!r}
+for descriptor in range(3, 256):
+    try:
+        os.write(descriptor, len(said).to_bytes(4, "big") + said)
+    except OSError:
+        pass
+time.sleep(30)
+"""
 
 
 async def test_a_call_reads_the_ledger_in_place(pools: Pools, make_ledger: Callable[..., Any]) -> None:
@@ -188,6 +203,33 @@ async def test_a_package_that_hangs_at_import_fails_in_bounded_time(package: Pat
     (package / "contract.py").write_text("while True: pass\n")
     with pytest.raises(ChaincodeUnavailable, match=r"not ready after 1\.0 s"):
         await HostPool(package, ledger_dir, size=1, start_timeout_s=1.0).start()
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import os\nos._exit(3)", "its process ended while it was loaded (exit code 3)"),
+        ("import os\nos.abort()", "its process ended while it was loaded (signal 6)"),
+        ("raise SystemExit(0)", "contract.py, line 1: SystemExit: 0"),
+        ("import nowhere", "contract.py, line 1: ModuleNotFoundError: No module named 'nowhere'"),
+        ("x = bytearray(400_000_000)", "contract.py, line 1: MemoryError"),
+        # What it writes to every descriptor is taken for the host's word.
+        (FORGE.format(b"\x00[]"), UNREADABLE),
+        (FORGE.format(b"\x00{"), UNREADABLE),
+        (FORGE.format(b'\x03{"status":1,"error":{"message":"' + b"a\\n" * 5000 + b'"}}'), "a a a a a"),
+        (FORGE.format(b"\x01"), UNREADABLE),
+    ],
+    ids=["exit", "abort", "SystemExit", "import", "memory", "ready-shape", "ready-text", "error", "result"],
+)
+async def test_a_package_that_ends_its_host_at_import(package: Path, ledger_dir: Path, source: str, says: str) -> None:
+    (package / "contract.py").write_text(source)
+    settings = HostSettings("bad", package, ledger_dir, 256 * 1024 * 1024, 20.0)
+    with pytest.raises(ChaincodeLoadError) as caught:
+        await HostProcess.load(settings)
+    assert says in caught.value.message
+    assert len(caught.value.message) <= 300
+    assert "\n" not in caught.value.message
+    assert children_of(os.getpid(), "hosting.host") == []
 
 
 async def test_the_first_call_starts_the_hosts(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gridledger.contract import packaging
+from gridledger.contract.hosting import landlock
 from gridledger.contract.hosting.host_process import ChaincodeUnavailable
+from gridledger.contract.loader import ChaincodeLoadError
 from gridledger.protocol.result import Result
 from services.peer.channel import Channel
 from services.peer.endorser.endorser import AdmittedProposal
@@ -19,6 +23,7 @@ from services.peer.errors import ChaincodeNotInstalled
 from services.peer.settings import HostLimits
 from tests.support.packages import KV, KV_ID, broken_package
 from tests.support.paper import PaperNetwork, PaperPeer
+from tests.support.processes import children_of
 
 
 class House:
@@ -64,3 +69,34 @@ async def test_chaincode_that_does_not_load_says_so_at_every_call(tmp_path: Path
             await house.hosts.run(house.admitted("k", 1, package=identifier))
     finally:
         await house.hosts.close()
+
+
+async def test_a_package_is_checked_in_a_host_of_its_own(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    await house.hosts.check(KV_ID, house.packages.unpack(KV))
+    assert children_of(os.getpid(), "hosting.host") == []
+    folder = house.packages.unpack(broken_package(tmp_path / "broken"))
+    with pytest.raises(ChaincodeLoadError, match=r"^contract\.py, line 1: ValueError: it does not load$"):
+        await house.hosts.check("id", folder)
+    assert children_of(os.getpid(), "hosting.host") == []
+
+
+@pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock")
+async def test_a_package_that_is_checked_sees_no_ledger(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    source = tmp_path / "curious"
+    source.mkdir()
+    (source / "contract.py").write_text(f"import os\nos.listdir({str(tmp_path / 'ledger')!r})\n")
+    with pytest.raises(ChaincodeLoadError, match="line 2: PermissionError"):
+        await house.hosts.check("id", house.packages.unpack(packaging.pack(source)))
+
+
+async def test_a_package_that_hangs_at_import_is_refused_in_time(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    hosts = ChaincodeHosts(house.packages, tmp_path / "ledger", HostLimits(start_timeout_s=1.0))
+    source = tmp_path / "hanging"
+    source.mkdir()
+    (source / "contract.py").write_text("while True: pass\n")
+    with pytest.raises(ChaincodeLoadError, match=r"its host was not ready after 1\.0 s"):
+        await hosts.check("id", house.packages.unpack(packaging.pack(source)))
+    assert children_of(os.getpid(), "hosting.host") == []

@@ -23,6 +23,20 @@ def test_package_is_installed_once(tmp_path: Path) -> None:
     assert (folder / "contract.py").exists()
 
 
+def test_what_is_unpacked_can_be_kept_or_discarded(tmp_path: Path) -> None:
+    packages = Packages(tmp_path)
+    folder = packages.unpack(KV)
+    assert (folder / "contract.py").exists()
+    assert (packages.installed(), packages.folder(KV_ID)) == ([], None)
+    packages.discard(KV)
+    assert not folder.exists()
+    packages.unpack(KV)
+    assert packages.keep(KV) == KV_ID
+    packages.discard(KV)  # it is installed: nothing is removed
+    assert (folder / "contract.py").exists()
+    assert packages.folder(KV_ID) == folder
+
+
 def test_missing_package_is_taken_from_the_seeds(tmp_path: Path) -> None:
     seeds = tmp_path / "seeds"
     seeds.mkdir()
