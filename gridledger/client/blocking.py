@@ -199,12 +199,20 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
     ) -> Any:
         """See :meth:`gridledger.client.Contract.submit_transaction`."""
         return _loop.run(
-            self._inner.submit_transaction(function, *args, transient=transient, timeouts=timeouts, retry=retry)
+            self._inner.submit_transaction(
+                function,
+                *args,
+                transient=transient,
+                endorsing_organisations=endorsing_organisations,
+                timeouts=timeouts,
+                retry=retry,
+            )
         )
 
     def submit_with_status(
@@ -212,12 +220,20 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
     ) -> tuple[Any, Status]:
         """See :meth:`gridledger.client.Contract.submit_with_status`."""
         return _loop.run(
-            self._inner.submit_with_status(function, *args, transient=transient, timeouts=timeouts, retry=retry)
+            self._inner.submit_with_status(
+                function,
+                *args,
+                transient=transient,
+                endorsing_organisations=endorsing_organisations,
+                timeouts=timeouts,
+                retry=retry,
+            )
         )
 
     def evaluate_transaction(

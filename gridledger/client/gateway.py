@@ -14,6 +14,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -163,7 +164,9 @@ class Gateway:
         chaincode: str,
         function: str,
         args: tuple[Any, ...],
+        *,
         transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
     ) -> ClientProposal:
         """A signed proposal with a fresh nonce and the present time."""
         proposal = Proposal.build(
@@ -178,7 +181,7 @@ class Gateway:
             transient=transient,
         )
         signature = self.identity.sign(proposal.text.encode())
-        return ClientProposal(self._session, SignedProposal(proposal, signature, transient))
+        return ClientProposal(self._session, SignedProposal(proposal, signature, transient), endorsing_organisations)
 
 
 class Network:
@@ -260,14 +263,23 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
     ) -> Any:
         """Endorse, order and commit. Returns the payload once the commit is durable on the gateway's peer.
 
-        Raises :class:`EndorseError`, :class:`SubmitError` and :class:`CommitError`.
+        ``endorsing_organisations`` are MSP ids: only peers of these endorse. Raises :class:`EndorseError`,
+        :class:`SubmitError` and :class:`CommitError`.
         """
-        payload, _ = await self.submit_with_status(function, *args, transient=transient, timeouts=timeouts, retry=retry)
+        payload, _ = await self.submit_with_status(
+            function,
+            *args,
+            transient=transient,
+            endorsing_organisations=endorsing_organisations,
+            timeouts=timeouts,
+            retry=retry,
+        )
         return payload
 
     async def submit_with_status(
@@ -275,6 +287,7 @@ class Contract:
         function: str,
         *args: Any,
         transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
     ) -> tuple[Any, Status]:
@@ -285,7 +298,7 @@ class Contract:
             return proposal.endorse(timeout_s=times.endorse_s, retry=attempts)
 
         while True:
-            transaction = await self._with_proposal(endorse, function, args, transient)
+            transaction = await self._with_proposal(endorse, function, args, transient, endorsing_organisations)
             status = await transaction.submit_and_wait(timeout_s=times.commit_status_s, retry=attempts)
             if status.successful:
                 return transaction.result, status
@@ -312,10 +325,21 @@ class Contract:
         return await self._with_proposal(evaluate, function, args, transient)
 
     async def new_proposal(
-        self, function: str, *args: Any, transient: Mapping[str, Any] | None = None
+        self,
+        function: str,
+        *args: Any,
+        transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
     ) -> ClientProposal:
         """A signed proposal, for a program that takes each step itself."""
-        return await self._gateway.new_proposal(self.channel, self.chaincode, function, args, transient)
+        return await self._gateway.new_proposal(
+            self.channel,
+            self.chaincode,
+            function,
+            args,
+            transient=transient,
+            endorsing_organisations=endorsing_organisations,
+        )
 
     async def _with_proposal(
         self,
@@ -323,16 +347,26 @@ class Contract:
         function: str,
         args: tuple[Any, ...],
         transient: Mapping[str, Any] | None,
+        organisations: Sequence[str] | None = None,
     ) -> _T:
         """Take a step with a new proposal."""
+        new = partial(
+            self._gateway.new_proposal,
+            self.channel,
+            self.chaincode,
+            function,
+            args,
+            transient=transient,
+            endorsing_organisations=organisations,
+        )
         try:
-            return await step(await self.new_proposal(function, *args, transient=transient))
+            return await step(await new())
         except EndorseError as error:
             if error.code != "CHAINCODE_SEQUENCE":
                 raise
         # The chaincode's definition has changed since we asked for it. Nothing was endorsed: ask again, propose again.
         await self._gateway.sequence(self.channel, self.chaincode, refresh=True)
-        return await step(await self.new_proposal(function, *args, transient=transient))
+        return await step(await new())
 
 
 def read_roots(roots: str | Path) -> str:

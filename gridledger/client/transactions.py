@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gridledger import jsontext
@@ -11,7 +12,7 @@ from gridledger.client.retry import Attempts, Retry
 from gridledger.client.session import Session
 from gridledger.errors import GridLedgerError, MalformedMessage, TimeoutExceeded
 from gridledger.protocol.fields import hash_of
-from gridledger.protocol.proposal import Proposal, SignedProposal
+from gridledger.protocol.proposal import EndorseRequest, Proposal, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Endorsement, Result
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
 from gridledger.protocol.transaction_status import Status
@@ -25,9 +26,10 @@ UNKNOWN_OUTCOME_S = 5.0
 class ClientProposal:
     """A signed proposal that was not sent yet."""
 
-    def __init__(self, session: Session, signed: SignedProposal) -> None:
+    def __init__(self, session: Session, signed: SignedProposal, organisations: Sequence[str] | None = None) -> None:
         self._session = session
         self._signed = signed
+        self._request = EndorseRequest(signed, None if organisations is None else tuple(organisations))
 
     @property
     def tx_id(self) -> str:
@@ -40,14 +42,16 @@ class ClientProposal:
         return self._signed.proposal
 
     def to_bytes(self) -> bytes:
-        """The body that a client posts to the gateway."""
-        return self._signed.to_bytes()
+        """The body that a client posts to the gateway, to have the proposal endorsed."""
+        return self._request.to_bytes()
 
     async def endorse(
         self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None
     ) -> ClientTransaction:
         """Have the proposal endorsed, and sign the transaction. Raises :class:`EndorseError`."""
-        answer = await self._call(call_frames.ENDORSE, timeout_s or self._session.timeouts.endorse_s, retry)
+        answer = await self._call(
+            call_frames.ENDORSE, self.to_bytes(), timeout_s or self._session.timeouts.endorse_s, retry
+        )
         try:
             result, endorsements = _read_endorsed(answer, self.proposal)
         except GridLedgerError as error:
@@ -59,15 +63,15 @@ class ClientProposal:
 
     async def evaluate(self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None) -> Any:
         """Run the proposal on one peer and return the payload. Nothing is ordered. Raises :class:`EndorseError`."""
-        answer = await self._call(call_frames.EVALUATE, timeout_s or self._session.timeouts.evaluate_s, retry)
+        answer = await self._call(
+            call_frames.EVALUATE, self._signed.to_bytes(), timeout_s or self._session.timeouts.evaluate_s, retry
+        )
         return jsontext.loads(answer)["payload"]
 
-    async def _call(self, kind: int, timeout_s: float, retry: Retry | Attempts | None) -> bytes:
+    async def _call(self, kind: int, body: bytes, timeout_s: float, retry: Retry | Attempts | None) -> bytes:
         session = self._session
         try:
-            return await session.gateways.call(
-                self.proposal.channel, kind, self.to_bytes(), timeout_s, session.attempts(retry)
-            )
+            return await session.gateways.call(self.proposal.channel, kind, body, timeout_s, session.attempts(retry))
         except GridLedgerError as error:
             raise EndorseError(self.tx_id, error) from error
 

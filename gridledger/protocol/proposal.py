@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 KIND = "proposal"
 MAX_ARGS = 64
 MAX_CREATOR = 8192
+MAX_ORGANISATIONS = 64
 _MEMBERS = frozenset(
     ("kind", "channel", "chaincode", "sequence", "function", "args", "creator", "nonce", "time", "transient")
 )
@@ -123,17 +124,25 @@ class SignedProposal:
     signature: bytes
     transient: Mapping[str, Any] | None = None
 
-    def to_bytes(self) -> bytes:
-        """The body that a client posts to a gateway."""
+    def members(self) -> dict[str, Any]:
+        """The members of the JSON form."""
         body: dict[str, Any] = {"proposal": self.proposal.text, "signature": to_base64(self.signature)}
         if self.transient is not None:
             body["transient"] = self.transient
-        return jsontext.dumps(body)
+        return body
+
+    def to_bytes(self) -> bytes:
+        """The body that a client posts to a gateway."""
+        return jsontext.dumps(self.members())
 
     @classmethod
     def from_bytes(cls, body: bytes) -> SignedProposal:
         """Read such a body. Transient data must be what the proposal's hash says."""
-        message = jsontext.loads(body)
+        return cls.from_message(jsontext.loads(body))
+
+    @classmethod
+    def from_message(cls, message: Any) -> SignedProposal:
+        """Read the members of such a body."""
         transient = message.pop("transient", None) if isinstance(message, dict) else None
         exactly(message, _SIGNED_MEMBERS, "a signed proposal")
         text = message["proposal"]
@@ -149,6 +158,38 @@ class SignedProposal:
         if (None if transient is None else transient_hash(transient)) != proposal.transient_hash:
             raise MalformedMessage("the transient data is not what the proposal's hash says")
         return cls(proposal, signature, transient)
+
+
+@dataclass(frozen=True, slots=True)
+class EndorseRequest:
+    """A signed proposal that a gateway is to have endorsed, by peers of ``organisations`` alone (MSP ids) if they are
+    named."""
+
+    signed: SignedProposal
+    organisations: tuple[str, ...] | None = None
+
+    def to_bytes(self) -> bytes:
+        """The body that a client posts to a gateway."""
+        if self.organisations is None:
+            return self.signed.to_bytes()
+        return jsontext.dumps({**self.signed.members(), "endorsing_organisations": list(self.organisations)})
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> EndorseRequest:
+        """Read such a body."""
+        message = jsontext.loads(body)
+        named = message.pop("endorsing_organisations", None) if isinstance(message, dict) else None
+        return cls(SignedProposal.from_message(message), None if named is None else _organisations(named))
+
+
+def _organisations(named: Any) -> tuple[str, ...]:
+    if (
+        not isinstance(named, list)
+        or not 0 < len(named) <= MAX_ORGANISATIONS
+        or not all(isinstance(item, str) and 0 < len(item) <= MAX_TEXT for item in named)
+    ):
+        raise MalformedMessage(f"'endorsing_organisations' must be a list of 1 to {MAX_ORGANISATIONS} MSP ids")
+    return tuple(sorted(set(named)))
 
 
 @lru_cache(maxsize=4096)

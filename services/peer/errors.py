@@ -68,6 +68,12 @@ class EndorsersBusy(BusyError):
     code = "ENDORSERS_BUSY"
 
 
+class EndorsingOrganisationsRefused(InputError):
+    """The organisations that a client names are not on the channel, or cannot satisfy the chaincode's policy."""
+
+    code = "ENDORSING_ORGANISATIONS"
+
+
 class EndorsementMismatch(ConflictError):
     """The endorsers' results differ and stayed so; ``details.peers`` says in what, peer by peer."""
 

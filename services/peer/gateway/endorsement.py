@@ -24,6 +24,7 @@ from services.peer.errors import (
     EndorsementMismatch,
     EndorsersBusy,
     EndorsersUnavailable,
+    EndorsingOrganisationsRefused,
 )
 from services.peer.gateway import comparison
 from services.peer.gateway.peer_health import PeerHealth
@@ -66,11 +67,12 @@ class Collector:
         self.hedges = 0
         self._hedges_allowed = MAX_SAVED_HEDGES
 
-    async def collect(self, proposal: AdmittedProposal) -> EndorsedResult:
-        """Endorsements that satisfy the chaincode's policy.
+    async def collect(self, proposal: AdmittedProposal, organisations: tuple[str, ...] | None = None) -> EndorsedResult:
+        """Endorsements that satisfy the chaincode's policy, by peers of ``organisations`` alone where they are named.
 
-        Raises :class:`ChaincodeRefused` with every endorser's message, :class:`EndorsementMismatch`,
-        :class:`EndorsersUnavailable`, :class:`EndorsersBusy`, or the error that all endorsers gave alike.
+        Raises :class:`EndorsingOrganisationsRefused`, :class:`ChaincodeRefused` with every endorser's message,
+        :class:`EndorsementMismatch`, :class:`EndorsersUnavailable`, :class:`EndorsersBusy`, or the error that all
+        endorsers gave alike.
         """
         if self.active >= self.limits.max_concurrent:
             raise EndorsersBusy(
@@ -78,7 +80,7 @@ class Collector:
                 retry_after_s=0.2,
             )
         self._hedges_allowed = min(MAX_SAVED_HEDGES, self._hedges_allowed + HEDGE_SHARE)
-        collection = _Collection(self, proposal)
+        collection = _Collection(self, proposal, organisations)
         self.active += 1
         try:
             return await collection.run()
@@ -98,12 +100,15 @@ class Collector:
 class _Collection:
     """One proposal's collection."""
 
-    def __init__(self, collector: Collector, proposal: AdmittedProposal) -> None:
+    def __init__(self, collector: Collector, proposal: AdmittedProposal, organisations: tuple[str, ...] | None) -> None:
         self._collector = collector
         self._proposal = proposal
         self._config: ChannelConfig = proposal.channel.config
         self._chaincode = proposal.definition.name
         self._policy: Policy = self._config.endorsement_policy(self._chaincode)
+        self._among = organisations
+        if organisations is not None:
+            _check(organisations, self._config, self._chaincode)
         self._deadline = collector.clock() + collector.limits.timeout_s
         self._first: list[Node] = []
         self._asked: dict[str, Node] = {}
@@ -118,7 +123,11 @@ class _Collection:
         """Ask, and ask on, until the policy is met or cannot be."""
         collector = self._collector
         now = collector.clock()
-        self._first = collector.selection.shared(self._config, self._chaincode, now)
+        selection = collector.selection
+        if self._among is None:
+            self._first = selection.shared(self._config, self._chaincode, now)
+        else:
+            self._first = selection.among(self._config, self._chaincode, self._among)
         for peer in self._first:
             self._ask(peer, 0)
         hedge_at = now + collector.limits.hedge_after_s
@@ -238,7 +247,9 @@ class _Collection:
         have = [self._asked[name].mspid for name in (*agreeing, *expected)]
         if self._policy.satisfied_by([(mspid, "peer") for mspid in have]):
             return True
-        further = self._collector.selection.further(self._config, self._chaincode, have=have, asked=self._asked)
+        further = self._collector.selection.further(
+            self._config, self._chaincode, have=have, asked=self._asked, among=self._among
+        )
         for peer in further:
             self._ask(peer, 0)
         return bool(further)
@@ -312,6 +323,8 @@ class _Collection:
         )
 
     def _unasked(self, node: Node) -> str:
+        if self._among is not None and node.mspid not in self._among:
+            return "not asked: its organisation is not among those named"
         return f"not asked: {self._collector.health.status().get(node.name, 'it would not complete a set')}"
 
     def _refused(self, tx_id: str, reasons: Mapping[str, str]) -> ChaincodeRefused:
@@ -323,6 +336,20 @@ class _Collection:
             response=first.details.get("response"),
             endorsers=details,
             failed=dict(reasons),
+        )
+
+
+def _check(organisations: tuple[str, ...], config: ChannelConfig, chaincode: str) -> None:
+    """Refuse a choice of organisations that could never satisfy the policy."""
+    if unknown := [mspid for mspid in organisations if mspid not in config.peer_organisations]:
+        raise EndorsingOrganisationsRefused(
+            f"{', '.join(unknown)}: no such organisation has a peer on {config.channel}; "
+            f"these have: {', '.join(config.peer_organisations)}"
+        )
+    policy = config.endorsement_policy(chaincode)
+    if not policy.satisfied_by([(node.mspid, "peer") for node in config.peers.values() if node.mspid in organisations]):
+        raise EndorsingOrganisationsRefused(
+            f"the endorsement policy {policy.text} of {chaincode} cannot be met by {', '.join(organisations)} alone"
         )
 
 

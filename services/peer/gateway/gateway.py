@@ -10,7 +10,7 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config import Node
-from gridledger.protocol.proposal import SignedProposal
+from gridledger.protocol.proposal import EndorseRequest, SignedProposal
 from gridledger.protocol.transaction_status import Status
 from gridledger.waiting import first_done
 from services.peer.channel import Channels
@@ -60,8 +60,9 @@ class Gateway:
 
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
-        proposal = self._endorser.admit(SignedProposal.from_bytes(body), caller)
-        endorsed = await self._collector.collect(proposal)
+        request = EndorseRequest.from_bytes(body)
+        proposal = self._endorser.admit(request.signed, caller)
+        endorsed = await self._collector.collect(proposal, request.organisations)
         return jsontext.dumps(endorsed.to_dict())
 
     async def submit(self, envelope: bytes, caller: Identity) -> bytes:

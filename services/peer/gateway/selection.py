@@ -57,7 +57,16 @@ class Selection:
             policy = config.endorsement_policy(chaincode)
             kept = (key, self._best(policy, config, self._rank(chaincode), Counter(), frozenset()))
             self._plans[config.channel, chaincode] = kept
-        plans = kept[1]
+        return self._next(kept[1])
+
+    def among(self, config: ChannelConfig, chaincode: str, organisations: Collection[str]) -> list[Node]:
+        """As :meth:`first`, with peers of these organisations (MSP ids) alone. Nothing of it is kept: the choice is a
+        client's, and must not crowd out those of others."""
+        self._health.expire()
+        policy, outside = config.endorsement_policy(chaincode), _outside(config, organisations)
+        return self._next(self._best(policy, config, self._rank(chaincode), Counter(), outside))
+
+    def _next(self, plans: list[list[Node]]) -> list[Node]:
         if not plans:
             return []
         self._turn += 1
@@ -80,11 +89,21 @@ class Selection:
         return kept.peers
 
     def further(
-        self, config: ChannelConfig, chaincode: str, *, have: Sequence[str], asked: Collection[str]
+        self,
+        config: ChannelConfig,
+        chaincode: str,
+        *,
+        have: Sequence[str],
+        asked: Collection[str],
+        among: Collection[str] | None = None,
     ) -> list[Node]:
-        """The fewest peers, none of ``asked``, that complete the organisations in ``have``; empty if there are none."""
+        """The fewest peers, none of ``asked``, that complete the organisations in ``have``; empty if there are none.
+
+        With ``among`` they are of these organisations.
+        """
         policy = config.endorsement_policy(chaincode)
-        plans = self._best(policy, config, self._rank(chaincode), Counter(have), asked)
+        excluded = asked if among is None else {*asked, *_outside(config, among)}
+        plans = self._best(policy, config, self._rank(chaincode), Counter(have), excluded)
         return plans[0] if plans else []
 
     def _rank(self, chaincode: str) -> Callable[[Node], tuple[int, bool]]:
@@ -118,6 +137,11 @@ class Selection:
                 if cost == best_cost and len(best) < MAX_PLANS:
                     best.append(nodes)
         return best
+
+
+def _outside(config: ChannelConfig, organisations: Collection[str]) -> frozenset[str]:
+    """The peers that are of none of these organisations."""
+    return frozenset(node.name for node in config.peers.values() if node.mspid not in organisations)
 
 
 def _by_organisation(

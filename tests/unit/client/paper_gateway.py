@@ -12,7 +12,7 @@ from gridledger.client.gateway import Gateway
 from gridledger.client.retry import Retry
 from gridledger.client.session import Session
 from gridledger.protocol.codes import TxValidationCode as Code
-from gridledger.protocol.proposal import SignedProposal
+from gridledger.protocol.proposal import EndorseRequest, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Response
 from gridledger.protocol.transaction import Transaction
 from gridledger.protocol.transaction_status import Status
@@ -35,6 +35,7 @@ class PaperGateway:
         self.answers: dict[str, Any] = {}
         self.proposals: list[SignedProposal] = []
         self.submitted: list[Transaction] = []
+        self.organisations: list[tuple[str, ...] | None] = []
         self.asked: list[str] = []
 
     def gateway(self, timeouts: Timeouts | None = None, retry: Retry | None = None) -> Gateway:
@@ -68,8 +69,10 @@ class PaperGateway:
         if isinstance(special, bytes):
             return special
         if kind in (call_frames.ENDORSE, call_frames.EVALUATE):
-            signed = SignedProposal.from_bytes(body)
+            request = EndorseRequest.from_bytes(body)
+            signed = request.signed
             self.proposals.append(signed)
+            self.organisations.append(request.organisations)
             return self.endorsed(signed) if kind == call_frames.ENDORSE else b'{"status":200,"message":"","payload":7}'
         transaction = Transaction.parse(body)
         self.submitted.append(transaction)

@@ -109,3 +109,9 @@ def test_roots_are_a_text_or_the_path_of_a_bundle(tmp_path: Path) -> None:
     assert read_roots(text) == read_roots(f"\n{text}").lstrip() == read_roots(path) == read_roots(str(path)) == text
     with pytest.raises(SettingsError, match="cannot read the root certificates"):
         read_roots(tmp_path / "missing.pem")
+
+
+async def test_endorsing_organisations_are_named_to_the_gateway(peer: PaperGateway, kv: Contract) -> None:
+    await kv.submit_transaction("put", "k", 1, endorsing_organisations=["Org2MSP", "Org1MSP"])
+    await kv.submit_transaction("put", "k", 1)
+    assert peer.organisations == [("Org1MSP", "Org2MSP"), None]

@@ -19,6 +19,7 @@ from services.peer.errors import (
     EndorsementMismatch,
     EndorsersBusy,
     EndorsersUnavailable,
+    EndorsingOrganisationsRefused,
 )
 from services.peer.gateway import selection
 from services.peer.gateway.endorsement import Collector
@@ -79,8 +80,8 @@ class Peers:
             self.cancelled.append(peer.name)
             raise
 
-    async def collect(self) -> EndorsedResult:
-        return await self.collector.collect(self.proposal)
+    async def collect(self, *organisations: str) -> EndorsedResult:
+        return await self.collector.collect(self.proposal, organisations or None)
 
     async def collect_many(self, count: int) -> list[EndorsedResult | BaseException]:
         """The outcomes for a proposal that comes several times at once."""
@@ -475,3 +476,38 @@ async def test_proposals_together_get_each_its_own_outcome() -> None:
     ]
     assert peers.collector.active == 0
     await peers.health.close()
+
+
+async def test_only_peers_of_the_organisations_named_endorse() -> None:
+    peers = Peers(4, "OutOf(2, all)")
+    for _ in range(4):
+        assert set((await peers.collect("Org2MSP", "Org4MSP")).peers) == {"peer2", "peer4"}
+    assert set(peers.asked) == {"peer2", "peer4"}
+    # Those who name none are served as before.
+    assert "peer1" in (await peers.collect()).peers
+
+
+async def test_no_other_stands_in_for_an_organisation_named() -> None:
+    peers = Peers(4, "OutOf(2, all)")
+    peers.fails("peer4", UnavailableError("down"))
+    assert set((await peers.collect("Org2MSP", "Org3MSP", "Org4MSP")).peers) == {"peer2", "peer3"}
+    with pytest.raises(EndorsersUnavailable) as caught:
+        await peers.collect("Org2MSP", "Org4MSP")
+    assert caught.value.details["peers"]["peer1"] == "not asked: its organisation is not among those named"
+    assert set(peers.asked) <= {"peer2", "peer3", "peer4"}
+    await peers.health.close()
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (("Org2MSP",), r"OutOf\(2, all\) of kv cannot be met by Org2MSP alone"),
+        (("Org9MSP", "Org2MSP"), "Org9MSP: no such organisation has a peer on shard1; these have: Org1MSP, Org2MSP"),
+        (("OrdererMSP",), "OrdererMSP: no such organisation has a peer"),
+    ],
+)
+async def test_organisations_that_cannot_endorse_are_told(named: tuple[str, ...], said: str) -> None:
+    peers = Peers(3, "OutOf(2, all)")
+    with pytest.raises(EndorsingOrganisationsRefused, match=said):
+        await peers.collect(*named)
+    assert peers.asked == []
