@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose settings-page docker-test check lock clean
+.PHONY: help install demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -81,8 +81,13 @@ compose: $(VENV)/.installed  ## write docker/compose*.yaml anew from network-con
 	@for name in no-shard two-shards; do $(BIN)/gridledger compose network-config/$$name.yaml \
 	  --override network-config/three-shards.yaml > docker/compose.$$name.yaml; done
 
-settings-page: $(VENV)/.installed  ## write docs/settings.md anew from the services' settings
+reference: $(VENV)/.installed-dev  ## write the pages that are made from the code: settings, metrics, OpenAPI
 	@$(BIN)/python -m docs.make_settings
+	@$(BIN)/python -m docs.make_metrics
+	@$(BIN)/python -m docs.make_openapi
+
+site: $(VENV)/.installed-dev  ## the documentation as a site in out/site; fails where a link leads nowhere
+	@$(BIN)/zensical build --strict
 
 docker-test: $(VENV)/.installed  ## the network as containers: built, used, killed, cut off, healed (needs docker compose)
 	@$(BIN)/python -m tests.docker.run

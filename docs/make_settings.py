@@ -29,7 +29,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
 _BEGIN = f"""# Settings
 
-<!-- Made by `make settings-page` from services/*/settings.py; change those, not this. -->
+<!-- Made by `make reference` from services/*/settings.py; change those, not this. -->
 
 A service is started with `--config FILE`, one JSON object. Each member can be given by the environment instead, which
 comes first: `{ENVIRONMENT_PREFIX}` and the name in capitals, two underscores into a part, lists and objects as JSON.

@@ -43,7 +43,7 @@ def error_classes() -> dict[str, type[GridLedgerError]]:
 
 
 @cache
-def test_texts() -> str:
+def texts_of_tests() -> str:
     """All tests but this one, without their imports: where a code or its class is spoken of."""
     files = [file for file in sorted((ROOT / "tests").rglob("*.py")) if file != Path(__file__)]
     lines = [line for file in files for line in file.read_text().splitlines()]
@@ -57,7 +57,7 @@ def test_the_page_has_every_code_with_its_status() -> None:
 
 def test_each_code_is_provoked_by_a_test() -> None:
     by_code = {
-        code for code, kind in error_classes().items() if re.search(rf"\b({code}|{kind.__name__})\b", test_texts())
+        code for code, kind in error_classes().items() if re.search(rf"\b({code}|{kind.__name__})\b", texts_of_tests())
     }
     by_message = {code for code, (file, said) in SEEN_BY_MESSAGE.items() if said in (ROOT / file).read_text()}
     assert set(error_classes()) - by_code - by_message <= NEVER_RAISED
@@ -75,7 +75,7 @@ def test_the_page_has_every_validation_code() -> None:
 
 
 def test_each_validation_code_is_provoked_by_a_test() -> None:
-    verdicts = (ROOT / "tests/unit/ledger/test_committer.py").read_text() + test_texts()
+    verdicts = (ROOT / "tests/unit/ledger/test_committer.py").read_text() + texts_of_tests()
     assert {code for code in given_by_the_ledger() if not re.search(rf"\bCode\.{code}\b", verdicts)} == set()
 
 

@@ -29,7 +29,7 @@ def references(value: Any) -> set[str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_files_are_what_is_generated(service: str) -> None:
-    assert (FOLDER / f"{service}.json").read_text() == page(service), "run python -m docs.make_openapi"
+    assert (FOLDER / f"{service}.json").read_text() == page(service), "run make reference"
 
 
 @pytest.mark.parametrize("service", SERVICES)

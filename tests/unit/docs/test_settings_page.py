@@ -6,7 +6,7 @@ from docs.make_settings import PAGE, SERVICES, page
 
 
 def test_the_page_is_what_is_generated() -> None:
-    assert PAGE.read_text() == page(), "run make settings-page"
+    assert PAGE.read_text() == page(), "run make reference"
 
 
 def test_every_member_has_its_variable() -> None:
