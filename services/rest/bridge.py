@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gridledger.client import ChaincodeEvent, Gateway, ProvedTransaction, SigningIdentity, Status, connect
+from gridledger.client import ChaincodeEvent, Gateway, ProvedTransaction, SigningIdentity, Status, Timeouts, connect
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import TimeoutExceeded
 from services.rest.bodies import Call
@@ -50,7 +50,13 @@ class Bridge:
         name, gateway = self.gateway(client, call.identity)
         contract = gateway.get_network(channel).get_contract(chaincode)
         async with _within(call.timeout_s):
-            payload, status = await contract.submit_with_status(call.function, *call.args, transient=call.transient)
+            payload, status = await contract.submit_with_status(
+                call.function,
+                *call.args,
+                transient=call.transient,
+                endorsing_organisations=call.endorsing_organisations or None,
+                timeouts=_each(call.timeout_s),
+            )
         return Submitted(payload, status, name)
 
     async def evaluate(self, client: Client, channel: str, chaincode: str, call: Call) -> Any:
@@ -58,7 +64,9 @@ class Bridge:
         _, gateway = self.gateway(client, call.identity)
         contract = gateway.get_network(channel).get_contract(chaincode)
         async with _within(call.timeout_s):
-            return await contract.evaluate_transaction(call.function, *call.args, transient=call.transient)
+            return await contract.evaluate_transaction(
+                call.function, *call.args, transient=call.transient, timeouts=_each(call.timeout_s)
+            )
 
     async def transaction(self, client: Client, channel: str, tx_id: str) -> ProvedTransaction:
         """A transaction with its proof, which is verified."""
@@ -83,6 +91,11 @@ async def open_bridge(settings: RestSettings) -> AsyncIterator[Bridge]:
             identity = await asyncio.to_thread(SigningIdentity.load, folder)
             gateways[name] = await stack.enter_async_context(await connect(profile, identity=identity))
         yield Bridge(profile, gateways)
+
+
+def _each(timeout_s: float) -> Timeouts:
+    """Each step may take as long as the whole call."""
+    return Timeouts(evaluate_s=timeout_s, endorse_s=timeout_s, submit_s=timeout_s, commit_status_s=timeout_s)
 
 
 @asynccontextmanager

@@ -122,6 +122,15 @@ async def test_a_call_says_as_whom_it_acts(bridge: Bridge) -> None:
     assert (status, error["code"]) == (404, "IDENTITY_UNKNOWN")
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_call_says_who_is_to_endorse(bridge: Bridge) -> None:
+    call = {"function": "put", "args": ["endorsed", 1], "endorsing_organisations": ["Org1MSP", "Org2MSP"]}
+    assert (await bridge.call(SUBMIT, call))[0] == 200
+    status, error = await bridge.call(SUBMIT, {**call, "endorsing_organisations": ["Org9MSP"]})
+    assert status == 400
+    assert "Org9MSP" in error["message"]
+
+
 REFUSED = [
     ({"function": "put", "args": ["x"]}, 400, "CHAINCODE_REFUSED"),
     ({"function": "put", "arguments": []}, 400, "BAD_REQUEST"),
