@@ -13,7 +13,7 @@ import pytest
 from gridledger.client import failover
 from gridledger.client.failover import Gateways
 from gridledger.client.retry import NO_RETRY, Attempts, Retry
-from gridledger.errors import BusyError, GridLedgerError, NotFoundError, SettingsError, TimeoutExceeded
+from gridledger.errors import BusyError, GridLedgerError, NotFoundError, SettingsError, TimeoutExceeded, from_wire
 from gridledger.transport.call_client import NodeQuiet
 from gridledger.transport.call_frames import SUBMIT
 from gridledger.transport.node_client import ConnectionFailed
@@ -25,6 +25,7 @@ STOPPING = GridLedgerError("this node is being stopped", code="STOPPING", status
 REFUSED = GridLedgerError("no", code="CHAINCODE_REFUSED", status=400)
 LATE = TimeoutExceeded("ordered, and not committed here in time", code="COMMIT_TIMEOUT")
 LOST = ConnectionFailed("killed")
+SAYS_QUIET = from_wire(503, {"code": "NODE_QUIET", "message": "a node that names this code itself"})
 
 
 def now() -> float:
@@ -72,7 +73,7 @@ def test_while_all_is_well_the_first_gateway_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [LOST, STOPPING, GridLedgerError("a defect"), ABSENT, LATE], ids=lambda fault: fault.code
+    "fault", [LOST, STOPPING, GridLedgerError("a defect"), ABSENT, LATE, SAYS_QUIET], ids=lambda fault: fault.code
 )
 def test_what_one_gateway_fails_at_the_next_one_gets_alike(fault: Exception) -> None:
     first, second = PaperMember(fault), PaperMember(b"2")
