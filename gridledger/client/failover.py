@@ -213,7 +213,7 @@ class _Race(Generic[_T]):
         return True
 
     def _take(self, member: GatewayConnection, error: GridLedgerError) -> None:
-        if isinstance(error, NodeQuiet) and error.answer is not None:
+        if isinstance(error, NodeQuiet) and hasattr(error, "answer"):
             self._under_way[error.answer] = member
             self._quiet.add(error.answer)
         if self._attempts is not None and error.code not in _REFUSED_BEFORE and not isinstance(error, BusyError):

@@ -49,11 +49,10 @@ class StreamRefused(BusyError):
 
 
 class NodeQuiet(UnavailableError):
-    """The node says nothing, though a PING asks it to. ``answer`` is the call's answer, should it come after all; None
-    where a node names this code itself."""
+    """The node says nothing, though a PING asks it to. ``answer`` is the call's answer, should it come after all; an
+    error that came over the wire under this code has none."""
 
     code = "NODE_QUIET"
-    answer: asyncio.Future[Any] | None = None
 
     def __init__(self, message: str, answer: asyncio.Future[Any]) -> None:
         super().__init__(message)
