@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test check lock clean
+.PHONY: help install demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -75,6 +75,9 @@ check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+first-hour: $(VENV)/.installed-dev  ## README's path to a transaction of one's own, from a fresh clone, timed
+	@$(BIN)/python -m tests.first_hour
 
 compose: $(VENV)/.installed  ## write docker/compose*.yaml anew from network-config/
 	@$(BIN)/gridledger compose network-config/three-shards.yaml > docker/compose.yaml
