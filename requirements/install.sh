@@ -23,7 +23,8 @@ if [ -e "$unfinished" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1
 fi
 
 echo "installing $lock into $venv"
-touch "$unfinished" # stays where this is killed: pip may have left half a package
+trap 'exit 130' INT TERM
+touch "$unfinished" # stays where this is killed or interrupted: pip may have left half a package
 status=0
 "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$lock" || status=$?
 rm -f "$unfinished"

@@ -62,9 +62,10 @@ def test_an_environment_without_pip_is_made_anew(venv: Path, lock: Path) -> None
     assert pip_works(venv)
 
 
-def test_an_installation_that_was_killed_begins_anew(venv: Path, lock: Path) -> None:
-    script(venv / "bin" / "python", 'case "$*" in *install*) kill -9 $PPID;; esac')
-    assert install(venv, lock).returncode == -9
+@pytest.mark.parametrize(("signal", "code"), [("KILL", -9), ("INT", 130)])
+def test_an_installation_that_was_cut_short_begins_anew(signal: str, code: int, venv: Path, lock: Path) -> None:
+    script(venv / "bin" / "python", f'case "$*" in *install*) kill -{signal} $PPID; exit 1;; esac')
+    assert install(venv, lock).returncode == code
     done = install(venv, lock)
     assert done.returncode == 0, done.stderr
     assert pip_works(venv)
