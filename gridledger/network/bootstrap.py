@@ -34,6 +34,7 @@ from gridledger.protocol import (
     Organisation,
 )
 from gridledger.protocol.block import ZERO_HASH
+from gridledger.protocol.config import Forwarder
 
 ADMIN = "admin"
 _SECRET_BYTES = 24
@@ -160,6 +161,7 @@ def channel_config(
     peers = [config.peer(peer) for peer in channel.peers]
     owners = {node.organisation for node in (*peers, *config.orderers)}
     mspids = {item.name: item.mspid for item in config.organisations if item.name in owners}
+    parted = [forwarder.partition("/") for forwarder in channel.forwarders]
     first = ChannelConfig(
         channel=name,
         sequence=0,
@@ -167,6 +169,7 @@ def channel_config(
         peers={node.name: _node(config, folder, node) for node in peers},
         orderers={node.name: _node(config, folder, node) for node in config.orderers},
         policies=channel.policies.model_dump(),
+        forwarders=frozenset(Forwarder(mspids[owner], user) for owner, _, user in parted),
         chaincodes={
             chaincode: ChaincodeDefinition(chaincode, 1, spec.version, packages[spec.path], spec.policy)
             for chaincode, spec in channel.chaincodes.items()

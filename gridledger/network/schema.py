@@ -58,11 +58,15 @@ class Policies(SettingsPart):
 
 
 class ChannelSpec(SettingsPart):
-    """A channel: its peers, chaincodes, policies and bounds."""
+    """A channel: its peers, chaincodes, policies and bounds.
+
+    ``forwarders``, such as ``Org1/bridge``, may bring what others have signed.
+    """
 
     peers: Annotated[tuple[Name, ...], Field(min_length=1)]
     chaincodes: dict[Name, ChaincodeSpec] = Field(default_factory=dict)
     policies: Policies = Policies()
+    forwarders: tuple[str, ...] = ()
     batch: BatchLimits = BatchLimits()
     limits: TransactionLimits = TransactionLimits()
 
@@ -144,7 +148,17 @@ class NetworkConfig(SettingsPart):
             if missing := sorted(set(channel.peers) - peers):
                 raise ValueError(f"channel {name}: there are no peers {missing}")
             self._check_policies(name, channel)
+            for forwarder in channel.forwarders:
+                self._check_forwarder(name, forwarder)
         return self
+
+    def _check_forwarder(self, channel: str, forwarder: str) -> None:
+        organisation, _, user = forwarder.partition("/")
+        if not user or organisation not in {self.peer(peer).organisation for peer in self.channels[channel].peers}:
+            raise ValueError(
+                f"channel {channel}: the forwarder {forwarder!r} is not written as Org1/alice, with an organisation "
+                "that has a peer there"
+            )
 
     def _check_policies(self, name: str, channel: ChannelSpec) -> None:
         members = sorted({self.mspid(self.peer(peer).organisation) for peer in channel.peers})

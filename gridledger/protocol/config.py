@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import MSP, MSPManager
 from gridledger.identity.policy import Policy
-from gridledger.protocol.fields import exactly, from_base64, integer_of, parse_object, text_of, to_base64
+from gridledger.protocol.fields import exactly, from_base64, integer_of, list_of, parse_object, text_of, to_base64
 
 KIND = "channel_config"
 MAX_NODES = 1000
 MAX_CHAINCODES = 100
+MAX_FORWARDERS = 100
 _Item = TypeVar("_Item")
 POLICY_NAMES = ("admins", "readers", "writers")
 _MEMBERS = frozenset(
@@ -38,6 +39,7 @@ _MEMBERS = frozenset(
         "consensus",
     )
 )
+_FORWARDER_MEMBERS = frozenset(("mspid", "name"))
 _ORGANISATION_MEMBERS = frozenset(("roots", "crls"))
 _NODE_MEMBERS = frozenset(("mspid", "url", "certificate"))
 _CHAINCODE_MEMBERS = frozenset(("sequence", "version", "package", "policy"))
@@ -121,6 +123,17 @@ class TransactionLimits:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
+class Forwarder(NamedTuple):
+    """An identity that may bring what others have signed: its MSP id, and its certificate's common name."""
+
+    mspid: str
+    name: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The JSON form."""
+        return self._asdict()
+
+
 @dataclass(frozen=True)
 class ChannelConfig:
     """One configuration of a channel. Immutable: a change makes a new one with the next ``sequence``."""
@@ -135,6 +148,7 @@ class ChannelConfig:
     batch: BatchLimits = BatchLimits()
     limits: TransactionLimits = TransactionLimits()
     consensus: str = "raft"
+    forwarders: frozenset[Forwarder] = frozenset()
 
     @cached_property
     def msps(self) -> MSPManager:
@@ -167,26 +181,29 @@ class ChannelConfig:
     @cached_property
     def text(self) -> str:
         """The configuration's text."""
-        return jsontext.dumps(
-            {
-                "kind": KIND,
-                "channel": self.channel,
-                "sequence": self.sequence,
-                "organisations": {name: item.to_dict() for name, item in sorted(self.organisations.items())},
-                "peers": {name: item.to_dict() for name, item in sorted(self.peers.items())},
-                "orderers": {name: item.to_dict() for name, item in sorted(self.orderers.items())},
-                "policies": dict(sorted(self.policies.items())),
-                "chaincodes": {name: item.to_dict() for name, item in sorted(self.chaincodes.items())},
-                "batch": self.batch.to_dict(),
-                "limits": self.limits.to_dict(),
-                "consensus": self.consensus,
-            }
-        ).decode()
+        members = {
+            "kind": KIND,
+            "channel": self.channel,
+            "sequence": self.sequence,
+            "organisations": {name: item.to_dict() for name, item in sorted(self.organisations.items())},
+            "peers": {name: item.to_dict() for name, item in sorted(self.peers.items())},
+            "orderers": {name: item.to_dict() for name, item in sorted(self.orderers.items())},
+            "policies": dict(sorted(self.policies.items())),
+            "chaincodes": {name: item.to_dict() for name, item in sorted(self.chaincodes.items())},
+            "batch": self.batch.to_dict(),
+            "limits": self.limits.to_dict(),
+            "consensus": self.consensus,
+        }
+        if self.forwarders:  # a config without them reads as those of earlier versions
+            members["forwarders"] = [item.to_dict() for item in sorted(self.forwarders)]
+        return jsontext.dumps(members).decode()
 
     @classmethod
     def parse(cls, text: str) -> ChannelConfig:
         """Read and check a configuration: shapes, policies that parse, nodes whose certificates are their MSP's."""
-        message = exactly(parse_object(text, KIND), _MEMBERS, "a channel config")
+        members = parse_object(text, KIND)
+        forwarders = _forwarders(members)
+        message = exactly(members, _MEMBERS, "a channel config")
         config = cls(
             channel=text_of(message, "channel"),
             sequence=integer_of(message, "sequence"),
@@ -198,6 +215,7 @@ class ChannelConfig:
             batch=BatchLimits(**_integers(message, "batch", BatchLimits)),
             limits=TransactionLimits(**_integers(message, "limits", TransactionLimits)),
             consensus=text_of(message, "consensus", max_length=32),
+            forwarders=forwarders,
         )
         config.check()
         return config
@@ -211,6 +229,11 @@ class ChannelConfig:
                 raise MalformedMessage(f"{node.name}: its organisation {node.mspid} is not on the channel")
         if len(self.peers_by_fingerprint) != len(self.peers) or len(self.orderers_by_fingerprint) != len(self.orderers):
             raise MalformedMessage("two nodes share one certificate")
+        for item in self.forwarders:
+            if item.mspid not in self.organisations:
+                raise MalformedMessage(
+                    f"the forwarder {item.name!r}: its organisation {item.mspid} is not on the channel"
+                )
         for name in POLICY_NAMES:
             self.policy(name)
         for name in self.chaincodes:
@@ -254,6 +277,18 @@ def _chaincode(name: str, value: Any) -> ChaincodeDefinition:
         package=text_of(message, "package", max_length=64),
         policy=text_of(message, "policy", max_length=4096),
     )
+
+
+def _forwarders(message: dict[str, Any]) -> frozenset[Forwarder]:
+    """Take out the one member that a config may lack."""
+    if "forwarders" not in message:
+        return frozenset()
+    items = list_of(message, "forwarders", max_length=MAX_FORWARDERS)
+    del message["forwarders"]
+    if not items:
+        raise MalformedMessage("'forwarders' must name one at least; a channel without has no such member")
+    read = [exactly(item, _FORWARDER_MEMBERS, "a forwarder") for item in items]
+    return frozenset(Forwarder(text_of(item, "mspid"), text_of(item, "name")) for item in read)
 
 
 def _policies(message: dict[str, Any]) -> dict[str, str]:

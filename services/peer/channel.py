@@ -14,7 +14,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError, UnknownAuthority
 from gridledger.identity.msp import Identity
 from gridledger.ledger import Ledger
-from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
+from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Forwarder
 from gridledger.protocol.errors import ChannelUnknown
 from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.transaction_status import Status
@@ -74,6 +74,27 @@ class Channel:
     def identify(self, certificate: Certificate, at_us: int) -> Identity:
         """Who this is on the channel; :class:`IdentityError` if nobody."""
         return self.config.msps.identify(certificate, at_us)
+
+    def check_bearer(self, caller: Identity, creator: Certificate, at_us: int) -> None:
+        """Raise :class:`PermissionDeniedError` unless ``caller`` may bring what ``creator`` has signed.
+
+        That may the creator itself, under this certificate or another one of the same MSP id and subject (a renewed
+        one), a peer of the channel, and whom the channel's config names as a forwarder.
+        """
+        if caller.fingerprint == creator.fingerprint or caller.fingerprint in self.config.peers_by_fingerprint:
+            return
+        bearer = self.identify(caller.certificate, at_us)
+        if (
+            creator.subject_der == bearer.certificate.subject_der
+            and bearer.mspid == self.identify(creator, at_us).mspid
+        ):
+            return
+        if Forwarder(bearer.mspid, bearer.name) in self.config.forwarders:
+            return
+        raise PermissionDeniedError(
+            f"{bearer.name!r} of {bearer.mspid} may not bring what {creator.common_name!r} has signed: that may its "
+            f"creator, a peer of the channel, and whom the config of {self.name} names as a forwarder"
+        )
 
     def require(self, policy: str, identity: Identity) -> None:
         """Raise :class:`PermissionDeniedError` unless the channel's policy of this name admits the identity."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gridledger.errors import GridLedgerError, PermissionDeniedError
+from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChaincodeDefinition
@@ -78,7 +78,7 @@ class Endorser:
     def admit(self, signed: SignedProposal, caller: Identity, *, policy: str = "writers") -> AdmittedProposal:
         """Check a proposal; the cheap checks come first, the signature last.
 
-        The creator must satisfy the channel's ``policy``. The caller must be the creator or a peer of the channel.
+        The creator must satisfy the channel's ``policy``, the caller be one who may bring what the creator has signed.
         """
         proposal = signed.proposal
         channel = self._channels[proposal.channel]
@@ -88,11 +88,8 @@ class Endorser:
             raise EnvelopeTooLarge(f"the proposal is longer than the channel's limit of {limit} bytes", limit=limit)
         certificate = proposal.certificate()
         creator = channel.identify(certificate, now_us)
-        peers = channel.config.peers_by_fingerprint
-        if caller.fingerprint != certificate.fingerprint and caller.fingerprint not in peers:
-            raise PermissionDeniedError(
-                "a proposal is brought by its creator, or by a peer of the channel on the creator's behalf"
-            )
+        if caller.fingerprint != certificate.fingerprint:
+            channel.check_bearer(caller, certificate, now_us)
         channel.require(policy, creator)
         if abs(now_us - proposal.time_us) > limits.proposal_window_s * 1_000_000:
             raise ProposalStale(

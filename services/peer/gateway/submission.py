@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
+from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate
 from gridledger.protocol.errors import EnvelopeTooLarge
-from gridledger.protocol.fields import exactly, hash_of
+from gridledger.protocol.fields import exactly, hash_of, text_of
+from gridledger.protocol.proposal import MAX_CREATOR, creator_certificate
 from gridledger.protocol.transaction_status import Status
 from gridledger.waiting import first_done
 from services.peer.channel import Channel, Channels
@@ -18,7 +21,6 @@ from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.ordering_queue import OrderingQueue
 
 _MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
-_TEXT_PREFIX = '{"kind":"proposal","channel":"'
 
 
 class Submitter:
@@ -79,15 +81,19 @@ class Submitter:
         return tx_id
 
     def read(self, envelope: bytes, caller: Identity) -> tuple[Channel, str]:
-        """An envelope's channel and id. All else about it is judged by the orderers, and by every peer."""
+        """An envelope's channel and id, where the caller may bring it. All else is judged by the orderers, and by every
+        peer. A config update is brought by any reader: what it may do stands under its admins' signatures."""
+        creator: Certificate | None = None
         if envelope.startswith(CONFIG_PREFIX):
             update = ConfigUpdate.parse(envelope)
             name, tx_id = update.config.channel, update.tx_id
         else:
             text = _proposal_text(envelope)
-            name, tx_id = _channel_of(text), hash_of(text)
-        channel = self._channels[name]
-        channel.require("readers", channel.identify(caller.certificate, self._clock_us()))
+            (name, creator), tx_id = _channel_and_creator(text), hash_of(text)
+        channel, now_us = self._channels[name], self._clock_us()
+        channel.require("readers", channel.identify(caller.certificate, now_us))
+        if creator is not None and creator.fingerprint != caller.fingerprint:
+            channel.check_bearer(caller, creator, now_us)
         limit = channel.config.limits.max_envelope_bytes
         if len(envelope) > limit:
             raise EnvelopeTooLarge(f"the envelope has {len(envelope)} bytes, the channel allows {limit}", limit=limit)
@@ -95,26 +101,23 @@ class Submitter:
 
 
 def _proposal_text(envelope: bytes) -> str:
-    try:
-        # Not the strict reader: whether an envelope could be read in two ways, the orderers and every peer look.
-        message = jsontext.loads_trusted(envelope)
-    except ValueError:
-        message = jsontext.loads(envelope)
-    exactly(message, _MEMBERS, "a transaction")
+    message = exactly(_read(envelope), _MEMBERS, "a transaction")
     text = message["proposal"]
     if not isinstance(text, str):
         raise MalformedMessage("'proposal' must be the proposal's text, a string")
     return text
 
 
-def _channel_of(proposal_text: str) -> str:
-    """The channel's name. As every client of ours writes it, it stands at the beginning."""
-    if proposal_text.startswith(_TEXT_PREFIX):
-        name, quote, _ = proposal_text[len(_TEXT_PREFIX) : len(_TEXT_PREFIX) + 200].partition('"')
-        if quote and "\\" not in name:
-            return name
-    proposal = jsontext.loads(proposal_text)
-    channel = proposal.get("channel") if isinstance(proposal, dict) else None
-    if not isinstance(channel, str):
-        raise MalformedMessage("the proposal names no channel")
-    return channel
+def _channel_and_creator(proposal_text: str) -> tuple[str, Certificate]:
+    proposal = _read(proposal_text)
+    if not isinstance(proposal, dict):
+        raise MalformedMessage("a proposal is a JSON object")
+    return text_of(proposal, "channel"), creator_certificate(text_of(proposal, "creator", max_length=MAX_CREATOR))
+
+
+def _read(text: str | bytes) -> Any:
+    try:
+        # Not the strict reader: whether a text could be read in two ways, the orderers and every peer look.
+        return jsontext.loads_trusted(text)
+    except ValueError:
+        return jsontext.loads(text)

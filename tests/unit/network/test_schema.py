@@ -90,3 +90,13 @@ def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
     path.write_text((SHIPPED / "no-shard.yaml").read_text() + "\nname: another\n")
     with pytest.raises(SettingsError, match="name comes twice in one mapping"):
         load_network_config(path)
+
+
+def test_forwarders_are_written_as_users_are() -> None:
+    members = yaml.safe_load((SHIPPED / "no-shard.yaml").read_text())
+    members["channels"]["grid"]["forwarders"] = ["Org1/bridge"]
+    assert NetworkConfig.model_validate(members).channels["grid"].forwarders == ("Org1/bridge",)
+    for wrong in ("bridge", "Org1/", "Org9/bridge", "Orderer/bridge"):
+        members["channels"]["grid"]["forwarders"] = [wrong]
+        with pytest.raises(ValueError, match=r"is not written as Org1/alice"):
+            NetworkConfig.model_validate(members)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.identity.errors import CertificateExpired, UnknownAuthority
+from gridledger.protocol.config import Forwarder
 from services.peer.channel import Channel, Channels
 from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, PaperPeer
 
@@ -45,3 +47,23 @@ async def test_waiting_for_a_height(tmp_path: Path) -> None:
     assert all(await asyncio.gather(waits[0], waits[2]))
     assert not await late
     assert channel._waiting == []
+
+
+def test_who_may_bring_what_another_has_signed(tmp_path: Path) -> None:
+    paper = PaperNetwork()
+    organisation = paper.organisations["Org2MSP"]
+    bridge, namesake = organisation.issue("bridge", "client"), paper.organisations["Org1MSP"].issue("bridge", "client")
+    paper.config = replace(paper.config, forwarders=frozenset([Forwarder("Org2MSP", "bridge")]))
+    channel = Channel(PaperPeer(tmp_path, paper).ledger)
+    creator = paper.client.certificate
+    renewed = paper.organisations["Org1MSP"].issue("client", "client")
+    for allowed in (paper.client, renewed, paper.peers["peer2"], bridge):
+        channel.check_bearer(paper.identity(allowed), creator, NOW_US)
+    same_subject_elsewhere, other_role = (
+        paper.clients["Org2MSP"],
+        paper.organisations["Org1MSP"].issue("client", "admin"),
+    )
+    assert same_subject_elsewhere.certificate.subject_der == creator.subject_der
+    for refused in (same_subject_elsewhere, other_role, namesake, paper.orderers["orderer1"]):
+        with pytest.raises(PermissionDeniedError, match="may not bring what 'client' has signed"):
+            channel.check_bearer(paper.identity(refused), creator, NOW_US)

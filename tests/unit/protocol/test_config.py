@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, TransactionLimits
+from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, Forwarder, TransactionLimits
 from tests.support.paper import PaperNetwork
 
 PAPER = PaperNetwork(organisations=3)
@@ -31,6 +31,20 @@ def test_a_config_is_read_as_it_was_written() -> None:
     read = ChannelConfig.parse(written.text)
     assert read == written
     assert read.text == written.text
+
+
+def test_forwarders_are_read_as_they_were_written() -> None:
+    written = replace(CONFIG, forwarders=frozenset((Forwarder("Org2MSP", "bridge"), Forwarder("Org1MSP", "relay"))))
+    assert ChannelConfig.parse(written.text).forwarders == written.forwarders
+    assert json.loads(written.text)["forwarders"] == [
+        {"mspid": "Org1MSP", "name": "relay"},
+        {"mspid": "Org2MSP", "name": "bridge"},
+    ]
+
+
+def test_a_config_without_forwarders_has_the_text_it_always_had() -> None:
+    assert "forwarders" not in json.loads(CONFIG.text)
+    assert ChannelConfig.parse(CONFIG.text).forwarders == frozenset()
 
 
 def test_its_text_does_not_depend_on_the_order_of_members() -> None:
@@ -79,6 +93,11 @@ FAULTS: list[tuple[str, Change]] = [
     ("a sequence that counts from 0", _set("chaincodes", "kv", "sequence", value=0)),
     ("too large a bound", _set("batch", "max_message_count", value=2**31)),
     ("a bound that is true", _set("batch", "max_message_count", value=True)),
+    ("no forwarder", _set("forwarders", value=[])),
+    ("forwarders that are none", _set("forwarders", value={"mspid": "Org1MSP", "name": "x"})),
+    ("a forwarder of nobody", _set("forwarders", value=[{"mspid": "ElsewhereMSP", "name": "x"}])),
+    ("a forwarder without a name", _set("forwarders", value=[{"mspid": "Org1MSP"}])),
+    ("too many forwarders", _set("forwarders", value=[{"mspid": "Org1MSP", "name": "x"}] * 101)),
     ("a bound too few", lambda message: message["limits"].pop("proposal_window_s")),
 ]
 

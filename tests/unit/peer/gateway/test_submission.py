@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gridledger import jsontext
-from gridledger.errors import BusyError, GridLedgerError
+from gridledger.errors import BusyError, GridLedgerError, PermissionDeniedError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.errors import EnvelopeTooLarge
 from services.peer.errors import CommitTimeout
@@ -145,3 +145,28 @@ async def test_orderers_refusal_is_told_with_the_id(house: OrderingHouse) -> Non
         await house.submitter.submit(house.transaction().to_bytes(), house.caller)
     assert (caught.value.code, len(caught.value.details["tx_id"])) == ("PERMISSION_DENIED", 64)
     assert (len(house.notifier), len(house.queue)) == (0, 0)
+
+
+async def test_a_transaction_is_brought_by_its_creator_alone(house: OrderingHouse) -> None:
+    envelope = house.transaction().to_bytes()
+    for name in ("submit", "order"):
+        with pytest.raises(PermissionDeniedError, match="may not bring what 'client' has signed"):
+            await getattr(house.submitter, name)(envelope, house.paper.identity(house.paper.admins["Org1MSP"]))
+    assert house.ordered == []
+    renewed = house.paper.organisations["Org1MSP"].issue("client", "client")
+    assert (await house.submitter.submit(envelope, house.paper.identity(renewed))).code == Code.VALID
+
+
+async def test_a_config_update_is_brought_by_any_reader(house: OrderingHouse) -> None:
+    other = house.paper.identity(house.paper.clients["Org2MSP"])
+    assert (await house.submitter.submit(house.paper.update().to_bytes(), other)).code == Code.VALID
+
+
+@pytest.mark.parametrize("creator", ["", "AAAA", 7, None, "x" * 9000])
+async def test_an_envelope_of_nobody_is_refused(house: OrderingHouse, creator: object) -> None:
+    members = jsontext.loads(house.transaction().to_bytes())
+    members["proposal"] = jsontext.dumps({**jsontext.loads(members["proposal"]), "creator": creator}).decode()
+    with pytest.raises(GridLedgerError) as caught:
+        await house.submitter.submit(jsontext.dumps(members), house.caller)
+    assert caught.value.status == 400
+    assert house.ordered == []
