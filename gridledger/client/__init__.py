@@ -12,6 +12,7 @@ from gridledger.client.errors import CommitError, CommitStatusError, EndorseErro
 from gridledger.client.gateway import Contract, Gateway, Network
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.client.retry import NO_RETRY, Retry
+from gridledger.client.signers import DigestSigner, OfflineSigner, Signer
 from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.chain_info import ChainInfo
@@ -38,6 +39,7 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionProfile",
     "Contract",
+    "DigestSigner",
     "EndorseError",
     "FileCheckpointer",
     "Gateway",
@@ -45,8 +47,10 @@ __all__ = [
     "MemoryCheckpointer",
     "Network",
     "NodeClient",
+    "OfflineSigner",
     "ProvedTransaction",
     "Retry",
+    "Signer",
     "SigningIdentity",
     "Status",
     "SubmitError",

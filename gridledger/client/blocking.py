@@ -22,6 +22,7 @@ from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connecting import Profile
 from gridledger.client.connection import Timeouts
 from gridledger.client.retry import Retry
+from gridledger.client.signers import Signer
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
@@ -64,7 +65,8 @@ def connect(
     profile: Profile | None = None,
     *,
     user: str | None = None,
-    identity: SigningIdentity | None = None,
+    identity: Signer | None = None,
+    tls_identity: SigningIdentity | None = None,
     timeouts: Timeouts | None = None,
     retry: Retry | None = None,
     max_connections: int = 64,
@@ -73,7 +75,13 @@ def connect(
     return Gateway(
         _loop.run(
             connecting.connect(
-                profile, user=user, identity=identity, timeouts=timeouts, retry=retry, max_connections=max_connections
+                profile,
+                user=user,
+                identity=identity,
+                tls_identity=tls_identity,
+                timeouts=timeouts,
+                retry=retry,
+                max_connections=max_connections,
             )
         )
     )
@@ -89,9 +97,10 @@ class Gateway:
     def connect(
         cls,
         urls: str | Sequence[str],
-        identity: SigningIdentity,
+        identity: Signer,
         *,
         roots: str | Path,
+        tls_identity: SigningIdentity | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
         max_connections: int = 64,
@@ -100,7 +109,13 @@ class Gateway:
 
         async def connect() -> aio.Gateway:
             return aio.Gateway.connect(
-                urls, identity, roots=roots, timeouts=timeouts, retry=retry, max_connections=max_connections
+                urls,
+                identity,
+                roots=roots,
+                tls_identity=tls_identity,
+                timeouts=timeouts,
+                retry=retry,
+                max_connections=max_connections,
             )
 
         return cls(_loop.run(connect()))
@@ -118,7 +133,7 @@ class Gateway:
         _loop.run(self._inner.close())
 
     @property
-    def identity(self) -> SigningIdentity:
+    def identity(self) -> Signer:
         """Who calls through this gateway."""
         return self._inner.identity
 

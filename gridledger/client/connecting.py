@@ -9,6 +9,7 @@ from gridledger.client.connection import Timeouts
 from gridledger.client.gateway import Gateway
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.client.retry import Retry
+from gridledger.client.signers import Signer
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
 
@@ -20,12 +21,14 @@ async def connect(
     profile: Profile | None = None,
     *,
     user: str | None = None,
-    identity: SigningIdentity | None = None,
+    identity: Signer | None = None,
+    tls_identity: SigningIdentity | None = None,
     timeouts: Timeouts | None = None,
     retry: Retry | None = None,
     max_connections: int = 64,
 ) -> Gateway:
-    """A gateway to the network of ``profile``, as ``user`` (such as ``Org1/alice``) or as another ``identity``.
+    """A gateway to the network of ``profile``, as ``user`` (such as ``Org1/alice``) or as another ``identity``,
+    beside which a ``tls_identity`` may stand (see :meth:`Gateway.connect`).
 
     Without a profile: the one that the environment's GRIDLEDGER_PROFILE names, or the one in out/network. Without a
     user: the profile's default user, or the first organisation's admin. All peers are its gateways, those of the user's
@@ -42,15 +45,14 @@ async def connect(
         [peer.url for peer in peers],
         who,
         roots=known.roots,
+        tls_identity=tls_identity,
         timeouts=timeouts,
         retry=retry,
         max_connections=max_connections,
     )
 
 
-def _read(
-    profile: Profile | None, user: str | None, identity: SigningIdentity | None
-) -> tuple[ConnectionProfile, SigningIdentity]:
+def _read(profile: Profile | None, user: str | None, identity: Signer | None) -> tuple[ConnectionProfile, Signer]:
     """The profile and who calls, from their files."""
     known = profile if isinstance(profile, ConnectionProfile) else load_profile(profile)
     return known, identity or SigningIdentity.load(known.user_folder(user))

@@ -35,6 +35,7 @@ from gridledger.client.queries import (
 )
 from gridledger.client.retry import Retry
 from gridledger.client.session import Session
+from gridledger.client.signers import Signer
 from gridledger.client.transactions import ClientProposal, ClientTransaction, check_committed
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
@@ -45,7 +46,7 @@ from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proof import ProvedTransaction
-from gridledger.protocol.proposal import Proposal, SignedProposal
+from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import NodeClient
@@ -72,16 +73,17 @@ class Gateway:
         self._session = session
         self._clock_us = clock_us
         self._nonce = nonce
-        self._creator = to_base64(session.identity.certificate.der)
+        self._creator = to_base64(session.signer.certificate.der)
         self._sequences: dict[tuple[str, str], int] = {}
 
     @classmethod
     def connect(
         cls,
         urls: str | Sequence[str],
-        identity: SigningIdentity,
+        identity: Signer,
         *,
         roots: str | Path,
+        tls_identity: SigningIdentity | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
         max_connections: int = 64,
@@ -89,11 +91,15 @@ class Gateway:
         """The gateway at a URL, or several of which the first one that is well is used.
 
         ``roots`` are the root certificates to trust: a PEM text, or the path of a bundle. ``max_connections`` bounds
-        the connections to each gateway; they open when they are first needed.
+        the connections to each gateway; they open when they are first needed. A signer other than a
+        :class:`SigningIdentity` needs a ``tls_identity`` beside it, since Python's TLS wants its key in a file: one of
+        the same MSP id and subject, or one that the channel's config names as a forwarder.
         """
         every = (urls,) if isinstance(urls, str) else tuple(dict.fromkeys(urls))
-        pem = read_roots(roots)
-        nodes = [NodeClient(url, identity, pem, max_connections=max_connections) for url in every]
+        pem, shown = read_roots(roots), tls_identity or identity
+        if not isinstance(shown, SigningIdentity):
+            raise SettingsError("a signer whose key is in no file needs a tls_identity beside it, for TLS")
+        nodes = [NodeClient(url, shown, pem, max_connections=max_connections) for url in every]
         members = [GatewayConnection(node, watched=len(nodes) > 1) for node in nodes]
         return cls(Session(Gateways(members), identity, timeouts=timeouts, retry=retry))
 
@@ -110,9 +116,9 @@ class Gateway:
         await self._session.gateways.close()
 
     @property
-    def identity(self) -> SigningIdentity:
-        """Who calls through this gateway."""
-        return self._session.identity
+    def identity(self) -> Signer:
+        """Who signs what goes through this gateway."""
+        return self._session.signer
 
     @property
     def timeouts(self) -> Timeouts:
@@ -168,7 +174,7 @@ class Gateway:
         transient: Mapping[str, Any] | None = None,
         endorsing_organisations: Sequence[str] | None = None,
     ) -> ClientProposal:
-        """A signed proposal with a fresh nonce and the present time."""
+        """A proposal with a fresh nonce and the present time; signed, unless the signatures come from elsewhere."""
         proposal = Proposal.build(
             channel=channel,
             chaincode=chaincode,
@@ -180,8 +186,10 @@ class Gateway:
             time_us=self._clock_us(),
             transient=transient,
         )
-        signature = self.identity.sign(proposal.text.encode())
-        return ClientProposal(self._session, SignedProposal(proposal, signature, transient), endorsing_organisations)
+        signature = await self._session.signature(proposal.text.encode())
+        return ClientProposal(
+            self._session, proposal, signature, transient=transient, organisations=endorsing_organisations
+        )
 
 
 class Network:
@@ -331,7 +339,7 @@ class Contract:
         transient: Mapping[str, Any] | None = None,
         endorsing_organisations: Sequence[str] | None = None,
     ) -> ClientProposal:
-        """A signed proposal, for a program that takes each step itself."""
+        """A proposal, for a program that takes each step itself."""
         return await self._gateway.new_proposal(
             self.channel,
             self.chaincode,

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from gridledger.client.connection import Timeouts
 from gridledger.client.failover import Gateways
 from gridledger.client.retry import NO_RETRY, Attempts, Retry
-from gridledger.identity.signer import SigningIdentity
+from gridledger.client.signers import Signer, signature_of
 from gridledger.transport.node_client import NodeClient
 
 _P = ParamSpec("_P")
@@ -23,15 +23,19 @@ class Session:
     def __init__(
         self,
         gateways: Gateways,
-        identity: SigningIdentity,
+        signer: Signer,
         *,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
     ) -> None:
         self.gateways = gateways
-        self.identity = identity
+        self.signer = signer
         self.timeouts = timeouts or Timeouts()
         self.retry = retry or NO_RETRY
+
+    async def signature(self, message: bytes) -> bytes | None:
+        """The client's signature; None where it is brought from elsewhere."""
+        return await signature_of(self.signer, message)
 
     def attempts(self, retry: Retry | Attempts | None = None) -> Attempts:
         """The attempts of a call that begins now, or those left of a call that this one is a step of."""

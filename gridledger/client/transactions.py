@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import builtins
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from gridledger import jsontext
@@ -10,7 +13,8 @@ from gridledger.client.errors import CommitError, CommitStatusError, EndorseErro
 from gridledger.client.queries import read_status
 from gridledger.client.retry import Attempts, Retry
 from gridledger.client.session import Session
-from gridledger.errors import GridLedgerError, MalformedMessage, TimeoutExceeded
+from gridledger.client.signers import checked
+from gridledger.errors import GridLedgerError, MalformedMessage, SettingsError, TimeoutExceeded
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import EndorseRequest, Proposal, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Endorsement, Result
@@ -24,26 +28,54 @@ UNKNOWN_OUTCOME_S = 5.0
 
 
 class ClientProposal:
-    """A signed proposal that was not sent yet."""
+    """A proposal that was not sent yet. Where its signature comes from elsewhere: sign :attr:`bytes` or :attr:`digest`
+    there, and go on with what :meth:`with_signature` gives."""
 
-    def __init__(self, session: Session, signed: SignedProposal, organisations: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        proposal: Proposal,
+        signature: bytes | None,
+        *,
+        transient: Mapping[str, Any] | None = None,
+        organisations: Sequence[str] | None = None,
+    ) -> None:
         self._session = session
-        self._signed = signed
-        self._request = EndorseRequest(signed, None if organisations is None else tuple(organisations))
+        self._signature = signature
+        self._transient = transient
+        self._organisations = None if organisations is None else tuple(organisations)
+        self.proposal = proposal
 
     @property
     def tx_id(self) -> str:
         """The transaction's id."""
-        return self._signed.proposal.tx_id
+        return self.proposal.tx_id
 
     @property
-    def proposal(self) -> Proposal:
-        """The proposal itself."""
-        return self._signed.proposal
+    def bytes(self) -> bytes:
+        """What the client signs."""
+        return self.proposal.text.encode()
 
-    def to_bytes(self) -> bytes:
+    @property
+    def digest(self) -> builtins.bytes:
+        """SHA-256 of :attr:`bytes`, for those who sign digests (P-256)."""
+        return sha256(self.bytes).digest()
+
+    def with_signature(self, signature: builtins.bytes) -> ClientProposal:
+        """The same proposal under this signature. :class:`BadCreatorSignature` where that is not its creator's."""
+        signed = checked(self._session.signer.certificate, signature, self.bytes)
+        return ClientProposal(
+            self._session, self.proposal, signed, transient=self._transient, organisations=self._organisations
+        )
+
+    def to_bytes(self) -> builtins.bytes:
         """The body that a client posts to the gateway, to have the proposal endorsed."""
-        return self._request.to_bytes()
+        return EndorseRequest(self._signed(), self._organisations).to_bytes()
+
+    def _signed(self) -> SignedProposal:
+        if self._signature is None:
+            raise SettingsError("the proposal is not signed: sign its bytes or digest, and use with_signature")
+        return SignedProposal(self.proposal, self._signature, self._transient)
 
     async def endorse(
         self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None
@@ -58,17 +90,20 @@ class ClientProposal:
             raise EndorseError(self.tx_id, error) from error
         endorsed = endorsements_text(endorsements)
         signed = signing_text(self.tx_id, result.hash, hash_of(endorsed))
-        signature = self._session.identity.sign(signed)
-        return ClientTransaction(self._session, Transaction(self.proposal, result, endorsements, endorsed, signature))
+        signature = await self._session.signature(signed)
+        transaction = Transaction(self.proposal, result, endorsements, endorsed, signature or b"")
+        return ClientTransaction(self._session, transaction)
 
     async def evaluate(self, *, timeout_s: float | None = None, retry: Retry | Attempts | None = None) -> Any:
         """Run the proposal on one peer and return the payload. Nothing is ordered. Raises :class:`EndorseError`."""
         answer = await self._call(
-            call_frames.EVALUATE, self._signed.to_bytes(), timeout_s or self._session.timeouts.evaluate_s, retry
+            call_frames.EVALUATE, self._signed().to_bytes(), timeout_s or self._session.timeouts.evaluate_s, retry
         )
         return jsontext.loads(answer)["payload"]
 
-    async def _call(self, kind: int, body: bytes, timeout_s: float, retry: Retry | Attempts | None) -> bytes:
+    async def _call(
+        self, kind: int, body: builtins.bytes, timeout_s: float, retry: Retry | Attempts | None
+    ) -> builtins.bytes:
         session = self._session
         try:
             return await session.gateways.call(self.proposal.channel, kind, body, timeout_s, session.attempts(retry))
@@ -77,7 +112,10 @@ class ClientProposal:
 
 
 class ClientTransaction:
-    """An endorsed, signed transaction that was not submitted yet. Any gateway of the channel takes it."""
+    """An endorsed transaction that was not submitted yet. Any gateway of the channel takes it.
+
+    Where its signature comes from elsewhere: as for a :class:`ClientProposal`.
+    """
 
     def __init__(self, session: Session, transaction: Transaction) -> None:
         self._session = session
@@ -93,8 +131,26 @@ class ClientTransaction:
         """The payload that the chaincode answered. It holds only if the transaction commits."""
         return self.transaction.result.response.payload
 
-    def to_bytes(self) -> bytes:
+    @property
+    def bytes(self) -> bytes:
+        """What the client signs."""
+        transaction = self.transaction
+        return signing_text(self.tx_id, transaction.result.hash, hash_of(transaction.endorsements_text))
+
+    @property
+    def digest(self) -> builtins.bytes:
+        """SHA-256 of :attr:`bytes`, for those who sign digests (P-256)."""
+        return sha256(self.bytes).digest()
+
+    def with_signature(self, signature: builtins.bytes) -> ClientTransaction:
+        """The same transaction under this signature. :class:`BadCreatorSignature` where that is not its creator's."""
+        signed = checked(self._session.signer.certificate, signature, self.bytes)
+        return ClientTransaction(self._session, replace(self.transaction, signature=signed))
+
+    def to_bytes(self) -> builtins.bytes:
         """The envelope."""
+        if not self.transaction.signature:
+            raise SettingsError("the transaction is not signed: sign its bytes or digest, and use with_signature")
         return self.transaction.to_bytes()
 
     async def submit(
@@ -114,15 +170,13 @@ class ClientTransaction:
         except GridLedgerError as error:
             raise SubmitError(self.tx_id, error) from error
 
-    async def _submit(self, kind: int, timeout_s: float, retry: Retry | Attempts | None) -> bytes | Status:
+    async def _submit(self, kind: int, timeout_s: float, retry: Retry | Attempts | None) -> builtins.bytes | Status:
         """The gateway's answer; or the status, where an earlier attempt turns out to have been carried out."""
-        session = self._session
+        session, envelope = self._session, self.to_bytes()
         attempts = session.attempts(retry)
         attempts.uncertain = False
         try:
-            return await session.gateways.call(
-                self.transaction.proposal.channel, kind, self.to_bytes(), timeout_s, attempts
-            )
+            return await session.gateways.call(self.transaction.proposal.channel, kind, envelope, timeout_s, attempts)
         except GridLedgerError as error:
             if attempts.uncertain or error.code == "DUPLICATE_TXID":
                 known = await self._known()

@@ -30,6 +30,7 @@ KeyKind = Literal["p256", "ed25519"]
 
 _KEY_WAITS = "key.*.pem"
 _RENEWALS_WHILE_LOADING = 20
+_RAW_BYTES = 64
 _DETERMINISTIC = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
@@ -110,6 +111,22 @@ def sign_p256(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     signature = key.sign(data, _DETERMINISTIC)
     r, s = decode_dss_signature(signature)
     return signature if s <= P256_HALF_ORDER else encode_dss_signature(r, P256_ORDER - s)
+
+
+def normalised(signature: bytes, certificate: Certificate) -> bytes:
+    """A signature that another program has made, in our form: DER with the lower of the two possible s for P-256.
+
+    Takes DER, and r and s as 32 bytes each, as HSMs give them. What is neither comes back as it is, as does Ed25519.
+    """
+    if not isinstance(certificate.public_key, ec.EllipticCurvePublicKey):
+        return signature
+    try:
+        r, s = decode_dss_signature(signature)
+    except ValueError:
+        if len(signature) != _RAW_BYTES:
+            return signature
+        r, s = int.from_bytes(signature[: _RAW_BYTES // 2]), int.from_bytes(signature[_RAW_BYTES // 2 :])
+    return encode_dss_signature(r, P256_ORDER - s if P256_HALF_ORDER < s < P256_ORDER else s)
 
 
 def generate_key(kind: KeyKind = "p256") -> PrivateKey:

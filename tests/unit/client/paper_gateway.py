@@ -11,6 +11,7 @@ from gridledger.client.failover import Gateways
 from gridledger.client.gateway import Gateway
 from gridledger.client.retry import Retry
 from gridledger.client.session import Session
+from gridledger.client.signers import Signer
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.proposal import EndorseRequest, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Response
@@ -38,17 +39,26 @@ class PaperGateway:
         self.organisations: list[tuple[str, ...] | None] = []
         self.asked: list[str] = []
 
-    def gateway(self, timeouts: Timeouts | None = None, retry: Retry | None = None) -> Gateway:
+    def gateway(
+        self, timeouts: Timeouts | None = None, retry: Retry | None = None, signer: Signer | None = None
+    ) -> Gateway:
         """The SDK over this gateway, as Org1's client; its nonces count, its clock stands."""
         nonces = iter(range(1, 1000))
-        return Gateway(self.session(timeouts, retry), clock_us=lambda: NOW_US, nonce=lambda: f"{next(nonces):032x}")
+        return Gateway(
+            self.session(timeouts, retry, signer=signer), clock_us=lambda: NOW_US, nonce=lambda: f"{next(nonces):032x}"
+        )
 
     def session(
-        self, timeouts: Timeouts | None = None, retry: Retry | None = None, *, others: Sequence[PaperGateway] = ()
+        self,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        *,
+        others: Sequence[PaperGateway] = (),
+        signer: Signer | None = None,
     ) -> Session:
         """Org1's client at this gateway, and at others."""
         members: Any = [self, *others]
-        return Session(Gateways(members), self.paper.client, timeouts=timeouts, retry=retry)
+        return Session(Gateways(members), signer or self.paper.client, timeouts=timeouts, retry=retry)
 
     @property
     def node(self) -> Any:

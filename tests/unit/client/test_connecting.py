@@ -32,12 +32,12 @@ def folder(tmp_path: Path) -> Path:
 
 async def test_a_user_reaches_the_own_organisations_peer_first(folder: Path) -> None:
     async with await client.connect(folder, user="Org2/alice") as gateway:
-        assert (gateway.identity.name, gateway.node.base_url) == ("alice", "https://127.0.0.1:7152")
+        assert (gateway.identity.certificate.common_name, gateway.node.base_url) == ("alice", "https://127.0.0.1:7152")
 
 
 async def test_without_a_user_the_first_one_connects(folder: Path) -> None:
     async with await client.connect(client.load_profile(folder)) as gateway:
-        assert gateway.identity.name == "admin"
+        assert gateway.identity.certificate.common_name == "admin"
 
 
 async def test_an_identity_from_elsewhere_may_connect(folder: Path) -> None:
@@ -58,7 +58,7 @@ async def test_the_blocking_twin_connects_alike(folder: Path, monkeypatch: pytes
 
     def program() -> str:
         with blocking.connect(user="Org2/alice") as gateway:
-            return gateway.identity.name
+            return gateway.identity.certificate.common_name
 
     assert await asyncio.to_thread(program) == "alice"
 

@@ -8,15 +8,22 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError
+from gridledger.client.session import Session
 from gridledger.client.transactions import ClientProposal, ClientTransaction, check_committed
 from gridledger.errors import GridLedgerError, TimeoutExceeded
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.fields import hash_of
+from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.transaction import signing_text
 from gridledger.protocol.transaction_status import Status
 from gridledger.transport.call_frames import ENDORSE, EVALUATE, ORDER, SUBMIT
 from gridledger.transport.node_client import ConnectionFailed
 from tests.unit.client.paper_gateway import PaperGateway
+
+
+def as_client(session: Session, signed: SignedProposal) -> ClientProposal:
+    """A signed proposal as the SDK has it."""
+    return ClientProposal(session, signed.proposal, signed.signature)
 
 
 @pytest.fixture
@@ -26,7 +33,7 @@ def peer() -> PaperGateway:
 
 @pytest.fixture
 async def proposal(peer: PaperGateway) -> ClientProposal:
-    return ClientProposal(peer.session(), peer.paper.signed_proposal("put", "k", 1))
+    return as_client(peer.session(), peer.paper.signed_proposal("put", "k", 1))
 
 
 async def test_what_is_endorsed_is_signed_by_the_client(peer: PaperGateway, proposal: ClientProposal) -> None:
@@ -127,7 +134,7 @@ class TwoGateways:
         self.session = first.session(others=[self.second])
 
     async def endorsed(self) -> ClientTransaction:
-        return await ClientProposal(self.session, self.first.paper.signed_proposal("put", "k", 1)).endorse()
+        return await as_client(self.session, self.first.paper.signed_proposal("put", "k", 1)).endorse()
 
     def commits(self, transaction: ClientTransaction, code: Code = Code.VALID) -> Status:
         """Let the second gateway know the transaction."""
@@ -205,7 +212,7 @@ async def test_a_lost_answer_without_another_gateway_is_unknown(peer: PaperGatew
 async def test_an_endorsement_that_failed_over_makes_no_doubt(two: TwoGateways) -> None:
     two.first.next[ENDORSE] = [LOST]
     attempts = two.session.attempts()
-    proposal = ClientProposal(two.session, two.first.paper.signed_proposal("put", "k", 1))
+    proposal = as_client(two.session, two.first.paper.signed_proposal("put", "k", 1))
     two.second.paper = two.first.paper
     transaction = await proposal.endorse(retry=attempts)
     two.second.next[SUBMIT] = [REFUSED]
