@@ -33,7 +33,8 @@ class Forger:
         self.network = network
         self.gateway = gateway
         self.channel = channel
-        self.client = gateway.identity
+        assert isinstance(gateway.identity, SigningIdentity)
+        self.client: SigningIdentity = gateway.identity
         self.contract = gateway.get_network(channel).get_contract("kv")
         self._sequence = sequence
         self._made = 0
