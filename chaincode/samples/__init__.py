@@ -1,0 +1,1 @@
+"""Sample chaincodes: models to begin one from."""

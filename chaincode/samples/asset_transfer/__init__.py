@@ -1,0 +1,1 @@
+"""Asset transfer: assets that are created, updated, transferred and deleted."""
