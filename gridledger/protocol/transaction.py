@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage
@@ -54,16 +55,23 @@ class Transaction:
         if not type(proposal) is type(result) is type(endorsed) is str:
             wrong = next(name for name in _TEXTS if not isinstance(message[name], str))
             raise MalformedMessage(f"{wrong!r} must be a text inside a string")
-        endorsements = jsontext.loads(endorsed)
-        if type(endorsements) is not list or len(endorsements) > MAX_ENDORSEMENTS:
-            raise MalformedMessage(f"'endorsements' must be a list of at most {MAX_ENDORSEMENTS}")
         return cls(
             Proposal.parse(proposal),
             Result.parse(result),
-            tuple([Endorsement.from_dict(item) for item in endorsements]),
+            read_endorsements(endorsed),
             endorsed,
             from_base64(message["signature"], "'signature'"),
         )
+
+
+def read_endorsements(text: Any) -> tuple[Endorsement, ...]:
+    """The endorsements in the text of their list."""
+    if type(text) is not str:
+        raise MalformedMessage("'endorsements' must be a text inside a string")
+    endorsements = jsontext.loads(text)
+    if type(endorsements) is not list or len(endorsements) > MAX_ENDORSEMENTS:
+        raise MalformedMessage(f"'endorsements' must be a list of at most {MAX_ENDORSEMENTS}")
+    return tuple([Endorsement.from_dict(item) for item in endorsements])
 
 
 def endorsements_text(endorsements: Sequence[Endorsement]) -> str:

@@ -29,6 +29,7 @@ from services.peer.errors import PeerStopping
 from services.peer.events import ChannelEvents
 from services.peer.gateway.admission import Admission
 from services.peer.gateway.commit_notifier import CommitNotifier
+from services.peer.gateway.endorsed_here import EndorsedHere
 from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.gateway import Gateway
 from services.peer.gateway.ordering_queue import OrderingQueue
@@ -89,10 +90,12 @@ class Peer:
         self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
         self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
         self.admission = Admission(settings.edge.max_wait_s, clock=time.monotonic)
+        endorsed_here = EndorsedHere()
         self.submitter = Submitter(
             channels,
             self.queues,
             self.notifier,
+            endorsed_here,
             clock_us=clock_us,
             commit_timeout_s=settings.edge.commit_timeout_s,
         )
@@ -103,6 +106,7 @@ class Peer:
             collector=self.collector,
             submitter=self.submitter,
             notifier=self.notifier,
+            endorsed_here=endorsed_here,
             elsewhere=self.nodes,
             clock_us=clock_us,
             random=random,

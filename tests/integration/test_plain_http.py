@@ -70,6 +70,17 @@ async def test_every_service_describes_its_routes(network: LocalNetwork, service
                 assert await code_of(client, path.replace("{number}", "0")) != RouteNotFound.code, path
 
 
+async def test_a_malformed_envelope_is_refused_at_once(network: LocalNetwork) -> None:
+    """As a client of one's own would send it: endorsed and signed, but the endorsements are not written as a list."""
+    async with network.gateway("peer5") as gateway, network.node("peer5", gateway.identity) as node:
+        proposal = await gateway.get_network(CHANNEL).get_contract("kv").new_proposal("put", "malformed", 1)
+        endorsed = await proposal.endorse()
+        parts = {**json.loads(endorsed.transaction.to_bytes()), "endorsements": ""}
+        with pytest.raises(GridLedgerError, match="the transaction's 'endorsements': not a JSON text") as caught:
+            await node.post("/gateway/submit", json.dumps(parts).encode(), timeout_s=20)
+        assert caught.value.status == 400
+
+
 def node_client(network: LocalNetwork, node: str) -> NodeClient:
     if node != "ca":
         return network.node(node)

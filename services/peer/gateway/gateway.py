@@ -17,6 +17,7 @@ from services.peer.channel import Channels
 from services.peer.endorser.endorser import FIRST_REFUSAL, AdmittedProposal, Endorser
 from services.peer.errors import ChaincodeRefused
 from services.peer.gateway.commit_notifier import CommitNotifier
+from services.peer.gateway.endorsed_here import EndorsedHere
 from services.peer.gateway.endorsement import Collector
 from services.peer.gateway.submission import Submitter
 
@@ -42,6 +43,7 @@ class Gateway:
         collector: Collector,
         submitter: Submitter,
         notifier: CommitNotifier,
+        endorsed_here: EndorsedHere,
         elsewhere: Elsewhere,
         clock_us: Callable[[], int],
         random: Random,
@@ -53,6 +55,7 @@ class Gateway:
         self._collector = collector
         self._submitter = submitter
         self._notifier = notifier
+        self._endorsed_here = endorsed_here
         self._elsewhere = elsewhere
         self._clock_us = clock_us
         self._random = random
@@ -63,6 +66,8 @@ class Gateway:
         request = EndorseRequest.from_bytes(body)
         proposal = self._endorser.admit(request.signed, caller)
         endorsed = await self._collector.collect(proposal, request.organisations)
+        proposed = request.signed.proposal
+        self._endorsed_here.note(proposed.tx_id, proposed.channel, proposed.certificate(), endorsed.result_text)
         return jsontext.dumps(endorsed.to_dict())
 
     async def submit(self, envelope: bytes, caller: Identity) -> bytes:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.errors import MalformedMessage
+from gridledger.errors import InputError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate
 from gridledger.protocol.errors import EnvelopeTooLarge
-from gridledger.protocol.fields import exactly, hash_of, text_of
-from gridledger.protocol.proposal import MAX_CREATOR, creator_certificate
+from gridledger.protocol.fields import exactly, from_base64, hash_of
+from gridledger.protocol.proposal import Proposal
+from gridledger.protocol.result import Result
+from gridledger.protocol.transaction import read_endorsements
 from gridledger.protocol.transaction_status import Status
 from gridledger.waiting import first_done
 from services.peer.channel import Channel, Channels
 from services.peer.errors import CommitTimeout
 from services.peer.gateway.commit_notifier import CommitNotifier
+from services.peer.gateway.endorsed_here import EndorsedHere
 from services.peer.gateway.ordering_queue import OrderingQueue
 
 _MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
@@ -31,12 +35,14 @@ class Submitter:
         channels: Channels,
         queues: Mapping[str, OrderingQueue],
         notifier: CommitNotifier,
+        endorsed_here: EndorsedHere,
         *,
         clock_us: Callable[[], int],
         commit_timeout_s: float,
     ) -> None:
         self._queues = queues
         self._notifier = notifier
+        self._endorsed_here = endorsed_here
         self._commit_timeout_s = commit_timeout_s
         self._channels = channels
         self._clock_us = clock_us
@@ -81,15 +87,18 @@ class Submitter:
         return tx_id
 
     def read(self, envelope: bytes, caller: Identity) -> tuple[Channel, str]:
-        """An envelope's channel and id, where the caller may bring it. All else is judged by the orderers, and by every
-        peer. A config update is brought by any reader: what it may do stands under its admins' signatures."""
+        """An envelope's channel and id, where the caller may bring it.
+
+        One that cannot be read is refused here, with the member named: on the chain it would have no id, and nobody
+        could be told what became of it. All else is judged by the orderers, and by every peer. A config update is
+        brought by any reader: what it may do stands under its admins' signatures.
+        """
         creator: Certificate | None = None
         if envelope.startswith(CONFIG_PREFIX):
             update = ConfigUpdate.parse(envelope)
             name, tx_id = update.config.channel, update.tx_id
         else:
-            text = _proposal_text(envelope)
-            (name, creator), tx_id = _channel_and_creator(text), hash_of(text)
+            name, creator, tx_id = self._read_transaction(envelope)
         channel, now_us = self._channels[name], self._clock_us()
         channel.require("readers", channel.identify(caller.certificate, now_us))
         if creator is not None and creator.fingerprint != caller.fingerprint:
@@ -99,23 +108,42 @@ class Submitter:
             raise EnvelopeTooLarge(f"the envelope has {len(envelope)} bytes, the channel allows {limit}", limit=limit)
         return channel, tx_id
 
+    def _read_transaction(self, envelope: bytes) -> tuple[str, Certificate, str]:
+        """A transaction's channel, creator and id. What was endorsed here has been read before."""
+        message = exactly(_read(envelope), _MEMBERS, "a transaction")
+        text, result = _text(message, "proposal"), _text(message, "result")
+        tx_id = hash_of(text)
+        endorsed = self._endorsed_here.find(tx_id, result)
+        with _named("endorsements"):
+            read_endorsements(message["endorsements"])
+        if endorsed is not None:
+            return endorsed.channel, endorsed.creator, tx_id
+        with _named("result"):
+            Result.parse(result)
+        with _named("signature"):
+            from_base64(message["signature"], "it")
+        with _named("proposal"):
+            proposal = Proposal.parse(text)
+            return proposal.channel, proposal.certificate(), tx_id
 
-def _proposal_text(envelope: bytes) -> str:
-    message = exactly(_read(envelope), _MEMBERS, "a transaction")
-    text = message["proposal"]
+
+def _text(message: dict[str, Any], member: str) -> str:
+    text = message[member]
     if not isinstance(text, str):
-        raise MalformedMessage("'proposal' must be the proposal's text, a string")
+        raise MalformedMessage(f"{member!r} must be a text inside a string")
     return text
 
 
-def _channel_and_creator(proposal_text: str) -> tuple[str, Certificate]:
-    proposal = _read(proposal_text)
-    if not isinstance(proposal, dict):
-        raise MalformedMessage("a proposal is a JSON object")
-    return text_of(proposal, "channel"), creator_certificate(text_of(proposal, "creator", max_length=MAX_CREATOR))
+@contextmanager
+def _named(member: str) -> Iterator[None]:
+    """Say in an error which member of the envelope it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"the transaction's {member!r}: {error.message}") from None
 
 
-def _read(text: str | bytes) -> Any:
+def _read(text: bytes) -> Any:
     try:
         # Not the strict reader: whether a text could be read in two ways, the orderers and every peer look.
         return jsontext.loads_trusted(text)

@@ -12,6 +12,7 @@ from gridledger.errors import UnavailableError
 from gridledger.protocol.transaction import Transaction
 from services.peer.channel import Channel, Channels
 from services.peer.gateway.commit_notifier import CommitNotifier
+from services.peer.gateway.endorsed_here import EndorsedHere
 from services.peer.gateway.ordering_queue import OrderingQueue
 from services.peer.gateway.submission import Submitter
 from services.peer.settings import OrderingLimits
@@ -39,10 +40,12 @@ class OrderingHouse:
             clock=asyncio.get_running_loop().time,
             random=Random(1),
         )
+        self.endorsed_here = EndorsedHere()
         self.submitter = Submitter(
             self.channels,
             {self.paper.channel: self.queue},
             self.notifier,
+            self.endorsed_here,
             clock_us=lambda: NOW_US,
             commit_timeout_s=commit_timeout_s,
         )

@@ -47,6 +47,7 @@ class House(OrderingHouse):
             collector=Collector(self.ask, selection, self.health, EndorsementLimits(), clock=clock),
             submitter=self.submitter,
             notifier=self.notifier,
+            endorsed_here=self.endorsed_here,
             elsewhere=self,
             clock_us=lambda: NOW_US,
             random=Random(1),

@@ -11,7 +11,10 @@ from gridledger import jsontext
 from gridledger.errors import BusyError, GridLedgerError, PermissionDeniedError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.errors import EnvelopeTooLarge
+from gridledger.protocol.proposal import Proposal
+from gridledger.protocol.result import Result
 from services.peer.errors import CommitTimeout
+from services.peer.gateway.endorsed_here import MAX_KEPT, EndorsedHere
 from services.peer.settings import OrderingLimits
 from tests.support.waiting import until
 from tests.unit.peer.gateway.ordering_house import OrderingHouse
@@ -93,6 +96,70 @@ async def test_unreadable_envelopes_are_refused(house: OrderingHouse) -> None:
             await house.submitter.submit(envelope, house.caller)
         assert caught.value.status == 400
     assert house.ordered == []
+
+
+MALFORMED = [
+    ("endorsements", "", "'endorsements': not a JSON text"),
+    ("endorsements", "{}", "'endorsements': 'endorsements' must be a list"),
+    ("endorsements", [], "'endorsements' must be a text inside a string"),
+    ("endorsements", '[{"endorser": "x"}]', "missing members .'signature'."),
+    ("result", None, "'result' must be a text inside a string"),
+    ("result", '{"kind":"result"}', "'result': "),
+    ("result", "[", "'result': not a JSON text"),
+    ("signature", 1, "'signature': it must be a base64"),
+    ("signature", "&", "'signature': it is not base64"),
+    ("proposal", '{"kind":"proposal"}', "'proposal': a proposal: missing members"),
+    ("proposal", 7, "'proposal' must be a text inside a string"),
+]
+
+
+@pytest.mark.parametrize(("member", "value", "said"), MALFORMED)
+async def test_a_malformed_member_is_named(house: OrderingHouse, member: str, value: object, said: str) -> None:
+    parts = {**jsontext.loads(house.transaction().to_bytes()), member: value}
+    with pytest.raises(GridLedgerError, match=said) as caught:
+        await house.submitter.submit(jsontext.dumps(parts), house.caller)
+    assert caught.value.status == 400
+    assert house.ordered == []
+
+
+async def test_a_proposal_that_names_no_certificate_is_refused(house: OrderingHouse) -> None:
+    parts = jsontext.loads(house.transaction().to_bytes())
+    proposal = {**jsontext.loads(parts["proposal"]), "creator": "AAAA"}
+    with pytest.raises(GridLedgerError, match="'proposal': ") as caught:
+        await house.submitter.submit(
+            jsontext.dumps({**parts, "proposal": jsontext.dumps(proposal).decode()}), house.caller
+        )
+    assert caught.value.code == "MALFORMED_CERTIFICATE"
+
+
+async def test_what_was_endorsed_here_is_not_read_again(house: OrderingHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    transaction = house.transaction()
+    proposal = transaction.proposal
+    house.endorsed_here.note(transaction.tx_id, proposal.channel, proposal.certificate(), transaction.result.text)
+    for kind in (Proposal, Result):
+        monkeypatch.setattr(kind, "parse", None)
+    with monkeypatch.context() as patched:
+        patched.setattr(house, "commits", False)
+        assert await house.submitter.order(transaction.to_bytes(), house.caller) == transaction.tx_id
+
+
+async def test_another_result_than_the_endorsed_one_is_read(house: OrderingHouse) -> None:
+    transaction = house.transaction()
+    proposal = transaction.proposal
+    house.endorsed_here.note(transaction.tx_id, proposal.channel, proposal.certificate(), transaction.result.text)
+    parts = {**jsontext.loads(transaction.to_bytes()), "result": "{}"}
+    with pytest.raises(GridLedgerError, match="'result': "):
+        await house.submitter.submit(jsontext.dumps(parts), house.caller)
+
+
+async def test_endorsed_proposals_are_kept_within_a_bound(house: OrderingHouse) -> None:
+    certificate = house.transaction().proposal.certificate()
+    kept = EndorsedHere()
+    for number in range(MAX_KEPT + 5):
+        kept.note(str(number), "c", certificate, "result")
+    assert len(kept) == MAX_KEPT
+    assert kept.find("4", "result") is None
+    assert kept.find("5", "result") is not None
 
 
 async def test_envelope_over_the_channels_limit_is_refused(house: OrderingHouse) -> None:
