@@ -92,7 +92,8 @@ def test_pandapower_keeps_its_options_at_the_net():
 @pytest.mark.parametrize("library", USERS)
 def test_a_library_of_private_parts_has_an_upper_bound(library):
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["feeder"]]
+    extras = project["optional-dependencies"]
+    texts = [*project["dependencies"], *extras["server"], *extras["feeder"]]
     bounds = {found.name: found.specifier for found in map(Requirement, texts)}
     assert any(bound.operator == "<" for bound in bounds[library]), f"{library} needs an upper bound in pyproject.toml"
 
