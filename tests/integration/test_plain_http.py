@@ -72,7 +72,8 @@ async def test_every_service_describes_its_routes(network: LocalNetwork, service
 
 async def test_a_malformed_envelope_is_refused_at_once(network: LocalNetwork) -> None:
     """As a client of one's own would send it: endorsed and signed, but the endorsements are not written as a list."""
-    async with network.gateway("peer5") as gateway, network.node("peer5", gateway.identity) as node:
+    client = await network.client("Org5")
+    async with network.gateway("peer5", client) as gateway, network.node("peer5", client) as node:
         proposal = await gateway.get_network(CHANNEL).get_contract("kv").new_proposal("put", "malformed", 1)
         endorsed = await proposal.endorse()
         parts = {**json.loads(endorsed.transaction.to_bytes()), "endorsements": ""}
