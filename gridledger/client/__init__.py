@@ -16,7 +16,7 @@ from gridledger.client.signers import DigestSigner, OfflineSigner, Signer
 from gridledger.client.transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.chain_info import ChainInfo
-from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
@@ -42,6 +42,7 @@ __all__ = [
     "DigestSigner",
     "EndorseError",
     "FileCheckpointer",
+    "FullBlockEvent",
     "Gateway",
     "HistoryEntry",
     "MemoryCheckpointer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gridledger import jsontext
 from gridledger.backoff import Backoff
@@ -13,12 +13,19 @@ from gridledger.client.checkpoints import Checkpoint, Checkpointer
 from gridledger.client.failover import Gateways, is_the_gateways
 from gridledger.client.queries import read_chain_info
 from gridledger.client.session import LONGEST_READ_S
-from gridledger.errors import AuthenticationError, BusyError, MalformedFrames, NotFoundError, UnavailableError
-from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.errors import (
+    AuthenticationError,
+    BusyError,
+    CorruptionError,
+    MalformedFrames,
+    NotFoundError,
+    UnavailableError,
+)
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
-_Event = TypeVar("_Event", ChaincodeEvent, BlockEvent)
+_Event = TypeVar("_Event", ChaincodeEvent, BlockEvent, FullBlockEvent)
 
 
 async def chaincode_events(
@@ -34,8 +41,8 @@ async def chaincode_events(
     params = {"chaincode": chaincode} if name is None else {"chaincode": chaincode, "name": name}
     position = await _start(gateways, channel, start_block, checkpointer)
 
-    def read(message: Any) -> ChaincodeEvent:
-        return ChaincodeEvent.from_dict(channel, message)
+    def read(line: bytes) -> ChaincodeEvent:
+        return ChaincodeEvent.from_dict(channel, jsontext.loads(line))
 
     async for event in _resumed(gateways, channel, "chaincode", params, position=position, read=read):
         yield event
@@ -46,7 +53,28 @@ async def block_events(
 ) -> AsyncIterator[BlockEvent]:
     """All blocks of a channel, in order. Reconnects with growing pauses until the caller stops."""
     position = await _start(gateways, channel, start_block, checkpointer)
-    async for event in _resumed(gateways, channel, "blocks", {}, position=position, read=BlockEvent.from_dict):
+
+    def read(line: bytes) -> BlockEvent:
+        return BlockEvent.from_dict(jsontext.loads(line))
+
+    async for event in _resumed(gateways, channel, "blocks", {}, position=position, read=read):
+        yield event
+
+
+async def full_block_events(
+    gateways: Gateways, channel: str, *, start_block: int | None, checkpointer: Checkpointer | None
+) -> AsyncIterator[FullBlockEvent]:
+    """All blocks of a channel with their envelopes, in order. :class:`CorruptionError` where a data hash is wrong."""
+    position = await _start(gateways, channel, start_block, checkpointer)
+
+    def read(data: bytes) -> FullBlockEvent:
+        found = FullBlockEvent.from_bytes(data)
+        if not found.holds():
+            raise CorruptionError(f"what the peer gave as block {found.event.number} of {channel} is not that block")
+        return found
+
+    stream = _resumed(gateways, channel, "full-blocks", {}, position=position, read=read)
+    async for event in stream:
         yield event
 
 
@@ -70,7 +98,7 @@ async def _resumed(
     params: dict[str, str],
     *,
     position: Checkpoint,
-    read: Callable[[Any], _Event],
+    read: Callable[[bytes], _Event],
 ) -> AsyncIterator[_Event]:
     backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, gateways.random)
     path = f"/channels/{channel}/events/{kind}"
@@ -78,9 +106,11 @@ async def _resumed(
         gateway = gateways.best(channel) or gateways.members[0]
         skip_to = position.tx_id
         try:
-            async for line in gateway.node.lines(path, params={**params, "from": str(position.block)}):
+            node = gateway.node
+            pieces = node.frames if kind == "full-blocks" else node.lines
+            async for piece in pieces(path, params={**params, "from": str(position.block)}):
                 backoff.succeeded()
-                event = read(jsontext.loads(line))
+                event = read(piece)
                 number, tx_id = _place(event)
                 if skip_to is not None and number == position.block:
                     # Events of the checkpoint's block that were handled before.
@@ -98,5 +128,7 @@ async def _resumed(
         await asyncio.sleep(backoff.failed())
 
 
-def _place(event: ChaincodeEvent | BlockEvent) -> tuple[int, str | None]:
+def _place(event: ChaincodeEvent | BlockEvent | FullBlockEvent) -> tuple[int, str | None]:
+    if isinstance(event, FullBlockEvent):
+        return event.event.number, None
     return (event.number, None) if isinstance(event, BlockEvent) else (event.block, event.tx_id)

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.client.errors import EndorseError
-from gridledger.client.events import block_events, chaincode_events
+from gridledger.client.events import block_events, chaincode_events, full_block_events
 from gridledger.client.failover import Gateways, gather_all
 from gridledger.client.queries import (
     read_block,
@@ -43,7 +43,7 @@ from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
-from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal
@@ -255,6 +255,14 @@ class Network:
     ) -> AsyncIterator[BlockEvent]:
         """Blocks with the status of each transaction, from ``start_block`` on (default: from now on)."""
         return block_events(self._session.gateways, self.channel, start_block=start_block, checkpointer=checkpointer)
+
+    def full_block_events(
+        self, *, start_block: int | None = None, checkpointer: Checkpointer | None = None
+    ) -> AsyncIterator[FullBlockEvent]:
+        """Blocks with their envelopes, from ``start_block`` on (default: from now on). Each data hash is verified; one
+        block is held at a time."""
+        gateways = self._session.gateways
+        return full_block_events(gateways, self.channel, start_block=start_block, checkpointer=checkpointer)
 
 
 class Contract:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridledger import framing, jsontext
+from gridledger.errors import MalformedMessage
+from gridledger.protocol.block import Block
 from gridledger.protocol.codes import CODES, TxValidationCode
 from gridledger.protocol.transaction_status import Status
 
@@ -99,6 +102,40 @@ class BlockEvent:
             tx_ids=tuple([item["tx_id"] for item in transactions]),
             codes=tuple([CODES[item["code"]] for item in transactions]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FullBlockEvent:
+    """A committed block with all its envelopes, and what the peer tells of it."""
+
+    event: BlockEvent
+    block: Block
+
+    def to_bytes(self) -> bytes:
+        """One frame of a channel's stream of full blocks: the event's JSON form and the block's bytes, as frames."""
+        return full_block_bytes(self.event, self.block.to_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> FullBlockEvent:
+        """Read such a frame. Whether the parts belong together is for :meth:`holds` to say."""
+        parts = framing.unpack(data, max_frames=2)
+        if len(parts) != 2:  # noqa: PLR2004
+            raise MalformedMessage("a full block is an event and a block")
+        return cls(BlockEvent.from_dict(jsontext.loads(parts[0])), Block.from_bytes(parts[1]))
+
+    def holds(self) -> bool:
+        """Whether the block is the event's, and its data hash that of its envelopes."""
+        header, event = self.block.header, self.event
+        return (
+            (header.channel, header.number, header.hash) == (event.channel, event.number, event.hash)
+            and len(event.codes) == len(self.block.envelopes)
+            and self.block.data_hash_holds()
+        )
+
+
+def full_block_bytes(event: BlockEvent, block: bytes) -> bytes:
+    """What :meth:`FullBlockEvent.from_bytes` reads, of a block that is bytes already."""
+    return framing.pack((jsontext.dumps(event.to_dict()), block))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,29 @@ from gridledger.web.openapi import (
 _FRAMES = "application/octet-stream"
 _LINES = "application/x-ndjson"
 
+_SIGNED_PROPOSAL = {
+    "proposal": {**TEXT, "description": "the proposal's text, a JSON text in a string: it is signed as it is"},
+    "signature": {**BASE64, "description": "the creator's signature over the text: ECDSA P-256, SHA-256, low s"},
+    "transient": {"type": "object", "description": "data for the chaincode that never reaches the chain"},
+}
 _SCHEMAS = {
     "SignedProposal": {
         "type": "object",
         "required": ["proposal", "signature"],
+        "properties": _SIGNED_PROPOSAL,
+        "additionalProperties": False,
+    },
+    "EndorseRequest": {
+        "type": "object",
+        "required": ["proposal", "signature"],
         "properties": {
-            "proposal": {**TEXT, "description": "the proposal's text, a JSON text in a string: it is signed as it is"},
-            "signature": {
-                **BASE64,
-                "description": "the creator's signature over the text: ECDSA P-256, SHA-256, low s",
+            **_SIGNED_PROPOSAL,
+            "endorsing_organisations": {
+                **list_of(TEXT),
+                "minItems": 1,
+                "maxItems": 64,
+                "description": "MSP ids of the organisations whose peers are to endorse; any, if absent",
             },
-            "transient": {"type": "object", "description": "data for the chaincode that never reaches the chain"},
         },
         "additionalProperties": False,
     },
@@ -110,7 +122,7 @@ _OPERATIONS = {
     "POST /gateway/endorse": Operation(
         "Collect endorsements of a proposal",
         named("Endorsed"),
-        named("SignedProposal"),
+        named("EndorseRequest"),
         description="Runs the chaincode on as many peers as its policy needs. Nothing is ordered.",
     ),
     "POST /gateway/submit": Operation(
@@ -167,6 +179,11 @@ _OPERATIONS = {
     ),
     "GET /channels/{name}/events/blocks": Operation(
         "Committed blocks as they come, one JSON text a line", named("BlockEvent"), answer_media=_LINES
+    ),
+    "GET /channels/{name}/events/full-blocks": Operation(
+        "Committed blocks with their envelopes as they come",
+        {**TEXT, "description": "frames: docs/protocol.md, FullBlockEvent"},
+        answer_media=_FRAMES,
     ),
     "GET /channels/{name}/events/chaincode": Operation(
         "Events of valid transactions as they come, one JSON text a line", named("ChaincodeEvent"), answer_media=_LINES

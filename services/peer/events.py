@@ -11,13 +11,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from gridledger import jsontext
+from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.block import BlockHeader
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config_update import CONFIG_PREFIX, parse_envelope
-from gridledger.protocol.events import ChaincodeEvent, CommittedBlock
+from gridledger.protocol.events import ChaincodeEvent, CommittedBlock, full_block_bytes
 from gridledger.protocol.fields import hash_of
+from gridledger.transport import call_frames
 from gridledger.transport.node_client import HEARTBEAT_S
 from services.peer.channel import Channel
 from services.peer.committer.messages import BlockCommitted
@@ -66,15 +67,27 @@ class ChannelEvents:
 
         return self._stream(start, allowed, lines)
 
+    def full_blocks(self, start: int, allowed: StillAllowed) -> AsyncIterator[bytes]:
+        """A frame for each block, with its bytes: see :class:`gridledger.protocol.events.FullBlockEvent`."""
+
+        def frame(block: CommittedBlock) -> bytes:
+            return framing.frame(full_block_bytes(block, self._channel.ledger.block_bytes(block.number)))
+
+        return self._stream(start, allowed, frame, heartbeat=call_frames.HEARTBEAT)
+
     async def _stream(
-        self, start: int, allowed: StillAllowed, lines: Callable[[CommittedBlock], bytes]
+        self,
+        start: int,
+        allowed: StillAllowed,
+        lines: Callable[[CommittedBlock], bytes],
+        heartbeat: bytes = HEARTBEAT,
     ) -> AsyncIterator[bytes]:
         number, loop = start, asyncio.get_running_loop()
         beat = loop.time()
         while True:
             allowed()
             if number >= self._channel.height and not await self._channel.reach(number + 1, HEARTBEAT_S):
-                yield HEARTBEAT
+                yield heartbeat
                 beat = loop.time()
                 continue
             parts: list[bytes] = []
@@ -89,7 +102,7 @@ class ChannelEvents:
                     # Many blocks without an event: the reader must hear from us.
                     break
             if parts or loop.time() - beat >= HEARTBEAT_S:
-                yield b"".join(parts) or HEARTBEAT
+                yield b"".join(parts) or heartbeat
                 beat = loop.time()
 
     async def _block(self, number: int) -> CommittedBlock:

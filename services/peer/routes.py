@@ -202,6 +202,13 @@ def _add_events(router: APIRouter, peer: Peer) -> None:
             start = channel.height
         return StreamResponse(peer.events[name].blocks(start, allowed), "application/x-ndjson")
 
+    @router.get("/channels/{name}/events/full-blocks")
+    async def full_blocks(name: str, request: Request, start: _From = None) -> Response:
+        channel, allowed = _reader(peer, name, request)
+        if start is None:
+            start = channel.height
+        return StreamResponse(peer.events[name].full_blocks(start, allowed))
+
     @router.get("/channels/{name}/events/chaincode")
     async def chaincode_events(
         name: str,

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridledger import jsontext
 from gridledger.client.checkpoints import MemoryCheckpointer
-from gridledger.client.events import block_events, chaincode_events
+from gridledger.client.events import block_events, chaincode_events, full_block_events
 from gridledger.client.failover import Gateways
-from gridledger.errors import BusyError, MalformedFrames, NotFoundError, PermissionDeniedError, UnavailableError
+from gridledger.errors import (
+    BusyError,
+    CorruptionError,
+    MalformedFrames,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.codes import TxValidationCode as Code
-from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.transport.node_client import ConnectionFailed
 from tests.simulation import virtual_loop
+from tests.support.paper import PaperNetwork, PaperPeer
 from tests.unit.client.paper_member import PaperMember
 
 DOWN = UnavailableError("down")
@@ -50,6 +61,14 @@ class Node:
             if isinstance(item, Exception):
                 raise item
             yield jsontext.dumps(item.to_dict())
+
+    async def frames(self, path: str, *, params: dict[str, str]) -> AsyncIterator[bytes]:
+        assert path == "/channels/shard1/events/full-blocks"
+        self.opened.append(params)
+        for item in self.connections.pop(0):
+            if isinstance(item, Exception):
+                raise item
+            yield item.to_bytes()
 
     async def get_json(self, path: str) -> dict[str, Any]:
         assert path == "/channels/c"
@@ -155,3 +174,43 @@ def test_a_gateway_that_is_not_on_the_channel_is_passed_over() -> None:
     assert taken(of_blocks(Node([absent]), Node([block(3)])), 1) == [block(3)]
     with pytest.raises(NotFoundError):
         taken(of_blocks(Node([absent])), 1)
+
+
+def full(*blocks: Block) -> list[FullBlockEvent]:
+    """These blocks as a peer gives them."""
+    made = []
+    for item in blocks:
+        header, count = item.header, len(item.envelopes)
+        told = BlockEvent(header.channel, header.number, header.hash, 5, "x", ("t",) * count, (Code.VALID,) * count)
+        made.append(FullBlockEvent(told, item))
+    return made
+
+
+def of_full_blocks(*nodes: Any) -> AsyncIterator[FullBlockEvent]:
+    return full_block_events(at(*nodes), "shard1", start_block=0, checkpointer=None)
+
+
+def test_full_blocks_go_on_at_the_next_gateway(tmp_path: Path) -> None:
+    paper = PaperNetwork()
+    ledger = PaperPeer(tmp_path, paper)
+    ledger.commit(paper.transaction({"k": 1}), paper.transaction({"k": 2}))
+    first, second = full(*ledger.chain.blocks[:2])
+    second_node = Node([second])
+    assert taken(of_full_blocks(Node([first, ConnectionFailed("killed")]), second_node), 2) == [first, second]
+    assert second_node.opened == [{"from": "1"}]
+
+
+def test_a_full_block_that_is_another_one_is_refused(tmp_path: Path) -> None:
+    paper = PaperNetwork()
+    ledger = PaperPeer(tmp_path, paper)
+    ledger.commit(paper.transaction({"k": 1}))
+    first, second = full(*ledger.chain.blocks[:2])
+    changed = Block(second.block.header, (b"another",))
+    short = replace(second.event, codes=(), tx_ids=())
+    for wrong in (
+        FullBlockEvent(second.event, changed),
+        FullBlockEvent(second.event, first.block),
+        FullBlockEvent(short, second.block),
+    ):
+        with pytest.raises(CorruptionError, match="block 1 of shard1 is not that block"):
+            taken(of_full_blocks(Node([wrong])), 1)

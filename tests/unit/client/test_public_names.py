@@ -7,7 +7,8 @@ from gridledger import client
 NAMES = """
 BlockEvent ChainInfo ChaincodeEvent Checkpoint Checkpointer ClientProposal ClientTransaction
 CommitError CommitStatusError ConnectionFailed ConnectionProfile Contract DigestSigner EndorseError
-FileCheckpointer Gateway HistoryEntry MemoryCheckpointer NO_RETRY Network NodeClient OfflineSigner
+FileCheckpointer FullBlockEvent Gateway HistoryEntry MemoryCheckpointer NO_RETRY Network NodeClient
+OfflineSigner
 ProvedTransaction Retry Signer SigningIdentity Status SubmitError SubmittedTransaction Timeouts
 TransactionError TransactionVerdict connect load_profile
 """

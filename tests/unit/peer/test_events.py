@@ -11,6 +11,8 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.errors import PermissionDeniedError
+from gridledger.framing import FrameBuffer
+from gridledger.protocol.events import FullBlockEvent
 from gridledger.protocol.result import Event
 from gridledger.protocol.transaction import Transaction
 from services.peer import events as events_module
@@ -146,3 +148,28 @@ async def test_chunks_are_bounded_for_slow_readers(house: House, monkeypatch: py
         house.announce(number)
     chunk = await anext(house.events.blocks(0, always))
     assert 1 <= chunk.count(b"\n") <= 2
+
+
+async def test_full_blocks_have_their_envelopes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    announced = house.announce("a")
+    house.commit(house.paper.transaction({"x": 1}), b"rubbish")
+    # However small a chunk may be, a block comes whole.
+    monkeypatch.setattr(events_module, "MAX_CHUNK_BYTES", 1)
+    buffer, found = FrameBuffer(10**6), []
+    async with asyncio.timeout(10):
+        stream = house.events.full_blocks(0, always)
+        while len(found) < 3:
+            frames = buffer.feed(await anext(stream))
+            assert len(frames) == 1
+            found += [FullBlockEvent.from_bytes(data) for data in frames if data]
+    assert [item.event.number for item in found] == [0, 1, 2]
+    assert all(item.holds() for item in found)
+    assert found[1].block.envelopes == (announced.to_bytes(),)
+    assert found[2].block.envelopes[1] == b"rubbish"
+    assert found[2].event.codes[0] == 0
+
+
+async def test_a_stream_of_full_blocks_beats_with_empty_frames(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "HEARTBEAT_S", 0.01)
+    async with asyncio.timeout(10):
+        assert FrameBuffer(10).feed(await anext(house.events.full_blocks(1, always))) == [b""]
