@@ -155,7 +155,8 @@ async def test_full_blocks_have_their_envelopes(house: House, monkeypatch: pytes
     house.commit(house.paper.transaction({"x": 1}), b"rubbish")
     # However small a chunk may be, a block comes whole.
     monkeypatch.setattr(events_module, "MAX_CHUNK_BYTES", 1)
-    buffer, found = FrameBuffer(10**6), []
+    buffer = FrameBuffer(10**6)
+    found: list[FullBlockEvent] = []
     async with asyncio.timeout(10):
         stream = house.events.full_blocks(0, always)
         while len(found) < 3:
