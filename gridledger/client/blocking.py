@@ -9,15 +9,15 @@ One thread runs a loop for all blocking gateways of the process; calls may come 
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from gridledger.client import connecting
 from gridledger.client import gateway as aio
+from gridledger.client.blocking_loop import iterate, run
+from gridledger.client.blocking_transactions import ClientProposal, ClientTransaction, SubmittedTransaction
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connecting import Profile
 from gridledger.client.connection import Timeouts
@@ -26,39 +26,21 @@ from gridledger.client.signers import Signer
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
-from gridledger.protocol.events import BlockEvent, ChaincodeEvent
+from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
 
-_T = TypeVar("_T")
-
-
-class _LoopThread:
-    """One daemon thread with a running event loop, started when first needed."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine there and wait for it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._started())
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="gridledger-client", daemon=True).start()
-            return self._loop
-
-
-_loop = _LoopThread()
+__all__ = [
+    "ClientProposal",
+    "ClientTransaction",
+    "Contract",
+    "Gateway",
+    "Network",
+    "SubmittedTransaction",
+    "connect",
+]
 
 
 def connect(
@@ -73,7 +55,7 @@ def connect(
 ) -> Gateway:
     """Blocking form of :func:`gridledger.client.connect`."""
     return Gateway(
-        _loop.run(
+        run(
             connecting.connect(
                 profile,
                 user=user,
@@ -118,7 +100,7 @@ class Gateway:
                 max_connections=max_connections,
             )
 
-        return cls(_loop.run(connect()))
+        return cls(run(connect()))
 
     def __enter__(self) -> Gateway:
         return self
@@ -130,7 +112,7 @@ class Gateway:
 
     def close(self) -> None:
         """Close the connections."""
-        _loop.run(self._inner.close())
+        run(self._inner.close())
 
     @property
     def identity(self) -> Signer:
@@ -142,21 +124,58 @@ class Gateway:
         """How long each step may take."""
         return self._inner.timeouts
 
+    @property
+    def retry(self) -> Retry:
+        """What is tried again, and how often."""
+        return self._inner.retry
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the gateways are, the preferred one first."""
+        return self._inner.urls
+
     def get_network(self, channel: str) -> Network:
         """A channel."""
-        return Network(self._inner.get_network(channel), self._inner)
+        return Network(self._inner.get_network(channel))
 
     def channels(self) -> list[str]:
-        """Names of the channels that the gateway's peer is on."""
-        return _loop.run(self._inner.channels())
+        """See :meth:`gridledger.client.Gateway.channels`."""
+        return run(self._inner.channels())
+
+    def sequence(self, channel: str, chaincode: str, *, refresh: bool = False) -> int:
+        """See :meth:`gridledger.client.Gateway.sequence`."""
+        return run(self._inner.sequence(channel, chaincode, refresh=refresh))
+
+    def new_proposal(
+        self,
+        channel: str,
+        chaincode: str,
+        function: str,
+        args: tuple[Any, ...],
+        *,
+        transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+    ) -> ClientProposal:
+        """See :meth:`gridledger.client.Gateway.new_proposal`."""
+        return ClientProposal(
+            run(
+                self._inner.new_proposal(
+                    channel,
+                    chaincode,
+                    function,
+                    args,
+                    transient=transient,
+                    endorsing_organisations=endorsing_organisations,
+                )
+            )
+        )
 
 
 class Network:
     """Blocking form of :class:`gridledger.client.Network`."""
 
-    def __init__(self, inner: aio.Network, gateway: aio.Gateway) -> None:
+    def __init__(self, inner: aio.Network) -> None:
         self._inner = inner
-        self._gateway = gateway
         self.channel = inner.channel
 
     def get_contract(self, chaincode: str) -> Contract:
@@ -165,23 +184,27 @@ class Network:
 
     def get_chain_info(self) -> ChainInfo:
         """See :meth:`gridledger.client.Network.get_chain_info`."""
-        return _loop.run(self._inner.get_chain_info())
+        return run(self._inner.get_chain_info())
+
+    def get_config(self) -> ChannelConfig:
+        """See :meth:`gridledger.client.Network.get_config`."""
+        return run(self._inner.get_config())
 
     def get_block(self, number: int) -> Block:
         """See :meth:`gridledger.client.Network.get_block`."""
-        return _loop.run(self._inner.get_block(number))
+        return run(self._inner.get_block(number))
 
     def get_transaction(self, tx_id: str) -> ProvedTransaction:
         """See :meth:`gridledger.client.Network.get_transaction`."""
-        return _loop.run(self._inner.get_transaction(tx_id))
+        return run(self._inner.get_transaction(tx_id))
 
     def get_history(self, chaincode: str, key: str) -> list[HistoryEntry]:
         """See :meth:`gridledger.client.Network.get_history`."""
-        return _loop.run(self._inner.get_history(chaincode, key))
+        return run(self._inner.get_history(chaincode, key))
 
     def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
         """See :meth:`gridledger.client.Network.get_status`."""
-        return _loop.run(self._inner.get_status(tx_id, wait_s=wait_s))
+        return run(self._inner.get_status(tx_id, wait_s=wait_s))
 
     def chaincode_events(
         self,
@@ -192,7 +215,7 @@ class Network:
         checkpointer: Checkpointer | None = None,
     ) -> Iterator[ChaincodeEvent]:
         """Events as they come. Waits while there is none. Close the iterator to stop."""
-        return _iterate(
+        return iterate(
             self._inner.chaincode_events(chaincode, start_block=start_block, name=name, checkpointer=checkpointer)
         )
 
@@ -200,7 +223,13 @@ class Network:
         self, *, start_block: int | None = None, checkpointer: Checkpointer | None = None
     ) -> Iterator[BlockEvent]:
         """Blocks as they come. Waits while there is none. Close the iterator to stop."""
-        return _iterate(self._inner.block_events(start_block=start_block, checkpointer=checkpointer))
+        return iterate(self._inner.block_events(start_block=start_block, checkpointer=checkpointer))
+
+    def full_block_events(
+        self, *, start_block: int | None = None, checkpointer: Checkpointer | None = None
+    ) -> Iterator[FullBlockEvent]:
+        """Blocks with their envelopes as they come. Waits while there is none. Close the iterator to stop."""
+        return iterate(self._inner.full_block_events(start_block=start_block, checkpointer=checkpointer))
 
 
 class Contract:
@@ -208,6 +237,8 @@ class Contract:
 
     def __init__(self, inner: aio.Contract) -> None:
         self._inner = inner
+        self.channel = inner.channel
+        self.chaincode = inner.chaincode
 
     def submit_transaction(
         self,
@@ -219,7 +250,7 @@ class Contract:
         retry: Retry | None = None,
     ) -> Any:
         """See :meth:`gridledger.client.Contract.submit_transaction`."""
-        return _loop.run(
+        return run(
             self._inner.submit_transaction(
                 function,
                 *args,
@@ -240,7 +271,7 @@ class Contract:
         retry: Retry | None = None,
     ) -> tuple[Any, Status]:
         """See :meth:`gridledger.client.Contract.submit_with_status`."""
-        return _loop.run(
+        return run(
             self._inner.submit_with_status(
                 function,
                 *args,
@@ -260,22 +291,22 @@ class Contract:
         retry: Retry | None = None,
     ) -> Any:
         """See :meth:`gridledger.client.Contract.evaluate_transaction`."""
-        return _loop.run(
+        return run(
             self._inner.evaluate_transaction(function, *args, transient=transient, timeouts=timeouts, retry=retry)
         )
 
-
-def _iterate(events: AsyncIterator[_T]) -> Iterator[_T]:
-    async def following() -> _T:
-        return await anext(events)
-
-    async def close() -> None:
-        aclose = getattr(events, "aclose", None)
-        if aclose is not None:
-            await aclose()
-
-    try:
-        while True:
-            yield _loop.run(following())
-    finally:
-        _loop.run(close())
+    def new_proposal(
+        self,
+        function: str,
+        *args: Any,
+        transient: Mapping[str, Any] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+    ) -> ClientProposal:
+        """See :meth:`gridledger.client.Contract.new_proposal`."""
+        return ClientProposal(
+            run(
+                self._inner.new_proposal(
+                    function, *args, transient=transient, endorsing_organisations=endorsing_organisations
+                )
+            )
+        )

@@ -98,6 +98,9 @@ class PaperGateway:
         endorsements = tuple(self.paper.endorsement(peer, result) for peer in peers)
         return jsontext.dumps(EndorsedResult(result.text, endorsements, peers).to_dict())
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
     async def alive(self, timeout_s: float) -> bool:
         return True
 
