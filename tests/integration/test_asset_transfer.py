@@ -1,9 +1,10 @@
-"""The sample asset_transfer on a running network, from the shell, the asynchronous SDK and the blocking one."""
+"""The sample asset_transfer on a running network: from the shell, both SDKs, the REST bridge, and curl alone."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.command import gridledger
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import CHANNEL, few_nodes
 from tests.support.processes import REPOSITORY
+from tests.support.rest_bridge import running_bridge
 
 pytestmark = pytest.mark.integration
 NAME = "asset_transfer"
@@ -140,3 +142,55 @@ async def _events(channel: Network, asset: str, start: int) -> list[str]:
         if names[-1:] == CHANGES[-1:]:
             break
     return names
+
+
+def test_through_the_rest_bridge(network: LocalNetwork, tmp_path: Path) -> None:
+    folder, path = tmp_path, f"/channels/{CHANNEL}/chaincodes/{NAME}"
+    identities = {"admin": network.profile.user("Org1", "admin")}
+    with running_bridge(folder, network.folder.connection, identities) as bridge:
+
+        def submit(function: str, *args: Any) -> Any:
+            status, done = bridge.ask(f"{path}/submit", {"function": function, "args": args})
+            assert (status, done["code_name"]) == (200, "VALID"), done
+            return done["payload"]
+
+        def evaluate(function: str, *args: Any) -> Any:
+            status, done = bridge.ask(f"{path}/evaluate", {"function": function, "args": args})
+            assert status == 200, done
+            return done["payload"]
+
+        submit("CreateAsset", "rest", "blue", 5, "Tomoko", 300)
+        submit("UpdateAsset", "rest", "red", 6, "Brad", 400)
+        assert submit("TransferAsset", "rest", "Max") == "Brad"
+        assert evaluate("ReadAsset", "rest") == _asset("rest", "red", 6, "Max", 400)
+        assert len(evaluate("GetAllAssets")) == 7
+        status, error = bridge.ask(f"{path}/submit", {"function": "DeleteAsset", "args": ["nothing"]})
+        assert (status, error["code"]) == (400, "CHAINCODE_REFUSED")
+        assert "the asset nothing does not exist" in error["message"]
+        submit("DeleteAsset", "rest")
+        assert evaluate("AssetExists", "rest") is False
+
+
+def test_with_curl_and_openssl(network: LocalNetwork) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "NETWORK": str(network.folder.root),
+        "GATEWAY": network.entry("peer1").url,
+        "IDENTITY": str(network.profile.user("Org1", "admin")),
+    }
+
+    def submit(function: str, *args: Any, code: int = 0) -> Any:
+        command = ["sh", str(REPOSITORY / "docs/examples/transaction.sh"), CHANNEL, NAME, function, json.dumps(args)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done
+        return json.loads(done.stdout) if code == 0 else done.stderr
+
+    assert submit("CreateAsset", "curl", "blue", 5, "Tomoko", 300)["code_name"] == "VALID"
+    submit("UpdateAsset", "curl", "red", 6, "Brad", 400)
+    submit("TransferAsset", "curl", "Max")
+    assert _json(network, "query", CHANNEL, NAME, "ReadAsset", "curl")["payload"] == _asset(
+        "curl", "red", 6, "Max", 400
+    )
+    assert "the asset curl already exists" in submit("CreateAsset", "curl", "blue", 5, "Tomoko", 300, code=1)
+    submit("DeleteAsset", "curl")
+    assert _json(network, "query", CHANNEL, NAME, "AssetExists", "curl")["payload"] is False

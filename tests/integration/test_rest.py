@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,40 +15,14 @@ import pytest_asyncio
 from gridledger.network.users import enroll_user
 from tests.support.local_network import LocalNetwork
 from tests.support.matpower_rows import branch_rows, bus_rows
-from tests.support.processes import ServiceProcess, free_ports
+from tests.support.rest_bridge import Bridge, running_bridge
 from tests.support.solved_grid import base_state, planner
-from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 PLANNERS = ("Org1", "Org3", "Org5")
 AGGREGATORS = {"1": "Org1", "2": "Org3", "3": "Org5"}
 SUBMIT, EVALUATE = "/channels/shard1/chaincodes/kv/submit", "/channels/shard1/chaincodes/kv/evaluate"
 NOW_US = 1_700_000_000_000_000
-
-
-class Bridge:
-    """The running bridge, and a program that calls it."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url
-        self.token = token
-
-    async def call(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and JSON of the answer."""
-        return await asyncio.to_thread(self._call, path, body, headers)
-
-    def request(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> urllib.request.Request:
-        data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        return urllib.request.Request(
-            self.url + path, data, {"Authorization": f"Bearer {self.token}", **(headers or {})}
-        )
-
-    def _call(self, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any]:
-        try:
-            with urllib.request.urlopen(self.request(path, body, headers), timeout=60) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read())["error"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -66,39 +39,9 @@ async def bridge(network: LocalNetwork, tmp_path_factory: pytest.TempPathFactory
         attributes = {"grid.role": "aggregator", "grid.group": group}
         await enroll_user(network.profile, organisation, name, "client", attributes)
         identities[name] = network.profile.user(organisation, name)
-    (port,) = free_ports(1)
-    settings = {
-        "name": "rest",
-        "port": port,
-        "data": ".",
-        "connection": str(network.folder.connection),
-        "identities": {name: str(path) for name, path in identities.items()},
-        "clients": {"reader": []},
-    }
-    (folder / "config.json").write_text(json.dumps(settings))
-    process = ServiceProcess("services.rest", folder / "config.json")
-    process.start()
-    try:
-        made = folder / "tokens" / "default"
-        await eventually(lambda: _healthy(process, port), within_s=60, what="a healthy bridge")
+    with running_bridge(folder, network.folder.connection, identities, {"reader": []}) as running:
         (folder / "tokens" / "reader").write_text("r" * 40)
-        yield Bridge(f"http://127.0.0.1:{port}", made.read_text().strip())
-    finally:
-        assert process.end() == 0
-        assert "Traceback" not in process.output()
-
-
-async def _healthy(process: ServiceProcess, port: int) -> bool:
-    assert process.running, process.output()
-
-    def ask() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except urllib.error.URLError:
-            return False
-
-    return await asyncio.to_thread(ask)
+        yield running
 
 
 @pytest.mark.asyncio(loop_scope="module")
