@@ -91,9 +91,14 @@ class DeclaredTypes:
             return None
         known = self._records.get(cls)
         if known is None:
+            before = dict(self._records)
             # Known before its fields are: a field may hold the same type again.
             known = self._records[cls] = Record(self._free_name(cls), cls)
-            self._fill(known, cls)
+            try:
+                self._fill(known, cls)
+            except AnnotationError:
+                self._records = before
+                raise
         return known
 
     def _fill(self, record: Record, cls: type) -> None:

@@ -34,6 +34,7 @@ class Function:
 
     __slots__ = (
         "_checked",
+        "_is_checked",
         "_method",
         "_rest",
         "attribute",
@@ -65,6 +66,7 @@ class Function:
         self.declared: tuple[Parameter, ...] = ()
         self.returns: JsonType = ANY
         self._method = method
+        self._is_checked = False
         self._checked: tuple[tuple[int, Parameter], ...] = ()
         self._rest: Parameter | None = None
 
@@ -86,6 +88,7 @@ class Function:
             declared.append(self._parameter(name, types)._replace(repeated=True))
         self.declared = tuple(declared)
         checked = [(index, each) for index, each in enumerate(declared) if each.type is not ANY]
+        self._is_checked = bool(checked)
         self._checked = tuple((index, each) for index, each in checked if not each.repeated)
         self._rest = next((each for _, each in checked if each.repeated), None)
         try:
@@ -99,11 +102,16 @@ class Function:
         except AnnotationError as error:
             raise AnnotationError(f"{self.attribute}, parameter {name}: {error}") from None
 
-    def take_arguments(self, args: Sequence[Any]) -> Sequence[Any]:
-        """What the method is called with for these arguments; :class:`ContractError` names the one that is refused."""
-        self.check_arguments(args)
-        if not self._checked and self._rest is None:
-            return args
+    def check_arguments(self, args: Sequence[Any]) -> Sequence[Any]:
+        """What the method is called with for these arguments.
+
+        :class:`ContractError` shows what is taken where there are too few or too many, and names one of a wrong type.
+        """
+        if len(args) < self.least or (self.most is not None and len(args) > self.most):
+            raise ContractError(f"{self.name} takes ({', '.join(self.parameters)}), {len(args)} argument(s) were given")
+        return self._take(args) if self._is_checked else args
+
+    def _take(self, args: Sequence[Any]) -> Sequence[Any]:
         taken = list(args)
         for index, parameter in self._checked:
             if index < len(taken):
@@ -112,11 +120,6 @@ class Function:
             first = len(self.parameters)
             taken[first:] = [_take(self._rest, each, f"[{n}]") for n, each in enumerate(taken[first:])]
         return taken
-
-    def check_arguments(self, args: Sequence[Any]) -> None:
-        """Refuse a call with too few or too many arguments, with a message that shows what is taken."""
-        if len(args) < self.least or (self.most is not None and len(args) > self.most):
-            raise ContractError(f"{self.name} takes ({', '.join(self.parameters)}), {len(args)} argument(s) were given")
 
 
 def _take(parameter: Parameter, value: Any, place: str = "") -> Any:

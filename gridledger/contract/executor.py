@@ -57,7 +57,7 @@ def run(
         if function is None:
             returned = contract.unknown_transaction(context)
         else:
-            returned = getattr(contract, function.attribute)(context, *function.take_arguments(proposal.args))
+            returned = getattr(contract, function.attribute)(context, *function.check_arguments(proposal.args))
         contract.after_transaction(context, returned)
         payload = json_text(returned, f"what {proposal.function} returned")
     except ContractError as refusal:

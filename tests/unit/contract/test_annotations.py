@@ -326,3 +326,16 @@ def test_what_cannot_be_declared(annotation: str, says: str) -> None:
         Chaincode([contract()])
     assert caught.value.message.startswith("Meter.act, parameter count: ")
     assert says in caught.value.message
+
+
+def test_a_result_that_cannot_be_declared_excuses_no_parameter() -> None:
+    class Bank(Contract):
+        @transaction
+        def read(self, ctx: Context) -> Money:
+            raise NotImplementedError
+
+        @transaction
+        def put(self, ctx: Context, money: Money) -> None: ...
+
+    with pytest.raises(ChaincodeLoadError, match="field amount of Money: Decimal is no JSON type"):
+        Chaincode([Bank()])

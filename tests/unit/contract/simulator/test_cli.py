@@ -41,6 +41,10 @@ class Counter(Contract):
         return 1 / 0
 
     @transaction
+    def half(self, ctx: Context, kwh: float):
+        return kwh / 2
+
+    @transaction
     def echo(self, ctx: Context, value):
         return value
 
@@ -129,6 +133,7 @@ def test_history_lies_in_the_state_and_the_clock_can_too(run: Run, state: Path) 
     [
         (["Add", '"a"', "-5"], "status 400: amount must be an integer of 0 or more, not -5"),
         (["Add", '"a"', "1e-3"], "not 0.001"),
+        (["half", '"x"'], 'status 400: kwh: must be a number (float), not "x"'),
         (["Add"], "Add takes (name, amount), 0 argument(s)"),
         (["add", '"a"'], "there is no function 'add'"),
         (["fail"], "status 500: ZeroDivisionError"),
