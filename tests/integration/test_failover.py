@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from gridledger.client import Gateway
+from gridledger.client import EndorseError, Gateway, OfflineSigner, SubmitError
 from gridledger.client.gateway import Contract
+from gridledger.client.transactions import ClientTransaction
 from gridledger.errors import GridLedgerError
+from gridledger.identity.signer import SigningIdentity
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import no_shard
 
@@ -31,7 +33,9 @@ LONGEST_GAP_S = 2.0
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
-    with local_network(no_shard("OutOf(3, all)"), tmp_path_factory.mktemp("failover")) as running:
+    with local_network(
+        no_shard("OutOf(3, all)", forwarders=("Org2/bridge",)), tmp_path_factory.mktemp("failover")
+    ) as running:
         yield running
 
 
@@ -79,6 +83,35 @@ class Counters:
         """The longest time in which no transaction came to its end."""
         told = [0.0, *sorted(item.told_at_s for item in self.outcomes if item.error is None)]
         return max(later - earlier for earlier, later in pairwise(told))
+
+
+async def test_a_forwarder_brings_what_others_have_signed(network: LocalNetwork) -> None:
+    """Whoever is no forwarder may neither have it endorsed nor submit it, at any of the gateway's routes."""
+    alice, bridge = await network.client("Org1", "alice"), await network.client("Org2", "bridge")
+    url, signer = network.entry("peer1").url, OfflineSigner(alice.certificate, alice.mspid)
+
+    def gateway(tls_identity: SigningIdentity) -> Gateway:
+        return Gateway.connect(url, signer, roots=network.roots, tls_identity=tls_identity)
+
+    async with gateway(bridge) as forwarding, gateway(await network.client("Org2", "mallory")) as stranger:
+        contract, strange = (item.get_network(CHANNEL).get_contract("kv") for item in (forwarding, stranger))
+        proposal = await contract.new_proposal("put", "forwarded", 1)
+        signature = alice.sign(proposal.bytes)
+        transaction = await proposal.with_signature(signature).endorse()
+        envelope = transaction.with_signature(alice.sign(transaction.bytes))
+        other = await strange.new_proposal("put", "forwarded", 2)
+        for step in ("endorse", "evaluate"):
+            with pytest.raises(EndorseError) as refused:
+                await getattr(other.with_signature(alice.sign(other.bytes)), step)()
+            assert refused.value.code == "PERMISSION_DENIED"
+        stolen = ClientTransaction(stranger._session, envelope.transaction)
+        for step in ("submit", "submit_and_wait"):
+            with pytest.raises(SubmitError) as refused_too:
+                await getattr(stolen, step)()
+            assert refused_too.value.code == "PERMISSION_DENIED"
+        status = await envelope.submit_and_wait()
+        assert status.successful
+        assert (await forwarding.get_network(CHANNEL).get_status(status.tx_id)) == status
 
 
 async def test_a_killed_and_a_hung_gateway_cost_no_error(network: LocalNetwork) -> None:

@@ -11,12 +11,12 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from gridledger.client import BlockEvent, ChaincodeEvent, Gateway, Retry, blocking
+from gridledger.client import BlockEvent, ChaincodeEvent, FullBlockEvent, Gateway, Retry, blocking, connect
 from gridledger.client.checkpoints import FileCheckpointer
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.gateway import Contract
 from gridledger.client.transactions import check_committed
-from gridledger.errors import NotFoundError
+from gridledger.errors import GridLedgerError, NotFoundError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.local_network import LocalNetwork
 from tests.support.waiting import until
@@ -176,6 +176,30 @@ async def test_block_events_follow_the_head(gateway: Gateway, kv: Contract) -> N
         block = await following
         assert (block.number, block.commit_hash) == (status.block, status.commit_hash)
         assert [(item.tx_id, item.code) for item in block.transactions] == [(status.tx_id, Code.VALID)]
+
+
+async def test_full_blocks_and_endorsing_organisations(gateway: Gateway, kv: Contract) -> None:
+    channel = gateway.get_network(CHANNEL)
+    both = ["Org5MSP", "Org6MSP"]
+    _, status = await kv.submit_with_status("put", "sdk-full", 1, endorsing_organisations=both)
+    with pytest.raises(EndorseError) as caught:
+        await kv.submit_transaction("put", "sdk-full", 2, endorsing_organisations=["Org5MSP"])
+    assert caught.value.code == "ENDORSING_ORGANISATIONS"
+    stream = cast("AsyncGenerator[FullBlockEvent, None]", channel.full_block_events(start_block=status.block))
+    async with asyncio.timeout(20), aclosing(stream) as blocks:
+        found = await anext(blocks)
+    assert found.block == await channel.get_block(status.block)
+    assert status.tx_id in found.event.tx_ids
+
+
+async def test_a_channel_elsewhere_is_found_at_another_gateway(network: LocalNetwork) -> None:
+    """By the profile alone: Org1's own peer is on shard1, shard3 is on others."""
+    async with await connect(network.folder.root, user="Org1/admin") as gateway:
+        assert gateway.urls[0] == network.entry("peer1").url
+        assert set(await gateway.channels()) == set(network.profile.channels)
+        assert (await gateway.get_network("shard2").get_chain_info()).height > 0
+        with pytest.raises(GridLedgerError):
+            await gateway.get_network("nowhere").get_chain_info()
 
 
 async def test_blocking_twin(network: LocalNetwork) -> None:

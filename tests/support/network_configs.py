@@ -62,16 +62,19 @@ def three_shards(policies: dict[str, str], **settings: Any) -> NetworkConfig:
     return _with_kv("three-shards", policies, settings)
 
 
-def no_shard(policy: str, **settings: Any) -> NetworkConfig:
+def no_shard(policy: str, *, forwarders: tuple[str, ...] = (), **settings: Any) -> NetworkConfig:
     """network-config/no-shard.yaml with kv under ``policy`` beside dvs; ``settings`` are the peers'."""
-    return _with_kv("no-shard", {"grid": policy}, settings)
+    return _with_kv("no-shard", {"grid": policy}, settings, forwarders)
 
 
-def _with_kv(name: str, policies: dict[str, str], settings: dict[str, Any]) -> NetworkConfig:
+def _with_kv(
+    name: str, policies: dict[str, str], settings: dict[str, Any], forwarders: tuple[str, ...] = ()
+) -> NetworkConfig:
     config = load_network_config(REPOSITORY / "network-config" / f"{name}.yaml")
     changed = config.model_dump(mode="json")
     for channel, policy in policies.items():
         changed["channels"][channel]["chaincodes"]["kv"] = {"path": "chaincode/kv", "policy": policy}
+        changed["channels"][channel]["forwarders"] = list(forwarders)
     for peer in changed["peers"]:
         peer["settings"] = settings
     return with_free_ports(NetworkConfig.model_validate(changed))

@@ -67,7 +67,7 @@ def test_the_client_needs_nothing_of_one_system_alone() -> None:
     hidden = ("fcntl", "resource", "uvloop", "lmdb", "fastapi", "starlette", "uvicorn", "numpy", "httpx")
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({hidden!r}));"
-        "import gridledger.client, gridledger.client.blocking, gridledger.client.profile"
+        "import gridledger.client.blocking, gridledger.client.profile, gridledger.client.testing"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -110,6 +110,9 @@ async def test_errors_are_provoked_step_by_step(gateway: FakeGateway) -> None:
 async def test_the_chain_can_be_read(gateway: FakeGateway) -> None:
     network, table = gateway.get_network("channel"), contract(gateway)
     _, first = await table.submit_with_status("add", "k", 1)
+    gateway.conflict()
+    with pytest.raises(CommitError):
+        await table.submit_transaction("add", "k", 9)
     _, second = await table.submit_with_status("add", "k", 2)
     assert await network.get_status(second.tx_id) == second
     assert [(item.value, item.tx_id, item.block) for item in await network.get_history("table", "k")] == [
@@ -143,6 +146,8 @@ async def test_events_come_as_they_happen(gateway: FakeGateway) -> None:
         assert (await anext(events)).payload == {"key": "k", "total": 1}
         assert [(await anext(blocks)).number for _ in range(2)] == [0, 1]
         following = asyncio.ensure_future(anext(events))
+        for _ in range(10):  # until it waits
+            await asyncio.sleep(0)
         gateway.conflict()
         with pytest.raises(CommitError):
             await table.submit_transaction("add", "k", 1)
