@@ -229,7 +229,8 @@ class _Race(Generic[_T]):
         lost = [error for error in self._failures if isinstance(error, ConnectionFailed)]
         if len(lost) == len(self._failures):
             return ConnectionFailed(f"no gateway can be reached: {'; '.join(error.message for error in lost)}")
-        return next((error for error in self._failures if error.code not in _ABSENT), self._failures[0])
+        # That a gateway is not on the channel says least, and that the caller is no member there says more.
+        return max(self._failures, key=lambda error: (error.code not in _ABSENT, error.code != "CHANNEL_UNKNOWN"))
 
 
 async def gather_all(work: Sequence[Awaitable[_T]]) -> list[_T]:

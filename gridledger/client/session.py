@@ -35,7 +35,7 @@ class Session:
 
     async def signature(self, message: bytes) -> bytes | None:
         """The client's signature; None where it is brought from elsewhere."""
-        return await signature_of(self.signer, message)
+        return await signature_of(self.signer, message, self.timeouts.endorse_s)
 
     def attempts(self, retry: Retry | Attempts | None = None) -> Attempts:
         """The attempts of a call that begins now, or those left of a call that this one is a step of."""

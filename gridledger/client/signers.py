@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from gridledger.errors import SettingsError
+from gridledger.errors import SettingsError, TimeoutExceeded
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.signer import SigningIdentity, normalised
 from gridledger.protocol.errors import BadCreatorSignature
@@ -61,15 +62,24 @@ class OfflineSigner:
         raise SettingsError("this identity signs elsewhere: take bytes or digest, and give the signature")
 
 
-async def signature_of(signer: Signer, message: bytes) -> bytes | None:
-    """A signature that the ledger takes; None from an :class:`OfflineSigner`. :class:`BadCreatorSignature` where what
-    the signer gave is none."""
+async def signature_of(signer: Signer, message: bytes, timeout_s: float) -> bytes | None:
+    """A signature that the ledger takes; None from an :class:`OfflineSigner`.
+
+    Raises :class:`BadCreatorSignature` where what the signer gave is none, :class:`TimeoutExceeded` where it is awaited
+    for too long.
+    """
     if isinstance(signer, SigningIdentity):
         return signer.sign(message)
     if isinstance(signer, OfflineSigner):
         return None
     made = signer.sign(message)
-    return checked(signer.certificate, made if isinstance(made, bytes) else await made, message)
+    if isinstance(made, Awaitable):
+        try:
+            async with asyncio.timeout(timeout_s):
+                made = await made
+        except TimeoutError:
+            raise TimeoutExceeded(f"the signer gave no signature within {timeout_s} s") from None
+    return checked(signer.certificate, bytes(made), message)
 
 
 def checked(certificate: Certificate, signature: bytes, message: bytes) -> bytes:

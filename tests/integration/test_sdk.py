@@ -16,7 +16,7 @@ from gridledger.client.checkpoints import FileCheckpointer
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.client.gateway import Contract
 from gridledger.client.transactions import check_committed
-from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.errors import AuthenticationError, NotFoundError
 from gridledger.protocol.codes import TxValidationCode as Code
 from tests.support.local_network import LocalNetwork
 from tests.support.waiting import until
@@ -193,12 +193,22 @@ async def test_full_blocks_and_endorsing_organisations(gateway: Gateway, kv: Con
 
 
 async def test_a_channel_elsewhere_is_found_at_another_gateway(network: LocalNetwork) -> None:
-    """By the profile alone: Org1's own peer is on shard1, shard3 is on others."""
+    urls, roots = [network.entry(name).url for name in ("peer1", "peer3")], network.roots
+    async with Gateway.connect(urls, network.admin("Org3"), roots=roots) as gateway:
+        contract = gateway.get_network("shard2").get_contract("kv")
+        assert await contract.submit_transaction("put", "sdk-elsewhere", 1) is None
+        assert await contract.evaluate_transaction("get", "sdk-elsewhere") == 1
+
+
+async def test_a_network_is_known_by_its_folder(network: LocalNetwork) -> None:
     async with await connect(network.folder.root, user="Org1/admin") as gateway:
         assert gateway.urls[0] == network.entry("peer1").url
         assert set(await gateway.channels()) == set(network.profile.channels)
-        assert (await gateway.get_network("shard2").get_chain_info()).height > 0
-        with pytest.raises(GridLedgerError):
+        assert (await gateway.get_network("shard1").get_chain_info()).height > 0
+        # Who is no member of a channel is told so, whatever other gateways say.
+        with pytest.raises(AuthenticationError):
+            await gateway.get_network("shard2").get_chain_info()
+        with pytest.raises(NotFoundError):
             await gateway.get_network("nowhere").get_chain_info()
 
 

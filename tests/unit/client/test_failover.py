@@ -98,7 +98,7 @@ def test_a_refusal_is_an_answer() -> None:
     assert second.made == []
 
 
-def test_a_gateway_that_failed_is_left_out_until_it_answers_a_ping() -> None:
+def test_a_gateway_that_failed_is_left_out_until_it_answers() -> None:
     first, second = PaperMember(LOST, b"1"), PaperMember(b"2")
     first.well = False
 
@@ -254,6 +254,20 @@ def test_a_channel_that_is_nowhere_is_told() -> None:
         for _ in range(2):
             with pytest.raises(NotFoundError, match="not on the channel"):
                 await client.call()
+
+    in_virtual_time(work)
+
+
+def test_no_member_is_told_before_no_such_channel() -> None:
+    stranger = GridLedgerError("issued by no organisation", code="UNKNOWN_AUTHORITY", status=401)
+
+    async def work() -> None:
+        with pytest.raises(GridLedgerError, match="issued by no organisation"):
+            await Client(PaperMember(ABSENT), PaperMember(stranger), PaperMember(ABSENT)).call()
+        client = Client(PaperMember(ABSENT), PaperMember(stranger), PaperMember(LOST))
+        with pytest.raises(ConnectionFailed):
+            await client.call()
+        await client.gateways.close()
 
     in_virtual_time(work)
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
-from gridledger.client import Gateway
+from gridledger.client import Gateway, Timeouts
 from gridledger.client.signers import DigestSigner, OfflineSigner, Signer
-from gridledger.errors import SettingsError
+from gridledger.errors import SettingsError, TimeoutExceeded
 from gridledger.identity.certificate import P256_HALF_ORDER, P256_ORDER, Certificate
 from gridledger.identity.signer import SigningIdentity, generate_key, normalised
 from gridledger.protocol.errors import BadCreatorSignature
@@ -71,6 +71,19 @@ async def test_a_remote_signer_is_waited_for(peer: PaperGateway, alice: SigningI
     kv = peer.gateway(signer=Remote()).get_network("shard1").get_contract("kv")
     await kv.submit_transaction("put", "k", 1)
     assert peer.submitted[0].proposal.certificate() == alice.certificate
+
+
+async def test_a_remote_signer_is_waited_for_so_long_and_no_longer(peer: PaperGateway, alice: SigningIdentity) -> None:
+    class Remote:
+        certificate, mspid = alice.certificate, alice.mspid
+
+        async def sign(self, message: bytes) -> bytes:
+            await asyncio.Event().wait()
+            return message
+
+    gateway = peer.gateway(Timeouts(endorse_s=0.01), signer=Remote())
+    with pytest.raises(TimeoutExceeded, match=r"the signer gave no signature within 0\.01 s"):
+        await gateway.get_network("shard1").get_contract("kv").new_proposal("put", "k", 1)
 
 
 async def test_what_a_signer_gives_is_verified(peer: PaperGateway, alice: SigningIdentity) -> None:
