@@ -40,6 +40,7 @@ async def nodes_of(
     directory: Path, user: str | None, channel: str, names: Sequence[str]
 ) -> AsyncIterator[list[NodeClient]]:
     """Peers of a channel, each for itself; :class:`NotFoundError` where the channel has no such peer."""
+    from gridledger.client.gateway import read_roots  # noqa: PLC0415
     from gridledger.client.profile import load_profile  # noqa: PLC0415
     from gridledger.identity.signer import SigningIdentity  # noqa: PLC0415
     from gridledger.transport.node_client import NodeClient  # noqa: PLC0415
@@ -49,7 +50,7 @@ async def nodes_of(
     if unknown:
         raise NotFoundError(f"{channel} has no peer {unknown[0]!r}; it has: {', '.join(profile.peers)}")
     identity = SigningIdentity.load(profile.user_folder(user))
-    roots = profile.roots.read_text(encoding="ascii")
+    roots = read_roots(profile.roots)
     async with AsyncExitStack() as stack:
         nodes = [NodeClient(profile.peers[name].url, identity, roots) for name in names]
         yield [await stack.enter_async_context(node) for node in nodes]
@@ -60,4 +61,7 @@ def only_peers_of(profile: ConnectionProfile, channel: str) -> ConnectionProfile
     entry = profile.channels.get(channel)
     if entry is None:
         raise NotFoundError(f"there is no channel {channel!r}; there are: {', '.join(profile.channels) or 'none'}")
-    return profile.model_copy(update={"peers": {name: profile.peers[name] for name in entry.peers}})
+    peers = {name: profile.peers[name] for name in entry.peers if name in profile.peers}
+    if not peers:
+        raise NotFoundError(f"the connection profile of {profile.name} names no peer of {channel}")
+    return profile.model_copy(update={"peers": peers})

@@ -94,7 +94,7 @@ async def _chaincode_events(
     if follow:
         stream = network.chaincode_events(chaincode, start_block=start, name=name)
     else:
-        stream = past_events(gateway.node, channel, start or 0, (await network.get_chain_info()).height)
+        stream = past_events(network, start or 0, (await network.get_chain_info()).height)
     async for event in stream:
         if event.chaincode == chaincode and name in (None, event.name):
             yield event

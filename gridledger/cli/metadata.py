@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from gridledger.cli.arguments import JSON_TYPES, Types
 
 if TYPE_CHECKING:
     from gridledger.client import Contract
-
-_MAX_DEPTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +87,14 @@ def _parameter(parameter: Any) -> DescribedParameter:
     schema = _member(parameter, "schema", dict)
     return DescribedParameter(
         name=_member(parameter, "name", str) or "?",
-        types=_types(schema, _MAX_DEPTH),
+        types=_types(schema),
         shown=_shown(schema),
         required=not isinstance(parameter, dict) or parameter.get("required") is not False,
         repeated=isinstance(parameter, dict) and parameter.get("repeated") is True,
     )
 
 
-def _types(schema: Mapping[str, Any], depth: int) -> Types:
+def _types(schema: Mapping[str, Any]) -> Types:
     """The JSON types that a schema takes; None where it does not say."""
     match schema:
         case {"type": str(name)}:
@@ -105,28 +103,28 @@ def _types(schema: Mapping[str, Any], depth: int) -> Types:
             return frozenset(("object",))
         case {"enum": list(values)} if values:
             return frozenset().union(*(JSON_TYPES[type(value)] for value in values))
-        case {"anyOf": list(choices)} if choices and depth:
-            found = [_types(each, depth - 1) if isinstance(each, dict) else None for each in choices]
+        case {"anyOf": list(choices)} if choices:
+            found = [_types(each) if isinstance(each, dict) else None for each in choices]
             known = [each for each in found if each is not None]
             return frozenset().union(*known) if len(known) == len(found) else None
     return None
 
 
-def _shown(schema: Mapping[str, Any], depth: int = _MAX_DEPTH) -> str:
+def _shown(schema: Mapping[str, Any]) -> str:
     """A schema in a few words: ``integer``, ``array of Reading``, ``string or null``."""
     match schema:
         case {"$ref": str(name)}:
             return name.rpartition("/")[2]
-        case {"type": "array", "items": dict(items)} if items and depth:
-            return f"array of {_shown(items, depth - 1)}"
-        case {"type": "object", "additionalProperties": dict(values)} if values and depth:
-            return f"object of {_shown(values, depth - 1)}"
+        case {"type": "array", "items": dict(items)} if items:
+            return f"array of {_shown(items)}"
+        case {"type": "object", "additionalProperties": dict(values)} if values:
+            return f"object of {_shown(values)}"
         case {"type": str(name)}:
             return name
         case {"enum": list(values)} if values:
             return " or ".join(map(repr, values))
-        case {"anyOf": list(choices)} if choices and depth:
-            return " or ".join(_shown(each, depth - 1) if isinstance(each, dict) else "any" for each in choices)
+        case {"anyOf": list(choices)} if choices:
+            return " or ".join(_shown(each) if isinstance(each, dict) else "any" for each in choices)
     return "any"
 
 

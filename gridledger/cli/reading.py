@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from gridledger.cli.connection import only_peers_of
+from gridledger.client import Network
+from gridledger.client.gateway import read_roots
 from gridledger.client.profile import ConnectionProfile
 from gridledger.client.queries import read_block, read_chain_info
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.codes import TxValidationCode
-from gridledger.protocol.events import ChaincodeEvent
+from gridledger.protocol.config_update import parse_envelope
+from gridledger.protocol.events import ChaincodeEvent, FullBlockEvent
+from gridledger.protocol.transaction import Transaction
 from gridledger.transport.node_client import NodeClient
-
-_BLOCKS_AT_ONCE: Final = 8
-"""How many blocks are asked for side by side."""
 
 CommitHashAt = Callable[[int], Awaitable[str]]
 
@@ -36,43 +38,47 @@ async def read_opened_block(node: NodeClient, channel: str, number: int) -> dict
 async def read_heights(profile: ConnectionProfile, user: str | None) -> dict[str, dict[str, Any]]:
     """Height and commit hash of each channel on its first peer; an ``error`` where the user may not read them."""
     identity = SigningIdentity.load(profile.user_folder(user))
-    roots = profile.roots.read_text(encoding="ascii")
+    roots = read_roots(profile.roots)
 
     async def read(channel: str) -> dict[str, Any]:
-        async with NodeClient(profile.peer_of(channel).url, identity, roots) as node:
-            try:
+        try:
+            peer = next(iter(only_peers_of(profile, channel).peers.values()))
+            async with NodeClient(peer.url, identity, roots) as node:
                 told = await read_chain_info(node, channel)
-            except GridLedgerError as error:
-                return {"error": error.message}
-            return {"height": told.height, "commit_hash": told.commit_hash}
+        except GridLedgerError as error:
+            return {"error": error.message}
+        return {"height": told.height, "commit_hash": told.commit_hash}
 
     found = await asyncio.gather(*map(read, profile.channels))
     return dict(zip(profile.channels, found, strict=True))
 
 
-async def past_events(node: NodeClient, channel: str, start: int, height: int) -> AsyncIterator[ChaincodeEvent]:
+async def past_events(network: Network, start: int, height: int) -> AsyncIterator[ChaincodeEvent]:
     """The events of valid transactions of all chaincodes, from block ``start`` to below ``height``."""
-    for first in range(start, height, _BLOCKS_AT_ONCE):
-        numbers = range(first, min(first + _BLOCKS_AT_ONCE, height))
-        for block in await asyncio.gather(*(read_opened_block(node, channel, number) for number in numbers)):
-            for event in _events_of(block):
-                yield event
+    if start >= height:
+        return
+    async for full in network.full_block_events(start_block=start):
+        for event in _events_of(full):
+            yield event
+        if full.event.number >= height - 1:
+            return
 
 
-def _events_of(block: dict[str, Any]) -> Iterator[ChaincodeEvent]:
-    header = block["header"]
-    for index, item in enumerate(block["transactions"]):
-        event = item.get("result", {}).get("event")
-        if event is not None and item["code"] == TxValidationCode.VALID:
+def _events_of(full: FullBlockEvent) -> Iterator[ChaincodeEvent]:
+    for index, (code, envelope) in enumerate(zip(full.event.codes, full.block.envelopes, strict=True)):
+        if code != TxValidationCode.VALID:
+            continue
+        transaction = parse_envelope(envelope)
+        if isinstance(transaction, Transaction) and transaction.result.event is not None:
             yield ChaincodeEvent(
-                channel=header["channel"],
-                chaincode=item["result"]["chaincode"],
-                name=event["name"],
-                payload=event["payload"],
-                tx_id=item["tx_id"],
-                block=header["number"],
+                channel=full.event.channel,
+                chaincode=transaction.result.chaincode,
+                name=transaction.result.event.name,
+                payload=transaction.result.event.payload,
+                tx_id=transaction.tx_id,
+                block=full.event.number,
                 index=index,
-                timestamp_us=header["timestamp"],
+                timestamp_us=full.event.timestamp_us,
             )
 
 

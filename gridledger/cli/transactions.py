@@ -165,6 +165,9 @@ def _exit_code(error: TransactionError) -> int:
     if isinstance(error, CommitStatusError):
         return EXIT_UNKNOWN
     if isinstance(error, SubmitError):
+        outcome = error.details.get("outcome")
+        if outcome in {"not ordered", "unknown"}:
+            return EXIT_UNKNOWN if outcome == "unknown" else EXIT_FAILED
         # What a gateway refuses (4xx) was not ordered; after any other error it may have been.
         refused = error.status < _FIRST_SERVER_ERROR and error.code != _SENT_BEFORE_CODE
         return EXIT_FAILED if refused else EXIT_UNKNOWN

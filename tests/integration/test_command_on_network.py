@@ -39,6 +39,10 @@ class Meter(Contract):
 '''
 
 
+HEEDING_CTRL_C = ("env", "--default-signal=INT")
+"""A shell lets what it starts in the background ignore Ctrl-C: the tests, maybe, and all that they start."""
+
+
 class Command:
     """The command on one network."""
 
@@ -191,7 +195,10 @@ def test_events_are_shown_and_followed(run: Command) -> None:
     words = ["events", CHANNEL, "--follow", "--chaincode=kv", f"--from={height - 1}", "--json"]
     words.append(f"--dir={run.network.folder.root}")
     with subprocess.Popen(
-        [sys.executable, "-m", "gridledger.cli", *words], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [*HEEDING_CTRL_C, sys.executable, "-m", "gridledger.cli", *words],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as following:
         assert following.stdout is not None
         try:

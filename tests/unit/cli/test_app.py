@@ -134,6 +134,15 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert says in error
 
 
+@pytest.mark.parametrize("argument", ["-5", "-1e-3", "-", "-x"])
+@pytest.mark.parametrize("command", ["invoke", "query"])
+def test_a_functions_argument_is_no_option(
+    command: str, argument: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "c", "cc", "f", argument, "--dir", str(tmp_path)]) == 1
+    assert "there is no connection profile" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["chaincode"]])
 def test_without_a_command_help_is_shown(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 2

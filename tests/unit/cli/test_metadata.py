@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,9 +80,19 @@ def test_any_transaction_can_be_read(value: object) -> None:
     assert len(functions_of(metadata)["f"].types(2)) == 2
 
 
-def test_schemas_that_hold_each_other_have_an_end() -> None:
-    schema: dict[str, Any] = {"anyOf": []}
-    for _ in range(100):
-        schema = {"anyOf": [schema]}
-    metadata = {"contracts": {"A": {"transactions": [{"name": "f", "parameters": [{"schema": schema}]}]}}}
-    assert functions_of(metadata)["f"].types(1) == [None]
+@pytest.mark.parametrize(
+    "transaction",
+    [
+        {"name": "f", "parameters": "x", "returns": 5, "tag": 5, "description": []},
+        {"name": "f", "parameters": [5, {"name": 5, "schema": "x"}]},
+        {"name": "f", "parameters": [{"schema": {"anyOf": ["x"]}}, {"schema": {"enum": [], "type": 5}}]},
+    ],
+)
+def test_what_has_another_form_counts_as_not_declared(transaction: object) -> None:
+    contracts = {"A": {"transactions": [transaction, 5, {"name": 5}]}, "B": {"transactions": {}}, "C": []}
+    functions = functions_of({"contracts": contracts})
+    assert list(functions) == ["f"]
+    assert set(functions["f"].types(2)) <= {None}
+    hostile: list[Any] = [{"contracts": [contracts]}, {"contracts": "x"}, [], None]
+    for metadata in hostile:
+        assert functions_of(metadata) == {}

@@ -32,6 +32,8 @@ REFUSED = InputError("no\nsuch\x1b[31m meter", code="CHAINCODE_REFUSED")
         ),
         (SubmitError(TX_ID, BusyError("too many")), 1, "error: too many\n"),
         (SubmitError(TX_ID, PermissionDeniedError("not you")), 1, "error: not you\n"),
+        (SubmitError(TX_ID, BusyError("too many", outcome="unknown")), 5, "it is not known whether"),
+        (SubmitError(TX_ID, UnavailableError("gone", outcome="not ordered")), 1, "error: gone\n"),
         (SubmitError(TX_ID, TimeoutExceeded("no answer")), 5, f"ask with: gridledger tx shard1 {TX_ID}\n"),
         (SubmitError(TX_ID, UnavailableError("gone")), 5, "it is not known whether"),
         (SubmitError(TX_ID, ConflictError("sent before", code="DUPLICATE_TXID")), 5, "it is not known whether"),

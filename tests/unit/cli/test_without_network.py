@@ -124,7 +124,10 @@ def test_verify_takes_a_ledgers_folder(
     assert "is no ledger's folder" in capsys.readouterr().err
 
 
-def test_check_lists_functions_and_warns(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_lists_functions_and_warns(
+    code: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     assert cli.main(["chaincode", "check", str(code)]) == 0
     out, error = capsys.readouterr()
     assert "record    meter: string, kwh: number  number" in out
