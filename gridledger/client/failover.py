@@ -90,7 +90,7 @@ class Gateways:
     async def call(self, channel: str, kind: int, body: bytes, timeout_s: float, attempts: Attempts) -> bytes:
         """Make a call of a kind in :mod:`gridledger.transport.call_frames`; the payload of the answer."""
         while True:
-            first = self.best(channel) or self.members[0]
+            first, began = self.best(channel) or self.members[0], self.clock()
             try:
                 try:
                     return await first.calls.call(kind, body, timeout_s)
@@ -102,7 +102,8 @@ class Gateways:
                 async def ask(member: GatewayConnection, left_s: float) -> bytes:
                     return await member.calls.call(kind, body, left_s)
 
-                return await _Race(self, channel, ask, timeout_s, attempts).run(first, failure)
+                left_s = began + timeout_s - self.clock()
+                return await _Race(self, channel, ask, left_s, attempts).run(first, failure)
             except BusyError as busy:
                 pause_s = attempts.after_busy(busy)
                 if pause_s is None:
@@ -169,7 +170,6 @@ class _Race(Generic[_T]):
         self._gateways = gateways
         self._channel = channel
         self._ask = ask
-        self._timeout_s = timeout_s
         self._attempts = attempts
         self._deadline = gateways.clock() + timeout_s
         self._tried: list[GatewayConnection] = []
@@ -185,7 +185,7 @@ class _Race(Generic[_T]):
             while True:
                 left_s = self._deadline - self._gateways.clock()
                 if left_s <= 0:
-                    raise TimeoutExceeded(f"no gateway answered within {self._timeout_s} s")
+                    raise TimeoutExceeded("no gateway answered in the time that the call may take")
                 if self._under_way.keys() <= self._quiet and not self._ask_next(left_s) and not self._under_way:
                     raise self._verdict()
                 await first_done(self._under_way, left_s)

@@ -164,7 +164,21 @@ def test_while_all_hang_the_first_answer_is_waited_for() -> None:
 def test_a_call_ends_in_its_time_though_all_hang() -> None:
     async def work() -> None:
         client = Client(PaperMember(quiet()), PaperMember(quiet()))
-        with pytest.raises(TimeoutExceeded, match="no gateway answered within 7 s"):
+        with pytest.raises(TimeoutExceeded, match="no gateway answered in the time"):
+            await client.call(timeout_s=7)
+        assert now() == pytest.approx(7)
+        await client.gateways.close()
+
+    in_virtual_time(work)
+
+
+def test_all_gateways_together_have_the_calls_time() -> None:
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        late: asyncio.Future[bytes] = loop.create_future()
+        loop.call_later(5, late.set_exception, LOST)
+        client = Client(PaperMember(late), PaperMember(quiet()))
+        with pytest.raises(TimeoutExceeded):
             await client.call(timeout_s=7)
         assert now() == pytest.approx(7)
         await client.gateways.close()
