@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random, SystemRandom
 from typing import Any, Generic, TypeVar
 
@@ -127,6 +127,18 @@ class Gateways:
 
         return await _Race(self, channel, ask, timeout_s).run(first, failure)
 
+    async def read_all(self, request: Callable[[NodeClient], Coroutine[Any, Any, _T]]) -> list[_T]:
+        """What a request gives at each gateway that answers; the first error where none does."""
+        work = [member.request(request(member.node)) for member in self.members]
+        found = await asyncio.gather(*work, return_exceptions=True)
+        for item in found:
+            if isinstance(item, NodeQuiet):
+                item.answer.cancel()
+        good = [item for item in found if not isinstance(item, BaseException)]
+        if not good:
+            raise next(item for item in found if isinstance(item, BaseException))
+        return good
+
     def note(self, member: GatewayConnection, channel: str | None, error: GridLedgerError) -> None:
         """Pass over a gateway that failed, or that is not on the channel."""
         if error.code in _ABSENT:
@@ -231,12 +243,3 @@ class _Race(Generic[_T]):
             return ConnectionFailed(f"no gateway can be reached: {'; '.join(error.message for error in lost)}")
         # That a gateway is not on the channel says least, and that the caller is no member there says more.
         return max(self._failures, key=lambda error: (error.code not in _ABSENT, error.code != "CHANNEL_UNKNOWN"))
-
-
-async def gather_all(work: Sequence[Awaitable[_T]]) -> list[_T]:
-    """What those of ``work`` give that succeed; the first error where none does."""
-    found = await asyncio.gather(*work, return_exceptions=True)
-    good = [item for item in found if not isinstance(item, BaseException)]
-    if not good:
-        raise next(item for item in found if isinstance(item, BaseException))
-    return good

@@ -23,7 +23,7 @@ from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.client.errors import EndorseError
 from gridledger.client.events import block_events, chaincode_events, full_block_events
-from gridledger.client.failover import Gateways, gather_all
+from gridledger.client.failover import Gateways
 from gridledger.client.queries import (
     read_block,
     read_chain_info,
@@ -152,8 +152,7 @@ class Gateway:
             answer = await node.get_json("/channels", timeout_s=self.timeouts.evaluate_s)
             return [str(name) for name in answer["channels"]]
 
-        members = self._session.gateways.members
-        answers = await gather_all([member.request(ask(member.node)) for member in members])
+        answers = await self._session.gateways.read_all(ask)
         return sorted({name for names in answers for name in names})
 
     async def sequence(self, channel: str, chaincode: str, *, refresh: bool = False) -> int:

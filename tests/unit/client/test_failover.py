@@ -332,6 +332,23 @@ def test_queries_go_to_the_next_gateway_too() -> None:
     in_virtual_time(work)
 
 
+def test_all_gateways_that_answer_are_asked() -> None:
+    async def work() -> None:
+        silence = quiet()
+        client = Client(PaperMember(LOST), PaperMember(b"2"), PaperMember(silence), PaperMember(b"4"))
+
+        def request(node: Any) -> Coroutine[Any, Any, bytes]:
+            asked: Coroutine[Any, Any, bytes] = node.ask()
+            return asked
+
+        assert await client.gateways.read_all(request) == [b"2", b"4"]
+        assert silence.answer.cancelled()
+        with pytest.raises(ConnectionFailed):
+            await Client(PaperMember(LOST), PaperMember(ABSENT)).gateways.read_all(request)
+
+    in_virtual_time(work)
+
+
 def test_closing_ends_connections_and_pings() -> None:
     first, second = PaperMember(LOST), PaperMember(b"2")
     first.well = False
