@@ -127,6 +127,12 @@ class UnavailableError(GridLedgerError):
     status = 503
 
 
+class NoSpaceLeft(UnavailableError):
+    """The disk is full: what was to be written is not, and can be written once there is room."""
+
+    code = "NO_SPACE_LEFT"
+
+
 class TimeoutExceeded(GridLedgerError):
     """A bounded wait ended without an answer. The outcome may be unknown: ask for the transaction's status."""
 

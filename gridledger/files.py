@@ -1,14 +1,19 @@
-"""Atomic writing of files: keys, certificates, genesis blocks, checkpoints, marks. A reader never sees half a file."""
+"""Writing files: atomically, so that a reader never sees half a file; and what is told where the disk is full."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from pathlib import Path
 
+from gridledger.errors import NoSpaceLeft
+
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows has a text mode below Python's
 _DEFAULT_RIGHTS = 0o644
+_NEXT_TO_NOTHING = 64 * 1024
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
@@ -45,6 +50,28 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def no_space_left(error: BaseException, folder: Path | str) -> NoSpaceLeft | None:
+    """What is told in place of ``error`` where it is, holds, or came of a write that found the disk full, else None.
+
+    ``folder`` is where space is missing: a path, or in words.
+    """
+    if isinstance(error, NoSpaceLeft):
+        return error
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return NoSpaceLeft(f"no space left on device: free space in {folder}", folder=str(folder))
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else (error.__cause__,)
+    for one in inner:
+        if one is not None and (found := no_space_left(one, folder)) is not None:
+            return found
+    return None
+
+
+def is_full(folder: Path) -> bool:
+    """Whether next to nothing can be written in a folder."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _NEXT_TO_NOTHING
 
 
 def _rights_of(path: Path) -> int | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridledger.cli.options import DEFAULT_DIR, Config, Folder, Json, Profile, network_folder
+from gridledger.cli.options import DEFAULT_DIR, Config, Folder, Json, Profile, User, network_folder
 from gridledger.cli.output import say, say_json
 from gridledger.cli.project import project
 from gridledger.command_line import EXIT_FAILED
@@ -86,8 +86,8 @@ def down(*, directory: Folder = DEFAULT_DIR, as_json: Json = False) -> int:
     return 0
 
 
-def status(*, directory: Profile = DEFAULT_DIR, as_json: Json = False) -> int:
-    """Show nodes, channels, heights, commit hashes and leaders.
+def status(*, directory: Profile = DEFAULT_DIR, user: User = None, as_json: Json = False) -> int:
+    """Show nodes, channels, heights, commit hashes and leaders, as far as they are told to the user who asks.
 
     The exit code is 0 when all nodes answer and no peers differ, else 1.
     """
@@ -95,11 +95,14 @@ def status(*, directory: Profile = DEFAULT_DIR, as_json: Json = False) -> int:
     import dataclasses  # noqa: PLC0415
 
     from gridledger.client.profile import load_profile  # noqa: PLC0415
+    from gridledger.identity.signer import SigningIdentity  # noqa: PLC0415
     from gridledger.network.control import process_states  # noqa: PLC0415
     from gridledger.network.status import network_state, table  # noqa: PLC0415
 
     processes = process_states(network_folder(directory)) if directory.is_dir() else {}
-    state = asyncio.run(network_state(load_profile(directory), processes))
+    profile = load_profile(directory)
+    identity = SigningIdentity.load(profile.user_folder(user))
+    state = asyncio.run(network_state(profile, lambda _: identity, processes))
     if as_json:
         say_json(dataclasses.asdict(state))
     else:

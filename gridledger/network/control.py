@@ -17,6 +17,7 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import BusyError, GridLedgerError, InputError, UnavailableError, from_wire
+from gridledger.extras import UnsupportedSystem
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.lock import is_running
 
@@ -91,6 +92,8 @@ async def _answer(reader: asyncio.StreamReader, handle: Handler, places: asyncio
 
 def ask(folder: NetworkFolder, do: str, name: str = "", *, timeout_s: float = 90.0) -> Any:
     """What the supervisor of this folder answers; its errors, and :class:`UnavailableError` where none runs."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise UnsupportedSystem("a command to a supervisor")
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         try:

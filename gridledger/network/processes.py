@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from gridledger.errors import GridLedgerError, PortTaken, UnavailableError
@@ -73,25 +74,41 @@ def check_ports(config: NetworkConfig, services: list[Service]) -> None:
 
 
 class LogFile:
-    """A log of bounded size: what is beyond ``max_bytes`` begins anew, and what was before is kept once, as ``.1``."""
+    """A log of bounded size: what is beyond ``max_bytes`` begins anew, and what was before is kept once, as ``.1``.
+
+    What cannot be written, on a full disk, is left out and counted; the log goes on when there is room again.
+    """
 
     def __init__(self, path: Path, max_bytes: int = _MAX_LOG_BYTES) -> None:
         self._path = path
         self._max_bytes = max_bytes
-        self._file = path.open("ab")
+        self._file: FileIO | None = None
+        self._left_out = 0
 
     def write(self, data: bytes) -> None:
-        """Append, and let others read it at once."""
-        if self._file.tell() + len(data) > self._max_bytes:
-            self._file.close()
-            self._path.replace(self._path.with_name(self._path.name + ".1"))
-            self._file = self._path.open("ab")
-        self._file.write(data)
-        self._file.flush()
+        """Append, and let others read it at once. Never raises :class:`OSError`."""
+        note = b"\n(%d lines left out: no room)\n" % self._left_out if self._left_out else b""
+        try:
+            written = self._opened(len(data)).write(note + data)
+        except OSError:
+            written = 0
+        self._left_out = 0 if written == len(note + data) else self._left_out + 1
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self, more: int) -> FileIO:
+        # Without a buffer, in which what finds no room would stay.
+        if self._file is None:
+            self._file = FileIO(self._path, "ab")
+        if self._file.tell() + more > self._max_bytes:
+            self._file.close()
+            self._file = None
+            self._path.replace(self._path.with_name(self._path.name + ".1"))
+            self._file = FileIO(self._path, "ab")
+        return self._file
 
 
 class RunningProcess:
@@ -194,8 +211,7 @@ class RunningProcess:
                     return
                 line = data.decode("utf-8", "replace").rstrip("\n")
                 self._last_lines.append(line)
-                with suppress(OSError):
-                    file.write(data)
+                file.write(data)
                 with suppress(OSError):
                     sink(self.service.name, line)
 

@@ -1,38 +1,33 @@
-"""When a process that ended is started again: pauses that grow, and a bound on starts per time."""
+"""When a process that ended is started again: after pauses that grow, and begin anew once it has run for a while."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from random import Random
 
-MOST = 5
-WITHIN_S = 60.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+from gridledger.backoff import Backoff
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+CALM_S = 60.0
+"""A process that has run this long since its last restart is taken to be well."""
 
 
 class Restarts:
-    """The restarts of one process: at most ``MOST`` within any ``WITHIN_S`` seconds.
+    """The restarts of one process. It is never given up: what it lacks, such as room on the disk, may come later.
 
     ``clock`` gives seconds and never goes back.
     """
 
     def __init__(self, clock: Callable[[], float], random: Random) -> None:
         self._clock = clock
-        self._random = random
-        self._times: deque[float] = deque()
+        self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, random)
+        self._last = clock()
 
-    def next_pause(self) -> float | None:
-        """Count one restart: how many seconds to wait before it. None: the bound is reached, leave the process."""
+    def next_pause(self) -> float:
+        """The process has ended: how many seconds to wait before it is started again."""
         now = self._clock()
-        while self._times and now - self._times[0] >= WITHIN_S:
-            self._times.popleft()
-        if len(self._times) >= MOST:
-            return None
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** len(self._times))
-        self._times.append(now)
-        return pause * (0.5 + 0.5 * self._random.random())
-
-    def forget(self) -> None:
-        """Begin anew: somebody has started the process."""
-        self._times.clear()
+        if now - self._last >= CALM_S:
+            self._backoff.succeeded()
+        pause = self._backoff.failed()
+        self._last = now + pause
+        return pause

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from gridledger.client.profile import ConnectionProfile, NodeEntry
-from gridledger.errors import GridLedgerError
+from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient
 
@@ -52,17 +53,28 @@ class ChannelState:
         return len({(state.height, state.commit_hash) for state in self.peers.values()}) == 1
 
 
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """What a node says of itself: its version, and until when its certificate is valid (microseconds since 1970)."""
+
+    version: str
+    certificate_not_after_us: int
+
+
 @dataclass(slots=True)
 class NetworkState:
     """All channels by name, and by name what is wrong with nodes that do not answer.
 
-    ``processes`` is what the supervisor on this machine says of each: running, stopped, or how it ended.
+    ``processes`` is what the supervisor on this machine says of each: running, stopped, or how it ended. ``refusals``
+    are the answers of nodes that tell the caller nothing.
     """
 
     channels: dict[str, ChannelState]
     down: dict[str, str]
     nodes: list[str]
     processes: dict[str, str] = field(default_factory=dict)
+    told: dict[str, NodeInfo] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
@@ -70,8 +82,19 @@ class NetworkState:
         return not self.down and all(channel.agree for channel in self.channels.values())
 
 
-async def network_state(profile: ConnectionProfile, processes: Mapping[str, str] | None = None) -> NetworkState:
-    """Ask every node, as its own organisation's admin, and the CA service for its health.
+Who = Callable[[NodeEntry], SigningIdentity]
+"""As whom a node is asked."""
+
+
+def own_admins(profile: ConnectionProfile) -> Who:
+    """Each node is asked as its own organisation's admin, by a program that made the whole network."""
+    return lambda entry: SigningIdentity.load(profile.user(entry.organisation, "admin"))
+
+
+async def network_state(
+    profile: ConnectionProfile, who: Who, processes: Mapping[str, str] | None = None
+) -> NetworkState:
+    """Ask every node for what it tells ``who``, and the CA service for its health.
 
     ``processes``: what the network's supervisor says of them, where there is one.
     """
@@ -79,20 +102,28 @@ async def network_state(profile: ConnectionProfile, processes: Mapping[str, str]
     nodes = {**profile.orderers, **profile.peers}
     state = NetworkState({name: ChannelState() for name in profile.channels}, {}, ["ca", *nodes], dict(processes or {}))
     async with AsyncExitStack() as stack:
-        clients = {name: await stack.enter_async_context(_client(profile, nodes[name], roots)) for name in nodes}
+        clients = {
+            name: await stack.enter_async_context(NodeClient(entry.url, who(entry), roots))
+            for name, entry in nodes.items()
+        }
         ca = await stack.enter_async_context(NodeClient(profile.ca.url, None, profile.ca.tls_root.read_text("ascii")))
         questions = [_ask("ca", ca, "/healthz"), *(_ask(name, client, "/status") for name, client in clients.items())]
         answers = dict(await asyncio.gather(*questions))
-        state.down = {name: item.message for name, item in answers.items() if isinstance(item, GridLedgerError)}
-        _note_channels(state, {name: answers[name] for name in nodes if name not in state.down}, set(profile.peers))
+        _note_errors(state, answers)
+        heard = {name: answers[name] for name in nodes if name not in state.down and name not in state.refusals}
+        _note_channels(state, heard, set(profile.peers))
         for name, channel in state.channels.items():
             if len({peer.height for peer in channel.peers.values()}) > 1:
                 await _compare_below(name, channel, clients, state)
     return state
 
 
-def _client(profile: ConnectionProfile, entry: NodeEntry, roots: str) -> NodeClient:
-    return NodeClient(entry.url, SigningIdentity.load(profile.user(entry.organisation, "admin")), roots)
+def _note_errors(state: NetworkState, answers: dict[str, Any]) -> None:
+    for name, answer in answers.items():
+        if isinstance(answer, AuthenticationError | PermissionDeniedError):
+            state.refusals[name] = answer.message
+        elif isinstance(answer, GridLedgerError):
+            state.down[name] = answer.message
 
 
 async def _ask(name: str, client: NodeClient, path: str) -> tuple[str, Any]:
@@ -105,6 +136,7 @@ async def _ask(name: str, client: NodeClient, path: str) -> tuple[str, Any]:
 def _note_channels(state: NetworkState, answers: dict[str, Any], peers: set[str]) -> None:
     terms: dict[str, int] = {}
     for name, answer in answers.items():
+        state.told[name] = NodeInfo(answer["version"], answer["certificate_not_after_us"])
         for channel, there in answer["channels"].items():
             found = state.channels.setdefault(channel, ChannelState())
             if name in peers:
@@ -133,6 +165,9 @@ def table(state: NetworkState) -> str:
     """The state as a person reads it."""
     lines = [f"{name:<12} {_condition(name, state)}" for name in state.nodes]
     for name, channel in state.channels.items():
+        if not channel.peers and not channel.orderers and (state.told or state.refusals):
+            lines.append(f"\n{name}: nothing is told to this user")
+            continue
         lines.append(f"\n{name}: leader {channel.leader or 'none'}, {_verdict(channel)}")
         for peer, found in sorted(channel.peers.items()):
             below = f"  (at the lowest peer's height {channel.common[peer][:16]})" if peer in channel.common else ""
@@ -143,11 +178,18 @@ def table(state: NetworkState) -> str:
 
 
 def _condition(name: str, state: NetworkState) -> str:
+    if name in state.refusals:
+        return f"up, but tells this user nothing: {state.refusals[name]}"
     if name not in state.down:
-        return "up"
+        info = state.told.get(name)
+        return f"up    {info.version:<8} certificate until {_day(info.certificate_not_after_us)}" if info else "up"
     if state.processes.get(name, _RUNNING) != _RUNNING:
         return f"{state.processes[name]} (gridledger start {name})"
     return f"down: {state.down[name]}"
+
+
+def _day(at_us: int) -> str:
+    return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d}"
 
 
 def _verdict(channel: ChannelState) -> str:

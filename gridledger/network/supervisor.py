@@ -10,14 +10,14 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-from gridledger.errors import ConflictError, InputError, NotFoundError, UnavailableError
-from gridledger.network import restarts
+from gridledger.errors import ConflictError, InputError, NoSpaceLeft, NotFoundError, UnavailableError
+from gridledger.files import is_full, no_space_left
 from gridledger.network.bootstrap import bootstrap, prepare
 from gridledger.network.control import control_socket
 from gridledger.network.folder import NetworkFolder
@@ -122,7 +122,6 @@ class Supervisor:
         async with item.changing:
             if item.runs:
                 raise ConflictError(f"{name} runs already")
-            item.restarts.forget()
             await self._launch(item)
             assert item.process is not None  # noqa: S101 - just launched
             await item.process.healthy(HEALTHY_WITHIN_S)
@@ -189,13 +188,8 @@ class Supervisor:
         self._in_background(follow())
 
     def _restart_later(self, item: _Supervised) -> None:
-        ending = f"{item.service.name} {item.end}"
         pause = item.restarts.next_pause()
-        if pause is None:
-            often = f"It has been started again {restarts.MOST} times in {restarts.WITHIN_S:g} s and is left now."
-            self._tell(f"{ending}. {often} {self._how_to_start(item)}")
-            return
-        self._tell(f"{ending}; it is started again in {pause:.1f} s")
+        self._tell(f"{item.service.name} {item.end}; it is started again in {pause:.1f} s")
         self._in_background(self._restart(item, pause))
 
     async def _restart(self, item: _Supervised, pause_s: float) -> None:
@@ -246,17 +240,27 @@ async def running_network(
     config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink, tell: Tell | None = None
 ) -> AsyncIterator[Supervisor]:
     """A started network, which takes commands while the block lasts and is stopped at its end."""
-    with locked(folder):
-        supervisor = Supervisor(config, folder, project=project, sink=sink, tell=tell)
+    supervisor = Supervisor(config, folder, project=project, sink=sink, tell=tell)
+    async with AsyncExitStack() as stack:
         try:
+            stack.enter_context(locked(folder))
             await supervisor.start()
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        try:
-            async with control_socket(folder, supervisor.command):
-                yield supervisor
-        finally:
-            await supervisor.stop()
+            stack.push_async_callback(supervisor.stop)
+            await stack.enter_async_context(control_socket(folder, supervisor.command))
+        except (Exception, BaseExceptionGroup) as error:
+            raise _told(error, folder) from None
+        yield supervisor
+
+
+def _told(error: BaseException, folder: NetworkFolder) -> BaseException:
+    """One error to tell for a start that failed: that the disk is full, or what failed first."""
+    first = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    full = no_space_left(error, folder.root)
+    if full is None and is_full(folder.root):
+        return NoSpaceLeft(f"no space left on device: free space in {folder.root} ({first})", folder=str(folder.root))
+    return full or first
 
 
 async def run_until_stopped(

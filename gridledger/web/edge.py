@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gridledger import jsontext
 from gridledger.errors import BusyError, GridLedgerError, MalformedJSON
+from gridledger.files import no_space_left
 from gridledger.identity.certificate import Certificate
 from gridledger.web import metrics
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired
@@ -29,6 +30,7 @@ Identify = Callable[[Scope], Any]
 """Takes a request's ASGI scope and returns the caller, or raises an ``AuthenticationError``."""
 
 ALWAYS_OPEN = ("/healthz", "/version")
+_DATA = "the node's data folder"
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 _KNOWN_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
@@ -186,9 +188,9 @@ class Edge:
             exchange.status = exchange.status or 499
         except GridLedgerError as error:
             await self._answer(scope, exchange, send, receive, error)
-        except Exception:
+        except Exception as error:
             _log.exception("a request failed", extra={"path": scope["path"], "method": scope["method"]})
-            failure = GridLedgerError("the node failed to answer; its log says why")
+            failure = no_space_left(error, _DATA) or GridLedgerError("the node failed to answer; its log says why")
             await self._answer(scope, exchange, send, receive, failure)
         finally:
             if slot is not None:

@@ -21,6 +21,7 @@ from gridledger import logs
 from gridledger.allocator import keep_read_buffers
 from gridledger.command_line import EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError
+from gridledger.files import no_space_left
 from gridledger.settings import ServiceSettings, load_settings
 from gridledger.web.server import WebServer, serve
 
@@ -49,13 +50,14 @@ def run_service(
         return tell_error(error)
     logs.setup(service, settings.name, settings.log_level)
     keep_read_buffers()
-    return _run(serve(settings.host, settings.port, open_server(settings)))
+    return _run(serve(settings.host, settings.port, open_server(settings)), settings.data)
 
 
-def _run(main: Coroutine[Any, Any, None]) -> int:
+def _run(main: Coroutine[Any, Any, None], data: Path) -> int:
     """Run a process's main coroutine on uvloop; the exit code.
 
-    An error of ours is told in one line on standard error; anything else keeps its traceback, being a defect.
+    An error of ours and a full disk, where ``data`` lies, are told in one line on standard error; anything else keeps
+    its traceback, being a defect.
     """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -64,6 +66,10 @@ def _run(main: Coroutine[Any, Any, None]) -> int:
         return tell_error(error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except (OSError, BaseExceptionGroup) as error:
+        if (full := no_space_left(error, data)) is None:
+            raise
+        return tell_error(full)
     return 0
 
 
@@ -90,5 +96,6 @@ async def background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _stop_on_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("%s", error, exc_info=None if isinstance(error, GridLedgerError) else error)
+        is_defect = not isinstance(error, GridLedgerError | OSError)
+        _log.error("%s", error, exc_info=error if is_defect else None)
         signal.raise_signal(signal.SIGTERM)

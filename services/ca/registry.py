@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.errors import NotFoundError, SettingsError
+from gridledger.errors import NoSpaceLeft, NotFoundError, SettingsError
 from gridledger.identity.certificate import Certificate
 from services.ca.authority import Revocation
 from services.ca.errors import IdentityExists
@@ -95,15 +95,18 @@ class Registry:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is written inside, or, when an error leaves the block, none of it."""
+        """Commit what is written inside, or, when an error leaves the block or the disk is full, none of it."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                    raise NoSpaceLeft("no space left on device: free space where the CA keeps its data") from error
                 raise
-            self._db.execute("COMMIT")
 
     def find(self, organisation: str, identity: str) -> RegisteredIdentity | None:
         """The identity, or None."""

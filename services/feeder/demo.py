@@ -22,7 +22,7 @@ from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import PROFILES
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import load_network_config
-from gridledger.network.status import NetworkState, network_state
+from gridledger.network.status import NetworkState, network_state, own_admins
 from gridledger.network.supervisor import Supervisor, running_network
 from services.feeder.clock import SystemClock
 from services.feeder.console import Console
@@ -163,7 +163,7 @@ async def _agreement(profile: ConnectionProfile) -> NetworkState:
     """The state once all peers of each channel are level, or as it is after AGREED_WITHIN_S."""
     deadline = time.monotonic() + AGREED_WITHIN_S
     while True:
-        state = await network_state(profile)
+        state = await network_state(profile, own_admins(profile))
         if not state.down and all(channel.level for channel in state.channels.values()):
             return state
         if any(not channel.agree for channel in state.channels.values()) or time.monotonic() > deadline:

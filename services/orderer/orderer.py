@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from gridledger import __version__
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError, SettingsError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import UnknownAuthority
@@ -29,6 +30,9 @@ from services.orderer.sequencer import Sequencer
 from services.orderer.settings import OrdererSettings
 
 _log = logging.getLogger(__name__)
+
+_TOLD_TO_MEMBERS = ("channel", "height", "last_hash", "leader", "term", "config_sequence")
+"""Of what an orderer knows of a channel."""
 
 HAND_OVER_S = 1.0
 """How long a stop waits for another orderer to take over."""
@@ -56,9 +60,11 @@ class Orderer:
         consensus: Consensus,
         channels: dict[str, Channel],
         *,
+        certificate: Certificate,
         clock_us: Callable[[], int],
     ) -> None:
         self.settings = settings
+        self.certificate = certificate
         self.consensus = consensus
         self.channels = channels
         self.clock_us = clock_us
@@ -121,6 +127,26 @@ class Orderer:
             "voters": sorted(raft.membership.voters),
         }
 
+    def status(self, caller: Identity) -> dict[str, Any]:
+        """What a member hears of this orderer: version, certificate's end, and how far the channels are that it may
+        read. An admin of the orderer's organisation hears of all channels, of queues, voters and settings too."""
+        is_own_admin = caller.role == "admin" and caller.mspid == self.settings.mspid
+        channels = {}
+        for name in sorted(self.channels):
+            with suppress(AuthenticationError, PermissionDeniedError):
+                if not is_own_admin:
+                    self.authorise(name, caller, "readers")
+                told = self.describe(name)
+                channels[name] = told if is_own_admin else {member: told[member] for member in _TOLD_TO_MEMBERS}
+        status = {
+            "node": self.settings.name,
+            "mspid": self.settings.mspid,
+            "version": __version__,
+            "certificate_not_after_us": self.certificate.not_after_us,
+            "channels": channels,
+        }
+        return {**status, "settings": self.settings.model_dump(mode="json")} if is_own_admin else status
+
     async def hand_over(self) -> None:
         """Before a stop: give each channel that this orderer leads to the other one that has most of its log.
 
@@ -178,7 +204,7 @@ async def open_orderer(
             others.add(chain.config.orderers.values())
             channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us))
             await consensus.add_group(name, sorted(chain.config.orderers), chain, applied=chain.store.applied)
-        yield Orderer(settings, consensus, channels, clock_us=clock_us)
+        yield Orderer(settings, consensus, channels, certificate=identity.certificate, clock_us=clock_us)
     finally:
         await consensus.stop()
         for chain in chains.values():

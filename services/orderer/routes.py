@@ -72,8 +72,7 @@ def make_router(orderer: Orderer) -> APIRouter:
 
     @router.get("/status")
     async def status(request: Request) -> Response:
-        channels = {name: orderer.describe(name) for name in sorted(orderer.channels)}
-        return json_response({"node": orderer.settings.name, "channels": channels})
+        return json_response(orderer.status(request.state.caller))
 
     @router.post("/raft")
     async def raft(request: Request) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random, SystemRandom
 from typing import Any, Protocol
 
+from gridledger import __version__
 from gridledger.contract.packaging import package_id
 from gridledger.errors import BusyError, SettingsError
 from gridledger.identity.certificate import Certificate
@@ -182,26 +183,36 @@ class Peer:
             raise
         return await asyncio.to_thread(self.packages.keep, package)
 
-    def status(self) -> dict[str, Any]:
-        """What ``gridledger status`` shows of this peer."""
+    def status(self, readable: Collection[Channel]) -> dict[str, Any]:
+        """What a member hears of this peer: version, certificate's end, and how far ``readable`` channels are."""
         channels = {
             channel.name: {
                 "height": channel.height,
                 "commit_hash": channel.commit_hash,
                 "config_sequence": channel.config.sequence,
-                "orderer": channel.source,
-                "reason": channel.source_reason,
                 "leader": self.queues[channel.name].leader,
             }
-            for channel in self.channels.all()
+            for channel in readable
         }
         return {
             "node": self.settings.name,
             "mspid": self.settings.mspid,
+            "version": __version__,
+            "certificate_not_after_us": self.identity.certificate.not_after_us,
             "channels": channels,
+        }
+
+    def full_status(self) -> dict[str, Any]:
+        """What an admin of this peer's organisation hears of it: all channels, and queues, faults and settings."""
+        status = self.status(self.channels.all())
+        for channel in self.channels.all():
+            status["channels"][channel.name].update(orderer=channel.source, reason=channel.source_reason)
+        return {
+            **status,
             "chaincodes": self.hosts.status(),
             "peers_left_out": self.health.status(),
             "commit_waiters": len(self.notifier),
+            "settings": self.settings.model_dump(mode="json"),
         }
 
     async def close(self) -> None:

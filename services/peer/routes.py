@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from gridledger.errors import InputError, PermissionDeniedError, TimeoutExceeded
+from gridledger.errors import AuthenticationError, InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.identity.msp import Identity
 from gridledger.transport import call_frames
 from gridledger.web import (
@@ -226,7 +227,10 @@ def _add_events(router: APIRouter, peer: Peer) -> None:
 def _add_operations(router: APIRouter, peer: Peer) -> None:
     @router.get("/status")
     async def status(request: Request) -> Response:
-        return json_response(peer.status())
+        caller = request.state.caller
+        if caller.role == "admin" and caller.mspid == peer.settings.mspid:
+            return json_response(peer.full_status())
+        return json_response(peer.status(_all_readable(peer, request)))
 
     @router.get("/packages")
     async def packages(request: Request) -> Response:
@@ -247,6 +251,15 @@ def _readable(peer: Peer, name: str, request: Request) -> Channel:
     channel = peer.channels[name]
     channel.require("readers", channel.identify(request.state.caller.certificate, clock_us()))
     return channel
+
+
+def _all_readable(peer: Peer, request: Request) -> list[Channel]:
+    """The channels that the caller may read now."""
+    found = []
+    for channel in peer.channels.all():
+        with suppress(AuthenticationError, PermissionDeniedError):
+            found.append(_readable(peer, channel.name, request))
+    return found
 
 
 def _reader(peer: Peer, name: str, request: Request) -> tuple[Channel, Callable[[], None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import stat
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.files import write_atomically
+from gridledger.errors import UnavailableError
+from gridledger.files import no_space_left, write_atomically
 
 SIZE, REPLACED = 300_000, 10
 
@@ -118,3 +120,20 @@ def test_whoever_reads_meanwhile_sees_a_whole_file(tmp_path):
         finally:
             writer.kill()
     assert path.read_bytes() in whole
+
+
+def test_a_full_disk_is_found_in_what_it_led_to(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    led_to = UnavailableError("the CA did not answer")
+    led_to.__cause__ = full
+    for error in (
+        full,
+        OSError(errno.EDQUOT, ""),
+        led_to,
+        ExceptionGroup("", [ValueError(), ExceptionGroup("", [led_to])]),
+    ):
+        told = no_space_left(error, tmp_path)
+        assert told is not None
+        assert told.message == f"no space left on device: free space in {tmp_path}"
+    for other in (OSError(errno.EACCES, ""), ValueError(), ExceptionGroup("", [ValueError()])):
+        assert no_space_left(other, tmp_path) is None

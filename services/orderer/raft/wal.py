@@ -34,6 +34,7 @@ _MAGIC = b"GLWB"
 _HEADER = struct.Struct(">4sQII")
 _CRC = struct.Struct(">I")
 _MAX_PIECES = 1000  # of one write; Linux takes 1024 (IOV_MAX)
+_SCARCE = 4  # a segment is reserved where there is room for as many
 SEGMENT_HEADER_BYTES = _SEGMENT.size
 HEADER_BYTES = _HEADER.size + _CRC.size
 _REMEDY = "restore this orderer from a good copy, or remove it from its groups and add it anew"
@@ -223,10 +224,16 @@ class Wal:
         return fd
 
     def _preallocate(self, fd: int, written: int) -> None:
-        """Reserve the segment's blocks: a sync need then not write the file's size (half the time on ext4)."""
-        if written < self._segment_bytes:
+        """Reserve the segment's blocks: a sync need then not write the file's size (half the time on ext4).
+
+        Not where room is scarce: a reservation that fails half-way would for that time, and on some file systems for
+        good, take what others need.
+        """
+        missing = self._segment_bytes - written
+        disk = os.fstatvfs(fd)
+        if 0 < missing * _SCARCE <= disk.f_bavail * disk.f_frsize:
             try:
-                os.posix_fallocate(fd, written, self._segment_bytes - written)
+                os.posix_fallocate(fd, written, missing)
             except OSError:
                 return  # a file system without it; the file grows as it is written
 

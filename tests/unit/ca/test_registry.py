@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.errors import SettingsError
+from gridledger.errors import NoSpaceLeft, SettingsError
 from services.ca.registry import Registry
 
 
@@ -29,4 +29,19 @@ def test_an_error_in_a_transaction_leaves_all_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError), registry.transaction():
         registry._db.executemany("INSERT INTO revocation_lists VALUES (?, ?, ?, ?)", rows)
     assert registry.revocation_list("Org1") is None
+    registry.close()
+
+
+def test_a_full_disk_leaves_all_as_it_was_and_is_told(tmp_path: Path) -> None:
+    """A bound on the file's pages stands for the disk."""
+    registry = Registry(tmp_path / "registry.sqlite")
+    pages = registry._db.execute("PRAGMA page_count").fetchone()[0]
+    registry._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(NoSpaceLeft, match="free space where the CA keeps its data"), registry.transaction():
+        registry._db.execute("INSERT INTO revocation_lists VALUES ('Org1', 1, ?, 2)", ("x" * 1_000_000,))
+    assert registry.revocation_list("Org1") is None
+    registry._db.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    with registry.transaction():
+        registry._db.execute("INSERT INTO revocation_lists VALUES ('Org1', 1, ?, 2)", ("x" * 1_000_000,))
+    assert registry.revocation_list("Org1") is not None
     registry.close()

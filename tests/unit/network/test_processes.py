@@ -148,3 +148,16 @@ def test_a_log_of_bounded_size_keeps_one_of_before(tmp_path: Path) -> None:
     again.write(b"more\n")
     again.close()
     assert path.read_bytes() == b"line 4...\nmore\n"
+
+
+def test_a_log_without_room_goes_on_when_there_is_some(tmp_path: Path) -> None:
+    """A folder in the log's place stands for a disk that takes nothing."""
+    path = tmp_path / "peer1.log"
+    path.mkdir()
+    log = LogFile(path)
+    log.write(b"lost\n")
+    log.write(b"lost too\n")
+    path.rmdir()
+    log.write(b"kept\n")
+    log.close()
+    assert path.read_bytes() == b"\n(2 lines left out: no room)\nkept\n"

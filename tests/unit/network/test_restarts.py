@@ -1,10 +1,10 @@
-"""Starting a process again: pauses that grow, and a bound."""
+"""Starting a process again: pauses that grow up to a bound, and begin anew."""
 
 from __future__ import annotations
 
 from random import Random
 
-from gridledger.network.restarts import MOST, WITHIN_S, Restarts
+from gridledger.network.restarts import CALM_S, LONGEST_PAUSE_S, Restarts
 
 
 class Clock:
@@ -14,37 +14,25 @@ class Clock:
         return self.now
 
 
-def test_pauses_grow_until_the_bound_is_reached() -> None:
+def test_a_process_that_ends_at_once_is_started_ever_more_seldom() -> None:
     clock = Clock()
     restarts = Restarts(clock, Random(1))
-    pauses = []
-    for _ in range(MOST):
+    starts_in_the_first_minute = 0
+    for _ in range(100):
         pause = restarts.next_pause()
-        assert pause is not None
-        pauses.append(pause)
-        clock.now += 1
-    assert pauses == sorted(pauses)
-    assert 0.25 <= pauses[0] <= 0.5
-    assert 4 <= pauses[-1] <= 8
-    assert restarts.next_pause() is None
+        assert pause <= LONGEST_PAUSE_S
+        clock.now += pause
+        starts_in_the_first_minute += clock.now <= 60
+    assert 5 <= starts_in_the_first_minute <= 8
+    assert restarts.next_pause() >= LONGEST_PAUSE_S / 2
 
 
-def test_what_lies_longer_back_does_not_count() -> None:
+def test_one_that_has_run_for_a_while_is_started_soon() -> None:
     clock = Clock()
     restarts = Restarts(clock, Random(1))
-    for _ in range(MOST):
-        assert restarts.next_pause() is not None
-    clock.now = WITHIN_S - 0.001
-    assert restarts.next_pause() is None
-    clock.now = WITHIN_S
-    pause = restarts.next_pause()
-    assert pause is not None
-    assert pause <= 0.5
-
-
-def test_a_start_by_hand_begins_the_count_anew() -> None:
-    restarts = Restarts(Clock(), Random(1))
-    for _ in range(MOST):
-        restarts.next_pause()
-    restarts.forget()
-    assert restarts.next_pause() is not None
+    for _ in range(10):
+        clock.now += restarts.next_pause()
+    clock.now += CALM_S - 0.001
+    assert restarts.next_pause() > 10
+    clock.now += LONGEST_PAUSE_S + CALM_S
+    assert restarts.next_pause() <= 0.5

@@ -59,7 +59,11 @@ class Net:
         settings = OrdererSettings.model_construct(name="orderer2", limits=limits)
         channel = Channel(self.chain, cast("Any", None))
         self.orderer = Orderer(
-            settings, cast("Any", self.received), {self.paper.channel: channel}, clock_us=lambda: time.time_ns() // 1000
+            settings,
+            cast("Any", self.received),
+            {self.paper.channel: channel},
+            certificate=self.paper.orderers["orderer2"].certificate,
+            clock_us=lambda: time.time_ns() // 1000,
         )
         self.senders: list[OtherOrderers] = []
         self.server: WebServer | None = None
