@@ -14,10 +14,10 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Port and roots stand in the settings file that the service was started with."""
+    """Port and roots stand in the settings file that the service was started with, or the roots beside it."""
     path = Path(os.environ["HEALTH_SETTINGS"])
     settings = json.loads(path.read_bytes())
-    roots = path.parent / settings.get("roots", settings.get("tls_root", ""))
+    roots = path.parent / settings.get("roots", settings.get("tls_root", "roots.pem"))
     context = ssl.create_default_context(cafile=str(roots))
     with (
         socket.create_connection(("127.0.0.1", settings["port"]), timeout=4) as plain,

@@ -1,13 +1,16 @@
 """The command ``gridledger``. See docs/command.md.
 
-``simulate`` and ``feeder`` have parsers of their own and are handed on before anything else is imported; every other
-command is a function in one of this package's modules, which imports what it needs when it runs.
+``simulate`` and the kinds of companions (``feeder``, ``rest``) have parsers of their own and are handed on before
+anything else is imported; every other command is a function in one of this package's modules, which imports what it
+needs when it runs.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
+from gridledger.network.companion_kinds import KINDS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,10 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from gridledger.contract.simulator.cli import main as simulate  # noqa: PLC0415
 
         return simulate(arguments[1:])
-    if arguments[:1] == ["feeder"]:
+    if arguments and (kind := KINDS.get(arguments[0])) is not None:
         from gridledger.cli.project import run_service  # noqa: PLC0415
 
-        return run_service("services.feeder", arguments[1:], extra="feeder")
+        return run_service(kind.module, arguments[1:], extra=kind.extra)
     from gridledger.cli.app import run  # noqa: PLC0415
 
     return run(arguments)

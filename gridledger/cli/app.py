@@ -96,3 +96,9 @@ def simulate() -> None:
 def feeder() -> None:
     """Drive the network with the power-flow feeder."""
     raise NotImplementedError("gridledger.cli.main hands it on")
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
+def rest() -> None:
+    """Run the REST bridge by itself, from a settings file; 'gridledger up --with rest' runs it with a network."""
+    raise NotImplementedError("gridledger.cli.main hands it on")

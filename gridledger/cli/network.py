@@ -19,7 +19,9 @@ from gridledger.errors import SettingsError
 from gridledger.extras import require_server
 
 if TYPE_CHECKING:
-    from gridledger.network.schema import NetworkConfig
+    from collections.abc import Sequence
+
+    from gridledger.network.schema import CompanionSpec, NetworkConfig
     from gridledger.network.supervisor import ProcessEnded, Supervisor
 
 _DETACHED_READY_S = 120.0
@@ -43,6 +45,10 @@ def up(
         bool, typer.Option("--quiet", help="Do not show what the processes write; it is in logs/.")
     ] = False,
     port_offset: Annotated[int, typer.Option("--port-offset", metavar="N", help="Add this to every port.")] = 0,
+    companions: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="COMPANION", help="Start this companion too, such as rest. May be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Start a network of local processes.
@@ -53,21 +59,25 @@ def up(
     Examples:
       gridledger up network-config/three-shards.yaml
       gridledger up network-config/no-shard.yaml --dir out/other --port-offset 100 --detach
+      gridledger up network-config/no-shard.yaml --with rest
     """
+    from gridledger.network.companions import chosen  # noqa: PLC0415
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
 
     require_server("gridledger up")
     description = load_network_config(config).with_port_offset(port_offset)
+    beside = chosen(description, companions or ())
     root = network_folder(directory).root
     if detach:
         started = time.monotonic()
-        told = _start_detached(config, root, port_offset, description.name)
+        options = ["--port-offset", str(port_offset), *(f"--with={spec.name}" for spec in beside)]
+        told = _start_detached(config, root, options, description.name)
         if as_json:
             say_json(_ready(description, root, time.monotonic() - started))
         else:
             say(told)
         return 0
-    return _run_in_foreground(description, directory, quiet=quiet, as_json=as_json)
+    return _run_in_foreground(description, directory, beside, quiet=quiet, as_json=as_json)
 
 
 def down(*, directory: Folder = DEFAULT_DIR, as_json: Json = False) -> int:
@@ -110,7 +120,9 @@ def status(*, directory: Profile = DEFAULT_DIR, user: User = None, as_json: Json
     return 0 if state.sound else EXIT_FAILED
 
 
-def _run_in_foreground(config: NetworkConfig, directory: Path, *, quiet: bool, as_json: bool) -> int:
+def _run_in_foreground(
+    config: NetworkConfig, directory: Path, beside: Sequence[CompanionSpec], *, quiet: bool, as_json: bool
+) -> int:
     import asyncio  # noqa: PLC0415
 
     from gridledger.network.console import ProcessConsole  # noqa: PLC0415
@@ -124,6 +136,9 @@ def _run_in_foreground(config: NetworkConfig, directory: Path, *, quiet: bool, a
             say_json(_ready(config, folder.root, supervisor.ready_s))
             return
         console.say(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(config)}")
+        for process in supervisor.processes:
+            if process.service.is_companion:
+                console.say(f"{process.service.name} is at {process.service.url}")
         console.say(f"folder {folder.root}; stop with Ctrl-C, or gridledger down --dir {directory}")
 
     def on_failure(failure: ProcessEnded) -> None:
@@ -132,7 +147,14 @@ def _run_in_foreground(config: NetworkConfig, directory: Path, *, quiet: bool, a
     sink = _ignore if quiet or as_json else console.line
     try:
         work = run_until_stopped(
-            config, folder, project=checkout, sink=sink, on_ready=on_ready, on_failure=on_failure, tell=_tell
+            config,
+            folder,
+            project=checkout,
+            sink=sink,
+            on_ready=on_ready,
+            on_failure=on_failure,
+            tell=_tell,
+            companions=beside,
         )
         asyncio.run(work)
     except ProcessEnded:
@@ -156,7 +178,7 @@ def _ignore(name: str, line: str) -> None:
     """A sink for what is in the log files anyway."""
 
 
-def _start_detached(config: Path, root: Path, port_offset: int, name: str) -> str:
+def _start_detached(config: Path, root: Path, options: list[str], name: str) -> str:
     """Start a supervisor in the background and wait until its network is ready; what it said then."""
     (root / "logs").mkdir(parents=True, exist_ok=True)
     log = root / "logs" / "supervisor.log"
@@ -164,7 +186,7 @@ def _start_detached(config: Path, root: Path, port_offset: int, name: str) -> st
     command = [sys.executable, "-m", "gridledger.cli", "up", "--quiet", str(config.resolve())]
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 - our own command
-            [*command, "--dir", str(root), "--port-offset", str(port_offset)],
+            [*command, "--dir", str(root), *options],
             cwd=project(),
             stdin=subprocess.DEVNULL,
             stdout=output,

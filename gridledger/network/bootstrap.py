@@ -23,6 +23,7 @@ from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.files import write_atomically
 from gridledger.identity.signer import SigningIdentity
+from gridledger.network.companions import furnish
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import CASpec, NetworkConfig, NodeSpec
 from gridledger.protocol import (
@@ -54,7 +55,7 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     secret_files = [folder.registrar_secret(organisation.name) for organisation in config.organisations]
     if not anew and all(path.exists() for path in secret_files):
         return True
-    parts = (folder.ca, folder.enrolment, folder.root / "nodes", folder.root / "organisations")
+    parts = [folder.ca, folder.enrolment, *(folder.root / name for name in ("nodes", "organisations", "companions"))]
     for leftover in (*parts, folder.channels, folder.packages):
         shutil.rmtree(leftover, ignore_errors=True)
     for part in (folder.ca, folder.enrolment, folder.channels, folder.packages, folder.logs):
@@ -84,7 +85,7 @@ def _check_description(config: NetworkConfig, folder: NetworkFolder) -> None:
 
 def _lasting(config: NetworkConfig) -> NetworkConfig:
     """The description without what may change from one start to the next."""
-    return config.model_copy(update={"on_exit": "leave"})
+    return config.model_copy(update={"on_exit": "leave", "companions": ()})
 
 
 def _mend_ca_paths(folder: NetworkFolder) -> None:
@@ -143,6 +144,7 @@ async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path)
         _furnish(config, folder, peer, channels, packages="packages")
     _copy(folder.ca_tls_root, folder.root)
     profile, published = connection_profile(config), connection_profile(config, published=True)
+    await furnish(config, folder, config.companions, jsontext.dumps(profile))
     if published != profile:
         _write(folder.host_connection, published)
     _write(folder.connection, profile)

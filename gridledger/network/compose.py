@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from gridledger.errors import SettingsError
-from gridledger.network.schema import NetworkConfig, NodeSpec
+from gridledger.network.schema import CompanionSpec, NetworkConfig, NodeSpec
 
 NETWORK = PurePosixPath("/network")
 BENCH_PORT = 8089
@@ -49,7 +49,8 @@ _MERGE = _Merge()
 def mount_points(config: NetworkConfig) -> list[PurePosixPath]:
     """Where volumes are mounted. The image has these folders, so that a new volume belongs to the image's user."""
     nodes = [_home(node.name) for node in (*config.orderers, *config.peers)]
-    return [NETWORK, NETWORK / "ca", NETWORK / "enrolment", PurePosixPath("/results"), *nodes]
+    companions = [_companion_home(spec) for spec in config.companions]
+    return [NETWORK, NETWORK / "ca", NETWORK / "enrolment", PurePosixPath("/results"), *nodes, *companions]
 
 
 def compose_file(config: NetworkConfig, path: PurePosixPath) -> str:
@@ -75,7 +76,8 @@ def override_file(config: NetworkConfig, path: PurePosixPath, base: NetworkConfi
 
 def _document(config: NetworkConfig, path: PurePosixPath) -> _Map:
     nodes = (*config.orderers, *config.peers)
-    if clashes := sorted({node.name for node in nodes} & {*_OTHERS, *_VOLUMES}):
+    names = [node.name for node in nodes] + [spec.name for spec in config.companions]
+    if clashes := sorted(set(names) & {*_OTHERS, *_VOLUMES}):
         raise SettingsError(f"{path}: a node cannot be called {', '.join(clashes)} where it is to be a container")
     common = _Anchored("common", _common())
     service = _Anchored("service", {_MERGE: common, **_long_running()})
@@ -108,12 +110,14 @@ def _document(config: NetworkConfig, path: PurePosixPath) -> _Map:
                 _at("clients", NETWORK),
                 f"{_at('enrolment')}:ro",
                 *(_at(node.name, _home(node.name)) for node in nodes),
+                *(_at(spec.name, _companion_home(spec)) for spec in config.companions),
             ],
         },
         **{node.name: _node(config, node, orderer, "orderer", {"setup": _COMPLETED}) for node in config.orderers},
     }
     ready = {"setup": _COMPLETED, **{node.name: _HEALTHY for node in config.orderers}}
     services.update({node.name: _node(config, node, peer, "peer", ready) for node in config.peers})
+    services.update({spec.name: _companion(config, spec, common, service) for spec in config.companions})
     services.update(_clients(config, common))
     return {
         "name": _project(config),
@@ -122,7 +126,7 @@ def _document(config: NetworkConfig, path: PurePosixPath) -> _Map:
         "x-orderer": orderer,
         "x-peer": peer,
         "services": services,
-        "volumes": {name: {} for name in ("ca", *_VOLUMES, *(node.name for node in nodes))},
+        "volumes": {name: {} for name in ("ca", *_VOLUMES, *names)},
     }
 
 
@@ -174,6 +178,19 @@ def _node(config: NetworkConfig, node: NodeSpec, kind: _Anchored, module: str, n
         "ports": [_port(config, node.port)],
         "volumes": [_at(node.name, home)],
     }
+
+
+def _companion(config: NetworkConfig, spec: CompanionSpec, common: _Anchored, service: _Anchored) -> _Map:
+    """A companion behind a profile of its own: a service that is watched, or a job that runs once."""
+    home = _companion_home(spec)
+    needs = dict.fromkeys((*(peer.name for peer in config.peers), *spec.needs), _HEALTHY)
+    runs = {**_runs(spec.runs, home), "depends_on": needs, "volumes": [_at(spec.name, home)]}
+    # One that others need comes with them.
+    profile = {"profiles": _Line([spec.name, *(other.name for other in config.companions if spec.name in other.needs)])}
+    if spec.port is None:
+        return {_MERGE: common, **_ONCE, **profile, **runs}
+    watched = {**_limits("COMPANION", "512m", 128), "healthcheck": _checked(5)}
+    return {_MERGE: service, **profile, **watched, **runs, "ports": [_port(config, spec.port)]}
 
 
 def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
@@ -257,6 +274,10 @@ def _at(volume: str, place: PurePosixPath | None = None) -> str:
 
 def _home(name: str) -> PurePosixPath:
     return NETWORK / "nodes" / name
+
+
+def _companion_home(spec: CompanionSpec) -> PurePosixPath:
+    return NETWORK / "companions" / spec.name
 
 
 def _port(config: NetworkConfig, port: int) -> str:

@@ -95,6 +95,10 @@ class NetworkFolder:
         """An orderer's or peer's folder. It holds all that the node needs, so that it can be carried elsewhere."""
         return self.root / "nodes" / name
 
+    def companion(self, name: str) -> Path:
+        """A companion's folder: its settings, identities, data."""
+        return self.root / "companions" / name
+
     def organisation(self, name: str) -> Path:
         """What belongs to an organisation: its root, its users."""
         return self.root / "organisations" / name

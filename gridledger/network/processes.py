@@ -8,18 +8,22 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from io import FileIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gridledger.errors import GridLedgerError, PortTaken, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import NetworkConfig, NodeSpec
+from gridledger.network.schema import LOOPBACK, CompanionSpec, NetworkConfig, NodeSpec
 from gridledger.transport.node_client import NodeClient
 
 _PR_SET_PDEATHSIG = 1
@@ -37,7 +41,8 @@ class Service:
     """One process of the network.
 
     ``settings`` is its settings file, ``roots`` whom its certificate leads to, ``identity`` as whom its health is asked
-    for (its organisation's admin; None where there is no identity yet).
+    for (its organisation's admin; None where there is no identity yet). A companion's health is asked for without
+    certificates.
     """
 
     name: str
@@ -47,9 +52,12 @@ class Service:
     port: int
     roots: Path
     identity: Path | None = None
+    is_companion: bool = False
 
 
-def services_of(config: NetworkConfig, folder: NetworkFolder) -> list[list[Service]]:
+def services_of(
+    config: NetworkConfig, folder: NetworkFolder, companions: Sequence[CompanionSpec] = ()
+) -> list[list[Service]]:
     """All processes, in stages: what a stage needs has been started in the ones before."""
 
     def node(spec: NodeSpec, module: str) -> Service:
@@ -61,7 +69,16 @@ def services_of(config: NetworkConfig, folder: NetworkFolder) -> list[list[Servi
     ca = Service("ca", "services.ca", folder.ca / "config.json", ca_url, config.ca.port, folder.ca_tls_root)
     orderers = [node(item, "services.orderer") for item in config.orderers]
     peers = [node(item, "services.peer") for item in config.peers]
-    return [[ca], orderers, peers]
+    return [[ca], orderers, peers, *([companion_service(config, folder, item)] for item in companions)]
+
+
+def companion_service(config: NetworkConfig, folder: NetworkFolder, spec: CompanionSpec) -> Service:
+    """The process of a companion that is a service."""
+    assert spec.port is not None  # noqa: S101 - a job has no process of its own here
+    is_plain = "tls" not in spec.settings and (config.listen or config.host) in LOOPBACK
+    url = f"{'http' if is_plain else 'https'}://{spec.host or config.host}:{spec.port}"
+    settings = folder.companion(spec.name) / "config.json"
+    return Service(spec.name, spec.runs, settings, url, spec.port, folder.roots, is_companion=True)
 
 
 def check_ports(config: NetworkConfig, services: list[Service]) -> None:
@@ -182,9 +199,12 @@ class RunningProcess:
                     raise UnavailableError(f"{await self.end_text()} (while starting)")
                 # Asked first, since a TLS client each time would take the CPU that the starting processes need.
                 if _listens(self.service.url):
-                    client = client or health_client(self.service)
                     try:
-                        await client.get("/healthz", timeout_s=1.0)
+                        if self.service.is_companion:
+                            await asyncio.to_thread(_ask_companion, self.service.url)
+                        else:
+                            client = client or health_client(self.service)
+                            await client.get("/healthz", timeout_s=1.0)
                     except GridLedgerError as error:
                         last = error.message
                     else:
@@ -250,6 +270,28 @@ def health_client(service: Service) -> NodeClient:
     return NodeClient(service.url, identity, service.roots.read_text(encoding="ascii"), max_connections=1)
 
 
+def _ask_companion(url: str) -> None:
+    """Ask a companion on this machine for its health; :class:`UnavailableError` where it is not well.
+
+    Whose certificate it has does not matter here.
+    """
+    parts = urlsplit(url)
+    host = parts.netloc
+    connection: HTTPConnection
+    if parts.scheme == "https":
+        connection = HTTPSConnection(host, timeout=1.0, context=ssl._create_unverified_context())  # noqa: S323, SLF001
+    else:
+        connection = HTTPConnection(host, timeout=1.0)
+    with closing(connection):
+        try:
+            connection.request("GET", "/healthz")
+            status = connection.getresponse().status
+        except (OSError, HTTPException) as error:
+            raise UnavailableError(f"{url}/healthz: {error}") from None
+    if status != HTTPStatus.OK:
+        raise UnavailableError(f"{url}/healthz answers {status}")
+
+
 def exit_text(code: int) -> str:
     """An exit code in words."""
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
@@ -264,10 +306,10 @@ def _end_with(parent: int) -> None:
 
 
 def _listens(url: str) -> bool:
-    host, _, port = url.removeprefix("https://").rpartition(":")
+    parts = urlsplit(url)
     with socket.socket() as probe:
         probe.settimeout(1.0)
-        return probe.connect_ex((host, int(port))) == 0
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
 
 
 def _taken(host: str, port: int) -> bool:

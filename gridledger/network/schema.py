@@ -10,8 +10,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.identity.policy import Policy
+from gridledger.network.companion_kinds import KINDS
 from gridledger.protocol.config import BatchLimits, TransactionLimits
 from gridledger.settings import Name, Port, SettingsPart
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Addresses that no other machine reaches."""
 
 Host = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -39,6 +43,41 @@ class CASpec(SettingsPart):
     port: Port = 7054
     host: Host | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class CompanionSpec(SettingsPart):
+    """A process with identities beside the nodes: of a ``kind`` of the table, or of a ``module`` of one's own.
+
+    It gets an identity of each of ``organisations``, with ``attributes``. With a ``port`` it is a service, else a job
+    that runs on demand. ``needs`` are companions that must run before it; ``settings`` go into its settings file.
+    """
+
+    name: Name
+    kind: str | None = None
+    module: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")] | None = None
+    organisations: Annotated[tuple[Name, ...], Field(min_length=1)]
+    port: Port | None = None
+    host: Host | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    needs: tuple[Name, ...] = ()
+
+    @property
+    def runs(self) -> str:
+        """The module that is run."""
+        return self.module or KINDS[self.kind or ""].module
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.kind is None) == (self.module is None):
+            raise ValueError(f"companion {self.name}: give either kind or module")
+        if self.kind is not None:
+            if self.kind not in KINDS:
+                raise ValueError(f"companion {self.name}: there is no kind {self.kind!r}; there are {sorted(KINDS)}")
+            if KINDS[self.kind].is_service != (self.port is not None):
+                wants = "a service and needs a port" if KINDS[self.kind].is_service else "a job and has no port"
+                raise ValueError(f"companion {self.name}: {self.kind} is {wants}")
+        return self
 
 
 class ChaincodeSpec(SettingsPart):
@@ -88,6 +127,7 @@ class NetworkConfig(SettingsPart):
     peers: Annotated[tuple[NodeSpec, ...], Field(min_length=1)]
     channels: Annotated[dict[Name, ChannelSpec], Field(min_length=1)]
     applications: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    companions: tuple[CompanionSpec, ...] = ()
     on_exit: Literal["leave", "restart", "stop-all"] = "leave"
 
     def mspid(self, organisation: str) -> str:
@@ -106,9 +146,9 @@ class NetworkConfig(SettingsPart):
         """Where a node or the CA service is reached."""
         return f"https://{place.host or self.host}:{place.port}"
 
-    def names_of(self, place: NodeSpec | CASpec) -> tuple[str, ...]:
-        """The names and addresses under which a node or the CA service may be called."""
-        own = (place.name,) if isinstance(place, NodeSpec) else ()
+    def names_of(self, place: NodeSpec | CASpec | CompanionSpec) -> tuple[str, ...]:
+        """The names and addresses under which a node, a companion or the CA service may be called."""
+        own = (place.name,) if isinstance(place, NodeSpec | CompanionSpec) else ()
         return tuple(dict.fromkeys((place.host or self.host, self.host, "localhost", *own)))
 
     def with_names_as_hosts(self) -> NetworkConfig:
@@ -119,7 +159,7 @@ class NetworkConfig(SettingsPart):
         moved = self.model_dump(mode="json")
         moved["listen"] = "0.0.0.0"  # noqa: S104 - inside a container
         moved["ca"]["host"] = "ca"
-        for node in (*moved["orderers"], *moved["peers"]):
+        for node in (*moved["orderers"], *moved["peers"], *moved["companions"]):
             node["host"] = node["name"]
         return NetworkConfig.model_validate(moved)
 
@@ -127,8 +167,8 @@ class NetworkConfig(SettingsPart):
         """The same network with all ports moved, so that several fit on one machine."""
         moved = self.model_dump(mode="json")
         moved["ca"]["port"] += offset
-        for node in (*moved["orderers"], *moved["peers"]):
-            node["port"] += offset
+        for node in (*moved["orderers"], *moved["peers"], *moved["companions"]):
+            node["port"] = node["port"] + offset if node["port"] else None
         return NetworkConfig.model_validate(moved)
 
     @model_validator(mode="after")
@@ -136,12 +176,14 @@ class NetworkConfig(SettingsPart):
         _unique("organisation", [item.name for item in self.organisations])
         _unique("MSP id", [item.mspid for item in self.organisations])
         nodes = (*self.orderers, *self.peers)
-        _unique("node", [item.name for item in nodes])
-        _unique("port", [str(self.ca.port), *(str(item.port) for item in nodes)])
+        _unique("node", ["ca", *(item.name for item in nodes), *(item.name for item in self.companions)])
+        ports = [self.ca.port, *(item.port for item in nodes), *(item.port for item in self.companions if item.port)]
+        _unique("port", [str(port) for port in ports])
         organisations = {item.name for item in self.organisations}
         for node in nodes:
             if node.organisation not in organisations:
                 raise ValueError(f"{node.name}: there is no organisation {node.organisation!r}")
+        self._check_companions(organisations)
         peers = {item.name for item in self.peers}
         for name, channel in self.channels.items():
             _unique(f"peer of {name}", list(channel.peers))
@@ -159,6 +201,16 @@ class NetworkConfig(SettingsPart):
                 f"channel {channel}: the forwarder {forwarder!r} is not written as Org1/alice, with an organisation "
                 "that has a peer there"
             )
+
+    def _check_companions(self, organisations: set[str]) -> None:
+        """Each needs only what stands before it, so that none can need itself."""
+        before: set[str] = set()
+        for spec in self.companions:
+            if unknown := sorted(set(spec.organisations) - organisations):
+                raise ValueError(f"companion {spec.name}: there are no organisations {unknown}")
+            if missing := sorted(set(spec.needs) - before):
+                raise ValueError(f"companion {spec.name}: there are no companions {missing} before it")
+            before.add(spec.name)
 
     def _check_policies(self, name: str, channel: ChannelSpec) -> None:
         members = sorted({self.mspid(self.peer(peer).organisation) for peer in channel.peers})

@@ -163,7 +163,8 @@ async def _compare_below(name: str, channel: ChannelState, clients: dict[str, No
 
 def table(state: NetworkState) -> str:
     """The state as a person reads it."""
-    lines = [f"{name:<12} {_condition(name, state)}" for name in state.nodes]
+    names = dict.fromkeys((*state.nodes, *state.processes))
+    lines = [f"{name:<12} {_condition(name, state)}" for name in names]
     for name, channel in state.channels.items():
         if not channel.peers and not channel.orderers and (state.told or state.refusals):
             lines.append(f"\n{name}: nothing is told to this user")
@@ -178,6 +179,8 @@ def table(state: NetworkState) -> str:
 
 
 def _condition(name: str, state: NetworkState) -> str:
+    if name not in state.nodes and state.processes[name] != _RUNNING:
+        return f"{state.processes[name]} (gridledger start {name})"
     if name in state.refusals:
         return f"up, but tells this user nothing: {state.refusals[name]}"
     if name not in state.down:

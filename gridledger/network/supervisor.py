@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +19,13 @@ from typing import Any
 from gridledger.errors import ConflictError, InputError, NoSpaceLeft, NotFoundError, UnavailableError
 from gridledger.files import is_full, no_space_left
 from gridledger.network.bootstrap import bootstrap, prepare
+from gridledger.network.companions import furnish
 from gridledger.network.control import control_socket
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.lock import locked
 from gridledger.network.processes import RunningProcess, Service, check_ports, services_of
 from gridledger.network.restarts import Restarts
-from gridledger.network.schema import NetworkConfig
+from gridledger.network.schema import CompanionSpec, NetworkConfig
 
 HEALTHY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 15.0
@@ -65,13 +66,21 @@ class Supervisor:
     """One network's processes on this machine. ``tell`` gets a line on each that ends or comes back by itself."""
 
     def __init__(
-        self, config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink, tell: Tell | None = None
+        self,
+        config: NetworkConfig,
+        folder: NetworkFolder,
+        *,
+        project: Path,
+        sink: Sink,
+        tell: Tell | None = None,
+        companions: Sequence[CompanionSpec] = (),
     ) -> None:
         self._config = config
         self._folder = folder
         self._project = project
         self._sink = sink
         self._tell = tell or _say_nothing
+        self._companions = companions
         self._supervised: dict[str, _Supervised] = {}
         self._ended: asyncio.Queue[tuple[_Supervised, RunningProcess]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,7 +95,7 @@ class Supervisor:
     async def start(self) -> None:
         """Start everything; raises what went wrong, with all that was started stopped again."""
         started = time.monotonic()
-        stages = services_of(self._config, self._folder)
+        stages = services_of(self._config, self._folder, self._companions)
         check_ports(self._config, [service for stage in stages for service in stage])
         is_new = prepare(self._config, self._folder)
         try:
@@ -94,6 +103,9 @@ class Supervisor:
                 await self._start_stage(number, stage)
                 if number == 0 and is_new:
                     await bootstrap(self._config, self._folder, self._project)
+                if number == 0:
+                    profile = self._folder.connection.read_bytes()
+                    await furnish(self._config, self._folder, self._companions, profile)
         except BaseException:
             await self.stop()
             raise
@@ -237,10 +249,19 @@ def _say_nothing(_: str) -> None:
 
 @asynccontextmanager
 async def running_network(
-    config: NetworkConfig, folder: NetworkFolder, *, project: Path, sink: Sink, tell: Tell | None = None
+    config: NetworkConfig,
+    folder: NetworkFolder,
+    *,
+    project: Path,
+    sink: Sink,
+    tell: Tell | None = None,
+    companions: Sequence[CompanionSpec] = (),
 ) -> AsyncIterator[Supervisor]:
-    """A started network, which takes commands while the block lasts and is stopped at its end."""
-    supervisor = Supervisor(config, folder, project=project, sink=sink, tell=tell)
+    """A started network, which takes commands while the block lasts and is stopped at its end.
+
+    ``companions`` are started behind the peers, each when the one before is healthy.
+    """
+    supervisor = Supervisor(config, folder, project=project, sink=sink, tell=tell, companions=companions)
     async with AsyncExitStack() as stack:
         try:
             stack.enter_context(locked(folder))
@@ -272,6 +293,7 @@ async def run_until_stopped(
     on_ready: Callable[[Supervisor], None],
     on_failure: Callable[[ProcessEnded], None],
     tell: Tell | None = None,
+    companions: Sequence[CompanionSpec] = (),
 ) -> None:
     """Run a network in the foreground until SIGINT or SIGTERM.
 
@@ -285,7 +307,8 @@ async def run_until_stopped(
     stopping = asyncio.create_task(stop.wait())
 
     async def run() -> None:
-        async with running_network(config, folder, project=project, sink=sink, tell=tell) as supervisor:
+        network = running_network(config, folder, project=project, sink=sink, tell=tell, companions=companions)
+        async with network as supervisor:
             on_ready(supervisor)
             try:
                 await supervisor.watch()

@@ -66,7 +66,7 @@ def test_every_service_has_limits_and_a_health_check(document: dict[str, Any]) -
 
 def test_ports_are_published_on_the_loopback_address_only(document: dict[str, Any]) -> None:
     published = [port for service in document["services"].values() for port in service.get("ports", [])]
-    assert len(published) == len(NODES) + 1
+    assert len(published) == len(NODES) + 2  # with the REST bridge and Locust's page
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
@@ -99,6 +99,27 @@ def test_clients_come_on_demand_only(document: dict[str, Any]) -> None:
     assert {name for name, found in profiles.items() if found is None} == {"prepare", "setup", *NODES}
     assert profiles["feeder"] == ["feeder"]
     assert profiles["bench"] == profiles["bench-worker"] == ["bench"]
+
+
+def test_a_companion_comes_by_its_profile_and_sees_its_own_volume(document: dict[str, Any]) -> None:
+    rest = document["services"]["rest"]
+    assert rest["profiles"] == ["rest"]
+    assert rest["volumes"] == ["rest:/network/companions/rest"]
+    assert rest["command"] == ["python", "-m", "services.rest", "--config", "/network/companions/rest/config.json"]
+    assert rest["depends_on"]["peer6"]["condition"] == "service_healthy"
+    assert "disable" not in rest["healthcheck"]
+    assert "rest:/network/companions/rest" in document["services"]["setup"]["volumes"]
+
+
+def test_a_job_runs_once_and_what_it_needs_comes_with_it(config: NetworkConfig) -> None:
+    first = {"name": "first", "module": "mine.first", "organisations": ["Org1"], "port": 7301}
+    job = {"name": "job", "module": "mine.job", "organisations": ["Org1"], "needs": ["first"]}
+    described = NetworkConfig.model_validate({**config.model_dump(mode="json"), "companions": [first, job]})
+    services = yaml.safe_load(compose_file(described, BASE))["services"]
+    assert services["first"]["profiles"] == ["first", "job"]
+    assert services["job"]["restart"] == "no"
+    assert services["job"]["depends_on"]["first"]["condition"] == "service_healthy"
+    assert "ports" not in services["job"]
 
 
 def test_volumes_are_declared_and_the_image_has_their_folders(document: dict[str, Any], config: NetworkConfig) -> None:
