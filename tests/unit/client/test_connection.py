@@ -20,7 +20,7 @@ from tests.support.waiting import until
 from tests.support.web_server import free_port, house, start
 
 __all__ = ["free_port", "house", "service", "start"]
-QUIET_S = 0.4
+QUIET_S = 1.0
 
 
 class Slow:
@@ -74,7 +74,7 @@ async def test_a_request_to_a_gateway_that_hangs_ends(connect: Any, slow: Slow) 
         began = loop.time()
         with pytest.raises(NodeQuiet, match="nothing heard") as caught:
             await gateway.request(gateway.node.get_json("/slow"))
-        assert loop.time() - began < 3 * QUIET_S
+        assert loop.time() - began < 10  # long before the request's own time is over
         assert not await gateway.alive(0.05)
         proxy.go_on()
         assert await caught.value.answer == {"asked": 2}
@@ -86,7 +86,7 @@ async def test_a_request_to_a_slow_gateway_is_waited_for(connect: Any, slow: Slo
     async with connect() as (_, gateway):
         waiting = asyncio.ensure_future(gateway.request(gateway.node.get_json("/slow")))
         began = loop.time()
-        await until(lambda: loop.time() - began > 3 * QUIET_S)
+        await until(lambda: loop.time() - began > 2 * QUIET_S)
         slow.go_on.set()
         assert await waiting == {"asked": 1}
 
@@ -121,6 +121,6 @@ async def test_the_only_gateway_is_waited_for_though_it_hangs(connect: Any, slow
         proxy.stall()
         waiting = asyncio.ensure_future(gateway.request(gateway.node.get_json("/slow")))
         began = loop.time()
-        await until(lambda: loop.time() - began > 3 * QUIET_S)
+        await until(lambda: loop.time() - began > 2 * QUIET_S)
         proxy.go_on()
         assert await waiting == {"asked": 1}

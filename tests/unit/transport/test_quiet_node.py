@@ -43,7 +43,7 @@ async def test_a_node_that_hangs_is_told_in_time(start, service, alice):
         began = loop.time()
         with pytest.raises(NodeQuiet, match=r"nothing heard for 0\.4 s"):
             await calls.call(ECHO, b"y", 5)
-        assert QUIET_S <= loop.time() - began < 2 * QUIET_S
+        assert QUIET_S <= loop.time() - began < 4  # long before the call's own time is over
 
 
 async def test_the_late_answer_comes_when_the_node_goes_on(start, service, alice):
