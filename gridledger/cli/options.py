@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -20,14 +20,28 @@ DEFAULT_DIR: Final = Path("out/network")
 
 def complete_channel(ctx: typer.Context, incomplete: str) -> list[str]:
     """The network's channels that begin so, for the shell."""
+    channels = _profile_of(ctx)[1].get("channels")
+    return sorted(name for name in channels if name.startswith(incomplete)) if isinstance(channels, dict) else []
+
+
+def complete_user(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The users in the network's folder that begin so, for the shell."""
+    folder, profile = _profile_of(ctx)
+    homes = (folder / str(profile.get("organisations", "organisations"))).glob("*/users/*")
+    return sorted(user for user in (f"{home.parts[-3]}/{home.name}" for home in homes) if user.startswith(incomplete))
+
+
+def _profile_of(ctx: typer.Context) -> tuple[Path, dict[str, Any]]:
+    """The profile's folder and the profile, which is not checked: the shell waits for an answer."""
     import json  # noqa: PLC0415
 
     place = Path(ctx.params.get("directory") or os.environ.get(PROFILE_VARIABLE) or DEFAULT_DIR)
+    folder, file = (place, place / "connection.json") if place.is_dir() else (place.parent, place)
     try:
-        profile = json.loads((place / "connection.json" if place.is_dir() else place).read_bytes())
-        return sorted(name for name in profile["channels"] if name.startswith(incomplete))
-    except (OSError, ValueError, TypeError, KeyError):
-        return []
+        profile = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        profile = None
+    return folder, profile if isinstance(profile, dict) else {}
 
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The network's description, network-config/....yaml.")]
@@ -50,7 +64,11 @@ Profile = Annotated[
 User = Annotated[
     str | None,
     typer.Option(
-        "--user", metavar="ORG/NAME", help="As whom, such as Org1/alice.", show_default="the network's first user"
+        "--user",
+        metavar="ORG/NAME",
+        help="As whom, such as Org1/alice.",
+        show_default="the network's first user",
+        autocompletion=complete_user,
     ),
 ]
 

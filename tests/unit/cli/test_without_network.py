@@ -160,19 +160,33 @@ def test_identities_are_listed_and_shown(network: Path, capsys: pytest.CaptureFi
     assert "there are: Org1/admin, Org1/alice" in capsys.readouterr().err
 
 
-def test_the_shell_completes_channels(network: Path) -> None:
-    environment = {
-        "GRIDLEDGER_PROFILE": str(network),
-        "_GRIDLEDGER_COMPLETE": "complete_bash",
-        "COMP_WORDS": "gridledger invoke sh",
-        "COMP_CWORD": "2",
-    }
+def completed(words: str, **environment: str) -> list[str]:
+    """What bash is told when the last of these words is to be completed."""
     done = subprocess.run(
         [sys.executable, "-m", "gridledger.cli"],
         cwd=REPOSITORY,
-        env=environment,
+        env={
+            **environment,
+            "_GRIDLEDGER_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["shard1", "shard2", "shard3"], done.stderr
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_the_shell_completes_channels_and_users(network: Path) -> None:
+    assert completed("gridledger invoke sh", GRIDLEDGER_PROFILE=str(network)) == ["shard1", "shard2", "shard3"]
+    assert completed(f"gridledger block --dir {network / 'connection.json'} m") == ["mainchain"]
+    assert completed("gridledger block --user Org1/al", GRIDLEDGER_PROFILE=str(network)) == ["Org1/alice"]
+
+
+def test_completion_is_silent_where_there_is_no_network(network: Path, tmp_path: Path) -> None:
+    assert completed("gridledger invoke sh", GRIDLEDGER_PROFILE=str(tmp_path / "nowhere")) == []
+    for text in ("", "[]", '{"channels": [5]}'):
+        (network / "connection.json").write_text(text)
+        assert completed("gridledger invoke sh", GRIDLEDGER_PROFILE=str(network)) == []
