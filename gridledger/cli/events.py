@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridledger.cli.options import DEFAULT_DIR, Channel, Json, Profile, User
-from gridledger.cli.output import json_text, say, say_json, time_text
+from gridledger.cli.output import json_text, note, say, say_json, time_text
 from gridledger.command_line import one_line
 
 if TYPE_CHECKING:
@@ -91,6 +91,9 @@ async def _chaincode_events(
     from gridledger.cli.reading import past_events  # noqa: PLC0415
 
     network = gateway.get_network(channel)
+    known = (await network.get_config()).chaincodes
+    if chaincode not in known:
+        note(f"note: {channel} has no chaincode {chaincode!r} now; it has: {', '.join(known) or 'none'}")
     if follow:
         stream = network.chaincode_events(chaincode, start_block=start, name=name)
     else:

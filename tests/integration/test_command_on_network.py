@@ -187,6 +187,9 @@ def test_events_are_shown_and_followed(run: Command) -> None:
     past = run("events", CHANNEL, "--chaincode", "kv", "--name", "Put", "--json")
     assert [json.loads(line)["payload"] for line in past.stdout.splitlines()] == [{"key": "k", "value": 1}]
     assert run("events", CHANNEL, "--chaincode", "kv", "--name", "Other").stdout == ""
+    misspelt = run("events", CHANNEL, "--chaincode", "kvv")
+    assert (misspelt.returncode, misspelt.stdout) == (0, "")
+    assert misspelt.stderr == f"note: {CHANNEL} has no chaincode 'kvv' now; it has: kv, meter\n"
     height = run.json("channel", "info", CHANNEL)["height"]
     blocks = [json.loads(line) for line in run("events", CHANNEL, "--json").stdout.splitlines()]
     assert [block["number"] for block in blocks] == list(range(height))
