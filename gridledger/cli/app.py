@@ -39,9 +39,8 @@ for module in (network, processes, set_up, chaincode, transactions, channels, bl
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. An error of ours, of the system's or of usage is one line on standard error."""
-    command = typer.main.get_command(app)
     try:
-        code = command.main(args=list(arguments), prog_name="gridledger", standalone_mode=False)
+        code = _carry_out(arguments)
     except typer.TyperException as error:
         return _tell_usage(error)
     except GridLedgerError as error:
@@ -54,11 +53,25 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _carry_out(arguments: Sequence[str]) -> object:
+    """What the command returns; of a group of errors the first is raised, which stands for all."""
+    command = typer.main.get_command(app)
+    try:
+        return command.main(args=list(arguments), prog_name="gridledger", standalone_mode=False)
+    except BaseExceptionGroup as failures:
+        first: BaseException = failures
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+
+
 def _tell_usage(error: typer.TyperException) -> int:
     if error.format_message():  # a group without a command has shown its help
         context = getattr(error, "ctx", None)
         where = "gridledger" if context is None else context.command_path
-        sys.stderr.write(f"error: {one_line(error.format_message()).rstrip('.')}. See {where} --help\n")
+        message = one_line(error.format_message()).removesuffix(".")
+        stop = "" if message.endswith("?") else "."
+        sys.stderr.write(f"error: {message}{stop} See {where} --help\n")
     return error.exit_code
 
 

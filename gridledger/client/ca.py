@@ -67,6 +67,10 @@ class _CARequests:
         self._timeout_s = timeout_s
         try:
             self._tls_root = Path(tls_root_path).read_text(encoding="ascii")
+        except FileNotFoundError:
+            raise SettingsError(
+                f"there is no TLS root of the CA service at {tls_root_path}: the service writes it, so start that first"
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"cannot read the CA service's TLS root {tls_root_path}: {error}") from None
 

@@ -124,7 +124,10 @@ def load_profile(path: str | Path | None = None) -> ConnectionProfile:
     try:
         profile = ConnectionProfile.model_validate(jsontext.loads(file.read_bytes()))
     except OSError:
-        raise SettingsError(f"there is no connection profile {file}: start the network first (gridledger up)") from None
+        named = f", which {PROFILE_VARIABLE} names" if os.environ.get(PROFILE_VARIABLE) == str(place) else ""
+        raise SettingsError(
+            f"there is no connection profile {file}{named}: start the network first (gridledger up)"
+        ) from None
     except (GridLedgerError, ValidationError) as error:
         raise SettingsError(f"the connection profile {file} cannot be used: {error}") from None
     folder = file.resolve().parent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,9 @@ from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.client.queries import read_config
 from gridledger.contract import packaging
 from gridledger.contract.loader import ChaincodeLoadError
-from gridledger.errors import GridLedgerError, InputError, NotFoundError, UnavailableError
+from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.network.endorsement import check_can_be_met
 from gridledger.protocol import ChaincodeDefinition, ChannelConfig, ConfigUpdate
 from gridledger.transport.node_client import NodeClient
 
@@ -57,7 +57,9 @@ async def deploy_chaincode(
         definition = _definition(current, name, packaging.package_id(package), policy, version)
         following = replace(current, sequence=current.sequence + 1, chaincodes={**current.chaincodes, name: definition})
         following.check()
-        _check_policy(following, name)
+        # A configuration may hold a policy that only peers which are still to come can meet; this is none.
+        owners = [node.mspid for node in following.peers.values()]
+        check_can_be_met(following.endorsement_policy(name), channel, following.organisations, owners)
         await _install(nodes, package, name)
         update = ConfigUpdate.build(following, list(admins.values()))
         await first.post("/gateway/submit", update.to_bytes(), params={"wait": "order"})
@@ -76,21 +78,6 @@ def _definition(
     return ChaincodeDefinition(
         name, before.sequence + 1, version or before.version, package_id, policy or before.policy
     )
-
-
-def _check_policy(config: ChannelConfig, chaincode: str) -> None:
-    """Refuse a policy that no transaction can meet; a configuration may hold one, for peers that are still to come."""
-    policy = config.endorsement_policy(chaincode)
-    unknown = sorted(policy.mspids - config.organisations.keys())
-    if unknown:
-        raise InputError(
-            f"the policy {policy.text} names {', '.join(unknown)}, which is not on {config.channel}; "
-            f"its organisations are {', '.join(sorted(config.organisations))}"
-        )
-    peers = Counter(node.mspid for node in config.peers.values())
-    if not policy.minimal_layouts(peers):
-        there = ", ".join(f"{count} of {mspid}" for mspid, count in sorted(peers.items()))
-        raise InputError(f"the policy {policy.text} cannot be met by the peers of {config.channel}: {there}")
 
 
 async def _install(nodes: Mapping[str, NodeClient], package: bytes, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.identity.policy import Policy
 from gridledger.network.companion_kinds import KINDS
+from gridledger.network.endorsement import check_can_be_met
 from gridledger.protocol.config import BatchLimits, TransactionLimits
 from gridledger.settings import Name, Port, SettingsPart
 
@@ -213,14 +216,23 @@ class NetworkConfig(SettingsPart):
             before.add(spec.name)
 
     def _check_policies(self, name: str, channel: ChannelSpec) -> None:
-        members = sorted({self.mspid(self.peer(peer).organisation) for peer in channel.peers})
-        texts = {f"chaincode {chaincode}": spec.policy for chaincode, spec in channel.chaincodes.items()}
-        texts.update({f"policy {role}": getattr(channel.policies, role) for role in Policies.model_fields})
-        for what, text in texts.items():
-            try:
-                Policy.parse(text, members)
-            except GridLedgerError as error:
-                raise ValueError(f"channel {name}, {what}: {error.message}") from None
+        owners = [self.mspid(self.peer(peer).organisation) for peer in channel.peers]
+        organisations = {*owners, *(self.mspid(orderer.organisation) for orderer in self.orderers)}
+        for chaincode, spec in channel.chaincodes.items():
+            with _told_of(f"channel {name}, chaincode {chaincode}"):
+                check_can_be_met(Policy.parse(spec.policy, sorted(set(owners))), name, organisations, owners)
+        for role in Policies.model_fields:
+            with _told_of(f"channel {name}, policy {role}"):
+                Policy.parse(getattr(channel.policies, role), sorted(set(owners)))
+
+
+@contextmanager
+def _told_of(what: str) -> Iterator[None]:
+    """An error of ours as the one that pydantic collects; ``what`` is at fault."""
+    try:
+        yield
+    except GridLedgerError as error:
+        raise ValueError(f"{what}: {error.message}") from None
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -242,12 +254,24 @@ def load_network_config(path: Path) -> NetworkConfig:
     except OSError as error:
         raise SettingsError(f"cannot read the network config {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the network config {path} is not YAML: {error}") from None
+        raise SettingsError(f"the network config {path} is not YAML: {_place_and_problem(error)}") from None
     try:
         return NetworkConfig.model_validate(members)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
+        faults = "; ".join(_fault(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors())
         raise SettingsError(f"the network config {path} cannot be used: {faults}") from None
+
+
+def _place_and_problem(error: Exception) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    mark = error.problem_mark
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+
+
+def _fault(member: str, message: str) -> str:
+    said = message.removeprefix("Value error, ")
+    return f"{member}: {said}" if member else said
 
 
 def _unique(what: str, names: list[str]) -> None:

@@ -6,6 +6,7 @@ It needs no network and no keys. It starts fast because it imports no more than 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,8 @@ from gridledger import jsontext
 from gridledger.contract.determinism import check_package
 from gridledger.contract.loader import ChaincodeLoadError
 from gridledger.contract.simulator.simulator import Invocation, Simulator
-from gridledger.contract.simulator.state import MemoryState
-from gridledger.errors import ConflictError, GridLedgerError, InputError, SettingsError
+from gridledger.contract.simulator.state import MemoryState, StateFileError
+from gridledger.errors import ConflictError, GridLedgerError, InputError, MalformedJSON, SettingsError
 from gridledger.files import write_atomically
 
 MAX_ARGUMENT_BYTES: Final = 16 * 1024 * 1024
@@ -32,6 +33,10 @@ Runs one function of the chaincode in CHAINCODE_DIR on the world state kept in S
 caller who has every attribute, and prints {"status", "payload", "event", "reads", "writes"}. Each ARG is a JSON text;
 @FILE reads one from a file, - from standard input. A refusal goes to standard error, changes nothing, and exits 1.
 """
+
+
+_PLAIN_TEXT: Final = re.compile(r"[A-Za-z][\w .-]*")
+"""Words that are likely meant as texts."""
 
 
 class _Command(NamedTuple):
@@ -99,7 +104,7 @@ def _run(command: _Command) -> Invocation:
     sys.dont_write_bytecode = True
     args = [_read_argument(position, text) for position, text in enumerate(command.arguments, 1)]
     before = _read_state(command.state)
-    simulator = Simulator(command.folder, MemoryState.from_bytes(before or b""))
+    simulator = Simulator(command.folder, _state_of(command.state, before or b""))
     height = simulator.state.height
     invocation = simulator.invoke(command.function, *args, on_failure=_show_traceback)
     if invocation.successful and (before is None or simulator.state.height != height):
@@ -114,9 +119,18 @@ def _read_argument(position: int, text: str) -> Any:
         if text.startswith("@"):
             with Path(text[1:]).open("rb") as file:
                 return jsontext.loads(_bounded(file.read(MAX_ARGUMENT_BYTES + 1)))
-        return jsontext.loads(os.fsencode(text))
+        return _read_word(text)
     except (GridLedgerError, OSError) as error:
         raise InputError(f"argument {position}: {error}") from None
+
+
+def _read_word(text: str) -> Any:
+    try:
+        return jsontext.loads(os.fsencode(text))
+    except MalformedJSON as error:
+        if not _PLAIN_TEXT.fullmatch(text):
+            raise
+        raise InputError(f"{error.message}; a text is written '\"{text}\"'") from None
 
 
 def _bounded(text: bytes) -> bytes:
@@ -134,6 +148,13 @@ def _read_state(path: Path) -> bytes | None:
     if len(text) > MAX_STATE_BYTES:
         raise InputError(f"{path} is longer than {MAX_STATE_BYTES} bytes")
     return text
+
+
+def _state_of(path: Path, text: bytes) -> MemoryState:
+    try:
+        return MemoryState.from_bytes(text)
+    except GridLedgerError as error:
+        raise StateFileError(f"the state file {path} cannot be used: {error.message}") from None
 
 
 def _replace_state(path: Path, before: bytes | None, after: bytes) -> None:

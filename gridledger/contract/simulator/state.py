@@ -118,9 +118,9 @@ class MemoryState:
             return state
         document = jsontext.loads(text)
         if not isinstance(document, dict) or document.get("format", FORMAT) != FORMAT:
-            raise StateFileError(f"the state file is no object of the format {FORMAT!r}")
+            raise StateFileError(f"it is no object of the format {FORMAT!r}")
         if unknown := document.keys() - _MEMBERS:
-            raise StateFileError(f"the state file has unknown members {sorted(unknown)}; keys belong under 'state'")
+            raise StateFileError(f"it has unknown members {sorted(unknown)}; keys belong under 'state'")
         state.height = _integer(document.get("height", 1), "height")
         clock_us = document.get("clock_us")
         state.clock_us = None if clock_us is None else _integer(clock_us, "clock_us")
@@ -173,12 +173,12 @@ def _write_text(write: _Write) -> bytes:
 
 def _integer(value: Any, name: str) -> int:
     if type(value) is not int or not 0 <= value <= _MAX_INTEGER:
-        raise StateFileError(f"{name!r} of the state file must be an integer of 0 or more")
+        raise StateFileError(f"{name!r} must be an integer of 0 or more")
     return value
 
 
 def _object(document: dict[str, Any], name: str) -> dict[str, Any]:
     value = document.get(name, {})
     if not isinstance(value, dict):
-        raise StateFileError(f"{name!r} of the state file must be an object")
+        raise StateFileError(f"{name!r} must be an object")
     return value

@@ -110,7 +110,8 @@ def test_an_error_is_one_line_and_exit_code_1(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "No such command 'nonsense'"),
+        (["nonsense"], "No such command 'nonsense'. See gridledger --help"),
+        (["qery"], "No such command 'qery'. Did you mean 'query', 'verify'? See gridledger --help"),
         (["chaincode", "nonsense"], "No such command 'nonsense'"),
         (["up"], "Missing argument 'CONFIG'. See gridledger up --help"),
         (["up", "x.yaml", "--port-offset", "many"], "'--port-offset'"),
@@ -175,6 +176,17 @@ def test_a_message_of_several_lines_is_told_in_one(
     monkeypatch.setattr("gridledger.network.lock.stop_detached", fail)
     assert cli.main(["down", "--dir", str(tmp_path)]) == 1
     assert capsys.readouterr().err == "error: one two [31mred\n"
+
+
+def test_a_group_of_errors_is_told_as_its_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(_: object) -> None:
+        raise ExceptionGroup("", [ExceptionGroup("", [UnavailableError("one")]), OSError("two")])
+
+    monkeypatch.setattr("gridledger.network.lock.stop_detached", fail)
+    assert cli.main(["down", "--dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "error: one\n"
 
 
 def test_one_line_keeps_what_a_terminal_shows() -> None:

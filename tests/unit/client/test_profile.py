@@ -108,5 +108,8 @@ def test_the_environment_names_the_profile(folder: Path, monkeypatch: pytest.Mon
     assert profile_path() == Path("out/network")
     monkeypatch.setenv("GRIDLEDGER_PROFILE", str(folder))
     assert load_profile().name == "three-shards"
-    with pytest.raises(SettingsError, match="elsewhere"):
+    with pytest.raises(SettingsError, match="elsewhere: start"):
         load_profile("elsewhere")
+    monkeypatch.setenv("GRIDLEDGER_PROFILE", "nowhere")
+    with pytest.raises(SettingsError, match="no connection profile nowhere, which GRIDLEDGER_PROFILE names: start"):
+        load_profile()

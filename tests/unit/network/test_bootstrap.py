@@ -39,6 +39,14 @@ def test_the_command_prepares_a_ca(tmp_path: Path, capsys: pytest.CaptureFixture
     assert f"--config {tmp_path}/ca/config.json" in capsys.readouterr().out
 
 
+def test_the_command_says_that_no_ca_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bootstrap", str(PROJECT / BASE), "--dir", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("error: there is no TLS root of the CA service at ")
+    assert "so start that first" in error
+
+
 @pytest.mark.parametrize(("arguments", "lost"), [(["--prepare"], "ca"), ([], "orderer1, orderer2, orderer3, peer1")])
 def test_the_command_says_what_is_lost_of_a_network(
     tmp_path: Path, config: NetworkConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], lost: str

@@ -42,6 +42,11 @@ def changed(**members: object) -> dict[str, object]:
     return {**yaml.safe_load((SHIPPED / "no-shard.yaml").read_text()), **members}
 
 
+def with_policy(policy: str) -> dict[str, object]:
+    """A channel of one peer, with a chaincode under this policy."""
+    return {"channels": {"grid": {"peers": ["peer1"], "chaincodes": {"x": {"path": "x", "policy": policy}}}}}
+
+
 @pytest.mark.parametrize(
     ("members", "says"),
     [
@@ -53,9 +58,14 @@ def changed(**members: object) -> dict[str, object]:
         ({"channels": {"grid": {"peers": ["peer1"], "batch": {"surprise": 1}}}}, r"channels.grid.batch.surprise"),
         ({"channels": {"grid": {"peers": ["peer1"], "limits": {"proposal_window_s": "x"}}}}, "proposal_window_s"),
         ({"channels": {}}, "channels"),
+        (with_policy("OutOf(2, all)"), "chaincode x"),
         (
-            {"channels": {"grid": {"peers": ["peer1"], "chaincodes": {"x": {"path": "x", "policy": "OutOf(2, all)"}}}}},
-            "chaincode x",
+            with_policy("'Org9MSP.peer'"),
+            "used: channel grid, chaincode x: the policy 'Org9MSP.peer' names Org9MSP, which is not on grid",
+        ),
+        (
+            with_policy("'Org1MSP.admin'"),
+            "chaincode x: the policy 'Org1MSP.admin' cannot be met by the peers of grid: 1 of Org1MSP",
         ),
         ({"orderers": [{"name": "peer1", "organisation": "Orderer", "port": 1}]}, "peer1 comes twice"),
     ],
@@ -67,11 +77,20 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path, members: dict[str,
         load_network_config(path)
 
 
-@pytest.mark.parametrize("text", ["a: [", "\x00", "- 1", ""])
-def test_what_is_no_description_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: [", "is not YAML: line 1, column 5: expected the node content"),
+        ("a: b: c", "is not YAML: line 1, column 5: mapping values are not allowed here"),
+        ("\x00", "is not YAML: "),
+        ("- 1", "cannot be used: "),
+        ("", "cannot be used: "),
+    ],
+)
+def test_what_is_no_description_is_refused(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "network.yaml"
     path.write_text(text)
-    with pytest.raises(SettingsError, match=str(path)):
+    with pytest.raises(SettingsError, match=f"{path} {says}"):
         load_network_config(path)
 
 

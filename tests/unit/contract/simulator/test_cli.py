@@ -143,6 +143,7 @@ def test_history_lies_in_the_state_and_the_clock_can_too(run: Run, state: Path) 
         (["echo", "1e400"], "argument 1: not a JSON text"),
         (["echo", "[1" + "0" * 400 + "]"], "argument 1: not a JSON text"),
         (["Add", '"a"', "five"], "argument 2: not a JSON text"),
+        (["echo", "pump-7"], "(char 0); a text is written '\"pump-7\"'"),
         (["echo", ""], "argument 1: not a JSON text"),
         (["echo", "@/nowhere/at.all"], "argument 1:"),
         (["echo", "\udcff"], "argument 1: not a JSON text"),
@@ -207,11 +208,15 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_broken_state_file_is_left_as_it_is(run: Run, state: Path) -> None:
-    state.write_text('{"state": {"a": 1}, ')
-    outcome = run("Add", '"a"')
-    assert outcome.code == 1
-    assert "not a JSON text" in outcome.err
-    assert state.read_text() == '{"state": {"a": 1}, '
+    for text, says in (
+        ('{"state": {"a": 1}, ', "not a JSON text"),
+        ('{"name": "x"}', "it has unknown members ['name']"),
+    ):
+        state.write_text(text)
+        outcome = run("Add", '"a"')
+        assert outcome.code == 1
+        assert f"the state file {state} cannot be used: {says}" in outcome.err
+        assert state.read_text() == text
 
 
 @pytest.mark.parametrize(
