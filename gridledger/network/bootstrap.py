@@ -212,7 +212,6 @@ def connection_profile(config: NetworkConfig, *, published: bool = False) -> dic
         "roots": "roots.pem",
         "organisations": "organisations",
         "applications": config.applications,
-        "default_user": f"{config.peers[0].organisation}/{ADMIN}",
     }
 
 

@@ -96,4 +96,4 @@ async def test_the_command_asks_as_the_networks_first_user(network: LocalNetwork
     assert shown.returncode == 0
     assert state["channels"][OWN]["peers"].keys() == {"peer1"}
     assert state["told"].keys() == {"orderer1", "peer1", "peer2"}
-    assert network.profile.default_user == "Org1/admin"
+    assert network.profile.user_folder() == network.profile.user("Org1", "admin")

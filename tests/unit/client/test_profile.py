@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gridledger import jsontext
+from gridledger.cli.connection import only_peers_of
 from gridledger.client.profile import ConnectionProfile, load_profile, profile_path
 from gridledger.errors import NotFoundError, SettingsError
 from gridledger.network.bootstrap import connection_profile
@@ -78,6 +79,12 @@ def test_the_first_user_is_an_admin_of_a_peers_organisation(folder: Path) -> Non
         "users",
         "admin",
     )
+
+
+def test_a_channels_first_user_is_an_admin_of_its_peers(folder: Path) -> None:
+    """Another organisation's admin would be refused there."""
+    profile = only_peers_of(with_users(folder, "Org1/admin", "Org3/admin"), "shard2")
+    assert profile.user_folder().parts[-3:] == ("Org3", "users", "admin")
 
 
 def test_the_profile_may_name_its_default_user(folder: Path) -> None:
