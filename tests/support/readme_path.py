@@ -1,4 +1,4 @@
-"""README's path to a transaction of one's own: its code blocks, carried out as they stand, in order, each timed."""
+"""A page's path: its code blocks, carried out as they stand, in order, each timed. README's first chaincode is one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ printf '%s %s %s\\n' $code $begin $EPOCHREALTIME >>{steps}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command of README: what it said, its exit code, and how long it took."""
+    """A command of a page: what it said, its exit code, and how long it took."""
 
     command: str
     output: str
@@ -41,16 +41,21 @@ class Step:
     seconds: float
 
 
-def files_and_commands(readme: str) -> tuple[dict[str, str], list[str]]:
-    """The files that the section has its reader write, and the lines that it has them type."""
-    section = readme.partition(SECTION)[2].partition("\n## ")[0]
-    prose = _FILE.sub("", section)
-    return dict(_FILE.findall(section)), [line.partition("  #")[0].rstrip() for line in _COMMAND.findall(prose)]
+def files_and_commands(text: str) -> tuple[dict[str, str], list[str]]:
+    """The files that a page has its reader write, and the lines that it has them type."""
+    prose = _FILE.sub("", text)
+    return dict(_FILE.findall(text)), [line.partition("  #")[0].rstrip() for line in _COMMAND.findall(prose)]
 
 
 def walk(checkout: Path, *, environment: Mapping[str, str], within_s: float) -> list[Step]:
-    """Go README's path in a checkout, up to the first command that fails. Whatever happens, its network is stopped."""
-    files, commands = files_and_commands((checkout / "README.md").read_text(encoding="utf-8"))
+    """Go the path of README's first chaincode: see :func:`walk_page`."""
+    section = (checkout / "README.md").read_text(encoding="utf-8").partition(SECTION)[2].partition("\n## ")[0]
+    return walk_page(section, checkout, environment=environment, within_s=within_s)
+
+
+def walk_page(page: str, checkout: Path, *, environment: Mapping[str, str], within_s: float) -> list[Step]:
+    """Go a page's path in a checkout, up to the first command that fails. Whatever happens, its network is stopped."""
+    files, commands = files_and_commands(page)
     for name, text in files.items():
         path = checkout / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ def _run(script: str, checkout: Path, environment: Mapping[str, str], within_s: 
 def copy_of_the_checkout(folder: Path) -> Path:
     """A copy of this checkout whose ``.venv`` is the present interpreter's, so that ``make`` has nothing to install."""
     checkout = folder / "checkout"
-    parts = ("gridledger", "services", "chaincode", "network-config", "requirements")
+    parts = ("gridledger", "services", "chaincode", "network-config", "requirements", "docs/examples")
     for part in parts:
         shutil.copytree(REPOSITORY / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "Makefile", "pyproject.toml"):
@@ -105,14 +110,15 @@ def copy_of_the_checkout(folder: Path) -> Path:
     return checkout
 
 
-def move_ports(checkout: Path) -> None:
-    """Give README's network ports that nobody else has."""
+def move_ports(checkout: Path) -> int:
+    """Give the network of the pages ports that nobody else has; by how much they moved."""
     path = checkout / NETWORK
     config = load_network_config(path)
     offset = with_free_ports(config).ca.port - config.ca.port
     text = path.read_text(encoding="utf-8")
     moved = re.sub(r"port: (\d+)", lambda found: f"port: {int(found[1]) + offset}", text)
     path.write_text(moved, encoding="utf-8")
+    return offset
 
 
 def environment() -> dict[str, str]:
