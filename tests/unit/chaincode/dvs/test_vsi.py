@@ -43,13 +43,23 @@ def test_the_formulae_to_the_bit(p: float, q: float, P: float, Q: float, vm: flo
 
 @given(st.floats(0.01, 1.0), st.floats(-0.5, 1.0), st.floats(0.8, 1.2), st.floats(0, 0.2), st.floats(0.01, 0.4))
 def test_the_index_is_the_physical_margin(p: float, q: float, vm: float, R: float, X: float) -> None:
-    """0 exactly where the demand is at the nose of the PV curve of a source E behind X, as the theory has it."""
+    """0 exactly where the demand is at the nose of the PV curve of a source E behind X, as the theory has it.
+
+    But for a bus that feeds reactive power in (q < 0) where its Qmax is no longer above 0: the ratio q / Qmax says nothing
+    there, and section 4's edge case gives 0, on the safe side, although the power flow may have a solution.
+    """
     index = load_bus_index(p, q, p, q, vm, R, X)
     a, b = vm + (p * R + q * X) / vm, (p * X - q * R) / vm
     E = a * a + b * b
+    assume(q >= 0 or E / (4 * X) - (p * p) * X / E > 0)
     beyond = E * E - 4 * X * q * E - 4 * X * X * p * p  # < 0: no solution of the power flow
     if abs(beyond) > 1e-9:
         assert (index > 0) == (beyond > 0)
+
+
+def test_where_qmax_is_not_above_0_the_index_is_0() -> None:
+    """Also where a bus feeds in so much reactive power that its demand can be met."""
+    assert load_bus_index(1.0, -0.5, 1.0, -0.5, 0.875, 0.0, 0.375) == 0.0
 
 
 def test_no_demand_is_1_before_anything_else() -> None:
