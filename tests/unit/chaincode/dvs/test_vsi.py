@@ -45,8 +45,8 @@ def test_the_formulae_to_the_bit(p: float, q: float, P: float, Q: float, vm: flo
 def test_the_index_is_the_physical_margin(p: float, q: float, vm: float, R: float, X: float) -> None:
     """0 exactly where the demand is at the nose of the PV curve of a source E behind X, as the theory has it.
 
-    But for a bus that feeds reactive power in (q < 0) where its Qmax is no longer above 0: the ratio q / Qmax says nothing
-    there, and section 4's edge case gives 0, on the safe side, although the power flow may have a solution.
+    But for a bus that feeds reactive power in (q < 0) where its Qmax is no longer above 0: the ratio q / Qmax says
+    nothing there, and section 4's edge case gives 0, on the safe side, although the power flow may have a solution.
     """
     index = load_bus_index(p, q, p, q, vm, R, X)
     a, b = vm + (p * R + q * X) / vm, (p * X - q * R) / vm
