@@ -19,7 +19,9 @@ Row = Sequence[float]
 Frame = dict[str, Any]
 
 BUS_COLUMNS, BRANCH_COLUMNS = 13, 17
-MAX_ROWS = 10_000
+MAX_ROWS = 5_000
+"""Buses or branches of a case. Its matrices are inverted, which takes the cube of this in time."""
+
 BUS, KIND, PD, QD, GS, BS, VM, VA = 0, 1, 2, 3, 4, 5, 7, 8
 FROM, TO, R, X, B, TAP, SHIFT, STATUS = 0, 1, 2, 3, 4, 8, 9, 10
 PF, QF, PT, QT = 13, 14, 15, 16

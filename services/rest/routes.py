@@ -75,9 +75,11 @@ def _add_thesis(router: APIRouter, voltage_stability: VoltageStability) -> None:
     @router.post("/initial")
     async def initial(request: Request) -> Response:
         grid = read(Initial, await read_body(request))
-        return json_response(await voltage_stability.initial(request.state.caller, grid))
+        work = voltage_stability.initial(request.state.caller, grid)
+        return json_response(await unless_disconnected(request.scope, work))
 
     @router.post("/VSI")
     async def vsi(request: Request) -> Response:
         measured = read(Measurement, await read_body(request))
-        return json_response(await voltage_stability.vsi(request.state.caller, measured))
+        work = voltage_stability.vsi(request.state.caller, measured)
+        return json_response(await unless_disconnected(request.scope, work))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 GroupId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}$")]
 Rows = Annotated[list[list[Number]], Field(min_length=1, max_length=matpower.MAX_ROWS)]
+MAX_GROUPS = 1000
 _AT_ONCE = 32
 
 
@@ -50,7 +51,7 @@ class Initial(Grid):
     """
 
     name: Annotated[str, Field(max_length=64)] = "case"
-    groups: dict[GroupId, Annotated[list[int], Field(min_length=1)]] | Annotated[int, Field(ge=1, le=1000)] = 3
+    groups: dict[GroupId, Annotated[list[int], Field(min_length=1)]] | Annotated[int, Field(ge=1, le=MAX_GROUPS)] = 3
     profile: Literal["published", "corrected"] = "corrected"
     thresholds: dict[GroupId, Annotated[float, Field(ge=0, le=1)]] | None = None
     v_required: Annotated[float, Field(ge=0.5, le=2)] = 0.98
@@ -61,7 +62,7 @@ class Measurement(Grid):
     """One measurement of the grid. ``time`` is in microseconds since 1970 (default: now), ``groups`` which to judge."""
 
     time: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    groups: list[GroupId] | None = None
+    groups: Annotated[list[GroupId], Field(max_length=MAX_GROUPS)] | None = None
 
 
 class VoltageStability:
