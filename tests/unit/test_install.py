@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal as signals
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,14 @@ def venv(tmp_path: Path) -> Path:
 
 def install(venv: Path, lock: Path, python: str | Path = sys.executable) -> subprocess.CompletedProcess[str]:
     command = [str(part) for part in (INSTALL, python, venv, lock)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=False, preexec_fn=_heed_interrupts
+    )
+
+
+def _heed_interrupts() -> None:
+    """A shell ignores SIGINT for good where it began so, as whatever is started in the background does."""
+    signals.signal(signals.SIGINT, signals.SIG_DFL)
 
 
 def pip_works(venv: Path) -> bool:
