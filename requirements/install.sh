@@ -13,6 +13,7 @@ fail() {
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
   fail "GridLedger needs Python 3.11 or later, which $python is not: make PYTHON=python3.12 ..."
 
+trap 'echo "error: interrupted. Run make again: what is half made is made anew" >&2; exit 130' INT TERM
 if [ -e "$unfinished" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
   "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python cannot make a virtual environment: install python3-venv (Debian, Ubuntu: apt install python3-venv)"
@@ -23,7 +24,6 @@ if [ -e "$unfinished" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1
 fi
 
 echo "installing $lock into $venv"
-trap 'exit 130' INT TERM
 touch "$unfinished" # stays where this is killed or interrupted: pip may have left half a package
 status=0
 "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$lock" || status=$?

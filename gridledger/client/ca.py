@@ -128,7 +128,7 @@ class _CARequests:
     def _failed(self, error: httpx.HTTPError) -> UnavailableError | TimeoutExceeded:
         if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
             return TimeoutExceeded(f"{self.url}: no answer within {self._timeout_s} s")
-        return ConnectionFailed(f"{self.url}: {error}")
+        return ConnectionFailed(f"the CA service at {self.url} cannot be reached: {error}. See gridledger status")
 
 
 class CAClient(_CARequests):

@@ -240,6 +240,7 @@ class _Race(Generic[_T]):
             return min(busy, key=lambda error: error.retry_after_s)
         lost = [error for error in self._failures if isinstance(error, ConnectionFailed)]
         if len(lost) == len(self._failures):
-            return ConnectionFailed(f"no gateway can be reached: {'; '.join(error.message for error in lost)}")
+            reasons = "; ".join(error.message for error in lost)
+            return ConnectionFailed(f"no gateway can be reached: {reasons}. See which nodes run: gridledger status")
         # That a gateway is not on the channel says least, and that the caller is no member there says more.
         return max(self._failures, key=lambda error: (error.code not in _ABSENT, error.code != "CHANNEL_UNKNOWN"))

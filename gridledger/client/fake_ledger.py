@@ -102,7 +102,7 @@ class FakeLedger:
         """A chaincode of the channel."""
         found = self._running.get(chaincode)
         if found is None:
-            known = sorted(self._running)
+            known = ", ".join(sorted(self._running)) or "none"
             raise NotFoundError(
                 f"the channel {self.channel} has no chaincode {chaincode!r}; it has: {known}", code="CHAINCODE_UNKNOWN"
             )

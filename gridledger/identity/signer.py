@@ -215,4 +215,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BadIdentityFolder(f"cannot read {path}: {error.strerror}; enroll the identity again") from None
+        raise BadIdentityFolder(f"cannot read {path}: {error.strerror}; restore it, or enroll another name") from None

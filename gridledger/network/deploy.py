@@ -44,7 +44,7 @@ async def deploy_chaincode(
     organisation or more peers than the channel has (:class:`InputError`).
     """
     if channel not in profile.channels:
-        raise NotFoundError(f"there is no channel {channel!r}; there are {sorted(profile.channels)}")
+        raise NotFoundError(f"there is no channel {channel!r}; there are: {', '.join(sorted(profile.channels))}")
     name = name or folder.absolute().name  # noqa: ASYNC240 - no disk is touched
     package = packaging.pack(folder)
     peers = {peer: profile.peers[peer] for peer in profile.channels[channel].peers}

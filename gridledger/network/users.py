@@ -29,7 +29,9 @@ async def enroll_user(
     certificate, is revoked, and :class:`ConflictError` where it has another role or other attributes.
     """
     if organisation not in profile.ca.organisations:
-        raise NotFoundError(f"there is no organisation {organisation!r}; there are {list(profile.ca.organisations)}")
+        raise NotFoundError(
+            f"there is no organisation {organisation!r}; there are: {', '.join(profile.ca.organisations)}"
+        )
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} cannot name an identity: a letter or digit, then up to 62 of A-Z a-z 0-9 . _ @ -")
     home = profile.user(organisation, name)

@@ -7,6 +7,7 @@ empty frame, an empty line) at least every two seconds, so that the reader notic
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import tempfile
@@ -176,7 +177,7 @@ class NodeClient:
         except TimeoutError:
             raise TimeoutExceeded(f"{self.base_url}{path}: no answer within {timeout_s} s") from None
         except aiohttp.ClientError as error:
-            raise ConnectionFailed(f"{self.base_url}: {error}") from None
+            raise ConnectionFailed(f"{self.base_url}: {_reason(error)}") from None
 
     @asynccontextmanager
     async def _open(
@@ -194,7 +195,7 @@ class NodeClient:
         except TimeoutError:
             raise ConnectionFailed(f"{self.base_url}{path}: nothing heard for {silence_s} s") from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
-            raise ConnectionFailed(f"{self.base_url}: {error}") from None
+            raise ConnectionFailed(f"{self.base_url}: {_reason(error)}") from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -233,6 +234,12 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
             parts.append(part)
         return b"".join(parts)
     return await answer.read()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionError):
+        return f"Cannot connect ({os.strerror(error.os_error.errno or 0)})"
+    return str(error)
 
 
 def _error(status: int, body: bytes) -> GridLedgerError:

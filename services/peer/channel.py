@@ -109,7 +109,8 @@ class Channel:
         definition = self.config.chaincodes.get(name)
         if definition is None:
             known = sorted(self.config.chaincodes)
-            raise ChaincodeUnknown(f"the channel {self.name} has no chaincode {name!r}; it has: {known}", known=known)
+            there = ", ".join(known) or "none"
+            raise ChaincodeUnknown(f"the channel {self.name} has no chaincode {name!r}; it has: {there}", known=known)
         return definition
 
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.processes import REPOSITORY, children_of, command_of, family
 from tests.support.waiting import eventually
 
 
-def gridledger(*arguments: str | Path, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+def gridledger(
+    *arguments: str | Path, timeout_s: float = 90, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end; ``environment`` is added to ours."""
     command = [sys.executable, "-m", "gridledger.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout_s, check=False)
+    return subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 class Up:

@@ -73,7 +73,10 @@ def test_an_environment_without_pip_is_made_anew(venv: Path, lock: Path) -> None
 @pytest.mark.parametrize(("signal", "code"), [("KILL", -9), ("INT", 130)])
 def test_an_installation_that_was_cut_short_begins_anew(signal: str, code: int, venv: Path, lock: Path) -> None:
     script(venv / "bin" / "python", f'case "$*" in *install*) kill -{signal} $PPID; exit 1;; esac')
-    assert install(venv, lock).returncode == code
+    cut_short = install(venv, lock)
+    assert cut_short.returncode == code
+    told = "error: interrupted. Run make again: what is half made is made anew\n"
+    assert cut_short.stderr == (told if signal == "INT" else "")
     done = install(venv, lock)
     assert done.returncode == 0, done.stderr
     assert pip_works(venv)
