@@ -76,7 +76,7 @@ def test_every_json_text_is_its_value(value: object) -> None:
 
 @given(st.text().filter(lambda text: text[:1] not in ("@", "-") and text.lstrip()[:1] not in ("{", "[", '"')))
 def test_what_is_not_json_is_itself(text: str) -> None:
-    assert read(text) == text or is_json(text)
+    assert is_json(text) or read(text) == text  # JSON may be refused: a whole number beyond 64 bits
 
 
 @given(st.text())
