@@ -278,10 +278,12 @@ def _told(error: BaseException, folder: NetworkFolder) -> BaseException:
     first = error
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    full = no_space_left(error, folder.root)
-    if full is None and is_full(folder.root):
-        return NoSpaceLeft(f"no space left on device: free space in {folder.root} ({first})", folder=str(folder.root))
-    return full or first
+    found = no_space_left(error, folder.root) is not None
+    if not found and not is_full(folder.root):
+        return first
+    # A process may have told it, which knows its own data's place only: all of them lie below this folder.
+    reason = "" if found else f" ({first})"
+    return NoSpaceLeft(f"no space left on device: free space in {folder.root}{reason}", folder=str(folder.root))
 
 
 async def run_until_stopped(
