@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo up down status test test-deep test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -45,9 +45,12 @@ down: $(VENV)/.installed  ## stop the network that was started in DIR
 status: $(VENV)/.installed  ## nodes, channels, heights, commit hashes, leaders
 	@$(BIN)/gridledger status --dir $(DIR)
 
-test: $(VENV)/.installed-dev  ## all tests: units side by side, then real processes one after another
+test: $(VENV)/.installed-dev  ## the tests: units side by side, then real processes one after another
 	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
-	@$(BIN)/python -m pytest -q tests/integration
+	@$(BIN)/python -m pytest -q -m "not deep" tests/integration
+
+test-deep: $(VENV)/.installed-dev  ## the tests that take most of a minute each
+	@$(BIN)/python -m pytest -q -m deep tests/integration
 
 test-quick: $(VENV)/.installed-dev  ## the tests that start no network
 	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance

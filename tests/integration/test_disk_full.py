@@ -83,6 +83,7 @@ async def test_a_start_that_found_no_room_is_begun_anew(tmp_path: Path, disk: Sm
         assert await up.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.deep
 async def test_a_network_that_ran_out_of_room_goes_on(tmp_path: Path, disk: SmallDisk) -> None:
     """Detached: the supervisor's own log has no room either."""
     description = _describe(tmp_path)
@@ -110,6 +111,7 @@ async def test_a_network_that_ran_out_of_room_goes_on(tmp_path: Path, disk: Smal
     await all_gone(everything)
 
 
+@pytest.mark.deep
 async def test_a_restarting_network_goes_on_by_itself(tmp_path: Path, disk: SmallDisk) -> None:
     up = Up(_describe(tmp_path, "restart"), disk.root)
     await up.start("--quiet")

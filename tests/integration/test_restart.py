@@ -112,6 +112,7 @@ async def _length(items: list[int], wanted: int) -> bool:
     return len(items) >= wanted
 
 
+@pytest.mark.deep
 async def test_start_time_does_not_grow(tmp_path: Path) -> None:
     """A start with 2000 transactions on the chain takes no longer than one with none, but for the machine's moods."""
     small, folders = few_nodes(), {"empty": tmp_path / "empty", "full": tmp_path / "full"}
