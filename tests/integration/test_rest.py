@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -158,3 +159,20 @@ async def test_the_thesiss_two_calls(network: LocalNetwork, bridge: Bridge) -> N
     status, error = await bridge.call("/VSI", {**rows, "bus": [row[:12] for row in rows["bus"]]})
     assert (status, error["code"]) == (400, "BAD_REQUEST")
     assert "12 columns" in error["message"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_other_machines_reach_it_by_tls_with_a_token(network: LocalNetwork, tmp_path: Path) -> None:
+    await enroll_user(network.profile, "Org1", "rest-app", "client", {})
+    identities = {"app": network.profile.user("Org1", "rest-app")}
+    own = network.folder.node("peer1") / "msp"
+    tls = {"cert": str(own / "cert.pem"), "key": str(own / "key.pem")}
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "default").write_text("t" * 40)
+    trusted = ssl.create_default_context(cafile=str(network.folder.roots))
+    options: dict[str, Any] = {"host": "0.0.0.0", "tls": tls}
+    with running_bridge(tmp_path, network.folder.connection, identities, trusted=trusted, **options) as bridge:
+        status, done = await bridge.call(SUBMIT, {"function": "put", "args": ["by-tls", 1]})
+        assert (status, done["code_name"]) == (200, "VALID")
+        status, error = await Bridge(bridge.url, "x" * 40, trusted).call(SUBMIT, {"function": "put", "args": []})
+        assert (status, error["code"]) == (401, "TOKEN_REQUIRED")
