@@ -10,20 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from gridledger.network.companion_kinds import KINDS
+from gridledger.cli.own_parsers import NAMES, run_own
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["simulate"]:
-        from gridledger.contract.simulator.cli import main as simulate  # noqa: PLC0415
-
-        return simulate(arguments[1:])
-    if arguments and (kind := KINDS.get(arguments[0])) is not None:
-        from gridledger.cli.project import run_service  # noqa: PLC0415
-
-        return run_service(kind.module, arguments[1:], extra=kind.extra)
+    if arguments and arguments[0] in NAMES:
+        return run_own(arguments[0], arguments[1:])
     from gridledger.cli.app import run  # noqa: PLC0415
 
     return run(arguments)

@@ -190,3 +190,13 @@ def test_completion_is_silent_where_there_is_no_network(network: Path, tmp_path:
     for text in ("", "[]", '{"channels": [5]}'):
         (network / "connection.json").write_text(text)
         assert completed("gridledger invoke sh", GRIDLEDGER_PROFILE=str(network)) == []
+
+
+@pytest.mark.parametrize(("name", "says"), [("simulate", "--state"), ("feeder", "--case"), ("rest", "--config")])
+@pytest.mark.parametrize("before", [(), ("--",)])
+def test_commands_with_parsers_of_their_own_run_either_way(name: str, says: str, before: tuple[str, ...]) -> None:
+    """Handed on before typer is imported, or by typer, behind a ``--``."""
+    command = [sys.executable, "-m", "gridledger.cli", *before, name, "--help"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert says in done.stdout
