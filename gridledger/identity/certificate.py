@@ -64,13 +64,15 @@ PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 class Certificate:
     """A parsed certificate; two are equal when their DER is. Times are microseconds since 1970, both ends included.
 
-    ``fingerprint`` is SHA-256 of the DER in hex. ``is_authority`` says that it may issue others (basicConstraints and
-    keyCertSign); ``may_sign`` that its key usage allows digital signatures. ``attributes`` cannot be changed.
+    ``fingerprint`` is SHA-256 of the DER in hex, ``subject`` the name as RFC 4514 writes it. ``is_authority`` says that
+    it may issue others (basicConstraints and keyCertSign); ``may_sign`` that its key usage allows digital signatures.
+    ``attributes`` cannot be changed.
     """
 
     der: bytes
     fingerprint: str
     common_name: str
+    subject: str
     organisational_units: frozenset[str]
     issuer_der: bytes
     subject_der: bytes
@@ -167,6 +169,7 @@ def _parse(der: bytes) -> Certificate:
         der=der,
         fingerprint=hashlib.sha256(der).hexdigest(),
         common_name=_common_name(certificate.subject),
+        subject=certificate.subject.rfc4514_string(),
         organisational_units=frozenset(
             str(unit.value) for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
         ),

@@ -50,6 +50,11 @@ class Identity:
         return self.certificate.fingerprint
 
     @property
+    def signer(self) -> tuple[str, str]:
+        """The holder, whichever of their certificates this is: (MSP id, subject). A renewed one has the same."""
+        return self.mspid, self.certificate.subject
+
+    @property
     def attributes(self) -> Mapping[str, str]:
         """What the organisation's CA says of the holder."""
         return self.certificate.attributes

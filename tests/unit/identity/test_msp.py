@@ -33,6 +33,20 @@ def test_names_organisation_and_role(new_ca) -> None:  # type: ignore[no-untyped
     assert known.roots_pem() == one.root + two.root
 
 
+def test_a_renewed_certificate_is_the_same_signer(new_ca) -> None:  # type: ignore[no-untyped-def]
+    one, two = new_ca("one"), new_ca("two")
+    known = manager(OneMSP=one.root, TwoMSP=two.root)
+
+    def signer(ca, subject: str) -> tuple[str, str]:  # type: ignore[no-untyped-def]
+        certificate = Certificate.from_pem(ca.issue(subject))
+        return known.identify(certificate, certificate.not_before_us).signer
+
+    first = signer(one, "/O=one/OU=peer/CN=peer1")
+    assert first == signer(one, "/O=one/OU=peer/CN=peer1") == ("OneMSP", "CN=peer1,OU=peer,O=one")
+    others = {signer(two, "/O=one/OU=peer/CN=peer1"), signer(one, "/O=one/OU=client/CN=peer1")}
+    assert len({first, *others, signer(one, "/O=one/OU=peer/CN=peer2")}) == 4
+
+
 def test_a_foreign_root_of_the_same_name_is_not_enough(new_ca, tmp_path) -> None:  # type: ignore[no-untyped-def]
     ours, theirs = new_ca("one"), new_ca("two")
     theirs.make_root("one")
