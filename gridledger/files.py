@@ -8,6 +8,7 @@ import stat
 import threading
 from pathlib import Path
 
+from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import NoSpaceLeft
 
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows has a text mode below Python's
@@ -16,7 +17,7 @@ _NEXT_TO_NOTHING = 64 * 1024
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int | None = None, disk: Disk = SYSTEM_DISK) -> None:
     """Replace a file in one step: a crash at any moment leaves the old file or the new one, whole and on the disk.
 
     ``mode`` are the file's rights; without it they are those of the file that is replaced, or what the umask leaves of
@@ -24,32 +25,27 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
     file where the new one cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
-    temporary.unlink(missing_ok=True)
+    disk.unlink(temporary)
     rights = _rights_of(path) if mode is None else mode
-    descriptor = os.open(temporary, _MAKE, _DEFAULT_RIGHTS if rights is None else rights)
+    descriptor = disk.open(temporary, _MAKE, _DEFAULT_RIGHTS if rights is None else rights)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            if rights is not None and hasattr(os, "fchmod"):  # rights are POSIX's
-                os.fchmod(descriptor, rights)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
+        try:
+            if rights is not None:
+                disk.set_mode(descriptor, rights)
+            disk.pwrite(descriptor, (content,), 0)
+            disk.fsync(descriptor)
+        finally:
+            disk.close(descriptor)
+        disk.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        disk.unlink(temporary)
         raise
-    sync_folder(path.parent)
+    disk.sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable: of files that were made, replaced or removed in it."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows opens no folders
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    SYSTEM_DISK.sync_folder(folder)
 
 
 def no_space_left(error: BaseException, folder: Path | str) -> NoSpaceLeft | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from struct import Struct
 
 from gridledger import framing, jsontext
+from gridledger.disk import SYSTEM_DISK, Disk, Piece
 from gridledger.errors import CorruptionError, NotFoundError
 from gridledger.files import write_atomically
 from gridledger.protocol import Block, BlockHeader
@@ -24,15 +25,15 @@ _RECORD = Struct(">IIQQ")  # CRC-32 of the rest, length of the payload, Raft ind
 _OFFSET = Struct(">Q")
 _LENGTH = Struct(">I")  # a frame's
 _MARK = {"height": "height", "applied": "applied", "config_block": "config_block", "end": "_end"}
-Piece = bytes | memoryview
 MAX_RECORD_BYTES = 256 * 1024 * 1024
 
 
 class BlockStore:
     """Append, read and sync. One process opens a store; reads and appends come from one event loop."""
 
-    def __init__(self, directory: Path, *, blocks: int, offsets: int) -> None:
+    def __init__(self, directory: Path, disk: Disk, *, blocks: int, offsets: int) -> None:
         self._directory = directory
+        self._disk = disk
         self._blocks = blocks
         self._offsets = offsets
         self.height = 0
@@ -46,25 +47,26 @@ class BlockStore:
         self._last_read: tuple[int, bytes] | None = None
 
     @classmethod
-    def open(cls, directory: Path) -> BlockStore:
+    def open(cls, directory: Path, disk: Disk = SYSTEM_DISK) -> BlockStore:
         """Open or create; cuts off what a crash left half-written.
 
         Raises :class:`CorruptionError` for damage before the mark.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        disk.make_folder(directory)
+        flags = os.O_RDWR | os.O_CREAT
         store = cls(
             directory,
-            blocks=os.open(directory / "blocks.dat", flags, 0o640),
-            offsets=os.open(directory / "blocks.idx", flags, 0o640),
+            disk,
+            blocks=disk.open(directory / "blocks.dat", flags, 0o640),
+            offsets=disk.open(directory / "blocks.idx", flags, 0o640),
         )
         store._recover()
         return store
 
     def close(self) -> None:
         """Close the files, without syncing them."""
-        os.close(self._blocks)
-        os.close(self._offsets)
+        self._disk.close(self._blocks)
+        self._disk.close(self._offsets)
 
     def append(
         self, header: BlockHeader, block: bytes, signature: bytes, *, raft_index: int, config_block: int
@@ -84,8 +86,8 @@ class BlockStore:
         crc = zlib.crc32(head)
         for piece in payload:
             crc = zlib.crc32(piece, crc)
-        _write_all(self._blocks, [crc.to_bytes(4, "big"), head, *payload], self._end)
-        _write_all(self._offsets, [_OFFSET.pack(self._end)], self.height * _OFFSET.size)
+        self._disk.pwrite(self._blocks, [crc.to_bytes(4, "big"), head, *payload], self._end)
+        self._disk.pwrite(self._offsets, [_OFFSET.pack(self._end)], self.height * _OFFSET.size)
         self._advance(header, raft_index, config_block, _RECORD.size + length)
 
     def frames(self, start: int, *, max_bytes: int) -> Iterator[bytes]:
@@ -105,10 +107,10 @@ class BlockStore:
 
     def sync(self) -> None:
         """Make everything durable and remember that it is. Blocks the caller for as long as the disk takes."""
-        os.fdatasync(self._blocks)
-        os.fdatasync(self._offsets)
+        self._disk.fdatasync(self._blocks)
+        self._disk.fdatasync(self._offsets)
         mark = jsontext.dumps({name: getattr(self, attribute) for name, attribute in _MARK.items()})
-        write_atomically(self._directory / "synced.json", mark, mode=0o640)
+        write_atomically(self._directory / "synced.json", mark, mode=0o640, disk=self._disk)
 
     def _newest(self) -> bytes:
         """The newest block's payload, read once for all who follow the channel."""
@@ -120,14 +122,14 @@ class BlockStore:
         if not 0 <= number < self.height:
             raise NotFoundError(f"there is no block {number}; the channel's height is {self.height}")
         offset, length = self._record_at(number)
-        payload = os.pread(self._blocks, length, offset + _RECORD.size)
+        payload = self._disk.pread(self._blocks, length, offset + _RECORD.size)
         if len(payload) != length:
             raise CorruptionError(f"block {number} in {self._directory} is cut short")
         return payload
 
     def _record_at(self, number: int) -> tuple[int, int]:
-        (offset,) = _OFFSET.unpack(os.pread(self._offsets, _OFFSET.size, number * _OFFSET.size))
-        _, length, _, _ = _RECORD.unpack(os.pread(self._blocks, _RECORD.size, offset))
+        (offset,) = _OFFSET.unpack(self._disk.pread(self._offsets, _OFFSET.size, number * _OFFSET.size))
+        _, length, _, _ = _RECORD.unpack(self._disk.pread(self._blocks, _RECORD.size, offset))
         return offset, length
 
     def _advance(self, header: BlockHeader, raft_index: int, config_block: int, length: int) -> None:
@@ -139,11 +141,11 @@ class BlockStore:
 
     def _recover(self) -> None:
         mark_file = self._directory / "synced.json"
-        if mark_file.exists():
-            mark = jsontext.loads(mark_file.read_bytes())
+        if self._disk.exists(mark_file):
+            mark = jsontext.loads(self._disk.read(mark_file))
             for name, attribute in _MARK.items():
                 setattr(self, attribute, mark[name])
-            if os.fstat(self._blocks).st_size < self._end:
+            if self._disk.size(self._blocks) < self._end:
                 raise CorruptionError(
                     f"{self._directory}: the block file is shorter than what was made durable; restore it, or empty "
                     "the orderer's data folder and let it join again"
@@ -151,8 +153,8 @@ class BlockStore:
             if self.height:
                 self.last_header = self.block(self.height - 1).header
         self._scan()
-        os.ftruncate(self._blocks, self._end)
-        os.ftruncate(self._offsets, self.height * _OFFSET.size)
+        self._disk.truncate(self._blocks, self._end)
+        self._disk.truncate(self._offsets, self.height * _OFFSET.size)
 
     def _scan(self) -> None:
         """Take in the whole records behind the mark, up to a tail of fetched blocks (Raft index 0): the snapshot that
@@ -167,30 +169,19 @@ class BlockStore:
             offset += length
             if raft_index or header.number == 0:
                 for taken in waiting:
-                    _write_all(self._offsets, [_OFFSET.pack(self._end)], self.height * _OFFSET.size)
+                    self._disk.pwrite(self._offsets, [_OFFSET.pack(self._end)], self.height * _OFFSET.size)
                     self._advance(*taken)
                 waiting.clear()
 
     def _read_record(self, offset: int) -> tuple[BlockHeader, int, int, int] | None:
-        head = os.pread(self._blocks, _RECORD.size, offset)
+        head = self._disk.pread(self._blocks, _RECORD.size, offset)
         if len(head) < _RECORD.size:
             return None
         crc, length, raft_index, config_block = _RECORD.unpack(head)
         if length > MAX_RECORD_BYTES:
             return None
-        payload = os.pread(self._blocks, length, offset + _RECORD.size)
+        payload = self._disk.pread(self._blocks, length, offset + _RECORD.size)
         if len(payload) < length or zlib.crc32(payload, zlib.crc32(head[4:])) != crc:
             return None
         data, _ = framing.unpack(payload, max_frames=2)
         return Block.from_bytes(data).header, raft_index, config_block, _RECORD.size + length
-
-
-def _write_all(descriptor: int, pieces: Sequence[Piece], offset: int) -> None:
-    written = os.pwritev(descriptor, pieces, offset)
-    if written == sum(map(len, pieces)):
-        return
-    view = memoryview(b"".join(pieces))[written:]
-    while view:
-        offset += written
-        written = os.pwrite(descriptor, view, offset)
-        view = view[written:]

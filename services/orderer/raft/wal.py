@@ -15,7 +15,6 @@ Blocking; the node calls it in a thread of its own, one call at a time.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import zlib
@@ -23,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gridledger.files import sync_folder
+from gridledger.disk import SYSTEM_DISK, Disk
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.messages import HardState
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writes, pieces_of, replay
@@ -81,9 +80,9 @@ def _batch_at(data: bytes, offset: int, salt: int) -> tuple[int, bytes] | None:
     return (number, payload) if whole else None
 
 
-def _scan(path: Path) -> _Scan:
+def _scan(disk: Disk, path: Path) -> _Scan:
     """Read a segment's batches, which must be numbered from the number in its name."""
-    data = path.read_bytes()
+    data = disk.read(path)
     payloads: list[bytes] = []
     magic, salt = _SEGMENT.unpack_from(data) if len(data) >= _SEGMENT.size else (b"", 0)
     if magic != _SEGMENT_MAGIC:
@@ -131,12 +130,22 @@ def _states_of(groups: dict[str, GroupRecord]) -> dict[str, GroupWrite]:
 class Wal:
     """An open log. ``groups`` is what it held when it was opened, and is kept for the node to take."""
 
-    def __init__(self, directory: Path, segment_bytes: int, sync: Callable[[int], None] = os.fdatasync) -> None:
-        """Open or create the log in a directory, which no other process may have open. Raises WalCorrupt."""
+    def __init__(
+        self,
+        directory: Path,
+        segment_bytes: int,
+        disk: Disk = SYSTEM_DISK,
+        salt: Callable[[], int] = lambda: int.from_bytes(os.urandom(4)),
+    ) -> None:
+        """Open or create the log in a directory, which no other process may have open. Raises WalCorrupt.
+
+        ``salt`` draws 32 random bits for each segment.
+        """
+        self._salt = salt
         self._directory = directory
         self._segment_bytes = segment_bytes
-        self._sync = sync
-        directory.mkdir(parents=True, exist_ok=True)
+        self._disk = disk
+        disk.make_folder(directory)
         self._lock = self._take_lock()
         self._segments: list[_Segment] = []
         self._states: dict[str, GroupWrite] = {}
@@ -146,15 +155,15 @@ class Wal:
             tail = self._recover()
             self._fd = self._open_segment(tail)
         except BaseException:
-            os.close(self._lock)
+            disk.close(self._lock)
             raise
 
     def _take_lock(self) -> int:
-        fd = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        fd = self._disk.open(self._directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._disk.lock(fd)
         except OSError as error:
-            os.close(fd)
+            self._disk.close(fd)
             raise RaftConfigError(f"{self._directory} is in use by another process") from error
         return fd
 
@@ -165,14 +174,16 @@ class Wal:
 
     def _recover(self) -> int:
         """Read all segments into ``groups``; returns where the last one's good part ends."""
-        paths = sorted(self._directory.glob("*.wal"))
+        paths = [self._directory / name for name in self._disk.names(self._directory) if name.endswith(".wal")]
         end = 0
         for position, path in enumerate(paths):
-            scan = _scan(path)
+            scan = _scan(self._disk, path)
             first, last = int(path.stem), position == len(paths) - 1
             if not scan.payloads and last and first == self._next_number:
                 self._require_only_begun(path)
-                path.unlink()  # the crash came while this segment was begun; what it would repeat stands before it
+                self._disk.unlink(
+                    path
+                )  # the crash came while this segment was begun; what it would repeat stands before it
                 break
             if not scan.payloads or (position and first != self._next_number):
                 raise WalCorrupt(f"{path.name}: batches are missing before or in it", file=str(path))
@@ -193,7 +204,7 @@ class Wal:
         """A segment without a readable batch was never more than begun, unless something lies behind where its first
         batch would end: then its head (the salt, without which nothing can be read) is damaged."""
         first_batch = SEGMENT_HEADER_BYTES + HEADER_BYTES + len(pack_writes(_states_of(self.groups).values()))
-        if path.read_bytes()[first_batch:].strip(b"\0"):
+        if self._disk.read(path)[first_batch:].strip(b"\0"):
             raise WalCorrupt(
                 f"{path.name}: its head is damaged, and batches follow; {_REMEDY}", file=str(path), offset=0
             )
@@ -203,24 +214,24 @@ class Wal:
         if not self._segments:
             return self._begin_segment()
         self._written = end
-        fd = os.open(self._segments[-1].path, os.O_RDWR)
-        os.ftruncate(fd, end)
-        os.lseek(fd, end, os.SEEK_SET)
+        fd = self._disk.open(self._segments[-1].path, os.O_RDWR)
+        self._disk.truncate(fd, end)
         self._preallocate(fd, end)
-        os.fsync(fd)
+        self._disk.fsync(fd)
         return fd
 
     def _begin_segment(self) -> int:
         """A new file that begins with every group's state; durable, with its name, before anything else is in it."""
         path = self._directory / f"{self._next_number:016d}.wal"
-        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        fd = self._disk.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
         self._preallocate(fd, 0)
-        salt = int.from_bytes(os.urandom(4))
+        salt = self._salt()
         self._segments.append(_Segment(path, salt))
-        self._written = os.write(fd, _SEGMENT.pack(_SEGMENT_MAGIC, salt))
+        self._disk.pwrite(fd, (_SEGMENT.pack(_SEGMENT_MAGIC, salt),), 0)
+        self._written = _SEGMENT.size
         self._append(fd, self._states.values())
-        os.fsync(fd)
-        sync_folder(self._directory)
+        self._disk.fsync(fd)
+        self._disk.sync_folder(self._directory)
         return fd
 
     def _preallocate(self, fd: int, written: int) -> None:
@@ -230,10 +241,9 @@ class Wal:
         good, take what others need.
         """
         missing = self._segment_bytes - written
-        disk = os.fstatvfs(fd)
-        if 0 < missing * _SCARCE <= disk.f_bavail * disk.f_frsize:
+        if 0 < missing * _SCARCE <= self._disk.free_bytes(fd):
             try:
-                os.posix_fallocate(fd, written, missing)
+                self._disk.reserve(fd, written, missing)
             except OSError:
                 return  # a file system without it; the file grows as it is written
 
@@ -242,13 +252,8 @@ class Wal:
         if len(payload) >= _MAX_PIECES:
             payload = [b"".join(payload)]
         batch = [_batch_header(self._next_number, payload, self._segments[-1].salt), *payload]
-        size = sum(map(len, batch))
-        written = os.writev(fd, batch)
-        if written < size:
-            rest = memoryview(b"".join(batch))
-            while written < size:
-                written += os.write(fd, rest[written:])
-        self._written += size
+        self._disk.pwrite(fd, batch, self._written)
+        self._written += sum(map(len, batch))
         self._next_number += 1
 
     def write(self, writes: Sequence[GroupWrite]) -> None:
@@ -257,7 +262,7 @@ class Wal:
         if self._written >= self._segment_bytes:
             self._rotate()
         self._append(self._fd, writes)
-        self._sync(self._fd)
+        self._disk.fdatasync(self._fd)
         self._note(writes)
 
     def _note(self, writes: Sequence[GroupWrite]) -> None:
@@ -284,16 +289,16 @@ class Wal:
             self._drop_segments()
 
     def _rotate(self) -> None:
-        os.ftruncate(self._fd, self._written)
-        os.fsync(self._fd)
-        os.close(self._fd)
+        self._disk.truncate(self._fd, self._written)
+        self._disk.fsync(self._fd)
+        self._disk.close(self._fd)
         self._fd = self._begin_segment()
         self._drop_segments()
 
     def _drop_segments(self) -> None:
         """Delete the oldest segments whose entries all lie behind snapshots (or belong to groups that are gone)."""
         while len(self._segments) > 1 and not self._needed_by(self._segments[0]):
-            self._segments.pop(0).path.unlink()
+            self._disk.unlink(self._segments.pop(0).path)
 
     def _needed_by(self, segment: _Segment) -> list[str]:
         needed = []
@@ -310,7 +315,7 @@ class Wal:
     def close(self) -> None:
         """Close the files and give the lock back. Everything written is already durable."""
         if self._fd >= 0:
-            os.ftruncate(self._fd, self._written)
-            os.close(self._fd)
-            os.close(self._lock)
+            self._disk.truncate(self._fd, self._written)
+            self._disk.close(self._fd)
+            self._disk.close(self._lock)
             self._fd = -1

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gridledger.disk import SYSTEM_DISK, Disk
 from services.orderer.raft.wal import Wal
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 
@@ -47,9 +48,9 @@ class WalWriter:
         self._thread.start()
 
     @classmethod
-    async def open(cls, directory: Path, segment_bytes: int, max_segments: int) -> WalWriter:
+    async def open(cls, directory: Path, segment_bytes: int, max_segments: int, disk: Disk = SYSTEM_DISK) -> WalWriter:
         """Open the log (which reads it) without holding up the event loop."""
-        return cls(await asyncio.to_thread(Wal, directory, segment_bytes), max_segments)
+        return cls(await asyncio.to_thread(Wal, directory, segment_bytes, disk), max_segments)
 
     def submit(self, writes: Sequence[GroupWrite], done: Callable[[Exception | None], None]) -> None:
         """See ``Writer``."""

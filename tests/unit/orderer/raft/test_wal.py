@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gridledger.disk import SystemDisk
 from services.orderer.raft import wal as wal_module
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.interface import Membership, Snapshot
@@ -21,6 +22,16 @@ from tests.unit.orderer.raft.rig import entries
 ABC = Membership(frozenset("abc"))
 SMALL = 600
 LARGE = 1 << 16
+
+
+class Syncing(SystemDisk):
+    """A disk that syncs batches by this function."""
+
+    def __init__(self, sync: Callable[[int], None]) -> None:
+        self._sync = sync
+
+    def fdatasync(self, descriptor: int) -> None:
+        self._sync(descriptor)
 
 
 def begin(group: str) -> GroupWrite:
@@ -72,7 +83,7 @@ def test_one_write_takes_more_entries_than_the_system_takes_pieces(tmp_path: Pat
 
 def test_two_groups_share_a_log_and_a_batch(tmp_path: Path) -> None:
     syncs: list[int] = []
-    wal = Wal(tmp_path, LARGE, sync=syncs.append)
+    wal = Wal(tmp_path, LARGE, Syncing(syncs.append))
     wal.write([begin("g"), begin("h")])
     wal.write([put("g", 1, 2), put("h", 1, 5, term=3)])
     wal.write([snap("h", 4, 3), put("g", 3)])
@@ -268,7 +279,7 @@ def test_whatever_write_returned_for_survives_the_loss_of_all_that_was_not_synce
 
     monkeypatch.setattr(os, "fsync", disk.wrap(os.fsync))
     synced = disk.wrap(os.fdatasync)
-    wal = Wal(folder, SMALL, sync=sync)
+    wal = Wal(folder, SMALL, Syncing(sync))
     coming = {"begin": 1}
     wal.write([begin("g"), begin("h")])
     for _ in range(50):
@@ -296,7 +307,7 @@ def test_a_write_returns_only_after_its_sync(tmp_path: Path) -> None:
     def sync(_fd: int) -> None:
         sizes.append(len(segments(folder)[-1].read_bytes().rstrip(b"\0")))
 
-    wal = Wal(folder, LARGE, sync=sync)
+    wal = Wal(folder, LARGE, Syncing(sync))
     before = 0
     for batch in ([begin("g")], [put("g", 1)], [put("g", 2)]):
         wal.write(batch)
@@ -311,7 +322,7 @@ def test_a_failed_sync_is_not_a_write(tmp_path: Path) -> None:
     def fails(_fd: int) -> None:
         raise OSError(5, "Input/output error")
 
-    wal = Wal(tmp_path, LARGE, sync=fails)
+    wal = Wal(tmp_path, LARGE, Syncing(fails))
     with pytest.raises(OSError, match="Input"):
         wal.write([begin("g")])
     assert "g" not in wal._states
