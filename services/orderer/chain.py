@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from gridledger import framing, jsontext
+from gridledger.disk import Piece
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature, verify_update
 from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader
 from gridledger.protocol.config_update import is_config_block
-from services.orderer.block_store import BlockStore, Piece
+from services.orderer.block_store import BlockStore
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
 _TIMESTAMP_BYTES = 8
