@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from gridledger import __version__
+from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError, SettingsError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import UnknownAuthority
@@ -188,15 +189,15 @@ class Orderer:
 
 @asynccontextmanager
 async def open_orderer(
-    settings: OrdererSettings, *, clock_us: Callable[[], int], random: Random
+    settings: OrdererSettings, *, clock_us: Callable[[], int], random: Random, disk: Disk = SYSTEM_DISK
 ) -> AsyncIterator[Orderer]:
-    """Open an orderer's data, take part in its channels, and close everything at the end."""
+    """Open an orderer's data, which lies on ``disk``, take part in its channels, and close everything at the end."""
     identity = SigningIdentity.load(settings.identity)
     roots = _read_text(settings.roots)
     others = OtherOrderers(settings.name, identity, roots, timeout_s=5.0, random=random)
-    chains = {name: _open_chain(settings, name, identity, others) for name in settings.channels}
+    chains = {name: _open_chain(settings, name, identity, others, disk) for name in settings.channels}
     consensus = await RaftNode.open(
-        settings.name, settings.data / "raft", others, _raft_settings(settings), random=random
+        settings.name, settings.data / "raft", others, _raft_settings(settings), random=random, disk=disk
     )
     try:
         channels = {}
@@ -213,13 +214,15 @@ async def open_orderer(
         await others.close()
 
 
-def _open_chain(settings: OrdererSettings, name: str, identity: SigningIdentity, others: OtherOrderers) -> Chain:
+def _open_chain(
+    settings: OrdererSettings, name: str, identity: SigningIdentity, others: OtherOrderers, disk: Disk
+) -> Chain:
     path = settings.genesis / f"{name}.genesis"
     try:
         genesis = Block.from_bytes(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"cannot read the genesis block {path}: {error.strerror}") from None
-    chain = Chain.open(BlockStore.open(settings.data / "blocks" / name), genesis, identity, others.fetch)
+    chain = Chain.open(BlockStore.open(settings.data / "blocks" / name, disk), genesis, identity, others.fetch)
     chain.on_block = _count_block
     chain.on_leadership = _note_leadership
     metrics.HEIGHT.labels(name).set(chain.height)

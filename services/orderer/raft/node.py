@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridledger.disk import SYSTEM_DISK, Disk
 from services.orderer.raft.core import RaftCore, Ready
 from services.orderer.raft.errors import GroupUnknown, MalformedBatch, NodeStopped, RaftBusy, RaftConfigError
 from services.orderer.raft.group import Group
@@ -97,13 +98,14 @@ class RaftNode:
         settings: RaftSettings | None = None,
         *,
         random: random_module.Random | None = None,
+        disk: Disk = SYSTEM_DISK,
     ) -> RaftNode:
         """Open (or create) the write-ahead log in a directory of its own and start. Groups follow by ``add_group``.
 
         Raises WalCorrupt, and RaftConfigError when another process has the directory open.
         """
         settings = settings or RaftSettings()
-        writer = await WalWriter.open(directory, settings.segment_bytes, settings.max_segments)
+        writer = await WalWriter.open(directory, settings.segment_bytes, settings.max_segments, disk)
         return cls(node_id, writer, transport, settings, random or random_module.SystemRandom())
 
     # groups
