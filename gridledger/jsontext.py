@@ -16,12 +16,23 @@ import orjson
 
 from gridledger.errors import MalformedJSON
 
-MAX_DEPTH = 64
+MAX_VALUE_DEPTH = 60
+"""How many containers (objects and lists), one within the other, a value may have where it enters: an argument, a value
+of the world state, a payload. Where it enters, and nowhere behind, this is checked."""
+
+ENVELOPE_DEPTH = 12
+"""How many containers may lie around such a value in all that is written later: results, blocks, reports, answers."""
+
+MAX_DEPTH = MAX_VALUE_DEPTH + ENVELOPE_DEPTH
+"""How many containers :func:`loads` takes, one within the other, unless it is told less."""
+
 _CONTAINERS = (dict, list, tuple)
 
 
-def loads(text: bytes | str) -> Any:
+def loads(text: bytes | str, max_depth: int = MAX_DEPTH) -> Any:
     """Parse one JSON text from outside; :class:`MalformedJSON` says what is refused.
+
+    Where values enter that are wrapped later, ``max_depth`` is less than ``MAX_DEPTH``, by what may be wrapped around.
 
     Cost: less than twice a plain ``orjson.loads``; more for texts that we would have written otherwise.
     """
@@ -33,12 +44,12 @@ def loads(text: bytes | str) -> Any:
     # A text that we would write just so has no name twice: most texts are of this kind, and writing them again costs
     # less than counting members. What has no bracket inside another cannot be nested deep.
     if _is_plain(data, value):
-        if not _is_flat(value) and _may_be_deep(data):
-            _count_members(value, MAX_DEPTH)
+        if not _is_flat(value) and _may_be_deep(data, max_depth):
+            _count_members(value, max_depth)
         return value
     # Every member has one colon. More colons than members: either colons inside strings, or a name that came twice
     # and of which the parser kept the last. Only then the slow reader decides.
-    if data.count(b":") != _count_members(value, MAX_DEPTH):
+    if data.count(b":") != _count_members(value, max_depth):
         _refuse_duplicates(text)
     return value
 
@@ -61,15 +72,15 @@ def _is_flat(value: Any) -> bool:
     return True
 
 
-def _may_be_deep(data: bytes) -> bool:
-    """Whether more than ``MAX_DEPTH`` brackets can be open at once; True says nothing.
+def _may_be_deep(data: bytes, max_depth: int) -> bool:
+    """Whether more than ``max_depth`` brackets can be open at once; True says nothing.
 
     An opening bracket behind ``},`` or ``],`` takes the place of one that was closed, so it opens no further level:
     lists of many objects are told from deep nesting without looking at the values. Such a pair stands as a whole
     inside a string or outside all of them, so what strings hold counts for nothing or towards the careful side.
     """
     brackets = data.count(b"{") + data.count(b"[")
-    return brackets > MAX_DEPTH and brackets - data.count(b"},{") - data.count(b"],[") > MAX_DEPTH
+    return brackets > max_depth and brackets - data.count(b"},{") - data.count(b"],[") > max_depth
 
 
 def loads_trusted(text: bytes | str) -> Any:
@@ -80,7 +91,8 @@ def loads_trusted(text: bytes | str) -> Any:
 def dumps(value: Any) -> bytes:
     """Write ``value`` (str, int within 64 bits, float, bool, None, list or tuple, dict with str keys) as UTF-8 JSON.
 
-    Raises :class:`MalformedJSON` for anything else and for NaN and infinities, which orjson would write as null.
+    Raises :class:`MalformedJSON` for anything else and for NaN and infinities, which orjson would write as null. Levels
+    are not counted: what was taken in can be wrapped and written. (orjson writes 254 at most.)
     """
     try:
         text = orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME)
@@ -89,7 +101,7 @@ def dumps(value: Any) -> bytes:
     # orjson is silent about non-finite floats. It writes them as null, so only texts with a null can hide one.
     nulls = text.count(b"null")
     if nulls and not (type(value) is dict and nulls == [*value.values()].count(None)):  # most proposals have one, None
-        _refuse_non_finite((value,), MAX_DEPTH + 1)
+        _refuse_non_finite((value,))
     return text
 
 
@@ -98,17 +110,18 @@ def dumps_again(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
-def _count_members(value: Any, depth: int) -> int:
-    if depth < 0:
-        raise MalformedJSON(f"nested deeper than {MAX_DEPTH} levels")
+def _count_members(value: Any, max_depth: int, depth: int = 0) -> int:
+    """The members of all objects in a value; :class:`MalformedJSON` for more than ``max_depth`` containers."""
     kind = type(value)
-    if kind is dict:
-        return len(value) + sum(
-            [_count_members(item, depth - 1) for item in value.values() if type(item) is dict or type(item) is list]
-        )
-    if kind is list:
-        return sum([_count_members(item, depth - 1) for item in value if type(item) is dict or type(item) is list])
-    return 0
+    if kind is not dict and kind is not list:
+        return 0
+    depth += 1
+    if depth > max_depth:
+        raise MalformedJSON(f"nested deeper than {max_depth} levels")
+    members, items = (len(value), value.values()) if kind is dict else (0, value)
+    return members + sum(
+        [_count_members(item, max_depth, depth) for item in items if type(item) is dict or type(item) is list]
+    )
 
 
 def _refuse_duplicates(text: bytes | str) -> None:
@@ -123,13 +136,11 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> None:
         seen.add(name)
 
 
-def _refuse_non_finite(value: Any, depth: int) -> None:
-    if depth < 0:
-        raise MalformedJSON(f"nested deeper than {MAX_DEPTH} levels")
+def _refuse_non_finite(value: Any) -> None:
     for item in value.values() if isinstance(value, dict) else value:
         kind = type(item)
         if kind is float:
             if not isfinite(item):
                 raise MalformedJSON("NaN and infinities are no JSON numbers")
         elif kind is not str and kind is not int and isinstance(item, _CONTAINERS):
-            _refuse_non_finite(item, depth - 1)
+            _refuse_non_finite(item)

@@ -15,12 +15,12 @@ from gridledger.contract import keys
 from gridledger.contract.errors import ContractError
 from gridledger.contract.reader import StateReader
 from gridledger.errors import MalformedJSON
+from gridledger.jsontext import MAX_VALUE_DEPTH
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import MAX_RANGES, RangeRead, Read, Version
 from gridledger.protocol.world_state import HistoryEntry
 
 MAX_VALUE_BYTES: Final = 1024 * 1024
-MAX_VALUE_DEPTH: Final = 60  # a result holds values four levels down, and readers take jsontext.MAX_DEPTH in all
 MAX_WRITTEN_BYTES: Final = 8 * 1024 * 1024
 MAX_ACCESSES: Final = 10_000
 MAX_NAME_BYTES: Final = 128

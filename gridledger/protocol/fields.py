@@ -15,12 +15,12 @@ MAX_INTEGER = 2**63 - 1
 _ALWAYS_ABSENT = object()
 
 
-def parse_object(text: str | bytes, kind: str) -> dict[str, Any]:
+def parse_object(text: str | bytes, kind: str, max_depth: int = jsontext.MAX_DEPTH) -> dict[str, Any]:
     """The members of a signed text, whose ``kind`` must be the one expected here.
 
     Every signed text names its kind, so that a signature made for one purpose never serves another.
     """
-    message = jsontext.loads(text)
+    message = jsontext.loads(text, max_depth)
     if not isinstance(message, dict):
         raise MalformedMessage(f"a {kind} is a JSON object")
     if message.get("kind") != kind:

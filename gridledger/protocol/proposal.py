@@ -33,6 +33,7 @@ KIND = "proposal"
 MAX_ARGS = 64
 MAX_CREATOR = 8192
 MAX_ORGANISATIONS = 64
+_MAX_DEPTH = jsontext.MAX_VALUE_DEPTH + 2  # an argument lies in a list in the proposal
 _MEMBERS = frozenset(
     ("kind", "channel", "chaincode", "sequence", "function", "args", "creator", "nonce", "time", "transient")
 )
@@ -94,7 +95,7 @@ class Proposal:
     @classmethod
     def parse(cls, text: str) -> Proposal:
         """Read a proposal's text; :class:`MalformedMessage` or :class:`MalformedJSON` says what is wrong with it."""
-        message = parse_object(text, KIND)
+        message = parse_object(text, KIND, _MAX_DEPTH)
         if not _is_sound(message):
             _refuse(message)
         return cls(

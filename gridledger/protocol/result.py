@@ -37,6 +37,7 @@ MAX_KEY_CHARACTERS = 1024
 MAX_MESSAGE_CHARACTERS = 65536
 MAX_ENDORSEMENTS = 64
 MAX_FINGERPRINT = 64
+_MAX_DEPTH = jsontext.MAX_VALUE_DEPTH + 3  # a value lies in a pair in the list of writes
 _MEMBERS = frozenset(
     ("kind", "tx_id", "channel", "chaincode", "sequence", "reads", "ranges", "writes", "response", "event")
 )
@@ -156,7 +157,7 @@ class Result:
     @classmethod
     def parse(cls, text: str) -> Result:
         """Read a result's text; :class:`MalformedMessage` or :class:`MalformedJSON` says what is wrong with it."""
-        message = exactly(parse_object(text, KIND), _MEMBERS, "a result")
+        message = exactly(parse_object(text, KIND, _MAX_DEPTH), _MEMBERS, "a result")
         tx_id, channel, chaincode = message["tx_id"], message["channel"], message["chaincode"]
         sequence = message["sequence"]
         if not (

@@ -52,7 +52,7 @@ def test_a_value_has_one_text(value: object) -> None:
         "{'a':1}",
         '"\ud800"'.encode("utf-8", "surrogatepass"),
         b"\xff",
-        "[" * 70 + "]" * 70,
+        "[" * 73 + "]" * 73,
     ],
 )
 def test_texts_that_two_readers_could_read_differently_are_refused(text: str | bytes) -> None:
@@ -98,15 +98,46 @@ def test_duplicates_are_found_wherever_json_finds_them(names: list[str], value: 
 OBJECTS = "[" + ",".join(['{"a":{"b":[1,2]}}'] * 80) + "]"
 
 
-@pytest.mark.parametrize("levels", [0, 1, 30, 59, 60, 61, 62, 63, 70])
+@pytest.mark.parametrize("levels", [0, 1, 30, 67, 68, 69, 70, 71, 72, 73, 80])
 @pytest.mark.parametrize("inner", ["1", OBJECTS, '"},{"', '["},{","],["]', "[" + ",".join(["[1]"] * 80) + "]"])
 @pytest.mark.parametrize("way", [("[", "]"), ('{"a":', "}"), ('[{"],[":1},', "]"), ('["},{",', "]"), ("[ ", "]")])
-def test_a_text_may_be_nested_64_deep_however_many_brackets_it_has(
-    levels: int, inner: str, way: tuple[str, str]
-) -> None:
+def test_a_text_may_be_nested_72_deep_whatever_its_brackets(levels: int, inner: str, way: tuple[str, str]) -> None:
     text = way[0] * levels + inner + way[1] * levels
-    assert (levels + depth(json.loads(inner)) > jsontext.MAX_DEPTH + 1) == refused(text)
+    assert (depth(json.loads(text)) > jsontext.MAX_DEPTH) == refused(text)
     assert refused(text) == refused(text.encode())
+
+
+@pytest.mark.parametrize("leaf", ["null", "1", "{}"])
+def test_less_depth_may_be_asked_for(leaf: str) -> None:
+    inner = 1 if leaf == "{}" else 0
+    jsontext.loads("[" * (5 - inner) + leaf + "]" * (5 - inner), 5)
+    with pytest.raises(MalformedJSON, match="nested deeper than 5 levels"):
+        jsontext.loads("[" * (6 - inner) + leaf + "]" * (6 - inner), 5)
+
+
+def test_what_was_taken_in_can_be_wrapped_and_written() -> None:
+    value = jsontext.loads("[" * jsontext.MAX_DEPTH + "null,1.5" + "]" * jsontext.MAX_DEPTH)
+    assert jsontext.dumps({"a": [value, None]}).startswith(b'{"a":[[[')
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 10**16)))
+def test_a_text_grows_less_than_fourfold_when_written_again(numbers: list[float]) -> None:
+    for text in (",".join(shortest(number) for number in numbers), ",".join(map(repr, numbers))):
+        assert len(jsontext.dumps(jsontext.loads(f"[{text}]"))) < 4 * len(text) + 4
+
+
+def test_the_worst_number_grows_less_than_fourfold() -> None:
+    text = b"[" + b",".join([b"9e15"] * 1000) + b"]"
+    assert 3.7 < len(jsontext.dumps(jsontext.loads(text))) / len(text) < 4
+
+
+def shortest(number: float) -> str:
+    """A number's shortest text: 9e15, which is written again as 9000000000000000.0."""
+    exponent = f"{number:.17g}".partition("e")[0]
+    short = f"{number:e}".replace("e+0", "e").replace("e+", "e")
+    mantissa, _, power = short.partition("e")
+    short = f"{mantissa.rstrip('0').rstrip('.')}e{power}"
+    return short if float(short) == number else exponent if float(exponent) == number else repr(number)
 
 
 def depth(value: object) -> int:
