@@ -229,6 +229,6 @@ async def _signer(network: Network, found: ProvedTransaction) -> str:
     orderer = (await network.get_config()).orderers_by_fingerprint.get(signature.orderer)
     if orderer is None:
         return f"an orderer that is not on the channel any more: {signature.orderer}"
-    if not orderer.certificate.verify(signature.signature, found.header.text.encode()):
+    if not orderer.certificate_with(signature.orderer).verify(signature.signature, found.header.text.encode()):
         raise CorruptionError(f"the signature of {orderer.name} under the header of block {found.block} is not genuine")
     return f"{orderer.name} of {orderer.mspid} (genuine)"

@@ -134,8 +134,9 @@ def header_check(item: SignedBlock, config: ChannelConfig) -> SignatureCheck:
             number=header.number,
             orderer=signature.orderer,
         )
+    certificate = node.certificate_with(signature.orderer)
     try:
-        identity = config.msps.identify(node.certificate, header.timestamp_us)
+        identity = config.msps.identify(certificate, header.timestamp_us)
     except IdentityError as error:
         raise BlockRejected(
             f"block {header.number}: the orderer {node.name} is no member of the channel at the block's time: "
@@ -149,7 +150,7 @@ def header_check(item: SignedBlock, config: ChannelConfig) -> SignatureCheck:
             number=header.number,
             orderer=signature.orderer,
         )
-    return SignatureCheck(node.certificate, signature.signature, header.text.encode())
+    return SignatureCheck(certificate, signature.signature, header.text.encode())
 
 
 def _committed(channel: str, judged: Judged, commit_hash: str) -> CommittedBlock:

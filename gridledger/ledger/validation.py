@@ -41,7 +41,7 @@ from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate, parse_envelope, verify_update
 from gridledger.protocol.events import ChaincodeEvent
 from gridledger.protocol.fields import hash_of
-from gridledger.protocol.result import Event, Result, Version, endorsement_text
+from gridledger.protocol.result import Endorsement, Event, Result, Version, endorsement_text
 from gridledger.protocol.transaction import Transaction, signing_text
 
 _VALID = TxValidationCode.VALID
@@ -99,6 +99,14 @@ class _Candidate:
     endorsers: list[tuple[int, str]] = field(default_factory=list)
 
 
+class _Peer(NamedTuple):
+    """A peer of the channel, and the certificate that it used."""
+
+    name: str
+    mspid: str
+    certificate: Certificate
+
+
 def validate(
     blocks: Sequence[Block], *, config: ChannelConfig, reads: Reads, verify_many: VerifyMany = verify_one_by_one
 ) -> list[Judged]:
@@ -122,7 +130,7 @@ class Examination:
         self.config = config
         self.checks: list[SignatureCheck] = []
         self._blocks: list[tuple[Block, list[_Candidate]]] = []
-        self._peers: dict[str, tuple[str, Certificate] | None] = {}
+        self._peers: dict[str, _Peer | None] = {}
         self._peers_at_us = -1
         self._enough: dict[tuple[str, tuple[str, ...]], bool] = {}
 
@@ -184,20 +192,22 @@ class Examination:
         return _VALID
 
     def _endorsements(self, candidate: _Candidate, transaction: Transaction, result_hash: str, at_us: int) -> None:
-        """List the endorsements that can count: by a peer of the channel, one for each peer."""
-        found: dict[str, tuple[tuple[str, Certificate], bytes]] = {}
+        """List the endorsements that can count: by a peer of the channel, one for each peer, whichever of its
+        certificates it used."""
+        found: dict[str, tuple[_Peer, Endorsement]] = {}
         for item in transaction.endorsements:
             peer = self._peer(item.endorser, at_us)
             if peer is not None:
-                found.setdefault(item.endorser, (peer, item.signature))
-        signers = tuple([mspid for (mspid, _), _ in found.values()])
+                found.setdefault(peer.name, (peer, item))
+        signers = tuple([peer.mspid for peer, _ in found.values()])
         if not self._are_enough(transaction.proposal.chaincode, signers):
             candidate.code = TxValidationCode.ENDORSEMENT_POLICY_FAILURE
             return
         checks, endorsers = self.checks, candidate.endorsers
-        for endorser, ((mspid, certificate), signature) in found.items():
-            endorsers.append((len(checks), mspid))
-            checks.append(SignatureCheck(certificate, signature, endorsement_text(endorser, result_hash)))
+        for peer, item in found.values():
+            endorsers.append((len(checks), peer.mspid))
+            text = endorsement_text(item.endorser, result_hash)
+            checks.append(SignatureCheck(peer.certificate, item.signature, text))
 
     def _are_enough(self, chaincode: str, mspids: tuple[str, ...]) -> bool:
         """Whether one peer of each of these organisations satisfies the chaincode's policy."""
@@ -208,8 +218,8 @@ class Examination:
             answer = self._enough[key] = policy.satisfied_by([(mspid, "peer") for mspid in mspids])
         return answer
 
-    def _peer(self, fingerprint: str, at_us: int) -> tuple[str, Certificate] | None:
-        """MSP id and certificate of a peer of the channel, None for anything else."""
+    def _peer(self, fingerprint: str, at_us: int) -> _Peer | None:
+        """The peer of the channel that has this certificate, None for anything else."""
         if at_us != self._peers_at_us:
             self._peers, self._peers_at_us = {}, at_us
         try:
@@ -218,15 +228,17 @@ class Examination:
             found = self._peers[fingerprint] = self._identified_peer(fingerprint, at_us)
             return found
 
-    def _identified_peer(self, fingerprint: str, at_us: int) -> tuple[str, Certificate] | None:
+    def _identified_peer(self, fingerprint: str, at_us: int) -> _Peer | None:
         node = self.config.peers_by_fingerprint.get(fingerprint)
         if node is None:
             return None
+        certificate = node.certificate_with(fingerprint)
         try:
-            identity = self.config.msps.identify(node.certificate, at_us)
+            identity = self.config.msps.identify(certificate, at_us)
         except IdentityError:
             return None
-        return (identity.mspid, node.certificate) if (identity.mspid, identity.role) == (node.mspid, "peer") else None
+        is_peer = (identity.mspid, identity.role) == (node.mspid, "peer")
+        return _Peer(node.name, node.mspid, certificate) if is_peer else None
 
     def judge(self, outcomes: Sequence[bool], reads: Reads) -> list[Judged]:
         """Give each transaction its code, from the outcomes of ``checks`` and the ledger before the first block."""

@@ -22,6 +22,7 @@ KIND = "channel_config"
 MAX_NODES = 1000
 MAX_CHAINCODES = 100
 MAX_FORWARDERS = 100
+MAX_NODE_CERTIFICATES = 2
 _Item = TypeVar("_Item")
 POLICY_NAMES = ("admins", "readers", "writers")
 _MEMBERS = frozenset(
@@ -42,6 +43,7 @@ _MEMBERS = frozenset(
 _FORWARDER_MEMBERS = frozenset(("mspid", "name"))
 _ORGANISATION_MEMBERS = frozenset(("roots", "crls"))
 _NODE_MEMBERS = frozenset(("mspid", "url", "certificate"))
+_RENEWED_NODE_MEMBERS = frozenset(("mspid", "url", "certificates"))
 _CHAINCODE_MEMBERS = frozenset(("sequence", "version", "package", "policy"))
 
 
@@ -60,21 +62,45 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A peer or an orderer: its organisation, where it is reached, and its certificate."""
+    """A peer or an orderer: its organisation, where it is reached, and its certificate.
+
+    While its certificate is renewed a node has two: ``certificate`` and the ``renewed`` one, and may use either.
+    """
 
     name: str
     mspid: str
     url: str
     certificate: Certificate
+    renewed: Certificate | None = None
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the certificate: the node's name in endorsements and block signatures."""
+        """SHA-256 of the first certificate."""
         return self.certificate.fingerprint
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates that the node may use: one, or two during a renewal."""
+        return (self.certificate,) if self.renewed is None else (self.certificate, self.renewed)
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """The names that the node has in endorsements and block signatures: SHA-256 of each certificate."""
+        return tuple(certificate.fingerprint for certificate in self.certificates)
+
+    def certificate_with(self, fingerprint: str) -> Certificate:
+        """The node's certificate of this fingerprint; KeyError where it has none such."""
+        for certificate in self.certificates:
+            if certificate.fingerprint == fingerprint:
+                return certificate
+        raise KeyError(fingerprint)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return {"mspid": self.mspid, "url": self.url, "certificate": to_base64(self.certificate.der)}
+        members: dict[str, Any] = {"mspid": self.mspid, "url": self.url}
+        if self.renewed is None:
+            return {**members, "certificate": to_base64(self.certificate.der)}
+        return {**members, "certificates": [to_base64(certificate.der) for certificate in self.certificates]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +188,13 @@ class ChannelConfig:
 
     @cached_property
     def peers_by_fingerprint(self) -> Mapping[str, Node]:
-        """The channel's peers by the fingerprint of their certificate."""
-        return {node.fingerprint: node for node in self.peers.values()}
+        """The channel's peers by the fingerprints of their certificates."""
+        return {fingerprint: node for node in self.peers.values() for fingerprint in node.fingerprints}
 
     @cached_property
     def orderers_by_fingerprint(self) -> Mapping[str, Node]:
-        """The channel's orderers by the fingerprint of their certificate."""
-        return {node.fingerprint: node for node in self.orderers.values()}
+        """The channel's orderers by the fingerprints of their certificates."""
+        return {fingerprint: node for node in self.orderers.values() for fingerprint in node.fingerprints}
 
     def policy(self, name: str) -> Policy:
         """One of the channel's own policies: ``admins``, ``readers`` or ``writers``."""
@@ -227,8 +253,13 @@ class ChannelConfig:
         for node in (*self.peers.values(), *self.orderers.values()):
             if node.mspid not in self.organisations:
                 raise MalformedMessage(f"{node.name}: its organisation {node.mspid} is not on the channel")
-        if len(self.peers_by_fingerprint) != len(self.peers) or len(self.orderers_by_fingerprint) != len(self.orderers):
-            raise MalformedMessage("two nodes share one certificate")
+        for nodes, known in ((self.peers, self.peers_by_fingerprint), (self.orderers, self.orderers_by_fingerprint)):
+            if len(known) != sum(len(node.certificates) for node in nodes.values()):
+                raise MalformedMessage("two nodes share one certificate, or one has it twice")
+        for node in (*self.peers.values(), *self.orderers.values()):
+            # A signer is told by organisation and subject: under another one a node would count twice.
+            if len({certificate.subject_der for certificate in node.certificates}) != 1:
+                raise MalformedMessage(f"the two certificates of {node.name} have different subjects")
         for item in self.forwarders:
             if item.mspid not in self.organisations:
                 raise MalformedMessage(
@@ -263,9 +294,16 @@ def _organisation(mspid: str, value: Any) -> Organisation:
 
 
 def _node(name: str, value: Any) -> Node:
-    message = exactly(value, _NODE_MEMBERS, f"the node {name}")
-    certificate = Certificate.from_der(from_base64(message["certificate"], f"the certificate of {name}"))
-    return Node(name, text_of(message, "mspid"), text_of(message, "url"), certificate)
+    if isinstance(value, dict) and "certificates" in value:
+        message = exactly(value, _RENEWED_NODE_MEMBERS, f"the node {name}")
+        items = list_of(message, "certificates", max_length=MAX_NODE_CERTIFICATES)
+        if not items:
+            raise MalformedMessage(f"the node {name} has no certificate")
+    else:
+        message = exactly(value, _NODE_MEMBERS, f"the node {name}")
+        items = [message["certificate"]]
+    read = [Certificate.from_der(from_base64(item, f"the certificate of {name}")) for item in items]
+    return Node(name, text_of(message, "mspid"), text_of(message, "url"), *read)
 
 
 def _chaincode(name: str, value: Any) -> ChaincodeDefinition:

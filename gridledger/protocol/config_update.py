@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gridledger import jsontext
@@ -99,6 +99,15 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
             "read the present configuration and make the update from it",
             current=current.sequence,
         )
+    if following.orderers.keys() != current.orderers.keys():
+        # Raft's members do not follow the config: a quorum counted by one of them would not be the other's.
+        added, removed = (sorted(names) for names in _changes(current.orderers, following.orderers))
+        raise InvalidConfigUpdate(
+            f"the update adds the orderers {added} and removes {removed}: a channel keeps its orderers; a new URL or "
+            "certificate of an orderer that the channel has is allowed",
+            added=added,
+            removed=removed,
+        )
     for name, before in current.chaincodes.items():
         after = following.chaincodes.get(name)
         if after is not None and after != before and after.sequence != before.sequence + 1:
@@ -118,6 +127,11 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
             signers=sorted(mspid for mspid, _ in signers.values()),
         )
     return following
+
+
+def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[set[str], set[str]]:
+    """The names that were added, and those that were removed."""
+    return after.keys() - before.keys(), before.keys() - after.keys()
 
 
 def parse_envelope(envelope: bytes) -> Transaction | ConfigUpdate:

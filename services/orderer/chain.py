@@ -136,7 +136,7 @@ class Chain:
             or header.previous_hash != self.last_header.hash
             or not block.data_hash_holds()
             or orderer is None
-            or not orderer.certificate.verify(signed.signature, header.text.encode())
+            or not orderer.certificate_with(signed.orderer).verify(signed.signature, header.text.encode())
         ):
             raise CorruptionError(f"{self.channel}: block {header.number} from another orderer does not fit the chain")
         self._store_block(block, (data,), raft_index)

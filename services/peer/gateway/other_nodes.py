@@ -55,7 +55,7 @@ class OtherNodes:
         """Ask another peer for an endorsement; raises its error."""
         request = remote.write_request(min_height, proposal.signed)
         response = remote.read_response(await self._calls_to(peer.name).call(ENDORSE_HERE, request, timeout_s))
-        if response.endorsement.endorser != peer.fingerprint:
+        if response.endorsement.endorser not in peer.fingerprints:
             raise MalformedMessage(f"the response of {peer.name} is no endorsement of its own", status=502)
         return response
 

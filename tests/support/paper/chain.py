@@ -43,11 +43,11 @@ class PaperPeer:
     def __init__(self, folder: Path, paper: PaperNetwork) -> None:
         self.chain = PaperChain(paper)
         self.ledger = Ledger.create(folder, paper.genesis, map_bytes=64 * 1024 * 1024)
-        self._committer = BlockCommitter(self.ledger)
+        self.committer = BlockCommitter(self.ledger)
 
     def commit(self, *envelopes: Envelope) -> CommittedBlock:
         """Make the next block and commit it."""
-        return self._committer.process([self.chain.next(*envelopes)])[0]
+        return self.committer.process([self.chain.next(*envelopes)])[0]
 
 
 def signed_block(block: Block, orderer: SigningIdentity) -> SignedBlock:

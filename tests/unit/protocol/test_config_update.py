@@ -107,6 +107,23 @@ def test_a_changed_chaincode_has_the_next_sequence(sequence: int, policy: str, *
             verify_update(PAPER.config, update, NOW_US)
 
 
+@pytest.mark.parametrize("names", [("orderer1", "orderer2"), ("orderer1", "orderer2", "orderer3", "orderer4")])
+def test_an_update_that_changes_the_set_of_orderers_is_refused(names: tuple[str, ...]) -> None:
+    certificate = PAPER.organisations["OrdererMSP"].issue("orderer4", "orderer").certificate
+    new = replace(PAPER.config.orderers["orderer1"], name="orderer4", certificate=certificate)
+    orderers = {name: PAPER.config.orderers.get(name, new) for name in names}
+    with pytest.raises(InvalidConfigUpdate, match="a channel keeps its orderers") as caught:
+        verify_update(PAPER.config, PAPER.update(orderers=orderers), NOW_US)
+    assert caught.value.details["added"] + caught.value.details["removed"] in (["orderer3"], ["orderer4"])
+
+
+def test_an_orderer_may_have_a_new_url_and_certificate() -> None:
+    new = PAPER.organisations["OrdererMSP"].issue("orderer2", "orderer").certificate
+    for change in ({"url": "https://elsewhere:1"}, {"certificate": new}, {"renewed": new}):
+        changed = replace(PAPER.config.orderers["orderer2"], **change)  # type: ignore[arg-type]
+        assert follows(PAPER.update(orderers={**PAPER.config.orderers, "orderer2": changed}))
+
+
 def test_chaincodes_may_come_and_go() -> None:
     kw = ChaincodeDefinition("kw", 1, "1.0", "1" * 64, "any.peer")
     assert follows(PAPER.update(chaincodes={"kw": kw}))
