@@ -19,7 +19,7 @@ class Disk(Protocol):
     """
 
     def open(self, path: Path, flags: int, mode: int = 0o666) -> int:
-        """A descriptor; ``flags`` are those of :func:`os.open`."""
+        """A descriptor; ``flags`` are those of :func:`os.open`. What is read of the file is what the disk has."""
 
     def close(self, descriptor: int) -> None:
         """Give a descriptor back."""
@@ -55,7 +55,8 @@ class Disk(Protocol):
         """Make a file's content durable."""
 
     def lock(self, descriptor: int) -> None:
-        """Lock a file for this process until it is closed; :class:`OSError` where another one holds it."""
+        """Lock a file for this process until it is closed, and write its id into it; an :class:`OSError` that names the
+        other process where one holds it."""
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder and those above it, where they are missing."""
@@ -80,7 +81,9 @@ class SystemDisk:
     """The real one."""
 
     def open(self, path: Path, flags: int, mode: int = 0o666) -> int:
-        return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), mode)
+        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), mode)
+        _drop_cached(descriptor)
+        return descriptor
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
@@ -89,7 +92,9 @@ class SystemDisk:
         return os.fstat(descriptor).st_size
 
     def read(self, path: Path) -> bytes:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            _drop_cached(file.fileno())
+            return file.read()
 
     def pread(self, descriptor: int, count: int, offset: int) -> bytes:
         return os.pread(descriptor, count, offset)
@@ -133,7 +138,13 @@ class SystemDisk:
     def lock(self, descriptor: int) -> None:
         import fcntl  # noqa: PLC0415 - only servers lock, and Windows has no such module
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            raise OSError(error.errno, f"process {holder or 'unknown'}") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def make_folder(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,6 +169,12 @@ class SystemDisk:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _drop_cached(descriptor: int) -> None:
+    """Have what is read come from the disk: what a failed flush left in the page cache looks written."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 SYSTEM_DISK = SystemDisk()

@@ -147,6 +147,19 @@ class CorruptionError(GridLedgerError):
     status = 500
 
 
+class OtherFormat(CorruptionError):
+    """What is stored has the format of another version. The line names the version that reads it."""
+
+    code = "OTHER_FORMAT"
+
+
+class DiskFailed(CorruptionError):
+    """Writing or flushing a file failed. What is on the disk is unknown, so nothing more is written or trusted: the
+    node stops, and reads the disk anew when it is started again."""
+
+    code = "DISK_FAILED"
+
+
 class RemoteError(GridLedgerError):
     """An error from another node whose code this version does not know."""
 

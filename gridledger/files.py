@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from gridledger.disk import SYSTEM_DISK, Disk
-from gridledger.errors import NoSpaceLeft
+from gridledger.errors import ConflictError, DiskFailed, NoSpaceLeft
 
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows has a text mode below Python's
 _DEFAULT_RIGHTS = 0o644
@@ -48,6 +48,20 @@ def sync_folder(folder: Path) -> None:
     SYSTEM_DISK.sync_folder(folder)
 
 
+def lock_folder(folder: Path, disk: Disk = SYSTEM_DISK) -> int:
+    """Lock a folder by its file ``lock``; the descriptor that holds it until it is closed.
+
+    Raises :class:`ConflictError`, which names the process, where another one holds it.
+    """
+    descriptor = disk.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        disk.lock(descriptor)
+    except OSError as error:
+        disk.close(descriptor)
+        raise ConflictError(f"{folder} is in use by another process ({error.strerror}): stop that one first") from None
+    return descriptor
+
+
 def no_space_left(error: BaseException, folder: Path | str) -> NoSpaceLeft | None:
     """What is told in place of ``error`` where it is, holds, or came of a write that found the disk full, else None.
 
@@ -62,6 +76,16 @@ def no_space_left(error: BaseException, folder: Path | str) -> NoSpaceLeft | Non
         if one is not None and (found := no_space_left(one, folder)) is not None:
             return found
     return None
+
+
+def disk_failure(error: OSError, path: Path) -> NoSpaceLeft | DiskFailed:
+    """What is told where writing or flushing ``path`` failed. The writer must not go on after either."""
+    full = no_space_left(error, path.parent)
+    return full or DiskFailed(
+        f"{path}: {os.strerror(error.errno or errno.EIO)}: what the disk holds is unknown, and nothing more is "
+        "written; check the disk and start again",
+        file=str(path),
+    )
 
 
 def is_full(folder: Path) -> bool:

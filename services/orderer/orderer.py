@@ -209,7 +209,9 @@ async def open_orderer(
     finally:
         await consensus.stop()
         for chain in chains.values():
-            await asyncio.to_thread(chain.store.sync)
+            # After a failure nothing of this node is declared durable: what its disk holds is read at the next start.
+            if not (consensus.failed or chain.store.failed):
+                await asyncio.to_thread(chain.store.sync)
             chain.store.close()
         await others.close()
 

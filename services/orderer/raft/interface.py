@@ -225,6 +225,10 @@ class Consensus(Protocol):
     async def compact(self, group: str) -> int:
         """Take a snapshot now and drop the log behind it; returns the snapshot's index."""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the node has failed."""
+
     async def failure(self) -> Exception:
         """Waits until the node has failed (disk error, state machine error) and returns why. A failed node answers
         nothing any more and must be restarted: what a failed fsync left on disk is unknown."""

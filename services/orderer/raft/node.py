@@ -349,6 +349,11 @@ class RaftNode:
         for group in self._groups.values():
             group.cancel(error)
 
+    @property
+    def failed(self) -> bool:
+        """See ``Consensus.failed``."""
+        return self._failure.done()
+
     async def failure(self) -> Exception:
         """See ``Consensus.failure``."""
         return await asyncio.shield(self._failure)

@@ -23,12 +23,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridledger.disk import SYSTEM_DISK, Disk
+from gridledger.errors import ConflictError, DiskFailed, GridLedgerError
+from gridledger.files import disk_failure, lock_folder
+from gridledger.formats import WRITE_AHEAD_LOG
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.messages import HardState
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writes, pieces_of, replay
 
 _SEGMENT = struct.Struct(">8sI")
-_SEGMENT_MAGIC = b"GLRAFT01"
+_WORD = b"GLRAFT"
+_SEGMENT_MAGIC = b"%s%02d" % (_WORD, WRITE_AHEAD_LOG.number)
 _MAGIC = b"GLWB"
 _HEADER = struct.Struct(">4sQII")
 _CRC = struct.Struct(">I")
@@ -86,6 +90,8 @@ def _scan(disk: Disk, path: Path) -> _Scan:
     payloads: list[bytes] = []
     magic, salt = _SEGMENT.unpack_from(data) if len(data) >= _SEGMENT.size else (b"", 0)
     if magic != _SEGMENT_MAGIC:
+        if magic.startswith(_WORD) and magic[len(_WORD) :].isdigit():
+            WRITE_AHEAD_LOG.check(int(magic[len(_WORD) :]), path)
         return _Scan(0, payloads, 0, clean=not data.strip(b"\0"))
     number, offset = int(path.stem), _SEGMENT.size
     while (batch := _batch_at(data, offset, salt)) is not None:
@@ -146,6 +152,7 @@ class Wal:
         self._segment_bytes = segment_bytes
         self._disk = disk
         disk.make_folder(directory)
+        self._failure: GridLedgerError | None = None
         self._lock = self._take_lock()
         self._segments: list[_Segment] = []
         self._states: dict[str, GroupWrite] = {}
@@ -159,13 +166,10 @@ class Wal:
             raise
 
     def _take_lock(self) -> int:
-        fd = self._disk.open(self._directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            self._disk.lock(fd)
-        except OSError as error:
-            self._disk.close(fd)
-            raise RaftConfigError(f"{self._directory} is in use by another process") from error
-        return fd
+            return lock_folder(self._directory, self._disk)
+        except ConflictError as error:
+            raise RaftConfigError(error.message) from None
 
     @property
     def segment_count(self) -> int:
@@ -257,12 +261,18 @@ class Wal:
         self._next_number += 1
 
     def write(self, writes: Sequence[GroupWrite]) -> None:
-        """Make a batch durable, all of it or nothing. After an exception nothing more may be written: what is on disk
-        is then unknown until the log is opened anew."""
-        if self._written >= self._segment_bytes:
-            self._rotate()
-        self._append(self._fd, writes)
-        self._disk.fdatasync(self._fd)
+        """Make a batch durable, all of it or nothing. After a failure nothing more is written: what is on disk is then
+        unknown until the log is opened anew."""
+        if self._failure is not None:
+            raise DiskFailed(f"nothing more is written to {self._directory} after a failure: {self._failure.message}")
+        try:
+            if self._written >= self._segment_bytes:
+                self._rotate()
+            self._append(self._fd, writes)
+            self._disk.fdatasync(self._fd)
+        except OSError as error:
+            self._failure = disk_failure(error, self._segments[-1].path)
+            raise self._failure from error
         self._note(writes)
 
     def _note(self, writes: Sequence[GroupWrite]) -> None:
@@ -315,7 +325,8 @@ class Wal:
     def close(self) -> None:
         """Close the files and give the lock back. Everything written is already durable."""
         if self._fd >= 0:
-            self._disk.truncate(self._fd, self._written)
+            if self._failure is None:
+                self._disk.truncate(self._fd, self._written)
             self._disk.close(self._fd)
             self._disk.close(self._lock)
             self._fd = -1

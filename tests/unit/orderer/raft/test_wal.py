@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from gridledger.disk import SystemDisk
+from gridledger.errors import DiskFailed, OtherFormat
 from services.orderer.raft import wal as wal_module
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
 from services.orderer.raft.interface import Membership, Snapshot
 from services.orderer.raft.messages import HardState
 from services.orderer.raft.wal import HEADER_BYTES, SEGMENT_HEADER_BYTES, Wal
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite
+from tests.support.failing_disk import run_with_failing_flushes
 from tests.unit.orderer.raft.rig import entries
 
 ABC = Membership(frozenset("abc"))
@@ -318,14 +320,40 @@ def test_a_write_returns_only_after_its_sync(tmp_path: Path) -> None:
     assert segments(folder)[0].stat().st_size == before
 
 
-def test_a_failed_sync_is_not_a_write(tmp_path: Path) -> None:
-    def fails(_fd: int) -> None:
-        raise OSError(5, "Input/output error")
+def test_after_a_failed_sync_nothing_more_is_written(tmp_path: Path) -> None:
+    """Linux tells of it once: the second one succeeds, and what the first one lost is lost."""
+    failures = [OSError(5, "Input/output error")]
 
-    wal = Wal(tmp_path, LARGE, Syncing(fails))
-    with pytest.raises(OSError, match="Input"):
+    def sync(_fd: int) -> None:
+        if failures:
+            raise failures.pop()
+
+    wal = Wal(tmp_path, LARGE, Syncing(sync))
+    with pytest.raises(DiskFailed, match="Input/output error"):
         wal.write([begin("g")])
     assert "g" not in wal._states
+    size = segments(tmp_path)[0].stat().st_size
+    with pytest.raises(DiskFailed, match="nothing more is written"):
+        wal.write([begin("g")])
+    wal.close()
+    assert segments(tmp_path)[0].stat().st_size == size
+
+
+def test_a_sync_that_the_kernel_fails_is_one_line(tmp_path: Path) -> None:
+    done = run_with_failing_flushes(
+        "from services.orderer.raft.wal import Wal; from pathlib import Path; import sys\n"
+        "wal = Wal(Path(sys.argv[1]), 1 << 20); fail_flushes(); wal.write([])",
+        tmp_path,
+    )
+    assert done.startswith(f"{tmp_path}/0000000000000001.wal: Input/output error: what the disk holds is unknown")
+
+
+def test_a_log_of_another_version_is_told_as_such(tmp_path: Path) -> None:
+    Wal(tmp_path, LARGE).close()
+    path = segments(tmp_path)[0]
+    path.write_bytes(b"GLRAFT97" + path.read_bytes()[8:])
+    with pytest.raises(OtherFormat, match="write-ahead log has format 97"):
+        Wal(tmp_path, LARGE)
 
 
 # segments
