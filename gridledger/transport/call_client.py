@@ -25,7 +25,8 @@ import httptools
 from gridledger import framing, jsontext
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, UnavailableError, from_wire
 from gridledger.transport.call_frames import MAX_NUMBER, PATH, PING, SUCCESS, read_answer, write_call
-from gridledger.transport.node_client import HEARTBEAT_S, SILENCE_S, ConnectionFailed
+from gridledger.transport.node_client import HEARTBEAT_S, SILENCE_S, ConnectionFailed, failed_connection
+from gridledger.transport.pins import PinMismatch
 
 MAX_CALLS = 4096
 """Calls under way at once; more are refused here."""
@@ -188,6 +189,8 @@ class _Connection(asyncio.Protocol):
                 )
         except TimeoutError:
             self._fail(ConnectionFailed(f"{base_url}: no connection within {timeout_s} s"))
+        except PinMismatch as mismatch:
+            self._fail(failed_connection(base_url, mismatch))
         except (OSError, ssl.CertificateError) as error:
             self._fail(ConnectionFailed(f"{base_url}: Cannot connect to {self._host}:{self._port}: {error}"))
 

@@ -22,6 +22,7 @@ import aiohttp
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError, LimitError, MalformedFrames, TimeoutExceeded, UnavailableError, from_wire
 from gridledger.identity.signer import SigningIdentity, private_key_pem
+from gridledger.transport.pins import Pin, PinMismatch, PinnedContext
 
 HEARTBEAT_S = 2.0
 """How often, at the latest, a stream's server sends something."""
@@ -39,15 +40,29 @@ class ConnectionFailed(UnavailableError):
     code = "CONNECTION_FAILED"
 
 
+class WrongNode(ConnectionFailed):
+    """Who answers at the node's address is another than the node: its certificate is not the node's. Nothing was
+    sent. ``details``: the fingerprints ``expected`` and the one ``seen``."""
+
+    code = "WRONG_NODE"
+
+
 class AnswerTooLarge(LimitError):
     """The node's answer is beyond what a client takes."""
 
     code = "ANSWER_TOO_LARGE"
 
 
-def client_tls(identity: SigningIdentity | None, roots_pem: str) -> ssl.SSLContext:
-    """TLS 1.3 towards nodes whose certificates lead to ``roots_pem``, showing ``identity``'s own certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def client_tls(identity: SigningIdentity | None, roots_pem: str, pin: Pin | None = None) -> ssl.SSLContext:
+    """TLS 1.3 towards nodes whose certificates lead to ``roots_pem``, showing ``identity``'s own certificate.
+
+    With a ``pin`` (an event loop's connections only) towards the node that it names alone.
+    """
+    if pin is None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        context = PinnedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.pin = pin
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=roots_pem)
     if identity is not None:
@@ -55,9 +70,17 @@ def client_tls(identity: SigningIdentity | None, roots_pem: str) -> ssl.SSLConte
     return context
 
 
+def failed_connection(base_url: str, error: OSError) -> ConnectionFailed:
+    """Why there is no connection: :class:`WrongNode` where the pin does not hold."""
+    if isinstance(error, PinMismatch):
+        return WrongNode(f"{base_url}: {error.why}", expected=list(error.expected), seen=error.seen)
+    return ConnectionFailed(f"{base_url}: {error}")
+
+
 class NodeClient:
     """One node's HTTP API as one identity sees it. Use inside one event loop; close it, or use ``async with``.
 
+    With a ``pin`` nobody but the node that it names is talked to, else whoever has a certificate of ``roots_pem``.
     ``max_connections`` bounds the connections that are open at once; further requests wait for one. A connection whose
     peer confirms nothing for ``unconfirmed_s`` breaks, where the system can be told so (else it takes TCP's minutes).
     """
@@ -68,12 +91,13 @@ class NodeClient:
         identity: SigningIdentity | None,
         roots_pem: str,
         *,
+        pin: Pin | None = None,
         max_connections: int = 64,
         connect_timeout_s: float = 3.0,
         unconfirmed_s: float | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self.tls = client_tls(identity, roots_pem)
+        self.tls = client_tls(identity, roots_pem, pin)
         self.connect_timeout_s = connect_timeout_s
         self._unconfirmed_s = unconfirmed_s
         self._max_connections = max_connections
@@ -177,7 +201,7 @@ class NodeClient:
         except TimeoutError:
             raise TimeoutExceeded(f"{self.base_url}{path}: no answer within {timeout_s} s") from None
         except aiohttp.ClientError as error:
-            raise ConnectionFailed(f"{self.base_url}: {_reason(error)}") from None
+            raise self._failure(error) from None
 
     @asynccontextmanager
     async def _open(
@@ -195,7 +219,14 @@ class NodeClient:
         except TimeoutError:
             raise ConnectionFailed(f"{self.base_url}{path}: nothing heard for {silence_s} s") from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
-            raise ConnectionFailed(f"{self.base_url}: {_reason(error)}") from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> ConnectionFailed:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError) and isinstance(
+            error.certificate_error, PinMismatch
+        ):
+            return failed_connection(self.base_url, error.certificate_error)
+        return ConnectionFailed(f"{self.base_url}: {_reason(error)}")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -41,6 +41,7 @@ class Chain:
         self.config = ConfigUpdate.parse(store.block(store.config_block).envelopes[0]).config
         self.leadership: Leadership | None = None
         self.on_leadership: Callable[[Leadership], None] = lambda _: None
+        self.on_config: Callable[[ChannelConfig], None] = lambda _: None
         self.on_block: Callable[[BlockHeader, int], None] = lambda _header, _envelopes: None
         self._signer = signer
         self._fetch = fetch
@@ -152,6 +153,7 @@ class Chain:
         )
         if following is not None:
             self.config = following
+            self.on_config(following)
             _log.info("configuration %d holds", following.sequence, extra={"channel": self.channel})
 
     def _config_after(self, block: Block) -> ChannelConfig | None:

@@ -202,7 +202,8 @@ async def open_orderer(
     try:
         channels = {}
         for name, chain in chains.items():
-            others.add(chain.config.orderers.values())
+            others.follow(chain.config)
+            chain.on_config = others.follow
             channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us))
             await consensus.add_group(name, sorted(chain.config.orderers), chain, applied=chain.store.applied)
         yield Orderer(settings, consensus, channels, certificate=identity.certificate, clock_us=clock_us)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from random import Random
 
 from gridledger import framing
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.protocol import Node
+from gridledger.protocol import ChannelConfig
 from gridledger.transport.node_client import NodeClient
+from gridledger.transport.pins import Dialled, Pin, block_sources_of, orderers_of
 from services.orderer.errors import NoLeader
 
 _log = logging.getLogger(__name__)
@@ -88,6 +89,58 @@ class _BatchStream:
         return error or UnavailableError("the other orderer ended the stream")
 
 
+class _Links:
+    """One client for each orderer, by name."""
+
+    def __init__(self, identity: SigningIdentity, *, max_connections: int) -> None:
+        self.clients: dict[str, NodeClient] = {}
+        self._identity = identity
+        self._max_connections = max_connections
+        self._dialled: dict[str, Dialled] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def follow(self, nodes: Mapping[str, Dialled]) -> list[str]:
+        """Dial these and no others from now on; the names of those that had a client which is not used any more."""
+        gone = [name for name, dialled in self._dialled.items() if nodes.get(name) != dialled]
+        for name in gone:
+            task = asyncio.get_running_loop().create_task(self.clients.pop(name).close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        self._dialled = dict(nodes)
+        for name, dialled in nodes.items():
+            if name not in self.clients:
+                self.clients[name] = NodeClient(
+                    dialled.url,
+                    self._identity,
+                    dialled.roots_pem,
+                    pin=dialled.pin,
+                    max_connections=self._max_connections,
+                    unconfirmed_s=UNCONFIRMED_S,
+                )
+        return gone
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        for client in self.clients.values():
+            await client.close()
+
+
+def _merged(channels: Sequence[Mapping[str, Dialled]], *, without: str) -> dict[str, Dialled]:
+    """What several channels say of each orderer: the last one's URL, everybody's roots and certificates."""
+    merged: dict[str, Dialled] = {}
+    for nodes in channels:
+        for name, dialled in nodes.items():
+            known = merged.pop(name, dialled)
+            roots = known.roots_pem if dialled.roots_pem in known.roots_pem else known.roots_pem + dialled.roots_pem
+            pin = Pin(
+                name, known.pin.fingerprints | dialled.pin.fingerprints, known.pin.subjects | dialled.pin.subjects
+            )
+            merged[name] = Dialled(dialled.url, roots, pin)
+    merged.pop(without, None)
+    return merged
+
+
 class OtherOrderers:
     """Connections to the other orderers of all channels. Implements the consensus engine's ``Transport``."""
 
@@ -99,29 +152,28 @@ class OtherOrderers:
         self._roots_pem = roots_pem
         self._timeout_s = timeout_s
         self._random = random
-        self._clients: dict[str, NodeClient] = {}
+        self._configs: dict[str, ChannelConfig] = {}
+        self._raft = _Links(identity, max_connections=4)
+        self._blocks = _Links(identity, max_connections=4)
         self._streams: dict[str, _BatchStream] = {}
-        self._retired: list[NodeClient] = []
 
-    def add(self, nodes: Iterable[Node]) -> None:
-        """Connect to the orderers of a channel's configuration, this one left out."""
-        for node in nodes:
-            if node.name == self._name:
-                continue
-            known = self._clients.get(node.name)
-            if known is not None and known.base_url == node.url.rstrip("/"):
-                continue
-            if known is not None:
-                self._retired.append(known)
-                self._drop(node.name)
-            self._clients[node.name] = NodeClient(
-                node.url, self._identity, self._roots_pem, max_connections=8, unconfirmed_s=UNCONFIRMED_S
-            )
+    def follow(self, config: ChannelConfig) -> None:
+        """Connect to the orderers of a channel's configuration, this one left out, as it identifies them.
+
+        Raft knows an orderer by its name over all channels, so a connection holds to what any of them says of it.
+        """
+        self._configs.pop(config.channel, None)  # the newest comes last
+        self._configs[config.channel] = config
+        configs = self._configs.values()
+        for name in self._raft.follow(_merged([orderers_of(item) for item in configs], without=self._name)):
+            self._drop(name)
+        sources = [block_sources_of(item, self._roots_pem) for item in configs]
+        self._blocks.follow(_merged(sources, without=self._name))
 
     async def send(self, node_id: str, payload: bytes) -> None:
         """Hand a batch of Raft messages to another orderer (``Transport``). A stream that broke since the last batch is
         told of here, once; the batch after that begins another."""
-        client = self._clients.get(node_id)
+        client = self._raft.clients.get(node_id)
         if client is None:
             raise UnavailableError(f"no orderer named {node_id!r} in any channel's configuration")
         try:
@@ -148,7 +200,7 @@ class OtherOrderers:
         """
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._random)
         while True:
-            for name, client in self._random.sample(sorted(self._clients.items()), len(self._clients)):
+            for name, client in self._random.sample(sorted(self._blocks.clients.items()), len(self._blocks.clients)):
                 try:
                     if records := await self._fetch_from(client, channel, first, height):
                         return records
@@ -160,8 +212,8 @@ class OtherOrderers:
         """Close all connections."""
         for name in list(self._streams):
             self._drop(name)
-        for client in (*self._clients.values(), *self._retired):
-            await client.close()
+        await self._raft.close()
+        await self._blocks.close()
 
     async def _fetch_from(self, client: NodeClient, channel: str, first: int, height: int) -> list[bytes]:
         there = await client.get_json(f"/channels/{channel}", timeout_s=self._timeout_s)

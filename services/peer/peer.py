@@ -62,7 +62,6 @@ class Peer:
         settings: PeerSettings,
         identity: SigningIdentity,
         channels: Channels,
-        roots_pem: str,
         tls: TrustedRoots,
         *,
         note: Callable[[str, bytes, bytes], None] | None = None,
@@ -75,7 +74,7 @@ class Peer:
         self.tls = tls
         self.packages = Packages(settings.package_directory, settings.packages)
         self.hosts = ChaincodeHosts(self.packages, settings.ledger_directory, settings.hosts)
-        self.nodes = OtherNodes(identity, roots_pem)
+        self.nodes = OtherNodes(identity)
         self.health = PeerHealth(self.nodes.probe, limits.probe_after_s, clock=clock)
         self.notifier = CommitNotifier(self._status_of, max_waiters=settings.edge.max_waiters)
         self.endorser = Endorser(
@@ -266,10 +265,6 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
     identity = SigningIdentity.load(settings.identity)
     if identity.mspid != settings.mspid:
         raise SettingsError(f"the identity in {settings.identity} is of {identity.mspid}, not of {settings.mspid}")
-    try:
-        roots_pem = settings.roots.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the TLS roots in {settings.roots}: {error}") from None
     for folder in (settings.ledger_directory, settings.package_directory):
         folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -294,7 +289,7 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
         def note(channel: str, text: bytes, signature: bytes) -> None:
             committers[channel].note(text, signature)
 
-        peer = Peer(settings, identity, Channels(channels), roots_pem, tls, note=note)
+        peer = Peer(settings, identity, Channels(channels), tls, note=note)
         stack.push_async_callback(peer.close)
         stack.enter_context(metrics.GatewayCollector(peer))
         peers.append(peer)

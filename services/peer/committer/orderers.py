@@ -10,6 +10,7 @@ from gridledger.errors import MalformedMessage, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChannelConfig
 from gridledger.transport.node_client import NodeClient
+from gridledger.transport.pins import Dialled, block_sources_of
 
 REQUEST_TIMEOUT_S = 3.0
 
@@ -34,15 +35,16 @@ class Orderers(Protocol):
 
 
 class HttpOrderers:
-    """Orderers over mutual TLS."""
+    """Orderers over mutual TLS. ``roots_pem``: local roots, for an orderer whose organisation's roots are newer than
+    the config at hand."""
 
     def __init__(self, channel: str, peer: str, identity: SigningIdentity, roots_pem: str) -> None:
         self._path = f"/channels/{channel}"
         self._peer = peer
         self._identity = identity
         self._roots_pem = roots_pem
-        self._trusted = ""
         self._clients: dict[str, NodeClient] = {}
+        self._dialled: dict[str, Dialled] = {}
 
     def names(self) -> Sequence[str]:
         return list(self._clients)
@@ -62,18 +64,16 @@ class HttpOrderers:
         await self._client(orderer).post(f"{self._path}/progress", body, timeout_s=REQUEST_TIMEOUT_S)
 
     async def follow(self, config: ChannelConfig) -> None:
-        roots = self._roots_pem + config.msps.roots_pem()
-        unused = dict(self._clients)
-        changed, self._trusted = roots != self._trusted, roots
-        for name, node in config.orderers.items():
-            known = unused.get(name)
-            if known is not None and known.base_url == node.url.rstrip("/") and not changed:
-                del unused[name]
+        before, dialled_before = self._clients, self._dialled
+        self._clients, self._dialled = {}, block_sources_of(config, self._roots_pem)
+        for name, dialled in self._dialled.items():
+            if dialled == dialled_before.get(name):
+                self._clients[name] = before.pop(name)
             else:
-                self._clients[name] = NodeClient(node.url, self._identity, roots, max_connections=4)
-        for name, client in unused.items():
-            if self._clients.get(name) is client:
-                del self._clients[name]
+                self._clients[name] = NodeClient(
+                    dialled.url, self._identity, dialled.roots_pem, pin=dialled.pin, max_connections=4
+                )
+        for client in before.values():
             await client.close()
 
     def _client(self, orderer: str) -> NodeClient:
@@ -86,4 +86,4 @@ class HttpOrderers:
         """Close all connections."""
         for client in self._clients.values():
             await client.close()
-        self._clients.clear()
+        self._clients, self._dialled = {}, {}

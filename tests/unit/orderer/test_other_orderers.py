@@ -15,7 +15,7 @@ import pytest
 
 from gridledger.errors import GridLedgerError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
-from gridledger.transport.node_client import NodeClient
+from gridledger.transport.node_client import NodeClient, WrongNode
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
 from services.orderer import other_orderers as module
 from services.orderer.block_store import BlockStore
@@ -75,6 +75,11 @@ class Net:
         self.server = WebServer(app, ServerSettings("127.0.0.1", self.port, tls))
         await self.server.start()
 
+    def folder_of(self, identity: SigningIdentity) -> Path:
+        """Where the server takes its certificate from at its next start: this identity's."""
+        self.home = self.home.with_name(f"msp-{identity.fingerprint[:8]}")
+        return self.home
+
     async def stop(self) -> None:
         if self.server is not None:
             self.server.stop()
@@ -84,7 +89,7 @@ class Net:
     def sender(self, identity: SigningIdentity | None = None) -> OtherOrderers:
         identity = identity or self.paper.orderers["orderer1"]
         made = OtherOrderers("orderer1", identity, self.roots, timeout_s=5.0, random=random.Random(1))
-        made.add(self.chain.config.orderers.values())
+        made.follow(self.chain.config)
         self.senders.append(made)
         return made
 
@@ -242,3 +247,51 @@ async def test_a_batch_beyond_the_bound_is_refused(tmp_path: Path) -> None:
 def test_a_stream_keeps_within_the_edges_bounds() -> None:
     assert STREAM_BYTES + RaftSettings().max_batch_bytes + 1024 * 1024 <= OrdererLimits().max_raft_body_bytes
     assert Limits().request_timeout_s > STREAM_S
+
+
+async def test_raft_talks_to_nobody_with_another_certificate(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        await made.stop()
+        ordering = made.paper.organisations["OrdererMSP"]
+        for who in (ordering.issue("orderer2", "orderer"), ordering.issue("mallory", "client")):
+            who.save(made.folder_of(who))
+            await made.start()
+            sender = made.sender()
+            with pytest.raises(WrongNode, match="this is not orderer2"):
+                await send_until_refused(sender, b"x")
+            await made.stop()
+        assert made.received.batches == []
+
+
+async def test_raft_follows_a_renewed_certificate(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        await made.stop()
+        sender = made.sender()
+        renewed = made.paper.organisations["OrdererMSP"].issue("orderer2", "orderer")
+        renewed.save(made.folder_of(renewed))
+        await made.start()
+        with pytest.raises(WrongNode):
+            await send_until_refused(sender, b"x")
+        config = made.chain.config
+        node = replace(config.orderers["orderer2"], certificate=renewed.certificate)
+        sender.follow(replace(config, orderers={**config.orderers, "orderer2": node}))
+        await sender.send("orderer2", b"1")
+        assert await made.arrived(1) == [b"1"]
+
+
+async def test_a_late_orderer_fetches_blocks_after_a_renewal(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        await made.stop()
+        ordering = made.paper.organisations["OrdererMSP"]
+        for role in ("client", "orderer"):
+            who = ordering.issue("orderer2", role)
+            who.save(made.folder_of(who))
+            await made.start()
+            link = made.sender()._blocks.clients["orderer2"]
+            records = link.frames("/channels/shard1/deliver", params={"from": "0", "count": "1"})
+            if role == "orderer":
+                assert len([record async for record in records]) == 1
+            else:
+                with pytest.raises(WrongNode):
+                    await anext(aiter(records))
+            await made.stop()

@@ -43,12 +43,19 @@ async def test_a_connection_stays_while_the_orderer_stays(orderers: HttpOrderers
     assert orderers._clients["orderer2"].base_url == "https://localhost:9"
 
 
-async def test_new_roots_are_trusted_by_new_connections(orderers: HttpOrderers) -> None:
+async def test_a_connection_ends_with_what_identified_its_orderer(orderers: HttpOrderers) -> None:
     before = dict(orderers._clients)
-    organisation = replace(PAPER.config.organisations["Org2MSP"], roots=(PaperOrganisation("Org2MSP").root,))
-    await orderers.follow(replace(PAPER.config, organisations={**PAPER.config.organisations, "Org2MSP": organisation}))
-    assert list(orderers.names()) == list(before)
-    assert all(orderers._clients[name] is not client for name, client in before.items())
+    organisations, nodes = PAPER.config.organisations, PAPER.config.orderers
+    other = replace(organisations["Org2MSP"], roots=(PaperOrganisation("Org2MSP").root,))
+    await orderers.follow(replace(PAPER.config, organisations={**organisations, "Org2MSP": other}))
+    assert orderers._clients == before  # another organisation's root says nothing of them
+    renewed = PAPER.organisations["OrdererMSP"].issue("orderer1", "orderer")
+    changed = replace(nodes["orderer1"], certificate=renewed.certificate)
+    await orderers.follow(replace(PAPER.config, orderers={**nodes, "orderer1": changed}))
+    assert [name for name in before if orderers._clients[name] is not before[name]] == ["orderer1"]
+    own = replace(organisations["OrdererMSP"], roots=(PAPER.organisations["OrdererMSP"].root, other.roots[0]))
+    await orderers.follow(replace(PAPER.config, organisations={**organisations, "OrdererMSP": own}))
+    assert not set(orderers._clients.values()) & set(before.values())
 
 
 class Node:

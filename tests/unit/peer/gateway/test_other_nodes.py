@@ -57,10 +57,10 @@ def channel(tmp_path: Path) -> Iterator[Channel]:
 async def test_only_the_peers_own_endorsement_is_taken(channel: Channel) -> None:
     channels = Channels({"shard1": channel})
     endorser = Endorser("peer1", PAPER.peers["peer1"], channels, Hosts(), clock_us=lambda: NOW_US, catch_up_s=1.0)
-    nodes = OtherNodes(PAPER.peers["peer2"], "")
+    nodes = OtherNodes(PAPER.peers["peer2"])
     nodes.follow([channel.config])
     other: Any = Other(endorser)
-    nodes._calls["peer1"] = other
+    nodes._peers["shard1", "peer1"]._calls = other
     peer = channel.config.peers["peer1"]
     proposal = endorser.admit(PAPER.signed_proposal("put", "k", 1), PAPER.identity(PAPER.client))
     response = await nodes.endorse(peer, proposal, 1, 5.0)
@@ -76,16 +76,30 @@ async def test_a_node_that_left_or_moved_gets_no_more_requests(
     channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(other_nodes, "PROBE_TIMEOUT_S", 0.01)
-    nodes = OtherNodes(PAPER.peers["peer2"], "")
+    nodes = OtherNodes(PAPER.peers["peer2"])
     config = channel.config
     nodes.follow([config])
-    before = dict(nodes._clients)
+    before, orderers = dict(nodes._peers), dict(nodes._orderers)
     moved = replace(config.peers["peer2"], url="https://localhost:9")
     nodes.follow([replace(config, peers={"peer2": moved})])
-    assert "peer1" not in nodes._clients
-    assert nodes._clients["peer2"] is not before["peer2"]
-    assert nodes._clients["orderer1"] is before["orderer1"]
-    with pytest.raises(UnavailableError, match="no node"):
+    assert list(nodes._peers) == [("shard1", "peer2")]
+    assert nodes._peers["shard1", "peer2"] is not before["shard1", "peer2"]
+    assert nodes._orderers == orderers
+    with pytest.raises(UnavailableError, match="no peer"):
         await nodes.probe(config.peers["peer1"])
+    with pytest.raises(UnavailableError, match="no orderer"):
+        await nodes.broadcast("orderer9", "shard1", b"", 1.0)
     await asyncio.gather(*nodes._closing)
+    await nodes.close()
+
+
+async def test_each_channel_says_who_its_nodes_are() -> None:
+    nodes, config = OtherNodes(PAPER.peers["peer2"]), PAPER.config
+    impostor = PAPER.organisations["Org1MSP"].issue("peer1", "peer")
+    other = replace(config.peers["peer1"], certificate=impostor.certificate)
+    second = replace(config, channel="shard2", peers={**config.peers, "peer1": other})
+    nodes.follow([config, second])
+    assert nodes._peers["shard1", "peer2"] is nodes._peers["shard2", "peer2"]  # they agree: one connection
+    for channel, certificate in (("shard1", PAPER.peers["peer1"].certificate), ("shard2", impostor.certificate)):
+        assert nodes._peers[channel, "peer1"].pin.fingerprints == {certificate.fingerprint}
     await nodes.close()
