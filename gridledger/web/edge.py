@@ -178,7 +178,10 @@ class Edge:
             self._refuse_long_body(scope)
             if self._open.fullmatch(scope["path"]) is None:
                 slot = self._admit()
-                state["caller"] = self.authenticate(scope)
+                state["caller"] = caller = self.authenticate(scope)
+                connection = scope["extensions"]["connection"]
+                if not connection["place"].identified:
+                    connection["table"].identify(connection["place"], caller.signer)
             else:
                 state["caller"] = None
             state["slot"] = slot

@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gridledger import jsontext
+from gridledger.web.connections import Connection, Connections
 from gridledger.web.edge import Limits
 
 _FAREWELL_S = 0.5
@@ -20,11 +21,14 @@ class EdgeProtocol(HttpToolsProtocol):
 
     ``scope["extensions"]`` is the same for all its requests: ``tls``, whose ``client_certificate`` is DER or None, and
     ``connection``, whose ``abort`` drops the connection without a farewell, whose ``leaving`` is a set of functions to
-    call when it is lost, and whose ``take_time`` lets the present request's body come as slowly as it likes.
+    call when it is lost, whose ``take_time`` lets the present request's body come as slowly as it likes, and whose
+    ``place`` in the server's ``table`` of connections is to be given to its caller once that is known.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, place: Connection, table: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._place = place
+        self._table = table
         self._limits: Limits = self.config.app.state.limits  # type: ignore[union-attr]
         self._extensions: dict[str, Any] = {}
         self._leaving: set[Callable[[], None]] = set()
@@ -33,20 +37,25 @@ class EdgeProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the certificate once; refuse a connection too many."""
+        """Take the certificate once."""
         super().connection_made(transport)
         ssl_object = transport.get_extra_info("ssl_object")
         certificate = ssl_object.getpeercert(True) if ssl_object is not None else None
-        connection = {"abort": transport.abort, "leaving": self._leaving, "take_time": self._stop_deadline}
+        connection = {
+            "abort": transport.abort,
+            "leaving": self._leaving,
+            "take_time": self._stop_deadline,
+            "place": self._place,
+            "table": self._table,
+        }
+        self._place.end = transport.abort
         self._extensions = {"tls": {"client_certificate": certificate}, "connection": connection}
-        if len(self.connections) > self._limits.max_connections:
-            transport.close()
-            return
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer with the connection; tell those who work for a client that has left."""
         self._stop_deadline()
+        self._table.remove(self._place)
         super().connection_lost(exc)
         for leave in list(self._leaving):
             leave()
@@ -87,6 +96,7 @@ class EdgeProtocol(HttpToolsProtocol):
         """The head is here as a whole."""
         self._in_head = False
         self._head_bytes = 0
+        self._place.serving = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -97,6 +107,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is written; where it was the last, the connection's end is bounded."""
+        if not self.pipeline:
+            self._place.serving = False
         super().on_response_complete()
         if self.transport.is_closing():
             self.loop.call_later(_FAREWELL_S, self.transport.abort)

@@ -17,6 +17,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from gridledger.errors import PortTaken, SettingsError
+from gridledger.web.acceptor import Acceptor
+from gridledger.web.connections import Connection, Connections
+from gridledger.web.descriptors import connections_within
 from gridledger.web.http_connection import EdgeProtocol
 from gridledger.web.tls import ServerTLS, TLSFiles
 
@@ -39,6 +42,7 @@ class ServerSettings:
 
 class _Uvicorn(uvicorn.Server):
     listening: asyncio.Event
+    table: Connections
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -46,9 +50,22 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say when the listening has begun."""
-        await super().startup(sockets)
+        """Accept connections within their bound; say when that has begun."""
+        self.servers = [
+            Acceptor(item, self.table, self._connected, self.config.ssl)  # type: ignore[misc]
+            for item in sockets or ()
+        ]
+        self.started = True
         self.listening.set()
+
+    def _connected(self, place: Connection) -> EdgeProtocol:
+        return EdgeProtocol(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            place=place,
+            table=self.table,
+        )
 
 
 class WebServer:
@@ -80,10 +97,13 @@ class WebServer:
         config.ssl = self.tls.context if self.tls is not None else None
         self._server = _Uvicorn(config)
         self._server.listening = asyncio.Event()
+        self._server.table = Connections(app.state.limits.max_connections)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, listener: socket.socket | None = None) -> None:
-        """Listen, on this bound socket if one is given. Raises :class:`PortTaken`."""
+        """Listen, on this bound socket if one is given. Raises :class:`PortTaken`, and :class:`SettingsError` where the
+        limit of open files leaves no room for connections."""
+        self._server.table.most = connections_within(self._app.state.limits.max_connections)
         if listener is None:
             listener = bind(self._settings.host, self._settings.port)
         try:

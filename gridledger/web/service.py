@@ -23,6 +23,7 @@ from gridledger.command_line import EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.files import no_space_left
 from gridledger.settings import ServiceSettings, load_settings
+from gridledger.web.descriptors import raise_limit
 from gridledger.web.server import WebServer, serve
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def run_service(
         return tell_error(error)
     logs.setup(service, settings.name, settings.log_level)
     keep_read_buffers()
+    raise_limit()
     return _run(serve(settings.host, settings.port, open_server(settings)), settings.data)
 
 

@@ -23,6 +23,11 @@ class Client:
     name: str
     identities: tuple[str, ...]
 
+    @property
+    def signer(self) -> tuple[str, str]:
+        """Whose share of the bridge's bounds its requests count against: each token's own."""
+        return "", self.name
+
 
 class Callers:
     """Identifies each request. The Host is checked first, so that no page in a browser can try tokens."""

@@ -69,6 +69,8 @@ async def test_uvicorn_keeps_what_a_connection_holds():
     for name in ("config", "connections", "loop", "parser", "scope", "transport"):
         assert name in vars(connection), moved("uvicorn", f"HttpToolsProtocol.{name}")
     assert "ssl" in vars(config), moved("uvicorn", "Config.ssl")
+    for name in ("server_state", "started"):
+        assert name in vars(uvicorn.Server(config)), moved("uvicorn", f"Server.{name}")
     for name in ("should_exit", "force_exit"):
         assert vars(uvicorn.Server(config)).get(name) is False, moved("uvicorn", f"Server.{name}")
 

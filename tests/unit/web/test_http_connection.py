@@ -41,12 +41,12 @@ async def test_a_request_that_never_ends_is_cut(house, start):
         writer.close()
 
 
-async def test_a_connection_too_many_is_closed(house, start):
+async def test_a_connection_too_many_ends_the_oldest(house, start):
     async with start(Limits(max_connections=1), waiting) as running:
         first = await running.raw(None)
         second = await running.raw(None)
-        assert await asyncio.wait_for(second[0].read(), 5) == b""
-        first[1].write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        assert (await first[0].readline()).startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(first[0].read(), 5) == b""
+        second[1].write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert (await second[0].readline()).startswith(b"HTTP/1.1 200")
         for _, writer in (first, second):
             writer.close()
