@@ -8,9 +8,10 @@ admit the revoked nor exclude everybody else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -29,6 +30,8 @@ from gridledger.identity.errors import (
 
 ROLES: Final = frozenset({"client", "peer", "orderer", "admin"})
 MAX_CACHED_JUDGEMENTS = 8192
+MAX_ROOTS_OF_A_NAME = 32
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,36 @@ class Identity:
         return self.certificate.attributes
 
 
+class RootIndex:
+    """Roots by their subject and key id: which of them can have issued a certificate or a revocation list.
+
+    A signature is tried only against those. Without it, an organisation with many roots of one name had every list
+    and every certificate tried against each.
+    """
+
+    __slots__ = ("_named",)
+
+    def __init__(self, roots: Iterable[Certificate]) -> None:
+        self._named: dict[bytes, list[tuple[bytes | None, Certificate]]] = {}
+        for root in roots:
+            own = _extension(root.x509.extensions, x509.SubjectKeyIdentifier)
+            named = self._named.setdefault(root.subject_der, [])
+            named.append((None if own is None else own.digest, root))
+
+    def candidates(self, issuer_der: bytes, extensions: x509.Extensions) -> list[Certificate]:
+        """The roots of the issuer's name, less those whose key id is not the one that the extensions name."""
+        named = self._named.get(issuer_der)
+        if named is None:
+            return []
+        authority = _extension(extensions, x509.AuthorityKeyIdentifier)
+        wanted = None if authority is None else authority.key_identifier
+        return [root for own, root in named if wanted is None or own is None or own == wanted]
+
+
 class MSP:
     """One organisation's roots and what they have revoked. Never changes."""
 
-    __slots__ = ("mspid", "revoked", "roots")
+    __slots__ = ("_index", "mspid", "revoked", "roots")
 
     def __init__(self, mspid: str, roots_pem: Sequence[str], crls_pem: Sequence[str] = ()) -> None:
         """Raises :class:`BadMSP` for a root that is no self-signed CA and for a list that none of the roots signed."""
@@ -71,6 +100,7 @@ class MSP:
             raise BadMSP(f"{mspid} has no root certificate")
         self.mspid = mspid
         self.roots = tuple(_root(mspid, pem) for pem in roots_pem)
+        self._index = RootIndex(self.roots)
         self.revoked = frozenset(entry for pem in crls_pem for entry in self._revoked_by(pem))
 
     def _revoked_by(self, pem: str) -> list[tuple[bytes, int]]:
@@ -79,7 +109,8 @@ class MSP:
             crl = x509.load_pem_x509_crl(pem.encode())
             critical = [extension.oid.dotted_string for extension in crl.extensions if extension.critical]
             issuer = crl.issuer.public_bytes()
-            signed = any(root.subject_der == issuer and crl.is_signature_valid(root.public_key) for root in self.roots)
+            roots = self._index.candidates(issuer, crl.extensions)
+            signed = any(crl.is_signature_valid(root.public_key) for root in roots)
             serials = [entry.serial_number for entry in crl]
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise BadMSP(f"a revocation list of {self.mspid} cannot be read: {error}") from None
@@ -90,9 +121,9 @@ class MSP:
         return [(issuer, serial) for serial in serials]
 
     def issuer_of(self, certificate: Certificate) -> Certificate | None:
-        """The root that issued ``certificate``: by name and by signature. Costs a verification."""
-        for root in self.roots:
-            if root.subject_der == certificate.issuer_der and _issued(root, certificate):
+        """The root that issued ``certificate``: by name, key id and signature. Costs a verification."""
+        for root in self._index.candidates(certificate.issuer_der, certificate.x509.extensions):
+            if _issued(root, certificate):
                 return root
         return None
 
@@ -114,8 +145,13 @@ class MSPManager:
     __slots__ = ("_earlier", "_max_cached", "_recent", "msps")
 
     def __init__(self, msps: Mapping[str, MSP], *, max_cached: int = MAX_CACHED_JUDGEMENTS) -> None:
-        """Raises :class:`BadMSP` when two organisations share a root's name and key: members could be of either."""
+        """Raises :class:`BadMSP` when two organisations share a root's name and key: members could be of either. And
+        when more than ``MAX_ROOTS_OF_A_NAME`` roots have one name: a certificate that names no key is tried against
+        each."""
         self.msps: Mapping[str, MSP] = dict(msps)
+        names = Counter(root.subject_der for msp in self.msps.values() for root in msp.roots)
+        if names and max(names.values()) > MAX_ROOTS_OF_A_NAME:
+            raise BadMSP(f"more than {MAX_ROOTS_OF_A_NAME} roots have the same name: give each CA a name of its own")
         owners: dict[tuple[bytes, bytes], str] = {}
         for mspid, msp in self.msps.items():
             if msp.mspid != mspid:
@@ -190,6 +226,13 @@ class MSPManager:
             if root is not None:
                 return msp, root
         return None, None
+
+
+def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _root(mspid: str, pem: str) -> Certificate:

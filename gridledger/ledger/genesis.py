@@ -41,11 +41,12 @@ def check_genesis(genesis: Block) -> ConfigUpdate:
         raise BlockRejected("block 0 is not what its header says", number=0)
     try:
         update = ConfigUpdate.parse(genesis.envelopes[0])
+        config = update.config
     except InputError as error:
         raise BlockRejected(f"block 0 holds no configuration: {error.message}", number=0) from None
-    if update.config.channel != header.channel:
+    if config.channel != header.channel:
         raise BlockRejected(
-            f"block 0 of channel {header.channel!r} holds the configuration of {update.config.channel!r}", number=0
+            f"block 0 of channel {header.channel!r} holds the configuration of {config.channel!r}", number=0
         )
     return update
 

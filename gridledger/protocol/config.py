@@ -23,6 +23,13 @@ MAX_NODES = 1000
 MAX_CHAINCODES = 100
 MAX_FORWARDERS = 100
 MAX_NODE_CERTIFICATES = 2
+MAX_ROOTS = 16
+"""Root certificates of one organisation."""
+
+MAX_CRLS = 16
+MAX_CRL_BYTES = 512 * 1024
+"""Bytes of all revocation lists of one organisation, PEM: some 9,000 entries."""
+
 _Item = TypeVar("_Item")
 POLICY_NAMES = ("admins", "readers", "writers")
 _MEMBERS = frozenset(
@@ -49,7 +56,8 @@ _CHAINCODE_MEMBERS = frozenset(("sequence", "version", "package", "policy"))
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A member organisation: its CA's root certificates and its revocation lists, all PEM."""
+    """A member organisation: its CA's root certificates (up to ``MAX_ROOTS``) and its revocation lists (up to
+    ``MAX_CRLS``, with ``MAX_CRL_BYTES`` together), all PEM."""
 
     mspid: str
     roots: tuple[str, ...]
@@ -286,10 +294,12 @@ def _each(message: dict[str, Any], name: str, read: Callable[[str, Any], _Item],
 
 def _organisation(mspid: str, value: Any) -> Organisation:
     message = exactly(value, _ORGANISATION_MEMBERS, f"the organisation {mspid}")
-    for name in ("roots", "crls"):
+    for name, most in (("roots", MAX_ROOTS), ("crls", MAX_CRLS)):
         items = message[name]
-        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            raise MalformedMessage(f"{name!r} of {mspid} must be a list of PEM texts")
+        if not isinstance(items, list) or len(items) > most or not all(isinstance(item, str) for item in items):
+            raise MalformedMessage(f"{name!r} of {mspid} must be a list of at most {most} PEM texts")
+    if sum(map(len, message["crls"])) > MAX_CRL_BYTES:
+        raise MalformedMessage(f"the revocation lists of {mspid} have at most {MAX_CRL_BYTES} bytes together")
     return Organisation(mspid, tuple(message["roots"]), tuple(message["crls"]))
 
 

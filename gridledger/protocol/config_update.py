@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError, MalformedMessage, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
+from gridledger.protocol.config import KIND as CONFIG_KIND
 from gridledger.protocol.config import ChannelConfig
-from gridledger.protocol.fields import exactly, from_base64, hash_of, parse_object, text_of, to_base64
+from gridledger.protocol.fields import exactly, from_base64, hash_of, integer_of, parse_object, text_of, to_base64
 from gridledger.protocol.transaction import Transaction
 
 KIND = "config_update"
@@ -20,6 +22,10 @@ CONFIG_PREFIX = b'{"config_update":'
 
 SIGNATURE_KIND = "config_signature"
 MAX_SIGNATURES = 1000
+MIN_JUDGED_SIGNATURES = 100
+"""Signatures that an update may have where the channel has fewer organisations: judging these takes some 20 ms."""
+
+MAX_TEXT = 16 * 1024 * 1024
 _MEMBERS = frozenset(("config_update", "signatures"))
 _UPDATE_MEMBERS = frozenset(("kind", "config"))
 _SIGNATURE_MEMBERS = frozenset(("certificate", "signature"))
@@ -31,23 +37,32 @@ class InvalidConfigUpdate(InputError):
     code = "INVALID_CONFIG_UPDATE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ConfigSignature:
-    """One admin's signature under an update."""
+    """One admin's signature under an update; ``der`` is the admin's certificate, not parsed yet."""
 
-    certificate: Certificate
+    der: bytes
     signature: bytes
 
+    @property
+    def certificate(self) -> Certificate:
+        """The admin's certificate; :class:`MalformedCertificate` where it is none."""
+        return Certificate.from_der(self.der)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class ConfigUpdate:
     """A config transaction: the whole next configuration, and the admins' signatures.
 
-    It names the sequence that it makes, so that of two updates made side by side the second is refused.
+    It names the sequence that it makes, so that of two updates made side by side the second is refused. What is read is
+    the outer shape, ``channel`` and ``sequence``: to read the configuration itself costs much more (each root and
+    revocation list in it has a signature), and waits until it is known that the admins have signed.
     """
 
     text: str
-    config: ChannelConfig
+    config_text: str
+    channel: str
+    sequence: int
     signatures: tuple[ConfigSignature, ...]
 
     @property
@@ -55,50 +70,99 @@ class ConfigUpdate:
         """SHA-256 of the update's text."""
         return hash_of(self.text)
 
+    @cached_property
+    def config(self) -> ChannelConfig:
+        """The next configuration, read and checked now. Raises what :meth:`ChannelConfig.parse` raises."""
+        return ChannelConfig.parse(self.config_text)
+
     @classmethod
     def build(cls, config: ChannelConfig, signers: Sequence[SigningIdentity] = ()) -> ConfigUpdate:
         """Write the update that makes ``config`` and sign it. Block 0's has no signatures."""
         text = jsontext.dumps({"kind": KIND, "config": config.text}).decode()
         signed = _signed_text(text)
-        signatures = tuple(ConfigSignature(signer.certificate, signer.sign(signed)) for signer in signers)
-        return cls(text, config, signatures)
+        signatures = tuple(ConfigSignature(signer.certificate.der, signer.sign(signed)) for signer in signers)
+        return cls(text, config.text, config.channel, config.sequence, signatures)
 
     def to_bytes(self) -> bytes:
         """The envelope."""
         signatures = [
-            {"certificate": to_base64(item.certificate.der), "signature": to_base64(item.signature)}
-            for item in self.signatures
+            {"certificate": to_base64(item.der), "signature": to_base64(item.signature)} for item in self.signatures
         ]
         return jsontext.dumps({"config_update": self.text, "signatures": signatures})
 
     @classmethod
     def parse(cls, envelope: bytes) -> ConfigUpdate:
-        """Read an envelope; nothing is verified yet."""
+        """Read an envelope's outer shape; nothing is verified, no certificate is parsed."""
         message = exactly(jsontext.loads(envelope), _MEMBERS, "a config transaction")
-        text = text_of(message, "config_update", max_length=16 * 1024 * 1024)
+        text = text_of(message, "config_update", max_length=MAX_TEXT)
         update = exactly(parse_object(text, KIND), _UPDATE_MEMBERS, "a config update")
         signatures = message["signatures"]
         if not isinstance(signatures, list) or len(signatures) > MAX_SIGNATURES:
             raise MalformedMessage(f"'signatures' must be a list of at most {MAX_SIGNATURES}")
-        config = ChannelConfig.parse(text_of(update, "config", max_length=16 * 1024 * 1024))
-        return cls(text, config, tuple(_signature(item) for item in signatures))
+        config_text = text_of(update, "config", max_length=MAX_TEXT)
+        config = parse_object(config_text, CONFIG_KIND)
+        return cls(
+            text=text,
+            config_text=config_text,
+            channel=text_of(config, "channel"),
+            sequence=integer_of(config, "sequence"),
+            signatures=tuple(_signature(item) for item in signatures),
+        )
 
 
 def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> ChannelConfig:
     """The configuration that follows ``current`` by ``update``, judged at ``at_us`` (the block's timestamp).
 
-    Raises :class:`InvalidConfigUpdate` where channel or sequence do not follow, and :class:`PermissionDeniedError`
-    where the valid signatures do not satisfy the present admins policy.
+    Raises :class:`InvalidConfigUpdate` where it does not follow, :class:`PermissionDeniedError` where the valid
+    signatures do not satisfy the present admins policy, and what :meth:`ChannelConfig.parse` raises. Channel, sequence
+    and signatures are checked first, on the text: nothing of an update that the admins have not signed is parsed.
     """
-    following = update.config
-    if following.channel != current.channel:
-        raise InvalidConfigUpdate(f"the update is for the channel {following.channel!r}, this is {current.channel!r}")
-    if following.sequence != current.sequence + 1:
+    if update.channel != current.channel:
+        raise InvalidConfigUpdate(f"the update is for the channel {update.channel!r}, this is {current.channel!r}")
+    if update.sequence != current.sequence + 1:
         raise InvalidConfigUpdate(
-            f"the update makes sequence {following.sequence}, the channel is at {current.sequence}: "
+            f"the update makes sequence {update.sequence}, the channel is at {current.sequence}: "
             "read the present configuration and make the update from it",
             current=current.sequence,
         )
+    check_signatures(current, update, at_us)
+    _check_follows(current, update.config)
+    return update.config
+
+
+def check_signatures(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> None:
+    """Raise :class:`PermissionDeniedError` unless the update is signed by the admins that ``current`` asks for.
+
+    Costs a parsed certificate and two verifications a signature, up to a bound.
+    """
+    most = max(MIN_JUDGED_SIGNATURES, len(current.organisations))
+    if len(update.signatures) > most:
+        raise InvalidConfigUpdate(f"the update has {len(update.signatures)} signatures, at most {most} are judged here")
+    signers = _signers(current, update, at_us)
+    if not current.policy("admins").satisfied_by(signers):
+        raise PermissionDeniedError(
+            f"{len(signers)} valid signatures do not satisfy the admins policy {current.policies['admins']!r}",
+            signers=sorted(mspid for mspid, _ in signers),
+        )
+
+
+def _signers(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> list[tuple[str, str]]:
+    """MSP id and role of each member who has signed. A member counts once, under however many certificates."""
+    signed = _signed_text(update.text)
+    signers: dict[tuple[str, str], tuple[str, str]] = {}
+    for item in update.signatures:
+        try:
+            certificate = item.certificate
+            identity = current.msps.identify(certificate, at_us)
+        except GridLedgerError:
+            continue
+        if certificate.verify(item.signature, signed):
+            signers[identity.signer] = (identity.mspid, identity.role)
+    return list(signers.values())
+
+
+def _check_follows(current: ChannelConfig, following: ChannelConfig) -> None:
+    """Raise where the channel's next configuration changes what an update may not change."""
     if following.orderers.keys() != current.orderers.keys():
         # Raft's members do not follow the config: a quorum counted by one of them would not be the other's.
         added, removed = (sorted(names) for names in _changes(current.orderers, following.orderers))
@@ -112,21 +176,6 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
         after = following.chaincodes.get(name)
         if after is not None and after != before and after.sequence != before.sequence + 1:
             raise InvalidConfigUpdate(f"chaincode {name!r}: the next definition has the sequence {before.sequence + 1}")
-    signed = _signed_text(update.text)
-    signers: dict[str, tuple[str, str]] = {}
-    for item in update.signatures:
-        try:
-            identity = current.msps.identify(item.certificate, at_us)
-        except GridLedgerError:
-            continue
-        if item.certificate.verify(item.signature, signed):
-            signers[item.certificate.fingerprint] = (identity.mspid, identity.role)
-    if not current.policy("admins").satisfied_by(signers.values()):
-        raise PermissionDeniedError(
-            f"{len(signers)} valid signatures do not satisfy the admins policy {current.policies['admins']!r}",
-            signers=sorted(mspid for mspid, _ in signers.values()),
-        )
-    return following
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[set[str], set[str]]:
@@ -152,5 +201,6 @@ def _signed_text(update_text: str) -> bytes:
 
 def _signature(value: object) -> ConfigSignature:
     message = exactly(value, _SIGNATURE_MEMBERS, "a config signature")
-    certificate = Certificate.from_der(from_base64(message["certificate"], "'certificate'"))
-    return ConfigSignature(certificate, from_base64(message["signature"], "'signature'"))
+    return ConfigSignature(
+        from_base64(message["certificate"], "'certificate'"), from_base64(message["signature"], "'signature'")
+    )

@@ -15,10 +15,11 @@ from gridledger import framing, jsontext
 from gridledger.disk import Piece
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature, verify_update
+from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature
 from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader
 from gridledger.protocol.config_update import is_config_block
 from services.orderer.block_store import BlockStore
+from services.orderer.config_judge import OffLoop, judge_update
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
 _TIMESTAMP_BYTES = 8
@@ -35,7 +36,9 @@ class Chain:
     Implements the consensus engine's ``StateMachine``.
     """
 
-    def __init__(self, channel: str, store: BlockStore, signer: SigningIdentity, fetch: FetchBlocks) -> None:
+    def __init__(
+        self, channel: str, store: BlockStore, signer: SigningIdentity, fetch: FetchBlocks, off_loop: OffLoop
+    ) -> None:
         self.channel = channel
         self.store = store
         self.config = ConfigUpdate.parse(store.block(store.config_block).envelopes[0]).config
@@ -45,10 +48,18 @@ class Chain:
         self.on_block: Callable[[BlockHeader, int], None] = lambda _header, _envelopes: None
         self._signer = signer
         self._fetch = fetch
+        self._off_loop = off_loop
         self._grown = asyncio.Event()
 
     @classmethod
-    def open(cls, store: BlockStore, genesis: Block, signer: SigningIdentity, fetch: FetchBlocks) -> Chain:
+    def open(
+        cls,
+        store: BlockStore,
+        genesis: Block,
+        signer: SigningIdentity,
+        fetch: FetchBlocks,
+        off_loop: OffLoop = asyncio.to_thread,
+    ) -> Chain:
         """Open a channel. A store that is new begins with the genesis block; another one must have the same."""
         if store.height == 0:
             signature = _signature(signer, genesis.header)
@@ -59,7 +70,7 @@ class Chain:
                 f"{genesis.header.channel}: the stored chain begins with another genesis block; "
                 "this data folder belongs to another network"
             )
-        return cls(genesis.header.channel, store, signer, fetch)
+        return cls(genesis.header.channel, store, signer, fetch, off_loop)
 
     @property
     def height(self) -> int:
@@ -85,7 +96,7 @@ class Chain:
     async def apply(self, entries: Sequence[CommittedEntry]) -> None:
         """Make the block of each entry (``StateMachine``)."""
         for entry in entries:
-            self._append(entry)
+            await self._append(entry)
         self._announce()
 
     async def take_snapshot(self) -> bytes:
@@ -99,7 +110,7 @@ class Chain:
         while self.height < target["height"]:
             for record in await self._fetch(self.channel, self.height, target["height"]):
                 is_last = self.height + 1 == target["height"]
-                self._append_fetched(record, snapshot.index if is_last else 0)
+                await self._append_fetched(record, snapshot.index if is_last else 0)
         if self.last_header.hash != target["hash"]:
             raise CorruptionError(f"{self.channel}: the fetched chain does not end in the block of the snapshot")
         self.store.applied = max(self.store.applied, snapshot.index)
@@ -111,7 +122,7 @@ class Chain:
         self.leadership = leadership
         self.on_leadership(leadership)
 
-    def _append(self, entry: CommittedEntry) -> None:
+    async def _append(self, entry: CommittedEntry) -> None:
         timestamp, *envelopes = framing.unpack(entry.data, max_frames=MAX_ENVELOPES + 1)
         last = self.last_header
         block = Block.build(
@@ -124,10 +135,10 @@ class Chain:
         )
         # Behind its header a block is what the entry is behind its timestamp.
         behind = memoryview(entry.data)[4 + len(timestamp) :]
-        self._store_block(block, (framing.frame(block.header.text.encode()), behind), entry.index)
+        await self._store_block(block, (framing.frame(block.header.text.encode()), behind), entry.index)
         self.on_block(block.header, len(envelopes))
 
-    def _append_fetched(self, record: bytes, raft_index: int) -> None:
+    async def _append_fetched(self, record: bytes, raft_index: int) -> None:
         data, signature = framing.unpack(record, max_frames=2)
         block = Block.from_bytes(data)
         header, signed = block.header, HeaderSignature.from_bytes(signature)
@@ -140,10 +151,10 @@ class Chain:
             or not orderer.certificate_with(signed.orderer).verify(signed.signature, header.text.encode())
         ):
             raise CorruptionError(f"{self.channel}: block {header.number} from another orderer does not fit the chain")
-        self._store_block(block, (data,), raft_index)
+        await self._store_block(block, (data,), raft_index)
 
-    def _store_block(self, block: Block, data: Sequence[Piece], raft_index: int) -> None:
-        following = self._config_after(block)
+    async def _store_block(self, block: Block, data: Sequence[Piece], raft_index: int) -> None:
+        following = await self._config_after(block) if is_config_block(block) else None
         self.store.append_pieces(
             block.header,
             data,
@@ -156,13 +167,10 @@ class Chain:
             self.on_config(following)
             _log.info("configuration %d holds", following.sequence, extra={"channel": self.channel})
 
-    def _config_after(self, block: Block) -> ChannelConfig | None:
-        """The configuration that a block brings, None if it brings none that follows from the present one."""
-        if not is_config_block(block):
-            return None
+    async def _config_after(self, block: Block) -> ChannelConfig | None:
+        """The configuration that a config block brings, None if it does not follow from the present one."""
         try:
-            update = ConfigUpdate.parse(block.envelopes[0])
-            return verify_update(self.config, update, block.header.timestamp_us)
+            return await self._off_loop(judge_update, block.envelopes[0], self.config, block.header.timestamp_us)
         except GridLedgerError as error:
             # Two updates made from one configuration: the second is on the chain, and no peer takes it either.
             _log.info("config transaction without effect: %s", error, extra={"channel": self.channel})

@@ -24,6 +24,7 @@ from gridledger.protocol.errors import ChannelUnknown
 from services.orderer import metrics
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
+from services.orderer.config_judge import ConfigThread, OffLoop
 from services.orderer.other_orderers import OtherOrderers
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
 from services.orderer.raft.node import RaftNode
@@ -63,12 +64,14 @@ class Orderer:
         *,
         certificate: Certificate,
         clock_us: Callable[[], int],
+        off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self.settings = settings
         self.certificate = certificate
         self.consensus = consensus
         self.channels = channels
         self.clock_us = clock_us
+        self.off_loop = off_loop
         self._handing_over: asyncio.Future[list[None]] | None = None
 
     def channel(self, name: str) -> Channel:
@@ -195,7 +198,10 @@ async def open_orderer(
     identity = SigningIdentity.load(settings.identity)
     roots = _read_text(settings.roots)
     others = OtherOrderers(settings.name, identity, roots, timeout_s=5.0, random=random)
-    chains = {name: _open_chain(settings, name, identity, others, disk) for name in settings.channels}
+    off_loop = ConfigThread()
+    chains = {
+        name: _open_chain(settings, name, identity, others, disk=disk, off_loop=off_loop) for name in settings.channels
+    }
     consensus = await RaftNode.open(
         settings.name, settings.data / "raft", others, _raft_settings(settings), random=random, disk=disk
     )
@@ -206,7 +212,14 @@ async def open_orderer(
             chain.on_config = others.follow
             channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us))
             await consensus.add_group(name, sorted(chain.config.orderers), chain, applied=chain.store.applied)
-        yield Orderer(settings, consensus, channels, certificate=identity.certificate, clock_us=clock_us)
+        yield Orderer(
+            settings,
+            consensus,
+            channels,
+            certificate=identity.certificate,
+            clock_us=clock_us,
+            off_loop=off_loop,
+        )
     finally:
         await consensus.stop()
         for chain in chains.values():
@@ -215,17 +228,25 @@ async def open_orderer(
                 await asyncio.to_thread(chain.store.sync)
             chain.store.close()
         await others.close()
+        off_loop.close()
 
 
 def _open_chain(
-    settings: OrdererSettings, name: str, identity: SigningIdentity, others: OtherOrderers, disk: Disk
+    settings: OrdererSettings,
+    name: str,
+    identity: SigningIdentity,
+    others: OtherOrderers,
+    *,
+    disk: Disk,
+    off_loop: OffLoop,
 ) -> Chain:
     path = settings.genesis / f"{name}.genesis"
     try:
         genesis = Block.from_bytes(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"cannot read the genesis block {path}: {error.strerror}") from None
-    chain = Chain.open(BlockStore.open(settings.data / "blocks" / name, disk), genesis, identity, others.fetch)
+    store = BlockStore.open(settings.data / "blocks" / name, disk)
+    chain = Chain.open(store, genesis, identity, others.fetch, off_loop)
     chain.on_block = _count_block
     chain.on_leadership = _note_leadership
     metrics.HEIGHT.labels(name).set(chain.height)

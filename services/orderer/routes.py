@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError, PermissionDeniedError
+from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.fields import exactly, integer_of, text_of
 from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber, json_response, read_body
 from services.orderer import metrics
@@ -131,7 +132,10 @@ async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes])
     config, now_us, submit = channel.config, orderer.clock_us(), channel.sequencer.submit
     for number, envelope in enumerate(envelopes):
         try:
-            check_submission(envelope, config, now_us)
+            if envelope.startswith(CONFIG_PREFIX):
+                await orderer.off_loop(check_submission, envelope, config, now_us)
+            else:
+                check_submission(envelope, config, now_us)
             submit(envelope, receipt, number)
         except GridLedgerError as error:
             receipt.errors[number] = error

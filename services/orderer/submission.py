@@ -34,7 +34,7 @@ def check_submission(envelope: bytes, config: ChannelConfig, now_us: int) -> Non
     """Raise what is wrong with an envelope under this configuration at this time (microseconds since 1970).
 
     Costs one parse of the envelope and one signature verification; the proposal's arguments, the result and the
-    endorsements stay texts.
+    endorsements stay texts. A config update that its admins have signed costs many: check that off the event loop.
     """
     limit = config.limits.max_envelope_bytes
     if len(envelope) > min(limit, config.batch.absolute_max_bytes):

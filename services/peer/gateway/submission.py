@@ -10,7 +10,7 @@ from gridledger import jsontext
 from gridledger.errors import InputError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
-from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate
+from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate, check_signatures
 from gridledger.protocol.errors import EnvelopeTooLarge
 from gridledger.protocol.fields import exactly, from_base64, hash_of
 from gridledger.protocol.proposal import Proposal
@@ -91,16 +91,19 @@ class Submitter:
 
         One that cannot be read is refused here, with the member named: on the chain it would have no id, and nobody
         could be told what became of it. All else is judged by the orderers, and by every peer. A config update is
-        brought by any reader: what it may do stands under its admins' signatures.
+        brought by any reader: what it may do stands under its admins' signatures, and without them it is refused here.
         """
         creator: Certificate | None = None
+        update: ConfigUpdate | None = None
         if envelope.startswith(CONFIG_PREFIX):
             update = ConfigUpdate.parse(envelope)
-            name, tx_id = update.config.channel, update.tx_id
+            name, tx_id = update.channel, update.tx_id
         else:
             name, creator, tx_id = self._read_transaction(envelope)
         channel, now_us = self._channels[name], self._clock_us()
         channel.require("readers", channel.identify(caller.certificate, now_us))
+        if update is not None:
+            check_signatures(channel.config, update, now_us)
         if creator is not None and creator.fingerprint != caller.fingerprint:
             channel.check_bearer(caller, creator, now_us)
         limit = channel.config.limits.max_envelope_bytes

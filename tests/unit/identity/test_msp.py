@@ -14,6 +14,8 @@ from gridledger.identity import (
     RoleMissing,
     UnknownAuthority,
 )
+from tests.support.hostile_config import counted_verifications
+from tests.support.paper import PaperOrganisation
 
 
 def manager(**roots: str) -> MSPManager:
@@ -163,3 +165,43 @@ def test_judgements_are_cached_and_bounded(ca) -> None:  # type: ignore[no-untyp
     for other in (*others, certificate, *others):
         assert known.identify(other, other.not_before_us).name == other.common_name
         assert len(known._recent) + len(known._earlier) <= 8
+
+
+def test_what_names_its_issuers_key_is_tried_against_that_root(new_ca) -> None:  # type: ignore[no-untyped-def]
+    cas = [new_ca(f"one{number}") for number in range(4)]
+    for ca in cas:
+        ca.make_root("one")
+    ours = cas[2]
+    leaf = Certificate.from_pem(ours.issue("/OU=peer/CN=a", "authorityKeyIdentifier=keyid"))
+    (ours.folder / "ca.cnf").write_text(
+        (ours.folder / "ca.cnf").read_text() + "crl_extensions=c\n[c]\nauthorityKeyIdentifier=keyid\n"
+    )
+    revoked = ours.revoke()
+    with counted_verifications() as found:
+        msp = MSP("OneMSP", [ca.root for ca in cas], [revoked])
+    assert found == ["verify_directly_issued_by"] * 4 + ["is_signature_valid"]
+    with counted_verifications() as found:
+        assert msp.issuer_of(leaf) is msp.roots[2]
+    assert found == ["verify_directly_issued_by"]
+    with pytest.raises(CertificateRevoked):
+        MSPManager({"OneMSP": msp}).identify(leaf, leaf.not_before_us)
+
+
+def test_what_names_no_key_is_tried_against_roots_of_its_name(new_ca) -> None:  # type: ignore[no-untyped-def]
+    first, second, other = new_ca("a"), new_ca("b"), new_ca("c")
+    first.make_root("one")
+    second.make_root("one")
+    msp = MSP("OneMSP", [first.root, second.root, other.root], [second.crl()])
+    leaf = Certificate.from_pem(second.issue("/OU=peer/CN=a", "authorityKeyIdentifier=none"))
+    with counted_verifications() as found:
+        assert msp.issuer_of(leaf) is msp.roots[1]
+    assert len(found) == 2
+
+
+def test_roots_of_one_name_are_bounded_over_all_organisations() -> None:
+    organisations = [[PaperOrganisation("Same") for _ in range(11)] for _ in range(3)]
+    msps = {f"Org{n}MSP": MSP(f"Org{n}MSP", [item.root for item in items]) for n, items in enumerate(organisations)}
+    with pytest.raises(BadMSP, match="more than 32 roots have the same name"):
+        MSPManager(msps)
+    del msps["Org2MSP"]
+    MSPManager(msps)

@@ -11,6 +11,7 @@ import pytest
 
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, Forwarder, TransactionLimits
+from tests.support.hostile_config import counted_verifications
 from tests.support.paper import PaperNetwork
 
 PAPER = PaperNetwork(organisations=3)
@@ -117,6 +118,23 @@ def test_parts_are_bounded(part: str, most: int) -> None:
     message[part] = {f"n{number}": {} for number in range(most + 1)}
     with pytest.raises(MalformedMessage, match=f"at most {most} members"):
         ChannelConfig.parse(json.dumps(message))
+
+
+@pytest.mark.parametrize(
+    ("part", "items", "says"),
+    [
+        ("roots", 17, "'roots' of Org1MSP must be a list of at most 16"),
+        ("crls", 17, "'crls' of Org1MSP must be a list of at most 16"),
+        ("crls", ["x" * 300_000] * 2, "at most 524288 bytes together"),
+    ],
+)
+def test_roots_and_lists_of_an_organisation_are_bounded(part: str, items: int | list[str], says: str) -> None:
+    message = json.loads(CONFIG.text)
+    there = message["organisations"]["Org1MSP"]
+    there[part] = there["roots"] * items if isinstance(items, int) else items
+    with counted_verifications() as found, pytest.raises(MalformedMessage, match=says):
+        ChannelConfig.parse(json.dumps(message))
+    assert not found
 
 
 def test_a_config_that_is_built_is_checked_when_asked() -> None:

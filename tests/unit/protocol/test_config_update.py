@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gridledger.errors import MalformedMessage, PermissionDeniedError
+from gridledger.errors import GridLedgerError, MalformedMessage, PermissionDeniedError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.config import ChaincodeDefinition
@@ -19,6 +19,7 @@ from gridledger.protocol.config_update import (
     parse_envelope,
     verify_update,
 )
+from tests.support.hostile_config import counted_verifications, with_roots_times_lists
 from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation
 
 PAPER = PaperNetwork(organisations=3)
@@ -51,6 +52,43 @@ def test_a_majority_of_the_admins_must_sign() -> None:
     assert not follows(PAPER.update([one]))
     assert not follows(PAPER.update([]))
     assert not follows(PAPER.update([one, one, one]))
+
+
+def test_an_unsigned_update_costs_no_verification() -> None:
+    """However many roots and lists it brings."""
+    heavy = with_roots_times_lists(PAPER.config, 15)
+    envelopes = {
+        "unsigned": ConfigUpdate.build(heavy).to_bytes(),
+        "of another channel": ConfigUpdate.build(
+            replace(heavy, channel="shard2"), list(PAPER.admins.values())
+        ).to_bytes(),
+        "of another sequence": ConfigUpdate.build(replace(heavy, sequence=9), list(PAPER.admins.values())).to_bytes(),
+    }
+    for what, envelope in envelopes.items():
+        with counted_verifications() as found, pytest.raises(GridLedgerError):
+            verify_update(PAPER.config, ConfigUpdate.parse(envelope), NOW_US)
+        assert not found, what
+    signed = ConfigUpdate.build(heavy, list(PAPER.admins.values())).to_bytes()
+    with counted_verifications() as found:
+        verify_update(PAPER.config, ConfigUpdate.parse(signed), NOW_US)
+    assert len(found) > 15 * 15
+
+
+def test_an_update_that_one_admin_signs_costs_its_signature() -> None:
+    one = PAPER.admins["Org1MSP"]
+    envelope = ConfigUpdate.build(with_roots_times_lists(PAPER.config, 10), [one]).to_bytes()
+    PAPER.config.msps.identify(one.certificate, NOW_US)
+    with counted_verifications() as found, pytest.raises(PermissionDeniedError):
+        verify_update(PAPER.config, ConfigUpdate.parse(envelope), NOW_US)
+    assert found == ["verify"]
+
+
+def test_more_signatures_than_can_count_are_not_judged() -> None:
+    update = PAPER.update()
+    many = replace(update, signatures=update.signatures[:1] * 101)
+    with counted_verifications() as found, pytest.raises(InvalidConfigUpdate, match="at most 100 are judged"):
+        verify_update(PAPER.config, many, NOW_US)
+    assert not found
 
 
 def test_only_admins_of_the_channel_count() -> None:
