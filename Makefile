@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-deep test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo up down status test test-deep mutants test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -31,6 +31,10 @@ $(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
 	@requirements/install.sh $(PYTHON) $(VENV) $<
 	@touch $@
 
+$(VENV)/.installed-deep: requirements/deep.lock $(VENV)/.installed-dev
+	@requirements/install.sh $(PYTHON) $(VENV) $<
+	@touch $@
+
 install: $(VENV)/.installed  ## the virtual environment .venv with the command gridledger: for this terminal, . .venv/bin/activate
 
 demo: $(VENV)/.installed-feeder  ## the closed loop on the IEEE 30-bus grid, from set-up to plots in out/demo
@@ -49,8 +53,11 @@ test: $(VENV)/.installed-dev  ## the tests: units side by side, then real proces
 	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
 	@$(BIN)/python -m pytest -q -m "not deep" tests/integration
 
-test-deep: $(VENV)/.installed-dev  ## the tests that take most of a minute each
+test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
 	@$(BIN)/python -m pytest -q -m deep tests/integration
+
+mutants: $(VENV)/.installed-deep  ## deliberate mistakes, by hand and drawn, and whether the tests see them (ARGS="--only drawn --seed 7")
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 test-quick: $(VENV)/.installed-dev  ## the tests that start no network
 	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
@@ -101,7 +108,7 @@ docker-test: $(VENV)/.installed  ## the network as containers: built, used, kill
 # Each begins as a copy of dev's, which has everything: uv keeps the versions it finds, so no lock replaces another's.
 lock: $(VENV)/.installed-dev  ## make the locks in requirements/ anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
-	@for set in "dev --extra dev" "bench --extra bench" "feeder --extra feeder" "services --extra server"; do set -- $$set; name=$$1; shift; \
+	@for set in "dev --extra dev" "deep --extra deep" "bench --extra bench" "feeder --extra feeder" "services --extra server"; do set -- $$set; name=$$1; shift; \
 	  test $$name = dev || cp requirements/dev.lock requirements/$$name.lock; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    pyproject.toml $$@ --output-file requirements/$$name.lock; done

@@ -118,6 +118,12 @@ class ServiceProcess:
         """Whether it has been started and not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def ended(self, within_s: float = END_WITHIN_S) -> int:
         """Wait until it ends by itself; its exit code. Killed where it does not."""
         assert self._process is not None

@@ -21,7 +21,8 @@ HEALTHY_WITHIN_S = 60.0
 class Bridge:
     """The running bridge, called as the client of a token. Made by :func:`running_bridge`."""
 
-    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None, pid: int = 0) -> None:
+        self.pid = pid
         self.url = url
         self.token = token
         self.tls = tls
@@ -78,7 +79,7 @@ def running_bridge(
         while not _healthy(process, url, trusted):
             assert time.monotonic() < deadline, f"the bridge is not healthy: {process.output()}"
             time.sleep(0.05)
-        yield Bridge(url, (folder / "tokens" / "default").read_text().strip(), trusted)
+        yield Bridge(url, (folder / "tokens" / "default").read_text().strip(), trusted, process.pid)
     finally:
         assert process.end() == 0
         assert "Traceback" not in process.output()

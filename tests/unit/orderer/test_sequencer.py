@@ -34,15 +34,34 @@ async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
     raise AssertionError("nothing is fetched here")
 
 
+class GatedNode(RaftNode):
+    """A node whose log takes an entry only while its gate is open."""
+
+    gate: asyncio.Event
+
+    async def propose(self, group: str, data: bytes, *, timeout_s: float | None = None) -> int:
+        await self.gate.wait()
+        return await super().propose(group, data, timeout_s=timeout_s)
+
+
 @asynccontextmanager
 async def sequencing(
-    folder: Path, *, batch: BatchLimits | None = None, limits: OrdererLimits | None = None
+    folder: Path,
+    *,
+    batch: BatchLimits | None = None,
+    limits: OrdererLimits | None = None,
+    raft: RaftSettings | None = None,
+    gate: asyncio.Event | None = None,
 ) -> AsyncIterator[tuple[Chain, Sequencer]]:
     paper = PaperNetwork()
     genesis = genesis_block(replace(paper.config, batch=batch or BatchLimits()))
     store = BlockStore.open(folder / "blocks")
     chain = Chain.open(store, genesis, paper.orderers["orderer1"], nowhere)
-    node = await RaftNode.open("orderer1", folder / "raft", Nobody(), RaftSettings(tick_s=0.01))
+    node = await GatedNode.open("orderer1", folder / "raft", Nobody(), raft or RaftSettings(tick_s=0.01))
+    assert isinstance(node, GatedNode)
+    node.gate = gate or asyncio.Event()
+    if gate is None:
+        node.gate.set()
     await node.add_group(paper.channel, ["orderer1"], chain)
     sequencer = Sequencer(
         chain,
@@ -88,6 +107,30 @@ async def test_a_receipt_tells_of_each_envelope(tmp_path: Path) -> None:
         await receipt.wait()
         assert await chain.wait_beyond(1, 5)
         assert chain.store.block(1).envelopes == (b"0", b"1", b"2")
+
+
+async def test_nothing_is_acknowledged_before_the_log_has_it(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with sequencing(tmp_path, gate=gate) as (chain, sequencer):
+        receipt = BroadcastReceipt()
+        sequencer.submit(b"0", receipt, 0)
+        waiting = asyncio.create_task(receipt.wait())
+        done, _ = await asyncio.wait((waiting,), timeout=0.1)
+        assert (len(done), sequencer.queued, chain.height) == (0, 0, 1)
+        gate.set()
+        async with asyncio.timeout(5):
+            await waiting
+        assert receipt.errors == {}
+
+
+async def test_what_the_log_refuses_is_told_as_not_ordered(tmp_path: Path) -> None:
+    async with sequencing(tmp_path, raft=RaftSettings(tick_s=0.01, max_entry_bytes=64)) as (chain, sequencer):
+        receipt = BroadcastReceipt()
+        sequencer.submit(b"x" * 100, receipt, 0)
+        async with asyncio.timeout(5):
+            await receipt.wait()
+        assert {place: error.code for place, error in receipt.errors.items()} == {0: "ENTRY_TOO_LARGE"}
+        assert chain.height == 1
 
 
 async def test_a_whole_batch_does_not_wait_for_its_time(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from services.orderer.raft.interface import Role
-from services.orderer.raft.messages import Kind, Message
+from services.orderer.raft.messages import HardState, Kind, Message
 from tests.unit.orderer.raft.rig import Rig, append, drive, of_kind, server, tell, tick, win
 
 FIVE = ("a", "b", "c", "d", "e")
@@ -106,6 +106,15 @@ def test_a_vote_is_given_only_when_it_is_durable() -> None:
     core.step(Message(Kind.VOTE, "b", "a", 1))
     ready = core.ready()
     assert ready.save
+    assert ready.messages == []
+    assert [m.kind for m in ready.after_save] == [Kind.VOTE_REPLY]
+
+
+def test_a_vote_in_a_term_that_is_known_is_made_durable_too() -> None:
+    core = server(term=1)
+    core.step(Message(Kind.VOTE, "b", "a", 1))
+    ready = core.ready()
+    assert ready.hard_state == HardState(1, "b", 0)
     assert ready.messages == []
     assert [m.kind for m in ready.after_save] == [Kind.VOTE_REPLY]
 

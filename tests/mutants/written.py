@@ -1,0 +1,323 @@
+"""Mutations written by hand: each breaks what the words beside it say."""
+
+from __future__ import annotations
+
+from tests.mutants.mutation import Mutation
+
+_CORE = "services/orderer/raft/core.py"
+_ELECTION = "services/orderer/raft/election.py"
+_REPLICATION = "services/orderer/raft/replication.py"
+_LOG = "services/orderer/raft/log.py"
+_GROUP = "services/orderer/raft/group.py"
+_WAL = "services/orderer/raft/wal.py"
+_SEQUENCER = "services/orderer/sequencer.py"
+_CHAIN = "services/orderer/chain.py"
+_BLOCK_STORE = "services/orderer/block_store.py"
+_SUBMISSION = "services/orderer/submission.py"
+_QUEUE = "services/peer/gateway/ordering_queue.py"
+_COMMITTER = "gridledger/ledger/committer.py"
+_VALIDATION = "gridledger/ledger/validation.py"
+_WORLD = "gridledger/ledger/world.py"
+_COMMIT_HASH = "gridledger/ledger/commit_hash.py"
+_LMDB = "gridledger/ledger/lmdb_store.py"
+_POLICY = "gridledger/identity/policy.py"
+_MSP = "gridledger/identity/msp.py"
+
+WRITTEN = (
+    # Raft: at most one leader a term, nothing committed is lost, nothing told before it is durable.
+    Mutation(
+        _CORE,
+        "a vote in a known term is not saved",
+        "state[:2] == self._saved_state[:2]",
+        "state[0] == self._saved_state[0]",
+    ),
+    Mutation(_CORE, "a node takes messages for another", "if message.to != self.node_id:", "if False:"),
+    Mutation(_CORE, "an older term's messages are heard", "elif message.term < self.term:", "elif message.term < 0:"),
+    Mutation(
+        _CORE,
+        "a membership change is taken while another is under way",
+        "if log.membership_index > log.commit:",
+        "if False:",
+    ),
+    Mutation(
+        _CORE,
+        "a leader changes the membership before it commits an entry",
+        "if log.term(log.commit) != self.term:",
+        "if False:",
+    ),
+    Mutation(
+        _CORE,
+        "Readies are advanced in any order",
+        "if ready.number != self._number - len(self._own_votes) + 1:",
+        "if False:",
+    ),
+    Mutation(
+        _CORE, "what waits for the disk is sent at once", "            if not log.saving:\n", "            if True:\n"
+    ),
+    Mutation(_CORE, "an entry beyond the bound is taken", "if len(data) > settings.max_entry_bytes:", "if False:"),
+    Mutation(
+        _CORE,
+        "a node that hears its leader is deposed by any candidate",
+        "and self._hears_leader() and not message.transfer",
+        "and False",
+    ),
+    Mutation(
+        _ELECTION,
+        "a second vote is given in one term",
+        "free = self.vote is None and self.leader is None",
+        "free = True",
+    ),
+    Mutation(
+        _ELECTION,
+        "a vote is given to a shorter log",
+        "granted = may and self.log.is_up_to_date(message.index, message.log_term)",
+        "granted = may",
+    ),
+    Mutation(_ELECTION, "the vote given is forgotten", "            self.vote = message.sender\n", ""),
+    Mutation(
+        _ELECTION, "half of the votes elect", "if sum(counted) >= self.quorum:", "if sum(counted) >= self.quorum - 1:"
+    ),
+    Mutation(
+        _ELECTION, "a leader without a majority leads on", "        if heard < self.quorum:\n", "        if False:\n"
+    ),
+    Mutation(
+        _ELECTION,
+        "a follower that is no voter stands",
+        "return voter and log.pending_snapshot is None",
+        "return log.pending_snapshot is None",
+    ),
+    Mutation(
+        _REPLICATION,
+        "half of the followers commit",
+        "index = matches[self.quorum - 1]",
+        "index = matches[self.quorum - 2]",
+    ),
+    Mutation(
+        _REPLICATION,
+        "an entry of a former term is committed by counting",
+        "if index > self.log.commit and self.log.term(index) == self.term:",
+        "if index > self.log.commit:",
+    ),
+    Mutation(
+        _REPLICATION,
+        "the leader counts what it has not made durable",
+        "return self.log.stable if voter == self.node_id",
+        "return self.log.last_index if voter == self.node_id",
+    ),
+    Mutation(
+        _REPLICATION,
+        "a follower commits what it was not shown to share",
+        "min(self._leader_commit, self._verified)",
+        "min(self._leader_commit, log.last_index)",
+    ),
+    Mutation(
+        _REPLICATION,
+        "an append is taken wherever it belongs",
+        "if not log.matches(message.index, message.log_term):",
+        "if False:",
+    ),
+    Mutation(
+        _LOG,
+        "a late duplicate shortens the log",
+        "            if self.matches(entry.index, entry.term):\n                continue\n",
+        "",
+    ),
+    Mutation(
+        _LOG, "a conflicting tail stays", "                self._truncate(entry.index - 1)\n", "                pass\n"
+    ),
+    Mutation(_LOG, "what was truncated counts as durable", "        self._clamp_stable(last)\n", ""),
+    Mutation(
+        _LOG,
+        "entries are applied before they are durable here",
+        "end = min(self.commit, self.stable)",
+        "end = self.commit",
+    ),
+    Mutation(
+        _GROUP,
+        "another entry in the place is told as ours",
+        "            if log.term(index) == term:\n",
+        "            if True:\n",
+    ),
+    Mutation(
+        _GROUP,
+        "a proposal is answered before it is committed",
+        "while proposals and proposals[0][0] <= log.commit:",
+        "while proposals:",
+    ),
+    # The write-ahead log: what is told to be durable is.
+    Mutation(_WAL, "a batch is not synced", "        self._sync(self._fd)\n", ""),
+    Mutation(
+        _WAL,
+        "a batch's checksum is not looked at",
+        "whole = len(payload) == length and zlib.crc32(payload, salt) == payload_crc",
+        "whole = len(payload) == length",
+    ),
+    Mutation(
+        _WAL,
+        "damage with whole batches behind it is cut off",
+        "        _refuse_batches_behind(path, data, offset, number, salt)\n",
+        "        pass\n",
+    ),
+    Mutation(
+        _WAL,
+        "a segment that is needed is dropped",
+        "while len(self._segments) > 1 and not self._needed_by(self._segments[0]):",
+        "while len(self._segments) > 1:",
+    ),
+    # Ordering: acknowledged means ordered, and every orderer makes the same block.
+    Mutation(
+        _SEQUENCER,
+        "a batch is acknowledged before consensus answered",
+        "            await self._consensus.propose(self._chain.channel, entry)\n",
+        "            _settle(batch, None)\n            await self._consensus.propose(self._chain.channel, entry)\n",
+    ),
+    Mutation(
+        _SEQUENCER,
+        "a failed batch is acknowledged",
+        "            _settle(batch, error)\n",
+        "            _settle(batch, None)\n",
+    ),
+    Mutation(
+        _CHAIN,
+        "a channel's time goes back",
+        'timestamp_us=max(int.from_bytes(timestamp, "big"), last.timestamp_us)',
+        'timestamp_us=int.from_bytes(timestamp, "big")',
+    ),
+    Mutation(
+        _CHAIN,
+        "a fetched block's signature is not checked",
+        "            or not orderer.certificate.verify(signed.signature, header.text.encode())\n",
+        "",
+    ),
+    Mutation(
+        _CHAIN, "a fetched block's transactions are not checked", "            or not block.data_hash_holds()\n", ""
+    ),
+    Mutation(_CHAIN, "where a fetch ends is not checked", 'if self.last_header.hash != target["hash"]:', "if False:"),
+    Mutation(
+        _CHAIN,
+        "a fetched chain is not made durable",
+        "snapshot.index)\n        await asyncio.to_thread(self.store.sync)\n",
+        "snapshot.index)\n",
+    ),
+    Mutation(
+        _CHAIN,
+        "a snapshot is named before its blocks are durable",
+        "        await asyncio.to_thread(self.store.sync)\n        return jsontext",
+        "        return jsontext",
+    ),
+    Mutation(_BLOCK_STORE, "blocks are not synced", "        os.fdatasync(self._blocks)\n", ""),
+    Mutation(_BLOCK_STORE, "offsets are not synced", "        os.fdatasync(self._offsets)\n", ""),
+    Mutation(_SUBMISSION, "a transaction for another channel is ordered", "if channel != config.channel:", "if False:"),
+    Mutation(
+        _SUBMISSION,
+        "a transaction under another's signature is ordered",
+        "    if not certificate.verify(",
+        "    if False and not certificate.verify(",
+    ),
+    Mutation(
+        _SUBMISSION,
+        "who may not write orders",
+        'if not config.policy("writers").satisfied_by(',
+        'if False and not config.policy("writers").satisfied_by(',
+    ),
+    Mutation(
+        _QUEUE,
+        "an unknown outcome is told as not ordered",
+        'outcome = "unknown" if pending.maybe_sent else "not ordered"',
+        'outcome = "not ordered"',
+    ),
+    # Validation and commit: peers agree to the bit.
+    Mutation(
+        _COMMITTER,
+        "an orderer's signature is not looked at",
+        "genuine = list(takewhile(bool, outcomes[: len(signed)]))",
+        "genuine = outcomes[: len(signed)]",
+    ),
+    Mutation(_COMMITTER, "a block of another chain is taken", "if header.previous_hash != header_hash:", "if False:"),
+    Mutation(_COMMITTER, "a block's transactions are not its header's", "if not block.data_hash_holds():", "if False:"),
+    Mutation(
+        _COMMITTER,
+        "blocks before a config block are judged with it",
+        "if taken and (alone or room < 0):",
+        "if taken and room < 0:",
+    ),
+    Mutation(
+        _VALIDATION,
+        "one endorser counts as often as it signs",
+        "found.setdefault(item.endorser, (peer, item.signature))",
+        "found.setdefault(item.endorser + str(len(found)), (peer, item.signature))",
+    ),
+    Mutation(
+        _VALIDATION,
+        "endorsements count whoever signed them",
+        'genuine = [(mspid, "peer") for place, mspid in candidate.endorsers if outcomes[place]]',
+        'genuine = [(mspid, "peer") for place, mspid in candidate.endorsers]',
+    ),
+    Mutation(_VALIDATION, "a transaction is valid twice", "if self._known(candidate.tx_id):", "if False:"),
+    Mutation(
+        _VALIDATION,
+        "who saw a proposal spoils its id",
+        "if known or (known is False and not authentic):",
+        "if known is not None:",
+    ),
+    Mutation(
+        _VALIDATION,
+        "a result of another proposal is valid",
+        "            return TxValidationCode.INVALID_ENDORSER_TRANSACTION\n",
+        "            pass\n",
+    ),
+    Mutation(_VALIDATION, "a config transaction among others is valid", "if len(block.envelopes) == 1:", "if True:"),
+    Mutation(_WORLD, "a stale read is valid", "            if now != version:\n", "            if False:\n"),
+    Mutation(
+        _WORLD,
+        "a changed range is valid",
+        "            if not self._unchanged(namespace, item):\n",
+        "            if False:\n",
+    ),
+    Mutation(
+        _WORLD,
+        "what an earlier transaction of the block wrote is not seen",
+        "            change = changes.get((namespace, key))\n",
+        "            change = None\n",
+    ),
+    Mutation(_COMMIT_HASH, "the codes are not in the commit hash", "bytes(codes)]", 'b""]'),
+    Mutation(
+        _COMMIT_HASH,
+        "a deletion hashes as an empty value",
+        "_DELETE if value is None else _PUT + value",
+        '_PUT + (value or b"")',
+    ),
+    Mutation(
+        _LMDB,
+        "a commit is not synced",
+        "            max_spare_txns=1,\n",
+        "            max_spare_txns=1,\n            sync=False,\n",
+    ),
+    Mutation(
+        _LMDB,
+        "a commit's pointer is not synced",
+        "            max_spare_txns=1,\n",
+        "            max_spare_txns=1,\n            metasync=False,\n",
+    ),
+    Mutation(_LMDB, "two committers write one ledger", "!= batch.head_before:", "is None:"),
+    Mutation(_POLICY, "one signer counts for all of its organisation's places", "        self._spent[role] += 1\n", ""),
+    Mutation(
+        _MSP,
+        "a revoked certificate is let in",
+        "if (certificate.issuer_der, certificate.serial) in msp.revoked:",
+        "if False:",
+    ),
+    Mutation(
+        _MSP,
+        "an expired certificate is let in",
+        "if judgement.not_before_us <= at_us <= judgement.not_after_us:",
+        "if True:",
+    ),
+    Mutation(_MSP, "a revocation list need not be signed", "        if not signed:\n", "        if False:\n"),
+    Mutation(
+        _MSP,
+        "a CA's own certificate is an identity",
+        "if certificate.is_authority or not certificate.may_sign:",
+        "if False:",
+    ),
+)
