@@ -23,16 +23,16 @@ THERE = {
 
 
 @schemathesis.check
-def documented_server_error(ctx: Any, response: Any, case: Any) -> None:  # noqa: ARG001 - schemathesis gives these
+def documented_server_error(ctx: Any, response: Any, case: Any) -> None:
     """Raise AssertionError for a 5xx that no page of ours explains."""
-    if response.status_code >= 500:  # noqa: PLR2004
+    if response.status_code >= 500:
         code = response.json()["error"]["code"]
         if (code, response.status_code) not in DOCUMENTED:
             raise AssertionError(f"{response.status_code}: {response.text}")
 
 
 @schemathesis.hook
-def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:
     """Half of the cases reach what is behind a name: those whose other parameters happen to have an even length."""
     if not path_parameters or sum(len(str(value)) for value in path_parameters.values()) % 2:
         return path_parameters
@@ -40,13 +40,13 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[s
 
 
 @schemathesis.serializer("application/gzip", "application/octet-stream", "application/x-pem-file", "text/plain")
-def as_bytes(ctx: Any, value: Any) -> bytes:  # noqa: ARG001
+def as_bytes(ctx: Any, value: Any) -> bytes:
     """A body that is no JSON, as the bytes it is or those of its text."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 
 @schemathesis.hook
-def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:  # noqa: ARG001
+def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
     """Ask for the status of what never comes without waiting for it for long."""
     wait_s = (query or {}).get("wait_s")
     return query if not isinstance(wait_s, int | float) else {**(query or {}), "wait_s": min(wait_s, 0.01)}
