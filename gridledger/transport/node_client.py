@@ -23,6 +23,7 @@ from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError, LimitError, MalformedFrames, TimeoutExceeded, UnavailableError, from_wire
 from gridledger.identity.signer import SigningIdentity, private_key_pem
 from gridledger.transport.pins import Pin, PinMismatch, PinnedContext
+from gridledger.transport.stream_errors import read_error
 
 HEARTBEAT_S = 2.0
 """How often, at the latest, a stream's server sends something."""
@@ -150,7 +151,8 @@ class NodeClient:
         max_frame_bytes: int = framing.MAX_FRAME_BYTES,
         silence_s: float = SILENCE_S,
     ) -> AsyncIterator[bytes]:
-        """The frames of a stream as they come, heartbeats left out; ends where the server ends it.
+        """The frames of a stream as they come, heartbeats left out; ends where the server ends it, and raises the error
+        with which the server ends it.
 
         With a ``body`` the stream is the answer to a POST of it, otherwise to a GET.
         """
@@ -158,6 +160,8 @@ class NodeClient:
             buffer = framing.FrameBuffer(max_frame_bytes)
             async for piece in content.iter_any():
                 for data in buffer.feed(piece):
+                    if (error := read_error(data)) is not None:
+                        raise error
                     if data:
                         yield data
             if buffer.partial:
@@ -166,7 +170,7 @@ class NodeClient:
     async def lines(
         self, path: str, *, params: Mapping[str, str] | None = None, silence_s: float = SILENCE_S
     ) -> AsyncIterator[bytes]:
-        """The lines of an NDJSON stream as they come, heartbeats left out; ends where the server ends it."""
+        """The lines of an NDJSON stream as they come, heartbeats left out; ends as :meth:`frames` does."""
         async with self._open(path, params, silence_s) as content:
             pending = bytearray()
             async for chunk in content.iter_any():
@@ -175,9 +179,11 @@ class NodeClient:
                     raise MalformedFrames(f"a line is longer than {MAX_LINE_BYTES} bytes")
                 *whole, rest = pending.split(b"\n")
                 pending = rest
-                for line in whole:
+                for line in map(bytes, whole):
+                    if (error := read_error(line)) is not None:
+                        raise error
                     if line.strip():
-                        yield bytes(line)
+                        yield line
 
     async def _request(
         self,

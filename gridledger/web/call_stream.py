@@ -15,7 +15,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gridledger import framing
-from gridledger.errors import BusyError, GridLedgerError, InputError, MalformedJSON, UnavailableError
+from gridledger.errors import (
+    AuthenticationError,
+    BusyError,
+    GridLedgerError,
+    InputError,
+    MalformedJSON,
+    UnavailableError,
+)
 from gridledger.transport.call_frames import HEARTBEAT, SUCCESS, read_call, write_answer
 from gridledger.transport.node_client import HEARTBEAT_S
 from gridledger.web import metrics
@@ -86,7 +93,7 @@ class CallStream(Response):
                     return
                 if frames := self._frames.feed(message.get("body", b"")):
                     self._take(scope, frames)
-                self._ended = not message.get("more_body", False)
+                self._ended = self._ended or not message.get("more_body", False)
                 while self._unsent > _MAX_UNSENT_BYTES:
                     self._room.clear()
                     await self._room.wait()
@@ -106,6 +113,8 @@ class CallStream(Response):
             caller = self._edge.authenticate(scope)
         except GridLedgerError as error:
             refusal = error
+            # Whose certificate has expired or was revoked: these calls are answered, and the stream ends.
+            self._ended = self._ended or isinstance(error, AuthenticationError)
         edge, loop = self._edge, asyncio.get_running_loop()
         for frame in frames:
             number, kind, body = read_call(frame)

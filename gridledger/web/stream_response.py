@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gridledger.errors import GridLedgerError
+from gridledger.transport.stream_errors import write_error
+
+_log = logging.getLogger(__name__)
+
 
 class StreamResponse(Response):
     """A chunked answer that lasts: until ``chunks`` ends, the client leaves, or the process is told to stop.
 
-    The stream ends properly (last chunk) when the process stops, so that a client can tell this from a failure.
+    The stream ends properly (last chunk) when the process stops, so that a client can tell this from a failure. An
+    error of ours that ``chunks`` raises is told as the last piece of the stream; any other cuts it short.
     Each chunk waits until the connection can take it, so a slow client holds at most one chunk here.
     """
 
@@ -35,6 +42,10 @@ class StreamResponse(Response):
             await asyncio.wait([pump, *watchers], return_when=asyncio.FIRST_COMPLETED)
             if pump.done():
                 pump.result()
+        except GridLedgerError as error:
+            _log.info("a stream ended: %s", error, extra={"path": scope["path"], "code": error.code})
+            last = write_error(error, self.media_type or "")
+            await send({"type": "http.response.body", "body": last, "more_body": True})
         finally:
             for task in (pump, *watchers):
                 task.cancel()

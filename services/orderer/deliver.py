@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from gridledger import framing
 from gridledger.transport.node_client import HEARTBEAT_S
@@ -11,15 +11,19 @@ from services.orderer.chain import Chain
 HEARTBEAT = framing.frame(b"")
 
 
-async def deliver(chain: Chain, start: int, *, count: int | None, max_chunk_bytes: int) -> AsyncIterator[bytes]:
+async def deliver(
+    chain: Chain, start: int, *, count: int | None, max_chunk_bytes: int, allowed: Callable[[], object]
+) -> AsyncIterator[bytes]:
     """Chunks of whole frames, each a block and its header's signature; an empty frame when nothing came for a while.
 
-    The reader's pace is the pace: at most one chunk is in memory. Ends after ``count`` blocks, otherwise never.
+    ``allowed`` raises when the reader may not read the channel any more; it is asked before every chunk. The reader's
+    pace is the pace: at most one chunk is in memory. Ends after ``count`` blocks, otherwise never.
     """
     number = start
     end = None if count is None else start + count
     while end is None or number < end:
         if number >= chain.height and not await chain.wait_beyond(number, HEARTBEAT_S):
+            allowed()
             yield HEARTBEAT
             continue
         records = []
@@ -28,4 +32,5 @@ async def deliver(chain: Chain, start: int, *, count: int | None, max_chunk_byte
             number += 1
             if number == end:
                 break
+        allowed()
         yield framing.pack(records)

@@ -97,12 +97,15 @@ class Orderer:
         raise refusal or AuthenticationError("this orderer serves no channel")
 
     def authorise(self, name: str, caller: Identity, policy: str) -> Channel:
-        """The channel, if the caller satisfies its ``readers`` or ``writers`` policy or is one of its orderers."""
+        """The channel, if the caller satisfies its ``readers`` or ``writers`` policy or is one of its orderers.
+
+        Its certificate is judged by the channel's own MSPs as of now, an orderer's too.
+        """
         channel = self.channel(name)
         config = channel.config
+        member = config.msps.identify(caller.certificate, self.clock_us())
         if caller.certificate.fingerprint in config.orderers_by_fingerprint:
             return channel
-        member = config.msps.identify(caller.certificate, self.clock_us())
         if not config.policy(policy).satisfied_by([(member.mspid, member.role)]):
             raise PermissionDeniedError(f"{member.role} of {member.mspid} is not among the {policy} of {name}")
         return channel

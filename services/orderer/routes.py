@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -52,9 +53,9 @@ def make_router(orderer: Orderer) -> APIRouter:
         start: Annotated[WholeNumber, Query(alias="from")] = 0,
         count: Annotated[WholeNumber | None, Query()] = None,
     ) -> Response:
-        channel = orderer.authorise(name, request.state.caller, "readers")
+        allowed = partial(orderer.authorise, name, request.state.caller, "readers")
         limit = orderer.settings.limits.stream_chunk_bytes
-        return StreamResponse(deliver(channel.chain, start, count=count, max_chunk_bytes=limit))
+        return StreamResponse(deliver(allowed().chain, start, count=count, max_chunk_bytes=limit, allowed=allowed))
 
     @router.post("/channels/{name}/progress")
     async def progress(name: str, request: Request) -> Response:

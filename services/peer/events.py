@@ -85,8 +85,8 @@ class ChannelEvents:
         number, loop = start, asyncio.get_running_loop()
         beat = loop.time()
         while True:
-            allowed()
             if number >= self._channel.height and not await self._channel.reach(number + 1, HEARTBEAT_S):
+                allowed()
                 yield heartbeat
                 beat = loop.time()
                 continue
@@ -102,6 +102,8 @@ class ChannelEvents:
                     # Many blocks without an event: the reader must hear from us.
                     break
             if parts or loop.time() - beat >= HEARTBEAT_S:
+                # Asked last: while blocks were waited for or read, the configuration may have changed.
+                allowed()
                 yield b"".join(parts) or heartbeat
                 beat = loop.time()
 

@@ -21,6 +21,13 @@ from tests.support.local_network import LocalNetwork
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
+STREAMS = [
+    ("peer2", "events/blocks"),
+    ("peer2", "events/full-blocks"),
+    ("orderer1", "deliver"),
+    ("orderer3", "deliver"),
+]
+"""Of each node and kind one that is open when its reader is revoked."""
 
 
 class _OneConnection:
@@ -65,7 +72,7 @@ async def test_config_bites_at_once(forger: Forger) -> None:
     fired = await network.client("Org1", "fired")
     authority = CAClient(ca.url, "Org1", ca.tls_root)
     connection = await asyncio.to_thread(_OneConnection, network, "peer2", fired)
-    stream = asyncio.create_task(_read_blocks(network.node("peer2", fired)))
+    streams = [asyncio.create_task(_read(network.node(name, fired), kind)) for name, kind in STREAMS]
     await eventually(lambda: _get_ok(connection), within_s=10, what="a good connection")
 
     async with network.gateway("peer1", fired) as gateway:
@@ -106,8 +113,8 @@ async def test_config_bites_at_once(forger: Forger) -> None:
     assert await asyncio.to_thread(connection.get, f"/channels/{CHANNEL}") == (401, "CERTIFICATE_REVOKED")
     connection.close()
     async with asyncio.timeout(10):
-        refusal = await stream
-    assert (refusal.status, refusal.code) == (401, "CERTIFICATE_REVOKED")
+        refusals = await asyncio.gather(*streams)
+    assert [(error.status, error.code) for error in refusals] == [(401, "CERTIFICATE_REVOKED")] * len(STREAMS)
     with pytest.raises(GridLedgerError) as caught:
         await forger.broadcast(last_act)
     assert (caught.value.status, caught.value.code) == (401, "CERTIFICATE_REVOKED")
@@ -117,13 +124,13 @@ async def _get_ok(connection: _OneConnection) -> bool:
     return await asyncio.to_thread(connection.get, f"/channels/{CHANNEL}") == (200, None)
 
 
-async def _read_blocks(node: NodeClient) -> GridLedgerError:
-    """Follow the blocks, again and again where the stream ends, until that is refused; the refusal."""
+async def _read(node: NodeClient, kind: str) -> GridLedgerError:
+    """Follow one stream, once, until it ends; the error with which it does."""
+    path = f"/channels/{CHANNEL}/{kind}"
     async with node:
-        while True:
-            try:
-                async for _ in node.lines(f"/channels/{CHANNEL}/events/blocks"):
-                    pass
-            except GridLedgerError as error:
-                if error.status != 503:
-                    return error
+        try:
+            async for _ in node.frames(path) if kind.endswith(("deliver", "full-blocks")) else node.lines(path):
+                pass
+        except GridLedgerError as error:
+            return error
+    raise AssertionError("the stream ended without an error")

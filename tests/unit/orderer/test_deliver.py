@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridledger import framing
+from gridledger.errors import PermissionDeniedError
 from gridledger.protocol.block import SignedBlock
 from services.orderer import deliver as module
 from services.orderer.block_store import BlockStore
@@ -36,7 +37,7 @@ async def add(chain: Chain, *numbers: int) -> None:
 
 
 def stream(chain: Chain, start: int, count: int | None = None, chunk: int = 1 << 20) -> AsyncIterator[bytes]:
-    return deliver(chain, start, count=count, max_chunk_bytes=chunk)
+    return deliver(chain, start, count=count, max_chunk_bytes=chunk, allowed=lambda: None)
 
 
 def numbers(chunk: bytes) -> list[int]:
@@ -86,3 +87,27 @@ async def test_heartbeats_come_while_there_is_nothing(chain: Chain, monkeypatch:
     while chunks[-1] == HEARTBEAT:
         chunks.append(await anext(following))
     assert numbers(chunks[-1]) == [1]
+
+
+async def test_a_reader_that_lost_its_right_gets_no_block_more(chain: Chain) -> None:
+    may_read = True
+
+    def allowed() -> None:
+        if not may_read:
+            raise PermissionDeniedError("revoked")
+
+    await add(chain, 1, 2)
+    following = deliver(chain, 1, count=None, max_chunk_bytes=1, allowed=allowed)
+    assert numbers(await anext(following)) == [1]
+    may_read = False
+    with pytest.raises(PermissionDeniedError):
+        await anext(following)
+
+
+async def test_a_reader_that_lost_its_right_gets_no_heartbeat(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def allowed() -> None:
+        raise PermissionDeniedError("revoked")
+
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
+    with pytest.raises(PermissionDeniedError):
+        await anext(deliver(chain, 1, count=None, max_chunk_bytes=1, allowed=allowed))

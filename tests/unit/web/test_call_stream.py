@@ -82,6 +82,7 @@ async def test_a_revocation_bites_on_an_open_connection(house, start, service):
         with pytest.raises(AuthenticationError) as caught:
             await calls.call(ECHO, b"x", 5)
         assert caught.value.code == "CERTIFICATE_REVOKED"
+        await until(lambda: service.streams.open == 0)
 
 
 async def test_without_a_certificate_every_call_is_told_so(start, service):

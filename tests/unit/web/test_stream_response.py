@@ -9,7 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import PermissionDeniedError
+from gridledger.transport.node_client import NodeClient
 from gridledger.web import Limits, StreamResponse, json_response
 
 
@@ -19,7 +20,7 @@ class Source:
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
         self.closed = asyncio.Event()
-        self.fails = False
+        self.fails: Exception | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
@@ -27,7 +28,7 @@ class Source:
                 yield b"%d\n" % number
             await self.go_on.wait()
             if self.fails:
-                raise GridLedgerError("the source broke")
+                raise self.fails
             yield b"last\n"
         finally:
             self.closed.set()
@@ -75,7 +76,7 @@ async def test_a_stream_ends_properly_when_the_process_stops(house, start, sourc
 
 
 async def test_a_stream_that_fails_is_cut_short(house, start, source):
-    source.fails = True
+    source.fails = ZeroDivisionError("a defect")
     async with (
         start(routes=source.routes) as running,
         running.client(house.org.issue("alice", "client")) as client,
@@ -86,6 +87,21 @@ async def test_a_stream_that_fails_is_cut_short(house, start, source):
         source.go_on.set()
         with pytest.raises(httpx.RemoteProtocolError):
             await anext(lines)
+
+
+async def test_a_stream_tells_the_error_that_ends_it(house, start, source):
+    source.fails = PermissionDeniedError("no reader any more", policy="readers")
+    identity = house.org.issue("alice", "client")
+    async with (
+        start(routes=source.routes) as running,
+        NodeClient(f"https://localhost:{running.port}", identity, house.org.root) as node,
+    ):
+        lines = node.lines("/stream")
+        assert [await anext(lines) for _ in range(3)] == [b"0", b"1", b"2"]
+        source.go_on.set()
+        with pytest.raises(PermissionDeniedError, match="no reader any more") as caught:
+            await anext(lines)
+        assert caught.value.details == {"policy": "readers"}
 
 
 async def test_a_client_that_leaves_frees_the_stream(house, start, source):

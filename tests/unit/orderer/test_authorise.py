@@ -1,0 +1,75 @@
+"""Whom an orderer lets read a channel: its orderers too by certificates that hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gridledger.errors import AuthenticationError
+from gridledger.identity.msp import Identity
+from gridledger.protocol.config import Organisation
+from services.orderer.block_store import BlockStore
+from services.orderer.chain import Chain
+from services.orderer.orderer import Channel, Orderer
+from tests.support.orderer_folder import CHANNEL, lone_orderer
+from tests.support.paper import NOW_US, PaperNetwork
+
+HUNDRED_YEARS_US = 100 * 365 * 86_400 * 1_000_000
+
+
+class Serving:
+    """orderer1, what it serves, and its clock."""
+
+    def __init__(self, folder: Path, paper: PaperNetwork) -> None:
+        self.now_us = NOW_US
+        self.store = BlockStore.open(folder / "blocks")
+        signer = paper.orderers["orderer1"]
+        self.chain = Chain.open(self.store, paper.genesis, signer, cast("Any", None))
+        channels = {CHANNEL: Channel(self.chain, cast("Any", None))}
+        self.orderer = Orderer(
+            lone_orderer(folder, paper),
+            cast("Any", None),
+            channels,
+            certificate=signer.certificate,
+            clock_us=lambda: self.now_us,
+        )
+
+    def refusal(self, caller: Identity) -> str:
+        try:
+            self.orderer.authorise(CHANNEL, caller, "readers")
+        except AuthenticationError as error:
+            return error.code
+        return ""
+
+
+@pytest.fixture
+def paper() -> PaperNetwork:
+    return PaperNetwork()
+
+
+@pytest.fixture
+def serving(tmp_path: Path, paper: PaperNetwork) -> Iterator[Serving]:
+    made = Serving(tmp_path, paper)
+    yield made
+    made.store.close()
+
+
+def test_an_orderer_with_a_revoked_certificate_reads_nothing(serving: Serving, paper: PaperNetwork) -> None:
+    other = paper.orderers["orderer2"]
+    caller = paper.identity(other)
+    assert serving.refusal(caller) == ""
+    ordering = paper.organisations["OrdererMSP"]
+    revoking = Organisation("OrdererMSP", (ordering.root,), crls=(ordering.crl(other),))
+    config = paper.config
+    serving.chain.config = replace(config, organisations={**config.organisations, "OrdererMSP": revoking})
+    assert serving.refusal(caller) == "CERTIFICATE_REVOKED"
+
+
+def test_an_orderer_with_an_expired_certificate_reads_nothing(serving: Serving, paper: PaperNetwork) -> None:
+    caller = paper.identity(paper.orderers["orderer2"])
+    serving.now_us += HUNDRED_YEARS_US
+    assert serving.refusal(caller) == "CERTIFICATE_EXPIRED"
