@@ -51,9 +51,10 @@ status: $(VENV)/.installed  ## nodes, channels, heights, commit hashes, leaders
 
 test: $(VENV)/.installed-dev  ## the tests: units side by side, then real processes one after another
 	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
-	@$(BIN)/python -m pytest -q -m "not deep" tests/integration
+	@$(BIN)/python -m pytest -q tests/integration
 
 test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
+	@$(BIN)/python -m pytest -q -n auto -m deep tests/unit
 	@$(BIN)/python -m pytest -q -m deep tests/integration
 
 mutants: $(VENV)/.installed-deep  ## deliberate mistakes, by hand and drawn, and whether the tests see them (ARGS="--only drawn --seed 7")

@@ -9,7 +9,6 @@ Attributes are where Hyperledger Fabric has them: extension 1.2.3.4.5.6.7.8.1 ho
 from __future__ import annotations
 
 import base64
-import binascii
 import calendar
 import hashlib
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -29,6 +28,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 from gridledger import jsontext
 from gridledger.errors import MalformedJSON
 from gridledger.identity.errors import MalformedCertificate
+from gridledger.identity.reading import reading
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 """Fabric's extension for attributes; its value is the JSON text itself."""
@@ -42,6 +42,7 @@ MAX_CERTIFICATE_BYTES = 16 * 1024
 CACHED_CERTIFICATES = 4096
 
 _ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _UNDERSTOOD = frozenset(
     {
@@ -64,15 +65,17 @@ PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 class Certificate:
     """A parsed certificate; two are equal when their DER is. Times are microseconds since 1970, both ends included.
 
-    ``fingerprint`` is SHA-256 of the DER in hex, ``subject`` the name as RFC 4514 writes it. ``is_authority`` says that
-    it may issue others (basicConstraints and keyCertSign); ``may_sign`` that its key usage allows digital signatures.
-    ``attributes`` cannot be changed.
+    ``fingerprint`` is SHA-256 of the DER in hex, ``subject`` and ``issuer`` are the names as RFC 4514 writes them.
+    ``is_authority`` says that it may issue others (basicConstraints and keyCertSign); ``may_sign`` that its key usage
+    allows digital signatures. ``attributes`` cannot be changed. All of it was read when it was made: nothing here
+    raises later.
     """
 
     der: bytes
     fingerprint: str
     common_name: str
     subject: str
+    issuer: str
     organisational_units: frozenset[str]
     issuer_der: bytes
     subject_der: bytes
@@ -115,6 +118,18 @@ class Certificate:
             return False
         return True
 
+    def is_issued_by(self, root: Certificate) -> bool:
+        """Whether ``root`` has signed this certificate, with a hash that counts, and has the issuer's name."""
+        try:
+            with reading(MalformedCertificate, "the issuer's signature cannot be checked"):
+                algorithm = self.x509.signature_hash_algorithm
+                if algorithm is not None and not isinstance(algorithm, _HASHES):
+                    return False
+                self.x509.verify_directly_issued_by(root.x509)
+        except MalformedCertificate:
+            return False
+        return True
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Certificate) and self.der == other.der
 
@@ -134,10 +149,8 @@ def _from_pem(text: str) -> Certificate:
         raise MalformedCertificate(
             f"one PEM certificate was expected, from {_BEGIN!r} to {_END!r}, and nothing besides"
         )
-    try:
+    with reading(MalformedCertificate, "the PEM certificate is not base64"):
         der = base64.b64decode("".join(body[len(_BEGIN) : -len(_END)].split()), validate=True)
-    except binascii.Error as error:
-        raise MalformedCertificate(f"the PEM certificate is not base64: {error}") from None
     return _from_der(der)
 
 
@@ -145,20 +158,14 @@ def _from_pem(text: str) -> Certificate:
 def _from_der(der: bytes) -> Certificate:
     if len(der) > MAX_CERTIFICATE_BYTES:
         raise MalformedCertificate(f"a certificate has at most {MAX_CERTIFICATE_BYTES} bytes")
-    try:
+    with reading(MalformedCertificate, "not a certificate that can be read"):
         return _parse(der)
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as error:
-        raise MalformedCertificate(f"not a certificate that can be read: {error}") from None
 
 
 def _parse(der: bytes) -> Certificate:
     certificate = x509.load_der_x509_certificate(der)
+    if certificate.serial_number < 1:
+        raise MalformedCertificate("its serial number is not positive, as RFC 5280 wants it")
     extensions = certificate.extensions
     for extension in extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD:
@@ -170,6 +177,7 @@ def _parse(der: bytes) -> Certificate:
         fingerprint=hashlib.sha256(der).hexdigest(),
         common_name=_common_name(certificate.subject),
         subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
         organisational_units=frozenset(
             str(unit.value) for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
         ),

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import (
@@ -27,6 +26,7 @@ from gridledger.identity.errors import (
     RoleMissing,
     UnknownAuthority,
 )
+from gridledger.identity.reading import reading
 
 ROLES: Final = frozenset({"client", "peer", "orderer", "admin"})
 MAX_CACHED_JUDGEMENTS = 8192
@@ -105,15 +105,13 @@ class MSP:
 
     def _revoked_by(self, pem: str) -> list[tuple[bytes, int]]:
         """The (issuer name, serial) pairs of one list, after its signature was checked."""
-        try:
+        with reading(BadMSP, f"a revocation list of {self.mspid} cannot be read"):
             crl = x509.load_pem_x509_crl(pem.encode())
             critical = [extension.oid.dotted_string for extension in crl.extensions if extension.critical]
             issuer = crl.issuer.public_bytes()
             roots = self._index.candidates(issuer, crl.extensions)
             signed = any(crl.is_signature_valid(root.public_key) for root in roots)
             serials = [entry.serial_number for entry in crl]
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise BadMSP(f"a revocation list of {self.mspid} cannot be read: {error}") from None
         if critical:
             raise BadMSP(f"a revocation list of {self.mspid} is not a plain one: critical extension {critical[0]}")
         if not signed:
@@ -123,7 +121,7 @@ class MSP:
     def issuer_of(self, certificate: Certificate) -> Certificate | None:
         """The root that issued ``certificate``: by name, key id and signature. Costs a verification."""
         for root in self._index.candidates(certificate.issuer_der, certificate.x509.extensions):
-            if _issued(root, certificate):
+            if certificate.is_issued_by(root):
                 return root
         return None
 
@@ -242,7 +240,7 @@ def _root(mspid: str, pem: str) -> Certificate:
         raise BadMSP(f"a root of {mspid} cannot be used: {error.message}") from None
     if not root.is_authority:
         raise BadMSP(f"the root {root.common_name!r} of {mspid} is not a CA certificate")
-    if root.issuer_der != root.subject_der or not _issued(root, root):
+    if root.issuer_der != root.subject_der or not root.is_issued_by(root):
         raise BadMSP(f"the root {root.common_name!r} of {mspid} is not self-signed; give the root, not an intermediate")
     return root
 
@@ -251,14 +249,3 @@ def _key_bytes(certificate: Certificate) -> bytes:
     return certificate.public_key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-
-
-def _issued(root: Certificate, certificate: Certificate) -> bool:
-    try:
-        algorithm = certificate.x509.signature_hash_algorithm
-        if algorithm is not None and not isinstance(algorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512):
-            return False
-        certificate.x509.verify_directly_issued_by(root.x509)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-    return True

@@ -10,7 +10,7 @@ Between the two the caller checks the signatures as it likes: one by one, in thr
 
 A transaction's code is the first of these that applies:
 
-    NIL_ENVELOPE, BAD_PAYLOAD           the envelope is empty, or is no transaction
+    NIL_ENVELOPE, BAD_PAYLOAD           the envelope is empty, or cannot be read, the creator's certificate included
     INVALID_CONFIG_TRANSACTION          a config transaction that does not follow, is not signed, or is not alone
     BAD_CREATOR_SIGNATURE               the client is no member at the block's time, or has not signed this
     TARGET_CHAIN_NOT_FOUND              the proposal is for another channel
@@ -31,7 +31,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gridledger.errors import GridLedgerError, InputError
+from gridledger.errors import GridLedgerError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError
 from gridledger.ledger.world import Reads, WorldState
@@ -144,20 +144,20 @@ class Examination:
             return _Candidate("", TxValidationCode.NIL_ENVELOPE)
         try:
             message = parse_envelope(envelope)
-        except InputError:
+            if isinstance(message, ConfigUpdate):
+                return _Candidate(message.tx_id, TxValidationCode.INVALID_CONFIG_TRANSACTION, update=message)
+            creator = message.proposal.certificate()
+        except GridLedgerError:
             return _Candidate("", TxValidationCode.BAD_PAYLOAD)
-        if isinstance(message, ConfigUpdate):
-            return _Candidate(message.tx_id, TxValidationCode.INVALID_CONFIG_TRANSACTION, update=message)
-        return self._examined(message, at_us)
+        return self._examined(message, creator, at_us)
 
-    def _examined(self, transaction: Transaction, at_us: int) -> _Candidate:
+    def _examined(self, transaction: Transaction, creator: Certificate, at_us: int) -> _Candidate:
         # Of a transaction the result is kept and the rest let go, its proposal's arguments above all: memory that the
         # next one can use is still in the processor's cache.
         candidate = _Candidate(transaction.tx_id, _VALID, transaction.result)
         try:
-            creator = transaction.proposal.certificate()
             self.config.msps.identify(creator, at_us)
-        except (InputError, IdentityError):
+        except IdentityError:
             candidate.code = TxValidationCode.BAD_CREATOR_SIGNATURE
             return candidate
         result_hash = transaction.result.hash

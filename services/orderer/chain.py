@@ -13,11 +13,12 @@ from typing import Any
 
 from gridledger import framing, jsontext
 from gridledger.disk import Piece
-from gridledger.errors import CorruptionError, GridLedgerError
+from gridledger.errors import CorruptionError, GridLedgerError, InputError, MalformedMessage
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature
-from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader
+from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader, SignedBlock
 from gridledger.protocol.config_update import is_config_block
+from gridledger.protocol.fields import MAX_INTEGER
 from services.orderer.block_store import BlockStore
 from services.orderer.config_judge import OffLoop, judge_update
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
@@ -123,25 +124,29 @@ class Chain:
         self.on_leadership(leadership)
 
     async def _append(self, entry: CommittedEntry) -> None:
-        timestamp, *envelopes = framing.unpack(entry.data, max_frames=MAX_ENVELOPES + 1)
+        try:
+            timestamp_us, envelopes = read_entry(entry.data)
+        except InputError as error:
+            # No orderer makes a block of it, so the chain goes on, alike everywhere.
+            _log.error("entry %d is no batch: %s", entry.index, error, extra={"channel": self.channel})
+            return
         last = self.last_header
         block = Block.build(
             channel=self.channel,
             number=self.height,
             previous_hash=last.hash,
             # A new leader's clock may be behind the old one's; a channel's time never goes back.
-            timestamp_us=max(int.from_bytes(timestamp, "big"), last.timestamp_us),
+            timestamp_us=max(timestamp_us, last.timestamp_us),
             envelopes=envelopes,
         )
         # Behind its header a block is what the entry is behind its timestamp.
-        behind = memoryview(entry.data)[4 + len(timestamp) :]
+        behind = memoryview(entry.data)[4 + _TIMESTAMP_BYTES :]
         await self._store_block(block, (framing.frame(block.header.text.encode()), behind), entry.index)
         self.on_block(block.header, len(envelopes))
 
     async def _append_fetched(self, record: bytes, raft_index: int) -> None:
-        data, signature = framing.unpack(record, max_frames=2)
-        block = Block.from_bytes(data)
-        header, signed = block.header, HeaderSignature.from_bytes(signature)
+        block, signed = SignedBlock.from_bytes(record)
+        header = block.header
         orderer = self.config.orderers_by_fingerprint.get(signed.orderer)
         if (
             header.number != self.height
@@ -151,7 +156,7 @@ class Chain:
             or not orderer.certificate_with(signed.orderer).verify(signed.signature, header.text.encode())
         ):
             raise CorruptionError(f"{self.channel}: block {header.number} from another orderer does not fit the chain")
-        await self._store_block(block, (data,), raft_index)
+        await self._store_block(block, (block.to_bytes(),), raft_index)
 
     async def _store_block(self, block: Block, data: Sequence[Piece], raft_index: int) -> None:
         following = await self._config_after(block) if is_config_block(block) else None
@@ -184,6 +189,17 @@ class Chain:
 def entry_of(timestamp_us: int, envelopes: Sequence[bytes]) -> bytes:
     """A Raft entry: the leader's clock and a batch."""
     return framing.pack((timestamp_us.to_bytes(_TIMESTAMP_BYTES, "big"), *envelopes))
+
+
+def read_entry(data: bytes) -> tuple[int, list[bytes]]:
+    """What :func:`entry_of` wrote; :class:`InputError` where it is none."""
+    frames = framing.unpack(data, max_frames=MAX_ENVELOPES + 1)
+    if not frames or len(frames[0]) != _TIMESTAMP_BYTES:
+        raise MalformedMessage("an entry begins with a timestamp of 64 bits")
+    timestamp_us = int.from_bytes(frames[0], "big")
+    if timestamp_us > MAX_INTEGER:
+        raise MalformedMessage(f"an entry's timestamp is at most {MAX_INTEGER}")
+    return timestamp_us, frames[1:]
 
 
 def _signature(signer: SigningIdentity, header: BlockHeader) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import partial
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from services.orderer.orderer import Channel, Orderer
 from services.orderer.sequencer import BroadcastReceipt
 from services.orderer.submission import check_submission
 
+_log = logging.getLogger(__name__)
 _PROGRESS_MEMBERS = frozenset(("peer", "height"))
 _TRANSFER_MEMBERS = frozenset(("channel", "to"))
 _CHECKED_AT_ONCE = 32
@@ -140,6 +142,10 @@ async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes])
             submit(envelope, receipt, number)
         except GridLedgerError as error:
             receipt.errors[number] = error
+        except Exception:
+            # A defect of ours costs the one envelope that shows it, not those that came along.
+            _log.exception("an envelope could not be checked", extra={"channel": channel.chain.channel})
+            receipt.errors[number] = GridLedgerError("the orderer failed at this envelope; its log says why")
         if number % _CHECKED_AT_ONCE == _CHECKED_AT_ONCE - 1:
             await asyncio.sleep(0)
     await receipt.wait()

@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 
 from gridledger import jsontext
-from gridledger.errors import InputError, MalformedMessage, PermissionDeniedError
+from gridledger.errors import MalformedMessage, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
 from gridledger.protocol import ChannelConfig, ConfigUpdate, Proposal, verify_update
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
-from gridledger.protocol.fields import from_base64, hash_of
+from gridledger.protocol.fields import exactly, from_base64, hash_of
 from gridledger.protocol.proposal import creator_certificate
 from gridledger.protocol.transaction import signing_text
 from services.orderer.errors import WrongChannel
 
+_MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
 _BEFORE_ARGUMENTS = re.compile(
     r'\{"kind":"proposal","channel":"([\w.-]+)","chaincode":"[\w.-]+","sequence":[1-9][0-9]{0,17},"function":"[\w.:-]+",'
     r'"args":\[',
@@ -46,12 +47,10 @@ def check_submission(envelope: bytes, config: ChannelConfig, now_us: int) -> Non
 
 
 def _check_transaction(envelope: bytes, config: ChannelConfig, now_us: int) -> None:
-    message = jsontext.loads(envelope)
-    if not isinstance(message, dict):
-        raise InputError("a transaction is a JSON object")
-    texts = [message.get(name) for name in ("proposal", "result", "endorsements")]
-    if not all(isinstance(text, str) for text in texts) or len(message) != 4:  # noqa: PLR2004 - and the signature
-        raise MalformedMessage("a transaction has the members proposal, result, endorsements and signature, no others")
+    message = exactly(jsontext.loads(envelope), _MEMBERS, "a transaction")
+    texts = [message[name] for name in ("proposal", "result", "endorsements")]
+    if not all(isinstance(text, str) for text in texts):
+        raise MalformedMessage("proposal, result and endorsements of a transaction are texts inside strings")
     proposal_text, result_text, endorsements_text = map(str, texts)
     channel, time_us, certificate = origin_of(proposal_text)
     if channel != config.channel:

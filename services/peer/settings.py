@@ -9,6 +9,9 @@ from pydantic import Field
 
 from gridledger.settings import Count, Seconds, ServiceSettings, SettingsPart
 
+MAX_BATCH = 500
+"""Envelopes that one broadcast may carry at most."""
+
 
 class EdgeLimits(SettingsPart):
     """Bounds of the HTTP edge. Sizes in bytes, times in seconds; each queue that is full answers 429.
@@ -58,7 +61,7 @@ class OrderingLimits(SettingsPart):
     request_timeout_s: Seconds = 2.0
     max_queued: Count = 2000
     max_queued_bytes: Count = 64 * 1024 * 1024
-    max_batch: Annotated[int, Field(gt=0, le=500)] = 250
+    max_batch: Annotated[int, Field(gt=0, le=MAX_BATCH)] = 250
     max_batch_bytes: Count = 4 * 1024 * 1024
     max_in_flight: Count = 2
     backoff_initial_s: Seconds = 0.02

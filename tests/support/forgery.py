@@ -20,6 +20,7 @@ from tests.support.local_network import LocalNetwork
 from tests.support.paper import endorse, signed_proposal, signed_transaction
 
 CHANNEL = "shard1"
+_VERSION_2, _VERSION_3 = bytes.fromhex("a003020101"), bytes.fromhex("a003020102")
 
 
 def now_us() -> int:
@@ -144,3 +145,9 @@ class Forger:
 def nobody(network: LocalNetwork, name: str) -> NodeClient:
     """A connection to a node without a client certificate."""
     return NodeClient(network.entry(name).url, None, network.roots)
+
+
+def of_version_2(certificate: bytes) -> bytes:
+    """The DER of a certificate (or of what is signed of it) made one of X.509 version 2, which no library reads."""
+    assert certificate.count(_VERSION_3) == 1
+    return certificate.replace(_VERSION_3, _VERSION_2)

@@ -283,9 +283,8 @@ class HostPool:
 def client_identity(identity: Identity) -> ClientIdentity:
     """What a contract gets to see of a caller, after Fabric: the id names subject and issuer of the certificate."""
     certificate = identity.certificate
-    subject, issuer = certificate.x509.subject.rfc4514_string(), certificate.x509.issuer.rfc4514_string()
     return ClientIdentity(
-        id=f"x509::{subject}::{issuer}",
+        id=f"x509::{certificate.subject}::{certificate.issuer}",
         mspid=identity.mspid,
         role=identity.role,
         attributes=certificate.attributes,

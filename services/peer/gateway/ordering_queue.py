@@ -3,6 +3,8 @@
 While a batch is under way the next one fills. An envelope stays in the queue until an orderer has acknowledged it (it
 is then durable in the replicated log), an orderer has refused it, or its deadline has passed. When an answer is lost
 the envelope is sent again: a second copy on the chain gets DUPLICATE_TXID and does no harm, a lost transaction would.
+A batch that an orderer answers with an error, and not with a verdict on each envelope, is sent again in halves: so the
+one envelope that it fails at is soon sent alone, gets the error, and delays the others no longer.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from typing import Any, Protocol
 
 from gridledger import framing, jsontext
 from gridledger.backoff import Backoff
-from gridledger.errors import BusyError, GridLedgerError, MalformedMessage, UnavailableError, from_wire
-from services.peer.settings import OrderingLimits
+from gridledger.errors import BusyError, GridLedgerError, MalformedJSON, MalformedMessage, UnavailableError, from_wire
+from services.peer.settings import MAX_BATCH, OrderingLimits
 
 ACKNOWLEDGED = 200
-_FINAL_REQUEST_CODES = frozenset(("MALFORMED_FRAMES", "BODY_TOO_LARGE"))
+TRIES_ALONE = 2
+"""How often an envelope is sent alone to orderers that fail at it (status 500) before it gets the error."""
 _log = logging.getLogger(__name__)
 _PASSING_STATUSES = frozenset((421, 429, 500, 502, 503, 504))
+_FAILURE = 500
+_ABOUT_THE_BATCH = frozenset((400, 413, _FAILURE))
+_DEFECT = "INTERNAL"
 
 
 class OrderersUnavailable(UnavailableError):
@@ -49,6 +55,8 @@ class QueuedEnvelope:
     ordered: asyncio.Future[None]
     maybe_sent: bool = False
     queued: bool = False
+    largest_batch: int = MAX_BATCH
+    failed_alone: int = 0
 
     def settle(self, error: GridLedgerError | None) -> None:
         """Tell whoever waits."""
@@ -177,9 +185,11 @@ class OrderingQueue:
         """The next batch, without what was abandoned or is too late."""
         batch: list[QueuedEnvelope] = []
         size, now, limits = 0, self._clock(), self._limits
-        while self._queue and len(batch) < limits.max_batch:
+        most = limits.max_batch
+        while self._queue:
             length = len(self._queue[0].envelope)
-            if batch and size + length > limits.max_batch_bytes:
+            most = min(most, self._queue[0].largest_batch)
+            if batch and (len(batch) >= most or size + length > limits.max_batch_bytes):
                 break
             pending = self._dequeue()
             if pending.ordered.done():
@@ -210,17 +220,44 @@ class OrderingQueue:
             raise
 
     def _request_failed(self, batch: list[QueuedEnvelope], orderer: str, error: GridLedgerError) -> None:
-        if error.code in _FINAL_REQUEST_CODES and len(batch) == 1:
-            self._refuse(batch[0], error)
-            return
         if error.code == "NOT_LEADER":
             self._redirected(batch, orderer, error)
+            return
+        if error.status in _ABOUT_THE_BATCH:
+            self._split(batch, orderer, error)
             return
         if error.status in (500, 502, 503, 504) and error.code != "NO_LEADER":
             # The request may have been carried out although its answer did not come.
             for pending in batch:
                 pending.maybe_sent = True
         self._again(batch, orderer, f"{error.code}: {error.message}", rotate=not isinstance(error, BusyError))
+
+    def _split(self, batch: list[QueuedEnvelope], orderer: str, error: GridLedgerError) -> None:
+        """Send what failed as a whole in halves; an envelope that fails alone gets the error."""
+        self.counters.reasons[orderer] = f"{error.code}: {error.message}"
+        failed = error.status == _FAILURE
+        for pending in batch:
+            pending.largest_batch = (len(batch) + 1) // 2
+            pending.maybe_sent = pending.maybe_sent or failed
+        if len(batch) > 1:
+            self._leave_unless_leader(orderer)
+            self._requeue(batch)
+            return
+        pending = batch[0]
+        pending.failed_alone += 1
+        if failed and pending.failed_alone < TRIES_ALONE and not pending.ordered.done():
+            # Behind all others, and perhaps to another orderer: what was wrong may pass.
+            self._leave_unless_leader(orderer)
+            self.counters.retries += 1
+            self._enqueue(pending)
+            return
+        error.details.setdefault("outcome", "unknown" if pending.maybe_sent else "not ordered")
+        self._refuse(pending, error)
+
+    def _leave_unless_leader(self, orderer: str) -> None:
+        """Ask another orderer next, unless this one is known to lead: the others would only name it again."""
+        if self.leader != orderer:
+            self._leave(orderer)
 
     def _redirected(self, batch: list[QueuedEnvelope], orderer: str, error: GridLedgerError) -> None:
         leader = error.details.get("leader")
@@ -246,7 +283,7 @@ class OrderingQueue:
             if status == ACKNOWLEDGED:
                 self.counters.envelopes += 1
                 pending.settle(None)
-            elif status in _PASSING_STATUSES:
+            elif status in _PASSING_STATUSES and result.get("code") != _DEFECT:
                 pending.maybe_sent = pending.maybe_sent or status in (500, 503, 504)
                 again.append(pending)
                 reason = f"{result.get('code')}: {result.get('message')}"
@@ -306,12 +343,15 @@ class OrderingQueue:
 
 def _results(answer: bytes, count: int) -> list[dict[str, Any]]:
     """The verdict on each envelope of a batch, each with a number as its status."""
-    message = jsontext.loads(answer)
+    try:
+        message = jsontext.loads(answer)
+    except MalformedJSON as error:
+        raise MalformedMessage(f"the orderer's answer is {error.message}", status=_FAILURE) from None
     results = message.get("results") if isinstance(message, dict) else None
     if (
         not isinstance(results, list)
         or len(results) != count
         or not all(isinstance(item, dict) and type(item.get("status")) is int for item in results)
     ):
-        raise MalformedMessage(f"the orderer's answer has no {count} results", status=502)
+        raise MalformedMessage(f"the orderer's answer has no {count} results", status=_FAILURE)
     return results

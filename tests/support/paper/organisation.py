@@ -19,6 +19,8 @@ BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 END = datetime(2050, 1, 1, tzinfo=UTC)
 """When certificates and revocation lists are good: by a test's clock as by the machine's."""
 
+_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+
 
 class PaperOrganisation:
     """An organisation: its root certificate (PEM), and the identities and revocation lists that its CA signs."""
@@ -71,8 +73,22 @@ class PaperOrganisation:
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
+    def seal(self, to_be_signed: bytes) -> bytes:
+        """The DER of a certificate, or revocation list, of any content whatever, under the CA's true signature."""
+        signature = b"\0" + self._key.sign(to_be_signed, ec.ECDSA(hashes.SHA256()))
+        return der(0x30, to_be_signed + _ECDSA_WITH_SHA256 + der(0x03, signature))
+
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, not_before: datetime, not_after: datetime
     ) -> x509.CertificateBuilder:
         serial = x509.random_serial_number()
         return x509.CertificateBuilder(self._name, subject, key, serial, not_before, not_after)
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """One element of DER."""
+    length = len(content)
+    if length < 128:
+        return bytes([tag, length]) + content
+    size = (length.bit_length() + 7) // 8
+    return bytes([tag, 0x80 | size]) + length.to_bytes(size, "big") + content

@@ -17,6 +17,7 @@ from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.fields import hash_of, to_base64
 from gridledger.protocol.result import Event, RangeRead, Read, Version
 from gridledger.protocol.transaction import signing_text
+from tests.support.fuzzing import ODD, altered, paths, written
 from tests.support.paper import NOW_US, PaperNetwork
 
 PAPER = PaperNetwork()
@@ -26,39 +27,6 @@ SOUND = PAPER.transaction(
     ranges=[RangeRead("a", "c", (Read("b", Version(1, 2)),))],
     event=Event("e", {"k": 1}),
 )
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**63), 2**64 - 1),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.text(max_size=40),
-    st.sampled_from(
-        ["", "\0", "\x7f" * 2000, "é" * 1024, "{}", "[]", "null", "A" * 100, "=", "AAAA", "0" * 64, "kv", "shard1"]
-    ),
-    st.lists(st.integers(), max_size=3),
-    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
-)
-
-
-def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to every value inside a value."""
-    found = [here]
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, child in children:
-        found += paths(child, (*here, name))
-    return found
-
-
-def altered(value: Any, path: tuple[Any, ...], new: Any, remove: bool) -> Any:
-    """A copy of ``value`` with what lies at ``path`` replaced or removed."""
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    if len(path) == 1 and remove:
-        del copy[path[0]]
-    else:
-        copy[path[0]] = altered(value[path[0]], path[1:], new, remove)
-    return copy
 
 
 def judge(envelope: bytes) -> Code:
@@ -73,10 +41,6 @@ def judge(envelope: bytes) -> Code:
         (judged,) = validate([block], config=PAPER.config, reads=reads)
     assert len(judged.codes) == len(judged.tx_ids) == len(judged.indexed) == 2
     return judged.codes[0]
-
-
-def written(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -117,7 +117,7 @@ TABLE: list[tuple[Make, Code]] = [
     (tampered_after_signing, Code.BAD_CREATOR_SIGNATURE),
     (foreign_client, Code.BAD_CREATOR_SIGNATURE),
     (expired_client, Code.BAD_CREATOR_SIGNATURE),
-    (no_certificate, Code.BAD_CREATOR_SIGNATURE),
+    (no_certificate, Code.BAD_PAYLOAD),
     (other_client_signs, Code.BAD_CREATOR_SIGNATURE),
     (other_channel, Code.TARGET_CHAIN_NOT_FOUND),
     (moved_endorsement, Code.INVALID_ENDORSER_TRANSACTION),

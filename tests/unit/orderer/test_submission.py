@@ -41,6 +41,8 @@ def test_each_fault_has_its_code(paper: PaperNetwork) -> None:
         check_submission(good.to_bytes(), small, NOW_US)
     assert caught.value.code == "ENVELOPE_TOO_LARGE"
     assert refused(paper, b"{}") == "MALFORMED_MESSAGE"
+    renamed = good.to_bytes().replace(b'"signature":"', b'"signed":"').replace(b'\\"signed\\"', b'\\"signature\\"')
+    assert refused(paper, renamed) == "MALFORMED_MESSAGE"
     assert refused(paper, b"not json") == "MALFORMED_JSON"
     assert refused(paper, good.to_bytes(), NOW_US + 301_000_000) == "PROPOSAL_STALE"
     assert refused(paper, good.to_bytes(), NOW_US - 301_000_000) == "PROPOSAL_STALE"

@@ -268,6 +268,75 @@ async def test_refusal_of_a_whole_request_is_final_for_a_single_envelope(orderer
     assert caught.value.status == 413
 
 
+POISON = b"poison"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        GridLedgerError("the node failed to answer", code="INTERNAL", status=500),
+        InputError("no frames", code="MALFORMED_FRAMES"),
+        None,
+    ],
+    ids=["500", "400", "no verdicts"],
+)
+async def test_one_envelope_that_fails_a_batch_harms_no_other(
+    orderers: Orderers, error: GridLedgerError | None
+) -> None:
+    def answer(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        if POISON not in envelopes:
+            return [ACK] * len(envelopes)
+        if error is not None:
+            raise error
+        return []
+
+    orderers.answers = dict.fromkeys(orderers.names, answer)
+    queue = queue_of(orderers, max_in_flight=1)
+    queue.leader = "o2"
+    good = [queue.add(str(n), b"%d" % n) for n in range(30)]
+    poison = queue.add("p", POISON)
+    good += [queue.add(str(n), b"%d" % n) for n in range(30, 60)]
+    async with asyncio.timeout(2):
+        await asyncio.gather(*(pending.ordered for pending in good))
+        with pytest.raises(GridLedgerError) as caught:
+            await poison.ordered
+    assert caught.value.details["tx_id"] == "p"
+    assert caught.value.details["outcome"] == ("not ordered" if isinstance(error, InputError) else "unknown")
+    assert len(orderers.calls) <= 16  # halves: two for each of six steps, and what is sent alone
+    assert {name for name, _ in orderers.calls} == {"o2"}
+    later = queue.add("later", b"later")
+    await later.ordered
+    assert not later.maybe_sent
+
+
+async def test_a_failure_that_passes_costs_a_lone_envelope_nothing(orderers: Orderers) -> None:
+    failures = iter([True])
+
+    def answer(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        if next(failures, False):
+            raise GridLedgerError("the node failed to answer", code="INTERNAL", status=500)
+        return [ACK] * len(envelopes)
+
+    orderers.answers = dict.fromkeys(orderers.names, answer)
+    queue = queue_of(orderers)
+    await asyncio.wait_for(queue.add("a", b"a").ordered, 2)
+    assert len({name for name, _ in orderers.calls}) == 2  # nobody was known to lead: another one is asked
+
+
+async def test_an_orderers_defect_at_an_envelope_is_final_for_it(orderers: Orderers) -> None:
+    def answer(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        failed = {"status": 500, "code": "INTERNAL", "message": "the orderer failed at this envelope"}
+        return [failed if item == POISON else ACK for item in envelopes]
+
+    orderers.answers = dict.fromkeys(orderers.names, answer)
+    queue = queue_of(orderers)
+    good, poison = queue.add("g", b"good"), queue.add("p", POISON)
+    await asyncio.wait_for(good.ordered, 2)
+    with pytest.raises(GridLedgerError, match="failed at this envelope"):
+        await asyncio.wait_for(poison.ordered, 2)
+    assert len(orderers.calls) == 1
+
+
 async def test_closing_tells_those_who_wait(orderers: Orderers) -> None:
     orderers.gate = asyncio.Event()
     queue = queue_of(orderers, max_in_flight=1)
