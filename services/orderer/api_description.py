@@ -19,6 +19,7 @@ _SCHEMAS = {
             "role": TEXT,
             "config_sequence": WHOLE,
             "queued": WHOLE,
+            "broken": nullable(TEXT),
             "voters": list_of(TEXT),
         },
     }

@@ -41,6 +41,8 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
 
 
 def _health(orderer: Orderer) -> Mapping[str, Any]:
+    if orderer.broken_channels():
+        return {"status": "broken"}  # the log says which and why, as do /metrics and an admin's /status
     leaders = [orderer.consensus.leader(name) for name in orderer.channels]
     return {"status": "ok" if all(leaders) else "electing"}
 

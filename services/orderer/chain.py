@@ -145,21 +145,11 @@ class Chain:
         self.on_block(block.header, len(envelopes))
 
     async def _append_fetched(self, record: bytes, raft_index: int) -> None:
-        block, signed = SignedBlock.from_bytes(record)
-        header = block.header
-        orderer = self.config.orderers_by_fingerprint.get(signed.orderer)
-        if (
-            header.number != self.height
-            or header.previous_hash != self.last_header.hash
-            or not block.data_hash_holds()
-            or orderer is None
-            or not orderer.certificate_with(signed.orderer).verify(signed.signature, header.text.encode())
-        ):
-            raise CorruptionError(f"{self.channel}: block {header.number} from another orderer does not fit the chain")
+        block = fetched_block(self.config, self.last_header, record)
         await self._store_block(block, (block.to_bytes(),), raft_index)
 
     async def _store_block(self, block: Block, data: Sequence[Piece], raft_index: int) -> None:
-        following = await self._config_after(block) if is_config_block(block) else None
+        following = await self.config_after(self.config, block)
         self.store.append_pieces(
             block.header,
             data,
@@ -172,10 +162,12 @@ class Chain:
             self.on_config(following)
             _log.info("configuration %d holds", following.sequence, extra={"channel": self.channel})
 
-    async def _config_after(self, block: Block) -> ChannelConfig | None:
-        """The configuration that a config block brings, None if it does not follow from the present one."""
+    async def config_after(self, config: ChannelConfig, block: Block) -> ChannelConfig | None:
+        """The configuration that a block brings, None if it brings none that follows from ``config``."""
+        if not is_config_block(block):
+            return None
         try:
-            return await self._off_loop(judge_update, block.envelopes[0], self.config, block.header.timestamp_us)
+            return await self._off_loop(judge_update, block.envelopes[0], config, block.header.timestamp_us)
         except GridLedgerError as error:
             # Two updates made from one configuration: the second is on the chain, and no peer takes it either.
             _log.info("config transaction without effect: %s", error, extra={"channel": self.channel})
@@ -200,6 +192,24 @@ def read_entry(data: bytes) -> tuple[int, list[bytes]]:
     if timestamp_us > MAX_INTEGER:
         raise MalformedMessage(f"an entry's timestamp is at most {MAX_INTEGER}")
     return timestamp_us, frames[1:]
+
+
+def fetched_block(config: ChannelConfig, last: BlockHeader, record: bytes) -> Block:
+    """The block in a record from another orderer; :class:`CorruptionError` unless it follows ``last`` under
+    ``config``: its place, its data and the signature of one of the configuration's orderers."""
+    block, signed = SignedBlock.from_bytes(record)
+    header = block.header
+    orderer = config.orderers_by_fingerprint.get(signed.orderer)
+    if (
+        header.channel != config.channel
+        or header.number != last.number + 1
+        or header.previous_hash != last.hash
+        or not block.data_hash_holds()
+        or orderer is None
+        or not orderer.certificate_with(signed.orderer).verify(signed.signature, header.text.encode())
+    ):
+        raise CorruptionError(f"{config.channel}: block {header.number} from another orderer does not fit the chain")
+    return block
 
 
 def _signature(signer: SigningIdentity, header: BlockHeader) -> bytes:

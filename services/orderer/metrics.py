@@ -10,6 +10,14 @@ REFUSED = Counter("gridledger_orderer_refused_total", "Envelopes refused", ("cha
 HEIGHT = Gauge("gridledger_orderer_height", "Blocks on the channel here", ("channel",))
 IS_LEADER = Gauge("gridledger_orderer_is_leader", "1 where this orderer leads the channel", ("channel",))
 TERM = Gauge("gridledger_orderer_term", "Raft's term", ("channel",))
+RAFT_REFUSED = Counter(
+    "gridledger_orderer_raft_refused_total",
+    "Raft messages from nodes that are no orderers of the channel, and attempts to send some",
+    ("channel",),
+)
+BROKEN = Gauge(
+    "gridledger_orderer_broken", "1 where the channel has stopped on this orderer (see its log)", ("channel",)
+)
 QUEUED = Gauge("gridledger_orderer_queued", "Envelopes that wait to be ordered", ("channel",))
 BATCH_SECONDS = Histogram(
     "gridledger_orderer_batch_seconds",

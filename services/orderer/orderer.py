@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,6 +29,7 @@ from services.orderer.config_judge import ConfigThread, OffLoop
 from services.orderer.other_orderers import OtherOrderers
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
 from services.orderer.raft.node import RaftNode
+from services.orderer.raft_senders import PeekBlocks, RaftSenders
 from services.orderer.sequencer import Sequencer
 from services.orderer.settings import OrdererSettings
 
@@ -54,7 +56,7 @@ class Channel:
 
 
 class Orderer:
-    """All channels of one orderer. ``clock_us`` gives microseconds since 1970."""
+    """All channels of one orderer. ``clock_us`` gives microseconds since 1970, ``peek`` blocks of other orderers."""
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class Orderer:
         *,
         certificate: Certificate,
         clock_us: Callable[[], int],
+        peek: PeekBlocks,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self.settings = settings
@@ -72,6 +75,7 @@ class Orderer:
         self.channels = channels
         self.clock_us = clock_us
         self.off_loop = off_loop
+        self.raft_senders = RaftSenders({name: item.chain for name, item in channels.items()}, peek, clock_us)
         self._handing_over: asyncio.Future[list[None]] | None = None
 
     def channel(self, name: str) -> Channel:
@@ -110,13 +114,9 @@ class Orderer:
             raise PermissionDeniedError(f"{member.role} of {member.mspid} is not among the {policy} of {name}")
         return channel
 
-    def orderer_named(self, caller: Identity) -> str:
-        """The name of the orderer that calls; :class:`PermissionDeniedError` when it is none."""
-        for channel in self.channels.values():
-            node = channel.config.orderers_by_fingerprint.get(caller.certificate.fingerprint)
-            if node is not None:
-                return node.name
-        raise PermissionDeniedError("only the orderers of a channel talk Raft here")
+    def broken_channels(self) -> list[str]:
+        """Channels that have stopped on this orderer, while the others go on."""
+        return [name for name in self.channels if self.consensus.status(name).broken is not None]
 
     def describe(self, name: str) -> dict[str, Any]:
         """One channel's state, for status queries."""
@@ -131,6 +131,7 @@ class Orderer:
             "role": raft.role.value,
             "config_sequence": channel.config.sequence,
             "queued": channel.sequencer.queued,
+            "broken": raft.broken,
             "voters": sorted(raft.membership.voters),
         }
 
@@ -215,14 +216,21 @@ async def open_orderer(
             chain.on_config = others.follow
             channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us))
             await consensus.add_group(name, sorted(chain.config.orderers), chain, applied=chain.store.applied)
-        yield Orderer(
+        orderer = Orderer(
             settings,
             consensus,
             channels,
             certificate=identity.certificate,
             clock_us=clock_us,
+            peek=others.peek,
             off_loop=off_loop,
         )
+        for name in channels:
+            metrics.BROKEN.labels(name).set_function(partial(_broken, consensus, name))
+        try:
+            yield orderer
+        finally:
+            orderer.raft_senders.close()
     finally:
         await consensus.stop()
         for chain in chains.values():
@@ -281,6 +289,10 @@ def _note_leadership(leadership: Leadership) -> None:
     metrics.IS_LEADER.labels(leadership.group).set(leadership.is_self)
     metrics.TERM.labels(leadership.group).set(leadership.term)
     _log.info("leader is %s in term %d", leadership.leader, leadership.term, extra={"channel": leadership.group})
+
+
+def _broken(consensus: Consensus, name: str) -> int:
+    return int(consensus.status(name).broken is not None)
 
 
 def _raft_settings(settings: OrdererSettings) -> RaftSettings:

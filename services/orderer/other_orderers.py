@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 RAFT_PATH = "/raft"
 FETCH_COUNT = 200
+MAX_HEIGHT = 2**48
 STREAM_S = 20.0
 """How long a stream lasts; shorter than the edge's ``request_timeout_s``."""
 STREAM_BYTES = 8 * 1024 * 1024
@@ -160,8 +161,12 @@ class OtherOrderers:
     def follow(self, config: ChannelConfig) -> None:
         """Connect to the orderers of a channel's configuration, this one left out, as it identifies them.
 
-        Raft knows an orderer by its name over all channels, so a connection holds to what any of them says of it.
+        Raft knows an orderer by its name over all channels, so a connection holds to what any of them says of it. One
+        that is older than what is followed, as a chain meets behind what was read ahead of it, is left out.
         """
+        followed = self._configs.get(config.channel)
+        if followed is not None and followed.sequence > config.sequence:
+            return
         self._configs.pop(config.channel, None)  # the newest comes last
         self._configs[config.channel] = config
         configs = self._configs.values()
@@ -207,6 +212,18 @@ class OtherOrderers:
                 except GridLedgerError as error:
                     _log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
             await asyncio.sleep(backoff.failed())
+
+    async def peek(self, channel: str, first: int) -> Sequence[bytes]:
+        """The same from ``first`` on, of whichever other orderer answers; none where nobody has them.
+
+        The organisation's root is enough to be asked: blocks carry their own proof.
+        """
+        for name, client in self._random.sample(sorted(self._blocks.clients.items()), len(self._blocks.clients)):
+            try:
+                return await self._fetch_from(client, channel, first, MAX_HEIGHT)
+            except GridLedgerError as error:
+                _log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
+        return ()
 
     async def close(self) -> None:
         """Close all connections."""

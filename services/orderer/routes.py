@@ -80,7 +80,7 @@ def make_router(orderer: Orderer) -> APIRouter:
 
     @router.post("/raft")
     async def raft(request: Request) -> Response:
-        orderer.orderer_named(request.state.caller)
+        orderer.raft_senders.check(request.state.caller.certificate)
         request.state.slot.become_stream()
         reading = asyncio.create_task(_receive_batches(orderer, request))
         handing_over = asyncio.create_task(_hand_over_at_stop(orderer, request.app.state.stopping))
@@ -115,9 +115,10 @@ async def _hand_over_at_stop(orderer: Orderer, stopping: asyncio.Event) -> None:
 
 
 async def _receive_batches(orderer: Orderer, request: Request) -> None:
-    """Give consensus each batch of a stream as it comes. Who sends is asked anew for each: a certificate that expires,
-    or a configuration that no longer has the orderer, ends the stream."""
+    """Give consensus each batch of a stream as it comes. Who sends is asked anew for each, and for each of its groups.
+    A certificate that expires, configurations that no longer have the orderer, or a malformed batch end the stream."""
     certificate = request.state.caller.certificate
+    name_in = partial(orderer.raft_senders.name_in, certificate)
     frames = framing.FrameBuffer(orderer.settings.limits.max_raft_body_bytes)
     more = True
     while more:
@@ -126,7 +127,9 @@ async def _receive_batches(orderer: Orderer, request: Request) -> None:
             raise ClientDisconnect
         more = message.get("more_body", False)
         for batch in frames.feed(message.get("body", b"")):
-            orderer.consensus.receive(orderer.orderer_named(orderer.authenticate(certificate)), batch)
+            orderer.authenticate(certificate)
+            orderer.raft_senders.check(certificate)
+            orderer.consensus.receive(name_in, batch)
 
 
 async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes]) -> list[dict[str, object]]:

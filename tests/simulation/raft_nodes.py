@@ -186,7 +186,7 @@ class NodeWorld:
     def _deliver(self, sender: str, to: str, payload: bytes) -> None:
         node = self.nodes.get(to)
         if node is not None and (sender, to) not in self._cut:
-            node.receive(sender, payload)
+            node.receive(lambda _: sender, payload)
 
     # nodes
 

@@ -29,7 +29,16 @@ from services.orderer.raft.interface import (
     Snapshot,
 )
 from services.orderer.raft.log import RaftLog
-from services.orderer.raft.messages import FROM_LEADER, Entry, EntryKind, HardState, Kind, Message, pack_membership
+from services.orderer.raft.messages import (
+    FROM_LEADER,
+    REPLIES,
+    Entry,
+    EntryKind,
+    HardState,
+    Kind,
+    Message,
+    pack_membership,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,14 @@ class RaftCore(Election):
     # input
 
     def step(self, message: Message) -> None:
-        """Take one message. Messages may come late, twice, out of order or never."""
+        """Take one message. Messages may come late, twice, out of order or never.
+
+        A request is answered whoever sends it: a server that joins may know a newer membership than this one (thesis
+        4.1). Nobody but a member is asked anything, so a reply of anyone else is ignored, its term too.
+        """
         if message.to != self.node_id:
+            return
+        if message.kind in REPLIES and not self._asks(message.sender):
             return
         if message.term > self.term:
             if message.kind in (Kind.VOTE, Kind.PRE_VOTE) and self._hears_leader() and not message.transfer:
@@ -79,6 +94,11 @@ class RaftCore(Election):
             self._meet_older_term(message)
             return
         self._dispatch(message)
+
+    def _asks(self, node_id: str) -> bool:
+        """Whether this server may have asked that node: a member, or itself (its own vote comes as a message)."""
+        membership = self.membership
+        return node_id in membership.voters or node_id in membership.learners or node_id == self.node_id
 
     def _meet_newer_term(self, message: Message) -> None:
         """Adopt it (figure 2, all servers), except for what pre-vote asks and grants ahead of any election."""

@@ -6,8 +6,9 @@ not vote), 3.10 (leadership transfer).
 
 from __future__ import annotations
 
+from services.orderer.raft.errors import LogBroken
 from services.orderer.raft.interface import Role
-from services.orderer.raft.messages import EntryKind, Kind, Message
+from services.orderer.raft.messages import MAX_NUMBER, EntryKind, Kind, Message
 from services.orderer.raft.replication import Replication
 
 
@@ -29,24 +30,30 @@ class Election(Replication):
         """Ask for a pre-vote: would a majority vote for this server? The term stays until one would (thesis 9.6)."""
         if self.is_leader or not self.promotable:
             return
+        following = self._next_term()
         self._votes = {}
         self.role = Role.PRE_CANDIDATE
         self.leader = None
         self._election_elapsed = 0
         self._draw_timeout()
         for voter in sorted(self.membership.voters - {self.node_id}):
-            self._request_vote(Kind.PRE_VOTE, voter, self.term + 1)
+            self._request_vote(Kind.PRE_VOTE, voter, following)
         self._take_vote(self.node_id, granted=True)
 
     def _stand(self, *, transfer: bool = False) -> None:
         """Begin an election (section 5.2). The own vote, like the requests, waits until term and vote are durable: a
         server that forgot either could vote twice in one term."""
-        self._reset(self.term + 1)
+        self._reset(self._next_term())
         self.role = Role.CANDIDATE
         self.vote = self.node_id
         for voter in sorted(self.membership.voters - {self.node_id}):
             self._request_vote(Kind.VOTE, voter, self.term, transfer=transfer)
         self._send(Message(Kind.VOTE_REPLY, self.node_id, self.node_id, self.term))
+
+    def _next_term(self) -> int:
+        if self.term + 1 >= MAX_NUMBER:
+            raise LogBroken(f"term {self.term} is the last that there is: this group can elect no leader any more")
+        return self.term + 1
 
     def _request_vote(self, kind: Kind, to: str, term: int, *, transfer: bool = False) -> None:
         log = self.log

@@ -77,6 +77,12 @@ class NodeStopped(UnavailableError):
     code = "NODE_STOPPED"
 
 
+class GroupBroken(UnavailableError):
+    """The group has stopped on this node, whose other groups go on."""
+
+    code = "GROUP_BROKEN"
+
+
 class MalformedBatch(InputError):
     """Bytes from another node are not a batch of Raft messages, or not from whom they claim."""
 
@@ -90,7 +96,7 @@ class RaftConfigError(SettingsError):
 
 
 class LogBroken(CorruptionError):
-    """A safety property would be violated if the node went on; it stops."""
+    """A safety property would be violated if the group went on; it stops on this node."""
 
     code = "RAFT_LOG_BROKEN"
 

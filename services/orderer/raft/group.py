@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from services.orderer.raft.core import RaftCore
-from services.orderer.raft.errors import NodeStopped, ProposalDropped, ProposalTimeout, TransferFailed
+from services.orderer.raft.errors import GroupBroken, NodeStopped, ProposalDropped, ProposalTimeout, TransferFailed
 from services.orderer.raft.interface import (
     CommittedEntry,
     FollowerStatus,
     GroupStatus,
     Leadership,
     RaftSettings,
+    Role,
     Snapshot,
     StateMachine,
 )
@@ -22,7 +23,7 @@ from services.orderer.raft.messages import EntryKind
 
 class Group:
     """Proposals in, applied entries out. ``touch`` asks the node to look at the core; ``save_snapshot`` makes one
-    durable; ``fail`` stops the node."""
+    durable; ``fail`` is told what this group fails with."""
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class Group:
         *,
         touch: Callable[[Group], None],
         save_snapshot: Callable[[Group, Snapshot], Awaitable[None]],
-        fail: Callable[[Exception], None],
+        fail: Callable[[Group, Exception], None],
     ) -> None:
         self.name = name
         self.core = core
@@ -49,6 +50,8 @@ class Group:
         self._compact_waiters: list[asyncio.Future[int]] = []
         self._compact_wanted = False
         self.stopping = False
+        self.broken: str | None = None
+        """Why this group has stopped here, None while it runs."""
         self._work = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"raft-apply-{name}")
 
@@ -148,7 +151,7 @@ class Group:
                 while not self.stopping and await self._apply_some():
                     pass
         except Exception as error:
-            self._fail(error)
+            self._fail(self, error)
 
     async def _apply_some(self) -> bool:
         """Install a snapshot or apply some entries; False when there is nothing to do."""
@@ -216,6 +219,18 @@ class Group:
                 future.set_exception(error)
         self._compact_waiters, self._transfers = [], []
 
+    def stop_broken(self, error: Exception) -> None:
+        """Stop for good: the core is not asked again, what waits is answered, and nobody leads as far as the machine
+        hears."""
+        self.broken = str(error) or type(error).__name__
+        self.cancel(self.broken_error())
+        self.leadership = Leadership(self.name, self.core.term, None, is_self=False, ready=False)
+        self.machine.leadership_changed(self.leadership)
+
+    def broken_error(self) -> GroupBroken:
+        """What requests to a group that has stopped are answered with."""
+        return GroupBroken(f"{self.name} has stopped on this orderer, see its log: {self.broken}", group=self.name)
+
     async def stop(self) -> None:
         """Cancel what waits, and let the state machine finish what it is at (within stop_grace_s)."""
         self.cancel(NodeStopped(f"this node was stopped or left the group {self.name}"))
@@ -230,9 +245,9 @@ class Group:
         core, log = self.core, self.core.log
         return GroupStatus(
             group=self.name,
-            role=core.role,
+            role=Role.FOLLOWER if self.broken else core.role,
             term=core.term,
-            leader=core.leader,
+            leader=None if self.broken else core.leader,
             commit=log.commit,
             applied=log.applied,
             first=log.first_index,
@@ -241,6 +256,7 @@ class Group:
             snapshot=log.snapshot.index if log.snapshot else 0,
             membership=log.membership,
             pending_proposals=len(self._proposals),
+            broken=self.broken,
             followers={
                 name: FollowerStatus(progress.match, progress.next, progress.feed.value, progress.active)
                 for name, progress in core.progress.items()

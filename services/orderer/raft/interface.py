@@ -8,7 +8,7 @@ names, indexes and terms are Raft's, both counted from 1.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -95,7 +95,9 @@ class FollowerStatus:
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """One group on this node. Indexes: ``first`` is the oldest entry still held, ``stable`` the newest durable here."""
+    """One group on this node. Indexes: ``first`` is the oldest entry still held, ``stable`` the newest durable here.
+
+    ``broken`` says why the group has stopped here, None while it runs."""
 
     group: str
     role: Role
@@ -109,6 +111,7 @@ class GroupStatus:
     snapshot: int
     membership: Membership
     pending_proposals: int
+    broken: str | None = None
     followers: dict[str, FollowerStatus] = field(default_factory=dict)
 
 
@@ -153,7 +156,7 @@ class Transport(Protocol):
 
         The node calls this for one batch at a time per destination, what comes up meanwhile fills the next batch.
         Raises when the destination is not reachable: the node then probes it instead of streaming to it. The other side
-        passes the payload to ``Consensus.receive`` with the sender's authenticated name.
+        passes the payload to ``Consensus.receive``, with who the connection authenticates as.
         """
 
 
@@ -162,8 +165,8 @@ class StateMachine(Protocol):
 
     async def apply(self, entries: Sequence[CommittedEntry]) -> None:
         """Apply entries in order. Each is durable here and on a majority, and will never change. After a restart the
-        entries after the ``applied`` given to ``add_group`` come again. An exception stops the node (see
-        ``failure``)."""
+        entries after the ``applied`` given to ``add_group`` come again. An exception stops the group here (see
+        ``GroupStatus.broken``), a disk's (OSError, DiskFailed, NoSpaceLeft) the node (see ``failure``)."""
 
     async def take_snapshot(self) -> bytes:
         """Make everything applied so far durable by itself (the log up to there may be dropped), and return a small
@@ -199,8 +202,10 @@ class Consensus(Protocol):
         entry may still commit); RaftBusy when a bound is reached; ProposalTimeout; NodeStopped.
         """
 
-    def receive(self, sender: str, payload: bytes) -> None:
-        """Take a batch that ``sender`` (authenticated) sent through its transport. Raises MalformedBatch."""
+    def receive(self, name_in: Callable[[str], str | None], payload: bytes) -> None:
+        """Take a batch that another node sent through its transport. ``name_in(group)`` is the name that the sender,
+        authenticated, has in a group, None where it is no member of it: its messages for that group are then left out.
+        Raises MalformedBatch, also where the batch names another sender."""
 
     def leader(self, group: str) -> str | None:
         """The leader's node id as known here, None when there is none."""
@@ -230,8 +235,9 @@ class Consensus(Protocol):
         """Whether the node has failed."""
 
     async def failure(self) -> Exception:
-        """Waits until the node has failed (disk error, state machine error) and returns why. A failed node answers
-        nothing any more and must be restarted: what a failed fsync left on disk is unknown."""
+        """Waits until the node has failed (a disk's error) and returns why. A failed node answers nothing any more and
+        must be restarted: what a failed fsync left on disk is unknown. What goes wrong in one group stops that group
+        alone (see ``GroupStatus.broken``)."""
 
     async def stop(self) -> None:
         """Stop: pending proposals get NodeStopped, the log is flushed and closed. Idempotent."""

@@ -1,7 +1,8 @@
 """Entries and messages, and how they look as bytes.
 
 One ``Message`` class for all kinds: ``kind`` says which fields mean something (table in docs/raft.md). All integers are
-big-endian; indexes and terms are u64. A batch is what one node sends another at one go: messages of many groups.
+big-endian; indexes and terms are u64 below 2^48. A batch is what one node sends another at one go: messages of many
+groups.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from services.orderer.raft.errors import MalformedBatch
 from services.orderer.raft.interface import Membership, Snapshot
 
 BATCH_VERSION = 1
+MAX_NUMBER = 2**48
+"""Terms and indexes lie below it. A larger one, once adopted, would leave no term for the next election."""
 ENTRY_OVERHEAD = 32
 """Bytes that an entry counts for beside its data, so that empty entries have a bound too."""
 
@@ -68,6 +71,7 @@ class Kind(enum.IntEnum):
 
 
 FROM_LEADER = frozenset({Kind.APPEND, Kind.HEARTBEAT, Kind.COMMIT, Kind.SNAPSHOT})
+REPLIES = frozenset({Kind.PRE_VOTE_REPLY, Kind.VOTE_REPLY, Kind.APPEND_REPLY, Kind.HEARTBEAT_REPLY})
 
 
 @dataclass(slots=True)
@@ -194,6 +198,7 @@ def read_entries(reader: Reader, first_index: int, count: int) -> tuple[Entry, .
     entries = []
     for index in range(first_index, first_index + count):
         term, kind, length = reader.unpack(_ENTRY)
+        check_numbers(term, index)
         entries.append(Entry(index, term, _entry_kind(kind), reader.take(length)))
     return tuple(entries)
 
@@ -209,8 +214,16 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
 def read_snapshot(reader: Reader) -> Snapshot:
     """The inverse of ``pack_snapshot``."""
     index, term = reader.u64(), reader.u64()
+    check_numbers(term, index)
     membership = read_membership(reader)
     return Snapshot(index, term, membership, reader.take(reader.u32()))
+
+
+def check_numbers(*numbers: int) -> None:
+    """Raise MalformedBatch for a term or an index that is not below ``MAX_NUMBER``."""
+    largest = max(numbers)
+    if largest >= MAX_NUMBER:
+        raise MalformedBatch(f"{largest} is no term or index: they lie below 2^48")
 
 
 def pack_batch_header(sender: str) -> bytes:
@@ -252,6 +265,7 @@ def unpack_batch(data: bytes, to: str) -> tuple[str, list[tuple[str, Message]]]:
     while not reader.at_end:
         group = reader.name()
         kind, flags, term, index, log_term, commit, hint, entry_count, snapshot_size = reader.unpack(_MESSAGE)
+        check_numbers(term, index, log_term, commit, hint)
         messages.append(
             (
                 group,

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random as random_module
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gridledger.disk import SYSTEM_DISK, Disk
+from gridledger.errors import DiskFailed, NoSpaceLeft
 from services.orderer.raft.core import RaftCore, Ready
 from services.orderer.raft.errors import GroupUnknown, MalformedBatch, NodeStopped, RaftBusy, RaftConfigError
 from services.orderer.raft.group import Group
@@ -34,6 +35,7 @@ from services.orderer.raft.outbox import Outbox
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 from services.orderer.raft.writer import WalWriter, Writer
 
+_OF_THE_DISK = (OSError, DiskFailed, NoSpaceLeft)
 _log = logging.getLogger(__name__)
 
 
@@ -49,13 +51,15 @@ class _Save:
 
 @dataclass(slots=True)
 class NodeCounters:
-    """What a node has done since it started; ``writes`` are fsyncs."""
+    """What a node has done since it started. ``writes`` are fsyncs; ``messages_refused`` came for groups that their
+    sender is no member of."""
 
     writes: int = 0
     group_writes: int = 0
     messages_sent: int = 0
     messages_received: int = 0
     messages_dropped: int = 0
+    messages_refused: int = 0
 
 
 class RaftNode:
@@ -135,12 +139,21 @@ class RaftNode:
         )
         core = RaftCore(self.node_id, log, record.hard_state, self.settings, self._random)
         entered = Group(
-            group, core, machine, self.settings, touch=self._touch, save_snapshot=self._save_snapshot, fail=self._fail
+            group,
+            core,
+            machine,
+            self.settings,
+            touch=self._touch,
+            save_snapshot=self._save_snapshot,
+            fail=self._fail_group,
         )
         self._groups[group] = entered
-        if (new and self.node_id == min(members)) or core.membership.voters == {self.node_id}:
-            core.campaign()  # nobody can lead yet: a new group's first name asks at once, and who is alone always
-        self._touch(entered)
+        try:
+            if (new and self.node_id == min(members)) or core.membership.voters == {self.node_id}:
+                core.campaign()  # nobody can lead yet: a new group's first name asks at once, and who is alone always
+            self._touch(entered)
+        except Exception as error:
+            self._fail_group(entered, error)
 
     async def remove_group(self, group: str) -> None:
         """See ``Consensus.remove_group``."""
@@ -156,7 +169,8 @@ class RaftNode:
 
     def leader(self, group: str) -> str | None:
         """See ``Consensus.leader``."""
-        return self._group(group).core.leader
+        found = self._group(group)
+        return None if found.broken else found.core.leader
 
     def leadership(self, group: str) -> Leadership:
         """See ``Consensus.leadership``."""
@@ -190,22 +204,26 @@ class RaftNode:
         """See ``Consensus.compact``."""
         return await self._running_group(group).compact()
 
-    def receive(self, sender: str, payload: bytes) -> None:
+    def receive(self, name_in: Callable[[str], str | None], payload: bytes) -> None:
         """See ``Consensus.receive``."""
         self._check_running()
         claimed, messages = unpack_batch(payload, self.node_id)
-        if claimed != sender:
-            raise MalformedBatch(f"a batch of {claimed} came from {sender}")
-        self.counters.messages_received += len(messages)
-        try:
-            for name, message in messages:
-                group = self._groups.get(name)
-                if group is not None:
-                    group.core.step(message)
-                    self._touch(group)
-        except Exception as error:
-            self._fail(error)
-            raise
+        for name, message in messages:
+            group = self._groups.get(name)
+            if group is None or group.broken:
+                continue
+            sender = name_in(name)
+            if sender is None:
+                self.counters.messages_refused += 1
+                continue
+            if sender != claimed:
+                raise MalformedBatch(f"a batch of {claimed} came from {sender}")
+            self.counters.messages_received += 1
+            try:
+                group.core.step(message)
+                self._touch(group)
+            except Exception as error:
+                self._fail_group(group, error)
 
     # the turn
 
@@ -222,24 +240,27 @@ class RaftNode:
         if self._stopped:
             return
         touched, self._touched = self._touched, {}
-        try:
-            for group in touched:
-                ready = group.core.ready()
-                self._post(group, ready.messages)
-                if ready.save:
-                    write = GroupWrite(
-                        group.name,
-                        snapshot=ready.snapshot,
-                        reset=ready.snapshot is not None,
-                        entries=ready.entries,
-                        hard_state=ready.hard_state,
-                    )
-                    self._saves.append(_Save(write, group, ready))
-                group.settle()
-        except Exception as error:
-            self._fail(error)
-            return
+        for group in touched:
+            if not group.stopping:
+                try:
+                    self._look_at(group)
+                except Exception as error:
+                    self._fail_group(group, error)
         self._begin_write()
+
+    def _look_at(self, group: Group) -> None:
+        ready = group.core.ready()
+        self._post(group, ready.messages)
+        if ready.save:
+            write = GroupWrite(
+                group.name,
+                snapshot=ready.snapshot,
+                reset=ready.snapshot is not None,
+                entries=ready.entries,
+                hard_state=ready.hard_state,
+            )
+            self._saves.append(_Save(write, group, ready))
+        group.settle()
 
     def _begin_write(self) -> None:
         if self._saves and not self._writing:
@@ -257,21 +278,23 @@ class RaftNode:
             return
         self.counters.writes += 1
         self.counters.group_writes += len(saves)
-        try:
-            for save in saves:
-                if save.done is not None and not save.done.done():
-                    save.done.set_result(None)
-                if save.group is not None and save.ready is not None and not save.group.stopping:
-                    save.group.core.advance(save.ready)
-                    self._post(save.group, save.ready.after_save)
-                    self._touched[save.group] = None
-        except Exception as broken:
-            self._fail(broken)
-            return
+        for save in saves:
+            if save.done is not None and not save.done.done():
+                save.done.set_result(None)
+            if save.group is not None and save.ready is not None and not save.group.stopping:
+                self._advance(save.group, save.ready)
         for name in self._writer.crowded():
             if name in self._groups:
                 self._groups[name].want_compaction()
         self._look()
+
+    def _advance(self, group: Group, ready: Ready) -> None:
+        try:
+            group.core.advance(ready)
+            self._post(group, ready.after_save)
+            self._touched[group] = None
+        except Exception as error:
+            self._fail_group(group, error)
 
     async def _save(self, write: GroupWrite) -> None:
         """Make something durable that no core asked for."""
@@ -297,7 +320,7 @@ class RaftNode:
 
     def _unreachable(self, node_id: str) -> None:
         """A batch to this node was lost: every group probes it, at the pace of heartbeats."""
-        for group in self._groups.values():
+        for group in self._running():
             group.core.unreachable(node_id)
 
     def _tick(self) -> None:
@@ -306,12 +329,15 @@ class RaftNode:
         if self._stopped:
             return
         self._timer = self._loop.call_later(self.settings.tick_s, self._tick)
-        try:
-            for group in self._groups.values():
+        for group in self._running():
+            try:
                 group.core.tick()
                 self._touch(group)
-        except Exception as error:
-            self._fail(error)
+            except Exception as error:
+                self._fail_group(group, error)
+
+    def _running(self) -> list[Group]:
+        return [group for group in self._groups.values() if not group.broken]
 
     # the end
 
@@ -323,13 +349,24 @@ class RaftNode:
 
     def _running_group(self, group: str) -> Group:
         self._check_running()
-        return self._group(group)
+        found = self._group(group)
+        if found.broken:
+            raise found.broken_error()
+        return found
 
     def _check_running(self) -> None:
         if self._failure.done():
             raise NodeStopped(f"this node has failed and must be restarted: {self._failure.result()}")
         if self._stopped:
             raise NodeStopped("this node was stopped")
+
+    def _fail_group(self, group: Group, error: Exception) -> None:
+        """Stop one group, the others go on. A disk's error stops the node: what is written is written for all."""
+        if isinstance(error, _OF_THE_DISK):
+            self._fail(error)
+        elif not group.stopping:
+            _log.error("%s stops on this orderer: %s", group.name, error, exc_info=error, extra={"channel": group.name})
+            group.stop_broken(error)
 
     def _fail(self, error: Exception) -> None:
         """Stop at once: nothing is sent, written or answered any more."""

@@ -12,6 +12,7 @@ from services.orderer.raft.messages import (
     Entry,
     HardState,
     Reader,
+    check_numbers,
     pack_entries,
     pack_membership,
     pack_name,
@@ -117,6 +118,7 @@ def replay(payload: bytes, groups: dict[str, GroupRecord]) -> dict[str, int]:
     """Apply a batch's records to ``groups``; returns the highest entry index that it holds for each group."""
     reader = Reader(payload)
     highest: dict[str, int] = {}
+    group = ""
     try:
         while not reader.at_end:
             kind, group = reader.byte(), reader.name()
@@ -133,9 +135,10 @@ def replay(payload: bytes, groups: dict[str, GroupRecord]) -> dict[str, int]:
                 highest[group] = first + count - 1
             elif kind == _HARD_STATE:
                 term, commit = reader.unpack(_STATE)
+                check_numbers(term, commit)
                 groups[group].hard_state = HardState(term, reader.name() or None, commit)
             else:
                 raise WalCorrupt(f"record kind {kind} is unknown; was this log written by a newer version?")
     except (MalformedBatch, KeyError) as error:
-        raise WalCorrupt(f"a batch with a good checksum cannot be read: {error}") from error
+        raise WalCorrupt(f"a batch with a good checksum cannot be read (group {group!r}): {error}") from error
     return highest

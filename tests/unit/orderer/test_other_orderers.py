@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,10 +34,10 @@ class Received:
     """The consensus engine's ear: what came, from whom."""
 
     def __init__(self) -> None:
-        self.batches: list[tuple[str, bytes]] = []
+        self.batches: list[tuple[str | None, bytes]] = []
 
-    def receive(self, sender: str, payload: bytes) -> None:
-        self.batches.append((sender, payload))
+    def receive(self, name_in: Callable[[str], str | None], payload: bytes) -> None:
+        self.batches.append((name_in("shard1"), payload))
 
     def leadership(self, group: str) -> Leadership:
         return Leadership(group, 1, "orderer1", is_self=False, ready=False)
@@ -64,6 +64,7 @@ class Net:
             {self.paper.channel: channel},
             certificate=self.paper.orderers["orderer2"].certificate,
             clock_us=lambda: time.time_ns() // 1000,
+            peek=cast("Any", None),
         )
         self.senders: list[OtherOrderers] = []
         self.server: WebServer | None = None

@@ -126,6 +126,23 @@ def test_a_new_server_without_a_log_votes_for_who_asks_first() -> None:
     assert not answer.reject
 
 
+@pytest.mark.parametrize(
+    "kind", [Kind.PRE_VOTE_REPLY, Kind.VOTE_REPLY, Kind.APPEND_REPLY, Kind.HEARTBEAT_REPLY], ids=lambda kind: kind.name
+)
+def test_a_reply_of_a_server_that_is_no_member_is_ignored(kind: Kind) -> None:
+    core = win(server())
+    assert tell(core, Message(kind, "x", "a", 9, reject=True)) == []
+    assert (core.is_leader, core.term) == (True, 1)
+    tell(core, Message(kind, "b", "a", 9, reject=True))
+    assert (core.is_leader, core.term) == (False, 9)
+
+
+def test_an_append_of_an_unknown_leader_is_answered() -> None:
+    core = server()  # it may lead by a membership that this server does not have yet (thesis 4.1)
+    (answer,) = of_kind(tell(core, append(5, 0, 0, (5,), sender="x")), Kind.APPEND_REPLY)
+    assert (answer.to, answer.reject, core.leader) == ("x", False, "x")
+
+
 def test_a_removed_follower_hears_of_it_no_more_and_disturbs_nobody() -> None:
     rig = leader()
     rig["a"].propose_membership(REMOVE_C)

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from services.orderer.raft.errors import LogBroken
 from services.orderer.raft.interface import Role
-from services.orderer.raft.messages import HardState, Kind, Message
+from services.orderer.raft.messages import MAX_NUMBER, HardState, Kind, Message
 from tests.unit.orderer.raft.rig import Rig, append, drive, of_kind, server, tell, tick, win
 
 FIVE = ("a", "b", "c", "d", "e")
@@ -200,3 +201,12 @@ def test_a_message_for_another_server_is_not_taken() -> None:
     core = server()
     assert tell(core, Message(Kind.APPEND, "b", "z", 9)) == []
     assert core.term == 0
+
+
+def test_a_group_whose_terms_are_used_up_says_so() -> None:
+    core = server(term=MAX_NUMBER - 2)
+    tick(core, 20)
+    assert core.role is Role.PRE_CANDIDATE
+    core = server(term=MAX_NUMBER - 1)
+    with pytest.raises(LogBroken, match="the last that there is"):
+        tick(core, 20)

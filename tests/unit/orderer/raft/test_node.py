@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.orderer.raft.errors import (
+    GroupBroken,
     GroupUnknown,
     MalformedBatch,
     NodeStopped,
@@ -52,10 +53,13 @@ class Machine:
         self.leaderships: list[Leadership] = []
         self.hold_snapshot: asyncio.Event | None = None
         self.broken = False
+        self.error: Exception | None = None
 
     async def apply(self, entries: Sequence[CommittedEntry]) -> None:
         if self.broken:
             raise RuntimeError("no more")
+        if self.error is not None:
+            raise self.error
         self.data += [entry.data for entry in entries]
         self.applied = entries[-1].index
 
@@ -89,7 +93,7 @@ class Wire:
 
     def _hand_over(self, node_id: str, payload: bytes) -> None:
         try:
-            self.nodes[node_id].receive(self.sender, payload)
+            self.nodes[node_id].receive(lambda _: self.sender, payload)
         except NodeStopped:
             return
 
@@ -305,7 +309,7 @@ async def alone(writer: HeldWriter, wire: Wire, settings: RaftSettings = NO_TICK
 def give(node: RaftNode, *messages: Message) -> None:
     """A batch from another node."""
     batch = pack_batch_header(messages[0].sender) + b"".join(pack_message("g", message) for message in messages)
-    node.receive(messages[0].sender, batch)
+    node.receive(lambda _: messages[0].sender, batch)
 
 
 async def saved(writer: HeldWriter) -> None:
@@ -420,25 +424,87 @@ async def test_a_proposal_whose_place_another_entry_took_is_lost() -> None:
     await node.stop()
 
 
-async def test_a_machine_that_fails_stops_the_node(tmp_path: Path) -> None:
-    async with cluster(tmp_path) as made:
-        node = made.nodes[await made.leads()]
+async def test_a_machine_that_fails_stops_its_group_alone(tmp_path: Path) -> None:
+    async with cluster(tmp_path, groups=("g", "h")) as made:
+        node, other = made.nodes[await made.leads()], made.nodes[await made.leads("h")]
         made.machines[("b", "g")].broken = True
         await node.propose("g", b"x")
-        async with asyncio.timeout(10):
-            assert str(await made.nodes["b"].failure()) == "no more"
+
+        async def broken() -> bool:
+            return made.nodes["b"].status("g").broken == "no more"
+
+        await eventually(broken, within_s=10, what="a broken group")
         await node.propose("g", b"y")  # the others go on
         assert made.machines[("b", "g")].data == []
+        assert (made.nodes["b"].leader("g"), made.machines[("b", "g")].leaderships[-1].leader) == (None, None)
+        with pytest.raises(GroupBroken, match="no more"):
+            await made.nodes["b"].propose("g", b"z")
+        await other.propose("h", b"x")
+
+        async def applied() -> bool:
+            return made.machines[("b", "h")].data == [b"x"]
+
+        await eventually(applied, within_s=10, what="the other group goes on")
+
+
+async def test_a_machine_whose_disk_fails_stops_the_node(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as made:
+        node = made.nodes[await made.leads()]
+        made.machines[("b", "g")].error = OSError(5, "Input/output error")
+        await node.propose("g", b"x")
+        async with asyncio.timeout(10):
+            assert isinstance(await made.nodes["b"].failure(), OSError)
+
+
+async def test_two_leaders_of_one_term_cost_the_group_alone() -> None:
+    writer, wire = HeldWriter(), Sink("a", {})
+    node, machine = await alone(writer, wire)
+    adding = asyncio.create_task(node.add_group("h", ("0", "a", "b"), Machine()))
+    await saved(writer)
+    await adding
+    node._groups["g"].core.campaign()
+    for kind in (Kind.PRE_VOTE_REPLY, Kind.VOTE_REPLY):
+        for name in "bc":
+            give(node, Message(kind, name, "a", 1))
+        await saved(writer)
+    assert node.leadership("g").is_self
+    waiting = asyncio.create_task(node.propose("g", b"x"))
+    await turns()
+    give(node, Message(Kind.HEARTBEAT, "b", "a", 1))
+    assert "two leaders in term 1" in (node.status("g").broken or "")
+    with pytest.raises(GroupBroken):
+        await waiting
+    assert machine.leaderships[-1].leader is None
+    wire.sent.clear()
+    node.receive(lambda _: "b", pack_batch_header("b") + pack_message("h", Message(Kind.HEARTBEAT, "b", "a", 1)))
+    await saved(writer)
+    assert (node.leader("h"), [item.kind for item in wire.sent]) == ("b", [Kind.HEARTBEAT_REPLY])
+    await node.stop()
+
+
+async def test_who_is_no_member_of_a_group_is_not_heard() -> None:
+    writer, wire = HeldWriter(), Sink("a", {})
+    node, _ = await alone(writer, wire)
+    heartbeat = pack_batch_header("b") + pack_message("g", Message(Kind.HEARTBEAT, "b", "a", 7))
+    node.receive(lambda _: None, heartbeat)
+    with pytest.raises(MalformedBatch, match="a batch of b came from c"):
+        node.receive(lambda _: "c", heartbeat)
+    assert (node.status("g").term, node.counters.messages_refused) == (0, 1)
+    node.receive({"g": "b"}.get, heartbeat)
+    assert node.status("g").term == 7
+    await saved(writer)
+    await node.stop()
 
 
 async def test_batches_from_others_are_not_trusted() -> None:
     writer, wire = HeldWriter(), Sink("a", {})
     node, _ = await alone(writer, wire)
-    for payload in (b"", b"\x02", pack_batch_header("b") + b"\x01", pack_batch_header("c")):
+    foreign = pack_batch_header("c") + pack_message("g", append(1, 0, 0))
+    for payload in (b"", b"\x02", pack_batch_header("b") + b"\x01", foreign):
         with pytest.raises(MalformedBatch):
-            node.receive("b", payload)
+            node.receive(lambda _: "b", payload)
     before = pack_batch_header("b") + pack_message("unknown", append(1, 0, 0))
-    node.receive("b", before)  # a channel that this node does not serve (yet): not a fault
+    node.receive(lambda _: "b", before)  # a channel that this node does not serve (yet): not a fault
     await turns()
     assert wire.sent == []
     await node.stop()

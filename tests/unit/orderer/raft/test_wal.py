@@ -181,6 +181,12 @@ def test_a_flipped_bit_is_told_or_cuts_the_last_batch_and_is_never_read(tmp_path
     assert told == last
 
 
+def test_a_term_beyond_all_terms_is_told(tmp_path: Path) -> None:
+    folder = written(tmp_path, [begin("g")], [GroupWrite("g", hard_state=HardState(2**64 - 1, None, 0))])
+    with pytest.raises(WalCorrupt, match=r"group 'g'.*18446744073709551615 is no term or index"):
+        held(folder)
+
+
 def test_a_batch_that_went_missing_is_told(tmp_path: Path) -> None:
     folder = written(tmp_path, [begin("g")], *([put("g", n)] for n in range(1, 60)), segment_bytes=SMALL)
     assert len(segments(folder)) > 3

@@ -1,0 +1,138 @@
+"""Who may speak Raft here: for each channel the orderers of its configuration, by the fingerprint of their certificate.
+
+An orderer that was down while the others' certificates were renewed knows none of them. Where it hears only orderers
+that it does not know it looks ahead: it fetches the blocks that it lacks, verifies them, and judges by the
+configuration that they lead to. The blocks themselves come by Raft, as always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
+from gridledger.identity.certificate import Certificate
+from gridledger.protocol import ChannelConfig
+from services.orderer import metrics
+from services.orderer.chain import Chain, fetched_block
+
+_log = logging.getLogger(__name__)
+
+PeekBlocks = Callable[[str, int], Awaitable[Sequence[bytes]]]
+"""``peek(channel, first)``: some records (block and signature frames) from ``first`` on, none where nobody has them."""
+
+ONLY_STRANGERS_S = 2.0
+"""How long no orderer that is known may speak before strangers are reason to look ahead."""
+LOOK_AGAIN_S = 5.0
+_MOST_TOLD = 100
+"""Of how many strangers the log tells."""
+
+
+class _Senders:
+    """The orderers of one channel."""
+
+    def __init__(self, chain: Chain, peek: PeekBlocks, clock_us: Callable[[], int]) -> None:
+        self._chain = chain
+        self._peek = peek
+        self._clock_us = clock_us
+        self._ahead = (chain.last_header, chain.config)
+        self._known_at = time.monotonic()
+        self._look_again_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._told: set[str] = set()
+
+    @property
+    def config(self) -> ChannelConfig:
+        """The newest configuration that is known: the chain's, or the one ahead of it."""
+        ahead, here = self._ahead[1], self._chain.config
+        return ahead if ahead.sequence > here.sequence else here
+
+    def name_of(self, certificate: Certificate) -> str | None:
+        """The orderer whose certificate this is, None where it is nobody's or not valid now."""
+        config = self.config
+        node = config.orderers_by_fingerprint.get(certificate.fingerprint)
+        if node is None:
+            return None
+        try:
+            config.msps.identify(certificate, self._clock_us())
+        except AuthenticationError:
+            return None
+        return node.name
+
+    def heard_known(self) -> None:
+        """One of the channel's orderers has spoken."""
+        self._known_at = time.monotonic()
+
+    def heard_stranger(self, certificate: Certificate) -> None:
+        """Somebody else has: look ahead, if it may be one of the channel's orderers and nobody known speaks."""
+        channel, now = self._chain.channel, time.monotonic()
+        metrics.RAFT_REFUSED.labels(channel).inc()
+        if certificate.fingerprint not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(certificate.fingerprint)
+            name, said = certificate.common_name, "is not an orderer of the channel as known here: not heard"
+            _log.warning("%s (certificate %s) %s", name, certificate.fingerprint, said, extra={"channel": channel})
+        if now - self._known_at < ONLY_STRANGERS_S or now < self._look_again_at:
+            return
+        try:
+            role = self.config.msps.identify(certificate, self._clock_us()).role
+        except AuthenticationError:
+            return
+        if role == "orderer" and (self._looking is None or self._looking.done()):
+            self._look_again_at = now + LOOK_AGAIN_S
+            self._looking = asyncio.create_task(self._look_ahead(), name=f"look-ahead-{channel}")
+
+    async def _look_ahead(self) -> None:
+        if self._ahead[0].number < self._chain.last_header.number:
+            self._ahead = (self._chain.last_header, self._chain.config)
+        before = self.config
+        try:
+            while records := await self._peek(self._chain.channel, self._ahead[0].number + 1):
+                for record in records:
+                    last, config = self._ahead
+                    block = fetched_block(config, last, record)
+                    self._ahead = (block.header, await self._chain.config_after(config, block) or config)
+                    await asyncio.sleep(0)
+        except GridLedgerError as error:
+            _log.warning("cannot look ahead: %s", error, extra={"channel": self._chain.channel})
+        if self.config is not before:
+            _log.info("configuration %d is known ahead", self.config.sequence, extra={"channel": self._chain.channel})
+            self._chain.on_config(self.config)
+
+    def close(self) -> None:
+        """Look no further."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+
+class RaftSenders:
+    """The same for all channels of an orderer. ``clock_us`` gives microseconds since 1970."""
+
+    def __init__(self, chains: Mapping[str, Chain], peek: PeekBlocks, clock_us: Callable[[], int]) -> None:
+        self._channels = {name: _Senders(chain, peek, clock_us) for name, chain in chains.items()}
+
+    def name_in(self, certificate: Certificate, channel: str) -> str | None:
+        """The name of the orderer of a channel that speaks, None where the certificate is none of its orderers'."""
+        senders = self._channels.get(channel)
+        if senders is None:
+            return None
+        name = senders.name_of(certificate)
+        if name is None:
+            senders.heard_stranger(certificate)
+        else:
+            senders.heard_known()
+        return name
+
+    def check(self, certificate: Certificate) -> None:
+        """Raise :class:`PermissionDeniedError` unless some channel has this orderer."""
+        if any(senders.name_of(certificate) is not None for senders in self._channels.values()):
+            return
+        for senders in self._channels.values():
+            senders.heard_stranger(certificate)
+        raise PermissionDeniedError("only the orderers of a channel talk Raft here")
+
+    def close(self) -> None:
+        """Look ahead no further."""
+        for senders in self._channels.values():
+            senders.close()
