@@ -36,6 +36,7 @@ class Serving:
             channels,
             certificate=signer.certificate,
             clock_us=lambda: self.now_us,
+            peek=cast("Any", None),
         )
 
     def refusal(self, caller: Identity) -> str:
