@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
-from gridledger import jsontext
+from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.codes import TxValidationCode as Code
@@ -15,7 +16,7 @@ from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Result
-from tests.support.forgery import CHANNEL, Forger, nobody
+from tests.support.forgery import CHANNEL, Forger, nobody, of_version_2
 from tests.support.paper import PaperOrganisation, endorse, with_high_s
 
 pytestmark = pytest.mark.integration
@@ -356,3 +357,29 @@ async def test_replayed_transaction(forger: Forger) -> None:
         assert codes == ["DUPLICATE_TXID", "DUPLICATE_TXID"]
     assert await forger.contract.evaluate_transaction("get", "replayed") == 1
     assert (await forger.gateway.get_network(CHANNEL).get_status(transaction.tx_id)).code is Code.VALID
+
+
+async def test_unreadable_envelopes_harm_no_other_client(forger: Forger) -> None:
+    """12 clients' transactions go through, beside an X.509 v2 certificate and a member of another name: in one batch to
+    the orderer, and through one gateway at the same time."""
+    old = replace(forger.client.certificate, der=of_version_2(forger.client.certificate.der))
+    proposal = forger.proposal(signer=SigningIdentity(old, forger.client.private_key, forger.client.mspid))
+    unreadable = forger.made_up(proposal, forger.peer("peer1"), forger.peer("peer2"))
+    renamed = (await forger.endorsed()).to_bytes().replace(b',"signature":"', b',"signed":"')
+    good = [await forger.endorsed() for _ in range(12)]
+
+    async with forger.network.node(await forger.network.leader(CHANNEL), forger.client) as orderer:
+        batch = framing.pack([unreadable, *(item.to_bytes() for item in good[:6]), renamed])
+        results = jsontext.loads(await orderer.post(f"/channels/{CHANNEL}/broadcast", batch))["results"]
+    assert [result["status"] for result in results] == [400, *[200] * 6, 400]
+    assert [results[0]["code"], results[-1]["code"]] == ["MALFORMED_CERTIFICATE", "MALFORMED_MESSAGE"]
+
+    async with forger.network.node("peer1", forger.client) as node:
+        sent = (unreadable, *(item.to_bytes() for item in good[6:]), renamed, unreadable)
+        answers = await asyncio.gather(*(node.post("/gateway/submit", item) for item in sent), return_exceptions=True)
+    codes = [item.code if isinstance(item, GridLedgerError) else jsontext.loads(item)["code_name"] for item in answers]
+    assert codes == ["MALFORMED_CERTIFICATE", *["VALID"] * 6, "MALFORMED_MESSAGE", "MALFORMED_CERTIFICATE"]
+    for item in good:
+        status = await forger.gateway.get_network(CHANNEL).get_status(item.tx_id, wait_s=10)
+        assert status.code is Code.VALID
+    await forger.network.agree(CHANNEL)
