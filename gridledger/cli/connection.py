@@ -40,7 +40,6 @@ async def nodes_of(
     directory: Path, user: str | None, channel: str, names: Sequence[str]
 ) -> AsyncIterator[list[NodeClient]]:
     """Peers of a channel, each for itself; :class:`NotFoundError` where the channel has no such peer."""
-    from gridledger.client.gateway import read_roots  # noqa: PLC0415
     from gridledger.client.profile import load_profile  # noqa: PLC0415
     from gridledger.identity.signer import SigningIdentity  # noqa: PLC0415
     from gridledger.transport.node_client import NodeClient  # noqa: PLC0415
@@ -50,9 +49,8 @@ async def nodes_of(
     if unknown:
         raise NotFoundError(f"{channel} has no peer {unknown[0]!r}; it has: {', '.join(profile.peers)}")
     identity = SigningIdentity.load(profile.user_folder(user))
-    roots = read_roots(profile.roots)
     async with AsyncExitStack() as stack:
-        nodes = [NodeClient(profile.peers[name].url, identity, roots) for name in names]
+        nodes = [NodeClient.to(profile.way_to(name), identity) for name in names]
         yield [await stack.enter_async_context(node) for node in nodes]
 
 

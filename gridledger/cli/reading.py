@@ -9,7 +9,6 @@ from typing import Any
 
 from gridledger.cli.connection import only_peers_of
 from gridledger.client import Network
-from gridledger.client.gateway import read_roots
 from gridledger.client.profile import ConnectionProfile
 from gridledger.client.queries import read_block, read_chain_info
 from gridledger.errors import CorruptionError, GridLedgerError
@@ -38,12 +37,11 @@ async def read_opened_block(node: NodeClient, channel: str, number: int) -> dict
 async def read_heights(profile: ConnectionProfile, user: str | None) -> dict[str, dict[str, Any]]:
     """Height and commit hash of each channel on its first peer; an ``error`` where the user may not read them."""
     identity = SigningIdentity.load(profile.user_folder(user))
-    roots = read_roots(profile.roots)
 
     async def read(channel: str) -> dict[str, Any]:
         try:
-            peer = next(iter(only_peers_of(profile, channel).peers.values()))
-            async with NodeClient(peer.url, identity, roots) as node:
+            peer = next(iter(only_peers_of(profile, channel).peers))
+            async with NodeClient.to(profile.way_to(peer), identity) as node:
                 told = await read_chain_info(node, channel)
         except GridLedgerError as error:
             return {"error": error.message}

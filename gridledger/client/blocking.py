@@ -31,6 +31,7 @@ from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEven
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
+from gridledger.transport.pins import Dialled
 
 __all__ = [
     "ClientProposal",
@@ -94,6 +95,31 @@ class Gateway:
                 urls,
                 identity,
                 roots=roots,
+                tls_identity=tls_identity,
+                timeouts=timeouts,
+                retry=retry,
+                max_connections=max_connections,
+            )
+
+        return cls(run(connect()))
+
+    @classmethod
+    def through(
+        cls,
+        peers: Sequence[Dialled],
+        identity: Signer,
+        *,
+        tls_identity: SigningIdentity | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        max_connections: int = 64,
+    ) -> Gateway:
+        """Blocking form of :meth:`gridledger.client.Gateway.through`."""
+
+        async def connect() -> aio.Gateway:
+            return aio.Gateway.through(
+                peers,
+                identity,
                 tls_identity=tls_identity,
                 timeouts=timeouts,
                 retry=retry,

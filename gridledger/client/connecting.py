@@ -12,6 +12,7 @@ from gridledger.client.retry import Retry
 from gridledger.client.signers import Signer
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.transport.pins import Dialled
 
 Profile = str | Path | ConnectionProfile
 """A network's folder, the path of its connection profile, or the profile itself."""
@@ -32,19 +33,16 @@ async def connect(
 
     Without a profile: the one that the environment's GRIDLEDGER_PROFILE names, or the one in out/network. Without a
     user: the profile's default user, or the first organisation's admin. All peers are its gateways, those of the user's
-    organisation first. Connections open when they are first needed.
+    organisation first; nobody is taken for a peer by a certificate of another organisation, or by a client's.
+    Connections open when they are first needed.
     Raises :class:`SettingsError`, and :class:`NotFoundError` with a list of the users that there are.
     """
     if user is not None and identity is not None:
         raise SettingsError("give a user of the network's folder, or an identity, not both")
-    known, who = await asyncio.to_thread(_read, profile, user, identity)
-    peers = known.peers_for(who.mspid)
-    if not peers:
-        raise SettingsError(f"the connection profile of {known.name} names no peer")
-    return Gateway.connect(
-        [peer.url for peer in peers],
+    peers, who = await asyncio.to_thread(_read, profile, user, identity)
+    return Gateway.through(
+        peers,
         who,
-        roots=known.roots,
         tls_identity=tls_identity,
         timeouts=timeouts,
         retry=retry,
@@ -52,7 +50,10 @@ async def connect(
     )
 
 
-def _read(profile: Profile | None, user: str | None, identity: Signer | None) -> tuple[ConnectionProfile, Signer]:
-    """The profile and who calls, from their files."""
+def _read(profile: Profile | None, user: str | None, identity: Signer | None) -> tuple[list[Dialled], Signer]:
+    """How the peers are reached, and who calls, from their files."""
     known = profile if isinstance(profile, ConnectionProfile) else load_profile(profile)
-    return known, identity or SigningIdentity.load(known.user_folder(user))
+    who = identity or SigningIdentity.load(known.user_folder(user))
+    if not known.peers:
+        raise SettingsError(f"the connection profile of {known.name} names no peer")
+    return [known.way_to(name) for name in known.peers_for(who.mspid)], who

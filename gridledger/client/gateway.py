@@ -24,6 +24,7 @@ from gridledger.client.connection import GatewayConnection, Timeouts
 from gridledger.client.errors import EndorseError
 from gridledger.client.events import block_events, chaincode_events, full_block_events
 from gridledger.client.failover import Gateways
+from gridledger.client.profile import read_roots
 from gridledger.client.queries import (
     read_block,
     read_chain_info,
@@ -50,6 +51,7 @@ from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import NodeClient
+from gridledger.transport.pins import Dialled
 
 _T = TypeVar("_T")
 _NONCE_BYTES = 24
@@ -90,16 +92,40 @@ class Gateway:
     ) -> Gateway:
         """The gateway at a URL, or several of which the first one that is well is used.
 
-        ``roots`` are the root certificates to trust: a PEM text, or the path of a bundle. ``max_connections`` bounds
+        ``roots`` are the root certificates to trust, whichever of their organisations' nodes answers: a PEM text, or
+        the path of a bundle. ``max_connections`` bounds
         the connections to each gateway; they open when they are first needed. A signer other than a
         :class:`SigningIdentity` needs a ``tls_identity`` beside it, since Python's TLS wants its key in a file: one of
         the same MSP id and subject, or one that the channel's config names as a forwarder.
         """
         every = (urls,) if isinstance(urls, str) else tuple(dict.fromkeys(urls))
-        pem, shown = read_roots(roots), tls_identity or identity
+        pem = read_roots(roots)
+        return cls.through(
+            [Dialled(url, pem, None) for url in every],
+            identity,
+            tls_identity=tls_identity,
+            timeouts=timeouts,
+            retry=retry,
+            max_connections=max_connections,
+        )
+
+    @classmethod
+    def through(
+        cls,
+        peers: Sequence[Dialled],
+        identity: Signer,
+        *,
+        tls_identity: SigningIdentity | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        max_connections: int = 64,
+    ) -> Gateway:
+        """As :meth:`connect`, at peers that a connection profile tells how to reach, each with what its certificate
+        must be (:meth:`ConnectionProfile.way_to`)."""
+        shown = tls_identity or identity
         if not isinstance(shown, SigningIdentity):
             raise SettingsError("a signer whose key is in no file needs a tls_identity beside it, for TLS")
-        nodes = [NodeClient(url, shown, pem, max_connections=max_connections) for url in every]
+        nodes = [NodeClient.to(peer, shown, max_connections=max_connections) for peer in peers]
         members = [GatewayConnection(node, watched=len(nodes) > 1) for node in nodes]
         return cls(Session(Gateways(members), identity, timeouts=timeouts, retry=retry))
 
@@ -382,13 +408,3 @@ class Contract:
         # The chaincode's definition has changed since we asked for it. Nothing was endorsed: ask again, propose again.
         await self._gateway.sequence(self.channel, self.chaincode, refresh=True)
         return await step(await new())
-
-
-def read_roots(roots: str | Path) -> str:
-    """Root certificates as PEM, from a text or a file; :class:`SettingsError` where the file cannot be read."""
-    if isinstance(roots, str) and roots.lstrip().startswith("-----BEGIN"):
-        return roots
-    try:
-        return Path(roots).read_text(encoding="ascii")
-    except OSError as error:
-        raise SettingsError(f"cannot read the root certificates {roots}: {error.strerror}") from None

@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, NotFoundError, SettingsError
 from gridledger.settings import SettingsPart
+from gridledger.transport.pins import Dialled, Pin
 
 PROFILE_VARIABLE = "GRIDLEDGER_PROFILE"
 """The environment's name for the profile, or a network's folder, that is used where a program names none."""
@@ -21,11 +22,16 @@ REGISTRAR = "registrar"
 
 
 class NodeEntry(SettingsPart):
-    """A node: where it is reached and whose it is."""
+    """A node: where it is reached and whose it is.
+
+    ``certificates``: the fingerprints of the certificates that it may show; without any, one of its organisation for
+    its role will do.
+    """
 
     url: str
     organisation: str
     mspid: str
+    certificates: tuple[str, ...] = ()
 
 
 class ChannelEntry(SettingsPart):
@@ -45,7 +51,9 @@ class CAEntry(SettingsPart):
 class ConnectionProfile(SettingsPart):
     """Nodes, channels, CA and applications of a network. Paths are absolute once loaded.
 
-    ``default_user`` is the user of a program that names none, as ``Org1/alice``.
+    ``default_user`` is the user of a program that names none, as ``Org1/alice``. ``organisation_roots`` are each
+    organisation's own root certificates (PEM) by MSP id: a node is taken for one of its organisation by these alone,
+    and by the bundle ``roots`` where the profile, made by an earlier version, has none of its organisation.
     """
 
     name: str
@@ -54,6 +62,7 @@ class ConnectionProfile(SettingsPart):
     orderers: dict[str, NodeEntry]
     ca: CAEntry
     roots: Path
+    organisation_roots: dict[str, str] = Field(default_factory=dict)
     organisations: Path
     applications: dict[str, dict[str, Any]]
     default_user: str | None = None
@@ -62,6 +71,16 @@ class ConnectionProfile(SettingsPart):
         """The ``index``-th peer of a channel, round and round."""
         names = self.channels[channel].peers
         return self.peers[names[index % len(names)]]
+
+    def way_to(self, name: str) -> Dialled:
+        """How a peer or an orderer is reached, and what its certificate must be; KeyError where there is none such.
+
+        Raises :class:`SettingsError` where a file of roots cannot be read.
+        """
+        entry, role = (self.peers[name], "peer") if name in self.peers else (self.orderers[name], "orderer")
+        roots = self.organisation_roots.get(entry.mspid) or read_roots(self.roots)
+        pin = Pin(name, frozenset(entry.certificates)) if entry.certificates else Pin(name, role=role)
+        return Dialled(entry.url, roots, pin)
 
     def user(self, organisation: str, name: str) -> Path:
         """The folder of a user's identity."""
@@ -91,9 +110,9 @@ class ConnectionProfile(SettingsPart):
         organisation, _, name = wanted.partition("/")
         return self.user(organisation, name)
 
-    def peers_for(self, mspid: str) -> list[NodeEntry]:
-        """All peers, those of the organisation ``mspid`` first."""
-        return sorted(self.peers.values(), key=lambda peer: peer.mspid != mspid)
+    def peers_for(self, mspid: str) -> list[str]:
+        """The names of all peers, those of the organisation ``mspid`` first."""
+        return sorted(self.peers, key=lambda name: self.peers[name].mspid != mspid)
 
     def _organisation_names(self) -> list[str]:
         """Those with a peer first, each in the profile's order."""
@@ -134,3 +153,13 @@ def load_profile(path: str | Path | None = None) -> ConnectionProfile:
     ca = profile.ca.model_copy(update={"tls_root": folder / profile.ca.tls_root})
     paths = {"roots": folder / profile.roots, "organisations": folder / profile.organisations, "ca": ca}
     return profile.model_copy(update=paths)
+
+
+def read_roots(roots: str | Path) -> str:
+    """Root certificates as PEM, from a text or a file; :class:`SettingsError` where the file cannot be read."""
+    if isinstance(roots, str) and roots.lstrip().startswith("-----BEGIN"):
+        return roots
+    try:
+        return Path(roots).read_text(encoding="ascii")
+    except OSError as error:
+        raise SettingsError(f"cannot read the root certificates {roots}: {error.strerror}") from None

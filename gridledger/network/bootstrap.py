@@ -143,7 +143,7 @@ async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path)
             _copy(folder.package(package_id), folder.node(peer.name) / "packages")
         _furnish(config, folder, peer, channels, packages="packages")
     _copy(folder.ca_tls_root, folder.root)
-    profile, published = connection_profile(config), connection_profile(config, published=True)
+    profile, published = (connection_profile(config, roots, published=outside) for outside in (False, True))
     await furnish(config, folder, config.companions, jsontext.dumps(profile))
     if published != profile:
         _write(folder.host_connection, published)
@@ -183,8 +183,8 @@ def channel_config(
     return first
 
 
-def connection_profile(config: NetworkConfig, *, published: bool = False) -> dict[str, Any]:
-    """The connection profile, with paths that start at its folder.
+def connection_profile(config: NetworkConfig, roots: Mapping[str, str], *, published: bool = False) -> dict[str, Any]:
+    """The connection profile, with paths that start at its folder. ``roots``: the organisations' by name.
 
     ``published``: for the machine that publishes the nodes' ports at the network's ``host``.
     """
@@ -210,6 +210,7 @@ def connection_profile(config: NetworkConfig, *, published: bool = False) -> dic
             "organisations": [item.name for item in config.organisations],
         },
         "roots": "roots.pem",
+        "organisation_roots": {item.mspid: roots[item.name] for item in config.organisations if item.name in roots},
         "organisations": "organisations",
         "applications": config.applications,
     }

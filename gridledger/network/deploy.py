@@ -48,9 +48,8 @@ async def deploy_chaincode(
     name = name or folder.absolute().name  # noqa: ASYNC240 - no disk is touched
     package = packaging.pack(folder)
     peers = {peer: profile.peers[peer] for peer in profile.channels[channel].peers}
-    roots = profile.roots.read_text(encoding="ascii")
     admins = {entry.organisation: _admin(profile, entry) for entry in peers.values()}
-    nodes = {peer: NodeClient(entry.url, admins[entry.organisation], roots) for peer, entry in peers.items()}
+    nodes = {peer: NodeClient.to(profile.way_to(peer), admins[entry.organisation]) for peer, entry in peers.items()}
     try:
         first = next(iter(nodes.values()))
         current = await read_config(first, channel)

@@ -98,12 +98,11 @@ async def network_state(
 
     ``processes``: what the network's supervisor says of them, where there is one.
     """
-    roots = profile.roots.read_text(encoding="ascii")
     nodes = {**profile.orderers, **profile.peers}
     state = NetworkState({name: ChannelState() for name in profile.channels}, {}, ["ca", *nodes], dict(processes or {}))
     async with AsyncExitStack() as stack:
         clients = {
-            name: await stack.enter_async_context(NodeClient(entry.url, who(entry), roots))
+            name: await stack.enter_async_context(NodeClient.to(profile.way_to(name), who(entry)))
             for name, entry in nodes.items()
         }
         ca = await stack.enter_async_context(NodeClient(profile.ca.url, None, profile.ca.tls_root.read_text("ascii")))

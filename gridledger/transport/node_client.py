@@ -22,7 +22,7 @@ import aiohttp
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError, LimitError, MalformedFrames, TimeoutExceeded, UnavailableError, from_wire
 from gridledger.identity.signer import SigningIdentity, private_key_pem
-from gridledger.transport.pins import Pin, PinMismatch, PinnedContext
+from gridledger.transport.pins import Dialled, Pin, PinMismatch, PinnedContext
 from gridledger.transport.stream_errors import read_error
 
 HEARTBEAT_S = 2.0
@@ -103,6 +103,25 @@ class NodeClient:
         self._unconfirmed_s = unconfirmed_s
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def to(
+        cls,
+        node: Dialled,
+        identity: SigningIdentity | None,
+        *,
+        max_connections: int = 64,
+        unconfirmed_s: float | None = None,
+    ) -> NodeClient:
+        """The client of a node, and of nobody else in its place."""
+        return cls(
+            node.url,
+            identity,
+            node.roots_pem,
+            pin=node.pin,
+            max_connections=max_connections,
+            unconfirmed_s=unconfirmed_s,
+        )
 
     async def __aenter__(self) -> NodeClient:
         return self

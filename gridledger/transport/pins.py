@@ -10,7 +10,7 @@ import logging
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gridledger.errors import GridLedgerError
@@ -71,6 +71,13 @@ class Pin:
         )
 
 
+def either(one: Pin | None, other: Pin | None) -> Pin | None:
+    """A pin for a node that is identified by what one of two pins identifies it by; None if one of them is."""
+    if one is None or other is None:
+        return None
+    return Pin(one.node, one.fingerprints | other.fingerprints, one.subjects | other.subjects, one.role or other.role)
+
+
 class PinnedContext(ssl.SSLContext):
     """A client's TLS context whose connections end in the handshake unless the server is the node of ``pin``.
 
@@ -98,11 +105,11 @@ PinnedContext.sslobject_class = _PinnedConnection
 
 
 class Dialled(NamedTuple):
-    """What is needed to dial a node of a channel: its URL, its organisation's roots (PEM), and its pin."""
+    """What is needed to dial a node: its URL, its organisation's roots (PEM), and its pin, if it has one."""
 
     url: str
     roots_pem: str
-    pin: Pin
+    pin: Pin | None
 
 
 def peers_of(config: ChannelConfig) -> dict[str, Dialled]:
@@ -125,9 +132,10 @@ def block_sources_of(config: ChannelConfig, local_roots_pem: str) -> dict[str, D
     owned = {root.der for msp in config.msps.msps.values() for root in msp.roots}
     local = "".join(root.pem for root in _certificates(local_roots_pem) if root.der not in owned)
     found = {}
-    for name, (url, roots, pin) in orderers_of(config).items():
-        subject = config.orderers[name].certificate.subject_der
-        found[name] = Dialled(url, roots + local, replace(pin, subjects=frozenset({subject})))
+    for name, (url, roots, _) in orderers_of(config).items():
+        node = config.orderers[name]
+        pin = Pin(name, frozenset(node.fingerprints), frozenset({node.certificate.subject_der}))
+        found[name] = Dialled(url, roots + local, pin)
     return found
 
 

@@ -108,7 +108,6 @@ class _Connector:
     def __init__(self, profile: ConnectionProfile, layout: Layout) -> None:
         self._profile = profile
         self._layout = layout
-        self._roots = profile.roots.read_text(encoding="ascii")
         self._enrolling = asyncio.Semaphore(_ENROLMENTS_AT_ONCE)
         self._enrolments: dict[str, asyncio.Lock] = {}
         self.gateways: dict[tuple[str, str], Gateway] = {}
@@ -145,8 +144,8 @@ class _Connector:
         for channel, name in peers.items():
             key = (identity.fingerprint, name)
             if key not in self.gateways:
-                self.gateways[key] = Gateway.connect(
-                    self._peer(name).url, identity, roots=self._roots, timeouts=_TIMEOUTS, max_connections=_CONNECTIONS
+                self.gateways[key] = Gateway.through(
+                    [self._profile.way_to(name)], identity, timeouts=_TIMEOUTS, max_connections=_CONNECTIONS
                 )
             contracts[channel] = self.gateways[key].get_network(channel).get_contract(self._layout.chaincode)
         return GatewayLedger(contracts)

@@ -18,7 +18,7 @@ from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import ChannelConfig
 from gridledger.transport.node_client import NodeClient
-from gridledger.transport.pins import Dialled, Pin, block_sources_of, orderers_of
+from gridledger.transport.pins import Dialled, block_sources_of, either, orderers_of
 from services.orderer.errors import NoLeader
 
 _log = logging.getLogger(__name__)
@@ -110,13 +110,8 @@ class _Links:
         self._dialled = dict(nodes)
         for name, dialled in nodes.items():
             if name not in self.clients:
-                self.clients[name] = NodeClient(
-                    dialled.url,
-                    self._identity,
-                    dialled.roots_pem,
-                    pin=dialled.pin,
-                    max_connections=self._max_connections,
-                    unconfirmed_s=UNCONFIRMED_S,
+                self.clients[name] = NodeClient.to(
+                    dialled, self._identity, max_connections=self._max_connections, unconfirmed_s=UNCONFIRMED_S
                 )
         return gone
 
@@ -134,10 +129,7 @@ def _merged(channels: Sequence[Mapping[str, Dialled]], *, without: str) -> dict[
         for name, dialled in nodes.items():
             known = merged.pop(name, dialled)
             roots = known.roots_pem if dialled.roots_pem in known.roots_pem else known.roots_pem + dialled.roots_pem
-            pin = Pin(
-                name, known.pin.fingerprints | dialled.pin.fingerprints, known.pin.subjects | dialled.pin.subjects
-            )
-            merged[name] = Dialled(dialled.url, roots, pin)
+            merged[name] = Dialled(dialled.url, roots, either(known.pin, dialled.pin))
     merged.pop(without, None)
     return merged
 

@@ -70,9 +70,7 @@ class HttpOrderers:
             if dialled == dialled_before.get(name):
                 self._clients[name] = before.pop(name)
             else:
-                self._clients[name] = NodeClient(
-                    dialled.url, self._identity, dialled.roots_pem, pin=dialled.pin, max_connections=4
-                )
+                self._clients[name] = NodeClient.to(dialled, self._identity, max_connections=4)
         for client in before.values():
             await client.close()
 

@@ -24,10 +24,7 @@ class _Link:
     """One node's client, and its stream of calls once there are any."""
 
     def __init__(self, dialled: Dialled, identity: SigningIdentity) -> None:
-        self.pin = dialled.pin
-        self.client = NodeClient(
-            dialled.url, identity, dialled.roots_pem, pin=dialled.pin, max_connections=MAX_CONNECTIONS
-        )
+        self.client = NodeClient.to(dialled, identity, max_connections=MAX_CONNECTIONS)
         self._calls: CallClient | None = None
 
     @property
@@ -52,17 +49,20 @@ class OtherNodes:
         self._links: dict[Dialled, _Link] = {}
         self._peers: dict[tuple[str, str], _Link] = {}
         self._orderers: dict[tuple[str, str], _Link] = {}
+        self._by_certificate: dict[str, _Link] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def follow(self, configs: Iterable[ChannelConfig]) -> None:
         """Go by these configs. Connections that are not needed any more are closed in the background."""
         before, self._links = self._links, {}
-        self._peers, self._orderers = {}, {}
+        self._peers, self._orderers, self._by_certificate = {}, {}, {}
         for config in configs:
             for named, links in ((peers_of(config), self._peers), (orderers_of(config), self._orderers)):
                 for name, dialled in named.items():
                     link = self._links.get(dialled) or before.pop(dialled, None) or _Link(dialled, self._identity)
                     links[config.channel, name] = self._links[dialled] = link
+            for fingerprint, node in config.peers_by_fingerprint.items():
+                self._by_certificate[fingerprint] = self._peers[config.channel, node.name]
         for link in before.values():
             task = asyncio.get_running_loop().create_task(self._retire(link))
             self._closing.add(task)
@@ -93,17 +93,16 @@ class OtherNodes:
 
     async def probe(self, peer: Node) -> None:
         """Raise unless the peer answers and is well."""
-        for (_, name), link in self._peers.items():
-            if name == peer.name and link.pin.fingerprints.issuperset(peer.fingerprints):
-                await link.client.get("/healthz", timeout_s=PROBE_TIMEOUT_S)
-                return
-        raise UnavailableError(f"{peer.name} is no peer of this peer's channels")
+        link = self._by_certificate.get(peer.fingerprint)
+        if link is None:
+            raise UnavailableError(f"{peer.name} is no peer of this peer's channels")
+        await link.client.get("/healthz", timeout_s=PROBE_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*self._closing, return_exceptions=True)
         await asyncio.gather(*(link.close() for link in self._links.values()))
-        self._links, self._peers, self._orderers = {}, {}, {}
+        self._links, self._peers, self._orderers, self._by_certificate = {}, {}, {}, {}
 
     def _peer(self, channel: str, peer: Node) -> _Link:
         link = self._peers.get((channel, peer.name))

@@ -105,7 +105,7 @@ async def test_past_events_are_those_of_valid_transactions_below_the_height() ->
 
 def test_a_profile_may_name_peers_that_it_does_not_know(tmp_path: Path) -> None:
     config = load_network_config(REPOSITORY / "network-config" / "three-shards.yaml")
-    (tmp_path / "connection.json").write_text(json.dumps(connection_profile(config)))
+    (tmp_path / "connection.json").write_text(json.dumps(connection_profile(config, {})))
     profile = load_profile(tmp_path)
     assert list(only_peers_of(profile, "shard2").peers) == ["peer3", "peer4"]
     channels = {"shard2": ChannelEntry(peers=("peer3", "gone")), "lost": ChannelEntry(peers=("gone",))}

@@ -47,7 +47,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = load_network_config(REPOSITORY / "network-config" / "three-shards.yaml")
     folder = tmp_path / "network"
     folder.mkdir()
-    (folder / "connection.json").write_bytes(jsontext.dumps(connection_profile(config)))
+    (folder / "connection.json").write_bytes(jsontext.dumps(connection_profile(config, {})))
     organisation = PaperOrganisation("Org1MSP")
     for name, role in (("admin", "admin"), ("alice", "client")):
         identity = organisation.issue(name, role, attributes={"grid.group": "1"})

@@ -22,7 +22,7 @@ from tests.support.processes import REPOSITORY
 def folder(tmp_path: Path) -> Path:
     """A network's folder as bootstrap leaves it, with two users."""
     config = load_network_config(REPOSITORY / "network-config" / "no-shard.yaml")
-    (tmp_path / "connection.json").write_bytes(jsontext.dumps(connection_profile(config)))
+    (tmp_path / "connection.json").write_bytes(jsontext.dumps(connection_profile(config, {})))
     organisation = PaperOrganisation("Org2MSP")
     (tmp_path / "roots.pem").write_text(organisation.root)
     for name, role in (("admin", "admin"), ("alice", "client")):

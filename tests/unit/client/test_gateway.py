@@ -8,7 +8,8 @@ import pytest
 
 from gridledger.client.connection import Timeouts
 from gridledger.client.errors import CommitError, EndorseError
-from gridledger.client.gateway import Contract, Gateway, read_roots
+from gridledger.client.gateway import Contract, Gateway
+from gridledger.client.profile import read_roots
 from gridledger.client.retry import Retry
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.protocol.codes import TxValidationCode as Code

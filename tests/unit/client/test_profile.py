@@ -12,6 +12,7 @@ from gridledger.client.profile import ConnectionProfile, load_profile, profile_p
 from gridledger.errors import NotFoundError, SettingsError
 from gridledger.network.bootstrap import connection_profile
 from gridledger.network.schema import load_network_config
+from gridledger.transport.pins import Dialled, Pin
 from tests.support.processes import REPOSITORY
 
 
@@ -19,7 +20,7 @@ from tests.support.processes import REPOSITORY
 def folder(tmp_path: Path) -> Path:
     """A network's folder with the profile of three shards."""
     config = load_network_config(REPOSITORY / "network-config" / "three-shards.yaml")
-    (tmp_path / "connection.json").write_bytes(jsontext.dumps(connection_profile(config)))
+    (tmp_path / "connection.json").write_bytes(jsontext.dumps(connection_profile(config, {})))
     return tmp_path
 
 
@@ -106,8 +107,25 @@ def test_a_network_without_users_is_told(folder: Path) -> None:
 
 
 def test_peers_of_ones_own_organisation_come_first(folder: Path) -> None:
-    organisations = [peer.organisation for peer in load_profile(folder).peers_for("Org3MSP")]
+    profile = load_profile(folder)
+    organisations = [profile.peers[name].organisation for name in profile.peers_for("Org3MSP")]
     assert organisations == ["Org3", "Org1", "Org2", "Org4", "Org5", "Org6"]
+
+
+def test_a_node_is_known_by_its_organisation_or_certificate(folder: Path) -> None:
+    (folder / "roots.pem").write_text("all roots")
+    assert load_profile(folder).way_to("peer1") == Dialled(
+        "https://127.0.0.1:7151", "all roots", Pin("peer1", role="peer")
+    )
+    path = folder / "connection.json"
+    described = jsontext.loads(path.read_bytes())
+    described["organisation_roots"] = {"Org1MSP": "root of Org1", "OrdererMSP": "root of Orderer"}
+    described["peers"]["peer1"]["certificates"] = ["ab" * 32, "cd" * 32]
+    path.write_bytes(jsontext.dumps(described))
+    profile = load_profile(folder)
+    assert profile.way_to("peer1")[1:] == ("root of Org1", Pin("peer1", frozenset({"ab" * 32, "cd" * 32})))
+    assert profile.way_to("orderer1")[1:] == ("root of Orderer", Pin("orderer1", role="orderer"))
+    assert profile.way_to("peer2").roots_pem == "all roots"
 
 
 def test_the_environment_names_the_profile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,9 +144,9 @@ def test_a_node_cannot_have_the_name_of_another_service(config: NetworkConfig) -
 
 def test_containers_are_reached_by_name_and_by_published_port(config: NetworkConfig) -> None:
     inside = config.with_names_as_hosts()
-    assert connection_profile(inside)["peers"]["peer1"]["url"] == "https://peer1:7151"
-    assert connection_profile(inside)["ca"]["url"] == "https://ca:7054"
-    assert connection_profile(inside, published=True)["peers"]["peer1"]["url"] == "https://127.0.0.1:7151"
-    assert connection_profile(inside, published=True) == connection_profile(config)
+    assert connection_profile(inside, {})["peers"]["peer1"]["url"] == "https://peer1:7151"
+    assert connection_profile(inside, {})["ca"]["url"] == "https://ca:7054"
+    assert connection_profile(inside, {}, published=True)["peers"]["peer1"]["url"] == "https://127.0.0.1:7151"
+    assert connection_profile(inside, {}, published=True) == connection_profile(config, {})
     assert inside.names_of(inside.peers[0]) == ("peer1", "127.0.0.1", "localhost")
     assert inside.names_of(inside.ca) == ("ca", "127.0.0.1", "localhost")

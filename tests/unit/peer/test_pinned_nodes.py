@@ -18,7 +18,7 @@ from services.peer.channel import Channel
 from services.peer.committer.orderers import HttpOrderers
 from services.peer.endorser.endorser import AdmittedProposal
 from services.peer.gateway.other_nodes import OtherNodes
-from tests.support.paper import PaperNetwork, PaperOrganisation, PaperPeer
+from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, PaperPeer
 from tests.support.processes import free_ports
 
 REFUSED = "this is not (peer1|orderer1)|CERTIFICATE_VERIFY_FAILED"
@@ -37,7 +37,7 @@ class Impostors:
 
     def identify(self, certificate: Any) -> Any:
         self.heard += 1
-        return certificate
+        return self.paper.config.msps.identify(certificate, NOW_US)
 
     @asynccontextmanager
     async def listening(self, identity: SigningIdentity) -> AsyncIterator[None]:
@@ -108,6 +108,18 @@ async def test_a_gateway_follows_a_renewed_certificate(impostors: Impostors) -> 
             await nodes.probe(peer)
         nodes.follow([replace(paper.config, peers={**paper.config.peers, "peer1": after})])
         await nodes.probe(after)
+    await nodes.close()
+
+
+async def test_either_certificate_will_do_during_a_renewal(impostors: Impostors) -> None:
+    paper = impostors.paper
+    renewed = paper.organisations["Org1MSP"].issue("peer1", "peer")
+    both = replace(paper.config.peers["peer1"], renewed=renewed.certificate)
+    nodes = OtherNodes(paper.peers["peer2"])
+    nodes.follow([replace(paper.config, peers={**paper.config.peers, "peer1": both})])
+    for who in (paper.peers["peer1"], renewed):
+        async with impostors.listening(who):
+            await nodes.probe(both)
     await nodes.close()
 
 

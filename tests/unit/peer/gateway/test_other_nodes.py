@@ -101,5 +101,6 @@ async def test_each_channel_says_who_its_nodes_are() -> None:
     nodes.follow([config, second])
     assert nodes._peers["shard1", "peer2"] is nodes._peers["shard2", "peer2"]  # they agree: one connection
     for channel, certificate in (("shard1", PAPER.peers["peer1"].certificate), ("shard2", impostor.certificate)):
-        assert nodes._peers[channel, "peer1"].pin.fingerprints == {certificate.fingerprint}
+        assert nodes._by_certificate[certificate.fingerprint] is nodes._peers[channel, "peer1"]
+    assert nodes._peers["shard1", "peer1"] is not nodes._peers["shard2", "peer1"]
     await nodes.close()
