@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gridledger.cli.options import Json
 from gridledger.cli.output import say, say_json
+from gridledger.cli.verifying import verify_in_child
 from gridledger.command_line import EXIT_FAILED
 from gridledger.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from gridledger.ledger.verify import VerifyReport
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,45 +32,14 @@ def verify(
     Example:
       gridledger verify out/network/nodes/peer1/data/ledger/shard1
     """
-    report = _verify(ledger)
+    if not (ledger / "data.mdb").is_file():
+        raise NotFoundError(f"{ledger} is no ledger's folder; one is NODE/data/ledger/CHANNEL")
+    import gridledger.ledger  # noqa: PLC0415, F401 - says which extra is missing
+
+    report = verify_in_child(ledger.resolve())
+    text = report.pop("text")
     if as_json:
-        say_json(
-            {
-                "channel": report.channel,
-                "ok": report.ok,
-                "blocks": report.blocks,
-                "transactions": report.transactions,
-                "keys": report.keys,
-                "commit_hash": report.commit_hash,
-                "faults": [{"block": fault.block, "message": fault.message} for fault in report.faults],
-            }
-        )
+        say_json(report)
     else:
-        say(str(report))
-    return 0 if report.ok else EXIT_FAILED
-
-
-def _verify(folder: Path) -> VerifyReport:
-    from gridledger.ledger import Ledger  # noqa: PLC0415
-    from gridledger.ledger.verify import verify as verify_ledger  # noqa: PLC0415
-
-    if not (folder / "data.mdb").is_file():
-        raise NotFoundError(f"{folder} is no ledger's folder; one is NODE/data/ledger/CHANNEL")
-    path = folder.resolve()
-    with Ledger.open(path.parent, path.name, readonly=True) as ledger, _progress() as progress:
-        return verify_ledger(ledger, progress=progress)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Tells of (blocks done, height) on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = ("verifying", BarColumn(), MofNCompleteColumn(), "blocks", TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, height: bar.update(task, completed=done, total=height)
+        say(text)
+    return 0 if report["ok"] else EXIT_FAILED

@@ -22,8 +22,9 @@ from gridledger.ledger.metadata import FRAME_BYTES, BlockMetadata
 from gridledger.ledger.store import CommitBatch, Reader
 from gridledger.protocol.block import Block
 
-CHUNK_BYTES = 654
-"""Six to a page of 4096 bytes: page header 16; each entry 8 of LMDB's header, 2 in the page's index, 16 of key."""
+CHUNK_BYTES = 650
+"""Six to a page of 4096 bytes: page header 16; each entry 8 of LMDB's header, 2 in the page's index, 16 of key, 4 of
+checksum."""
 
 SEGMENT_BYTES = 32 * 1024
 _LEVEL = 1
@@ -39,7 +40,7 @@ DICTIONARY = (
     b'"},{\\"endorser\\":\\"\\",\\"signature\\":\\"MEQCI==\\"}]","signature":"MEYCIQ=="}'
 )
 """What most envelopes have in common, known to the compressor beforehand. Part of the store's format: never change it
-without a new ``metadata.FORMAT``."""
+without a new number of ``formats.LEDGER``."""
 
 
 class PackedBlock(NamedTuple):

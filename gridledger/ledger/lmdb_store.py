@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from typing import Self
 
 from gridledger.extras import MissingExtra
 from gridledger.files import sync_folder
+from gridledger.formats import LEDGER
+from gridledger.ledger.checksums import SEEDS, check_size, sealed, unsealed
 from gridledger.ledger.codec import HEAD, Table
 from gridledger.ledger.errors import HeadMoved, LedgerMissing, StorageFailed, StorageFull
 from gridledger.ledger.store import CommitBatch
@@ -37,6 +40,7 @@ DEFAULT_MAP_BYTES = 64 << 30
 MAX_READERS = 1024
 _CLEAR_READERS_EVERY = 256
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_FORMAT = re.compile(rb'\{"format":(\d{1,9}),')
 _SLACK_BYTES = 64 * 4096
 _APPENDED = frozenset((Table.BLOCKS, Table.METADATA))
 
@@ -75,31 +79,33 @@ _environments_lock = threading.Lock()
 class LmdbReader:
     """A view of an :class:`LmdbStore`: one LMDB read transaction."""
 
-    __slots__ = ("_tables", "_transaction")
+    __slots__ = ("_folder", "_tables", "_transaction")
 
-    def __init__(self, environment: _Environment) -> None:
+    def __init__(self, environment: _Environment, folder: Path) -> None:
+        self._folder = folder
         self._tables = environment.tables
         self._transaction = environment.handle.begin()
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        return self._transaction.get(key, None, self._tables[table])
+        stored = self._transaction.get(key, None, self._tables[table])
+        return None if stored is None else unsealed(table, key, stored, self._folder)
 
     def scan(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         with self._transaction.cursor(self._tables[table]) as cursor:
             if cursor.set_range(start):
-                for key, value in cursor.iternext():
+                for key, stored in cursor.iternext():
                     if key >= stop:
                         return
-                    yield key, value
+                    yield key, unsealed(table, key, stored, self._folder)
 
     def scan_back(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         with self._transaction.cursor(self._tables[table]) as cursor:
             if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
                 return
-            for key, value in cursor.iterprev():
+            for key, stored in cursor.iterprev():
                 if key < start:
                     return
-                yield key, value
+                yield key, unsealed(table, key, stored, self._folder)
 
     def count(self, table: Table) -> int:
         return self._transaction.stat(self._tables[table])["entries"]
@@ -127,17 +133,21 @@ class LmdbStore:
         self.folder = folder
         self._path = folder.resolve()
         self._commits = 0
+        self._failed = False
         self._environment: _Environment | None = _acquire(self._path, readonly=readonly, map_bytes=map_bytes)
 
     def commit(self, batch: CommitBatch) -> None:
         environment = self._opened()
+        if self._failed:
+            raise StorageFailed(f"nothing more is written to the ledger in {self.folder} after a failure")
         self._commits += 1
         if self._commits % _CLEAR_READERS_EVERY == 0:
             # A reader that was killed inside a view would keep every page from being used again.
             environment.handle.reader_check()
         try:
             with environment.handle.begin(write=True) as transaction:
-                if transaction.get(HEAD, None, environment.tables[Table.META]) != batch.head_before:
+                head = transaction.get(HEAD, None, environment.tables[Table.META])
+                if (head and unsealed(Table.META, HEAD, head, self.folder)) != batch.head_before:
                     raise HeadMoved(
                         f"the ledger in {self.folder} was committed to by somebody else: it has one committer"
                     )
@@ -147,7 +157,10 @@ class LmdbStore:
         except lmdb.Error as error:
             if getattr(error, "code", 0) == errno.EIO and self._lacks_space(batch):
                 raise _full(self.folder, errno.ENOSPC) from error
-            raise _translated(error, self.folder) from error
+            failure = _translated(error, self.folder)
+            # Linux tells of a failed flush once: the next one would succeed, whatever the disk has.
+            self._failed = not isinstance(failure, StorageFull)
+            raise failure from error
 
     def _lacks_space(self, batch: CommitBatch) -> bool:
         """Whether the disk has no room for a batch. LMDB calls a write that was cut short there an I/O error."""
@@ -167,13 +180,13 @@ class LmdbStore:
     def reader(self) -> LmdbReader:
         environment = self._opened()
         try:
-            return LmdbReader(environment)
+            return LmdbReader(environment, self.folder)
         except lmdb.MapResizedError:
             # The writer was started with a larger map; LMDB has us adopt its size between transactions.
             environment.handle.set_mapsize(0)
         except lmdb.Error as error:
             raise _translated(error, self.folder) from error
-        return LmdbReader(environment)
+        return LmdbReader(environment, self.folder)
 
     def size_bytes(self) -> int:
         return self._path.joinpath("data.mdb").stat().st_blocks * 512
@@ -196,12 +209,13 @@ def _write(
     transaction: lmdb.Transaction, database: lmdb._Database, table: Table, changes: dict[bytes, bytes | None]
 ) -> None:
     append = table in _APPENDED
+    seed = SEEDS[table]
     puts = []
     for key, value in changes.items() if append else sorted(changes.items(), key=_first):
         if value is None:
             transaction.delete(key, db=database)
         else:
-            puts.append((key, value))
+            puts.append((key, sealed(seed, key, value)))
     with transaction.cursor(database) as cursor:
         consumed, _ = cursor.putmulti(puts, append=append)
     if consumed != len(puts):
@@ -223,6 +237,8 @@ def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
             new = not readonly and not (path / "data.mdb").exists()
             if new:
                 path.mkdir(parents=True, exist_ok=True)
+            else:
+                check_size(path / "data.mdb", writable=not readonly)
             try:
                 environment = _Environment(path, readonly=readonly, map_bytes=map_bytes)
             except lmdb.NotFoundError:
@@ -232,11 +248,23 @@ def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
             if new:
                 sync_folder(path)
                 sync_folder(path.parent)
+            else:
+                _check_format(environment, path)
             _environments[path] = environment
         if environment.readonly and not readonly:
             raise StorageFailed(f"the ledger in {path} is open for reading in this process; open it for writing first")
         environment.users += 1
         return environment
+
+
+def _check_format(environment: _Environment, path: Path) -> None:
+    """Refuse the ledger of another version, whose entries would look damaged."""
+    with environment.handle.begin() as transaction:
+        head = transaction.get(HEAD, None, environment.tables[Table.META]) or b""
+    found = _FORMAT.match(head)
+    if found is not None and int(found[1]) != LEDGER.number:
+        environment.handle.close()
+        LEDGER.check(int(found[1]), path)
 
 
 def _release(path: Path, environment: _Environment) -> None:

@@ -8,10 +8,10 @@ from sys import byteorder
 
 from gridledger import framing, jsontext
 from gridledger.errors import CorruptionError, MalformedFrames
+from gridledger.formats import LEDGER
 from gridledger.protocol.block import ZERO_HASH, HeaderSignature
 from gridledger.protocol.codes import CODES, TxValidationCode
 
-FORMAT = 1
 FRAME_BYTES = 4
 
 
@@ -35,7 +35,7 @@ class Head:
         """The stored form."""
         return jsontext.dumps(
             {
-                "format": FORMAT,
+                "format": LEDGER.number,
                 "height": self.height,
                 "timestamp": self.timestamp_us,
                 "header_hash": self.header_hash,
@@ -47,10 +47,9 @@ class Head:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Head:
-        """Read the stored form; :class:`CorruptionError` for another format."""
+        """Read the stored form; OtherFormat for what another version wrote."""
         message = jsontext.loads_trusted(data)
-        if message["format"] != FORMAT:
-            raise CorruptionError(f"the ledger has the format {message['format']}, this version reads {FORMAT}")
+        LEDGER.check(message["format"], "the ledger")
         return cls(
             message["height"],
             message["timestamp"],

@@ -27,6 +27,7 @@ from gridledger.network.schema import LOOPBACK, CompanionSpec, NetworkConfig, No
 from gridledger.transport.node_client import NodeClient
 
 _PR_SET_PDEATHSIG = 1
+_OF_DAMAGED_FILES = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT))
 _MAX_LINE_BYTES = 1024 * 1024
 _MAX_LOG_BYTES = 64 * 1024 * 1024
 _POLL_S = 0.05
@@ -294,7 +295,10 @@ def _ask_companion(url: str) -> None:
 
 def exit_text(code: int) -> str:
     """An exit code in words."""
-    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"exit code {code}"
+    hint = " (a damaged ledger ends a peer so: gridledger verify)" if -code in _OF_DAMAGED_FILES else ""
+    return f"signal {signal.Signals(-code).name}{hint}"
 
 
 def _end_with(parent: int) -> None:

@@ -27,6 +27,7 @@ from services.peer.settings import PeerSettings
 
 FAILED = "failed: "
 READ_BYTES = 64 * 1024
+_OF_DAMAGED_FILES = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT))
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +152,16 @@ class CommitProcess:
         code = await self._process.wait()
         if failure or (broken and code == -signal.SIGTERM):
             return FAILED + (failure or broken)
-        return f"ended with code {code}" if code >= 0 else f"was killed by signal {-code}"
+        return _ending(code)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    if -code in _OF_DAMAGED_FILES:
+        name = signal.Signals(-code).name
+        return f"was ended by {name}, as by a ledger whose file is damaged: run gridledger verify on it"
+    return f"was killed by signal {-code}"
 
 
 def _task(settings: PeerSettings, channels: list[str]) -> CommitterTask:

@@ -21,6 +21,7 @@ from gridledger.errors import GridLedgerError, InputError, SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger, LedgerMissing
 from gridledger.ledger.committer import BlockCommitter, verify_in_pool
+from gridledger.ledger.newest import check_newest
 from gridledger.ledger.validation import VerifyMany
 from gridledger.logs import setup
 from gridledger.protocol.block import Block
@@ -189,7 +190,7 @@ def _ledger(task: CommitterTask, channel: str) -> Ledger:
     path = task.genesis_file(channel)
     if not path.exists():
         try:
-            return Ledger.open(task.ledgers, channel, map_bytes=task.map_bytes)
+            return _checked(Ledger.open(task.ledgers, channel, map_bytes=task.map_bytes))
         except LedgerMissing:
             raise SettingsError(f"the channel {channel} has neither a ledger nor a genesis block {path}") from None
     try:
@@ -198,7 +199,17 @@ def _ledger(task: CommitterTask, channel: str) -> Ledger:
         raise SettingsError(f"{path} is no genesis block: {error.message}") from None
     if genesis.header.channel != channel:
         raise SettingsError(f"{path} is the genesis block of the channel {genesis.header.channel!r}")
-    return Ledger.create(task.ledgers, genesis, map_bytes=task.map_bytes)
+    return _checked(Ledger.create(task.ledgers, genesis, map_bytes=task.map_bytes))
+
+
+def _checked(ledger: Ledger) -> Ledger:
+    """The ledger, closed again where its newest blocks are not as they were committed."""
+    try:
+        check_newest(ledger)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
 
 
 def _read(path: Path) -> bytes:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from gridledger import cli, jsontext
@@ -106,14 +107,27 @@ def test_verify_tells_that_all_agrees(ledger: Path, capsys: pytest.CaptureFixtur
     assert (told["ok"], told["blocks"], told["faults"]) == (True, 3, [])
 
 
-def test_verify_tells_of_faults(
-    ledger: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gridledger.ledger.snapshot.Snapshot.has_history", lambda *_, **__: False)
+def test_verify_tells_of_faults(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _lose_history(ledger)
     assert cli.main(["verify", str(ledger), "--json"]) == 1
     assert "lacks transaction 0" in json.loads(capsys.readouterr().out)["faults"][0]["message"]
     assert cli.main(["verify", str(ledger)]) == 1
-    assert "2 faults" in capsys.readouterr().out
+    assert "3 faults" in capsys.readouterr().out
+
+
+def test_verify_says_that_a_damaged_file_ended_its_process(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A page that the table of pages names, and the file has not, ends whoever reads it."""
+    data = (ledger / "data.mdb").read_bytes()
+    (ledger / "data.mdb").write_bytes(data[: -10 * 4096])
+    assert cli.main(["verify", str(ledger)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: reading the ledger in {ledger} ended the process that verified it (SIGBUS)")
+    assert said.count("\n") == 1
+
+
+def _lose_history(ledger: Path) -> None:
+    with lmdb.open(str(ledger), max_dbs=6) as environment, environment.begin(write=True) as transaction:
+        transaction.drop(environment.open_db(b"history", transaction), delete=False)
 
 
 @pytest.mark.parametrize("place", ["nowhere", "ledger"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridledger import framing
-from gridledger.errors import CorruptionError
+from gridledger.errors import CorruptionError, OtherFormat
 from gridledger.ledger.metadata import BlockMetadata, Head
 from gridledger.protocol.block import HeaderSignature
 from gridledger.protocol.codes import TxValidationCode as Code
@@ -18,8 +18,8 @@ signatures = st.none() | st.builds(HeaderSignature, st.just("ab" * 32), st.binar
 def test_a_head_is_read_as_it_was_written() -> None:
     head = Head(7, 5, "a" * 64, "b" * 64, 3, 2**40)
     assert Head.from_bytes(head.to_bytes()) == head
-    with pytest.raises(CorruptionError, match="has the format 2, this version reads 1"):
-        Head.from_bytes(head.to_bytes().replace(b'"format":1', b'"format":2'))
+    with pytest.raises(OtherFormat, match="format 9, which another version"):
+        Head.from_bytes(head.to_bytes().replace(b'"format":2', b'"format":9'))
 
 
 @given(

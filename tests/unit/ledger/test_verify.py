@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gridledger.ledger import Ledger
+from gridledger.ledger.checksums import SEEDS, sealed
 from gridledger.ledger.codec import Table, pack_transaction, whole_key
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.verify import verify
@@ -63,7 +64,7 @@ def _overwrite(ledger: Ledger, table: Table, key: bytes, value: bytes | None) ->
     """Change one entry as no commit does, in LMDB itself."""
     environment = ledger.store._environment  # type: ignore[attr-defined]
     with environment.handle.begin(db=environment.tables[table], write=True) as transaction:
-        transaction.delete(key) if value is None else transaction.put(key, value)
+        transaction.delete(key) if value is None else transaction.put(key, sealed(SEEDS[table], key, value))
 
 
 @pytest.mark.parametrize("name", CHANGES)
