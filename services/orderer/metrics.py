@@ -18,6 +18,11 @@ RAFT_REFUSED = Counter(
 BROKEN = Gauge(
     "gridledger_orderer_broken", "1 where the channel has stopped on this orderer (see its log)", ("channel",)
 )
+DENIALS = Gauge(
+    "gridledger_orderer_denials",
+    "How often other orderers refused entries that they had acknowledged, since this one's start (one lost its log)",
+    ("channel",),
+)
 QUEUED = Gauge("gridledger_orderer_queued", "Envelopes that wait to be ordered", ("channel",))
 BATCH_SECONDS = Histogram(
     "gridledger_orderer_batch_seconds",

@@ -227,6 +227,7 @@ async def open_orderer(
         )
         for name in channels:
             metrics.BROKEN.labels(name).set_function(partial(_broken, consensus, name))
+            metrics.DENIALS.labels(name).set_function(partial(_denials, consensus, name))
         try:
             yield orderer
         finally:
@@ -293,6 +294,10 @@ def _note_leadership(leadership: Leadership) -> None:
 
 def _broken(consensus: Consensus, name: str) -> int:
     return int(consensus.status(name).broken is not None)
+
+
+def _denials(consensus: Consensus, name: str) -> int:
+    return consensus.status(name).denials
 
 
 def _raft_settings(settings: OrdererSettings) -> RaftSettings:

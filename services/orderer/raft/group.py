@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -19,6 +20,9 @@ from services.orderer.raft.interface import (
     StateMachine,
 )
 from services.orderer.raft.messages import EntryKind
+
+
+_log = logging.getLogger(__name__)
 
 
 class Group:
@@ -95,9 +99,17 @@ class Group:
         """Answer proposals and transfers, tell the machine who leads, wake the applier."""
         self._settle_proposals()
         self._settle_leadership()
+        self._tell_notices()
         log = self.core.log
         if log.applied < min(log.commit, log.stable) or log.pending_snapshot is not None:
             self._work.set()
+
+    def _tell_notices(self) -> None:
+        notices = self.core.notices
+        if notices:
+            for notice in notices:
+                _log.warning("%s", notice, extra={"channel": self.name})
+            notices.clear()
 
     def _settle_proposals(self) -> None:
         proposals, log = self._proposals, self.core.log
@@ -257,6 +269,7 @@ class Group:
             membership=log.membership,
             pending_proposals=len(self._proposals),
             broken=self.broken,
+            denials=core.denials,
             followers={
                 name: FollowerStatus(progress.match, progress.next, progress.feed.value, progress.active)
                 for name, progress in core.progress.items()

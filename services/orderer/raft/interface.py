@@ -97,7 +97,8 @@ class FollowerStatus:
 class GroupStatus:
     """One group on this node. Indexes: ``first`` is the oldest entry still held, ``stable`` the newest durable here.
 
-    ``broken`` says why the group has stopped here, None while it runs."""
+    ``broken`` says why the group has stopped here, None while it runs; ``denials`` counts how often followers refused
+    what they had acknowledged."""
 
     group: str
     role: Role
@@ -112,6 +113,7 @@ class GroupStatus:
     membership: Membership
     pending_proposals: int
     broken: str | None = None
+    denials: int = 0
     followers: dict[str, FollowerStatus] = field(default_factory=dict)
 
 

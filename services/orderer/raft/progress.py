@@ -28,6 +28,7 @@ class Progress:
         "_max_bytes",
         "_max_count",
         "active",
+        "denials",
         "feed",
         "match",
         "next",
@@ -45,6 +46,8 @@ class Progress:
         self.paused = False
         self.nudge = False
         self.active = True
+        self.denials = 0
+        """How often in a row the follower refused what it had acknowledged."""
         self.told_commit = 0
         self.snapshot_index = 0
         self.snapshot_tick = 0
@@ -77,16 +80,22 @@ class Progress:
         if index <= self.match:
             return False
         self.paused = False
+        self.denials = 0
         self.match = index
         self.next = max(self.next, index + 1)
         return True
 
     def refused(self, previous: int, agreement: int) -> bool:
-        """The follower lacks the entry at ``previous``; the logs may agree at ``agreement``. False for a stale
-        refusal."""
+        """The follower lacks the entry at ``previous``; the logs may agree at ``agreement``. False for a stale refusal,
+        or one of what it acknowledged.
+
+        The latter is stale too, or the follower has lost its log. Then there is nothing to go back to, and an append at
+        once would be refused at once, without end: the probe stays paused until the next heartbeat's answer.
+        """
+        if previous <= self.match:
+            self.denials += self.feed is Feed.PROBE and previous == self.match
+            return False
         if self.feed is Feed.REPLICATE:
-            if previous <= self.match:
-                return False
             self.probe()
             return True
         if self.next - 1 != previous:

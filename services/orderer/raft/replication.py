@@ -9,6 +9,9 @@ from services.orderer.raft.progress import Feed, Progress
 from services.orderer.raft.server import Server
 
 
+_TOLD_DENIALS = 3
+
+
 class Replication(Server):
     """The leader's and the follower's side of AppendEntries, heartbeats, commits and snapshots."""
 
@@ -98,7 +101,9 @@ class Replication(Server):
         progress.active = True
         if message.reject:
             agreement = self.log.agreement_hint(message.hint, message.log_term)
+            before = progress.denials
             progress.refused(message.index, agreement)
+            self._note_denial(message.sender, progress, before)
             return
         news = progress.acknowledged(message.index)
         # Only news, or the whole log, ends a probe: were an old acknowledgement enough, duplicates of it would set off
@@ -112,6 +117,15 @@ class Replication(Server):
             self._advance_commit()
         if self.is_leader and message.sender == self.transferee and progress.match == self.log.last_index:
             self._send(Message(Kind.TIMEOUT_NOW, self.node_id, message.sender, self.term))
+
+    def _note_denial(self, sender: str, progress: Progress, before: int) -> None:
+        """Count a refusal of what was acknowledged, and tell of it once: one may be late, several in a row are not."""
+        self.denials += progress.denials - before
+        if before < progress.denials == _TOLD_DENIALS:
+            self.notices.append(
+                f"{sender} refuses entry {progress.match}, which it had acknowledged: it has lost its log, and is asked "
+                "again with each heartbeat"
+            )
 
     def _on_heartbeat_reply(self, message: Message) -> None:
         progress = self.progress.get(message.sender)

@@ -52,6 +52,10 @@ class Server:
         self.lead_since = 0
         self.transferee: str | None = None
         self.progress: dict[str, Progress] = {}
+        self.denials = 0
+        """How often followers refused what they had acknowledged."""
+        self.notices: list[str] = []
+        """What the log should tell of others; whoever drives the core takes it out."""
         self._random = random
         self._votes: dict[str, bool] = {}
         self._election_elapsed = 0

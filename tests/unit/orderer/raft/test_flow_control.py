@@ -9,7 +9,7 @@ import pytest
 from services.orderer.raft.core import RaftCore
 from services.orderer.raft.errors import EntryTooLarge, RaftBusy
 from services.orderer.raft.messages import ENTRY_OVERHEAD, Kind, Message
-from tests.unit.orderer.raft.rig import SETTINGS, acknowledge, append, drive, of_kind, server, tell, win
+from tests.unit.orderer.raft.rig import SETTINGS, Rig, acknowledge, append, drive, of_kind, server, tell, win
 
 
 def leading(**bounds: int) -> RaftCore:
@@ -22,6 +22,28 @@ def leading(**bounds: int) -> RaftCore:
 
 def to_b(core: RaftCore) -> list[Message]:
     return [m for m in of_kind(drive(core), Kind.APPEND) if m.to == "b"]
+
+
+def test_who_lost_what_it_acknowledged_is_probed_by_heartbeats() -> None:
+    rig = Rig(server(), server("b"), server("c"))
+    leader = rig.lead("a")
+    for _ in range(3):
+        leader.propose(b"x")
+        rig.settle()
+    lost = rig.cores["b"] = server("b", term=leader.term)
+    leader.unreachable("b")
+    rig.sent.clear()
+    for count in range(1, 11):
+        rig.tick(1, "a")
+        assert leader.progress["b"].match == 4
+        assert len(of_kind(rig.sent, Kind.APPEND)) <= count
+        assert len(of_kind(rig.sent, Kind.APPEND_REPLY)) <= count
+    assert lost.log.last_index == 0
+    assert leader.denials >= 9
+    assert ["b refuses entry 4" in notice for notice in leader.notices] == [True]
+    leader.propose(b"y")
+    rig.settle()
+    assert leader.log.commit == 5  # c is enough
 
 
 def test_appends_under_way_are_bounded_in_number() -> None:
