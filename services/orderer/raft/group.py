@@ -21,7 +21,6 @@ from services.orderer.raft.interface import (
 )
 from services.orderer.raft.messages import EntryKind
 
-
 _log = logging.getLogger(__name__)
 
 

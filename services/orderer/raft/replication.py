@@ -8,7 +8,6 @@ from services.orderer.raft.messages import Entry, EntryKind, Kind, Message
 from services.orderer.raft.progress import Feed, Progress
 from services.orderer.raft.server import Server
 
-
 _TOLD_DENIALS = 3
 
 
@@ -123,8 +122,8 @@ class Replication(Server):
         self.denials += progress.denials - before
         if before < progress.denials == _TOLD_DENIALS:
             self.notices.append(
-                f"{sender} refuses entry {progress.match}, which it had acknowledged: it has lost its log, and is asked "
-                "again with each heartbeat"
+                f"{sender} refuses entry {progress.match}, which it had acknowledged: it has lost its log, and is "
+                "asked again with each heartbeat"
             )
 
     def _on_heartbeat_reply(self, message: Message) -> None:
