@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-deep mutants test-quick simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo up down status test test-deep mutants test-quick simulate simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -65,6 +65,9 @@ test-quick: $(VENV)/.installed-dev  ## the tests that start no network
 
 simulate-deep: $(VENV)/.installed-dev  ## many more seeds of the consensus simulation (SEEDS=2000)
 	@GRIDLEDGER_SIM_SEEDS=$(or $(SEEDS),2000) $(BIN)/python -m pytest -q -n auto --timeout 3600 tests/simulation
+
+simulate: $(VENV)/.installed-dev  ## seeds of the whole world on virtual clocks and disks (SEEDS=500 FROM=0 PROCESSES=2; one seed: SEEDS=1 FROM=7 ARGS=--trace)
+	@$(BIN)/python -m tests.simulation.world.run --seeds $(or $(SEEDS),500) --from $(or $(FROM),0) --processes $(or $(PROCESSES),1) $(ARGS)
 
 bench: $(VENV)/.installed-bench  ## every workload by Locust on each topology, report in out/bench (ARGS="--topology no-shard ...")
 	@$(BIN)/python -m benchmarks.commands.bench $(ARGS)

@@ -330,6 +330,9 @@ class OrderingQueue:
 
     def _refuse(self, pending: QueuedEnvelope, error: GridLedgerError) -> None:
         error.details.setdefault("tx_id", pending.tx_id)
+        if pending.maybe_sent:
+            # This attempt was refused. An earlier one, whose answer was lost, may have been ordered.
+            error.details.setdefault("outcome", "unknown")
         pending.settle(error)
 
     def _give_up(self, pending: QueuedEnvelope, reason: str) -> None:

@@ -40,7 +40,9 @@ class PaperNetwork:
         package: str = "0" * 64,
         urls: Mapping[str, str] | None = None,
         writers: str = "any.member",
+        seed: str | None = None,
     ) -> None:
+        """With a ``seed`` all keys and certificates are the same each time."""
         self.channel = channel
         self._nonces = itertools.count(1)
         self.organisations: dict[str, PaperOrganisation] = {}
@@ -48,12 +50,12 @@ class PaperNetwork:
         self.admins: dict[str, SigningIdentity] = {}
         self.clients: dict[str, SigningIdentity] = {}
         for number in range(1, organisations + 1):
-            organisation = PaperOrganisation(f"Org{number}MSP")
+            organisation = PaperOrganisation(f"Org{number}MSP", seed)
             self.organisations[organisation.mspid] = organisation
             self.peers[f"peer{number}"] = organisation.issue(f"peer{number}", "peer")
             self.admins[organisation.mspid] = organisation.issue("admin", "admin")
             self.clients[organisation.mspid] = organisation.issue("client", "client")
-        ordering = self.organisations["OrdererMSP"] = PaperOrganisation("OrdererMSP")
+        ordering = self.organisations["OrdererMSP"] = PaperOrganisation("OrdererMSP", seed)
         self.orderers = {f"orderer{number}": ordering.issue(f"orderer{number}", "orderer") for number in (1, 2, 3)}
         self.config = ChannelConfig(
             channel=channel,

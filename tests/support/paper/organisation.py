@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -25,14 +26,17 @@ _ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 class PaperOrganisation:
     """An organisation: its root certificate (PEM), and the identities and revocation lists that its CA signs."""
 
-    def __init__(self, mspid: str) -> None:
+    def __init__(self, mspid: str, seed: str | None = None) -> None:
+        """With a ``seed`` keys, serial numbers and signatures are the same each time."""
         self.mspid = mspid
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._seed = seed
+        self._deterministic = None if seed is None else True
+        self._key = self._new_key("root")
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{mspid} root")])
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
         builder = self._builder(self._name, self._key.public_key(), BEGIN, END)
         builder = builder.add_extension(x509.BasicConstraints(True, 0), True).add_extension(usage, True)
-        self.root = builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+        self.root = self._signed(builder).public_bytes(Encoding.PEM).decode()
 
     def issue(
         self,
@@ -44,7 +48,7 @@ class PaperOrganisation:
         not_after: datetime = END,
     ) -> SigningIdentity:
         """A new identity, good for TLS at localhost."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = self._new_key(f"{role} {name}")
         subject = x509.Name(
             [
                 x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
@@ -62,7 +66,7 @@ class PaperOrganisation:
         if attributes:
             extension = x509.UnrecognizedExtension(ATTRIBUTES_OID, encode_attributes(attributes))
             builder = builder.add_extension(extension, False)
-        certificate = builder.sign(self._key, hashes.SHA256())
+        certificate = self._signed(builder)
         return SigningIdentity(Certificate.from_der(certificate.public_bytes(Encoding.DER)), key, self.mspid)
 
     def crl(self, *revoked: SigningIdentity) -> str:
@@ -81,8 +85,22 @@ class PaperOrganisation:
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, not_before: datetime, not_after: datetime
     ) -> x509.CertificateBuilder:
-        serial = x509.random_serial_number()
+        serial = (
+            x509.random_serial_number() if self._seed is None else self._number(f"serial {subject.rfc4514_string()}")
+        )
         return x509.CertificateBuilder(self._name, subject, key, serial, not_before, not_after)
+
+    def _signed(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        return builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=self._deterministic)
+
+    def _new_key(self, name: str) -> ec.EllipticCurvePrivateKey:
+        if self._seed is None:
+            return ec.generate_private_key(ec.SECP256R1())
+        return ec.derive_private_key(self._number(f"key {name}"), ec.SECP256R1())
+
+    def _number(self, name: str) -> int:
+        """A number that follows from the seed, 128 bits."""
+        return int.from_bytes(hashlib.sha256(f"{self._seed} {self.mspid} {name}".encode()).digest()[:16])
 
 
 def der(tag: int, content: bytes) -> bytes:

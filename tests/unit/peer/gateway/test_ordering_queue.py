@@ -58,6 +58,10 @@ def fail(error: GridLedgerError) -> Answer:
     return answer
 
 
+def refuse(code: str) -> Answer:
+    return lambda envelopes: [{"status": 409, "code": code, "message": "no"}] * len(envelopes)
+
+
 def not_leader(leader: str | None) -> Answer:
     return fail(UnavailableError("not the leader", code="NOT_LEADER", status=421, leader=leader))
 
@@ -207,6 +211,19 @@ async def test_busy_orderer_is_asked_again(orderers: Orderers) -> None:
     queue = queue_of(orderers)
     await queue.add("a", b"a").ordered
     assert len(orderers.calls) == 3
+
+
+async def test_a_refusal_after_a_lost_answer_leaves_the_outcome_unknown(orderers: Orderers) -> None:
+    answers = iter((fail(TimeoutExceeded("no answer")), refuse("PROPOSAL_STALE")))
+
+    def answer(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        return next(answers)(envelopes)
+
+    orderers.answers = dict.fromkeys(orderers.names, answer)
+    queue = queue_of(orderers)
+    with pytest.raises(GridLedgerError) as caught:
+        await queue.add("a", b"a").ordered
+    assert (caught.value.code, caught.value.details["outcome"]) == ("PROPOSAL_STALE", "unknown")
 
 
 @pytest.mark.parametrize(("code", "outcome"), [("NO_LEADER", "not ordered"), ("CONNECTION_FAILED", "unknown")])
