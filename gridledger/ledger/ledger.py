@@ -40,17 +40,23 @@ class Ledger:
 
     @classmethod
     def open(
-        cls, directory: str | Path, channel: str, *, readonly: bool = False, map_bytes: int = DEFAULT_MAP_BYTES
+        cls,
+        directory: str | Path,
+        channel: str,
+        *,
+        readonly: bool = False,
+        guarded: bool = False,
+        map_bytes: int = DEFAULT_MAP_BYTES,
     ) -> Ledger:
         """Open the ledger in ``directory``/``channel``.
 
         :class:`LedgerMissing` where none was created yet. ``map_bytes`` bounds the ledger's size; readers take over
-        the writer's.
+        the writer's. ``guarded`` is as for an :class:`~gridledger.ledger.lmdb_store.LmdbStore`.
         """
         folder = ledger_folder(directory, channel)
         if not (folder / "data.mdb").exists():
             raise LedgerMissing(f"there is no ledger of channel {channel!r} in {directory}", channel=channel)
-        store = LmdbStore(folder, readonly=readonly, map_bytes=map_bytes)
+        store = LmdbStore(folder, readonly=readonly, guarded=guarded, map_bytes=map_bytes)
         ledger = cls(channel, store)
         try:
             if ledger.height == 0:

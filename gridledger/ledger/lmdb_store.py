@@ -50,7 +50,7 @@ class _Environment:
 
     __slots__ = ("handle", "pid", "readonly", "tables", "users")
 
-    def __init__(self, folder: Path, *, readonly: bool, map_bytes: int) -> None:
+    def __init__(self, folder: Path, *, readonly: bool, guarded: bool, map_bytes: int) -> None:
         self.pid = os.getpid()
         self.users = 0
         self.readonly = readonly
@@ -58,6 +58,7 @@ class _Environment:
             str(folder),
             map_size=0 if readonly else map_bytes,
             readonly=readonly,
+            lock=not guarded,
             create=False,
             max_dbs=len(Table),
             max_readers=MAX_READERS,
@@ -125,16 +126,22 @@ class LmdbReader:
 class LmdbStore:
     """A ledger's tables in the LMDB environment of ``folder``.
 
-    ``readonly`` opens what another process writes; LedgerMissing where there is nothing yet. A child that is forked
+    ``readonly`` opens what another process writes; LedgerMissing where there is nothing yet. ``guarded`` (with
+    ``readonly``) keeps away from LMDB's lock file: views are sound only while another process holds one that is as old
+    or older, and registered there, so that the writer reuses none of their pages. A child that is forked
     while the store is open can use neither this store nor (py-lmdb refuses) a new one on the same folder.
     """
 
-    def __init__(self, folder: Path, *, readonly: bool = False, map_bytes: int = DEFAULT_MAP_BYTES) -> None:
+    def __init__(
+        self, folder: Path, *, readonly: bool = False, guarded: bool = False, map_bytes: int = DEFAULT_MAP_BYTES
+    ) -> None:
         self.folder = folder
         self._path = folder.resolve()
         self._commits = 0
         self._failed = False
-        self._environment: _Environment | None = _acquire(self._path, readonly=readonly, map_bytes=map_bytes)
+        self._environment: _Environment | None = _acquire(
+            self._path, readonly=readonly, guarded=guarded, map_bytes=map_bytes
+        )
 
     def commit(self, batch: CommitBatch) -> None:
         environment = self._opened()
@@ -188,6 +195,10 @@ class LmdbStore:
             raise _translated(error, self.folder) from error
         return LmdbReader(environment, self.folder)
 
+    def map_bytes(self) -> int:
+        """Bytes of addresses that the map takes up."""
+        return int(self._opened().handle.info()["map_size"])
+
     def size_bytes(self) -> int:
         return self._path.joinpath("data.mdb").stat().st_blocks * 512
 
@@ -226,7 +237,7 @@ def _first(item: tuple[bytes, bytes | None]) -> bytes:
     return item[0]
 
 
-def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
+def _acquire(path: Path, *, readonly: bool, guarded: bool, map_bytes: int) -> _Environment:
     with _environments_lock:
         environment = _environments.get(path)
         if environment is not None and environment.pid != os.getpid():
@@ -240,7 +251,7 @@ def _acquire(path: Path, *, readonly: bool, map_bytes: int) -> _Environment:
             else:
                 check_size(path / "data.mdb", writable=not readonly)
             try:
-                environment = _Environment(path, readonly=readonly, map_bytes=map_bytes)
+                environment = _Environment(path, readonly=readonly, guarded=guarded, map_bytes=map_bytes)
             except lmdb.NotFoundError:
                 raise LedgerMissing(f"the ledger in {path} has not been created yet", folder=str(path)) from None
             except lmdb.Error as error:

@@ -131,6 +131,12 @@ class Wild(Contract):
         return "own"
 
     @transaction
+    def seen_twice(self, ctx: Context, seconds):
+        values = [value for _, value in ctx.stub.get_state_by_range("k", "l")]
+        threading.Event().wait(seconds)
+        return [len(values), sorted({*values, *(value for _, value in ctx.stub.get_state_by_range("k", "l"))})]
+
+    @transaction
     def big(self, ctx: Context, size):
         return "x" * size
 """

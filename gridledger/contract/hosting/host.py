@@ -1,7 +1,8 @@
 """The process of one chaincode: ``python -m gridledger.contract.hosting.host``, started by a HostPool alone.
 
 It confines itself, loads the package, and answers one batch of calls at a time over the socket it was given. It holds
-no key. It reads the world state in place: one LMDB read transaction per batch and channel, and none between batches.
+no key. It reads the world state in place: one LMDB read transaction per batch and channel, and none between batches. It
+does not register them: the peer, which does, holds one of its own from before a batch until after it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from gridledger.ledger.snapshot import Snapshot
 _LENGTH_BYTES: Final = 4
 _CHUNK: Final = 256 * 1024
 _FLUSH_S: Final = 0.005
-_ARGUMENTS: Final = 6
+_ARGUMENTS: Final = 7
 
 
 class Host:
@@ -89,7 +90,7 @@ class Host:
     def _ledger(self, channel: str) -> Ledger:
         ledger = self._ledgers.get(channel)
         if ledger is None:
-            ledger = self._ledgers[channel] = Ledger.open(self._ledger_dir, channel, readonly=True)
+            ledger = self._ledgers[channel] = Ledger.open(self._ledger_dir, channel, readonly=True, guarded=True)
         return ledger
 
     def _report(self, failure: BaseException) -> None:
@@ -125,21 +126,22 @@ def _length(received: bytearray) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Serve as the arguments say: descriptors (socket, progress), parent's id, package, ledgers, memory in bytes."""
+    """Serve as the arguments say: descriptors (socket, note), parent's id, package, ledgers, memory, maps (bytes)."""
     if len(argv) != _ARGUMENTS:
-        sys.stderr.write("a chaincode host is started by a peer, with its six arguments\n")
+        sys.stderr.write("a chaincode host is started by a peer, with its seven arguments\n")
         return 2
     descriptor, note, parent = (int(text) for text in argv[:3])
-    package_dir, ledger_dir, memory_bytes = Path(argv[3]), Path(argv[4]), int(argv[5])
+    package_dir, ledger_dir, memory_bytes, map_bytes = Path(argv[3]), Path(argv[4]), int(argv[5]), int(argv[6])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the peer, which then closes the socket
     confinement.die_with_parent()
     if os.getppid() != parent:  # it died before the kernel was told
         return 1
+    confinement.close_descriptors({0, 1, 2, descriptor, note})
     progress = HostProgress(note)
     os.close(note)
     with socket.socket(fileno=descriptor) as connection:
-        channels = frozenset(path.parent.name for path in ledger_dir.glob(f"*/{confinement.LOCK_FILE}"))
-        confinement.limit_resources(memory_bytes)
+        channels = frozenset(path.parent.name for path in confinement.ledger_files(ledger_dir))
+        confinement.limit_resources(memory_bytes, map_bytes)
         landlock_abi, filtered = confinement.confine(package_dir, ledger_dir)
         try:
             chaincode = load(package_dir)

@@ -10,9 +10,8 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Final, NamedTuple, cast
 
 import gridledger
@@ -54,13 +53,15 @@ class ChaincodeUnavailable(UnavailableError):
 
 
 class HostSettings(NamedTuple):
-    """What every host of a pool is started with. ``memory_bytes`` bounds private memory (RLIMIT_DATA)."""
+    """What every host of a pool is started with. ``memory_bytes`` bounds private memory (RLIMIT_DATA), ``map_bytes`` is
+    what the maps of all ledgers take up of its addresses."""
 
     name: str
     package_dir: Path
     ledger_dir: Path
     memory_bytes: int
     start_timeout_s: float
+    map_bytes: int = 0
 
 
 Replies = list[tuple[int, bytes]]
@@ -102,10 +103,11 @@ class HostProcess(asyncio.Protocol):
         try:
             await loop.create_connection(lambda: host, sock=ours)
             host._expected.append(b"")
-            with theirs, TemporaryFile() as note:
-                note.truncate(progress.SIZE)
-                host._progress = HostProgress(note.fileno())
-                host._process = await _spawn(settings, theirs.fileno(), note.fileno())
+            with theirs, ExitStack() as stack:
+                note = progress.new_note()
+                stack.callback(os.close, note)
+                host._progress = HostProgress(note)
+                host._process = await _spawn(settings, theirs.fileno(), note)
             host._output = asyncio.create_task(_log_output(settings.name, host._process.stdout))
             async with asyncio.timeout(settings.start_timeout_s):
                 kind, text = (await host.replies())[0]
@@ -285,6 +287,7 @@ async def _spawn(settings: HostSettings, descriptor: int, note: int) -> Process:
         str(settings.package_dir),
         str(settings.ledger_dir),
         str(settings.memory_bytes),
+        str(settings.map_bytes),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
@@ -297,13 +300,17 @@ async def _spawn(settings: HostSettings, descriptor: int, note: int) -> Process:
 def _environment() -> dict[str, str]:
     """All that a host gets to know of the peer's environment: nothing but where GridLedger lies.
 
-    With one hash seed, sets of strings have one order on every peer that runs the same version of Python.
+    With one hash seed, sets of strings have one order on every peer that runs the same version of Python. A host may
+    start no thread, so numpy's libraries are told to use one.
     """
     return {
         "PYTHONPATH": str(Path(gridledger.__file__).parent.parent),
         "PYTHONHASHSEED": "0",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
     }
 
 
@@ -338,4 +345,4 @@ def warn_of_missing_confinement(name: str, ready: Any) -> None:
             "chaincode %s RUNS WITHOUT LANDLOCK: this kernel has none, so it can read every file this user can", name
         )
     if not ready["seccomp"]:
-        _log.warning("chaincode %s RUNS WITHOUT SECCOMP: it can open sockets and start processes", name)
+        _log.warning("chaincode %s RUNS WITHOUT SECCOMP: it can open sockets, start processes and change files", name)

@@ -19,10 +19,8 @@ _VERSION_FLAG: Final = 1
 _RULE_PATH_BENEATH: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
-_WRITE_FILE: Final = 1 << 1
 _READ_FILE: Final = 1 << 2
 _READ_DIR: Final = 1 << 3
-_TRUNCATE: Final = 1 << 14
 # Bits 0 to 12 came with ABI 1, then one each with 2 (rename across folders), 3 (truncate) and 5 (ioctl on devices).
 _FS_RIGHTS_BY_ABI: Final = ((5, (1 << 16) - 1), (3, (1 << 15) - 1), (2, (1 << 14) - 1), (1, (1 << 13) - 1))
 _ABI_WITH_TCP: Final = 4
@@ -49,12 +47,12 @@ def abi() -> int:
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG)))
 
 
-def restrict(*, readable: Sequence[Path], writable_files: Sequence[Path]) -> int:
-    """From here on this process opens nothing but files below ``readable``, and ``writable_files`` for writing.
+def restrict(*, readable: Sequence[Path]) -> int:
+    """From here on this process opens nothing but files below ``readable``, and these for reading.
 
-    Nothing can be executed, created, removed or renamed, no TCP connection made or accepted. What is open stays open.
-    Paths that do not exist are left out. Returns the ABI in force; 0 says that the kernel has no Landlock and that
-    nothing is restricted. Raises OSError where the kernel has it and refuses. To be called before any thread starts.
+    Nothing can be written, executed, created, removed or renamed, no TCP connection made or accepted. What is open
+    stays open. Paths that do not exist are left out. Returns the ABI in force; 0 says that the kernel has no Landlock
+    and nothing is restricted. Raises OSError where the kernel has it and refuses. Call it before any thread starts.
     """
     version = abi()
     if version == 0:
@@ -70,8 +68,6 @@ def restrict(*, readable: Sequence[Path], writable_files: Sequence[Path]) -> int
     try:
         for path in readable:
             _allow(ruleset, path, (_READ_FILE | _READ_DIR) if path.is_dir() else _READ_FILE)
-        for path in writable_files:
-            _allow(ruleset, path, (_READ_FILE | _WRITE_FILE | _TRUNCATE) & handled)
         if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
         _call(_RESTRICT_SELF, ruleset, 0)

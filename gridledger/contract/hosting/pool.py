@@ -20,7 +20,8 @@ from gridledger.backoff import Backoff
 from gridledger.contract.context import ClientIdentity
 from gridledger.contract.hosting import wire
 from gridledger.contract.hosting.call_queue import Call, CallQueue, ChaincodeBusy
-from gridledger.contract.hosting.confinement import LOCK_FILE
+from gridledger.contract.hosting.confinement import LEDGER_FILE
+from gridledger.contract.hosting.guarded_views import GuardedViews
 from gridledger.contract.hosting.host_process import (
     ChaincodeCrashed,
     ChaincodeUnavailable,
@@ -88,6 +89,7 @@ class HostPool:
         self._settings = HostSettings(
             self.name, package_dir.resolve(), ledger_dir.resolve(), memory_bytes, start_timeout_s
         )
+        self._views = GuardedViews(self._settings.ledger_dir)
         self._call_timeout_s = call_timeout_s
         self._queue = CallQueue(self.name, waiting, self._wait_limit_s, self._expired)
         self._hosts: set[HostProcess] = set()
@@ -108,7 +110,7 @@ class HostPool:
 
         Without this, the first call starts them.
         """
-        starts = [HostProcess.start(self._settings) for _ in range(self.size)]
+        starts = [self._start() for _ in range(self.size)]
         outcomes = await asyncio.gather(*starts, return_exceptions=True)
         hosts = [outcome for outcome in outcomes if isinstance(outcome, HostProcess)]
         for outcome in outcomes:
@@ -123,6 +125,7 @@ class HostPool:
         for place in self._places:
             place.cancel()
         await asyncio.gather(*self._places, return_exceptions=True)
+        self._views.close()
         self._queue.close(self._stopped)
 
     async def call(
@@ -143,6 +146,9 @@ class HostPool:
     def status(self) -> dict[str, int]:
         """Hosts that run, hosts without work, calls that wait."""
         return {"size": self.size, "running": len(self._hosts), "idle": self._queue.idle, "waiting": len(self._queue)}
+
+    async def _start(self) -> HostProcess:
+        return await HostProcess.start(self._settings._replace(map_bytes=self._views.map_bytes()))
 
     def _fill_places(self, hosts: Sequence[HostProcess]) -> None:
         for place in range(self.size):
@@ -165,7 +171,7 @@ class HostPool:
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
         while True:
             try:
-                host = await HostProcess.start(self._settings)
+                host = await self._start()
             except ChaincodeUnavailable as error:
                 self._last_failure = error
                 pause_s = backoff.failed()
@@ -211,9 +217,24 @@ class HostPool:
 
         Raises what ends the host: ChaincodeTimeout, ChaincodeCrashed, or that it says what cannot be read.
         """
-        loop, replace = asyncio.get_running_loop(), False
+        loop = asyncio.get_running_loop()
         begun = loop.time()
-        host.send([call.request for call in batch.calls], self._call_timeout_s)
+        # Until the host has answered the whole batch, or is given up, what it reads stays as it is.
+        views = self._views.hold({call.channel for call in batch.calls})
+        try:
+            host.send([call.request for call in batch.calls], self._call_timeout_s)
+            replace = await self._settle_all(host, batch)
+        finally:
+            self._views.release(views)
+        # The least of the last ones, slowly forgotten: a wait for a busy processor says nothing of the chaincode.
+        took_s = (loop.time() - begun) / len(batch.calls)
+        self._call_s = max(_SHORTEST_CALL_S, min(took_s, 1.1 * self._call_s))
+        self._queue.add_again([call for position, call in batch.open() if position not in batch.elsewhere])
+        return replace
+
+    async def _settle_all(self, host: HostProcess, batch: Batch) -> bool:
+        """Settle the calls of a batch as their replies come; whether the host is to be replaced before it has ended."""
+        replace = False
         while batch.answered < len(batch.calls) and not replace:
             may_be_stuck = len(batch.calls) > 1 and not batch.elsewhere
             replies = await host.replies(STUCK_S if may_be_stuck else None)
@@ -221,10 +242,6 @@ class HostPool:
                 self._run_elsewhere(batch, host.running())
             for kind, text in replies:
                 replace = self._settle(batch, kind, text) or replace
-        # The least of the last ones, slowly forgotten: a wait for a busy processor says nothing of the chaincode.
-        took_s = (loop.time() - begun) / len(batch.calls)
-        self._call_s = max(_SHORTEST_CALL_S, min(took_s, 1.1 * self._call_s))
-        self._queue.add_again([call for position, call in batch.open() if position not in batch.elsewhere])
         return replace
 
     def _settle(self, batch: Batch, kind: int, text: bytes) -> bool:
@@ -274,7 +291,7 @@ class HostPool:
         return ChaincodeBusy(f"no host of chaincode {self.name} became free in time")
 
     def _has_ledger(self, channel: str) -> bool:
-        return (self._settings.ledger_dir / channel / LOCK_FILE).exists()
+        return (self._settings.ledger_dir / channel / LEDGER_FILE).exists()
 
     def _stopped(self) -> ChaincodeUnavailable:
         return ChaincodeUnavailable(f"chaincode {self.name} is stopped")
