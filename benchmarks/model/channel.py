@@ -14,7 +14,7 @@ from benchmarks.model.deployment import ORDERERS
 from benchmarks.model.nodes import VERIFY_THREADS, ModelOrderer, ModelPeer
 from benchmarks.model.stations import Batches, Steps
 from gridledger.ledger.committer import LEAST_SHARE
-from gridledger.protocol.config import BatchLimits
+from gridledger.protocol.limits import BatchLimits
 from services.orderer.pace import Pace
 from services.orderer.settings import Pacing
 from services.peer.committer.chain_committer import BEHIND

@@ -13,7 +13,7 @@ signatures to principals exists.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, islice, product
@@ -63,6 +63,11 @@ class Policy:
     def mspids(self) -> frozenset[str]:
         """The MSP ids that the policy names, those that ``all`` stands for included."""
         return frozenset(_mspids(self._root))
+
+    def fewest(self, exists: Callable[[Principal], bool]) -> int | None:
+        """The fewest identities that satisfy the policy where there are as many as one likes of each principal that
+        ``exists`` says there is; None where they never do."""
+        return _fewest(self._root, exists)
 
     def minimal_layouts(self, peers: Mapping[str, int]) -> list[tuple[str, ...]]:
         """The sets of peers that satisfy the policy and lose that without any one of their members.
@@ -208,6 +213,13 @@ def _layouts(plan: _Plan, peers: Mapping[str, int]) -> list[tuple[str, ...]]:
     possible = [layout for layout in merged if all(peers[mspid] >= count for mspid, count in Counter(layout).items())]
     possible.sort(key=lambda layout: (len(layout), layout))
     return possible[:MAX_MINIMAL_LAYOUTS]
+
+
+def _fewest(plan: _Plan, exists: Callable[[Principal], bool]) -> int | None:
+    if plan.principal is not None:
+        return 1 if exists(plan.principal) else None
+    found = sorted(count for child in plan.children if (count := _fewest(child, exists)) is not None)
+    return sum(found[: plan.needed]) if len(found) >= plan.needed else None
 
 
 def _mspids(plan: _Plan) -> Iterator[str]:

@@ -14,7 +14,7 @@ from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.identity.policy import Policy
 from gridledger.network.companion_kinds import KINDS
 from gridledger.network.endorsement import check_can_be_met
-from gridledger.protocol.config import BatchLimits, TransactionLimits
+from gridledger.protocol.limits import BatchLimits, TransactionLimits, check_limits
 from gridledger.settings import Name, Port, SettingsPart
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -193,6 +193,8 @@ class NetworkConfig(SettingsPart):
             if missing := sorted(set(channel.peers) - peers):
                 raise ValueError(f"channel {name}: there are no peers {missing}")
             self._check_policies(name, channel)
+            with _told_of(f"channel {name}"):
+                check_limits(channel.batch, channel.limits)
             for forwarder in channel.forwarders:
                 self._check_forwarder(name, forwarder)
         return self

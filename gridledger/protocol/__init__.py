@@ -25,14 +25,13 @@ from gridledger.protocol.transaction_status import Status
 if TYPE_CHECKING:
     from gridledger.protocol.block import Block, BlockHeader, HeaderSignature, SignedBlock
     from gridledger.protocol.config import (
-        BatchLimits,
         ChaincodeDefinition,
         ChannelConfig,
         Node,
         Organisation,
-        TransactionLimits,
     )
     from gridledger.protocol.config_update import ConfigUpdate, InvalidConfigUpdate, parse_envelope, verify_update
+    from gridledger.protocol.limits import BatchLimits, TransactionLimits
 
 # Imported when they are asked for: they bring the identity package and with it cryptography, which what runs a
 # contract (the chaincode host, `gridledger simulate`) does without and does not wait for.
@@ -41,12 +40,12 @@ _LATER: Final = {
     "BlockHeader": "block",
     "HeaderSignature": "block",
     "SignedBlock": "block",
-    "BatchLimits": "config",
+    "BatchLimits": "limits",
     "ChaincodeDefinition": "config",
     "ChannelConfig": "config",
     "Node": "config",
     "Organisation": "config",
-    "TransactionLimits": "config",
+    "TransactionLimits": "limits",
     "ConfigUpdate": "config_update",
     "InvalidConfigUpdate": "config_update",
     "parse_envelope": "config_update",

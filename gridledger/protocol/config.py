@@ -16,7 +16,9 @@ from gridledger.errors import MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import MSP, MSPManager
 from gridledger.identity.policy import Policy
+from gridledger.protocol.config_rules import MSPID, NAME, PACKAGE, check_policies, matching, node_url
 from gridledger.protocol.fields import exactly, from_base64, integer_of, list_of, parse_object, text_of, to_base64
+from gridledger.protocol.limits import MAX_CONFIG_BYTES, BatchLimits, TransactionLimits, check_limits
 
 KIND = "channel_config"
 MAX_NODES = 1000
@@ -30,6 +32,10 @@ MAX_CRLS = 16
 MAX_CRL_BYTES = 512 * 1024
 """Bytes of all revocation lists of one organisation, PEM: some 9,000 entries."""
 
+MIN_MAX_SIGNATURES = 100
+"""Signatures that an update may have where the channel has fewer organisations: judging these takes some 20 ms."""
+
+ENGINES = ("raft",)
 _Item = TypeVar("_Item")
 POLICY_NAMES = ("admins", "readers", "writers")
 _MEMBERS = frozenset(
@@ -130,33 +136,6 @@ class ChaincodeDefinition:
         return {"sequence": self.sequence, "version": self.version, "package": self.package, "policy": self.policy}
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """Upper bounds of a block: count, bytes, and how long (milliseconds) a batch waits and blocks stand apart."""
-
-    max_message_count: int = 500
-    preferred_max_bytes: int = 2 * 1024 * 1024
-    absolute_max_bytes: int = 16 * 1024 * 1024
-    batch_timeout_ms: int = 2000
-    min_interval_ms: int = 2
-
-    def to_dict(self) -> dict[str, int]:
-        """The JSON form."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionLimits:
-    """Bounds on one transaction: bytes of its envelope, seconds that a proposal's time may differ from the clock."""
-
-    max_envelope_bytes: int = 2 * 1024 * 1024
-    proposal_window_s: int = 300
-
-    def to_dict(self) -> dict[str, int]:
-        """The JSON form."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-
 class Forwarder(NamedTuple):
     """An identity that may bring what others have signed: its MSP id, and its certificate's common name."""
 
@@ -179,8 +158,8 @@ class ChannelConfig:
     orderers: Mapping[str, Node]
     policies: Mapping[str, str]
     chaincodes: Mapping[str, ChaincodeDefinition] = field(default_factory=dict)
-    batch: BatchLimits = BatchLimits()
-    limits: TransactionLimits = TransactionLimits()
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    limits: TransactionLimits = field(default_factory=TransactionLimits)
     consensus: str = "raft"
     forwarders: frozenset[Forwarder] = frozenset()
 
@@ -188,6 +167,11 @@ class ChannelConfig:
     def msps(self) -> MSPManager:
         """Who is a member under this configuration."""
         return MSPManager({name: MSP(name, org.roots, org.crls) for name, org in self.organisations.items()})
+
+    @property
+    def max_signatures(self) -> int:
+        """How many signatures of an update are judged."""
+        return max(MIN_MAX_SIGNATURES, len(self.organisations))
 
     @cached_property
     def peer_organisations(self) -> tuple[str, ...]:
@@ -273,10 +257,19 @@ class ChannelConfig:
                 raise MalformedMessage(
                     f"the forwarder {item.name!r}: its organisation {item.mspid} is not on the channel"
                 )
-        for name in POLICY_NAMES:
-            self.policy(name)
-        for name in self.chaincodes:
-            self.endorsement_policy(name)
+        if self.consensus not in ENGINES:
+            raise MalformedMessage(f"'consensus' must be one of {', '.join(ENGINES)}, not {self.consensus!r}")
+        config_bytes = len(self.text.encode())
+        if config_bytes > MAX_CONFIG_BYTES:
+            raise MalformedMessage(f"a configuration has at most {MAX_CONFIG_BYTES} bytes, this one has {config_bytes}")
+        check_limits(self.batch, self.limits, config_bytes)
+        check_policies(
+            {name: self.policy(name) for name in POLICY_NAMES},
+            {name: self.endorsement_policy(name) for name in self.chaincodes},
+            organisations=self.organisations.keys(),
+            peer_organisations=self.peer_organisations,
+            max_signatures=self.max_signatures,
+        )
         _ = self.msps
 
 
@@ -293,6 +286,7 @@ def _each(message: dict[str, Any], name: str, read: Callable[[str, Any], _Item],
 
 
 def _organisation(mspid: str, value: Any) -> Organisation:
+    matching(MSPID, mspid, "an MSP id")
     message = exactly(value, _ORGANISATION_MEMBERS, f"the organisation {mspid}")
     for name, most in (("roots", MAX_ROOTS), ("crls", MAX_CRLS)):
         items = message[name]
@@ -304,6 +298,7 @@ def _organisation(mspid: str, value: Any) -> Organisation:
 
 
 def _node(name: str, value: Any) -> Node:
+    matching(NAME, name, "a node's name")
     if isinstance(value, dict) and "certificates" in value:
         message = exactly(value, _RENEWED_NODE_MEMBERS, f"the node {name}")
         items = list_of(message, "certificates", max_length=MAX_NODE_CERTIFICATES)
@@ -313,16 +308,17 @@ def _node(name: str, value: Any) -> Node:
         message = exactly(value, _NODE_MEMBERS, f"the node {name}")
         items = [message["certificate"]]
     read = [Certificate.from_der(from_base64(item, f"the certificate of {name}")) for item in items]
-    return Node(name, text_of(message, "mspid"), text_of(message, "url"), *read)
+    return Node(name, text_of(message, "mspid"), node_url(name, text_of(message, "url")), *read)
 
 
 def _chaincode(name: str, value: Any) -> ChaincodeDefinition:
+    matching(NAME, name, "a chaincode's name")
     message = exactly(value, _CHAINCODE_MEMBERS, f"the chaincode {name}")
     return ChaincodeDefinition(
         name=name,
         sequence=integer_of(message, "sequence", minimum=1),
         version=text_of(message, "version", max_length=64),
-        package=text_of(message, "package", max_length=64),
+        package=matching(PACKAGE, message["package"], f"the package of {name}, a SHA-256,"),
         policy=text_of(message, "policy", max_length=4096),
     )
 

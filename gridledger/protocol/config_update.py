@@ -9,11 +9,13 @@ from functools import cached_property
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError, MalformedMessage, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
+from gridledger.identity.errors import IdentityError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.config import KIND as CONFIG_KIND
-from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.fields import exactly, from_base64, hash_of, integer_of, parse_object, text_of, to_base64
+from gridledger.protocol.limits import MAX_CONFIG_BYTES
 from gridledger.protocol.transaction import Transaction
 
 KIND = "config_update"
@@ -22,9 +24,6 @@ CONFIG_PREFIX = b'{"config_update":'
 
 SIGNATURE_KIND = "config_signature"
 MAX_SIGNATURES = 1000
-MIN_JUDGED_SIGNATURES = 100
-"""Signatures that an update may have where the channel has fewer organisations: judging these takes some 20 ms."""
-
 MAX_TEXT = 16 * 1024 * 1024
 _MEMBERS = frozenset(("config_update", "signatures"))
 _UPDATE_MEMBERS = frozenset(("kind", "config"))
@@ -99,7 +98,7 @@ class ConfigUpdate:
         signatures = message["signatures"]
         if not isinstance(signatures, list) or len(signatures) > MAX_SIGNATURES:
             raise MalformedMessage(f"'signatures' must be a list of at most {MAX_SIGNATURES}")
-        config_text = text_of(update, "config", max_length=MAX_TEXT)
+        config_text = text_of(update, "config", max_length=MAX_CONFIG_BYTES)
         config = parse_object(config_text, CONFIG_KIND)
         return cls(
             text=text,
@@ -127,6 +126,7 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
         )
     check_signatures(current, update, at_us)
     _check_follows(current, update.config)
+    _check_certificates(current, update.config, at_us)
     return update.config
 
 
@@ -135,7 +135,7 @@ def check_signatures(current: ChannelConfig, update: ConfigUpdate, at_us: int) -
 
     Costs a parsed certificate and two verifications a signature, up to a bound.
     """
-    most = max(MIN_JUDGED_SIGNATURES, len(current.organisations))
+    most = current.max_signatures
     if len(update.signatures) > most:
         raise InvalidConfigUpdate(f"the update has {len(update.signatures)} signatures, at most {most} are judged here")
     signers = _signers(current, update, at_us)
@@ -176,6 +176,42 @@ def _check_follows(current: ChannelConfig, following: ChannelConfig) -> None:
         after = following.chaincodes.get(name)
         if after is not None and after != before and after.sequence != before.sequence + 1:
             raise InvalidConfigUpdate(f"chaincode {name!r}: the next definition has the sequence {before.sequence + 1}")
+
+
+def _check_certificates(current: ChannelConfig, following: ChannelConfig, at_us: int) -> None:
+    """Raise where a node's new certificate is not one of its organisation and role, and where the update leaves less
+    than a majority of the orderers members. A node whose certificate has run out may stay: it harms nobody."""
+    for nodes, known, role in (
+        (following.peers, current.peers_by_fingerprint, "peer"),
+        (following.orderers, current.orderers_by_fingerprint, "orderer"),
+    ):
+        for node in nodes.values():
+            for certificate in node.certificates:
+                if certificate.fingerprint not in known and not _is_of(following, node, certificate, role, at_us):
+                    raise InvalidConfigUpdate(
+                        f"the new certificate of {node.name} is not one that an {role} of {node.mspid} has now"
+                    )
+    before, after = (_sound_orderers(config, at_us) for config in (current, following))
+    if after < before and after <= len(following.orderers) // 2:
+        raise InvalidConfigUpdate(
+            f"the update leaves {after} of {len(following.orderers)} orderers with a certificate of their organisation "
+            "that is valid and not revoked: peers would take no more blocks"
+        )
+
+
+def _is_of(config: ChannelConfig, node: Node, certificate: Certificate, role: str, at_us: int) -> bool:
+    try:
+        identity = config.msps.identify(certificate, at_us)
+    except IdentityError:
+        return False
+    return (identity.mspid, identity.role) == (node.mspid, role)
+
+
+def _sound_orderers(config: ChannelConfig, at_us: int) -> int:
+    return sum(
+        any(_is_of(config, node, certificate, "orderer", at_us) for certificate in node.certificates)
+        for node in config.orderers.values()
+    )
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[set[str], set[str]]:

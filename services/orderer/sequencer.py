@@ -137,7 +137,9 @@ class Sequencer:
                     continue
                 started = loop.time()
                 self._pace.cut(len(batch), started)
-                next_cut = self._pace.next_cut(self._chain.config.batch.min_interval_ms, started)
+                limits = self._chain.config.batch
+                latest = started + limits.batch_timeout_ms / 1000
+                next_cut = min(self._pace.next_cut(limits.min_interval_ms, started), latest)
                 await self._order(batch)
                 took_s = loop.time() - started
                 self._pace.ordered(took_s)

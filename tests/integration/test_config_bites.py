@@ -95,7 +95,7 @@ async def test_config_bites_at_once(forger: Forger) -> None:
     )
     admins = [network.admin("Org1"), network.admin("Org2")]
     rival = replace(
-        current, sequence=current.sequence + 1, policies={**current.policies, "readers": "MAJORITY(all.admin)"}
+        current, sequence=current.sequence + 1, policies={**current.policies, "readers": "OR(any.peer, any.admin)"}
     )
     updates = [ConfigUpdate.build(config, admins).to_bytes() for config in (following, rival)]
     height, _ = await network.agree(CHANNEL)

@@ -23,7 +23,7 @@ from gridledger.errors import CorruptionError
 from gridledger.ledger.genesis import genesis_commit_hash
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import Block
-from gridledger.protocol.config import BatchLimits
+from gridledger.protocol.limits import BatchLimits
 from services.orderer.settings import OrdererLimits, OrdererSettings, RaftTiming
 from tests.simulation.world.clients import Clients
 from tests.simulation.world.disk import PowerLost

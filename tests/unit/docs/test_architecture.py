@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gridledger.protocol.config import BatchLimits, TransactionLimits
+from gridledger.protocol.limits import BatchLimits, TransactionLimits
 from services.orderer.raft.interface import RaftSettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings

@@ -133,8 +133,23 @@ async def test_what_the_log_refuses_is_told_as_not_ordered(tmp_path: Path) -> No
         assert chain.height == 1
 
 
+async def test_no_batch_waits_longer_than_the_channels_timeout(tmp_path: Path) -> None:
+    """However slow a peer says that it is, and whatever the orderer's own settings allow."""
+    batch = BatchLimits(min_interval_ms=10, batch_timeout_ms=20)
+    async with sequencing(tmp_path, batch=batch) as (chain, sequencer):
+        sequencer.report_height("peer1", -100_000)
+        await make_first_block(chain, sequencer)
+        receipt = BroadcastReceipt()
+        sequencer.submit(b"1", receipt, 0)
+        async with asyncio.timeout(10):
+            await receipt.wait()
+        assert receipt.errors == {}
+
+
 async def test_a_whole_batch_does_not_wait_for_its_time(tmp_path: Path) -> None:
-    async with sequencing(tmp_path, batch=BatchLimits(max_message_count=3, min_interval_ms=MINUTE_MS)) as (
+    async with sequencing(
+        tmp_path, batch=BatchLimits(max_message_count=3, min_interval_ms=MINUTE_MS, batch_timeout_ms=MINUTE_MS)
+    ) as (
         chain,
         sequencer,
     ):
@@ -150,7 +165,9 @@ async def test_a_whole_batch_does_not_wait_for_its_time(tmp_path: Path) -> None:
 
 
 async def test_a_whole_batch_waits_for_a_peer_that_is_behind(tmp_path: Path) -> None:
-    async with sequencing(tmp_path, batch=BatchLimits(max_message_count=1, min_interval_ms=MINUTE_MS)) as (
+    async with sequencing(
+        tmp_path, batch=BatchLimits(max_message_count=1, min_interval_ms=MINUTE_MS, batch_timeout_ms=MINUTE_MS)
+    ) as (
         chain,
         sequencer,
     ):
@@ -161,7 +178,7 @@ async def test_a_whole_batch_waits_for_a_peer_that_is_behind(tmp_path: Path) -> 
 
 
 async def test_who_waits_at_the_end_is_told(tmp_path: Path) -> None:
-    async with sequencing(tmp_path, batch=BatchLimits(min_interval_ms=MINUTE_MS)) as (
+    async with sequencing(tmp_path, batch=BatchLimits(min_interval_ms=MINUTE_MS, batch_timeout_ms=MINUTE_MS)) as (
         chain,
         sequencer,
     ):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.protocol.config import BatchLimits, ChaincodeDefinition, ChannelConfig, Forwarder, TransactionLimits
+from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Forwarder
+from gridledger.protocol.limits import BatchLimits, TransactionLimits
 from tests.support.hostile_config import counted_verifications
 from tests.support.paper import PaperNetwork
 

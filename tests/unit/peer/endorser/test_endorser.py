@@ -112,11 +112,11 @@ def test_proposal_is_brought_by_its_creator_or_by_a_peer(house: House) -> None:
 
 
 def test_writers_policy_is_asked(tmp_path: Path) -> None:
-    house = House(tmp_path, writers="'Org2MSP.client'")
+    house = House(tmp_path, writers="OR('Org2MSP.client', 'Org2MSP.peer')")
     with pytest.raises(GridLedgerError) as caught:
         house.admit(house.propose())
     assert caught.value.code == "PERMISSION_DENIED"
-    assert caught.value.details["policy"] == "'Org2MSP.client'"
+    assert caught.value.details["policy"] == "OR('Org2MSP.client', 'Org2MSP.peer')"
     house.admit(house.propose(), policy="readers")
 
 
