@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -247,7 +248,7 @@ class World:
 def _stand_ins(world: World) -> Iterator[None]:
     """What stands in for sockets and threads."""
     SimulatedClient.network = world.network
-    SimulatedWriter.chance = world.chance
+    SimulatedWriter.chance, SimulatedWriter.slowest_s = world.chance, 0.0
     with (
         mock.patch("services.orderer.other_orderers.NodeClient", SimulatedClient),
         mock.patch("services.peer.committer.orderers.NodeClient", SimulatedClient),
@@ -277,7 +278,7 @@ def _members() -> PaperNetwork:
 
 
 def _channel(max_message_count: int) -> tuple[PaperNetwork, Block]:
-    paper = _members()
+    paper = copy(_members())  # whose configuration changes in the run
     paper.config = replace(paper.config, batch=BatchLimits(max_message_count=max_message_count))
     return paper, paper.genesis
 
