@@ -28,15 +28,11 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 from gridledger import jsontext
 from gridledger.errors import MalformedJSON
 from gridledger.identity.errors import MalformedCertificate
+from gridledger.identity.low_s import P256_HALF_ORDER, low_s_form, unused_bits
 from gridledger.identity.reading import reading
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 """Fabric's extension for attributes; its value is the JSON text itself."""
-
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-P256_HALF_ORDER = P256_ORDER // 2
-"""Of (r, s) and (r, order - s), which verify alike, only the one with s up to here is a signature for us: a signed text
-then has one signature per nonce, and nobody can change the bytes of somebody else's transaction."""
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
 CACHED_CERTIFICATES = 4096
@@ -65,10 +61,11 @@ PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 class Certificate:
     """A parsed certificate; two are equal when their DER is. Times are microseconds since 1970, both ends included.
 
-    ``fingerprint`` is SHA-256 of the DER in hex, ``subject`` and ``issuer`` are the names as RFC 4514 writes them.
-    ``is_authority`` says that it may issue others (basicConstraints and keyCertSign); ``may_sign`` that its key usage
-    allows digital signatures. ``attributes`` cannot be changed. All of it was read when it was made: nothing here
-    raises later.
+    ``der`` has the issuer's signature in low-S form, whichever form was read: (r, s) and (r, order - s) verify alike,
+    and a certificate is one and not two. ``fingerprint`` is SHA-256 of it in hex. ``subject`` and ``issuer`` are the
+    names as RFC 4514 writes them. ``is_authority`` says that it may issue others (basicConstraints and keyCertSign);
+    ``may_sign`` that its key usage allows digital signatures. ``attributes`` cannot be changed. All of it was read when
+    it was made: nothing here raises later.
     """
 
     der: bytes
@@ -159,13 +156,17 @@ def _from_der(der: bytes) -> Certificate:
     if len(der) > MAX_CERTIFICATE_BYTES:
         raise MalformedCertificate(f"a certificate has at most {MAX_CERTIFICATE_BYTES} bytes")
     with reading(MalformedCertificate, "not a certificate that can be read"):
-        return _parse(der)
+        return _parse(low_s_form(der))
 
 
+@lru_cache(maxsize=CACHED_CERTIFICATES)  # one object for a certificate, in whichever form it came
 def _parse(der: bytes) -> Certificate:
     certificate = x509.load_der_x509_certificate(der)
     if certificate.serial_number < 1:
         raise MalformedCertificate("its serial number is not positive, as RFC 5280 wants it")
+    if unused_bits(der):
+        # The issuer's signature is whole bytes; it would verify with any number here, under as many fingerprints.
+        raise MalformedCertificate("its signature is not whole bytes")
     extensions = certificate.extensions
     for extension in extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD:

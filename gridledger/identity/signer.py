@@ -22,8 +22,9 @@ from cryptography.x509.oid import NameOID
 
 from gridledger.errors import InputError
 from gridledger.files import write_atomically
-from gridledger.identity.certificate import P256_HALF_ORDER, P256_ORDER, Certificate
+from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import BadIdentityFolder
+from gridledger.identity.low_s import low_s
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 KeyKind = Literal["p256", "ed25519"]
@@ -108,9 +109,7 @@ class SigningIdentity:
 
 def sign_p256(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     """Deterministic ECDSA over SHA-256 of ``data``, as DER, with the lower of the two possible s."""
-    signature = key.sign(data, _DETERMINISTIC)
-    r, s = decode_dss_signature(signature)
-    return signature if s <= P256_HALF_ORDER else encode_dss_signature(r, P256_ORDER - s)
+    return low_s(key.sign(data, _DETERMINISTIC))
 
 
 def normalised(signature: bytes, certificate: Certificate) -> bytes:
@@ -121,12 +120,13 @@ def normalised(signature: bytes, certificate: Certificate) -> bytes:
     if not isinstance(certificate.public_key, ec.EllipticCurvePublicKey):
         return signature
     try:
-        r, s = decode_dss_signature(signature)
+        decode_dss_signature(signature)
     except ValueError:
         if len(signature) != _RAW_BYTES:
             return signature
         r, s = int.from_bytes(signature[: _RAW_BYTES // 2]), int.from_bytes(signature[_RAW_BYTES // 2 :])
-    return encode_dss_signature(r, P256_ORDER - s if P256_HALF_ORDER < s < P256_ORDER else s)
+        signature = encode_dss_signature(r, s)
+    return low_s(signature)
 
 
 def generate_key(kind: KeyKind = "p256") -> PrivateKey:

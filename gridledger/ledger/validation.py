@@ -102,7 +102,7 @@ class _Candidate:
 class _Peer(NamedTuple):
     """A peer of the channel, and the certificate that it used."""
 
-    name: str
+    signer: tuple[str, str]
     mspid: str
     certificate: Certificate
 
@@ -192,13 +192,13 @@ class Examination:
         return _VALID
 
     def _endorsements(self, candidate: _Candidate, transaction: Transaction, result_hash: str, at_us: int) -> None:
-        """List the endorsements that can count: by a peer of the channel, one for each peer, whichever of its
-        certificates it used."""
-        found: dict[str, tuple[_Peer, Endorsement]] = {}
+        """List the endorsements that can count: by a peer of the channel, one for each signer (MSP id and subject),
+        under whichever certificate."""
+        found: dict[tuple[str, str], tuple[_Peer, Endorsement]] = {}
         for item in transaction.endorsements:
             peer = self._peer(item.endorser, at_us)
             if peer is not None:
-                found.setdefault(peer.name, (peer, item))
+                found.setdefault(peer.signer, (peer, item))
         signers = tuple([peer.mspid for peer, _ in found.values()])
         if not self._are_enough(transaction.proposal.chaincode, signers):
             candidate.code = TxValidationCode.ENDORSEMENT_POLICY_FAILURE
@@ -238,7 +238,7 @@ class Examination:
         except IdentityError:
             return None
         is_peer = (identity.mspid, identity.role) == (node.mspid, "peer")
-        return _Peer(node.name, node.mspid, certificate) if is_peer else None
+        return _Peer(identity.signer, node.mspid, certificate) if is_peer else None
 
     def judge(self, outcomes: Sequence[bool], reads: Reads) -> list[Judged]:
         """Give each transaction its code, from the outcomes of ``checks`` and the ledger before the first block."""

@@ -1,7 +1,8 @@
 """One certificate authority: a root key and what it signs.
 
 Knows X.509 and nothing of registries: whoever calls it has decided what the certificate says. Times are microseconds
-since 1970 and handed in, serial numbers come from a function that may be handed in.
+since 1970 and handed in, serial numbers come from a function that may be handed in. What it signs with P-256 has the
+lower of the two possible s, so that a certificate has the one fingerprint that openssl tells.
 """
 
 from __future__ import annotations

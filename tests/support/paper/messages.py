@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from gridledger.identity.certificate import P256_ORDER
+from gridledger.identity.low_s import P256_ORDER
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal

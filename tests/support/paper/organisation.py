@@ -15,12 +15,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gridledger.identity.certificate import ATTRIBUTES_OID, Certificate, encode_attributes
 from gridledger.identity.signer import SigningIdentity
+from tests.support.paper.messages import with_high_s
 
 BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 END = datetime(2050, 1, 1, tzinfo=UTC)
 """When certificates and revocation lists are good: by a test's clock as by the machine's."""
 
-_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 
 
 class PaperOrganisation:
@@ -80,7 +81,14 @@ class PaperOrganisation:
     def seal(self, to_be_signed: bytes) -> bytes:
         """The DER of a certificate, or revocation list, of any content whatever, under the CA's true signature."""
         signature = b"\0" + self._key.sign(to_be_signed, ec.ECDSA(hashes.SHA256()))
-        return der(0x30, to_be_signed + _ECDSA_WITH_SHA256 + der(0x03, signature))
+        return der(0x30, to_be_signed + ECDSA_WITH_SHA256 + der(0x03, signature))
+
+    @staticmethod
+    def flipped(certificate: Certificate) -> bytes:
+        """The DER of a certificate with the other one of the two signatures of its issuer that verify alike."""
+        signature = certificate.x509.signature
+        signed = certificate.x509.tbs_certificate_bytes
+        return der(0x30, signed + ECDSA_WITH_SHA256 + der(0x03, b"\0" + with_high_s(signature)))
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, not_before: datetime, not_after: datetime

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.errors import SettingsError
 from gridledger.identity import MSP, CertificateRevoked, MSPManager, generate_key, make_csr
+from gridledger.identity.low_s import P256_HALF_ORDER
 from services.ca.authority import DAY_US, SECOND_US, Authority, Revocation, requested_key
 from services.ca.errors import MalformedRequest
 
@@ -54,6 +57,19 @@ def test_openssl_verifies_the_chain(authority: Authority, tmp_path: Path, kind) 
     assert '{"attrs":{"group":"2","hf.Type":"peer"}}' in told
     assert "Digital Signature\n" in told
     assert "CA:FALSE" in told
+
+
+def test_openssl_tells_the_fingerprints_that_we_tell(tmp_path: Path) -> None:
+    """The lower of the two possible s stands in all that an authority issues, and in what is told of it."""
+    for number in range(8):
+        authority = Authority.create("Org1 CA", "Org1", now_us=NOW_US, lifetime_us=DAY_US)
+        key = generate_key().public_key()
+        for certificate in (authority.root, authority.issue(key, "c", "client", now_us=NOW_US, lifetime_us=DAY_US)):
+            assert certificate.x509.public_bytes(Encoding.DER) == certificate.der
+            assert decode_dss_signature(certificate.x509.signature)[1] <= P256_HALF_ORDER
+            (tmp_path / f"{number}.pem").write_text(certificate.pem)
+            told = openssl(tmp_path, "x509", "-in", f"{number}.pem", "-noout", "-fingerprint", "-sha256")
+            assert told.replace(":", "").strip().endswith(certificate.fingerprint.upper())
 
 
 def test_without_hosts_a_certificate_serves_nothing(authority: Authority, tmp_path: Path) -> None:

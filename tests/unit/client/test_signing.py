@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_ds
 from gridledger.client import Gateway, Timeouts
 from gridledger.client.signers import DigestSigner, OfflineSigner, Signer
 from gridledger.errors import SettingsError, TimeoutExceeded
-from gridledger.identity.certificate import P256_HALF_ORDER, P256_ORDER, Certificate
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.low_s import P256_HALF_ORDER, P256_ORDER
 from gridledger.identity.signer import SigningIdentity, generate_key, normalised
 from gridledger.protocol.errors import BadCreatorSignature
 from gridledger.protocol.transaction import Transaction

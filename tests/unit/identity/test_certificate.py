@@ -6,11 +6,13 @@ import base64
 import re
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from gridledger.identity import Certificate, MalformedCertificate, SigningIdentity
-from gridledger.identity.certificate import P256_HALF_ORDER, P256_ORDER
+from gridledger.identity.low_s import P256_HALF_ORDER, P256_ORDER
 from gridledger.identity.signer import load_private_key
+from tests.support.paper.organisation import ECDSA_WITH_SHA256, der
 
 ED25519 = ("-algorithm", "ED25519")
 
@@ -29,11 +31,71 @@ def test_reads_what_openssl_wrote(ca) -> None:  # type: ignore[no-untyped-def]
     assert certificate.may_sign
     assert not certificate.is_authority
     assert certificate.issuer_der == Certificate.from_pem(ca.root).subject_der
-    assert certificate.pem == pem
-    told = ca.run("x509", "-in", "leaf.pem", "-noout", "-serial", "-fingerprint", "-sha256")
+    (ca.folder / "kept.pem").write_text(certificate.pem)
+    told = ca.run("x509", "-in", "kept.pem", "-noout", "-serial", "-fingerprint", "-sha256")
     assert re.findall(r"serial=0*([0-9A-F]+)", told) == [f"{certificate.serial:X}"]
     assert certificate.fingerprint.upper() in told.replace(":", "")
     assert certificate.not_after_us - certificate.not_before_us == 365 * 86_400_000_000
+
+
+def flipped(pem: str) -> bytes:
+    """The DER with the other one of the two signatures of the CA that verify alike."""
+    read = x509.load_pem_x509_certificate(pem.encode())
+    r, s = decode_dss_signature(read.signature)
+    other = encode_dss_signature(r, P256_ORDER - s)
+    return der(0x30, read.tbs_certificate_bytes + ECDSA_WITH_SHA256 + der(0x03, b"\0" + other))
+
+
+def test_a_flipped_signature_makes_no_other_certificate(ca) -> None:  # type: ignore[no-untyped-def]
+    fingerprints = set()
+    for _ in range(4):  # of either form, as the CA made them
+        pem = ca.issue()
+        certificate = Certificate.from_pem(pem)
+        other = Certificate.from_der(flipped(pem))
+        assert other is certificate
+        assert decode_dss_signature(certificate.x509.signature)[1] <= P256_HALF_ORDER
+        assert certificate.is_issued_by(Certificate.from_pem(ca.root))
+        (ca.folder / "kept.pem").write_text(certificate.pem)
+        told = ca.run("x509", "-in", "kept.pem", "-noout", "-fingerprint", "-sha256")
+        assert certificate.fingerprint.upper() in told.replace(":", "")
+        assert ca.run("verify", "-CAfile", "root.pem", "kept.pem").endswith(": OK\n")
+        fingerprints.add(certificate.fingerprint)
+    assert len(fingerprints) == 4
+
+
+def test_an_ed25519_signature_of_the_issuer_is_taken_as_is(new_ca) -> None:  # type: ignore[no-untyped-def]
+    ca = new_ca("ed", ED25519)
+    pem = ca.issue()
+    certificate = Certificate.from_pem(pem)
+    assert certificate.pem == pem
+    assert certificate.is_issued_by(Certificate.from_pem(ca.root))
+
+
+def test_no_other_bytes_of_a_signature_pass_for_a_certificate(ca) -> None:  # type: ignore[no-untyped-def]
+    """Whatever bit behind the signed part is changed: it is refused, is not the root's, or is the same certificate."""
+    certificate, root = Certificate.from_pem(ca.issue()), Certificate.from_pem(ca.root)
+    begin = len(certificate.der) - len(certificate.x509.signature) - 3 - len(ECDSA_WITH_SHA256)
+    for place in (*range(4), *range(begin, len(certificate.der))):
+        for bit in range(8):
+            changed = bytearray(certificate.der)
+            changed[place] ^= 1 << bit
+            try:
+                read = Certificate.from_der(bytes(changed))
+            except MalformedCertificate:
+                continue
+            assert not read.is_issued_by(root), (place, bit)
+
+
+def test_a_signature_of_less_than_whole_bytes_is_refused(ca) -> None:  # type: ignore[no-untyped-def]
+    """Where its last bit is 0, it could be left out, and the signature would verify as before."""
+    while Certificate.from_pem(ca.issue()).der[-1] % 2:
+        pass
+    certificate = Certificate.from_pem((ca.folder / "leaf.pem").read_text())
+    signature = certificate.x509.signature
+    changed = certificate.der.replace(b"\0" + signature, b"\1" + signature)
+    assert x509.load_der_x509_certificate(changed).signature == signature
+    with pytest.raises(MalformedCertificate, match="whole bytes"):
+        Certificate.from_der(changed)
 
 
 def test_parses_once_and_compares_by_der(ca) -> None:  # type: ignore[no-untyped-def]

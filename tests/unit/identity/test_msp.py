@@ -32,7 +32,7 @@ def test_names_organisation_and_role(new_ca) -> None:  # type: ignore[no-untyped
             assert (identity.mspid, identity.role, identity.name) == (mspid, role, f"{role}1")
             assert identity.certificate is certificate
             assert known.identify(certificate, certificate.not_after_us) is identity
-    assert known.roots_pem() == one.root + two.root
+    assert known.roots_pem() == "".join(Certificate.from_pem(ca.root).pem for ca in (one, two))
 
 
 def test_a_renewed_certificate_is_the_same_signer(new_ca) -> None:  # type: ignore[no-untyped-def]

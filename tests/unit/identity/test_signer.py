@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gridledger.errors import InputError
 from gridledger.identity import BadIdentityFolder, Certificate, SigningIdentity, generate_key, make_csr
-from gridledger.identity.certificate import P256_HALF_ORDER
+from gridledger.identity.low_s import P256_HALF_ORDER
 from gridledger.identity.signer import load_private_key, private_key_pem, sign_p256
 from tests.support.processes import REPOSITORY
 

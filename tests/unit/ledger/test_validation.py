@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,10 @@ from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.verify import verify
 from gridledger.protocol.codes import TxValidationCode as Code
-from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.config import ChaincodeDefinition, Node
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.result import RangeRead, Read, Response, Version
-from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, signed_transaction
+from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, PaperPeer, signed_transaction
 
 NOW = datetime.fromtimestamp(NOW_US / 1e6, UTC)
 DAY = timedelta(days=1)
@@ -296,6 +297,20 @@ class TestDates:
         done = committer.process([chain.next(before), chain.next(after, after_us=3 * DAY_US)])
         assert [item.codes[0] for item in done] == [Code.VALID, Code.BAD_CREATOR_SIGNATURE]
         assert verify(committer.ledger).ok
+
+    def test_a_peer_that_stands_twice_in_the_config_counts_once(self, tmp_path: Path) -> None:
+        """Under another name and a certificate of the same subject, which another key has."""
+        paper = PaperNetwork(policy="AND('Org1MSP.peer', 'Org1MSP.peer')")
+        for name, subject in (("peer1b", "peer1"), ("peer3", "peer3")):
+            signer = paper.peers[name] = paper.organisations["Org1MSP"].issue(subject, "peer")
+            node = Node(name, "Org1MSP", f"https://{name}:1", signer.certificate)
+            paper.config = replace(paper.config, peers={**paper.config.peers, name: node})
+        peer = PaperPeer(tmp_path, paper)
+        with peer.ledger:
+            done = peer.commit(
+                *(paper.transaction({"a": 1}, endorsers=["peer1", other]) for other in ("peer1b", "peer3"))
+            )
+        assert done.codes == (Code.ENDORSEMENT_POLICY_FAILURE, Code.VALID)
 
     def test_a_peer_whose_certificate_runs_out(self, tmp_path: object) -> None:
         paper = PaperNetwork(organisations=3, policy="OutOf(2, all)")

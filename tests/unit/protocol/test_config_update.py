@@ -114,6 +114,22 @@ def test_an_admin_counts_once() -> None:
         verify_update(paper.config, paper.update([one, one]), NOW_US)
 
 
+@pytest.mark.parametrize("again", ["enrolled again", "signature flipped"])
+def test_an_admin_counts_once_under_any_certificate(again: str) -> None:
+    one = PAPER.admins["Org1MSP"]
+    if again == "enrolled again":
+        second = PAPER.organisations["Org1MSP"].issue("admin", "admin")
+        assert second.fingerprint != one.fingerprint
+        update = PAPER.update([one, second])
+    else:
+        update = PAPER.update([one, one])
+        flipped = replace(update.signatures[0], der=PaperOrganisation.flipped(one.certificate))
+        assert flipped != update.signatures[0]
+        update = replace(update, signatures=(update.signatures[0], flipped))
+    with pytest.raises(PermissionDeniedError, match="1 valid signatures"):
+        verify_update(PAPER.config, update, NOW_US)
+
+
 def test_a_signature_counts_for_its_own_update_alone() -> None:
     one, two, _ = PAPER.admins.values()
     first, second = (
