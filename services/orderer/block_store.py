@@ -140,6 +140,20 @@ class BlockStore:
             )
         return record
 
+    def cut_fetched(self) -> int:
+        """Cut off the blocks that were fetched ahead of a snapshot that is not complete; how many they were."""
+        height = self.height
+        while height > 1 and not self.record(height - 1).raft_index:
+            height -= 1
+        gone = self.height - height
+        if gone:
+            last = self.record(height - 1)
+            self.height, self._end, self.config_block = height, last.end, last.config_block
+            self.last_header, self._last_read = last.header(), None
+            self.sync()  # the mark must name no block that is gone
+            self._truncate()
+        return gone
+
     def sync(self) -> None:
         """Make everything durable and remember that it is. Blocks the caller for as long as the disk takes."""
         self._check_usable()
@@ -210,6 +224,9 @@ class BlockStore:
             check_file_head(self._disk.pread(self._blocks, FILE_HEAD_BYTES, 0), self._directory / "blocks.dat", _REMEDY)
             self._take_in_what_follows()
             self._refuse_whole_blocks_behind()
+        self._truncate()
+
+    def _truncate(self) -> None:
         self._disk.truncate(self._blocks, self._end)
         self._disk.truncate(self._offsets, self.height * _OFFSET.size)
 

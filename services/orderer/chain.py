@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gridledger import framing, jsontext
@@ -20,15 +20,12 @@ from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader, SignedBlock
 from gridledger.protocol.config_update import is_config_block
 from gridledger.protocol.fields import MAX_INTEGER
 from services.orderer.block_store import BlockStore
+from services.orderer.catching_up import CatchUp, FetchBlocks
 from services.orderer.config_judge import OffLoop, judge_update
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
 _TIMESTAMP_BYTES = 8
 _log = logging.getLogger(__name__)
-
-FetchBlocks = Callable[[str, int, int], Awaitable[Sequence[bytes]]]
-"""``fetch(channel, first, height)``: the next records (block and signature frames) from ``first`` on, below ``height``,
-from another orderer; retries by itself until it has some."""
 
 
 class Chain:
@@ -42,7 +39,7 @@ class Chain:
     ) -> None:
         self.channel = channel
         self.store = store
-        self.config = ConfigUpdate.parse(store.block(store.config_block).envelopes[0]).config
+        self.config = self._stored_config()
         self.leadership: Leadership | None = None
         self.on_leadership: Callable[[Leadership], None] = lambda _: None
         self.on_config: Callable[[ChannelConfig], None] = lambda _: None
@@ -108,12 +105,7 @@ class Chain:
     async def install_snapshot(self, snapshot: Snapshot) -> None:
         """Fetch the blocks up to a snapshot from the other orderers and verify them (``StateMachine``)."""
         target: dict[str, Any] = jsontext.loads(snapshot.data)
-        while self.height < target["height"]:
-            for record in await self._fetch(self.channel, self.height, target["height"]):
-                is_last = self.height + 1 == target["height"]
-                await self._append_fetched(record, snapshot.index if is_last else 0)
-        if self.last_header.hash != target["hash"]:
-            raise CorruptionError(f"{self.channel}: the fetched chain does not end in the block of the snapshot")
+        await CatchUp(self, self._fetch, target["height"], target["hash"], snapshot.index).run()
         self.store.applied = max(self.store.applied, snapshot.index)
         await asyncio.to_thread(self.store.sync)
         self._announce()
@@ -144,9 +136,28 @@ class Chain:
         await self._store_block(block, (framing.frame(block.header.text.encode()), behind), entry.index)
         self.on_block(block.header, len(envelopes))
 
-    async def _append_fetched(self, record: bytes, raft_index: int) -> None:
-        block = fetched_block(self.config, self.last_header, record)
+    def header(self, number: int) -> BlockHeader:
+        """One block's header."""
+        return self.store.record(number).header()
+
+    def check_fetched(self, record: bytes) -> Block:
+        """The block in a record from another orderer, where it is the next one."""
+        return fetched_block(self.config, self.last_header, record)
+
+    async def take_fetched(self, block: Block, raft_index: int) -> None:
+        """Append a checked block from another orderer; ``raft_index`` is 0 for all but a snapshot's last."""
         await self._store_block(block, (block.to_bytes(),), raft_index)
+
+    def cut_fetched(self) -> int:
+        """Cut off the blocks that were fetched ahead of a snapshot that is not complete; how many."""
+        gone = self.store.cut_fetched()
+        if gone:
+            self.config = self._stored_config()
+            self.on_config(self.config)
+        return gone
+
+    def _stored_config(self) -> ChannelConfig:
+        return ConfigUpdate.parse(self.store.block(self.store.config_block).envelopes[0]).config
 
     async def _store_block(self, block: Block, data: Sequence[Piece], raft_index: int) -> None:
         following = await self.config_after(self.config, block)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from random import Random
 
 from gridledger import framing
@@ -19,6 +19,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import ChannelConfig
 from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled, block_sources_of, either, orderers_of
+from services.orderer.catching_up import Fetched
 from services.orderer.errors import NoLeader
 
 _log = logging.getLogger(__name__)
@@ -190,20 +191,25 @@ class OtherOrderers:
         if stream is not None:
             stream.cancel()
 
-    async def fetch(self, channel: str, first: int, height: int) -> Sequence[bytes]:
+    async def fetch(self, channel: str, first: int, height: int, avoid: Collection[str] = frozenset()) -> Fetched:
         """Records of blocks ``first`` and up, below ``height``, from whichever other orderer has them.
 
-        Retries with growing pauses until one answers: without the blocks this orderer cannot take part.
+        Retries with growing pauses until one answers: without the blocks this orderer cannot take part. Those in
+        ``avoid`` are not asked; where there are some, and nobody else has any, that is the answer, after a pause.
         """
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._random)
         while True:
             for name, client in self._random.sample(sorted(self._blocks.clients.items()), len(self._blocks.clients)):
+                if name in avoid:
+                    continue
                 try:
                     if records := await self._fetch_from(client, channel, first, height):
-                        return records
+                        return Fetched(name, records)
                 except GridLedgerError as error:
                     _log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
             await asyncio.sleep(backoff.failed())
+            if avoid:
+                return Fetched("", ())
 
     async def peek(self, channel: str, first: int) -> Sequence[bytes]:
         """The same from ``first`` on, of whichever other orderer answers; none where nobody has them.

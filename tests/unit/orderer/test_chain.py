@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from gridledger.errors import CorruptionError
 from gridledger.protocol import BatchLimits
 from gridledger.protocol.block import Block
 from services.orderer.block_store import BlockStore
+from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain, entry_of
 from services.orderer.raft.interface import CommittedEntry, Membership, Snapshot
 from tests.support.paper import NOW_US, PaperNetwork, genesis_block
 
 
-async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
+async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
     raise AssertionError("nothing is to be fetched here")
 
 
@@ -78,8 +79,8 @@ async def test_a_follower_far_behind_fetches_the_blocks_of_a_snapshot(paper: Pap
     await ahead.apply([entry(n, NOW_US + n, f"e{n}".encode()) for n in range(1, 6)])
     snapshot = Snapshot(5, 1, Membership(frozenset(paper.orderers)), await ahead.take_snapshot())
 
-    async def fetch(channel: str, first: int, height: int) -> Sequence[bytes]:
-        return list(ahead.store.frames(first, max_bytes=10**6))[:2]
+    async def fetch(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+        return Fetched("orderer1", list(ahead.store.frames(first, max_bytes=10**6))[:2])
 
     behind = Chain.open(BlockStore.open(tmp_path / "behind"), paper.genesis, paper.orderers["orderer2"], fetch)
     await behind.install_snapshot(snapshot)
@@ -87,21 +88,102 @@ async def test_a_follower_far_behind_fetches_the_blocks_of_a_snapshot(paper: Pap
     assert behind.store.applied == 5
 
 
-async def test_blocks_that_do_not_fit_are_not_taken(paper: PaperNetwork, tmp_path: Path) -> None:
-    ahead = open_chain(paper, tmp_path / "ahead")
-    await ahead.apply([entry(1, NOW_US, b"true")])
-    forged = open_chain(paper, tmp_path / "forged")
-    forged._signer = paper.clients["Org1MSP"]
-    await forged.apply([entry(1, NOW_US, b"forged")])
-    snapshot = Snapshot(1, 1, Membership(frozenset(paper.orderers)), await ahead.take_snapshot())
+class Serving:
+    """Other orderers' chains, asked in order; who was asked for what."""
 
-    async def fetch(channel: str, first: int, height: int) -> Sequence[bytes]:
-        return list(forged.store.frames(first, max_bytes=10**6))
+    def __init__(self, **chains: Chain) -> None:
+        self.chains = chains
+        self.asked: list[tuple[str, int]] = []
+        self.at_once = 2
 
-    behind = Chain.open(BlockStore.open(tmp_path / "behind"), paper.genesis, paper.orderers["orderer2"], fetch)
-    with pytest.raises(CorruptionError, match="does not fit"):
-        await behind.install_snapshot(snapshot)
-    assert behind.height == 1
+    async def fetch(self, channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+        assert len(self.asked) < 50, "it asks without end"
+        for name, chain in self.chains.items():
+            if name not in avoid and chain.height > first:
+                self.asked.append((name, first))
+                return Fetched(name, list(chain.store.frames(first, max_bytes=10**6))[: self.at_once])
+        return Fetched("", ())
+
+
+async def agreed(paper: PaperNetwork, folder: Path, orderer: str, length: int, word: str = "e") -> Chain:
+    """An orderer's chain of so many entries."""
+    chain = open_chain(paper, folder / orderer, orderer)
+    await chain.apply([entry(n, NOW_US + n, f"{word}{n}".encode()) for n in range(1, length + 1)])
+    return chain
+
+
+def behind_of(paper: PaperNetwork, folder: Path, serving: Serving) -> Chain:
+    store = BlockStore.open(folder / "behind")
+    return Chain.open(store, paper.genesis, paper.orderers["orderer3"], serving.fetch)
+
+
+async def test_a_rotten_orderer_does_not_end_one_that_joins(paper: PaperNetwork, tmp_path: Path) -> None:
+    """Its blocks are signed by nobody of the channel: another one is asked. It ended the orderer that joined."""
+    good = await agreed(paper, tmp_path, "orderer1", 5)
+    rotten = open_chain(paper, tmp_path / "rotten", "orderer2")
+    rotten._signer = paper.clients["Org1MSP"]
+    await rotten.apply([entry(n, NOW_US + n, b"forged") for n in range(1, 6)])
+    serving = Serving(orderer2=rotten, orderer1=good)
+    behind = behind_of(paper, tmp_path, serving)
+    await behind.install_snapshot(Snapshot(5, 1, Membership(frozenset(paper.orderers)), await good.take_snapshot()))
+    assert behind.last_header == good.last_header
+    assert [name for name, _ in serving.asked] == ["orderer2", "orderer1", "orderer1", "orderer1"]
+
+
+@pytest.mark.parametrize("records", [[b""], [b"\xff" * 60], [b"\0\0\0\2{}\0\0\0\2{}"]])
+async def test_unreadable_records_are_another_orderers_turn(
+    paper: PaperNetwork, tmp_path: Path, records: list[bytes]
+) -> None:
+    good = await agreed(paper, tmp_path, "orderer1", 3)
+
+    async def fetch(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+        if "orderer2" not in avoid:
+            return Fetched("orderer2", records)
+        return Fetched("orderer1", list(good.store.frames(first, max_bytes=10**6)))
+
+    behind = Chain.open(BlockStore.open(tmp_path / "behind"), paper.genesis, paper.orderers["orderer3"], fetch)
+    await behind.install_snapshot(Snapshot(3, 1, Membership(frozenset(paper.orderers)), await good.take_snapshot()))
+    assert behind.last_header == good.last_header
+
+
+async def test_what_was_verified_is_kept_when_another_is_asked(paper: PaperNetwork, tmp_path: Path) -> None:
+    good = await agreed(paper, tmp_path, "orderer1", 6)
+    half = open_chain(paper, tmp_path / "half", "orderer2")
+    await half.apply([entry(n, NOW_US + n, f"e{n}".encode()) for n in range(1, 4)])
+    half._signer = paper.clients["Org1MSP"]
+    await half.apply([entry(n, NOW_US + n, f"e{n}".encode()) for n in range(4, 7)])
+    serving = Serving(orderer2=half, orderer1=good)
+    serving.at_once = 10
+    behind = behind_of(paper, tmp_path, serving)
+    await behind.install_snapshot(Snapshot(6, 1, Membership(frozenset(paper.orderers)), await good.take_snapshot()))
+    assert serving.asked == [("orderer2", 1), ("orderer1", 4)]
+    assert behind.last_header == good.last_header
+
+
+async def test_a_forked_orderers_blocks_are_cut_off_again(paper: PaperNetwork, tmp_path: Path) -> None:
+    """They follow one another and are signed: only the snapshot's hash shows that they lead nowhere."""
+    good = await agreed(paper, tmp_path, "orderer1", 5)
+    forked = await agreed(paper, tmp_path, "orderer2", 5, "other")
+    update = paper.update(batch=BatchLimits(max_message_count=7))
+    await forked.apply([entry(6, NOW_US + 9, update.to_bytes()), entry(7, NOW_US + 10, b"x")])
+    await good.apply([entry(n, NOW_US + 10, b"y") for n in (6, 7, 8)])
+    serving = Serving(orderer2=forked, orderer1=good)
+    behind = behind_of(paper, tmp_path, serving)
+    snapshot = Snapshot(8, 1, Membership(frozenset(paper.orderers)), await good.take_snapshot())
+    await behind.install_snapshot(snapshot)
+    assert behind.last_header == good.last_header
+    assert behind.config.sequence == 0
+    behind.store.close()
+    again = BlockStore.open(tmp_path / "behind")
+    assert [again.block(n) for n in range(9)] == [good.store.block(n) for n in range(9)]
+    assert again.applied == 8
+
+
+async def test_an_own_chain_that_forked_stops_its_channel(paper: PaperNetwork, tmp_path: Path) -> None:
+    good = await agreed(paper, tmp_path, "orderer1", 3)
+    own = await agreed(paper, tmp_path, "orderer3", 3, "other")
+    with pytest.raises(CorruptionError, match="block 3 here is not the one that the orderers agreed on"):
+        await own.install_snapshot(Snapshot(9, 1, Membership(frozenset(paper.orderers)), await good.take_snapshot()))
 
 
 async def test_the_data_of_another_network_is_refused(paper: PaperNetwork, tmp_path: Path) -> None:

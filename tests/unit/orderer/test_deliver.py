@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,14 @@ from gridledger.errors import PermissionDeniedError
 from gridledger.protocol.block import SignedBlock
 from services.orderer import deliver as module
 from services.orderer.block_store import BlockStore
+from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain, entry_of
 from services.orderer.deliver import HEARTBEAT, deliver
 from services.orderer.raft.interface import CommittedEntry
 from tests.support.paper import NOW_US, PaperNetwork
 
 
-async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
+async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
     raise AssertionError("nothing is to be fetched here")
 
 

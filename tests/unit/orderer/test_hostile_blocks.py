@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gridledger.errors import GridLedgerError, InputError
+from gridledger.errors import GridLedgerError, InputError, UnavailableError
 from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.block import SignedBlock
@@ -21,6 +21,7 @@ from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import to_base64
 from services.orderer.block_store import BlockStore
+from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain, entry_of, read_entry
 from services.orderer.raft.interface import CommittedEntry, Membership, Snapshot
 from services.orderer.submission import check_submission
@@ -40,8 +41,10 @@ class World:
     """One orderer's chain, and a peer's ledger that follows it record by record."""
 
     def __init__(self, folder: Path, fetched: list[bytes]) -> None:
-        async def fetch(channel: str, first: int, height: int) -> Sequence[bytes]:
-            return fetched
+        async def fetch(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+            if avoid:
+                raise UnavailableError("nobody else is there")
+            return Fetched("orderer2", fetched)
 
         async def at_once(work: Callable[..., Any], *args: Any) -> Any:
             return work(*args)
@@ -202,7 +205,7 @@ def test_a_damaged_record_is_refused_by_peer_and_orderer(tmp_path: Path, example
             with pytest.raises(GridLedgerError):
                 world.committer.process([SignedBlock.from_bytes(changed)])
             behind.fetched[:] = [changed]
-            with pytest.raises(GridLedgerError):
+            with pytest.raises(UnavailableError, match="nobody else"):
                 run(behind.chain.install_snapshot(snapshot))
 
         holds()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from gridledger.errors import BusyError
 from gridledger.protocol import BatchLimits
 from services.orderer.block_store import BlockStore
+from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain
 from services.orderer.raft.interface import RaftSettings
 from services.orderer.raft.node import RaftNode
@@ -30,7 +31,7 @@ class Nobody:
         raise ConnectionError(node_id)
 
 
-async def nowhere(channel: str, first: int, height: int) -> Sequence[bytes]:
+async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
     raise AssertionError("nothing is fetched here")
 
 
