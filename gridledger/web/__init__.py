@@ -16,11 +16,12 @@ from gridledger.web.app import (
     read_body,
 )
 from gridledger.web.call_stream import CallHandler, CallStream
-from gridledger.web.edge import Authenticator, Identify, Limits, StreamLimit, by_certificate
+from gridledger.web.edge import Authenticator, Identify, Limits, Reserve, by_certificate
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
 from gridledger.web.service import background, run_service
+from gridledger.web.shares import Pool
 from gridledger.web.stream_response import StreamResponse
 from gridledger.web.tls import ServerTLS, TLSFiles
 
@@ -37,10 +38,11 @@ __all__ = [
     "MethodNotAllowed",
     "PlainRequest",
     "PlainRoute",
+    "Pool",
+    "Reserve",
     "RouteNotFound",
     "ServerSettings",
     "ServerTLS",
-    "StreamLimit",
     "StreamResponse",
     "TLSFiles",
     "WebServer",

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 import gridledger
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError
-from gridledger.web.edge import Edge, Identify, Limits
+from gridledger.web.edge import Edge, Identify, Limits, ReserveOf
 from gridledger.web.errors import BodyTooLarge, MethodNotAllowed, RouteNotFound
 from gridledger.web.openapi import Description, document
 from gridledger.web.plain_routes import PlainRoute
@@ -71,19 +71,21 @@ def create_app(
     node: str = "",
     open_routes: Iterable[str] = (),
     description: Description | None = None,
+    reserve_of: ReserveOf = lambda _: None,
 ) -> Application:
     """The application of one service, to which it adds its routers and plain routes.
 
     ``identify`` is asked at every request (:func:`by_certificate` for members of the network) and its answer is
     ``request.state.caller``; ``open_routes`` (templates such as ``/cas/{org}/enroll``) are not authenticated and have
-    the caller None. ``health`` returns {"status": "ok", ...}; any other status is answered with 503. ``description`` is
-    what ``GET /openapi.json`` tells of the routes. ``app.state.stopping`` is an event that is set when the process has
-    been told to stop.
+    the caller None. Bounds are shared by callers' ``signer``, (organisation, name); ``reserve_of`` gives nodes and
+    admins places of their own. ``health`` returns {"status": "ok", ...}; any other status is answered with 503.
+    ``description`` is what ``GET /openapi.json`` tells of the routes. ``app.state.stopping`` is an event that is set
+    when the process has been told to stop.
     """
     app = Application(title=service)
     app.state.limits = limits or Limits()
     app.state.stopping = asyncio.Event()
-    app.edge = Edge(identify, app.state.limits, open_routes)
+    app.edge = Edge(identify, app.state.limits, open_routes, reserve_of)
     app.add_middleware(app.edge.around)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_validation)

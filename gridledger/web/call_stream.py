@@ -26,7 +26,8 @@ from gridledger.errors import (
 from gridledger.transport.call_frames import HEARTBEAT, SUCCESS, read_call, write_answer
 from gridledger.transport.node_client import HEARTBEAT_S
 from gridledger.web import metrics
-from gridledger.web.edge import Edge, StreamLimit
+from gridledger.web.edge import Edge
+from gridledger.web.shares import Holder, Pool
 
 IDLE_S = 60.0
 """A connection without calls is ended after this time."""
@@ -42,15 +43,14 @@ CallHandler = Callable[[bytes, Any], Awaitable[bytes]]
 class CallStream(Response):
     """The answer to a request whose body is calls. ``handlers`` by kind: a name for the metrics, and the handler."""
 
-    def __init__(
-        self, handlers: dict[int, tuple[str, CallHandler]], *, max_call_bytes: int, streams: StreamLimit
-    ) -> None:
+    def __init__(self, handlers: dict[int, tuple[str, CallHandler]], *, max_call_bytes: int, streams: Pool) -> None:
         super().__init__(media_type="application/octet-stream")
         del self.headers["content-length"]
         self._handlers = handlers
         self._streams = streams
         self._frames = framing.FrameBuffer(max_call_bytes)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Holder] = {}
+        """The calls under way, with their places."""
         self._out: list[bytes] = []
         self._unsent = 0
         self._wake = asyncio.Event()
@@ -64,7 +64,7 @@ class CallStream(Response):
         """Serve calls until the client ends or leaves, or nothing was called for long, or the process stops."""
         app = scope["app"]
         self._edge = app.edge
-        self._edge.become_calls(scope, self._streams)
+        self._edge.become_calls(scope, self._streams, self._make_room)
         stopping = asyncio.create_task(app.state.stopping.wait())
         stopping.add_done_callback(self._stop)
         reading = asyncio.create_task(self._read(scope, receive))
@@ -121,13 +121,15 @@ class CallStream(Response):
             name, handler = self._handlers.get(kind, ("unknown", _unknown))
             if refusal is not None:
                 self._answer(number, name, refusal)
-            elif edge.active >= edge.limits.max_requests:
-                self._answer(number, name, _busy(edge.limits.retry_after_s))
-            else:
-                task = loop.create_task(self._serve(number, name, handler, body, caller))
-                self._tasks.add(task)
-                task.add_done_callback(self._served)
-                edge.active += 1
+                continue
+            try:
+                place = edge.admit(caller)
+            except BusyError as error:
+                self._answer(number, name, error)
+                continue
+            task = loop.create_task(self._serve(number, name, handler, body, caller))
+            self._tasks[task] = place
+            task.add_done_callback(self._served)
 
     async def _serve(self, number: int, name: str, handler: CallHandler, body: bytes, caller: Any) -> None:
         """Answer one call."""
@@ -141,8 +143,7 @@ class CallStream(Response):
         self._answer(number, name, outcome)
 
     def _served(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._edge.active -= 1
+        self._tasks.pop(task).give()
         if self._ended or self._stopping:
             self._wake.set()  # perhaps this was the last one
 
@@ -187,13 +188,14 @@ class CallStream(Response):
         finally:
             timer.cancel()
 
+    def _make_room(self) -> None:
+        """End: this stream's place is needed for a caller that has fewer."""
+        self._ended = True
+        self._wake.set()
+
     def _stop(self, _: object) -> None:
         self._stopping = True
         self._wake.set()
-
-
-def _busy(retry_after_s: float) -> BusyError:
-    return BusyError("as many requests as this node takes are being served here already", retry_after_s=retry_after_s)
 
 
 async def _unknown(body: bytes, caller: Any) -> bytes:

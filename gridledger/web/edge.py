@@ -21,6 +21,7 @@ from gridledger.files import no_space_left
 from gridledger.identity.certificate import Certificate
 from gridledger.web import metrics
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired
+from gridledger.web.shares import Caller, Holder, Pool
 
 Authenticator = Callable[[Certificate], Any]
 """Takes the peer's certificate and returns the caller (an ``Identity``), or raises an ``AuthenticationError``. It must
@@ -28,6 +29,9 @@ check the dates, which the TLS handshake leaves to it."""
 
 Identify = Callable[[Scope], Any]
 """Takes a request's ASGI scope and returns the caller, or raises an ``AuthenticationError``."""
+
+SMALL_BYTES = 64 * 1024
+"""A body or an unread answer up to here is not counted: the bounds on requests and connections bound these."""
 
 ALWAYS_OPEN = ("/healthz", "/version")
 _DATA = "the node's data folder"
@@ -43,97 +47,143 @@ class Limits:
     """What one process takes on at once. Beyond a bound callers get 429 or 413, or the connection is closed.
 
     ``max_body_bytes`` bounds every request's body (a route may ask for less when it reads); ``max_requests`` the
-    requests being served, not counting streams, which ``max_streams`` bounds. ``request_timeout_s`` is the time a
-    client has to send a whole request, ``keep_alive_s`` how long an idle connection stays open, ``drain_s`` how long a
-    refused body is read on.
+    requests being served, not counting streams, which ``max_streams`` bounds; ``max_held_bytes`` what large bodies
+    (over ``SMALL_BYTES``) and unread answers hold, each. All of these are shared (:mod:`gridledger.web.shares`).
+    ``request_timeout_s`` is the time a client has to send a whole request, ``reader_timeout_s`` in which it must read
+    ``SMALL_BYTES`` more, or the rest, of an answer; ``keep_alive_s`` how long an idle connection stays open,
+    ``drain_s`` how long a refused body is read on.
     """
 
     max_body_bytes: int = 8 * 1024 * 1024
     max_requests: int = 512
     max_streams: int = 256
     max_connections: int = 2048
+    max_held_bytes: int = 256 * 1024 * 1024
     max_header_bytes: int = 64 * 1024
     request_timeout_s: float = 30.0
+    reader_timeout_s: float = 20.0
     keep_alive_s: int = 75
     drain_s: float = 1.0
     retry_after_s: float = 0.2
 
 
-@dataclass(slots=True)
-class StreamLimit:
-    """How many streams of calls are open, of at most ``most``. Callers of different rights have limits of their own."""
+class Reserve:
+    """Places beside the common ones, for callers of a kind (nodes, say): taken where no common one is to be had."""
 
-    most: int
-    open: int = 0
+    __slots__ = ("requests", "streams")
+
+    def __init__(self, kind: str, requests: int, streams: int = 0) -> None:
+        self.requests = Pool(f"requests of {kind}", requests, retry_after_s=0.2)
+        self.streams = Pool(f"streams of {kind}", streams, retry_after_s=1.0)
+
+
+ReserveOf = Callable[[Any], Reserve | None]
+"""The reserve that a caller may take places of; asked only when the common places are refused to it."""
 
 
 class Slot:
     """A request's place among those being served; a stream gives it back and takes one among the streams."""
 
-    __slots__ = ("_edge", "_kind", "_streams")
+    __slots__ = ("_caller", "_edge", "_end", "_exchange", "_holder")
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, caller: Any, exchange: _Exchange) -> None:
         self._edge = edge
-        self._kind = "request"
-        self._streams: StreamLimit | None = None
-        edge.active += 1
+        self._caller = caller
+        self._exchange = exchange
+        self._holder: Holder | None = edge.admit(caller)
+        self._end: Callable[[], None] | None = None
 
-    def become_stream(self) -> None:
-        """Count as a stream from now on; :class:`BusyError` when there are too many."""
-        edge = self._edge
-        if edge.streams >= edge.limits.max_streams:
-            raise BusyError(f"{edge.streams} streams are open here already", retry_after_s=1.0)
-        edge.active -= 1
-        edge.streams += 1
-        metrics.STREAMS.set(edge.streams)
-        self._kind = "stream"
+    def become_stream(self, end: Callable[[], None] | None = None) -> None:
+        """Count as a stream from now on; :class:`BusyError` when there are too many.
 
-    def become_calls(self, streams: StreamLimit) -> None:
-        """Count among ``streams`` from now on; :class:`BusyError` when there are too many."""
-        if streams.open >= streams.most:
-            raise BusyError(f"{streams.open} streams of calls are open here already", retry_after_s=1.0)
-        self._edge.active -= 1
-        streams.open += 1
-        self._streams = streams
-        self._kind = "calls"
+        ``end`` is called when the place is needed for somebody else: the stream must end soon.
+        """
+        edge, caller = self._edge, self._caller
+        self._become(edge.take_stream(edge.streams, caller, end), end)
+
+    def become_calls(self, streams: Pool, end: Callable[[], None]) -> None:
+        """Count among ``streams``, as above."""
+        self._become(self._edge.take_stream(streams, self._caller, end), end)
 
     def release(self) -> None:
         """Give the place back."""
-        kind, self._kind = self._kind, "released"
-        if kind == "request":
-            self._edge.active -= 1
-        elif kind == "stream":
-            self._edge.streams -= 1
-            metrics.STREAMS.set(self._edge.streams)
-        elif self._streams is not None:
-            self._streams.open -= 1
-            self._streams = None
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            holder.give(end=self._end)
+
+    def _become(self, holder: Holder, end: Callable[[], None] | None) -> None:
+        self.release()
+        self._holder, self._end = holder, end
+        # Whoever reads it bounds its parts.
+        self._exchange.flow()
 
 
 class _Exchange:
     """One request on its way: what was sent so far, and how much of the body has come."""
 
-    __slots__ = ("_limit", "_receive", "_received", "_send", "status", "too_large")
+    __slots__ = (
+        "_flows",
+        "_held",
+        "_holder",
+        "_limit",
+        "_receive",
+        "_received",
+        "_send",
+        "announced",
+        "caller",
+        "pool",
+        "status",
+        "too_large",
+    )
 
-    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+    def __init__(self, receive: Receive, send: Send, limit: int, pool: Pool) -> None:
         self._receive = receive
         self._send = send
         self._limit = limit
         self._received = 0
+        self._flows = False
+        self._holder: Holder | None = None
+        self._held = 0
+        self.announced = 0
+        """The body's length, where the request's head tells it."""
+        self.pool = pool
+        self.caller: Caller = ("", "")
         self.status = 0
         self.too_large = False
 
+    def flow(self) -> None:
+        """Hold nothing of the body any more: whoever reads it keeps only parts of it, and bounds them."""
+        self.release()
+        self._flows = True
+
     def lift(self) -> None:
-        """Bound the body no more: whoever reads it bounds its parts."""
+        """Bound the body no more."""
         self._limit = maxsize
+
+    def release(self) -> None:
+        """The body's bytes are not held any more."""
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            holder.give(self._held)
+
+    def _hold(self) -> None:
+        """Count a large body among what its sender makes this process hold, as a whole from its begin where its length
+        is known; :class:`BusyError`."""
+        more = max(self._received, self.announced) - self._held
+        if more > 0:
+            self._holder = self.pool.take(self.caller, more)
+            self._held += more
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            self._received += size
             if self._received > self._limit:
                 self.too_large = True
                 raise BodyTooLarge(f"the body is longer than {self._limit} bytes", max_bytes=self._limit)
+            if max(self._received, self.announced) > SMALL_BYTES and not self._flows:
+                self._hold()
         return message
 
     async def send(self, message: Message) -> None:
@@ -148,14 +198,24 @@ class _Exchange:
 class Edge:
     """Surrounds whatever a service answers with. One instance per process."""
 
-    def __init__(self, identify: Identify, limits: Limits, open_routes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        identify: Identify,
+        limits: Limits,
+        open_routes: Iterable[str] = (),
+        reserve_of: ReserveOf = lambda _: None,
+    ) -> None:
         self.limits = limits
-        self.active = 0
-        self.streams = 0
+        self.requests = Pool("requests", limits.max_requests, retry_after_s=limits.retry_after_s)
+        self.streams = Pool("streams", limits.max_streams, retry_after_s=1.0)
+        self.bodies = Pool("bytes of requests", limits.max_held_bytes, retry_after_s=1.0)
+        self.unread = Pool("bytes of unread answers", limits.max_held_bytes, retry_after_s=1.0)
+        self._reserve_of = reserve_of
         self._identify = identify
         patterns = [re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(route)) for route in (*ALWAYS_OPEN, *open_routes)]
         self._open = re.compile("|".join(patterns))
-        metrics.ACTIVE.set_function(lambda: self.active)
+        metrics.ACTIVE.set_function(lambda: self.requests.used)
+        metrics.STREAMS.set_function(lambda: self.streams.used)
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """An application, with the edge before it: a middleware's factory."""
@@ -171,19 +231,21 @@ class Edge:
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Have ``app`` answer one request."""
         started = time.perf_counter()
-        exchange = _Exchange(receive, send, self.limits.max_body_bytes)
+        exchange = _Exchange(receive, send, self.limits.max_body_bytes, self.bodies)
         slot: Slot | None = None
         try:
             state = scope.setdefault("state", {})
-            self._refuse_long_body(scope)
+            exchange.announced = self._length_of_body(scope)
             if self._open.fullmatch(scope["path"]) is None:
-                slot = self._admit()
                 state["caller"] = caller = self.authenticate(scope)
-                connection = scope["extensions"]["connection"]
-                if not connection["place"].identified:
-                    connection["table"].identify(connection["place"], caller.signer)
+                place = scope["extensions"]["connection"]["place"]
+                if not place.identified:
+                    scope["extensions"]["connection"]["table"].identify(place, caller.signer)
+                exchange.caller = caller.signer
+                slot = Slot(self, caller, exchange)
             else:
                 state["caller"] = None
+                exchange.caller = "", str(scope["extensions"]["connection"]["place"].holder)
             state["slot"] = slot
             state["exchange"] = exchange
             await app(scope, exchange.receive, exchange.send)
@@ -198,26 +260,44 @@ class Edge:
         finally:
             if slot is not None:
                 slot.release()
+            exchange.release()
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _KNOWN_METHODS else "other"
             metrics.observe(method, route, exchange.status, time.perf_counter() - started)
 
-    def _refuse_long_body(self, scope: Scope) -> None:
+    def _length_of_body(self, scope: Scope) -> int:
+        """What the head says, 0 where it says nothing; :class:`BodyTooLarge` where it is too much."""
         for name, value in scope["headers"]:
-            if name == b"content-length" and int(value) > self.limits.max_body_bytes:
-                limit = self.limits.max_body_bytes
-                raise BodyTooLarge(f"the body is longer than {limit} bytes", max_bytes=limit)
+            if name == b"content-length":
+                limit, length = self.limits.max_body_bytes, int(value)
+                if length > limit:
+                    raise BodyTooLarge(f"the body is longer than {limit} bytes", max_bytes=limit)
+                return length
+        return 0
 
-    def _admit(self) -> Slot:
-        if self.active >= self.limits.max_requests:
-            raise BusyError(
-                f"{self.active} requests are being served here already", retry_after_s=self.limits.retry_after_s
-            )
-        return Slot(self)
+    def admit(self, caller: Any) -> Holder:
+        """A place for one request or call; :class:`BusyError` where there is none for this caller."""
+        try:
+            return self.requests.take(caller.signer)
+        except BusyError:
+            reserve = self._reserve_of(caller)
+            if reserve is None:
+                raise
+            return reserve.requests.take(caller.signer)
 
-    def become_calls(self, scope: Scope, streams: StreamLimit) -> None:
+    def take_stream(self, streams: Pool, caller: Any, end: Callable[[], None] | None) -> Holder:
+        """A place among ``streams``, likewise."""
+        try:
+            return streams.take(caller.signer, end=end)
+        except BusyError:
+            reserve = self._reserve_of(caller)
+            if reserve is None:
+                raise
+            return reserve.streams.take(caller.signer, end=end)
+
+    def become_calls(self, scope: Scope, streams: Pool, end: Callable[[], None]) -> None:
         """Let a request last and carry calls: each of them is bounded, not the whole. It counts among ``streams``."""
-        scope["state"]["slot"].become_calls(streams)
+        scope["state"]["slot"].become_calls(streams, end)
         scope["state"]["exchange"].lift()
         scope["extensions"]["connection"]["take_time"]()
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import BusyError, GridLedgerError
 from gridledger.transport.stream_errors import write_error
 
 _log = logging.getLogger(__name__)
@@ -31,17 +31,20 @@ class StreamResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream. It no longer counts among the requests being served, but among the streams."""
+        ended = asyncio.Event()
         slot = scope["state"].get("slot")
         if slot is not None:
-            slot.become_stream()
+            slot.become_stream(ended.set)
         stopping: asyncio.Event = scope["app"].state.stopping
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         pump = asyncio.create_task(self._pump(send))
         watchers = [asyncio.create_task(stopping.wait()), asyncio.create_task(_disconnected(receive))]
+        watchers.append(asyncio.create_task(_make_room(ended)))
         try:
             await asyncio.wait([pump, *watchers], return_when=asyncio.FIRST_COMPLETED)
-            if pump.done():
-                pump.result()
+            for task in (pump, watchers[-1]):
+                if task.done():
+                    task.result()
         except GridLedgerError as error:
             _log.info("a stream ended: %s", error, extra={"path": scope["path"], "code": error.code})
             last = write_error(error, self.media_type or "")
@@ -59,6 +62,13 @@ class StreamResponse(Response):
     async def _pump(self, send: Send) -> None:
         async for chunk in self._chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _make_room(ended: asyncio.Event) -> None:
+    await ended.wait()
+    raise BusyError(
+        "this stream had to make room for another caller's: you have more than your share of them", retry_after_s=1.0
+    )
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, background, by_certificate, create_app
 from services.orderer.api_description import DESCRIPTION
 from services.orderer.orderer import Orderer, open_orderer
+from services.orderer.reserves import reserves
 from services.orderer.routes import make_router, plain_routes
 from services.orderer.settings import OrdererSettings
 
@@ -32,6 +33,7 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
             partial(_health, orderer),
             node=settings.name,
             description=DESCRIPTION,
+            reserve_of=reserves(orderer),
         )
         app.add_plain_routes(plain_routes(orderer))
         app.include_router(make_router(orderer))

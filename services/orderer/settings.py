@@ -24,15 +24,23 @@ class RaftTiming(SettingsPart):
 
 
 class OrdererLimits(SettingsPart):
-    """Bounds of the HTTP edge and of the queue in front of consensus, per channel. Sizes in bytes."""
+    """Bounds of the HTTP edge and of the queue in front of consensus, per channel. Sizes in bytes.
+
+    Each is shared by callers, see docs/operations.md. Beside ``max_requests`` and ``max_streams`` the other orderers,
+    the peers and the admins have places of their own.
+    """
 
     max_body_bytes: Count = 32 * 1024 * 1024
     max_raft_body_bytes: Count = 80 * 1024 * 1024
     max_requests: Count = 1000
+    max_node_requests: Count = 500
+    max_orderer_requests: Count = 100
+    max_admin_requests: Count = 16
     max_envelopes: Count = 500
     max_queued: Count = 10_000
     max_queued_bytes: Count = 128 * 1024 * 1024
     max_streams: Count = 500
+    max_node_streams: Count = 500
     stream_chunk_bytes: Count = 1024 * 1024
 
 

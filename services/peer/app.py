@@ -19,6 +19,7 @@ from gridledger.web import (
 )
 from services.peer.api_description import DESCRIPTION
 from services.peer.peer import Peer, open_peer
+from services.peer.reserves import reserves
 from services.peer.routes import make_router, plain_routes
 from services.peer.settings import PeerSettings
 
@@ -41,6 +42,7 @@ async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
             partial(_health, peer),
             node=settings.name,
             description=DESCRIPTION,
+            reserve_of=reserves(peer),
         )
         app.add_plain_routes(plain_routes(peer))
         app.include_router(make_router(peer))

@@ -20,7 +20,7 @@ from gridledger.web import (
     CallStream,
     PlainRequest,
     PlainRoute,
-    StreamLimit,
+    Pool,
     StreamResponse,
     WholeNumber,
     json_response,
@@ -59,7 +59,8 @@ def plain_routes(peer: Peer) -> list[PlainRoute]:
         call_frames.PING: ("ping", _ping),
     }
     # Nodes have places of their own: however many clients come, peers can endorse for one another.
-    of_clients, of_nodes = StreamLimit(edge.max_call_streams), StreamLimit(edge.max_node_streams)
+    of_clients = Pool("streams of calls", edge.max_call_streams, retry_after_s=1.0)
+    of_nodes = Pool("streams of nodes' calls", edge.max_node_streams, retry_after_s=1.0)
 
     async def calls(request: PlainRequest) -> Response:
         streams = of_nodes if peer.channels.has_peer(request.caller.fingerprint) else of_clients

@@ -17,13 +17,17 @@ class EdgeLimits(SettingsPart):
     """Bounds of the HTTP edge. Sizes in bytes, times in seconds; each queue that is full answers 429.
 
     So does the gateway, before it does anything for it, to a proposal that would wait longer than ``max_wait_s`` for
-    its commit, and to an endorsed transaction that would wait twice as long. ``max_call_streams`` bounds the clients'
-    streams of calls, ``max_node_streams`` those of the channels' peers, whom no client can so keep out.
+    its commit, and to an endorsed transaction that would wait twice as long. Each bound is shared by callers, see
+    docs/operations.md. Beside ``max_requests`` the channels' peers have ``max_node_requests`` and admins of the peer's
+    organisation ``max_admin_requests``. ``max_call_streams`` bounds the clients' streams of calls,
+    ``max_node_streams`` those of peers, whom no client can so keep out.
     """
 
     max_body_bytes: Count = 4 * 1024 * 1024
     max_package_bytes: Count = 16 * 1024 * 1024
     max_requests: Count = 1000
+    max_node_requests: Count = 500
+    max_admin_requests: Count = 16
     max_waiters: Count = 20_000
     max_streams: Count = 200
     max_call_streams: Count = 500

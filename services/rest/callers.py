@@ -26,7 +26,7 @@ class Client:
     @property
     def signer(self) -> tuple[str, str]:
         """Whose share of the bridge's bounds its requests count against: each token's own."""
-        return "", self.name
+        return self.name, self.name
 
 
 class Callers:

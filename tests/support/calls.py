@@ -12,7 +12,7 @@ import pytest
 from gridledger.errors import ConflictError
 from gridledger.transport.call_client import CallClient
 from gridledger.transport.call_frames import PATH
-from gridledger.web import CallHandler, CallStream, PlainRoute, StreamLimit
+from gridledger.web import CallHandler, CallStream, PlainRoute, Pool
 
 ECHO, HOLD, FAIL = 1, 2, 3
 
@@ -24,7 +24,7 @@ class Service:
         self.echoed: list[bytes] = []
         self.held: list[asyncio.Future[bytes]] = []
         self.abandoned = 0
-        self.streams = StreamLimit(10)
+        self.streams = Pool("streams of calls", 10, retry_after_s=1.0)
         self.app: Any = None
 
     async def echo(self, body: bytes, caller: Any) -> bytes:
@@ -67,7 +67,7 @@ class Service:
 
     @property
     def active(self) -> int:
-        return int(self.app.edge.active)
+        return int(self.app.edge.requests.used)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def _result_of(work: asyncio.Task[Any]) -> Any:
 
 
 async def test_without_streams_a_gateways_health_is_asked(connect: Any, service: Service) -> None:
-    service.streams.most = 0
+    service.streams.resize(0)
     async with connect() as (proxy, gateway):
         assert await gateway.alive(5)
         proxy.stall()

@@ -28,7 +28,7 @@ async def test_cancelling_or_timing_out_hurts_no_other(house, start, service):
 
 
 async def test_a_refused_stream_is_told_without_a_fallback(house, start, service):
-    service.streams.most = 1
+    service.streams.resize(1)
     alice = house.org.issue("alice", "client")
     async with start(routes=service.routes) as running, calling(running, alice) as calls:
         await calls.call(ECHO, b"x", 5)
@@ -41,7 +41,7 @@ async def test_a_refused_stream_is_told_without_a_fallback(house, start, service
 
 
 async def test_a_refused_stream_falls_back_to_single_requests(house, start, service):
-    service.streams.most = 1
+    service.streams.resize(1)
     alice = house.org.issue("alice", "client")
     async with start(routes=service.routes) as running, calling(running, alice) as calls:
         await calls.call(ECHO, b"x", 5)
@@ -67,7 +67,7 @@ async def test_an_idle_connection_is_closed_and_opened_again(house, start, servi
     monkeypatch.setattr(client_side, "IDLE_S", 0.1)
     async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
         await calls.call(ECHO, b"x", 5)
-        await until(lambda: service.streams.open == 0)
+        await until(lambda: service.streams.used == 0)
         assert await calls.call(ECHO, b"y", 5) == b"alice:y"
 
 

@@ -26,8 +26,8 @@ async def test_each_call_has_its_own_answer(house, start, service):
         assert service.echoed == bodies
         # Later calls take the same connection.
         assert await calls.call(ECHO, b"again", 5) == b"alice:again"
-        assert (service.active, service.streams.open) == (0, 1)
-    await until(lambda: service.streams.open == 0)
+        assert (service.active, service.streams.used) == (0, 1)
+    await until(lambda: service.streams.used == 0)
 
 
 async def test_an_unknown_kind_is_refused(house, start, service):
@@ -82,7 +82,7 @@ async def test_a_revocation_bites_on_an_open_connection(house, start, service):
         with pytest.raises(AuthenticationError) as caught:
             await calls.call(ECHO, b"x", 5)
         assert caught.value.code == "CERTIFICATE_REVOKED"
-        await until(lambda: service.streams.open == 0)
+        await until(lambda: service.streams.used == 0)
 
 
 async def test_without_a_certificate_every_call_is_told_so(start, service):
@@ -115,12 +115,12 @@ async def test_what_is_no_call_ends_the_connection(house, start, service, sent):
         writer.write(b"%x\r\n%b\r\n" % (len(sent), sent))
         if len(sent) == 8:
             # A call cut short: the connection ends inside it, and nothing stays behind.
-            await until(lambda: service.streams.open == 1)
+            await until(lambda: service.streams.used == 1)
             writer.transport.abort()
         else:
             assert b"0\r\n\r\n" not in await asyncio.wait_for(reader.read(), 5)
             writer.close()
-        await until(lambda: (service.active, service.streams.open) == (0, 0))
+        await until(lambda: (service.active, service.streams.used) == (0, 0))
         assert service.echoed == []
 
 
