@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from tests.simulation.world.run import world_folder
-from tests.simulation.world.world import World
+from gridledger.errors import GridLedgerError
+from services.orderer import sequencer
+from services.orderer.raft.wal import Wal
+from services.orderer.raft.wal_records import GroupWrite
+from tests.simulation.world.disk import Mount
+from tests.simulation.world.faults import KINDS
+from tests.simulation.world.run import LEAST_SEEDS, Tally, world_folder
+from tests.simulation.world.world import ENOUGH, Outcome, World
 
 SEEDS = 6
 
@@ -50,3 +58,46 @@ def test_a_seed_gives_the_same_run_byte_for_byte(folder: Path) -> None:
 
 def test_another_seed_gives_another_run(folder: Path) -> None:
     assert World(9, folder).run().digest != World(10, folder).run().digest
+
+
+# what it is known to catch
+
+
+def _acknowledge_all(batch: sequencer._Batch, _error: GridLedgerError | None) -> None:
+    for item in batch:
+        item.token.receipt.settle(item.token.number, None)
+
+
+def _write_unsynced(self: Wal, writes: Sequence[GroupWrite]) -> None:
+    self._append(self._fd, writes)
+    self._note(writes)
+
+
+MISTAKES = {
+    "a failed batch is acknowledged": mock.patch.object(sequencer, "_settle", _acknowledge_all),
+    "the log is written unsynced": mock.patch.object(Wal, "write", _write_unsynced),
+    "the mark moves without a sync": mock.patch.object(Mount, "fdatasync", lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_deliberate_mistake_is_seen(mistake: str, folder: Path) -> None:
+    with MISTAKES[mistake]:
+        outcomes = (World(seed, folder).run() for seed in range(20))
+        assert any(outcome.violation for outcome in outcomes)
+
+
+def test_a_fault_that_never_comes_to_pass_fails_a_run() -> None:
+    tally = Tally()
+    for seed in range(LEAST_SEEDS):
+        fired = Counter(KINDS[1:] if seed else KINDS[2:])
+        tally.add(Outcome(seed, acknowledged=ENOUGH, leader_changes=1, fired=fired))
+    assert tally.shortcomings() == [f"in fewer than 1% of the seeds: {KINDS[0]}"]
+
+
+def test_seeds_in_which_little_happened_do_not_count() -> None:
+    tally = Tally()
+    for acknowledged, changes in ((ENOUGH - 1, 1), (ENOUGH, 0), (ENOUGH, 1)):
+        tally.add(Outcome(1, acknowledged=acknowledged, leader_changes=changes))
+    assert tally.counted == 1
+    assert tally.shortcomings() == ["only 1 of 3 seeds count"]

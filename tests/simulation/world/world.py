@@ -8,6 +8,7 @@ All chance comes from the seed, so that a seed gives the same run, byte for byte
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import logging
 from collections import Counter
@@ -21,6 +22,7 @@ from random import Random
 from unittest import mock
 
 from gridledger.errors import CorruptionError
+from gridledger.identity.certificate import Certificate
 from gridledger.ledger.genesis import genesis_commit_hash
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import Block
@@ -143,7 +145,7 @@ class World:
 
     def run(self) -> Outcome:
         """Run it. A violation is in the outcome."""
-        with _stand_ins(self), _quiet():
+        with _stand_ins(self), _quiet(), _without_collector():
             try:
                 self.loop.run(self._run())
             except Violated as violated:
@@ -249,13 +251,33 @@ def _stand_ins(world: World) -> Iterator[None]:
     """What stands in for sockets and threads."""
     SimulatedClient.network = world.network
     SimulatedWriter.chance, SimulatedWriter.slowest_s = world.chance, 0.0
+    verify, known = Certificate.verify, dict[tuple[str, bytes, bytes], bool]()
+
+    def verify_once(certificate: Certificate, signature: bytes, data: bytes) -> bool:
+        """Each signature is really verified, by the first machine that asks."""
+        key = (certificate.fingerprint, signature, data)
+        if key not in known:
+            known[key] = verify(certificate, signature, data)
+        return known[key]
+
     with (
+        mock.patch.object(Certificate, "verify", verify_once),
         mock.patch("services.orderer.other_orderers.NodeClient", SimulatedClient),
         mock.patch("services.peer.committer.orderers.NodeClient", SimulatedClient),
         mock.patch("services.peer.gateway.other_nodes.NodeClient", SimulatedClient),
         mock.patch("services.orderer.raft.node.WalWriter", SimulatedWriter),
     ):
         yield
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A world is small and short: let it all go at its end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager
