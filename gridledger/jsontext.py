@@ -2,7 +2,8 @@
 
 Texts from outside go through :func:`loads`, which refuses what two readers could understand differently: a member name
 twice in one object, NaN and infinities, numbers beyond binary64. Texts that were checked once, or that we wrote
-ourselves, go through :func:`loads_trusted`. :func:`dumps` writes the one text of a value: members in insertion order,
+ourselves, go through :func:`loads_trusted`. A whole number beyond 64 bits is read as the nearest binary64, so whoever
+declares an integer refuses floats. :func:`dumps` writes the one text of a value: members in insertion order,
 shortest round-trip numbers, no white space.
 """
 

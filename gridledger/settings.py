@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gridledger import jsontext
@@ -17,7 +17,14 @@ from gridledger.errors import GridLedgerError, SettingsError
 
 ENVIRONMENT_PREFIX = "GRIDLEDGER_"
 
-Count = Annotated[int, Field(gt=0)]
+
+def _within_64_bits(value: Any) -> Any:
+    if isinstance(value, float) and abs(value) >= 2.0**63:  # JSON's reader has rounded it
+        raise ValueError("must be a whole number within 64 bits")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_within_64_bits), Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(gt=0, lt=65536)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")]

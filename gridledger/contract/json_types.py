@@ -84,6 +84,8 @@ class AnyValue:
         return {}
 
 
+_BEYOND_64_BITS: Final = 2.0**63
+"""A whole number as large is likely one that was read as a float because it does not fit into 64 bits."""
 ANY: Final[JsonType] = AnyValue()
 
 
@@ -98,6 +100,8 @@ class Scalar:
     def take(self, value: Any) -> Any:
         """The value."""
         if type(value) not in self.kinds:
+            if self.kinds == (int,) and type(value) is float and abs(value) >= _BEYOND_64_BITS:
+                raise Mismatch(f"must be {self.words} within 64 bits, not {shown(value)}")
             _refuse(self, value)
         return value
 

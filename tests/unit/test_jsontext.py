@@ -34,6 +34,13 @@ def test_a_value_has_one_text(value: object) -> None:
     assert jsontext.dumps(jsontext.loads(text)) == text
 
 
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_a_whole_number_beyond_64_bits_is_read_as_binary64(number: int) -> None:
+    read = jsontext.loads(f"[{number}]")[0]
+    assert (type(read), read) == (float, float(number))
+    assert type(jsontext.loads(f"[{2**64 - 1}]")[0]) is int
+
+
 @pytest.mark.parametrize(
     "text",
     [

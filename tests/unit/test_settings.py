@@ -83,3 +83,10 @@ def test_a_file_that_is_no_object_or_not_there_is_named(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(SettingsError, match=said):
             load_settings(PeerSettings, path)
+
+
+def test_a_count_beyond_64_bits_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, NODE)
+    path.write_bytes(path.read_bytes()[:-1] + b',"ordering":{"max_queued":18446744073709551616}}')
+    with pytest.raises(SettingsError, match=r"ordering\.max_queued: .*within 64 bits"):
+        load_settings(PeerSettings, path)

@@ -169,6 +169,8 @@ def test_what_a_transaction_gets(function: str, args: tuple[Any, ...], got: str)
         ("number", ("x",), 'kwh: must be a number (float), not "x"'),
         ("number", (True,), "kwh: must be a number (float), not true"),
         ("integer", (1.0,), "count: must be an integer (int), not 1.0"),
+        ("integer", (2.0**64,), "count: must be an integer (int) within 64 bits, not 1.8446744073709552e+19"),
+        ("rest", ("a", -(2.0**63)), "others[0]: must be an integer (int) within 64 bits, not -9.223372036854776e+18"),
         ("integer", (None,), "count: must be an integer (int), not null"),
         ("integer", (False,), "count: must be an integer (int), not false"),
         ("nothing", (0,), "value: must be null, not 0"),

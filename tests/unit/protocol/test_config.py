@@ -94,6 +94,7 @@ FAULTS: list[tuple[str, Change]] = [
     ("a policy that nobody meets", _set("chaincodes", "kv", "policy", value="OutOf(4, all)")),
     ("a sequence that counts from 0", _set("chaincodes", "kv", "sequence", value=0)),
     ("too large a bound", _set("batch", "max_message_count", value=2**31)),
+    ("a bound beyond 64 bits", _set("batch", "max_message_count", value=2.0**64)),
     ("a bound that is true", _set("batch", "max_message_count", value=True)),
     ("no forwarder", _set("forwarders", value=[])),
     ("forwarders that are none", _set("forwarders", value={"mspid": "Org1MSP", "name": "x"})),
