@@ -76,7 +76,7 @@ def _write_unsynced(self: Wal, writes: Sequence[GroupWrite]) -> None:
 MISTAKES = {
     "a failed batch is acknowledged": mock.patch.object(sequencer, "_settle", _acknowledge_all),
     "the log is written unsynced": mock.patch.object(Wal, "write", _write_unsynced),
-    "the mark moves without a sync": mock.patch.object(Mount, "fdatasync", lambda *_: None),
+    "the mark moves without a sync": mock.patch.object(Mount, "fdatasync", autospec=True, return_value=None),
 }
 
 
