@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from unittest import mock
 
@@ -73,7 +74,7 @@ def _write_unsynced(self: Wal, writes: Sequence[GroupWrite]) -> None:
     self._note(writes)
 
 
-MISTAKES = {
+MISTAKES: dict[str, AbstractContextManager[object]] = {
     "a failed batch is acknowledged": mock.patch.object(sequencer, "_settle", _acknowledge_all),
     "the log is written unsynced": mock.patch.object(Wal, "write", _write_unsynced),
     "the mark moves without a sync": mock.patch.object(Mount, "fdatasync", autospec=True, return_value=None),
