@@ -35,7 +35,7 @@ def page() -> str:
 
 def _counted_by_a_peers_parts() -> Iterator[str]:
     """The families that a peer makes when it is asked, without any channel."""
-    nothing = SimpleNamespace(mismatches=0, hedges=0)
+    nothing = SimpleNamespace(mismatches=0, bad_endorsements=0, hedges=0)
     collector = peer.GatewayCollector(cast("Any", SimpleNamespace(notifier=(), collector=nothing, queues={})))
     for family in collector.collect():
         labels = "channel" if not family.samples else ""

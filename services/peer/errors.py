@@ -56,6 +56,13 @@ class PeerBehind(UnavailableError):
     code = "PEER_BEHIND"
 
 
+class BadEndorsement(GridLedgerError):
+    """Another peer answered with what is no endorsement of the proposal by it."""
+
+    code = "BAD_ENDORSEMENT"
+    status = 502
+
+
 class EndorsersUnavailable(UnavailableError):
     """No set of endorsers that the policy accepts can be had now; ``details.peers`` says why, peer by peer."""
 

@@ -76,6 +76,11 @@ class GatewayCollector(Collector):
             value=peer.collector.mismatches,
         )
         yield CounterMetricFamily(
+            "gridledger_gateway_bad_endorsements",
+            "Answers of other peers that were no endorsement by them",
+            value=peer.collector.bad_endorsements,
+        )
+        yield CounterMetricFamily(
             "gridledger_gateway_hedges",
             "Times that others were asked because some were slow",
             value=peer.collector.hedges,

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -104,9 +105,10 @@ class LocalNetwork:
         os.kill(self.pid(name), signal.SIGTERM)
         return await self.ended(name)
 
-    async def start(self, name: str) -> None:
-        """Start a node that ended, and wait until it is healthy."""
-        process = await self._there(self._start(self._processes[name].service))
+    async def start(self, name: str, module: str | None = None) -> None:
+        """Start a node that ended, or another program in its place, and wait until it is healthy."""
+        service = self._processes[name].service
+        process = await self._there(self._start(replace(service, module=module or service.module)))
         self._processes[name] = process
         self._again.append(process)
         await self._there(process.healthy(HEALTHY_WITHIN_S))

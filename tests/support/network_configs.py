@@ -27,10 +27,17 @@ def with_free_ports(config: NetworkConfig) -> NetworkConfig:
 
 
 def few_nodes(
-    *, orderers: int = 1, peers: int = 1, orderer_settings: dict[str, Any] | None = None, **peer_settings: Any
+    *,
+    orderers: int = 1,
+    peers: int = 1,
+    endorsers: int | None = None,
+    orderer_settings: dict[str, Any] | None = None,
+    **peer_settings: Any,
 ) -> NetworkConfig:
-    """Some orderers, and some peers of one organisation each, which all endorse kv on one channel."""
+    """Some orderers, and some peers of one organisation each, all of which or some ``endorsers`` of which endorse kv on
+    one channel."""
     names = [f"peer{number}" for number in range(1, peers + 1)]
+    policy = f"OutOf({endorsers or peers}, all)"
     described = {
         "name": "few-nodes",
         "organisations": [
@@ -51,7 +58,10 @@ def few_nodes(
             for number, name in enumerate(names, 1)
         ],
         "channels": {
-            CHANNEL: {"peers": names, "chaincodes": {"kv": {"path": "chaincode/kv", "policy": f"OutOf({peers}, all)"}}}
+            CHANNEL: {
+                "peers": names,
+                "chaincodes": {"kv": {"path": "chaincode/kv", "policy": policy}},
+            }
         },
     }
     return with_free_ports(NetworkConfig.model_validate(described))

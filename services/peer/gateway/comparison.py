@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gridledger.errors import BusyError, GridLedgerError
 from gridledger.protocol.result import Read, Result, Version
 from services.peer.endorser.endorser import ProposalResponse
+from services.peer.errors import ChaincodeRefused
 
 MAX_SHOWN = 10
 MAX_SHOWN_CHARACTERS = 256
@@ -43,6 +45,24 @@ def differences(responses: Mapping[str, ProposalResponse]) -> dict[str, dict[str
             for peer, view in views.items():
                 shown[peer][part] = _short(view[part])
     return shown
+
+
+def who_differed(
+    agreed: Sequence[str], responses: Mapping[str, ProposalResponse], errors: Mapping[str, GridLedgerError]
+) -> dict[str, str]:
+    """Who answered otherwise than those who ``agreed``, though no lag, load or fault explains it, and how."""
+    example, names = responses[agreed[0]], ", ".join(agreed)
+    heights = {responses[name].height for name in agreed}
+    found = {
+        name: f"its results differ from those of {names}"
+        for name, response in responses.items()
+        if response.result_text != example.result_text and saw_the_same({name: response, agreed[0]: example})
+    }
+    for name, error in errors.items():
+        lags = error.code == ChaincodeRefused.code and heights != {error.details.get("height")}
+        if error.status < 500 and not isinstance(error, BusyError) and not lags:  # noqa: PLR2004
+            found[name] = f"it refuses what {names} endorse: {error.code}: {error.message}"
+    return found
 
 
 def _view(result: Result) -> dict[str, Any]:

@@ -4,6 +4,10 @@ Peers commit the same blocks at slightly different times, so under load one may 
 one block older than another's; the versions read then differ. The responses of the peers furthest ahead stay. The
 others are dropped, and their peers asked again with the height of the furthest, for which they wait. Where all have
 read the same and still differ, the chaincode is to blame, and asking again would not help.
+
+A peer may lie. Its endorsements are verified as they come, it is asked again no more, and others stand in for it. A
+height that it claims counts no further than this peer's own and ``MAX_AHEAD``, and where nobody reaches it, the answers
+of those who were asked again for it stand. Whoever answered otherwise than those who agree is told to PeerHealth.
 """
 
 from __future__ import annotations
@@ -19,22 +23,28 @@ from gridledger.protocol.result import EndorsedResult
 from gridledger.waiting import first_done
 from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
 from services.peer.errors import (
+    BadEndorsement,
     ChaincodeRefused,
     DuplicateTransaction,
     EndorsementMismatch,
     EndorsersBusy,
     EndorsersUnavailable,
     EndorsingOrganisationsRefused,
+    PeerBehind,
 )
 from services.peer.gateway import comparison
 from services.peer.gateway.peer_health import PeerHealth
 from services.peer.gateway.selection import Selection
+from services.peer.gateway.verification import verify_endorsement
 from services.peer.settings import EndorsementLimits
 
 HEDGE_SHARE = 0.1
 """Hedges per proposal that are allowed in the long run: help past a slow peer, no more load on a busy network."""
 
 MAX_SAVED_HEDGES = 20.0
+
+MAX_AHEAD = 1000
+"""By how many blocks another peer may be ahead of this one for the height that it claims to be believed."""
 
 
 class Ask(Protocol):
@@ -64,6 +74,7 @@ class Collector:
         self.clock = clock
         self.active = 0
         self.mismatches = 0
+        self.bad_endorsements = 0
         self.hedges = 0
         self._hedges_allowed = MAX_SAVED_HEDGES
 
@@ -114,6 +125,9 @@ class _Collection:
         self._asked: dict[str, Node] = {}
         self._asking: dict[asyncio.Task[ProposalResponse], Node] = {}
         self._responses: dict[str, ProposalResponse] = {}
+        self._results: set[str] = set()
+        self._set_aside: dict[str, ProposalResponse] = {}
+        self._claim: tuple[str, int] = ("", 0)
         self._refusals: dict[str, ChaincodeRefused] = {}
         self._failures: dict[str, GridLedgerError] = {}
         self._slow: set[str] = set()
@@ -174,13 +188,24 @@ class _Collection:
         self._slow.discard(peer.name)
         try:
             response = task.result()
+            self._verify(peer, response)
         except ChaincodeRefused as refusal:
             self._refusals[peer.name] = refusal
-            health.answered(peer.name, self._behind(_height_of(refusal)))
-        except GridLedgerError as error:
-            if error.code == DuplicateTransaction.code:
-                # It is on the ledger, whether or not every peer knows it yet: no further endorsement is of use.
+            health.answered(peer.name, self._behind(self._height_of(refusal)))
+        except BadEndorsement as lie:
+            self._failures[peer.name] = lie
+            self._collector.bad_endorsements += 1
+            health.lied(peer.name, f"{lie.code}: {lie.message}")
+            return False
+        except PeerBehind as behind:
+            return self._take_behind(peer, behind)
+        except DuplicateTransaction as duplicate:
+            if peer.name == self._collector.selection.own:
                 raise
+            # Another peer may know of it first, and may lie. The policy decides, and if it cannot, this is told.
+            self._failures[peer.name] = duplicate
+            return False
+        except GridLedgerError as error:
             self._failures[peer.name] = error
             health.failed(peer, self._chaincode, error)
             return False
@@ -189,17 +214,51 @@ class _Collection:
             health.answered(peer.name, self._behind(response.height))
         return True
 
+    def _verify(self, peer: Node, response: ProposalResponse) -> None:
+        """Raise :class:`BadEndorsement` for what no peer would take. What this peer has signed needs no look."""
+        text = response.result_text
+        if peer.name != self._collector.selection.own:
+            verify_endorsement(response, peer, self._proposal.signed.proposal, result_known=text in self._results)
+        self._results.add(text)
+
+    def _take_behind(self, peer: Node, error: PeerBehind) -> bool:
+        """A peer did not reach the height that it was asked again for; True if its first answer stands."""
+        self._collector.health.answered(peer.name, self._behind(self._height_of(error)))
+        first = self._set_aside.pop(peer.name, None)
+        claimant, height = self._claim
+        if first is None or height <= self._proposal.channel.height:
+            self._failures[peer.name] = error
+            return False
+        reason = f"{claimant} claims {height} blocks, which neither {peer.name} nor this peer has"
+        if self._responses.pop(claimant, None) or self._refusals.pop(claimant, None):
+            self._failures[claimant] = BadEndorsement(reason)
+            self._collector.health.differed(claimant, reason)
+        self._responses[peer.name] = first
+        return True
+
+    def _height_of(self, error: GridLedgerError) -> int:
+        """The height in a peer's error, as far as it can be believed."""
+        height = error.details.get("height")
+        return max(0, min(height, self._proposal.channel.height + MAX_AHEAD)) if type(height) is int else 0
+
     def _behind(self, height: int) -> int:
         return max(0, self._proposal.channel.height - height)
 
     def _agreed(self) -> EndorsedResult | None:
         for text, peers in self._groups().items():
             if self._policy.satisfied_by([(self._asked[peer].mspid, "peer") for peer in peers]):
+                self._tell_who_differed(peers)
                 needed = self._needed(peers)
                 return EndorsedResult(
                     text, tuple([self._responses[peer].endorsement for peer in needed]), tuple(needed)
                 )
         return None
+
+    def _tell_who_differed(self, agreed: list[str]) -> None:
+        if len(self._responses) + len(self._refusals) + len(self._failures) > len(agreed) > 1:
+            others = {**self._refusals, **self._failures}
+            for name, reason in comparison.who_differed(agreed, self._responses, others).items():
+                self._collector.health.differed(name, reason)
 
     def _needed(self, peers: list[str]) -> list[str]:
         """Drop those that are not needed: every peer of the channel will verify each endorsement."""
@@ -270,14 +329,17 @@ class _Collection:
         if not self._refusals and comparison.saw_the_same(self._responses):
             return False
         self._rounds += 1
-        heights = {peer: comparison.height_seen(response) for peer, response in self._responses.items()}
-        heights |= {peer: _height_of(refusal) for peer, refusal in self._refusals.items()}
+        most = self._proposal.channel.height + MAX_AHEAD
+        heights = {peer: min(most, comparison.height_seen(response)) for peer, response in self._responses.items()}
+        heights |= {peer: self._height_of(refusal) for peer, refusal in self._refusals.items()}
         furthest = max(heights, key=lambda peer: (heights[peer], peer in self._responses, peer))
         keep = set(self._refusals)
         if furthest in self._responses:
             keep = set(self._groups()[self._responses[furthest].result_text])
+        self._claim, self._set_aside = (furthest, heights[furthest]), {}
         for peer in heights.keys() - keep:
-            self._responses.pop(peer, None)
+            if peer in self._responses:
+                self._set_aside[peer] = self._responses.pop(peer)
             self._refusals.pop(peer, None)
             self._ask(self._asked[peer], heights[furthest])
         return True
@@ -303,6 +365,10 @@ class _Collection:
                 f"the endorsers' results differ: {', '.join(sorted(shown))}", tx_id=tx_id, peers=shown, failed=reasons
             )
         errors = list(self._failures.values())
+        for name, error in self._failures.items():
+            if isinstance(error, DuplicateTransaction):
+                # Its outcome is that peer's word alone: the client asks this peer for the status.
+                return DuplicateTransaction(f"{name}: {error.message}", tx_id=tx_id, peers=reasons)
         if errors and all(isinstance(error, BusyError) for error in errors):
             # Also where others have answered: nothing is broken, and the client's next attempt may well succeed.
             wait_s = min(error.retry_after_s for error in errors if isinstance(error, BusyError))
@@ -351,11 +417,6 @@ def _check(organisations: tuple[str, ...], config: ChannelConfig, chaincode: str
         raise EndorsingOrganisationsRefused(
             f"the endorsement policy {policy.text} of {chaincode} cannot be met by {', '.join(organisations)} alone"
         )
-
-
-def _height_of(refusal: ChaincodeRefused) -> int:
-    height = refusal.details.get("height")
-    return height if isinstance(height, int) else 0
 
 
 def _endorsed_at(responses: Mapping[str, ProposalResponse]) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled, orderers_of, peers_of
 from services.peer.endorser import remote
 from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
+from services.peer.errors import BadEndorsement
 
 PROBE_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = 16
@@ -71,13 +72,14 @@ class OtherNodes:
     async def endorse(
         self, peer: Node, proposal: AdmittedProposal, min_height: int, timeout_s: float
     ) -> ProposalResponse:
-        """Ask another peer for an endorsement; raises its error."""
+        """Ask another peer for an endorsement, which is not verified here; raises its error."""
         request = remote.write_request(min_height, proposal.signed)
         calls = self._peer(proposal.channel.name, peer).calls
-        response = remote.read_response(await calls.call(ENDORSE_HERE, request, timeout_s))
-        if response.endorsement.endorser not in peer.fingerprints:
-            raise MalformedMessage(f"the response of {peer.name} is no endorsement of its own", status=502)
-        return response
+        answer = await calls.call(ENDORSE_HERE, request, timeout_s)
+        try:
+            return remote.read_response(answer)
+        except MalformedMessage as error:
+            raise BadEndorsement(f"{peer.name}: {error.message}") from None
 
     async def evaluate(self, peer: Node, proposal: AdmittedProposal, timeout_s: float) -> bytes:
         """Have another peer evaluate a proposal; its answer's body."""

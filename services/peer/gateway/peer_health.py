@@ -1,4 +1,4 @@
-"""Peer health: which peers answered lately and which failed, and the probes of those that failed."""
+"""Peer health: which peers answered lately, which failed and which lied, and the probes of those that failed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from gridledger.protocol.config import Node
 MAX_BEHIND = 20
 """A peer that lags further than this many blocks behind the best one is asked only when no other can be."""
 
-HEALTHY, BEHIND, FAILED = 0, 1, 2
-"""Ranks of a peer: to ask, lagging far behind, failed."""
+HEALTHY, BEHIND, DIFFERING, FAILED, LYING = 0, 1, 2, 3, 4
+"""Ranks of a peer: to ask, lagging far behind, at odds with the others, failed, caught lying."""
+
+FIRST_DISTRUST_S = 10.0
+LONGEST_DISTRUST_S = 600.0
+"""How long a peer that lied, or differed ``MAX_DIFFERENCES`` times, is asked only where nobody can stand in: at first,
+and at most. Each time doubles it, and ``LONGEST_DISTRUST_S`` without another one end it."""
+MAX_DIFFERENCES = 3
 
 _CHAINCODE_CODES = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE", "CHAINCODE_UNKNOWN"))
 _BROKEN_STATUSES = frozenset((500, 502, 503, 504))
@@ -28,6 +34,11 @@ class _Mark:
     failed: str = ""
     gone: bool = False
     behind: int = 0
+    differences: int = 0
+    distrust: int = HEALTHY
+    distrusted_for: str = ""
+    until: float = 0.0
+    strikes: int = 0
 
 
 class PeerHealth:
@@ -35,7 +46,7 @@ class PeerHealth:
 
     ``probe`` raises while the peer cannot be reached; probes run every ``probe_after_s``, one task for each peer that
     failed, none otherwise. A peer that cannot run one chaincode is left out for that chaincode alone, for
-    ``probe_after_s`` at a time.
+    ``probe_after_s`` at a time. One that lied is left out for a time that grows: that it answers probes is no excuse.
     """
 
     def __init__(self, probe: Probe, probe_after_s: float, *, clock: Callable[[], float]) -> None:
@@ -44,17 +55,16 @@ class PeerHealth:
         self._probe_after_s = probe_after_s
         self._clock = clock
         self._marks: dict[str, _Mark] = {}
+        self._distrusted: set[str] = set()
         self._without: dict[tuple[str, str], float] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
 
     def rank(self, peer: str, chaincode: str) -> int:
-        """HEALTHY, BEHIND or FAILED."""
-        mark = self._marks.get(peer)
-        if mark is not None and mark.failed:
-            return FAILED
-        if (peer, chaincode) in self._without:
-            return FAILED
-        return BEHIND if mark is not None and mark.behind > MAX_BEHIND else HEALTHY
+        """HEALTHY, BEHIND, DIFFERING, FAILED or LYING."""
+        mark = self._marks.get(peer) or _Mark()
+        failed = mark.failed or (peer, chaincode) in self._without
+        behind = BEHIND if mark.behind > MAX_BEHIND else HEALTHY
+        return max(mark.distrust, FAILED if failed else behind)
 
     def gone(self, peer: str) -> bool:
         """Whether the peer, when it was last asked or probed, gave no answer at all; being slow is not enough."""
@@ -62,7 +72,9 @@ class PeerHealth:
         return mark is not None and mark.gone
 
     def expire(self) -> None:
-        """Forget marks for single chaincodes whose time is over."""
+        """Forget marks for single chaincodes, and distrust, whose time is over."""
+        if self._distrusted:
+            self._trust_again()
         if self._without:
             now = self._clock()
             over = [key for key, until in self._without.items() if until <= now]
@@ -88,13 +100,29 @@ class PeerHealth:
             self._suspect(peer, f"{error.code}: {error.message}")
             self._marks[peer.name].gone = True
 
+    def lied(self, peer: str, reason: str) -> None:
+        """The peer sent what it must know to be wrong."""
+        self._distrust(peer, LYING, reason)
+
+    def differed(self, peer: str, reason: str) -> None:
+        """The peer alone differed from peers that agreed. It may have a defect, or lie; both once in a while happen."""
+        mark = self._marks.setdefault(peer, _Mark())
+        mark.differences += 1
+        if mark.differences >= MAX_DIFFERENCES:
+            mark.differences = 0
+            self._distrust(peer, DIFFERING, reason)
+
     def slow(self, peer: Node) -> None:
         """The peer has not answered in time, others are asked in its place."""
         self._suspect(peer, "it did not answer in time")
 
     def status(self) -> dict[str, str]:
         """The peers that are left out now, and why."""
-        return {name: mark.failed for name, mark in sorted(self._marks.items()) if mark.failed}
+        return {
+            name: mark.failed or mark.distrusted_for
+            for name, mark in sorted(self._marks.items())
+            if mark.failed or mark.distrust
+        }
 
     async def close(self) -> None:
         """End the probes."""
@@ -102,6 +130,26 @@ class PeerHealth:
         for task in probes:
             task.cancel()
         await asyncio.gather(*probes, return_exceptions=True)
+
+    def _distrust(self, peer: str, rank: int, reason: str) -> None:
+        mark, now = self._marks.setdefault(peer, _Mark()), self._clock()
+        if now >= mark.until + LONGEST_DISTRUST_S:
+            mark.strikes = 0
+        if rank > mark.distrust:  # what was asked for before the last time counts with it
+            time_s = min(LONGEST_DISTRUST_S, FIRST_DISTRUST_S * 2**mark.strikes)
+            mark.strikes += 1
+            mark.until = now + time_s
+            _log.warning("peer %s is left out of endorsements for %.0f s: %s", peer, time_s, reason)
+            mark.distrust, mark.distrusted_for = rank, reason
+            self._distrusted.add(peer)
+            self.version += 1
+
+    def _trust_again(self) -> None:
+        now = self._clock()
+        for peer in [peer for peer in self._distrusted if self._marks[peer].until <= now]:
+            self._marks[peer].distrust, self._marks[peer].distrusted_for = HEALTHY, ""
+            self._distrusted.discard(peer)
+            self.version += 1
 
     def _suspect(self, peer: Node, reason: str) -> None:
         mark = self._marks.setdefault(peer.name, _Mark())

@@ -40,7 +40,7 @@ class Selection:
     """
 
     def __init__(self, own: str, health: PeerHealth) -> None:
-        self._own = own
+        self.own = own
         self._health = health
         self._turn = 0
         self._plans: dict[tuple[str, str], tuple[_Key, list[list[Node]]]] = {}
@@ -107,7 +107,7 @@ class Selection:
         return plans[0] if plans else []
 
     def _rank(self, chaincode: str) -> Callable[[Node], tuple[int, bool]]:
-        return lambda node: (self._health.rank(node.name, chaincode), node.name != self._own)
+        return lambda node: (self._health.rank(node.name, chaincode), node.name != self.own)
 
     def _best(
         self,
@@ -130,7 +130,7 @@ class Selection:
                 cost = (
                     sum(rank(node)[0] for node in nodes),
                     len(nodes),
-                    all(node.name != self._own for node in nodes),
+                    all(node.name != self.own for node in nodes),
                 )
                 if best_cost is None or cost < best_cost:
                     best, best_cost = [], cost

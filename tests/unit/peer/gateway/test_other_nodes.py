@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from gridledger.errors import MalformedMessage, UnavailableError
+from gridledger.errors import UnavailableError
 from gridledger.transport.call_frames import ENDORSE_HERE
 from services.peer.channel import Channel, Channels
 from services.peer.endorser.endorser import AdmittedProposal, Endorser
 from services.peer.endorser.remote import read_request, write_response
+from services.peer.errors import BadEndorsement
 from services.peer.gateway import other_nodes
 from services.peer.gateway.other_nodes import OtherNodes
 from tests.support.paper import NOW_US, PaperNetwork, PaperPeer
@@ -23,11 +24,11 @@ PAPER = PaperNetwork()
 
 
 class Other:
-    """The calls to peer1, which endorses; ``signer`` is whose endorsement it sends."""
+    """The calls to peer1, which endorses, or sends ``rubbish``."""
 
     def __init__(self, endorser: Endorser) -> None:
         self.endorser = endorser
-        self.signer = "peer1"
+        self.rubbish: bytes | None = None
         self.closed = False
 
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
@@ -35,8 +36,7 @@ class Other:
         min_height, signed = read_request(body)
         proposal = self.endorser.admit(signed, PAPER.identity(PAPER.peers["peer2"]))
         response = await self.endorser.endorse(proposal, min_height=min_height)
-        endorsement = replace(response.endorsement, endorser=PAPER.peers[self.signer].fingerprint)
-        return write_response(replace(response, endorsement=endorsement))
+        return write_response(response) if self.rubbish is None else self.rubbish
 
     async def close(self) -> None:
         self.closed = True
@@ -54,7 +54,7 @@ def channel(tmp_path: Path) -> Iterator[Channel]:
     peer.ledger.close()
 
 
-async def test_only_the_peers_own_endorsement_is_taken(channel: Channel) -> None:
+async def test_another_peer_is_asked_for_its_endorsement(channel: Channel) -> None:
     channels = Channels({"shard1": channel})
     endorser = Endorser("peer1", PAPER.peers["peer1"], channels, Hosts(), clock_us=lambda: NOW_US, catch_up_s=1.0)
     nodes = OtherNodes(PAPER.peers["peer2"])
@@ -65,9 +65,9 @@ async def test_only_the_peers_own_endorsement_is_taken(channel: Channel) -> None
     proposal = endorser.admit(PAPER.signed_proposal("put", "k", 1), PAPER.identity(PAPER.client))
     response = await nodes.endorse(peer, proposal, 1, 5.0)
     assert response == await endorser.endorse(proposal)
-    other.signer = "peer2"
-    with pytest.raises(MalformedMessage, match="no endorsement of its own"):
-        await nodes.endorse(peer, proposal, 0, 5.0)
+    for other.rubbish in (b"", b"x" * 40, b"\0" * 41 + b"\xff"):
+        with pytest.raises(BadEndorsement, match="peer1: an endorsement cannot be read"):
+            await nodes.endorse(peer, proposal, 0, 5.0)
     await nodes.close()
     assert other.closed
 
