@@ -55,12 +55,12 @@ async def deploy_chaincode(
         current = await read_config(first, channel)
         definition = _definition(current, name, packaging.package_id(package), policy, version)
         following = replace(current, sequence=current.sequence + 1, chaincodes={**current.chaincodes, name: definition})
-        following.check()
         # A configuration may hold a policy that only peers which are still to come can meet; this is none.
         owners = [node.mspid for node in following.peers.values()]
         check_can_be_met(following.endorsement_policy(name), channel, following.organisations, owners)
+        following.check()
         await _install(nodes, package, name)
-        update = ConfigUpdate.build(following, list(admins.values()))
+        update = ConfigUpdate.build(following, list(admins.values()), time_us=time.time_ns() // 1000)
         await first.post("/gateway/submit", update.to_bytes(), params={"wait": "order"})
         await asyncio.gather(*(_served(node, peer, channel, definition) for peer, node in nodes.items()))
         return definition

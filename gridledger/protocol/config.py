@@ -18,7 +18,7 @@ from gridledger.identity.msp import MSP, MSPManager
 from gridledger.identity.policy import Policy
 from gridledger.protocol.config_rules import MSPID, NAME, PACKAGE, check_policies, matching, node_url
 from gridledger.protocol.fields import exactly, from_base64, integer_of, list_of, parse_object, text_of, to_base64
-from gridledger.protocol.limits import MAX_CONFIG_BYTES, BatchLimits, TransactionLimits, check_limits
+from gridledger.protocol.limits import CONFIG_WINDOW, MAX_CONFIG_BYTES, BatchLimits, TransactionLimits, check_limits
 
 KIND = "channel_config"
 MAX_NODES = 1000
@@ -231,7 +231,7 @@ class ChannelConfig:
             policies=_policies(message),
             chaincodes=_each(message, "chaincodes", _chaincode, MAX_CHAINCODES),
             batch=BatchLimits(**_integers(message, "batch", BatchLimits)),
-            limits=TransactionLimits(**_integers(message, "limits", TransactionLimits)),
+            limits=TransactionLimits(**{CONFIG_WINDOW: 0, **_integers(message, "limits", TransactionLimits)}),
             consensus=text_of(message, "consensus", max_length=32),
             forwarders=forwarders,
         )
@@ -341,5 +341,8 @@ def _policies(message: dict[str, Any]) -> dict[str, str]:
 
 
 def _integers(message: dict[str, Any], name: str, shape: type[BatchLimits] | type[TransactionLimits]) -> dict[str, int]:
-    values = exactly(message[name], frozenset(shape.__dataclass_fields__), f"{name!r}")
+    names = frozenset(shape.__dataclass_fields__)
+    if isinstance(message[name], dict) and CONFIG_WINDOW not in message[name]:
+        names -= {CONFIG_WINDOW}
+    values = exactly(message[name], names, f"{name!r}")
     return {field_name: integer_of(values, field_name, maximum=2**31 - 1) for field_name in values}

@@ -25,8 +25,10 @@ CONFIG_PREFIX = b'{"config_update":'
 SIGNATURE_KIND = "config_signature"
 MAX_SIGNATURES = 1000
 MAX_TEXT = 16 * 1024 * 1024
+SECOND_US = 1_000_000
 _MEMBERS = frozenset(("config_update", "signatures"))
-_UPDATE_MEMBERS = frozenset(("kind", "config"))
+_UPDATE_MEMBERS = frozenset(("kind", "time", "config"))
+_UNDATED_MEMBERS = frozenset(("kind", "config"))
 _SIGNATURE_MEMBERS = frozenset(("certificate", "signature"))
 
 
@@ -53,15 +55,17 @@ class ConfigSignature:
 class ConfigUpdate:
     """A config transaction: the whole next configuration, and the admins' signatures.
 
-    It names the sequence that it makes, so that of two updates made side by side the second is refused. What is read is
-    the outer shape, ``channel`` and ``sequence``: to read the configuration itself costs much more (each root and
-    revocation list in it has a signature), and waits until it is known that the admins have signed.
+    It names the sequence that it makes, so that of two updates made side by side the second is refused, and carries the
+    time when it was made (``time_us``, microseconds since 1970). What is read is the outer shape, channel, sequence and
+    time: to read the configuration itself costs much more (each root and revocation list in it has a signature), and
+    waits until it is known that the admins have signed.
     """
 
     text: str
     config_text: str
     channel: str
     sequence: int
+    time_us: int | None
     signatures: tuple[ConfigSignature, ...]
 
     @property
@@ -75,12 +79,15 @@ class ConfigUpdate:
         return ChannelConfig.parse(self.config_text)
 
     @classmethod
-    def build(cls, config: ChannelConfig, signers: Sequence[SigningIdentity] = ()) -> ConfigUpdate:
-        """Write the update that makes ``config`` and sign it. Block 0's has no signatures."""
-        text = jsontext.dumps({"kind": KIND, "config": config.text}).decode()
+    def build(
+        cls, config: ChannelConfig, signers: Sequence[SigningIdentity] = (), *, time_us: int | None = None
+    ) -> ConfigUpdate:
+        """Write the update that makes ``config`` and sign it; ``time_us`` is the time now. Block 0's has neither."""
+        dated = {} if time_us is None else {"time": time_us}
+        text = jsontext.dumps({"kind": KIND, **dated, "config": config.text}).decode()
         signed = _signed_text(text)
         signatures = tuple(ConfigSignature(signer.certificate.der, signer.sign(signed)) for signer in signers)
-        return cls(text, config.text, config.channel, config.sequence, signatures)
+        return cls(text, config.text, config.channel, config.sequence, time_us, signatures)
 
     def to_bytes(self) -> bytes:
         """The envelope."""
@@ -94,7 +101,8 @@ class ConfigUpdate:
         """Read an envelope's outer shape; nothing is verified, no certificate is parsed."""
         message = exactly(jsontext.loads(envelope), _MEMBERS, "a config transaction")
         text = text_of(message, "config_update", max_length=MAX_TEXT)
-        update = exactly(parse_object(text, KIND), _UPDATE_MEMBERS, "a config update")
+        update = parse_object(text, KIND)
+        update = exactly(update, _UPDATE_MEMBERS if "time" in update else _UNDATED_MEMBERS, "a config update")
         signatures = message["signatures"]
         if not isinstance(signatures, list) or len(signatures) > MAX_SIGNATURES:
             raise MalformedMessage(f"'signatures' must be a list of at most {MAX_SIGNATURES}")
@@ -105,6 +113,7 @@ class ConfigUpdate:
             config_text=config_text,
             channel=text_of(config, "channel"),
             sequence=integer_of(config, "sequence"),
+            time_us=integer_of(update, "time") if "time" in update else None,
             signatures=tuple(_signature(item) for item in signatures),
         )
 
@@ -124,10 +133,32 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
             "read the present configuration and make the update from it",
             current=current.sequence,
         )
+    _check_time(current, update, at_us)
     check_signatures(current, update, at_us)
     _check_follows(current, update.config)
     _check_certificates(current, update.config, at_us)
     return update.config
+
+
+def _check_time(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> None:
+    """Raise where the update is older than the channel's window for updates, or of a time that is still to come."""
+    window_s, ahead_s = current.limits.config_window_s, current.limits.proposal_window_s
+    if not window_s:
+        return
+    if update.time_us is None:
+        raise InvalidConfigUpdate("the update carries no time, which this channel asks for: make and sign it anew")
+    age_us = at_us - update.time_us
+    if age_us > window_s * SECOND_US:
+        raise InvalidConfigUpdate(
+            f"the update expired: it was made {age_us / SECOND_US / 3600:.1f} hours ago, and is good for "
+            f"{window_s / 3600:g} hours on this channel; make and sign it anew",
+            window_s=window_s,
+        )
+    if -age_us > ahead_s * SECOND_US:
+        raise InvalidConfigUpdate(
+            f"the update is dated {-age_us / SECOND_US:.0f} s ahead, at most {ahead_s} s are allowed: compare the "
+            "clocks, then make and sign it anew"
+        )
 
 
 def check_signatures(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> None:

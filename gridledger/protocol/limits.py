@@ -14,6 +14,10 @@ MAX_CONFIG_BYTES = 1024 * 1024
 """Of a configuration's text. An update quotes it twice, and every node's edge must take that."""
 
 MAX_BATCH_TIMEOUT_MS = 60_000
+MIN_CONFIG_WINDOW_S = 300
+"""Below that admins could hardly sign an update in time, the one that mends it included."""
+
+CONFIG_WINDOW = "config_window_s"
 _FRAME_BYTES = 4
 _TIMESTAMP_BYTES = 8
 _SIGNATURES_BYTES = 64 * 1024
@@ -40,14 +44,20 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True)
 class TransactionLimits:
-    """Bounds on one transaction: bytes of its envelope, seconds that a proposal's time may differ from the clock."""
+    """Bounds on one transaction: bytes of its envelope, seconds that a proposal's time may differ from the clock.
+
+    A config update is good for ``config_window_s`` after the time that it carries: long enough for a file to be signed
+    by several organisations. 0, as in configurations of earlier versions: it needs no time and never expires.
+    """
 
     max_envelope_bytes: int = 2 * 1024 * 1024
     proposal_window_s: int = 300
+    config_window_s: int = 7 * 86_400
 
     def to_dict(self) -> dict[str, int]:
-        """The JSON form."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """The JSON form. A config window of 0 is absent, as in configurations of earlier versions."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return values if self.config_window_s else {name: values[name] for name in values if name != CONFIG_WINDOW}
 
 
 def check_limits(batch: BatchLimits, limits: TransactionLimits, config_bytes: int = 0) -> None:
@@ -63,6 +73,8 @@ def check_limits(batch: BatchLimits, limits: TransactionLimits, config_bytes: in
     _between("batch.min_interval_ms", batch.min_interval_ms, 0, batch.batch_timeout_ms)
     _between("limits.max_envelope_bytes", limits.max_envelope_bytes, 1, MAX_ENTRY_BYTES)
     _between("limits.proposal_window_s", limits.proposal_window_s, 1, None)
+    if limits.config_window_s:
+        _between("limits.config_window_s", limits.config_window_s, MIN_CONFIG_WINDOW_S, None)
     envelope = min(limits.max_envelope_bytes, batch.absolute_max_bytes)
     entry = max(batch.preferred_max_bytes + _FRAME_BYTES * batch.max_message_count, envelope + _FRAME_BYTES)
     if entry + _TIMESTAMP_BYTES + _FRAME_BYTES > MAX_ENTRY_BYTES:

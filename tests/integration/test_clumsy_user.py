@@ -18,6 +18,7 @@ from gridledger.client.ca import BlockingCAClient
 from gridledger.client.queries import read_config
 from gridledger.protocol import ConfigUpdate
 from tests.support.command import gridledger
+from tests.support.forgery import now_us
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import CHANNEL, few_nodes
 from tests.support.processes import free_ports
@@ -148,7 +149,7 @@ def _call_as_the_revoked(user: Clumsy) -> Done:
             organisation = replace(current.organisations["Org1MSP"], crls=(crl,))
             organisations = {**current.organisations, "Org1MSP": organisation}
             following = replace(current, sequence=current.sequence + 1, organisations=organisations)
-            await node.post("/gateway/submit", ConfigUpdate.build(following, admins).to_bytes())
+            await node.post("/gateway/submit", ConfigUpdate.build(following, admins, time_us=now_us()).to_bytes())
 
     asyncio.run(tell_the_channel())
     return user.query("get", "a", "--user=Org1/dismissed")

@@ -16,7 +16,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.transport.node_client import NodeClient, client_tls
-from tests.support.forgery import CHANNEL, Forger
+from tests.support.forgery import CHANNEL, Forger, now_us
 from tests.support.local_network import LocalNetwork
 from tests.support.waiting import eventually
 
@@ -97,7 +97,7 @@ async def test_config_bites_at_once(forger: Forger) -> None:
     rival = replace(
         current, sequence=current.sequence + 1, policies={**current.policies, "readers": "OR(any.peer, any.admin)"}
     )
-    updates = [ConfigUpdate.build(config, admins).to_bytes() for config in (following, rival)]
+    updates = [ConfigUpdate.build(config, admins, time_us=now_us()).to_bytes() for config in (following, rival)]
     height, _ = await network.agree(CHANNEL)
     # One request: the orderers check all of it against the configuration that still holds.
     await forger.broadcast(updates[0], last_act, old_sequence, updates[1])

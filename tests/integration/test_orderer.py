@@ -12,7 +12,7 @@ import pytest_asyncio
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.protocol import Block, ChannelConfig, ConfigUpdate
-from tests.support.forgery import Forger
+from tests.support.forgery import Forger, now_us
 from tests.support.hostile_config import with_roots_times_lists
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import CHANNEL, few_nodes
@@ -126,7 +126,7 @@ async def test_a_leader_orders_on_while_unsigned_updates_arrive(orderers: Ordere
     current = await orderers.config()
 
     def unsigned(count: int) -> bytes:
-        return ConfigUpdate.build(with_roots_times_lists(current, count)).to_bytes()
+        return ConfigUpdate.build(with_roots_times_lists(current, count), time_us=now_us()).to_bytes()
 
     small, large = [await asyncio.to_thread(unsigned, count) for count in (290, 1100)]
     assert (len(small), len(large)) > (260_000, 950_000)

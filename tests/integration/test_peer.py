@@ -15,6 +15,7 @@ from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.config_update import ConfigUpdate
+from tests.support.forgery import now_us
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import REPOSITORY
 from tests.support.waiting import eventually
@@ -68,7 +69,7 @@ async def test_chaincode_arrives_by_a_config_and_then_its_package(network: Local
         config = await gateway.get_network(CHANNEL).get_config()
         store = ChaincodeDefinition("store", 1, "1.0", package_id, "OutOf(2, all)")
         following = replace(config, sequence=config.sequence + 1, chaincodes={**config.chaincodes, "store": store})
-        update = ConfigUpdate.build(following, [network.admin("Org5"), network.admin("Org6")])
+        update = ConfigUpdate.build(following, [network.admin("Org5"), network.admin("Org6")], time_us=now_us())
         async with network.node("peer5", await network.client("Org5")) as node:
             assert jsontext.loads(await node.post("/gateway/submit", update.to_bytes()))["code_name"] == "VALID"
         await network.agree(CHANNEL)

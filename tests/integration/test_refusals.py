@@ -16,7 +16,7 @@ from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Result
-from tests.support.forgery import CHANNEL, Forger, nobody, of_version_2
+from tests.support.forgery import CHANNEL, Forger, nobody, now_us, of_version_2
 from tests.support.paper import PaperOrganisation, endorse, with_high_s
 
 pytestmark = pytest.mark.integration
@@ -86,18 +86,19 @@ async def _stranger_orders(forger: Forger) -> None:
     await forger.broadcast(envelope)
 
 
-async def _config(forger: Forger, signers: int, *, skip: int = 1, at: str = "gateway") -> None:
+async def _config(forger: Forger, signers: int, *, skip: int = 1, at: str = "gateway", age_s: int = 0) -> None:
     """An update of shard1, which needs a majority of the admins of its two organisations: both."""
     current = await forger.gateway.get_network(CHANNEL).get_config()
     following = replace(current, sequence=current.sequence + skip)
-    update = ConfigUpdate.build(following, [forger.network.admin(f"Org{n + 1}") for n in range(signers)]).to_bytes()
+    admins = [forger.network.admin(f"Org{n + 1}") for n in range(signers)]
+    update = ConfigUpdate.build(following, admins, time_us=now_us() - age_s * 1_000_000).to_bytes()
     await (_post(forger, "/gateway/submit", update) if at == "gateway" else forger.broadcast(update))
 
 
 async def _wrong_signer(forger: Forger) -> None:
     current = await forger.gateway.get_network(CHANNEL).get_config()
     signers = [forger.network.admin("Org1"), await forger.network.client("Org2"), forger.network.admin("Org3")]
-    update = ConfigUpdate.build(replace(current, sequence=current.sequence + 1), signers)
+    update = ConfigUpdate.build(replace(current, sequence=current.sequence + 1), signers, time_us=now_us())
     await _post(forger, "/gateway/submit", update.to_bytes())
 
 
@@ -189,6 +190,7 @@ REFUSALS: list[tuple[str, Request, int, str]] = [
     ("config update of nobody: orderer", lambda f: _config(f, 0, at="orderer"), 403, "PERMISSION_DENIED"),
     ("config update of no admins", _wrong_signer, 403, "PERMISSION_DENIED"),
     ("config update that skips one", lambda f: _config(f, 2, skip=2), 400, "INVALID_CONFIG_UPDATE"),
+    ("config update that expired", lambda f: _config(f, 2, age_s=8 * 86_400), 400, "INVALID_CONFIG_UPDATE"),
     ("package from a client", lambda f: _post(f, "/packages", b"x"), 403, "PERMISSION_DENIED"),
     ("Raft from a client", lambda f: _post(f, "/raft", b"x", node="orderer1"), 403, "PERMISSION_DENIED"),
     (

@@ -45,9 +45,9 @@ class PaperPeer:
         self.ledger = Ledger.create(folder, paper.genesis, map_bytes=64 * 1024 * 1024)
         self.committer = BlockCommitter(self.ledger)
 
-    def commit(self, *envelopes: Envelope) -> CommittedBlock:
+    def commit(self, *envelopes: Envelope, after_us: int = 1000) -> CommittedBlock:
         """Make the next block and commit it."""
-        return self.committer.process([self.chain.next(*envelopes)])[0]
+        return self.committer.process([self.chain.next(*envelopes, after_us=after_us)])[0]
 
 
 def signed_block(block: Block, orderer: SigningIdentity) -> SignedBlock:

@@ -85,7 +85,8 @@ class PaperNetwork:
         """The update that follows the present configuration, with these members changed, signed by all admins if by
         nobody else. ``config`` stays: set it when the update is committed."""
         following = replace(self.config, **{"sequence": self.config.sequence + 1, **changes})
-        return ConfigUpdate.build(following, list(self.admins.values()) if signers is None else signers)
+        signers = list(self.admins.values()) if signers is None else signers
+        return ConfigUpdate.build(following, signers, time_us=NOW_US)
 
     def proposal(
         self, function: str = "put", *args: Any, client: SigningIdentity | None = None, **changes: Any

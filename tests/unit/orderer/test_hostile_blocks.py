@@ -113,7 +113,7 @@ def brought_by(certificate: bytes) -> bytes:
 
 def update_to(config: str) -> bytes:
     """A config update to this text, truly signed by all admins."""
-    made = ConfigUpdate.build(_Text(config), list(PAPER.admins.values()))  # type: ignore[arg-type]
+    made = ConfigUpdate.build(_Text(config), list(PAPER.admins.values()), time_us=NOW_US)  # type: ignore[arg-type]
     return made.to_bytes()
 
 

@@ -101,6 +101,7 @@ BRICKS: dict[str, tuple[Callable[[PaperNetwork], dict[str, Any]], str]] = {
     "no room for an update in a block": (batch(absolute_max_bytes=4096, preferred_max_bytes=4096), "absolute_max"),
     "a config as large as an envelope": (large_config, "an update of this configuration may need"),
     "no time for a proposal": (limits(proposal_window_s=0), "'limits.proposal_window_s' must be at least 1"),
+    "no time to sign an update": (limits(config_window_s=60), "'limits.config_window_s' must be at least 300"),
     "admins that are nobody": (policies(admins="'ElsewhereMSP.admin'"), "nobody could change the configuration"),
     "too few admins": (policies(admins="OutOf(2, 'Org1MSP.admin', 'A.admin', 'B.admin')"), "nobody could change"),
     "readers that are nobody": (policies(readers="'ElsewhereMSP.member'"), "readers policy .* admits no client"),

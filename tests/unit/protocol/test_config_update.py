@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from gridledger.errors import GridLedgerError, MalformedMessage, PermissionDeniedError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
-from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
 from gridledger.protocol.config_update import (
     ConfigUpdate,
     InvalidConfigUpdate,
@@ -19,8 +21,9 @@ from gridledger.protocol.config_update import (
     parse_envelope,
     verify_update,
 )
+from gridledger.protocol.limits import TransactionLimits
 from tests.support.hostile_config import counted_verifications, with_roots_times_lists
-from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation
+from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, PaperPeer
 
 PAPER = PaperNetwork(organisations=3)
 """A majority of the admins of its organisations is two."""
@@ -58,7 +61,7 @@ def test_an_unsigned_update_costs_no_verification() -> None:
     """However many roots and lists it brings."""
     heavy = with_roots_times_lists(PAPER.config, 15)
     envelopes = {
-        "unsigned": ConfigUpdate.build(heavy).to_bytes(),
+        "unsigned": ConfigUpdate.build(heavy, time_us=NOW_US).to_bytes(),
         "of another channel": ConfigUpdate.build(
             replace(heavy, channel="shard2"), list(PAPER.admins.values())
         ).to_bytes(),
@@ -68,7 +71,7 @@ def test_an_unsigned_update_costs_no_verification() -> None:
         with counted_verifications() as found, pytest.raises(GridLedgerError):
             verify_update(PAPER.config, ConfigUpdate.parse(envelope), NOW_US)
         assert not found, what
-    signed = ConfigUpdate.build(heavy, list(PAPER.admins.values())).to_bytes()
+    signed = ConfigUpdate.build(heavy, list(PAPER.admins.values()), time_us=NOW_US).to_bytes()
     with counted_verifications() as found:
         verify_update(PAPER.config, ConfigUpdate.parse(signed), NOW_US)
     assert len(found) > 15 * 15
@@ -76,7 +79,7 @@ def test_an_unsigned_update_costs_no_verification() -> None:
 
 def test_an_update_that_one_admin_signs_costs_its_signature() -> None:
     one = PAPER.admins["Org1MSP"]
-    envelope = ConfigUpdate.build(with_roots_times_lists(PAPER.config, 10), [one]).to_bytes()
+    envelope = ConfigUpdate.build(with_roots_times_lists(PAPER.config, 10), [one], time_us=NOW_US).to_bytes()
     PAPER.config.msps.identify(one.certificate, NOW_US)
     with counted_verifications() as found, pytest.raises(PermissionDeniedError):
         verify_update(PAPER.config, ConfigUpdate.parse(envelope), NOW_US)
@@ -89,6 +92,54 @@ def test_more_signatures_than_can_count_are_not_judged() -> None:
     with counted_verifications() as found, pytest.raises(InvalidConfigUpdate, match="at most 100 are judged"):
         verify_update(PAPER.config, many, NOW_US)
     assert not found
+
+
+WEEK_US = 7 * DAY_US
+ADMINS = list(PAPER.admins.values())
+
+
+def dated(time_us: int | None, **changes: Any) -> ConfigUpdate:
+    return ConfigUpdate.build(replace(PAPER.config, sequence=1, **changes), ADMINS, time_us=time_us)
+
+
+def test_an_update_is_good_for_the_channels_window() -> None:
+    for time_us in (NOW_US, NOW_US - WEEK_US, NOW_US + 300 * 1_000_000):
+        assert follows(ConfigUpdate.parse(dated(time_us).to_bytes()))
+    refused: list[tuple[int | None, str]] = [
+        (NOW_US - WEEK_US - 1, r"the update expired: it was made 168.0 hours ago, and is good for 168 hours"),
+        (NOW_US + 300 * 1_000_000 + 1, r"dated 300 s ahead, at most 300 s are allowed"),
+        (None, r"carries no time"),
+    ]
+    for made_us, says in refused:
+        with pytest.raises(InvalidConfigUpdate, match=says):
+            verify_update(PAPER.config, dated(made_us), NOW_US)
+
+
+def test_an_expired_update_has_no_effect_in_a_block(tmp_path: Path) -> None:
+    """The block's timestamp decides, at every peer alike."""
+    paper = PaperNetwork()
+    late, in_time = paper.update(), paper.update()
+    peer = PaperPeer(tmp_path, paper)
+    assert peer.commit(in_time, after_us=WEEK_US + 1).codes == (TxValidationCode.INVALID_CONFIG_TRANSACTION,)
+    other = PaperPeer(tmp_path / "other", paper)
+    assert other.commit(late, after_us=WEEK_US).codes == (TxValidationCode.VALID,)
+
+
+def test_a_window_of_a_channel_is_its_own() -> None:
+    hour = replace(PAPER.config, limits=TransactionLimits(config_window_s=3600))
+    verify_update(hour, dated(NOW_US - 3600 * 1_000_000), NOW_US)
+    with pytest.raises(InvalidConfigUpdate, match="is good for 1 hours"):
+        verify_update(hour, dated(NOW_US - 3601 * 1_000_000), NOW_US)
+
+
+def test_a_config_of_an_earlier_version_needs_no_time() -> None:
+    """Its text has no window, so that what is on its chain stays valid."""
+    message = json.loads(PAPER.config.text)
+    del message["limits"]["config_window_s"]
+    earlier = ChannelConfig.parse(json.dumps(message))
+    assert earlier.limits.config_window_s == 0
+    assert json.loads(earlier.text) == message
+    verify_update(earlier, dated(None), NOW_US)
 
 
 def test_only_admins_of_the_channel_count() -> None:
@@ -140,7 +191,9 @@ def test_a_signature_counts_for_its_own_update_alone() -> None:
 
 
 def test_admins_certificates_are_judged_at_the_blocks_time() -> None:
-    assert not follows(PAPER.update(), at_us=NOW_US + 365 * 100 * DAY_US)
+    later = NOW_US + 365 * 100 * DAY_US
+    update = ConfigUpdate.build(replace(PAPER.config, sequence=1), list(PAPER.admins.values()), time_us=later)
+    assert not follows(update, at_us=later)
 
 
 @pytest.mark.parametrize("changes", [{"sequence": 0}, {"sequence": 2}, {"channel": "shard2"}])
