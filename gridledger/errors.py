@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+LEAST_RETRY_AFTER_S, MAX_RETRY_AFTER_S = 0.1, 3600.0
+
 _BY_CODE: dict[str, type[GridLedgerError]] = {}
 
 
@@ -115,7 +117,7 @@ class BusyError(GridLedgerError):
     code = "BUSY"
     status = 429
 
-    def __init__(self, message: str, *, retry_after_s: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, message: str, *, retry_after_s: float = LEAST_RETRY_AFTER_S, **kwargs: Any) -> None:
         super().__init__(message, retry_after_s=retry_after_s, **kwargs)
         self.retry_after_s = retry_after_s
 
@@ -184,8 +186,15 @@ def from_wire(status: int, error: Any) -> GridLedgerError:
     rebuilt.message, rebuilt.code, rebuilt.status = message, code, status
     rebuilt.details = details if isinstance(details, dict) else {}
     if isinstance(rebuilt, BusyError):
-        rebuilt.retry_after_s = float(rebuilt.details.get("retry_after_s", 0.1))
+        rebuilt.retry_after_s = _seconds(rebuilt.details.get("retry_after_s"))
     return rebuilt
+
+
+def _seconds(value: Any) -> float:
+    """How long another node says to wait, within bounds; the least where it says nothing that can be taken."""
+    if type(value) not in (int, float) or not 0 <= value <= MAX_RETRY_AFTER_S:
+        return LEAST_RETRY_AFTER_S
+    return float(value)
 
 
 _FAMILY_BY_STATUS: dict[int, type[GridLedgerError]] = {

@@ -18,7 +18,8 @@ class WrongSecret(AuthenticationError):
 
 
 class TooManyWrongSecrets(BusyError):
-    """The id has been tried with wrong secrets too often; nobody gets in for a while, the rightful owner included."""
+    """Too many wrong secrets came from the caller's address, for whichever ids; a secret that is beyond guessing is let
+    in all the same."""
 
     code = "TOO_MANY_WRONG_SECRETS"
 

@@ -15,10 +15,10 @@ from gridledger.identity.msp import MSP, Identity
 from services.ca import metrics
 from services.ca.audit import AuditLog
 from services.ca.authority import DAY_US, SECOND_US, Authority, requested_key
-from services.ca.errors import EnrollmentsExhausted, IdentityRevoked, NotARegistrar, WrongSecret
+from services.ca.errors import EnrollmentsExhausted, IdentityRevoked, NotARegistrar, TooManyWrongSecrets, WrongSecret
 from services.ca.registration import ENROLLMENT_ID, REGISTRAR, REVOKER, TYPE, Registration, registration
 from services.ca.registry import RegisteredIdentity, Registry, RevocationList
-from services.ca.secret_hash import hash_secret, matches, new_secret
+from services.ca.secret_hash import hash_secret, is_beyond_guessing, matches, new_secret
 from services.ca.settings import Lifetimes
 from services.ca.throttle import Throttle
 
@@ -93,13 +93,16 @@ class OrganisationCA:
                 self._require(caller, power)
         return self._add(new, caller.name)
 
-    def enroll(self, identity: str, secret: str, csr: str, hosts: Sequence[str] | None = None) -> Certificate:
+    def enroll(
+        self, identity: str, secret: str, csr: str, hosts: Sequence[str] | None = None, *, source: str = ""
+    ) -> Certificate:
         """A certificate for whoever knows the secret. ``hosts``: some of the registered ones; None means all.
+        ``source`` names the address that asks, whose wrong secrets are counted.
 
         Raises :class:`WrongSecret`, :class:`TooManyWrongSecrets`, :class:`EnrollmentsExhausted`,
         :class:`IdentityRevoked`, :class:`MalformedRequest`.
         """
-        known = self._authenticate(identity, secret)
+        known = self._authenticate(identity, secret, source)
         key = requested_key(csr)
         with self._registry.transaction():
             if not self._registry.count_enrollment(self.name, identity):
@@ -156,18 +159,32 @@ class OrganisationCA:
         self._require(caller, REGISTRAR)
         return self._registry.get(self.name, identity)
 
-    def _authenticate(self, identity: str, secret: str) -> RegisteredIdentity:
+    def _authenticate(self, identity: str, secret: str, source: str) -> RegisteredIdentity:
+        """Who knows the secret. All other tries of a source are answered alike, after the same work, whether there is
+        no such id or another secret: :class:`WrongSecret`, and :class:`TooManyWrongSecrets` after many.
+
+        A source that has tried too often is still let in with the right secret where that is beyond guessing: behind
+        one address may stand a guesser and the rightful owner.
+        """
         known = self._registry.find(self.name, identity)
-        # Unknown ids share one name, so that inventing ids neither fills the memory nor buys more tries.
-        bucket = f"{self.name}/{identity if known is not None else ''}"
-        self._shared.throttle.take(bucket)
-        right = matches(secret, known.secret_hash if known is not None else self._shared.unknown_secret_hash)
-        if known is None or not right:
-            metrics.WRONG_SECRETS.labels(self.name).inc()
-            raise WrongSecret(f"{self.name} has no identity with this id and this secret")
-        self._shared.throttle.give_back(bucket)
-        self._refuse_revoked(known)
-        return known
+        stored = known.secret_hash if known is not None else self._shared.unknown_secret_hash
+        wait_s = self._shared.throttle.begin(source)
+        judged = known is not None and (not wait_s or is_beyond_guessing(stored))
+        right = False
+        try:
+            right = matches(secret, stored if judged else self._shared.unknown_secret_hash) and judged
+        finally:
+            if not wait_s:
+                self._shared.throttle.end(source, right=right)
+        if right and known is not None:
+            self._refuse_revoked(known)
+            return known
+        metrics.WRONG_SECRETS.labels(self.name).inc()
+        if wait_s:
+            raise TooManyWrongSecrets(
+                f"too many wrong secrets from this address; try again in {wait_s:.0f} s", retry_after_s=wait_s
+            )
+        raise WrongSecret(f"{self.name} has no identity with this id and this secret")
 
     def _add(self, new: Registration, registered_by: str) -> str:
         secret = new.secret if new.secret is not None else new_secret()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -18,6 +18,7 @@ from services.ca.errors import WrongSecret
 from services.ca.organisation import OrganisationCA
 from services.ca.registration import registration
 from services.ca.registry import RegisteredIdentity
+from services.ca.throttle import source_of
 
 OPEN_ROUTES = ("/cas", "/cas/{org}/enroll", "/cas/{org}/crl", "/cas/{org}/root")
 """Enrolling shows a secret instead of a certificate; roots and revocation lists are public."""
@@ -39,7 +40,9 @@ def make_router(ca: CAServer) -> APIRouter:
         organisation = ca.organisation(org)
         identity, secret = _credentials(request.headers.get("authorization", ""))
         csr, hosts = _signing_request(await _members(request))
-        certificate = await ca.threads.run(organisation.enroll, identity, secret, csr, hosts)
+        source = source_of(request.client.host if request.client is not None else None)
+        enrolling = partial(organisation.enroll, identity, secret, csr, hosts, source=source)
+        certificate = await ca.threads.run_for(source, enrolling)
         return _issued(organisation, certificate)
 
     @router.post("/cas/{org}/reenroll")
@@ -116,7 +119,7 @@ def _credentials(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
     try:
         identity, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         colon = ""
     if scheme.lower() != "basic" or not colon:
         raise WrongSecret("enrolling needs HTTP Basic credentials: the id and the secret from its registration")

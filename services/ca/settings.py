@@ -28,7 +28,7 @@ class Lifetimes(SettingsPart):
 
 
 class CALimits(SettingsPart):
-    """Bounds. ``wrong_secrets`` tries per id at once, then one more every ``wrong_secret_refill_s``.
+    """Bounds. ``wrong_secrets`` tries per address at once, then one more every ``wrong_secret_refill_s``.
 
     ``hashing_threads`` requests are worked on at once (hashing a secret takes 16 MiB and a core), ``max_waiting`` wait
     for that, the next get 429.

@@ -244,9 +244,15 @@ def test_guessing_is_slowed_down(tmp_path: Path) -> None:
     ca.start_and_serve()
     try:
         client = ca.client()
-        for _ in range(3):
+        made = client.register(client.enroll("registrar", SECRET), "c1", "client")
+        for identity in ("registrar", "c1", "nobody"):
             with pytest.raises(AuthenticationError):
-                client.enroll("registrar", "a wrong secret")
+                client.enroll(identity, "a wrong secret")
+        for identity in ("registrar", "c1", "nobody"):
+            with pytest.raises(BusyError):
+                client.enroll(identity, "a wrong secret")
+        # A secret that the CA made is no stranger's, whatever others have tried from this address.
+        assert client.enroll("c1", made).name == "c1"
         with pytest.raises(BusyError) as caught:
             client.enroll("registrar", SECRET)
         assert caught.value.code == "TOO_MANY_WRONG_SECRETS"

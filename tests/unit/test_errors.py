@@ -8,6 +8,8 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import chaincode
 import gridledger
@@ -45,6 +47,42 @@ def test_busy_keeps_when_to_try_again() -> None:
 @pytest.mark.parametrize("body", [None, "text", 3, {}, {"code": "NEVER_HEARD"}])
 def test_a_strange_answer_is_still_an_error_of_the_tree(body: object) -> None:
     assert isinstance(errors.from_wire(599, body), errors.RemoteError)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+SECONDS = st.one_of(JSON, st.sampled_from(["soon", "1.5", [], {}, -1, 1e308, float("nan"), float("inf"), 2**70, True]))
+
+
+@given(
+    st.integers(-1, 999),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "code": st.one_of(JSON, st.sampled_from(["BUSY", "INTERNAL", "TOO_MANY_WRONG_SECRETS", "NOT_LEADER"])),
+            "message": JSON,
+            "details": st.one_of(JSON, st.fixed_dictionaries({"retry_after_s": SECONDS})),
+        },
+    ),
+)
+def test_any_answer_is_an_error_of_the_tree(status: int, body: dict[str, object]) -> None:
+    back = errors.from_wire(status, body)
+    assert isinstance(back, errors.GridLedgerError)
+    assert str(back) == back.message
+    assert repr(back)
+    assert set(back.to_dict()) == {"code", "message", "details"}
+    if isinstance(back, errors.BusyError):
+        assert 0 <= back.retry_after_s <= errors.MAX_RETRY_AFTER_S
+
+
+@pytest.mark.parametrize("value", ["soon", "1.5", None, [], {}, -1, 1e9, float("nan"), float("inf"), True])
+def test_a_strange_time_to_wait_is_the_least(value: object) -> None:
+    back = errors.from_wire(429, {"code": "BUSY", "message": "full", "details": {"retry_after_s": value}})
+    assert isinstance(back, errors.BusyError)
+    assert back.retry_after_s == errors.LEAST_RETRY_AFTER_S
 
 
 def test_an_unknown_code_is_of_its_statuss_family() -> None:

@@ -28,12 +28,11 @@ from services.ca.errors import (
     IdentityRevoked,
     MalformedRequest,
     NotARegistrar,
-    TooManyWrongSecrets,
-    WrongSecret,
 )
 from services.ca.organisation import FIRST_REGISTRAR, OrganisationCA, SharedResources
 from services.ca.registration import registration
 from services.ca.registry import Registry
+from services.ca.secret_hash import matches
 from services.ca.settings import Lifetimes
 from services.ca.throttle import Throttle
 
@@ -136,23 +135,66 @@ def test_enrolments_are_counted_also_side_by_side(house: House) -> None:
         house.one.enroll("c1", secret, csr())
 
 
-def test_wrong_secrets_are_slowed_down(house: House) -> None:
-    secret = house.one.register(house.registrar(), registration({"id": "c1", "role": "client"}))
-    for _ in range(3):
-        with pytest.raises(WrongSecret):
-            house.one.enroll("c1", "not the secret", csr())
-    # Not even the right one now; others are not held up.
-    with pytest.raises(TooManyWrongSecrets) as caught:
-        house.one.enroll("c1", secret, csr())
-    assert caught.value.retry_after_s == pytest.approx(10.0)
-    house.registrar()
+OWNER, STRANGER = "192.0.2.1", "192.0.2.66"
+
+
+def refused(house: House, identity: str, secret: str, source: str) -> str:
+    """Code and message of the refusal; the id stands in no message."""
+    with pytest.raises(GridLedgerError) as caught:
+        house.one.enroll(identity, secret, csr(), source=source)
+    assert identity not in caught.value.message
+    assert caught.value.details == {} or caught.value.details == {"retry_after_s": pytest.approx(10.0)}
+    return f"{caught.value.code}: {caught.value.message}"
+
+
+def registered(house: House, identity: str, secret: str | None = None) -> str:
+    members = {"id": identity, "role": "client", "max_enrollments": 9}
+    return house.one.register(
+        house.registrar(), registration(members if secret is None else {**members, "secret": secret})
+    )
+
+
+def test_a_stranger_who_guesses_holds_up_no_other_address(house: House) -> None:
+    secret = registered(house, "c1", "chosen by hand")
+    for attempt in range(20):
+        assert refused(house, "c1", "not the secret", STRANGER).startswith(
+            "WRONG_SECRET" if attempt < 3 else "TOO_MANY_WRONG_SECRETS"
+        )
+    house.one.enroll("c1", secret, csr(), source=OWNER)
+    # A secret that can be guessed is not judged for the stranger's address, right as it may be, until the next try.
+    assert refused(house, "c1", secret, STRANGER).startswith("TOO_MANY_WRONG_SECRETS")
     house.now_us += 10 * SECOND_US
-    house.one.enroll("c1", secret, csr())
-    for attempt in range(3):
-        with pytest.raises(WrongSecret):
-            house.one.enroll(f"nobody{attempt}", "whatever", csr())
-    with pytest.raises(TooManyWrongSecrets):
-        house.one.enroll("somebody else", "whatever", csr())
+    house.one.enroll("c1", secret, csr(), source=STRANGER)
+
+
+def test_a_secret_beyond_guessing_is_let_in_from_any_address(house: House) -> None:
+    secret = registered(house, "c1")
+    for _ in range(20):
+        refused(house, "c1", "not the secret", STRANGER)
+    house.one.enroll("c1", secret, csr(), source=STRANGER)
+    assert refused(house, "c1", secret[:-1], STRANGER).startswith("TOO_MANY_WRONG_SECRETS")
+
+
+def test_strangers_cannot_tell_which_ids_there_are(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by what they are answered, however often they ask, nor by the work that is done before."""
+    registered(house, "short", "chosen by hand")
+    registered(house, "long")
+    worked: list[str] = []
+
+    def counting(secret: str, stored: str) -> bool:
+        worked.append(stored.split(":", 1)[1].rsplit(":", 2)[0])
+        return matches(secret, stored)
+
+    monkeypatch.setattr("services.ca.organisation.matches", counting)
+    answers = {
+        identity: [refused(house, identity, "not the secret", f"192.0.2.{number}") for _ in range(6)]
+        for number, identity in enumerate(("short", "long", "nobody"))
+    }
+    assert answers["short"] == answers["long"] == answers["nobody"]
+    assert [answer.split(":")[0] for answer in answers["long"]] == ["WRONG_SECRET"] * 3 + ["TOO_MANY_WRONG_SECRETS"] * 3
+    assert worked == ["16384:8:1"] * 18
+    # Tries at other ids count alike: an id that is known has no count of its own.
+    assert refused(house, "short", "not the secret", "192.0.2.2").startswith("TOO_MANY_WRONG_SECRETS")
 
 
 def test_secrets_are_not_kept(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from services.ca.secret_hash import MIN_SECRET_CHARS, hash_secret, matches, new_secret
+from services.ca.secret_hash import MIN_SECRET_CHARS, hash_secret, is_beyond_guessing, matches, new_secret
 
 
 def test_a_hash_fits_its_own_secret_and_tells_its_parameters() -> None:
@@ -14,9 +14,17 @@ def test_a_hash_fits_its_own_secret_and_tells_its_parameters() -> None:
     assert not matches(secret + "x", stored)
     assert stored != hash_secret(secret)
     kind, cost, block, parallel, salt, digest = stored.split(":")
-    assert (kind, cost, block, parallel) == ("scrypt", "16384", "8", "1")
+    assert (kind, cost, block, parallel) == ("scrypt-long", "16384", "8", "1")
     made = hashlib.scrypt(secret.encode(), salt=bytes.fromhex(salt), n=2**14, r=8, p=1, maxmem=2**26, dklen=32)
     assert made.hex() == digest
+
+
+def test_a_hash_says_whether_its_secret_is_beyond_guessing() -> None:
+    for secret in (new_secret(), "0123456789abcdef" * 2):
+        assert is_beyond_guessing(hash_secret(secret))
+    for secret in ("chosen by hand", "01" * 20, "0123456789abcdef0123456789abcde"):
+        assert not is_beyond_guessing(hash_secret(secret))
+    assert not is_beyond_guessing("scrypt:1024:8:1:00:00")
 
 
 def test_a_hash_of_other_parameters_is_still_read() -> None:

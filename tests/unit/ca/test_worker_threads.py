@@ -38,6 +38,22 @@ async def test_one_too_many_is_sent_away(threads: WorkerThreads) -> None:
     assert await threads.run(time.time) > 0
 
 
+async def test_one_address_has_half_of_the_places_at_most() -> None:
+    threads, gate = WorkerThreads(1, 3), threading.Event()
+    try:
+        waiting = [asyncio.create_task(threads.run_for("192.0.2.1", lambda: gate.wait(10))) for _ in range(2)]
+        await until(lambda: threads.calls == 2)
+        with pytest.raises(BusyError, match="this address"):
+            await threads.run_for("192.0.2.1", time.time)
+        waiting.append(asyncio.create_task(threads.run_for("192.0.2.2", lambda: gate.wait(10))))
+        gate.set()
+        assert await asyncio.gather(*waiting) == [True] * 3
+        assert await threads.run_for("192.0.2.1", time.time) > 0
+    finally:
+        gate.set()
+        threads.close()
+
+
 async def test_an_error_of_a_call_is_raised_where_it_was_asked_for(threads: WorkerThreads) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         await threads.run(int, "many")
