@@ -121,6 +121,23 @@ def test_fetched_blocks_of_an_unfinished_snapshot_are_dropped(tmp_path: Path) ->
     assert (store.height, store.applied) == (5, 99)
 
 
+def test_blocks_that_are_cut_off_are_in_no_mark(tmp_path: Path) -> None:
+    chain = filled(tmp_path, 3)
+    extended = blocks(6)
+    store = BlockStore.open(tmp_path)
+    for block in extended[3:]:
+        append(store, block, raft_index=0, config_block=4)
+    store.sync()
+    assert store.cut_fetched() == 3
+    assert (store.height, store.last_header, store.config_block) == (3, chain[-1].header, 0)
+    assert store.cut_fetched() == 0
+    store.close()
+    store = BlockStore.open(tmp_path)
+    assert [store.block(n) for n in range(store.height)] == chain
+    append(store, extended[3])
+    assert store.block(3) == extended[3]
+
+
 def test_the_config_blocks_number_is_kept(tmp_path: Path) -> None:
     chain = blocks(3)
     store = BlockStore.open(tmp_path)

@@ -160,12 +160,14 @@ async def test_what_was_verified_is_kept_when_another_is_asked(paper: PaperNetwo
     assert behind.last_header == good.last_header
 
 
-async def test_a_forked_orderers_blocks_are_cut_off_again(paper: PaperNetwork, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [0, 1, 2])
+async def test_a_forked_orderers_blocks_are_cut_off_again(paper: PaperNetwork, tmp_path: Path, more: int) -> None:
     """They follow one another and are signed: only the snapshot's hash shows that they lead nowhere."""
     good = await agreed(paper, tmp_path, "orderer1", 5)
     forked = await agreed(paper, tmp_path, "orderer2", 5, "other")
     update = paper.update(batch=BatchLimits(max_message_count=7))
     await forked.apply([entry(6, NOW_US + 9, update.to_bytes()), entry(7, NOW_US + 10, b"x")])
+    await forked.apply([entry(n, NOW_US + 10, b"x") for n in range(8, 8 + more)])
     await good.apply([entry(n, NOW_US + 10, b"y") for n in (6, 7, 8)])
     serving = Serving(orderer2=forked, orderer1=good)
     behind = behind_of(paper, tmp_path, serving)
