@@ -17,7 +17,7 @@ from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.events import ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.transaction import Transaction
-from gridledger.transport.node_client import NodeClient
+from gridledger.transport.node_client import NodeClient, path_of
 
 CommitHashAt = Callable[[int], Awaitable[str]]
 
@@ -28,7 +28,7 @@ async def read_opened_block(node: NodeClient, channel: str, number: int) -> dict
     It is compared with the block's own bytes, whose data hash is verified; :class:`CorruptionError` where they differ.
     """
     block = await read_block(node, channel, number)
-    opened: dict[str, Any] = await node.get_json(f"/channels/{channel}/blocks/{number}")
+    opened: dict[str, Any] = await node.get_json(path_of("channels", channel, "blocks", str(number)))
     if opened["hash"] != block.header.hash or len(opened["transactions"]) != len(block.envelopes):
         raise CorruptionError(f"the peer shows another block {number} of {channel} than it has")
     return opened
@@ -123,7 +123,7 @@ async def compare_ledgers(channel: str, one: NodeClient, other: NodeClient) -> C
 
     def commit_hash_on(node: NodeClient) -> CommitHashAt:
         async def commit_hash_at(number: int) -> str:
-            return str((await node.get_json(f"/channels/{channel}/blocks/{number}"))["commit_hash"])
+            return str((await node.get_json(path_of("channels", channel, "blocks", str(number))))["commit_hash"])
 
         return commit_hash_at
 

@@ -22,6 +22,7 @@ from gridledger.errors import (
     UnavailableError,
 )
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
+from gridledger.transport.node_client import path_of
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -101,7 +102,7 @@ async def _resumed(
     read: Callable[[bytes], _Event],
 ) -> AsyncIterator[_Event]:
     backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, gateways.random)
-    path = f"/channels/{channel}/events/{kind}"
+    path = path_of("channels", channel, "events", kind)
     while True:
         gateway = gateways.best(channel) or gateways.members[0]
         skip_to = position.tx_id

@@ -13,7 +13,7 @@ from typing import Any
 from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.transport.node_client import NodeClient
+from gridledger.transport.node_client import NodeClient, path_of
 
 _TIMEOUT_S = 5.0
 _RUNNING = "running"
@@ -152,7 +152,7 @@ async def _compare_below(name: str, channel: ChannelState, clients: dict[str, No
     height = min(peer.height for peer in channel.peers.values())
     if height == 0:
         return
-    path = f"/channels/{name}/blocks/{height - 1}"
+    path = path_of("channels", name, "blocks", str(height - 1))
     for peer, answer in await asyncio.gather(*(_ask(peer, clients[peer], path) for peer in channel.peers)):
         if isinstance(answer, GridLedgerError):
             state.down[peer] = answer.message

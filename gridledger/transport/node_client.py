@@ -16,11 +16,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
 from gridledger import framing, jsontext
-from gridledger.errors import GridLedgerError, LimitError, MalformedFrames, TimeoutExceeded, UnavailableError, from_wire
+from gridledger.errors import (
+    GridLedgerError,
+    InputError,
+    LimitError,
+    MalformedFrames,
+    TimeoutExceeded,
+    UnavailableError,
+    from_wire,
+)
 from gridledger.identity.signer import SigningIdentity, private_key_pem
 from gridledger.transport.pins import Dialled, Pin, PinMismatch, PinnedContext
 from gridledger.transport.stream_errors import read_error
@@ -69,6 +78,15 @@ def client_tls(identity: SigningIdentity | None, roots_pem: str, pin: Pin | None
     if identity is not None:
         _load_identity(context, identity)
     return context
+
+
+def path_of(*names: str) -> str:
+    """The path of a route from its parts, each of them one segment whatever it holds: a channel named ``a/../b`` or
+    ``?x`` by a user asks for no other route."""
+    for name in names:
+        if name in ("", ".", ".."):
+            raise InputError(f"{name!r} is no name")
+    return "".join(f"/{quote(name, safe='')}" for name in names)
 
 
 def failed_connection(base_url: str, error: OSError) -> ConnectionFailed:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI, Request
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, InputError, NotFoundError
 from gridledger.transport import node_client
-from gridledger.transport.node_client import AnswerTooLarge, NodeClient
+from gridledger.transport.node_client import AnswerTooLarge, NodeClient, path_of
 from gridledger.web import StreamResponse, json_response
 
 BOUND = 10_000
@@ -29,6 +29,10 @@ def routes(app: FastAPI) -> None:
     @app.get("/who")
     async def who(request: Request):
         return json_response(request.state.caller.name.encode())
+
+    @app.get("/named/{name}")
+    async def named(request: Request, name: str):
+        return json_response(name.encode())
 
     @app.get("/chunked/{size}")
     async def chunked(request: Request, size: int):
@@ -50,6 +54,23 @@ async def test_a_renewed_folder_does_not_change_who_connects(house, start, free_
     assert identity.directory == tmp_path
     async with start(routes=routes), NodeClient(f"https://localhost:{free_port}", identity, house.org.root) as client:
         assert await client.get("/who") == b"alice"
+
+
+@pytest.mark.parametrize("name", ["?®û", "a b", "#1", "100%", "x%2Fy", "…", "a?b=c"])
+async def test_a_name_is_one_segment_whatever_it_holds(client: NodeClient, name: str) -> None:
+    assert (await client.get(path_of("named", name))).decode() == name
+
+
+@pytest.mark.parametrize("name", ["../who", "a/../../who", "..\\who"])
+async def test_a_name_leads_to_no_other_route(client: NodeClient, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        await client.get(path_of("absent", name))
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_dots_and_nothing_are_no_names(name: str) -> None:
+    with pytest.raises(InputError, match="is no name"):
+        path_of("channels", name)
 
 
 async def test_an_answer_beyond_the_bound_is_refused(client: NodeClient, monkeypatch: pytest.MonkeyPatch) -> None:
