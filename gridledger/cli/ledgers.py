@@ -9,7 +9,6 @@ import typer
 
 from gridledger.cli.options import Json
 from gridledger.cli.output import say, say_json
-from gridledger.cli.verifying import verify_in_child
 from gridledger.command_line import EXIT_FAILED
 from gridledger.errors import NotFoundError
 
@@ -35,6 +34,7 @@ def verify(
     if not (ledger / "data.mdb").is_file():
         raise NotFoundError(f"{ledger} is no ledger's folder; one is NODE/data/ledger/CHANNEL")
     import gridledger.ledger  # noqa: PLC0415, F401 - says which extra is missing
+    from gridledger.cli.verifying import verify_in_child  # noqa: PLC0415
 
     report = verify_in_child(ledger.resolve())
     text = report.pop("text")
