@@ -20,6 +20,7 @@ _SCHEMAS = {
             "config_sequence": WHOLE,
             "queued": WHOLE,
             "broken": nullable(TEXT),
+            "clock": nullable(TEXT),
             "voters": list_of(TEXT),
         },
     }

@@ -194,6 +194,13 @@ def entry_of(timestamp_us: int, envelopes: Sequence[bytes]) -> bytes:
     return framing.pack((timestamp_us.to_bytes(_TIMESTAMP_BYTES, "big"), *envelopes))
 
 
+def entry_time_us(data: bytes) -> int | None:
+    """The clock in what :func:`entry_of` wrote, read without the rest; None where there is none."""
+    if int.from_bytes(data[:4], "big") != _TIMESTAMP_BYTES or len(data) < 4 + _TIMESTAMP_BYTES:
+        return None
+    return int.from_bytes(data[4 : 4 + _TIMESTAMP_BYTES], "big")
+
+
 def read_entry(data: bytes) -> tuple[int, list[bytes]]:
     """What :func:`entry_of` wrote; :class:`InputError` where it is none."""
     frames = framing.unpack(data, max_frames=MAX_ENVELOPES + 1)

@@ -23,6 +23,11 @@ DENIALS = Gauge(
     "How often other orderers refused entries that they had acknowledged, since this one's start (one lost its log)",
     ("channel",),
 )
+CLOCK_OFF = Gauge(
+    "gridledger_orderer_clock_off",
+    "1 where this orderer's clock and the leader's, or a majority's, are too far apart",
+    ("channel",),
+)
 QUEUED = Gauge("gridledger_orderer_queued", "Envelopes that wait to be ordered", ("channel",))
 BATCH_SECONDS = Histogram(
     "gridledger_orderer_batch_seconds",

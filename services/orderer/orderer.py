@@ -25,6 +25,7 @@ from gridledger.protocol.errors import ChannelUnknown
 from services.orderer import metrics
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
+from services.orderer.clock_bound import ClockBound
 from services.orderer.config_judge import ConfigThread, OffLoop
 from services.orderer.other_orderers import OtherOrderers
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
@@ -48,6 +49,7 @@ class Channel:
 
     chain: Chain
     sequencer: Sequencer
+    clock_bound: ClockBound | None = None
 
     @property
     def config(self) -> ChannelConfig:
@@ -118,6 +120,15 @@ class Orderer:
         """Channels that have stopped on this orderer, while the others go on."""
         return [name for name in self.channels if self.consensus.status(name).broken is not None]
 
+    def clock_fault(self, name: str) -> str | None:
+        """What shows that this orderer's clock may be off, None where nothing does."""
+        raft, bound = self.consensus.status(name), self.channels[name].clock_bound
+        if raft.outvoted:
+            return f"most orderers did not accept the time of entry {raft.outvoted}, which this one made"
+        if raft.declined and bound is not None and bound.ahead_s:
+            return f"the leader's time is {bound.ahead_s:.1f} s ahead of this orderer's clock"
+        return None
+
     def describe(self, name: str) -> dict[str, Any]:
         """One channel's state, for status queries."""
         channel = self.channel(name)
@@ -132,6 +143,7 @@ class Orderer:
             "config_sequence": channel.config.sequence,
             "queued": channel.sequencer.queued,
             "broken": raft.broken,
+            "clock": self.clock_fault(name),
             "voters": sorted(raft.membership.voters),
         }
 
@@ -214,8 +226,11 @@ async def open_orderer(
         for name, chain in chains.items():
             others.follow(chain.config)
             chain.on_config = others.follow
-            channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us))
-            await consensus.add_group(name, sorted(chain.config.orderers), chain, applied=chain.store.applied)
+            bound = ClockBound(name, clock_us, settings.limits.max_clock_ahead_s)
+            channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us), bound)
+            await consensus.add_group(
+                name, sorted(chain.config.orderers), chain, applied=chain.store.applied, accepts=bound.accepts
+            )
         orderer = Orderer(
             settings,
             consensus,
@@ -227,6 +242,7 @@ async def open_orderer(
         )
         for name in channels:
             metrics.BROKEN.labels(name).set_function(partial(_broken, consensus, name))
+            metrics.CLOCK_OFF.labels(name).set_function(partial(_clock_off, orderer, name))
             metrics.DENIALS.labels(name).set_function(partial(_denials, consensus, name))
         try:
             yield orderer
@@ -298,6 +314,10 @@ def _broken(consensus: Consensus, name: str) -> int:
 
 def _denials(consensus: Consensus, name: str) -> int:
     return consensus.status(name).denials
+
+
+def _clock_off(orderer: Orderer, name: str) -> int:
+    return int(orderer.clock_fault(name) is not None)
 
 
 def _raft_settings(settings: OrdererSettings) -> RaftSettings:

@@ -28,6 +28,10 @@ class OrdererLimits(SettingsPart):
 
     Each is shared by callers, see docs/operations.md. Beside ``max_requests`` and ``max_streams`` the other orderers,
     the peers and the admins have places of their own.
+
+    A leader's entry whose time lies more than ``max_clock_ahead_s`` ahead of this orderer's clock is not accepted.
+    Clocks that are synchronised at all differ by less than a second, and peers take proposals some minutes
+    (``proposal_window_s``) from a block's time: the default is far from both.
     """
 
     max_body_bytes: Count = 32 * 1024 * 1024
@@ -42,6 +46,7 @@ class OrdererLimits(SettingsPart):
     max_streams: Count = 500
     max_node_streams: Count = 500
     stream_chunk_bytes: Count = 1024 * 1024
+    max_clock_ahead_s: Seconds = 10.0
 
 
 class Pacing(SettingsPart):

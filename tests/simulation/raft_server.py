@@ -17,6 +17,8 @@ from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writ
 from tests.simulation.raft_oracle import Oracle, require
 
 GROUP = "channel"
+MOST_AHEAD = 100
+"""How far an entry's time may lie ahead of a server's clock."""
 SETTINGS = RaftSettings(
     election_ticks=10,
     heartbeat_ticks=2,
@@ -35,6 +37,7 @@ class Surroundings(Protocol):
 
     random: random.Random
     oracle: Oracle
+    now: int
 
     @property
     def slowest_save(self) -> int: ...
@@ -44,6 +47,11 @@ class Surroundings(Protocol):
     def send(self, message: Message) -> None: ...
 
     def durable(self) -> dict[str, GroupRecord]: ...
+
+
+def time_of(data: bytes) -> int:
+    """The proposer's clock in what the world proposes, ``value N at T``."""
+    return int(data.rstrip(b".").rpartition(b" ")[2])
 
 
 def digest(entries: Sequence[Entry]) -> bytes:
@@ -64,6 +72,7 @@ class Server:
     applied_durable: int = 0
     up: bool = False
     life: int = 0
+    clock_off: int = 0
     core: RaftCore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,12 +99,20 @@ class Server:
         )
         require(len(self.applied) <= log.last_index, f"{self.name} applied what its disk does not hold")
         seed = self.world.random.getrandbits(32)
-        self.core = RaftCore(self.name, log, record.hard_state, SETTINGS, random.Random(seed))
+        self.core = RaftCore(self.name, log, record.hard_state, SETTINGS, random.Random(seed), accepts=self._accepts)
         self._waiting, self._writing, self._applying = [], [], False
         self.up = True
         self.life += 1
         self._in_life(self.world.random.randint(1, 12), self._tick)
         self.look()
+
+    @property
+    def time(self) -> int:
+        """What this server's clock shows."""
+        return self.world.now + self.clock_off
+
+    def _accepts(self, data: bytes) -> bool:
+        return time_of(data) <= self.time + MOST_AHEAD
 
     def crash(self) -> None:
         """Lose all that is not durable; of the batch being written all or nothing survives, of the state machine a

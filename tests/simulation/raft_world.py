@@ -18,6 +18,8 @@ from tests.simulation.raft_oracle import Oracle, require
 from tests.simulation.raft_server import GROUP, Server
 
 _PROMISES = frozenset({Kind.VOTE, Kind.VOTE_REPLY, Kind.APPEND, Kind.APPEND_REPLY})
+FAR = 400 * 24 * 3600 * 1000
+"""How far a clock jumps: 400 days."""
 _MOST_MESSAGES = 60_000  # some ten times what a busy run needs
 
 
@@ -26,7 +28,8 @@ class Faults:
     """How hostile a run is: chances per message, and per fault step (about every 100 units of time, 10 ticks).
 
     ``treachery`` is the chance that a server crashes the moment it has sent a vote, a request for one, an append or its
-    acknowledgement, and is back at once: whatever it promised, it must have kept on disk.
+    acknowledgement, and is back at once: whatever it promised, it must have kept on disk. ``clock`` is the chance that
+    the clock of one server, always the same, jumps ahead, back or behind.
     """
 
     loss: float = 0.0
@@ -39,6 +42,7 @@ class Faults:
     membership: float = 0.0
     transfer: float = 0.0
     compaction: float = 0.3
+    clock: float = 0.0
 
     @classmethod
     def drawn(cls, chance: random.Random) -> Faults:
@@ -54,6 +58,7 @@ class Faults:
             membership=chance.choice((0, 0, 0.3)),
             transfer=chance.choice((0, 0.1)),
             compaction=chance.choice((0, 0.3, 0.8)),
+            clock=chance.choice((0, 0, 0.2)),
         )
 
 
@@ -76,6 +81,9 @@ class World:
         spare = 2 if self.faults.membership else 0
         names = [f"n{number}" for number in range(1, count + spare + 1)]
         members = Membership(frozenset(names[:count]))
+        self.wild: set[bytes] = set()
+        """What was proposed under a clock that was ahead: the others must not let it in."""
+        self._victim = names[0] if count > 2 and not self.faults.membership else None
         self.servers: dict[str, Server] = {}
         for name in names:
             self.servers[name] = Server(name, self, members)
@@ -152,9 +160,11 @@ class World:
 
     def _propose(self, server: Server) -> None:
         self._proposed += 1
-        data = b"value %d" % self._proposed + b"." * self.random.choice((0, 0, 0, 100))
+        data = b"value %d at %d" % (self._proposed, server.time) + b"." * self.random.choice((0, 0, 0, 100))
         try:
             index, term = server.core.propose(data)
+            if server.clock_off > 0:
+                self.wild.add(data)
         except (ProposalDropped, RaftBusy):
             return
         server.look()
@@ -191,6 +201,9 @@ class World:
         if leader is not None and chance.random() < faults.transfer:
             self._try(lambda: leader.core.transfer(chance.choice(sorted(leader.core.membership.voters))))
             leader.look()
+        if self._victim is not None and faults.clock and chance.random() < faults.clock:
+            self.servers[self._victim].clock_off = chance.choice((FAR, 0, -FAR))
+            self.note(f"the clock of {self._victim} is off by {self.servers[self._victim].clock_off}")
         for server in self.servers.values():
             if server.up and chance.random() < faults.compaction:
                 server.compact()
@@ -256,4 +269,5 @@ class World:
         applied = {name: len(self.servers[name].applied) for name in members}
         require(min(applied.values()) >= last, f"not all caught up to {last}: {applied}")
         values = {entry.data for entry in self.oracle.committed}
+        require(not self.wild & values, "what was proposed under a clock far ahead is in the history")
         require(self.oracle.acknowledged <= values, "an acknowledged proposal is not in the history")

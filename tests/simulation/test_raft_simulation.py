@@ -41,6 +41,8 @@ def test_figure_3_holds_under_faults(first: int) -> None:
         pytest.param(3, Faults(membership=0.5, crash=0.2, partition=0.2, longest_delay=20), id="membership"),
         pytest.param(3, Faults(compaction=1.0, crash=0.3, loss=0.1, longest_delay=40), id="snapshots"),
         pytest.param(3, Faults(transfer=0.5, loss=0.05, longest_delay=20), id="transfers"),
+        pytest.param(3, Faults(clock=0.5, crash=0.1, longest_delay=20), id="clocks"),
+        pytest.param(5, Faults(clock=0.5, loss=0.1, partition=0.2, longest_delay=40), id="clocks and partitions"),
         pytest.param(1, Faults(crash=0.5), id="alone"),
     ],
 )
@@ -54,6 +56,16 @@ def test_a_calm_group_commits_what_it_is_asked() -> None:
     _run(world, 7)
     assert len(world.oracle.leaders) == 1
     assert len(world.oracle.acknowledged) > 300
+
+
+def test_a_leader_whose_clock_jumps_400_days_is_left() -> None:
+    outvoted = 0
+    for seed in range(5):
+        world = World(seed, servers=3, faults=Faults(clock=0.5))
+        _run(world, seed)
+        outvoted += bool(world.wild)
+        assert len(world.oracle.acknowledged) > 100
+    assert outvoted >= 2
 
 
 def test_a_seed_gives_the_same_run_twice() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random as random_module
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.orderer.raft.election import Election
@@ -59,6 +60,11 @@ class Ready:
         return self.number > 0
 
 
+def accepts_everything(_data: bytes) -> bool:
+    """What a group is judged by whose owner has nothing against any entry."""
+    return True
+
+
 class RaftCore(Election):
     """A server of one Raft group."""
 
@@ -69,8 +75,11 @@ class RaftCore(Election):
         hard_state: HardState,
         settings: RaftSettings,
         random: random_module.Random,
+        *,
+        accepts: Callable[[bytes], bool] = accepts_everything,
     ) -> None:
-        super().__init__(node_id, log, hard_state, settings, random)
+        """``accepts`` judges the data of an entry that a leader sends and that is not committed yet."""
+        super().__init__(node_id, log, hard_state, settings, random, accepts=accepts)
         self._number = 0
         self._own_votes: deque[list[Message]] = deque()
 
@@ -133,6 +142,8 @@ class RaftCore(Election):
             self._on_vote_reply(message)
         elif kind is Kind.SNAPSHOT:
             self._on_snapshot(message)
+        elif kind is Kind.DECLINE:
+            self._on_decline(message)
         elif kind is Kind.TIMEOUT_NOW:
             self._on_timeout_now(message)
 

@@ -269,6 +269,8 @@ class Group:
             pending_proposals=len(self._proposals),
             broken=self.broken,
             denials=core.denials,
+            declined=core.declined,
+            outvoted=core.outvoted,
             followers={
                 name: FollowerStatus(progress.match, progress.next, progress.feed.value, progress.active)
                 for name, progress in core.progress.items()

@@ -98,7 +98,8 @@ class GroupStatus:
     """One group on this node. Indexes: ``first`` is the oldest entry still held, ``stable`` the newest durable here.
 
     ``broken`` says why the group has stopped here, None while it runs; ``denials`` counts how often followers refused
-    what they had acknowledged."""
+    what they had acknowledged. ``declined`` is the entry of a leader that this node did not accept last, ``outvoted``
+    the entry of its own that a majority did not accept, each 0 for none."""
 
     group: str
     role: Role
@@ -114,6 +115,8 @@ class GroupStatus:
     pending_proposals: int
     broken: str | None = None
     denials: int = 0
+    declined: int = 0
+    outvoted: int = 0
     followers: dict[str, FollowerStatus] = field(default_factory=dict)
 
 
@@ -186,9 +189,19 @@ class StateMachine(Protocol):
 class Consensus(Protocol):
     """A replicated log per group. All methods belong to the event loop that started the node."""
 
-    async def add_group(self, group: str, members: Sequence[str], machine: StateMachine, *, applied: int = 0) -> None:
+    async def add_group(
+        self,
+        group: str,
+        members: Sequence[str],
+        machine: StateMachine,
+        *,
+        applied: int = 0,
+        accepts: Callable[[bytes], bool] | None = None,
+    ) -> None:
         """Take part in a group. ``members`` are its voters when the group starts (only the first time counts, later the
         log knows better). ``applied`` is the index of the last entry the machine holds durably, 0 for none.
+        ``accepts`` judges the data of a leader's entry that is not committed yet: what this node does not accept it
+        does not acknowledge, and a leader whose entry a majority does not accept steps aside.
 
         Raises RaftConfigError when ``applied`` lies beyond the log (another log, or a log that lost its disk).
         """

@@ -161,6 +161,13 @@ class RaftLog:
             break
         return last
 
+    def drop_from(self, index: int) -> None:
+        """Drop the entries from this index on, none of them committed."""
+        if index <= self.commit:
+            raise LogBroken(f"entry {index} is committed and cannot be dropped")
+        if index <= self.last_index:
+            self._truncate(index - 1)
+
     def restore(self, snapshot: Snapshot) -> None:
         """Replace everything by a leader's snapshot (section 7)."""
         self._clamp_stable(0)

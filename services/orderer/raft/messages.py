@@ -55,7 +55,8 @@ class HardState(NamedTuple):
 
 
 class Kind(enum.IntEnum):
-    """Kinds of messages. COMMIT is an empty append that wants no answer: it only moves the commit index."""
+    """Kinds of messages. COMMIT is an empty append that wants no answer: it only moves the commit index. DECLINE
+    answers an append with an entry that the receiver does not accept (its time lies too far ahead); the logs match."""
 
     PRE_VOTE = 1
     PRE_VOTE_REPLY = 2
@@ -68,16 +69,18 @@ class Kind(enum.IntEnum):
     COMMIT = 9
     SNAPSHOT = 10
     TIMEOUT_NOW = 11
+    DECLINE = 12
 
 
 FROM_LEADER = frozenset({Kind.APPEND, Kind.HEARTBEAT, Kind.COMMIT, Kind.SNAPSHOT})
-REPLIES = frozenset({Kind.PRE_VOTE_REPLY, Kind.VOTE_REPLY, Kind.APPEND_REPLY, Kind.HEARTBEAT_REPLY})
+REPLIES = frozenset({Kind.PRE_VOTE_REPLY, Kind.VOTE_REPLY, Kind.APPEND_REPLY, Kind.HEARTBEAT_REPLY, Kind.DECLINE})
 
 
 @dataclass(slots=True)
 class Message:
     """One message of one group. ``index`` and ``log_term`` name a log position: the previous entry (APPEND), the last
-    entry (VOTE), what matches or was refused (APPEND_REPLY; ``hint`` is then where the logs may agree)."""
+    entry (VOTE), what matches or was refused (APPEND_REPLY; ``hint`` is then where the logs may agree), the entry that
+    is not accepted (DECLINE)."""
 
     kind: Kind
     sender: str

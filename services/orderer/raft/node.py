@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import DiskFailed, NoSpaceLeft
-from services.orderer.raft.core import RaftCore, Ready
+from services.orderer.raft.core import RaftCore, Ready, accepts_everything
 from services.orderer.raft.errors import GroupUnknown, MalformedBatch, NodeStopped, RaftBusy, RaftConfigError
 from services.orderer.raft.group import Group
 from services.orderer.raft.interface import (
@@ -114,7 +114,15 @@ class RaftNode:
 
     # groups
 
-    async def add_group(self, group: str, members: Sequence[str], machine: StateMachine, *, applied: int = 0) -> None:
+    async def add_group(
+        self,
+        group: str,
+        members: Sequence[str],
+        machine: StateMachine,
+        *,
+        applied: int = 0,
+        accepts: Callable[[bytes], bool] | None = None,
+    ) -> None:
         """See ``Consensus.add_group``."""
         self._check_running()
         if group in self._groups:
@@ -137,7 +145,9 @@ class RaftNode:
             commit=record.hard_state.commit,
             applied=applied,
         )
-        core = RaftCore(self.node_id, log, record.hard_state, self.settings, self._random)
+        core = RaftCore(
+            self.node_id, log, record.hard_state, self.settings, self._random, accepts=accepts or accepts_everything
+        )
         entered = Group(
             group,
             core,

@@ -28,6 +28,7 @@ class Progress:
         "_max_bytes",
         "_max_count",
         "active",
+        "declined",
         "denials",
         "feed",
         "match",
@@ -46,6 +47,8 @@ class Progress:
         self.paused = False
         self.nudge = False
         self.active = True
+        self.declined = 0
+        """The entry that the follower does not accept, 0 for none."""
         self.denials = 0
         """How often in a row the follower refused what it had acknowledged."""
         self.told_commit = 0
@@ -81,6 +84,8 @@ class Progress:
             return False
         self.paused = False
         self.denials = 0
+        if index >= self.declined:
+            self.declined = 0
         self.match = index
         self.next = max(self.next, index + 1)
         return True
@@ -103,6 +108,18 @@ class Progress:
         self.next = max(min(previous, agreement + 1), self.match + 1)
         self.paused = False
         return True
+
+    def declines(self, index: int) -> None:
+        """The follower does not accept the entry at index: ask again with each heartbeat, or when it is committed."""
+        self.probe()
+        self.paused = True
+        self.declined = index
+
+    def committed(self, commit: int) -> None:
+        """What the follower declined it takes once it is committed."""
+        if 0 < self.declined <= commit:
+            self.declined = 0
+            self.paused = False
 
     def probe(self) -> None:
         """Go back to finding out; where a snapshot is under way, from behind it."""

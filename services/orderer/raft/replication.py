@@ -46,6 +46,7 @@ class Replication(Server):
 
     def _feed(self, to: str, progress: Progress) -> None:
         sent = False
+        progress.committed(self.log.commit)
         while progress.may_send() and (progress.feed is Feed.PROBE or progress.next <= self.log.last_index):
             sent = True
             if not self._send_append(to, progress):
@@ -136,6 +137,41 @@ class Replication(Server):
             progress.probe()  # the snapshot, or its answer, was lost
         progress.nudge = progress.match < self.log.last_index
 
+    def _on_decline(self, message: Message) -> None:
+        progress, index = self.progress.get(message.sender), message.index
+        if progress is None:
+            return
+        progress.active = True
+        if progress.feed is Feed.SNAPSHOT or index <= progress.match:
+            return
+        progress.declines(index)
+        if index > self.log.commit:
+            self._check_declined(index)
+
+    def _check_declined(self, index: int) -> None:
+        """Step aside if the voters that do not accept an entry leave no majority that could.
+
+        The entry is dropped here: it can be committed by this leader alone, which leads no longer, and with it in the
+        log this server would win the next election again. Who does not accept it is asked to stand at once.
+        """
+        against = [
+            voter
+            for voter in sorted(self.membership.voters)
+            if voter in self.progress and self.progress[voter].declined == index
+        ]
+        if len(against) <= len(self.membership.voters) - self.quorum:
+            return
+        heir = max(against, key=lambda voter: self.progress[voter].match)
+        self.notices.append(
+            f"{', '.join(against)} do not accept entry {index}: its time lies too far ahead of their clocks. This "
+            "orderer, which made it, leads no longer: check its clock"
+        )
+        self.outvoted = index
+        self._send(Message(Kind.TIMEOUT_NOW, self.node_id, heir, self.term))
+        self._become_follower(self.term, None)
+        self.log.drop_from(index)
+        self._election_elapsed = -2 * self.settings.election_ticks  # the others first
+
     def unreachable(self, node_id: str) -> None:
         """What was last sent to a node did not arrive: find out again, at the pace of its heartbeats."""
         progress = self.progress.get(node_id)
@@ -151,6 +187,8 @@ class Replication(Server):
         index = matches[self.quorum - 1]
         if index > self.log.commit and self.log.term(index) == self.term:
             self.log.commit = index
+            if index > self.lead_since:
+                self.outvoted = 0
             self._after_commit()
 
     def _match_of(self, voter: str) -> int:
@@ -203,9 +241,27 @@ class Replication(Server):
             return
         # A follower whose state machine is far behind takes no more: the leader's window fills and it waits.
         full = log.unapplied_bytes > 2 * self.settings.max_unapplied_bytes
-        last = log.merge(message.index, () if full else message.entries)
+        entries = () if full else message.entries
+        accepted = self._accepted(entries, max(message.commit, self._leader_commit))
+        last = log.merge(message.index, accepted)
         self._reply_append(last)
         self._learn_commit(message.commit, last)
+        if len(accepted) < len(entries):
+            self.declined = last + 1
+            self._send(Message(Kind.DECLINE, self.node_id, message.sender, self.term, self.declined))
+
+    def _accepted(self, entries: tuple[Entry, ...], committed: int) -> tuple[Entry, ...]:
+        """The entries up to the first one that this server does not accept. What is committed, and what it holds
+        already, is not judged any more."""
+        for position, entry in enumerate(entries):
+            if entry.index <= committed or entry.kind is not EntryKind.DATA:
+                continue
+            if self.log.matches(entry.index, entry.term):
+                continue
+            if not self.accepts(entry.data):
+                return entries[:position]
+            self.declined = 0
+        return entries
 
     def _reply_append(self, index: int) -> None:
         """Acknowledge up to index. An acknowledgement that waits for the same save is replaced, not added to."""

@@ -8,6 +8,7 @@ advance).
 from __future__ import annotations
 
 import random as random_module
+from collections.abc import Callable
 
 from services.orderer.raft.interface import Membership, RaftSettings, Role
 from services.orderer.raft.log import RaftLog
@@ -24,6 +25,7 @@ _NEEDS_NO_DISK = frozenset(
         Kind.TIMEOUT_NOW,
         Kind.PRE_VOTE,
         Kind.PRE_VOTE_REPLY,
+        Kind.DECLINE,
     }
 )
 """Messages that may leave before what is unsaved here is durable. A leader's are among them: it counts itself only once
@@ -41,10 +43,13 @@ class Server:
         hard_state: HardState,
         settings: RaftSettings,
         random: random_module.Random,
+        *,
+        accepts: Callable[[bytes], bool],
     ) -> None:
         self.node_id = node_id
         self.log = log
         self.settings = settings
+        self.accepts = accepts
         self.term = hard_state.term
         self.vote = hard_state.vote
         self.role = Role.FOLLOWER
@@ -52,6 +57,10 @@ class Server:
         self.lead_since = 0
         self.transferee: str | None = None
         self.progress: dict[str, Progress] = {}
+        self.declined = 0
+        """The entry that this server does not accept, 0 for none."""
+        self.outvoted = 0
+        """The entry of its own that a majority did not accept when this server led last, 0 for none."""
         self.denials = 0
         """How often followers refused what they had acknowledged."""
         self.notices: list[str] = []

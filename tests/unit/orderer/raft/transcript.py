@@ -68,6 +68,8 @@ def _show_message(message: Message) -> str:
         said += f" up to {message.index}"
     elif kind in (Kind.COMMIT, Kind.HEARTBEAT):
         said += f" commit {message.commit} match {message.index}"
+    elif kind is Kind.DECLINE:
+        said += f" at {message.index}"
     elif message.snapshot is not None:
         said += f" {message.snapshot.index}/{message.snapshot.term} {_show_membership(message.snapshot.membership)}"
     if message.reject:
