@@ -13,6 +13,7 @@ from gridledger.errors import MalformedFrames
 
 _LENGTH = Struct(">I")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
+_SKIPPED_HEAD = 16
 
 
 class ExactReader(Protocol):
@@ -70,23 +71,39 @@ async def read_frame(reader: ExactReader, max_bytes: int = MAX_FRAME_BYTES) -> b
 
 
 class FrameBuffer:
-    """Puts the frames of a stream together from the pieces in which it comes; holds one frame at most."""
+    """Puts the frames of a stream together from the pieces in which it comes; holds one frame at most.
 
-    __slots__ = ("_held", "_max_bytes", "_needed", "_pieces")
+    A frame beyond ``max_bytes`` is refused, or with ``max_skipped`` read past without being held, up to that length.
+    ``skipped`` then has its first bytes; whoever reads the frames takes them out.
+    """
 
-    def __init__(self, max_bytes: int) -> None:
+    __slots__ = ("_held", "_max_bytes", "_max_skipped", "_needed", "_pieces", "_skipping", "skipped")
+
+    def __init__(self, max_bytes: int, *, max_skipped: int = 0) -> None:
         self._max_bytes = max_bytes
+        self._max_skipped = max_skipped
         self._pieces: list[bytes] = []
         self._held = 0
         self._needed = 4
+        self._skipping = 0
+        self.skipped: list[bytes] = []
+
+    @property
+    def held(self) -> int:
+        """How many bytes of a frame that is not complete are here."""
+        return self._held if self._pieces else 0
 
     @property
     def partial(self) -> bool:
         """Whether a frame has begun and is not complete."""
-        return bool(self._pieces)
+        return bool(self._pieces or self._skipping)
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The frames that are complete with this piece. Raises :class:`MalformedFrames` for one beyond the bound."""
+        if self._skipping:
+            past = min(self._skipping, len(piece))
+            self._skipping -= past
+            piece = piece[past:]
         if self._pieces:
             self._pieces.append(piece)
             self._held += len(piece)
@@ -98,16 +115,27 @@ class FrameBuffer:
         offset, end, needed = 0, len(piece), 4
         while offset + 4 <= end:
             (length,) = _LENGTH.unpack_from(piece, offset)
-            if length > self._max_bytes:
-                raise MalformedFrames(f"a frame of {length} bytes is beyond the bound of {self._max_bytes}")
-            needed = 4 + length
+            needed = 4 + length if length <= self._max_bytes else self._skip(piece, offset, length)
             if offset + needed > end:
                 break
-            frames.append(piece[offset + 4 : offset + needed])
-            offset += needed
+            if length <= self._max_bytes:
+                frames.append(piece[offset + 4 : offset + needed])
+                offset += needed
+            else:
+                self._skipping = max(0, offset + 4 + length - end)
+                offset += 4 + length
             needed = 4
         if offset < end:
             self._pieces = [piece[offset:]]
             self._held = end - offset
             self._needed = needed
         return frames
+
+    def _skip(self, piece: bytes, offset: int, length: int) -> int:
+        """Note a frame beyond the bound, once enough of it is here to say which one it is; how much that is."""
+        if length > self._max_skipped:
+            raise MalformedFrames(f"a frame of {length} bytes is beyond the bound of {self._max_bytes}")
+        needed = 4 + min(length, _SKIPPED_HEAD)
+        if offset + needed <= len(piece):
+            self.skipped.append(piece[offset + 4 : offset + needed])
+        return needed

@@ -27,10 +27,15 @@ from gridledger.transport.call_frames import HEARTBEAT, SUCCESS, read_call, writ
 from gridledger.transport.node_client import HEARTBEAT_S
 from gridledger.web import metrics
 from gridledger.web.edge import Edge
-from gridledger.web.shares import Holder, Pool
+from gridledger.web.errors import BodyTooLarge
+from gridledger.web.shares import SMALL_BYTES, Caller, HeldBytes, Holder, Pool
 
 IDLE_S = 60.0
 """A connection without calls is ended after this time."""
+
+MAX_SKIPPED_BYTES = 64 * 1024 * 1024
+"""A call's frame beyond ``max_call_bytes`` is read past up to here and costs that call alone; a longer one ends the
+stream."""
 
 _MAX_UNSENT_BYTES = 8 * 1024 * 1024
 
@@ -48,11 +53,17 @@ class CallStream(Response):
         del self.headers["content-length"]
         self._handlers = handlers
         self._streams = streams
-        self._frames = framing.FrameBuffer(max_call_bytes)
+        self._frames = framing.FrameBuffer(max_call_bytes, max_skipped=MAX_SKIPPED_BYTES)
+        self._max_call_bytes = max_call_bytes
         self._tasks: dict[asyncio.Task[None], Holder] = {}
         """The calls under way, with their places."""
+        self._bodies: dict[asyncio.Task[None], tuple[Holder, int]] = {}
+        """Those with large bodies, and what of these is counted."""
         self._out: list[bytes] = []
         self._unsent = 0
+        self._sending = 0
+        self._frame_bytes: HeldBytes
+        self._answer_bytes: HeldBytes
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._ended = False
@@ -63,7 +74,11 @@ class CallStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve calls until the client ends or leaves, or nothing was called for long, or the process stops."""
         app = scope["app"]
-        self._edge = app.edge
+        edge = self._edge = app.edge
+        caller: Caller = scope["state"]["caller"].signer
+        self._frame_bytes = HeldBytes(edge.bodies, caller)
+        self._answer_bytes = HeldBytes(edge.unread, caller)
+        self._abort = scope["extensions"]["connection"]["abort"]
         self._edge.become_calls(scope, self._streams, self._make_room)
         stopping = asyncio.create_task(app.state.stopping.wait())
         stopping.add_done_callback(self._stop)
@@ -81,6 +96,8 @@ class CallStream(Response):
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._frame_bytes.hold(0)
+            self._answer_bytes.hold(0)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _read(self, scope: Scope, receive: Receive) -> None:
@@ -93,6 +110,9 @@ class CallStream(Response):
                     return
                 if frames := self._frames.feed(message.get("body", b"")):
                     self._take(scope, frames)
+                if self._frames.skipped:
+                    self._refuse_long()
+                self._frame_bytes.hold(self._frames.held)
                 self._ended = self._ended or not message.get("more_body", False)
                 while self._unsent > _MAX_UNSENT_BYTES:
                     self._room.clear()
@@ -118,18 +138,40 @@ class CallStream(Response):
         edge, loop = self._edge, asyncio.get_running_loop()
         for frame in frames:
             number, kind, body = read_call(frame)
-            name, handler = self._handlers.get(kind, ("unknown", _unknown))
+            name, handler = self._handlers.get(kind, _UNKNOWN)
             if refusal is not None:
                 self._answer(number, name, refusal)
                 continue
+            large = len(body) if len(body) > SMALL_BYTES else 0
             try:
                 place = edge.admit(caller)
+                if large:
+                    holder = self._hold_body(caller, large, place)
             except BusyError as error:
                 self._answer(number, name, error)
                 continue
             task = loop.create_task(self._serve(number, name, handler, body, caller))
             self._tasks[task] = place
+            if large:
+                self._bodies[task] = holder, large
             task.add_done_callback(self._served)
+
+    def _hold_body(self, caller: Any, size: int, place: Holder) -> Holder:
+        """Count a large call's body while it is served; gives the call's place back where that is refused."""
+        try:
+            return self._edge.bodies.take(caller.signer, size)
+        except BusyError:
+            place.give()
+            raise
+
+    def _refuse_long(self) -> None:
+        """Answer the calls whose frames were too long, and read past."""
+        limit = self._max_call_bytes
+        for head in self._frames.skipped:
+            number, kind, _ = read_call(head)
+            error = BodyTooLarge(f"the call is longer than {limit} bytes", max_bytes=limit)
+            self._answer(number, self._handlers.get(kind, _UNKNOWN)[0], error)
+        self._frames.skipped.clear()
 
     async def _serve(self, number: int, name: str, handler: CallHandler, body: bytes, caller: Any) -> None:
         """Answer one call."""
@@ -144,6 +186,9 @@ class CallStream(Response):
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task).give()
+        if self._bodies and task in self._bodies:
+            holder, size = self._bodies.pop(task)
+            holder.give(size)
         if self._ended or self._stopping:
             self._wake.set()  # perhaps this was the last one
 
@@ -155,7 +200,18 @@ class CallStream(Response):
         metrics.observe_call(name, outcome.status if isinstance(outcome, GridLedgerError) else SUCCESS)
         self._unsent += len(data)
         self._out.append(data)
+        if self._unsent > SMALL_BYTES:
+            self._hold_answers()
         self._wake.set()
+
+    def _hold_answers(self) -> None:
+        """What the client leaves unread counts against its share; beyond it the connection is dropped."""
+        try:
+            self._answer_bytes.hold(self._unsent - self._sending)
+        except BusyError as error:
+            _log.info("a stream of calls ended, whose answers are not read: %s", error)
+            self._gone = True
+            self._abort()
 
     async def _write(self, send: Send) -> None:
         """Send what is answered, and a heartbeat while nothing is; returns when there is no more to come."""
@@ -170,10 +226,15 @@ class CallStream(Response):
                 if not self._tasks or self._gone:
                     continue
                 self._out.append(HEARTBEAT)
+                self._unsent += len(HEARTBEAT)
             data = b"".join(self._out)
             self._out.clear()
+            # What is being sent is counted by the exchange.
+            self._sending = self._unsent
+            self._answer_bytes.hold(0)
             await send({"type": "http.response.body", "body": data, "more_body": True})
-            self._unsent = sum(map(len, self._out))
+            self._unsent -= self._sending
+            self._sending = 0
             self._room.set()
 
     def _over(self, silent_s: float) -> bool:
@@ -200,3 +261,6 @@ class CallStream(Response):
 
 async def _unknown(body: bytes, caller: Any) -> bytes:
     raise InputError("there is no call of this kind here")
+
+
+_UNKNOWN: tuple[str, CallHandler] = ("unknown", _unknown)

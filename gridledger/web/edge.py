@@ -21,7 +21,7 @@ from gridledger.files import no_space_left
 from gridledger.identity.certificate import Certificate
 from gridledger.web import metrics
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired
-from gridledger.web.shares import Caller, Holder, Pool
+from gridledger.web.shares import SMALL_BYTES, Caller, HeldBytes, Holder, Pool
 
 Authenticator = Callable[[Certificate], Any]
 """Takes the peer's certificate and returns the caller (an ``Identity``), or raises an ``AuthenticationError``. It must
@@ -29,9 +29,6 @@ check the dates, which the TLS handshake leaves to it."""
 
 Identify = Callable[[Scope], Any]
 """Takes a request's ASGI scope and returns the caller, or raises an ``AuthenticationError``."""
-
-SMALL_BYTES = 64 * 1024
-"""A body or an unread answer up to here is not counted: the bounds on requests and connections bound these."""
 
 ALWAYS_OPEN = ("/healthz", "/version")
 _DATA = "the node's data folder"
@@ -119,71 +116,70 @@ class Slot:
 
 
 class _Exchange:
-    """One request on its way: what was sent so far, and how much of the body has come."""
+    """One request on its way: what was sent so far, and how much of the body has come.
+
+    Large bodies and large answers count among the bytes that this process holds for the caller. Answers are written in
+    slices, as fast as the client reads: what has been handed to a TLS transport as a whole lies there as a whole.
+    """
 
     __slots__ = (
+        "_answer",
+        "_body",
+        "_edge",
         "_flows",
-        "_held",
-        "_holder",
         "_limit",
         "_receive",
         "_received",
         "_send",
         "announced",
         "caller",
-        "pool",
         "status",
         "too_large",
     )
 
-    def __init__(self, receive: Receive, send: Send, limit: int, pool: Pool) -> None:
+    def __init__(self, receive: Receive, send: Send, edge: Edge) -> None:
         self._receive = receive
         self._send = send
-        self._limit = limit
+        self._edge = edge
+        self._limit = edge.limits.max_body_bytes
         self._received = 0
         self._flows = False
-        self._holder: Holder | None = None
-        self._held = 0
+        self._body: HeldBytes | None = None
+        self._answer: HeldBytes | None = None
         self.announced = 0
         """The body's length, where the request's head tells it."""
-        self.pool = pool
         self.caller: Caller = ("", "")
         self.status = 0
         self.too_large = False
 
     def flow(self) -> None:
         """Hold nothing of the body any more: whoever reads it keeps only parts of it, and bounds them."""
-        self.release()
         self._flows = True
+        if self._body is not None:
+            self._body.hold(0)
 
     def lift(self) -> None:
         """Bound the body no more."""
         self._limit = maxsize
 
     def release(self) -> None:
-        """The body's bytes are not held any more."""
-        holder, self._holder = self._holder, None
-        if holder is not None:
-            holder.give(self._held)
-
-    def _hold(self) -> None:
-        """Count a large body among what its sender makes this process hold, as a whole from its begin where its length
-        is known; :class:`BusyError`."""
-        more = max(self._received, self.announced) - self._held
-        if more > 0:
-            self._holder = self.pool.take(self.caller, more)
-            self._held += more
+        """Nothing is held any more."""
+        if self._body is not None:
+            self._body.hold(0)
+        if self._answer is not None:
+            self._answer.hold(0)
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
-            size = len(message.get("body", b""))
-            self._received += size
+            self._received += len(message.get("body", b""))
             if self._received > self._limit:
                 self.too_large = True
                 raise BodyTooLarge(f"the body is longer than {self._limit} bytes", max_bytes=self._limit)
-            if max(self._received, self.announced) > SMALL_BYTES and not self._flows:
-                self._hold()
+            size = max(self._received, self.announced)
+            if size > SMALL_BYTES and not self._flows:
+                self._body = self._body or HeldBytes(self._edge.bodies, self.caller)
+                self._body.hold(size)
         return message
 
     async def send(self, message: Message) -> None:
@@ -191,8 +187,27 @@ class _Exchange:
             if self.too_large:
                 # A framework caught our error and made one of its own of it; ours is the true one.
                 raise BodyTooLarge(f"the body is longer than {self._limit} bytes", max_bytes=self._limit)
+            length = _content_length(message["headers"])
+            if length > SMALL_BYTES:
+                self._hold_answer(length)
             self.status = message["status"]
+        elif len(body := message.get("body", b"")) > SMALL_BYTES:
+            await self._send_slices(body, more_body=message.get("more_body", False))
+            return
         await self._send(message)
+
+    def _hold_answer(self, size: int) -> HeldBytes:
+        held = self._answer = self._answer or HeldBytes(self._edge.unread, self.caller)
+        held.hold(size)
+        return held
+
+    async def _send_slices(self, body: bytes, *, more_body: bool) -> None:
+        held = self._hold_answer(len(body))
+        for begin in range(0, len(body), SMALL_BYTES):
+            end = begin + SMALL_BYTES
+            more = more_body or end < len(body)
+            await self._send({"type": "http.response.body", "body": body[begin:end], "more_body": more})
+        held.hold(0)
 
 
 class Edge:
@@ -231,7 +246,7 @@ class Edge:
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Have ``app`` answer one request."""
         started = time.perf_counter()
-        exchange = _Exchange(receive, send, self.limits.max_body_bytes, self.bodies)
+        exchange = _Exchange(receive, send, self)
         slot: Slot | None = None
         try:
             state = scope.setdefault("state", {})
@@ -267,13 +282,10 @@ class Edge:
 
     def _length_of_body(self, scope: Scope) -> int:
         """What the head says, 0 where it says nothing; :class:`BodyTooLarge` where it is too much."""
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                limit, length = self.limits.max_body_bytes, int(value)
-                if length > limit:
-                    raise BodyTooLarge(f"the body is longer than {limit} bytes", max_bytes=limit)
-                return length
-        return 0
+        limit, length = self.limits.max_body_bytes, _content_length(scope["headers"])
+        if length > limit:
+            raise BodyTooLarge(f"the body is longer than {limit} bytes", max_bytes=limit)
+        return length
 
     def admit(self, caller: Any) -> Holder:
         """A place for one request or call; :class:`BusyError` where there is none for this caller."""
@@ -360,6 +372,14 @@ def by_certificate(authenticator: Authenticator) -> Identify:
         return authenticator(certificate)
 
     return identify
+
+
+def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """What a head says of the length of what follows, 0 where it says nothing."""
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value)
+    return 0
 
 
 def _error_body(error: GridLedgerError) -> bytes:

@@ -9,8 +9,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gridledger import jsontext
+from gridledger.errors import BusyError
 from gridledger.web.connections import Connection, Connections
-from gridledger.web.edge import Limits
+from gridledger.web.edge import Edge, Limits
+from gridledger.web.shares import SMALL_BYTES, Caller, Holder
 
 _FAREWELL_S = 0.5
 """How long a closed connection may take to flush, and to answer TLS's farewell, which an idle client never reads."""
@@ -30,6 +32,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self._place = place
         self._table = table
         self._limits: Limits = self.config.app.state.limits  # type: ignore[union-attr]
+        self._edge: Edge = self.config.app.edge  # type: ignore[union-attr]
+        self._unread = 0
+        self._unread_place: Holder | None = None
+        self._reading: asyncio.TimerHandle | None = None
         self._extensions: dict[str, Any] = {}
         self._leaving: set[Callable[[], None]] = set()
         self._in_head = True
@@ -39,6 +45,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the certificate once."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=SMALL_BYTES)
         ssl_object = transport.get_extra_info("ssl_object")
         certificate = ssl_object.getpeercert(True) if ssl_object is not None else None
         connection = {
@@ -55,10 +62,31 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer with the connection; tell those who work for a client that has left."""
         self._stop_deadline()
+        self._stop_watching_reader()
         self._table.remove(self._place)
         super().connection_lost(exc)
         for leave in list(self._leaving):
             leave()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we write: what lies here for it counts against its caller's share."""
+        super().pause_writing()
+        if self._unread_place is not None or self.transport.is_closing():
+            return
+        self._unread = self.transport.get_write_buffer_size() + SMALL_BYTES  # and what lies below TLS
+        caller: Caller = self._place.holder if self._place.identified else ("", str(self._place.holder))  # type: ignore[assignment]
+        try:
+            self._unread_place = self._edge.unread.take(caller, self._unread)
+        except BusyError:
+            self.transport.abort()
+            return
+        left = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self._limits.reader_timeout_s, self._look_at_reader, left)
+
+    def resume_writing(self) -> None:
+        """The client has read what lay here."""
+        self._stop_watching_reader()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse on, unless the connection is being closed because a bound was passed."""
@@ -118,6 +146,22 @@ class EdgeProtocol(HttpToolsProtocol):
         super().shutdown()
         if self.transport.is_closing():
             self.loop.call_later(_FAREWELL_S, self.transport.abort)
+
+    def _look_at_reader(self, before: int) -> None:
+        """Drop a client that has read next to nothing in its time."""
+        left = self.transport.get_write_buffer_size()
+        if before - left < min(SMALL_BYTES, before):
+            self.transport.abort()
+        else:
+            self._reading = self.loop.call_later(self._limits.reader_timeout_s, self._look_at_reader, left)
+
+    def _stop_watching_reader(self) -> None:
+        place, self._unread_place = self._unread_place, None
+        if place is not None:
+            place.give(self._unread)
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self._limits.request_timeout_s, self._too_slow)

@@ -34,6 +34,9 @@ Caller: TypeAlias = tuple[str, str]
 KEPT_PART = 8
 """The part of a pool that is kept: one place in so many."""
 
+SMALL_BYTES = 64 * 1024
+"""Bytes up to here are not counted for each request, call or stream: the bounds on these bound them."""
+
 _MAX_REMEMBERED = 4096
 """Callers without a place that are remembered, to spare making their entries anew."""
 
@@ -176,3 +179,24 @@ class Pool:
             "try again later",
             retry_after_s=self.retry_after_s,
         )
+
+
+class HeldBytes:
+    """What one request, call or stream makes this process hold, counted in a pool of bytes beyond ``SMALL_BYTES``."""
+
+    __slots__ = ("_caller", "_held", "_holder", "_pool")
+
+    def __init__(self, pool: Pool, caller: Caller) -> None:
+        self._pool = pool
+        self._caller = caller
+        self._held = 0
+        self._holder: Holder | None = None
+
+    def hold(self, size: int) -> None:
+        """Hold so many bytes from now on; :class:`BusyError` where the caller has no share for more."""
+        more = (size if size > SMALL_BYTES else 0) - self._held
+        if more > 0:
+            self._holder = self._pool.take(self._caller, more)
+        elif more and self._holder is not None:
+            self._holder.give(-more)
+        self._held += more

@@ -72,3 +72,24 @@ def test_frames_come_together_from_any_pieces() -> None:
 def test_a_frame_beyond_the_bound_is_refused_before_it_comes() -> None:
     with pytest.raises(MalformedFrames):
         framing.FrameBuffer(100).feed((101).to_bytes(4))
+
+
+def test_frames_beyond_the_bound_are_read_past() -> None:
+    """In whatever pieces they come, and never held: their first bytes are told, the others come as they went."""
+    chance = random.Random(7)
+    for _ in range(300):
+        frames = [chance.randbytes(chance.choice((0, 3, 17, 20, 21, 40, 100))) for _ in range(chance.randint(0, 6))]
+        data = framing.pack(frames)
+        buffer, found, skipped = framing.FrameBuffer(20, max_skipped=100), list[bytes](), list[bytes]()
+        while data:
+            cut = chance.randint(1, len(data))
+            found += buffer.feed(data[:cut])
+            assert buffer.held <= 24
+            skipped += buffer.skipped
+            buffer.skipped.clear()
+            data = data[cut:]
+        assert found == [frame for frame in frames if len(frame) <= 20]
+        assert skipped == [frame[:16] for frame in frames if len(frame) > 20]
+        assert not buffer.partial
+    with pytest.raises(MalformedFrames):
+        framing.FrameBuffer(20, max_skipped=100).feed((101).to_bytes(4))

@@ -6,7 +6,14 @@ import asyncio
 
 import pytest
 
-from gridledger.errors import AuthenticationError, BusyError, ConflictError, GridLedgerError, TimeoutExceeded
+from gridledger.errors import (
+    AuthenticationError,
+    BusyError,
+    ConflictError,
+    GridLedgerError,
+    LimitError,
+    TimeoutExceeded,
+)
 from gridledger.framing import FrameBuffer
 from gridledger.transport import call_client as client_side
 from gridledger.transport.call_frames import PATH, read_answer, write_call
@@ -107,7 +114,22 @@ async def test_a_stopping_server_answers_what_it_has_and_takes_no_more(house, st
             await calls.call(ECHO, b"x", 5)
 
 
-@pytest.mark.parametrize("sent", [b"\0\0\0\1x", b"\0\0\x7f\xff", b"\0\0\0\5" + bytes(4)])
+async def test_a_call_too_long_costs_itself_alone(house, start, service):
+    async with start(routes=service.routes) as running, calling(running, house.org.issue("alice", "client")) as calls:
+        waiting = asyncio.create_task(calls.call(HOLD, b"", 5))
+        await until(lambda: service.held)
+        long = asyncio.create_task(calls.call(ECHO, b"x" * 1_000_000, 5))
+        for body in (b"1", b"2"):
+            assert await calls.call(ECHO, body, 5) == b"alice:" + body
+        with pytest.raises(LimitError) as caught:
+            await long
+        assert caught.value.code == "BODY_TOO_LARGE"
+        service.let_go()
+        assert await waiting == b"held"
+        assert len(service.echoed) == 2
+
+
+@pytest.mark.parametrize("sent", [b"\0\0\0\1x", b"\x7f\xff\xff\xff", b"\0\0\0\5" + bytes(4)])
 async def test_what_is_no_call_ends_the_connection(house, start, service, sent):
     async with start(routes=service.routes) as running:
         reader, writer = await running.raw(house.org.issue("alice", "client"))
