@@ -177,3 +177,13 @@ def _hold_a_view(folder: Path, pipe: Connection) -> None:
     store.reader()
     pipe.send("held")
     pipe.recv()
+
+
+def test_a_commit_waits_for_data_and_pointer_to_be_on_the_disk(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "ledger")
+    flags = store._opened().handle.flags()
+    assert flags["sync"]
+    assert flags["metasync"]
+    assert not flags["writemap"]
+    assert not flags["map_async"]
+    store.close()

@@ -53,6 +53,13 @@ def test_each_fault_has_its_code(paper: PaperNetwork) -> None:
     assert refused(paper, foreign.to_bytes()) == "UNKNOWN_AUTHORITY"
 
 
+def test_who_may_not_write_orders_nothing(paper: PaperNetwork) -> None:
+    others_only = replace(paper.config, policies={**paper.config.policies, "writers": "'Org2MSP.client'"})
+    with pytest.raises(GridLedgerError, match="client of Org1MSP may not write") as caught:
+        check_submission(paper.transaction().to_bytes(), others_only, NOW_US)
+    assert caught.value.code == "PERMISSION_DENIED"
+
+
 def test_a_config_update_without_a_majority_is_refused(paper: PaperNetwork) -> None:
     assert refused(paper, paper.update([paper.admins["Org1MSP"]]).to_bytes()) == "PERMISSION_DENIED"
 
