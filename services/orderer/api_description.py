@@ -21,6 +21,8 @@ _SCHEMAS = {
             "queued": WHOLE,
             "broken": nullable(TEXT),
             "clock": nullable(TEXT),
+            "different": list_of(TEXT),
+            "damaged_blocks": list_of(WHOLE),
             "voters": list_of(TEXT),
         },
     }
@@ -41,6 +43,9 @@ _OPERATIONS = {
         "A peer tells how many blocks it has committed", None, members(peer=TEXT, height=WHOLE), status=204
     ),
     "GET /channels/{name}": Operation("One channel's state here", named("OrdererChannel")),
+    "GET /channels/{name}/blocks/{number}/hash": Operation(
+        "One block's hash, for comparison between orderers", members(number=WHOLE, hash=HASH)
+    ),
     "GET /status": Operation("This orderer's state", {"type": "object"}),
     "POST /raft": Operation(
         "Raft messages of another orderer", None, {**TEXT, "description": "frames"}, media=_FRAMES, status=204

@@ -22,6 +22,7 @@ from gridledger.protocol.fields import MAX_INTEGER
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import CatchUp, FetchBlocks
 from services.orderer.config_judge import OffLoop, judge_update
+from services.orderer.errors import ChannelStopped
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
 _TIMESTAMP_BYTES = 8
@@ -41,6 +42,7 @@ class Chain:
         self.store = store
         self.config = self._stored_config()
         self.leadership: Leadership | None = None
+        self.fault: GridLedgerError | None = None
         self.on_leadership: Callable[[Leadership], None] = lambda _: None
         self.on_config: Callable[[ChannelConfig], None] = lambda _: None
         self.on_block: Callable[[BlockHeader, int], None] = lambda _header, _envelopes: None
@@ -81,11 +83,21 @@ class Chain:
         assert self.store.last_header is not None  # noqa: S101 - a chain has its genesis block
         return self.store.last_header
 
+    def stop(self, error: GridLedgerError) -> None:
+        """Serve no blocks any more: they are not the channel's."""
+        self.fault = error
+        self._announce()
+
+    def check(self) -> None:
+        """Raise what :meth:`stop` was called with."""
+        if self.fault is not None:
+            raise ChannelStopped(f"{self.channel} has stopped on this orderer: {self.fault.message}")
+
     async def wait_beyond(self, height: int, timeout_s: float) -> bool:
         """Wait until the channel has more than ``height`` blocks; False when it has not after ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self.height <= height:
+                while self.height <= height and self.fault is None:
                     await self._grown.wait()
         except TimeoutError:
             return False

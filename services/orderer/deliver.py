@@ -22,6 +22,7 @@ async def deliver(
     number = start
     end = None if count is None else start + count
     while end is None or number < end:
+        chain.check()
         if number >= chain.height and not await chain.wait_beyond(number, HEARTBEAT_S):
             allowed()
             yield HEARTBEAT
@@ -33,4 +34,5 @@ async def deliver(
             if number == end:
                 break
         allowed()
+        chain.check()
         yield framing.pack(records)

@@ -11,6 +11,12 @@ class NoLeader(UnavailableError):
     code = "NO_LEADER"
 
 
+class ChannelStopped(UnavailableError):
+    """The channel has stopped on this orderer, since its blocks are damaged; the other orderers go on."""
+
+    code = "CHANNEL_STOPPED"
+
+
 class WrongChannel(InputError):
     """A transaction for one channel was sent to another."""
 

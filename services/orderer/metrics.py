@@ -28,6 +28,12 @@ CLOCK_OFF = Gauge(
     "1 where this orderer's clock and the leader's, or a majority's, are too far apart",
     ("channel",),
 )
+DIFFERENT = Gauge(
+    "gridledger_orderer_different_blocks", "Orderers that hold another newest block than this one", ("channel",)
+)
+DAMAGED = Gauge(
+    "gridledger_orderer_damaged_blocks", "Blocks that were found damaged on the disk since the start", ("channel",)
+)
 QUEUED = Gauge("gridledger_orderer_queued", "Envelopes that wait to be ordered", ("channel",))
 BATCH_SECONDS = Histogram(
     "gridledger_orderer_batch_seconds",

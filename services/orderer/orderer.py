@@ -26,11 +26,13 @@ from services.orderer import metrics
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
 from services.orderer.clock_bound import ClockBound
+from services.orderer.comparing import AskHashes, Comparing
 from services.orderer.config_judge import ConfigThread, OffLoop
 from services.orderer.other_orderers import OtherOrderers
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.raft_senders import PeekBlocks, RaftSenders
+from services.orderer.scrubbing import Scrubbing
 from services.orderer.sequencer import Sequencer
 from services.orderer.settings import OrdererSettings
 
@@ -49,6 +51,8 @@ class Channel:
 
     chain: Chain
     sequencer: Sequencer
+    comparing: Comparing
+    scrubbing: Scrubbing
     clock_bound: ClockBound | None = None
 
     @property
@@ -144,6 +148,8 @@ class Orderer:
             "queued": channel.sequencer.queued,
             "broken": raft.broken,
             "clock": self.clock_fault(name),
+            "different": list(channel.comparing.found.differ),
+            "damaged_blocks": sorted(channel.scrubbing.damaged),
             "voters": sorted(raft.membership.voters),
         }
 
@@ -200,6 +206,8 @@ class Orderer:
             async with asyncio.TaskGroup() as tasks:
                 for channel in self.channels.values():
                     tasks.create_task(channel.sequencer.run())
+                    tasks.create_task(channel.comparing.run())
+                    tasks.create_task(channel.scrubbing.run())
                 raise await self.consensus.failure()
         except* Exception as failures:
             # Whatever failed first is the cause; the rest are the tasks that fell with it.
@@ -227,7 +235,13 @@ async def open_orderer(
             others.follow(chain.config)
             chain.on_config = others.follow
             bound = ClockBound(name, clock_us, settings.limits.max_clock_ahead_s)
-            channels[name] = Channel(chain, _sequencer(chain, consensus, settings, clock_us), bound)
+            channels[name] = Channel(
+                chain,
+                _sequencer(chain, consensus, settings, clock_us),
+                _comparing(chain, consensus, settings, others.hashes),
+                Scrubbing(chain, settings.checks.scrub_bytes_per_s, metrics.DAMAGED.labels(name).set),
+                bound,
+            )
             await consensus.add_group(
                 name, sorted(chain.config.orderers), chain, applied=chain.store.applied, accepts=bound.accepts
             )
@@ -294,6 +308,22 @@ def _sequencer(chain: Chain, consensus: Consensus, settings: OrdererSettings, cl
     metrics.QUEUED.labels(chain.channel).set_function(lambda: sequencer.queued)
     metrics.BACKLOG.labels(chain.channel).set_function(sequencer.backlog)
     return sequencer
+
+
+def _comparing(chain: Chain, consensus: Consensus, settings: OrdererSettings, ask: AskHashes) -> Comparing:
+    def stop(error: GridLedgerError) -> None:
+        chain.stop(error)
+        consensus.break_group(chain.channel, error)
+
+    different = metrics.DIFFERENT.labels(chain.channel)
+    return Comparing(
+        settings.name,
+        chain,
+        ask,
+        stop,
+        settings.checks.compare_s,
+        on_found=lambda found: different.set(len(found.differ)),
+    )
 
 
 def _count_block(header: BlockHeader, envelopes: int) -> None:

@@ -223,6 +223,20 @@ class OtherOrderers:
                 _log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
         return ()
 
+    async def hashes(self, channel: str, number: int, names: Collection[str]) -> Mapping[str, str]:
+        """A block's hash at each of these orderers that answers in time and has it."""
+
+        async def ask(name: str) -> tuple[str, str] | None:
+            try:
+                path = f"/channels/{channel}/blocks/{number}/hash"
+                answer = await self._blocks.clients[name].get_json(path, timeout_s=self._timeout_s)
+                return name, str(answer["hash"])
+            except (GridLedgerError, LookupError, TypeError):
+                return None
+
+        asked = [ask(name) for name in names if name in self._blocks.clients]
+        return dict(filter(None, await asyncio.gather(*asked)))
+
     async def close(self) -> None:
         """Close all connections."""
         for name in list(self._streams):

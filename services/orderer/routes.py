@@ -74,6 +74,12 @@ def make_router(orderer: Orderer) -> APIRouter:
         orderer.authorise(name, request.state.caller, "readers")
         return json_response(orderer.describe(name))
 
+    @router.get("/channels/{name}/blocks/{number}/hash")
+    async def block_hash(name: str, number: WholeNumber, request: Request) -> Response:
+        chain = orderer.authorise(name, request.state.caller, "readers").chain
+        chain.check()
+        return json_response({"number": number, "hash": chain.header(number).hash})
+
     @router.get("/status")
     async def status(request: Request) -> Response:
         return json_response(orderer.status(request.state.caller))

@@ -68,6 +68,14 @@ class Pacing(SettingsPart):
     report_lifetime_s: Seconds = 5.0
 
 
+class Checks(SettingsPart):
+    """Checks in the background: every ``compare_s`` the newest block is compared with the other orderers', and old
+    blocks are read from the disk at ``scrub_bytes_per_s``."""
+
+    compare_s: Seconds = 10.0
+    scrub_bytes_per_s: Count = 1024 * 1024
+
+
 class OrdererSettings(ServiceSettings):
     """One orderer.
 
@@ -82,3 +90,4 @@ class OrdererSettings(ServiceSettings):
     raft: RaftTiming = RaftTiming()
     limits: OrdererLimits = OrdererLimits()
     pacing: Pacing = Pacing()
+    checks: Checks = Checks()

@@ -105,13 +105,14 @@ class LocalNetwork:
         os.kill(self.pid(name), signal.SIGTERM)
         return await self.ended(name)
 
-    async def start(self, name: str, module: str | None = None) -> None:
+    async def start(self, name: str, module: str | None = None, *, wait: bool = True) -> None:
         """Start a node that ended, or another program in its place, and wait until it is healthy."""
         service = self._processes[name].service
         process = await self._there(self._start(replace(service, module=module or service.module)))
         self._processes[name] = process
         self._again.append(process)
-        await self._there(process.healthy(HEALTHY_WITHIN_S))
+        if wait:
+            await self._there(process.healthy(HEALTHY_WITHIN_S))
 
     def pause(self, name: str) -> None:
         """Stop a node and its children from running at all: a machine that hangs."""

@@ -249,6 +249,9 @@ class Consensus(Protocol):
     def failed(self) -> bool:
         """Whether the node has failed."""
 
+    def break_group(self, group: str, error: Exception) -> None:
+        """Stop one group on this node for good, as an error of its own does (``GroupStatus.broken``)."""
+
     async def failure(self) -> Exception:
         """Waits until the node has failed (a disk's error) and returns why. A failed node answers nothing any more and
         must be restarted: what a failed fsync left on disk is unknown. What goes wrong in one group stops that group

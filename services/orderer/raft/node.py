@@ -370,6 +370,10 @@ class RaftNode:
         if self._stopped:
             raise NodeStopped("this node was stopped")
 
+    def break_group(self, group: str, error: Exception) -> None:
+        """See ``Consensus.break_group``."""
+        self._fail_group(self._group(group), error)
+
     def _fail_group(self, group: Group, error: Exception) -> None:
         """Stop one group, the others go on. A disk's error stops the node: what is written is written for all."""
         if isinstance(error, _OF_THE_DISK):

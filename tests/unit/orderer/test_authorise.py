@@ -29,7 +29,7 @@ class Serving:
         self.store = BlockStore.open(folder / "blocks")
         signer = paper.orderers["orderer1"]
         self.chain = Chain.open(self.store, paper.genesis, signer, cast("Any", None))
-        channels = {CHANNEL: Channel(self.chain, cast("Any", None))}
+        channels = {CHANNEL: Channel(self.chain, *[cast("Any", None)] * 3)}
         self.orderer = Orderer(
             lone_orderer(folder, paper),
             cast("Any", None),
