@@ -26,7 +26,11 @@ from gridledger.errors import (
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import MSP
 from gridledger.identity.signer import KeyKind, PrivateKey, SigningIdentity, generate_key, make_csr
+from gridledger.protocol.fields import integer_of, list_of, object_of, text_of
 from gridledger.transport.node_client import ConnectionFailed, client_tls
+
+_MAX_PEM_CHARACTERS = 64 * 1024
+_MAX_SERIALS = 1_000_000
 
 TIMEOUT_S = 30.0
 
@@ -176,7 +180,7 @@ class CAClient(_CARequests):
             secret=secret,
             max_enrollments=max_enrollments,
         )
-        return str(_members(await self._send(request))["secret"])
+        return text_of(_members(await self._send(request)), "secret")
 
     async def registered(self, registrar: SigningIdentity, identity: str) -> RegisteredIdentity | None:
         """What is registered of an identity, None where nothing is."""
@@ -250,7 +254,7 @@ class BlockingCAClient(_CARequests):
             secret=secret,
             max_enrollments=max_enrollments,
         )
-        return str(_members(self._send(request))["secret"])
+        return text_of(_members(self._send(request)), "secret")
 
     def registered(self, registrar: SigningIdentity, identity: str) -> RegisteredIdentity | None:
         """See :meth:`CAClient.registered`."""
@@ -308,7 +312,13 @@ def _members(content: bytes) -> dict[str, Any]:
 
 def _read_registered(content: bytes) -> RegisteredIdentity:
     members = _members(content)
-    return RegisteredIdentity(members["id"], members["role"], members["attributes"], members["revoked_us"])
+    attributes, revoked_us = object_of(members.get("attributes"), "an identity's attributes"), members.get("revoked_us")
+    return RegisteredIdentity(
+        text_of(members, "id"),
+        text_of(members, "role"),
+        {str(name): str(value) for name, value in attributes.items()},
+        None if revoked_us is None else integer_of(members, "revoked_us"),
+    )
 
 
 def _raise_unless_unknown(error: NotFoundError) -> None:
@@ -318,14 +328,18 @@ def _raise_unless_unknown(error: NotFoundError) -> None:
 
 
 def _serials(content: bytes) -> list[int]:
-    return [int(text, 16) for text in _members(content)["revoked"]]
+    serials = list_of(_members(content), "revoked", max_length=_MAX_SERIALS)
+    try:
+        return [int(text, 16) for text in serials]
+    except (TypeError, ValueError):
+        raise UnavailableError("the CA's answer has no serial numbers") from None
 
 
 def _identity(content: bytes, key: PrivateKey, directory: str | Path | None) -> SigningIdentity:
     """The identity in the CA's answer, verified against the CA's root, and saved in ``directory`` if it is given."""
     members = _members(content)
-    mspid, root = str(members["mspid"]), str(members["root"])
-    certificate = Certificate.from_pem(str(members["certificate"]))
+    mspid, root = text_of(members, "mspid"), text_of(members, "root", max_length=_MAX_PEM_CHARACTERS)
+    certificate = Certificate.from_pem(text_of(members, "certificate", max_length=_MAX_PEM_CHARACTERS))
     if MSP(mspid, [root]).issuer_of(certificate) is None:
         raise UnavailableError("the CA sent a certificate that its own root has not issued")
     identity = SigningIdentity(certificate, key, mspid)

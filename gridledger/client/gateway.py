@@ -26,6 +26,7 @@ from gridledger.client.events import block_events, chaincode_events, full_block_
 from gridledger.client.failover import Gateways
 from gridledger.client.profile import read_roots
 from gridledger.client.queries import (
+    MAX_ITEMS,
     read_block,
     read_chain_info,
     read_config,
@@ -45,7 +46,7 @@ from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
-from gridledger.protocol.fields import to_base64
+from gridledger.protocol.fields import integer_of, list_of, object_of, to_base64
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.transaction_status import Status
@@ -176,7 +177,8 @@ class Gateway:
 
         async def ask(node: NodeClient) -> list[str]:
             answer = await node.get_json("/channels", timeout_s=self.timeouts.evaluate_s)
-            return [str(name) for name in answer["channels"]]
+            names = list_of(object_of(answer, "a list of channels"), "channels", max_length=MAX_ITEMS)
+            return [str(name) for name in names]
 
         answers = await self._session.gateways.read_all(ask)
         return sorted({name for names in answers for name in names})
@@ -186,7 +188,7 @@ class Gateway:
         key = (channel, chaincode)
         if refresh or key not in self._sequences:
             definition = await self._session.read(channel, read_definition, chaincode)
-            self._sequences[key] = int(definition["sequence"])
+            self._sequences[key] = integer_of(definition, "sequence", minimum=1)
         return self._sequences[key]
 
     async def new_proposal(

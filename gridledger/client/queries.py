@@ -8,10 +8,14 @@ from gridledger.errors import CorruptionError
 from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.fields import decoded, list_of, object_of
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import NodeClient, path_of
+
+MAX_ITEMS = 1_000_000
+"""Of a list in a peer's answer, whose bytes are bounded besides."""
 
 
 async def read_chain_info(node: NodeClient, channel: str) -> ChainInfo:
@@ -21,12 +25,12 @@ async def read_chain_info(node: NodeClient, channel: str) -> ChainInfo:
 
 async def read_config(node: NodeClient, channel: str) -> ChannelConfig:
     """The channel's present configuration."""
-    return ChannelConfig.parse((await node.get(path_of("channels", channel, "config"))).decode())
+    return ChannelConfig.parse(decoded(await node.get(path_of("channels", channel, "config")), "the configuration"))
 
 
 async def read_definition(node: NodeClient, channel: str, chaincode: str) -> dict[str, Any]:
     """A chaincode's definition on a channel."""
-    return dict(await node.get_json(path_of("channels", channel, "chaincodes", chaincode)))
+    return object_of(await node.get_json(path_of("channels", channel, "chaincodes", chaincode)), "a definition")
 
 
 async def read_block(node: NodeClient, channel: str, number: int) -> Block:
@@ -56,4 +60,5 @@ async def read_status(node: NodeClient, channel: str, tx_id: str, *, wait_s: flo
 async def read_history(node: NodeClient, channel: str, chaincode: str, key: str) -> list[HistoryEntry]:
     """All committed writes of a key, the newest first."""
     answer = await node.get_json(path_of("channels", channel, "history", chaincode), params={"key": key})
-    return [HistoryEntry.from_dict(item) for item in answer["items"]]
+    items = list_of(object_of(answer, "a history"), "items", max_length=MAX_ITEMS)
+    return [HistoryEntry.from_dict(item) for item in items]

@@ -15,7 +15,7 @@ from gridledger.client.retry import Attempts, Retry
 from gridledger.client.session import Session
 from gridledger.client.signers import checked
 from gridledger.errors import GridLedgerError, MalformedMessage, SettingsError, TimeoutExceeded
-from gridledger.protocol.fields import hash_of
+from gridledger.protocol.fields import hash_of, object_of, value_of
 from gridledger.protocol.proposal import EndorseRequest, Proposal, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Endorsement, Result
 from gridledger.protocol.transaction import Transaction, endorsements_text, signing_text
@@ -99,7 +99,7 @@ class ClientProposal:
         answer = await self._call(
             call_frames.EVALUATE, self._signed().to_bytes(), timeout_s or self._session.timeouts.evaluate_s, retry
         )
-        return jsontext.loads(answer)["payload"]
+        return value_of(object_of(jsontext.loads(answer), "an evaluation"), "payload")
 
     async def _call(
         self, kind: int, body: builtins.bytes, timeout_s: float, retry: Retry | Attempts | None

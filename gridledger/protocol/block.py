@@ -12,7 +12,16 @@ from typing import Any, NamedTuple
 from gridledger import framing, jsontext
 from gridledger.errors import MalformedMessage
 from gridledger.protocol import merkle
-from gridledger.protocol.fields import exactly, from_base64, hash_of, integer_of, parse_object, text_of, to_base64
+from gridledger.protocol.fields import (
+    decoded,
+    exactly,
+    from_base64,
+    hash_of,
+    integer_of,
+    parse_object,
+    text_of,
+    to_base64,
+)
 
 KIND = "block_header"
 MAX_ENVELOPES = 10_000
@@ -97,11 +106,7 @@ class Block:
         frames = framing.unpack(data, max_frames=MAX_ENVELOPES + 1)
         if not frames:
             raise MalformedMessage("a block has a header")
-        try:
-            text = frames[0].decode()
-        except UnicodeDecodeError:
-            raise MalformedMessage("a block's header is not UTF-8") from None
-        return cls(BlockHeader.parse(text), tuple(frames[1:]))
+        return cls(BlockHeader.parse(decoded(frames[0], "a block's header")), tuple(frames[1:]))
 
     def data_hash_holds(self) -> bool:
         """Whether the header's data hash is the Merkle root of the envelopes."""

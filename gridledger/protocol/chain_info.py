@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gridledger.protocol.fields import integer_of, object_of, text_of
+
 
 @dataclass(frozen=True, slots=True)
 class ChainInfo:
@@ -38,15 +40,16 @@ class ChainInfo:
         }
 
     @classmethod
-    def from_dict(cls, message: dict[str, Any]) -> ChainInfo:
-        """Read the JSON form."""
+    def from_dict(cls, message: Any) -> ChainInfo:
+        """Read the JSON form; :class:`MalformedMessage` says what is wrong with it."""
+        message = object_of(message, "how far a channel is")
         return cls(
-            channel=message["channel"],
-            height=message["height"],
-            commit_hash=message["commit_hash"],
-            last_hash=message["last_hash"],
-            timestamp_us=message["timestamp"],
-            transactions=message["transactions"],
-            config_sequence=message["config_sequence"],
-            size_bytes=message["bytes"],
+            channel=text_of(message, "channel"),
+            height=integer_of(message, "height"),
+            commit_hash=text_of(message, "commit_hash"),
+            last_hash=text_of(message, "last_hash"),
+            timestamp_us=integer_of(message, "timestamp"),
+            transactions=integer_of(message, "transactions"),
+            config_sequence=integer_of(message, "config_sequence"),
+            size_bytes=integer_of(message, "bytes"),
         )

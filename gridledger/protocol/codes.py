@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
+
+from gridledger.errors import MalformedMessage
 
 
 class TxValidationCode(IntEnum):
@@ -40,3 +43,11 @@ class TxValidationCode(IntEnum):
 
 CODES = {code.value: code for code in TxValidationCode}
 """The codes by their numbers: a look-up here costs a tenth of ``TxValidationCode(number)``."""
+
+
+def code_of(number: Any) -> TxValidationCode:
+    """The code of a number from outside; :class:`MalformedMessage` where it is none."""
+    code = CODES.get(number) if type(number) is int else None
+    if code is None:
+        raise MalformedMessage(f"{number!r} is no validation code")
+    return code

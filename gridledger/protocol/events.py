@@ -7,8 +7,9 @@ from typing import Any
 
 from gridledger import framing, jsontext
 from gridledger.errors import MalformedMessage
-from gridledger.protocol.block import Block
-from gridledger.protocol.codes import CODES, TxValidationCode
+from gridledger.protocol.block import MAX_ENVELOPES, Block
+from gridledger.protocol.codes import TxValidationCode, code_of
+from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from gridledger.protocol.transaction_status import Status
 
 
@@ -39,17 +40,18 @@ class ChaincodeEvent:
         }
 
     @classmethod
-    def from_dict(cls, channel: str, message: dict[str, Any]) -> ChaincodeEvent:
-        """Read the JSON form of an event of ``channel``."""
+    def from_dict(cls, channel: str, message: Any) -> ChaincodeEvent:
+        """Read the JSON form of an event of ``channel``; :class:`MalformedMessage` says what is wrong with it."""
+        message = object_of(message, "an event")
         return cls(
             channel=channel,
-            chaincode=message["chaincode"],
-            name=message["name"],
-            payload=message["payload"],
-            tx_id=message["tx_id"],
-            block=message["block"],
-            index=message["index"],
-            timestamp_us=message["timestamp"],
+            chaincode=text_of(message, "chaincode"),
+            name=text_of(message, "name"),
+            payload=value_of(message, "payload"),
+            tx_id=text_of(message, "tx_id"),
+            block=integer_of(message, "block"),
+            index=integer_of(message, "index"),
+            timestamp_us=integer_of(message, "timestamp"),
         )
 
 
@@ -90,17 +92,19 @@ class BlockEvent:
         }
 
     @classmethod
-    def from_dict(cls, message: dict[str, Any]) -> BlockEvent:
-        """Read the JSON form."""
-        transactions = message["transactions"]
+    def from_dict(cls, message: Any) -> BlockEvent:
+        """Read the JSON form; :class:`MalformedMessage` says what is wrong with it."""
+        message = object_of(message, "a block's event")
+        listed = list_of(message, "transactions", max_length=MAX_ENVELOPES)
+        transactions = [object_of(item, "a transaction of a block's event") for item in listed]
         return cls(
-            channel=message["channel"],
-            number=message["number"],
-            hash=message["hash"],
-            timestamp_us=message["timestamp"],
-            commit_hash=message["commit_hash"],
-            tx_ids=tuple([item["tx_id"] for item in transactions]),
-            codes=tuple([CODES[item["code"]] for item in transactions]),
+            channel=text_of(message, "channel"),
+            number=integer_of(message, "number"),
+            hash=text_of(message, "hash"),
+            timestamp_us=integer_of(message, "timestamp"),
+            commit_hash=text_of(message, "commit_hash"),
+            tx_ids=tuple([text_of(item, "tx_id", empty=True) for item in transactions]),
+            codes=tuple([code_of(value_of(item, "code")) for item in transactions]),
         )
 
 

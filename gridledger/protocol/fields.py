@@ -39,6 +39,20 @@ def exactly(message: Any, names: frozenset[str], what: str) -> dict[str, Any]:
     return message
 
 
+def object_of(value: Any, what: str) -> dict[str, Any]:
+    """``value`` as an object; members that nobody asks for are let be."""
+    if not isinstance(value, dict):
+        raise MalformedMessage(f"{what} is a JSON object")
+    return value
+
+
+def value_of(message: dict[str, Any], name: str) -> Any:
+    """A member that may be any JSON value."""
+    if name not in message:
+        raise MalformedMessage(f"{name!r} is missing")
+    return message[name]
+
+
 def text_of(message: dict[str, Any], name: str, *, max_length: int = MAX_TEXT, empty: bool = False) -> str:
     """A string member of bounded length."""
     value = message.get(name, _ALWAYS_ABSENT)
@@ -61,6 +75,14 @@ def list_of(message: dict[str, Any], name: str, *, max_length: int) -> list[Any]
     if not isinstance(value, list) or len(value) > max_length:
         raise MalformedMessage(f"{name!r} must be a list of at most {max_length} items")
     return value
+
+
+def decoded(data: bytes, what: str) -> str:
+    """UTF-8 text; :class:`MalformedMessage` names ``what`` where it is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise MalformedMessage(f"{what} is not UTF-8") from None
 
 
 def hash_of(text: str | bytes) -> str:

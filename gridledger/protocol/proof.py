@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridledger.errors import MalformedMessage
+from gridledger.framing import MAX_FRAME_BYTES
 from gridledger.protocol import merkle
 from gridledger.protocol.block import BlockHeader, HeaderSignature
-from gridledger.protocol.codes import CODES, TxValidationCode
+from gridledger.protocol.codes import TxValidationCode, code_of
+from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
+
+_MAX_HEADER_CHARACTERS = 4096
+_MAX_PATH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +60,27 @@ class ProvedTransaction:
         }
 
     @classmethod
-    def from_dict(cls, message: dict[str, Any]) -> ProvedTransaction:
-        """Read the JSON form; whether the proof holds is for :meth:`holds` to say."""
-        proof = message["proof"]
-        signature = proof["signature"]
+    def from_dict(cls, message: Any) -> ProvedTransaction:
+        """Read the JSON form; :class:`MalformedMessage` says what is wrong with it. Whether the proof holds is for
+        :meth:`holds` to say."""
+        message = object_of(message, "a proved transaction")
+        proof = object_of(value_of(message, "proof"), "a proof")
+        signature = value_of(proof, "signature")
         return cls(
-            tx_id=message["tx_id"],
-            block=message["block"],
-            index=message["index"],
-            code=CODES[message["code"]],
-            envelope=message["envelope"].encode(),
-            header=BlockHeader.parse(proof["header"]),
-            count=proof["count"],
-            siblings=tuple([bytes.fromhex(text) for text in proof["path"]]),
+            tx_id=text_of(message, "tx_id"),
+            block=integer_of(message, "block"),
+            index=integer_of(message, "index"),
+            code=code_of(value_of(message, "code")),
+            envelope=text_of(message, "envelope", max_length=MAX_FRAME_BYTES).encode(),
+            header=BlockHeader.parse(text_of(proof, "header", max_length=_MAX_HEADER_CHARACTERS)),
+            count=integer_of(proof, "count"),
+            siblings=tuple([_sibling(text) for text in list_of(proof, "path", max_length=_MAX_PATH)]),
             signature=None if signature is None else HeaderSignature.from_dict(signature),
         )
+
+
+def _sibling(text: Any) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except (TypeError, ValueError):
+        raise MalformedMessage("a proof's path is of hashes in hexadecimal") from None

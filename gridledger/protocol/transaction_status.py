@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gridledger.errors import MalformedMessage
-from gridledger.protocol.codes import CODES, TxValidationCode
-from gridledger.protocol.fields import integer_of, text_of
+from gridledger.protocol.codes import TxValidationCode, code_of
+from gridledger.protocol.fields import integer_of, object_of, text_of, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,10 @@ class Status:
     @classmethod
     def from_dict(cls, message: Any) -> Status:
         """Read the JSON form; :class:`MalformedMessage` says what is wrong with it."""
-        if not isinstance(message, dict):
-            raise MalformedMessage("a transaction's status is a JSON object")
-        code = CODES.get(integer_of(message, "code"))
-        if code is None:
-            raise MalformedMessage(f"{message['code']} is no validation code")
+        message = object_of(message, "a transaction's status")
         return cls(
             text_of(message, "tx_id"),
-            code,
+            code_of(value_of(message, "code")),
             integer_of(message, "block"),
             text_of(message, "commit_hash"),
         )

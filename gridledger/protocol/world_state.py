@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from gridledger.protocol.fields import integer_of, object_of, text_of, value_of
 from gridledger.protocol.result import Version
 
 
@@ -46,12 +47,13 @@ class HistoryEntry:
         }
 
     @classmethod
-    def from_dict(cls, message: dict[str, Any]) -> HistoryEntry:
-        """Read the JSON form."""
+    def from_dict(cls, message: Any) -> HistoryEntry:
+        """Read the JSON form; :class:`MalformedMessage` says what is wrong with it."""
+        message = object_of(message, "a write of a key")
         return cls(
-            tx_id=message["tx_id"],
-            value=message["value"],
-            block=message["block"],
-            index=message["index"],
-            timestamp_us=message["timestamp"],
+            tx_id=text_of(message, "tx_id"),
+            value=value_of(message, "value"),
+            block=integer_of(message, "block"),
+            index=integer_of(message, "index"),
+            timestamp_us=integer_of(message, "timestamp"),
         )

@@ -17,6 +17,7 @@ from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import ChannelConfig
+from gridledger.protocol.fields import integer_of, object_of
 from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled, block_sources_of, either, orderers_of
 from services.orderer.catching_up import Fetched
@@ -246,7 +247,7 @@ class OtherOrderers:
 
     async def _fetch_from(self, client: NodeClient, channel: str, first: int, height: int) -> list[bytes]:
         there = await client.get_json(f"/channels/{channel}", timeout_s=self._timeout_s)
-        count = min(FETCH_COUNT, height - first, int(there["height"]) - first)
+        count = min(FETCH_COUNT, height - first, integer_of(object_of(there, "a channel's state"), "height") - first)
         if count <= 0:
             raise NoLeader(f"its height is {there['height']}")
         params = {"from": str(first), "count": str(count)}
