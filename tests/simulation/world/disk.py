@@ -36,6 +36,10 @@ class Inode:
     dirty: list[tuple[int, bytes | None]] = field(default_factory=list)
     locked: bool = False
 
+    def durable_write(self, offset: int, data: bytes | None) -> None:
+        """Do a write to what the disk has."""
+        _change(self.durable, offset, data)
+
 
 class SimulatedDisk:
     """One machine's disk. ``mount`` gives the programs of one life their view of it, as ``gridledger.disk.Disk``."""
@@ -86,6 +90,10 @@ class SimulatedDisk:
             raise OSError(errno.EIO, "Input/output error")
         for offset, data in dirty:
             _change(inode.durable, offset, data)
+
+    def content(self) -> dict[str, bytes]:
+        """Every file, as programs see it."""
+        return {name: bytes(inode.content) for name, inode in self.names.items()}
 
     # what happens to it
 
@@ -212,7 +220,7 @@ class Mount:
         elif flags & os.O_EXCL:
             raise FileExistsError(errno.EEXIST, "File exists", name)
         elif flags & os.O_TRUNC:
-            _set_size(inode, 0)
+            set_size(inode, 0)
         _drop_cached(inode)
         self._next += 1
         self._open[self._next] = inode
@@ -240,21 +248,21 @@ class Mount:
         inode, data = self._open[descriptor], b"".join(pieces)
         if self.disk.full and offset + len(data) > len(inode.content):
             room = max(0, len(inode.content) - offset)
-            _write(inode, offset, data[:room])
+            write_to(inode, offset, data[:room])
             self._require_room()
         if self.lose_power_at == 0:  # some of it may be on its way to the disk
-            _write(inode, offset, data)
+            write_to(inode, offset, data)
         self.begin("write")
-        _write(inode, offset, data)
+        write_to(inode, offset, data)
 
     def truncate(self, descriptor: int, size: int) -> None:
         self.begin("truncate")
-        _set_size(self._open[descriptor], size)
+        set_size(self._open[descriptor], size)
 
     def reserve(self, descriptor: int, offset: int, count: int) -> None:
         self.begin("reserve")
         inode = self._open[descriptor]
-        _set_size(inode, max(len(inode.content), offset + count))
+        set_size(inode, max(len(inode.content), offset + count))
 
     def free_bytes(self, descriptor: int) -> int:
         del descriptor
@@ -328,13 +336,15 @@ def _drop_cached(inode: Inode) -> None:
         _change(inode.content, offset, data)
 
 
-def _write(inode: Inode, offset: int, data: bytes) -> None:
+def write_to(inode: Inode, offset: int, data: bytes) -> None:
+    """Write to a file; not durable yet."""
     if data:
         _change(inode.content, offset, data)
         inode.dirty.append((offset, data))
 
 
-def _set_size(inode: Inode, size: int) -> None:
+def set_size(inode: Inode, size: int) -> None:
+    """Cut or lengthen a file; not durable yet."""
     if size != len(inode.content):
         _change(inode.content, size, None)
         inode.dirty.append((size, None))
