@@ -54,7 +54,8 @@ async def deploy_chaincode(
         first = next(iter(nodes.values()))
         current = await read_config(first, channel)
         definition = _definition(current, name, packaging.package_id(package), policy, version)
-        following = replace(current, sequence=current.sequence + 1, chaincodes={**current.chaincodes, name: definition})
+        changed = current.with_chaincodes({**current.chaincodes, name: definition})
+        following = replace(changed, sequence=current.sequence + 1)
         # A configuration may hold a policy that only peers which are still to come can meet; this is none.
         owners = [node.mspid for node in following.peers.values()]
         check_can_be_met(following.endorsement_policy(name), channel, following.organisations, owners)
@@ -71,12 +72,10 @@ async def deploy_chaincode(
 def _definition(
     current: ChannelConfig, name: str, package_id: str, policy: str | None, version: str | None
 ) -> ChaincodeDefinition:
-    before = current.chaincodes.get(name)
+    before, sequence = current.chaincodes.get(name), current.next_sequence(name)
     if before is None:
-        return ChaincodeDefinition(name, 1, version or "1.0", package_id, policy or DEFAULT_POLICY)
-    return ChaincodeDefinition(
-        name, before.sequence + 1, version or before.version, package_id, policy or before.policy
-    )
+        return ChaincodeDefinition(name, sequence, version or "1.0", package_id, policy or DEFAULT_POLICY)
+    return ChaincodeDefinition(name, sequence, version or before.version, package_id, policy or before.policy)
 
 
 async def _install(nodes: Mapping[str, NodeClient], package: bytes, name: str) -> None:

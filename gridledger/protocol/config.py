@@ -7,7 +7,7 @@ its block, and holds from the next block on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,6 +23,7 @@ from gridledger.protocol.limits import CONFIG_WINDOW, MAX_CONFIG_BYTES, BatchLim
 KIND = "channel_config"
 MAX_NODES = 1000
 MAX_CHAINCODES = 100
+MAX_REMOVED_CHAINCODES = 1000
 MAX_FORWARDERS = 100
 MAX_NODE_CERTIFICATES = 2
 MAX_ROOTS = 16
@@ -162,6 +163,9 @@ class ChannelConfig:
     limits: TransactionLimits = field(default_factory=TransactionLimits)
     consensus: str = "raft"
     forwarders: frozenset[Forwarder] = frozenset()
+    removed_chaincodes: Mapping[str, int] = field(default_factory=dict)
+    """The last sequence of each chaincode that was removed: a new definition goes on from there, so that no old
+    endorsement fits it."""
 
     @cached_property
     def msps(self) -> MSPManager:
@@ -187,6 +191,18 @@ class ChannelConfig:
     def orderers_by_fingerprint(self) -> Mapping[str, Node]:
         """The channel's orderers by the fingerprints of their certificates."""
         return {fingerprint: node for node in self.orderers.values() for fingerprint in node.fingerprints}
+
+    def next_sequence(self, chaincode: str) -> int:
+        """The sequence of a chaincode's next definition, whether it is on the channel, was once or is new."""
+        present = self.chaincodes.get(chaincode)
+        return 1 + (self.removed_chaincodes.get(chaincode, 0) if present is None else present.sequence)
+
+    def with_chaincodes(self, chaincodes: Mapping[str, ChaincodeDefinition]) -> ChannelConfig:
+        """The same configuration with these chaincodes and no others, which remembers what that removes."""
+        gone = {name: item.sequence for name, item in self.chaincodes.items() if name not in chaincodes}
+        remembered = {**self.removed_chaincodes, **gone}
+        removed = {name: sequence for name, sequence in remembered.items() if name not in chaincodes}
+        return replace(self, chaincodes=chaincodes, removed_chaincodes=removed)
 
     def policy(self, name: str) -> Policy:
         """One of the channel's own policies: ``admins``, ``readers`` or ``writers``."""
@@ -214,13 +230,15 @@ class ChannelConfig:
         }
         if self.forwarders:  # a config without them reads as those of earlier versions
             members["forwarders"] = [item.to_dict() for item in sorted(self.forwarders)]
+        if self.removed_chaincodes:
+            members["removed_chaincodes"] = dict(sorted(self.removed_chaincodes.items()))
         return jsontext.dumps(members).decode()
 
     @classmethod
     def parse(cls, text: str) -> ChannelConfig:
         """Read and check a configuration: shapes, policies that parse, nodes whose certificates are their MSP's."""
         members = parse_object(text, KIND)
-        forwarders = _forwarders(members)
+        forwarders, removed = _forwarders(members), _removed_chaincodes(members)
         message = exactly(members, _MEMBERS, "a channel config")
         config = cls(
             channel=text_of(message, "channel"),
@@ -234,6 +252,7 @@ class ChannelConfig:
             limits=TransactionLimits(**{CONFIG_WINDOW: 0, **_integers(message, "limits", TransactionLimits)}),
             consensus=text_of(message, "consensus", max_length=32),
             forwarders=forwarders,
+            removed_chaincodes=removed,
         )
         config.check()
         return config
@@ -242,21 +261,14 @@ class ChannelConfig:
         """Raise :class:`MalformedMessage` where the parts do not fit together."""
         if not self.organisations or not self.orderers:
             raise MalformedMessage("a channel has at least one organisation and one orderer")
-        for node in (*self.peers.values(), *self.orderers.values()):
-            if node.mspid not in self.organisations:
-                raise MalformedMessage(f"{node.name}: its organisation {node.mspid} is not on the channel")
-        for nodes, known in ((self.peers, self.peers_by_fingerprint), (self.orderers, self.orderers_by_fingerprint)):
-            if len(known) != sum(len(node.certificates) for node in nodes.values()):
-                raise MalformedMessage("two nodes share one certificate, or one has it twice")
-        for node in (*self.peers.values(), *self.orderers.values()):
-            # A signer is told by organisation and subject: under another one a node would count twice.
-            if len({certificate.subject_der for certificate in node.certificates}) != 1:
-                raise MalformedMessage(f"the two certificates of {node.name} have different subjects")
+        self._check_nodes()
         for item in self.forwarders:
             if item.mspid not in self.organisations:
                 raise MalformedMessage(
                     f"the forwarder {item.name!r}: its organisation {item.mspid} is not on the channel"
                 )
+        if both := sorted(self.chaincodes.keys() & self.removed_chaincodes.keys()):
+            raise MalformedMessage(f"'removed_chaincodes' has chaincodes that the channel has: {', '.join(both)}")
         if self.consensus not in ENGINES:
             raise MalformedMessage(f"'consensus' must be one of {', '.join(ENGINES)}, not {self.consensus!r}")
         config_bytes = len(self.text.encode())
@@ -271,6 +283,18 @@ class ChannelConfig:
             max_signatures=self.max_signatures,
         )
         _ = self.msps
+
+    def _check_nodes(self) -> None:
+        for node in (*self.peers.values(), *self.orderers.values()):
+            if node.mspid not in self.organisations:
+                raise MalformedMessage(f"{node.name}: its organisation {node.mspid} is not on the channel")
+        for nodes, known in ((self.peers, self.peers_by_fingerprint), (self.orderers, self.orderers_by_fingerprint)):
+            if len(known) != sum(len(node.certificates) for node in nodes.values()):
+                raise MalformedMessage("two nodes share one certificate, or one has it twice")
+        for node in (*self.peers.values(), *self.orderers.values()):
+            # A signer is told by organisation and subject: under another one a node would count twice.
+            if len({certificate.subject_der for certificate in node.certificates}) != 1:
+                raise MalformedMessage(f"the two certificates of {node.name} have different subjects")
 
 
 @lru_cache(maxsize=1024)
@@ -324,7 +348,7 @@ def _chaincode(name: str, value: Any) -> ChaincodeDefinition:
 
 
 def _forwarders(message: dict[str, Any]) -> frozenset[Forwarder]:
-    """Take out the one member that a config may lack."""
+    """Take out a member that a config may lack."""
     if "forwarders" not in message:
         return frozenset()
     items = list_of(message, "forwarders", max_length=MAX_FORWARDERS)
@@ -333,6 +357,17 @@ def _forwarders(message: dict[str, Any]) -> frozenset[Forwarder]:
         raise MalformedMessage("'forwarders' must name one at least; a channel without has no such member")
     read = [exactly(item, _FORWARDER_MEMBERS, "a forwarder") for item in items]
     return frozenset(Forwarder(text_of(item, "mspid"), text_of(item, "name")) for item in read)
+
+
+def _removed_chaincodes(message: dict[str, Any]) -> dict[str, int]:
+    """Take out a member that a config may lack."""
+    if "removed_chaincodes" not in message:
+        return {}
+    items = _each(message, "removed_chaincodes", lambda _, value: value, MAX_REMOVED_CHAINCODES)
+    del message["removed_chaincodes"]
+    if not items:
+        raise MalformedMessage("'removed_chaincodes' must name one at least; a channel without has no such member")
+    return {matching(NAME, name, "a chaincode's name"): integer_of(items, name, minimum=1) for name in items}
 
 
 def _policies(message: dict[str, Any]) -> dict[str, str]:

@@ -203,10 +203,17 @@ def _check_follows(current: ChannelConfig, following: ChannelConfig) -> None:
             added=added,
             removed=removed,
         )
-    for name, before in current.chaincodes.items():
-        after = following.chaincodes.get(name)
-        if after is not None and after != before and after.sequence != before.sequence + 1:
-            raise InvalidConfigUpdate(f"chaincode {name!r}: the next definition has the sequence {before.sequence + 1}")
+    for name, after in following.chaincodes.items():
+        if after != current.chaincodes.get(name) and after.sequence != current.next_sequence(name):
+            raise InvalidConfigUpdate(
+                f"chaincode {name!r}: the next definition has the sequence {current.next_sequence(name)}"
+            )
+    expected = current.with_chaincodes(following.chaincodes).removed_chaincodes
+    if wrong := dict(set(expected.items()) ^ set(following.removed_chaincodes.items())):
+        raise InvalidConfigUpdate(
+            "'removed_chaincodes' must have the last sequence of each chaincode that was removed and is not there "
+            f"again; it is wrong of {', '.join(sorted(wrong))}"
+        )
 
 
 def _check_certificates(current: ChannelConfig, following: ChannelConfig, at_us: int) -> None:

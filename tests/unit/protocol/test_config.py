@@ -101,6 +101,12 @@ FAULTS: list[tuple[str, Change]] = [
     ("a forwarder of nobody", _set("forwarders", value=[{"mspid": "ElsewhereMSP", "name": "x"}])),
     ("a forwarder without a name", _set("forwarders", value=[{"mspid": "Org1MSP"}])),
     ("too many forwarders", _set("forwarders", value=[{"mspid": "Org1MSP", "name": "x"}] * 101)),
+    ("no removed chaincode", _set("removed_chaincodes", value={})),
+    ("a removed chaincode that is there", _set("removed_chaincodes", value={"kv": 1})),
+    ("a removed chaincode of no sequence", _set("removed_chaincodes", value={"kw": 0})),
+    ("a removed chaincode of no name", _set("removed_chaincodes", value={"": 1})),
+    ("removed chaincodes that are none", _set("removed_chaincodes", value=["kw"])),
+    ("too many removed chaincodes", _set("removed_chaincodes", value={f"k{n}": 1 for n in range(1001)})),
     ("a bound too few", lambda message: message["limits"].pop("proposal_window_s")),
 ]
 

@@ -233,7 +233,47 @@ def test_an_orderer_may_have_a_new_url_and_certificate() -> None:
 
 def test_chaincodes_may_come_and_go() -> None:
     kw = ChaincodeDefinition("kw", 1, "1.0", "1" * 64, "any.peer")
-    assert follows(PAPER.update(chaincodes={"kw": kw}))
+    assert follows(PAPER.update(chaincodes={"kw": kw}, removed_chaincodes={"kv": 1}))
+    assert follows(PAPER.update(chaincodes={**PAPER.config.chaincodes, "kw": kw}))
+
+
+def test_a_new_chaincode_begins_with_sequence_1() -> None:
+    kw = ChaincodeDefinition("kw", 2, "1.0", "1" * 64, "any.peer")
+    with pytest.raises(InvalidConfigUpdate, match="'kw': the next definition has the sequence 1"):
+        verify_update(PAPER.config, PAPER.update(chaincodes={**PAPER.config.chaincodes, "kw": kw}), NOW_US)
+
+
+@pytest.mark.parametrize("remembered", [{}, {"kv": 2}, {"kv": 1, "kw": 1}])
+def test_a_removed_chaincode_is_remembered_as_it_was(remembered: dict[str, int]) -> None:
+    with pytest.raises(InvalidConfigUpdate, match=r"must have the last sequence of each .* wrong of k"):
+        verify_update(PAPER.config, PAPER.update(chaincodes={}, removed_chaincodes=remembered), NOW_US)
+
+
+def test_a_chaincode_that_comes_back_goes_on_from_its_sequence() -> None:
+    """Else what peers endorsed under its first definition would fit the new one."""
+    without = PAPER.config.with_chaincodes({})
+    assert (without.removed_chaincodes, without.next_sequence("kv")) == ({"kv": 1}, 2)
+    assert ChannelConfig.parse(without.text) == without
+    for sequence in (1, 3):
+        again = without.with_chaincodes({"kv": replace(PAPER.config.chaincodes["kv"], sequence=sequence)})
+        update = ConfigUpdate.build(replace(again, sequence=1), ADMINS, time_us=NOW_US)
+        with pytest.raises(InvalidConfigUpdate, match="'kv': the next definition has the sequence 2"):
+            verify_update(without, update, NOW_US)
+    again = without.with_chaincodes({"kv": replace(PAPER.config.chaincodes["kv"], sequence=2)})
+    assert again.removed_chaincodes == {}
+    verify_update(without, ConfigUpdate.build(replace(again, sequence=1), ADMINS, time_us=NOW_US), NOW_US)
+
+
+def test_an_old_endorsement_does_not_fit_a_chaincode_that_came_back(tmp_path: Path) -> None:
+    paper = PaperNetwork()
+    peer = PaperPeer(tmp_path, paper)
+    old = paper.transaction({"a": 1})
+    definition = paper.config.chaincodes["kv"]
+    for chaincodes in ({}, {"kv": replace(definition, sequence=2)}):
+        paper.config = replace(paper.config.with_chaincodes(chaincodes), sequence=paper.config.sequence + 1)
+        update = ConfigUpdate.build(paper.config, list(paper.admins.values()), time_us=NOW_US)
+        assert peer.commit(update).codes == (TxValidationCode.VALID,)
+    assert peer.commit(old).codes == (TxValidationCode.EXPIRED_CHAINCODE,)
 
 
 @pytest.mark.parametrize(
