@@ -57,12 +57,14 @@ class EndorsementLimits(SettingsPart):
 class OrderingLimits(SettingsPart):
     """The queue from the gateway to the orderers, one per channel.
 
-    A leader that hangs is left after ``request_timeout_s``. Its followers begin to elect another one after 1 s at most
-    (``raft.election_ticks``), so that there is one to go to.
+    When the leader is silent for ``doubt_after_s`` the other orderers are asked whether one of them leads, and it is
+    left as soon as one does: after 1 s at most its followers begin to elect another one (``raft.election_ticks``). It
+    is left in any case after ``request_timeout_s``.
     """
 
     timeout_s: Seconds = 15.0
     request_timeout_s: Seconds = 2.0
+    doubt_after_s: Seconds = 0.3
     max_queued: Count = 2000
     max_queued_bytes: Count = 64 * 1024 * 1024
     max_batch: Annotated[int, Field(gt=0, le=MAX_BATCH)] = 250

@@ -1,4 +1,8 @@
-"""Fetches a channel's blocks from one orderer at a time; from another one when it fails, sends bad blocks or lags."""
+"""Fetches a channel's blocks from one orderer at a time; from another one when it fails, sends bad blocks or lags.
+
+An orderer that hangs looks like a channel without transactions. So when blocks stop coming all orderers are asked how
+many they have, soon and then less and less often: one that does not answer, while another does, or has fewer, is left.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,13 @@ from services.peer.committer.orderers import Orderers
 DISTRUST_S = 30.0
 """How long an orderer that delivered a block which was rejected is asked only when there is no other."""
 
+DOUBT_S = 0.3
+"""How long after a block the silence is looked into for the first time."""
+ANSWER_WITHIN_S = 0.5
+GRACE_S = 0.1
+"""How long a block that another orderer has may take to come from this one."""
+_SLOWER = 1.5
+
 _log = logging.getLogger(__name__)
 
 
@@ -28,7 +39,8 @@ class SourceLost(UnavailableError):
 class BlockSource:
     """Fills a buffer with a channel's blocks, from ``height`` on, without gaps.
 
-    ``clock`` is monotonic, in seconds; ``tell`` is told the orderer's name, or None and why there is none.
+    After ``stall_s`` without a block only one other orderer is asked, each time after as long again. ``clock`` is
+    monotonic, in seconds; ``tell`` is told the orderer's name, or None and why there is none.
     """
 
     def __init__(
@@ -103,20 +115,23 @@ class BlockSource:
         self._last = orderer
         self._fed_at = self._clock()
         pull = self._pulling = asyncio.ensure_future(self._pull(orderer))
+        fed_at, silence_s = self._fed_at, DOUBT_S
         try:
             while True:
-                await asyncio.wait((pull,), timeout=max(0.0, self._fed_at + self._stall_s - self._clock()))
+                await asyncio.wait((pull,), timeout=max(0.0, fed_at + silence_s - self._clock()))
                 if pull.cancelled():
                     return SourceLost("a block that it delivered was rejected")
                 if pull.done():
                     pull.result()
                     return SourceLost("it ended the stream")
-                if self._clock() < self._fed_at + self._stall_s:
+                if self._fed_at != fed_at:
+                    fed_at, silence_s = self._fed_at, DOUBT_S
                     continue
-                self._fed_at = self._clock()
                 # If the buffer holds blocks, this peer is slow, not the orderer.
-                if not len(self._buffer) and await self._others_are_ahead(orderer):
-                    return SourceLost(f"it has no block {self.next_number}, others have")
+                lost = "" if len(self._buffer) else await self._doubt(orderer, silence_s)
+                if lost and self._fed_at == fed_at and not pull.done():
+                    return SourceLost(lost)
+                silence_s = self._clock() - fed_at + min(self._stall_s, max(DOUBT_S, silence_s * (_SLOWER - 1)))
         except GridLedgerError as error:
             return error
         finally:
@@ -138,12 +153,42 @@ class BlockSource:
             self.next_number += 1
             self._fed_at = self._clock()
 
-    async def _others_are_ahead(self, orderer: str) -> bool:
+    async def _doubt(self, orderer: str, silence_s: float) -> str:
+        """What is wrong with an orderer that has been silent so long; "" where the channel seems to be idle."""
         others = [name for name in self._orderers.names() if name != orderer]
         if not others:
-            return False
-        other = self._random.choice(others)
+            return ""
+        before, is_long = self.next_number, silence_s >= self._stall_s
+        heights = await self._heights([self._random.choice(others)] if is_long else [orderer, *others])
+        if max(heights.values(), default=0) > before:
+            await asyncio.sleep(GRACE_S)
+            return f"it does not deliver block {before}, which there is" if self.next_number == before else ""
+        if heights and orderer not in heights and not is_long:
+            return f"it does not answer within {ANSWER_WITHIN_S} s"
+        return ""
+
+    async def _heights(self, names: list[str]) -> dict[str, int]:
+        """How many blocks these orderers have, 0 for one that answers with an error. Those that do not answer in time
+        are left out; and nobody is waited for once somebody has the next block."""
+        asking = {asyncio.ensure_future(self._orderers.height(name)): name for name in names}
+        heights: dict[str, int] = {}
         try:
-            return await self._orderers.height(other) > self.next_number
-        except GridLedgerError:
-            return False
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                waiting = set(asking)
+                while waiting and max(heights.values(), default=0) <= self.next_number:
+                    done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    heights |= {asking[task]: _height_of(task) for task in done}
+        except TimeoutError:
+            pass
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+        return heights
+
+
+def _height_of(task: asyncio.Future[int]) -> int:
+    try:
+        return task.result()
+    except GridLedgerError:
+        return 0

@@ -5,6 +5,9 @@ is then durable in the replicated log), an orderer has refused it, or its deadli
 the envelope is sent again: a second copy on the chain gets DUPLICATE_TXID and does no harm, a lost transaction would.
 A batch that an orderer answers with an error, and not with a verdict on each envelope, is sent again in halves: so the
 one envelope that it fails at is soon sent alone, gets the error, and delays the others no longer.
+
+While nobody is known to lead, a search for the leader runs beside the attempts, and ends their pause when it finds one.
+An orderer that is silent for ``doubt_after_s`` is left as soon as another one says that it leads.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from gridledger import framing, jsontext
 from gridledger.backoff import Backoff
 from gridledger.errors import BusyError, GridLedgerError, MalformedJSON, MalformedMessage, UnavailableError, from_wire
+from services.peer.gateway.leader_search import LeaderSearch, Send
 from services.peer.settings import MAX_BATCH, OrderingLimits
 
 ACKNOWLEDGED = 200
@@ -30,6 +34,12 @@ _PASSING_STATUSES = frozenset((421, 429, 500, 502, 503, 504))
 _FAILURE = 500
 _ABOUT_THE_BATCH = frozenset((400, 413, _FAILURE))
 _DEFECT = "INTERNAL"
+_SEARCH_AFTER_S = 0.03
+"""A first try elsewhere mostly finds the leader by itself."""
+_MOST_REDIRECTS = 3
+"""How often in a row orderers may name another one before there is a pause: each may take the other for the leader."""
+_LEFT_S = 1.0
+"""For how long an orderer that did not answer is not gone back to because another one names it."""
 
 
 class OrderersUnavailable(UnavailableError):
@@ -38,10 +48,8 @@ class OrderersUnavailable(UnavailableError):
     code = "ORDERERS_UNAVAILABLE"
 
 
-class Send(Protocol):
-    """Posts one broadcast body to the orderer of this name; the answer's body, or the orderer's error."""
-
-    async def __call__(self, orderer: str, body: bytes, timeout_s: float) -> bytes: ...
+class _AnotherLeads(Exception):
+    """The orderer was silent, and another one said that it leads. What was sent may have been ordered."""
 
 
 @dataclass(eq=False, slots=True)
@@ -104,6 +112,11 @@ class OrderingQueue:
         self._turn = random.randrange(1024)
         self._backoff = Backoff(limits.backoff_initial_s, limits.backoff_max_s, random)
         self._not_before = 0.0
+        self._may_go_on = asyncio.Event()
+        self._search = LeaderSearch(orderers, send)
+        self._searching: asyncio.Task[None] | None = None
+        self._redirects = 0
+        self._silent_at: dict[str, float] = {}
         self._senders: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -140,9 +153,10 @@ class OrderingQueue:
     async def close(self) -> None:
         """Stop sending; what waits is told that it was not ordered (or may have been)."""
         self._closed = True
-        for task in list(self._senders):
+        tasks = [*self._senders, *((self._searching,) if self._searching is not None else ())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._senders, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         while self._queue:
             self._give_up(self._dequeue(), "this peer stops")
 
@@ -176,10 +190,19 @@ class OrderingQueue:
         while self._queue:
             wait_s = self._not_before - self._clock()
             if wait_s > 0:
-                await asyncio.sleep(wait_s)
+                await self._pause(wait_s)
             batch = self._take()
             if batch:
                 await self._send_batch(batch)
+
+    async def _pause(self, wait_s: float) -> None:
+        """Wait so long, or until a leader is found."""
+        self._may_go_on.clear()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._may_go_on.wait()
+        except TimeoutError:
+            pass
 
     def _take(self) -> list[QueuedEnvelope]:
         """The next batch, without what was abandoned or is too late."""
@@ -208,8 +231,14 @@ class OrderingQueue:
             return
         timeout_s = min(self._limits.request_timeout_s, max(0.001, batch[0].deadline - self._clock()))
         try:
-            answer = await self._send(orderer, framing.pack([pending.envelope for pending in batch]), timeout_s)
+            answer = await self._ask(orderer, framing.pack([pending.envelope for pending in batch]), timeout_s)
             self._answered(batch, orderer, _results(answer, len(batch)))
+        except _AnotherLeads as other:
+            self._silent_at[orderer], self.leader = self._clock(), str(other)
+            self.counters.reasons[orderer] = f"it does not answer, and {other} leads"
+            for pending in batch:
+                pending.maybe_sent = True
+            self._requeue(batch)
         except GridLedgerError as error:
             self._request_failed(batch, orderer, error)
         except BaseException as error:
@@ -219,10 +248,35 @@ class OrderingQueue:
             self._again(batch, orderer, f"{type(error).__name__}: {error}", rotate=True)
             raise
 
+    async def _ask(self, orderer: str, body: bytes, timeout_s: float) -> bytes:
+        """The orderer's answer; :class:`_AnotherLeads` when it is silent and another one says that it leads."""
+        loop = asyncio.get_running_loop()
+        doubting: list[asyncio.Task[None]] = []
+        found: list[str] = []
+
+        async def look_elsewhere() -> None:
+            found.append(await self._search.find(besides=orderer))
+            patience.reschedule(loop.time())
+
+        doubt = loop.call_later(self._limits.doubt_after_s, lambda: doubting.append(loop.create_task(look_elsewhere())))
+        try:
+            async with asyncio.timeout(None) as patience:
+                return await self._send(orderer, body, timeout_s)
+        except TimeoutError:
+            if not found:
+                raise
+            raise _AnotherLeads(found[0]) from None
+        finally:
+            doubt.cancel()
+            for task in doubting:
+                task.cancel()
+
     def _request_failed(self, batch: list[QueuedEnvelope], orderer: str, error: GridLedgerError) -> None:
         if error.code == "NOT_LEADER":
             self._redirected(batch, orderer, error)
             return
+        if error.status in (502, 503, 504) and error.code not in ("NO_LEADER", "PROPOSAL_DROPPED"):
+            self._silent_at[orderer] = self._clock()
         if error.status in _ABOUT_THE_BATCH:
             self._split(batch, orderer, error)
             return
@@ -261,18 +315,20 @@ class OrderingQueue:
 
     def _redirected(self, batch: list[QueuedEnvelope], orderer: str, error: GridLedgerError) -> None:
         leader = error.details.get("leader")
-        if isinstance(leader, str) and leader != orderer and leader in self._orderers():
+        if not isinstance(leader, str) or leader == orderer or leader not in self._orderers():
+            self._again(batch, orderer, "not the leader, and it knows of none", rotate=True)
+        elif self._is_silent(leader):
+            self._again(batch, orderer, f"not the leader, that was {leader}", rotate=True)
+        else:
             self.leader = leader
             self.counters.reasons[orderer] = f"not the leader, that is {leader}"
-            # Two orderers may each take the other for the leader while one is being elected: the delay bounds the game.
-            self._wait(self._backoff.failed() if self._backoff.failures else self._mark_failure())
+            self._redirects += 1
+            if self._redirects > _MOST_REDIRECTS:
+                self._wait(self._backoff.failed())
             self._requeue(batch)
-        else:
-            self._again(batch, orderer, "not the leader, and it knows of none", rotate=True)
 
-    def _mark_failure(self) -> float:
-        self._backoff.failed()
-        return 0.0
+    def _is_silent(self, orderer: str) -> bool:
+        return self._clock() - self._silent_at.get(orderer, float("-inf")) < _LEFT_S
 
     def _answered(self, batch: list[QueuedEnvelope], orderer: str, results: list[dict[str, Any]]) -> None:
         self.counters.batches += 1
@@ -293,7 +349,9 @@ class OrderingQueue:
             self._again(again, orderer, reason, rotate=False)
         else:
             self._backoff.succeeded()
+            self._redirects = 0
             self.leader = orderer
+            self._go_on()
 
     def _choose(self) -> str | None:
         names = self._orderers()
@@ -301,12 +359,14 @@ class OrderingQueue:
             return None
         if self.leader in names:
             return self.leader
-        return names[self._turn % len(names)]
+        turns = [names[(self._turn + number) % len(names)] for number in range(len(names))]
+        return next((name for name in turns if not self._is_silent(name)), turns[0])
 
     def _again(self, batch: list[QueuedEnvelope], orderer: str, reason: str, *, rotate: bool) -> None:
         self.counters.reasons[orderer] = reason
         if rotate:
             self._leave(orderer)
+            self._start_search()
         self._wait(self._backoff.failed())
         self._requeue(batch)
 
@@ -318,6 +378,34 @@ class OrderingQueue:
         names = self._orderers()
         if orderer in names:
             self._turn = names.index(orderer) + 1
+
+    def _start_search(self) -> None:
+        """Look for the leader, unless it is known or being looked for."""
+        if self.leader is None and self._searching is None and not self._closed:
+            self._searching = asyncio.get_running_loop().create_task(self._find_leader(), name=f"leader {self.channel}")
+            self._searching.add_done_callback(self._search_ended)
+
+    async def _find_leader(self) -> None:
+        try:
+            async with asyncio.timeout(self._limits.timeout_s):
+                await asyncio.sleep(_SEARCH_AFTER_S)
+                found = "" if self.leader else await self._search.find()
+        except TimeoutError:
+            return
+        if found and self.leader is None:
+            self.leader = found
+            self._silent_at.pop(found, None)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """End the pause: there is a leader."""
+        self._not_before = 0.0
+        self._may_go_on.set()
+
+    def _search_ended(self, task: asyncio.Task[None]) -> None:
+        self._searching = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: the search for the leader failed", self.channel, exc_info=error)
 
     def _wait(self, delay_s: float) -> None:
         self._not_before = max(self._not_before, self._clock() + delay_s)

@@ -11,12 +11,14 @@ from gridledger.protocol.config import ChannelConfig
 
 
 class ScriptedOrderers:
-    """Three orderers with copies of a chain from block 1 on. ``broken`` are those that serve nothing; o2 takes no
-    reports of progress."""
+    """Three orderers with copies of a chain from block 1 on. ``broken`` are those that serve nothing, ``hung``
+    those that do not tell their height; o2 takes no reports of progress."""
 
     def __init__(self, chain: Sequence[SignedBlock]) -> None:
         self.chains = {name: list(chain) for name in ("o1", "o2", "o3")}
         self.broken: set[str] = set()
+        self.hung: set[str] = set()
+        self.asked: list[str] = []
         self.opened: list[str] = []
         self.configs: list[int] = []
         self.reports: list[tuple[str, int]] = []
@@ -45,6 +47,9 @@ class ScriptedOrderers:
                 self._grown.clear()
 
     async def height(self, orderer: str) -> int:
+        self.asked.append(orderer)
+        if orderer in self.hung:
+            await asyncio.Event().wait()
         return len(self.chains[orderer]) + 1
 
     async def progress(self, orderer: str, height: int) -> None:

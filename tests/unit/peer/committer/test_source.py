@@ -11,7 +11,7 @@ import pytest
 
 from gridledger.backoff import Backoff
 from services.peer.committer.buffer import BlockBuffer, Delivered
-from services.peer.committer.source import BlockSource
+from services.peer.committer.source import ANSWER_WITHIN_S, DOUBT_S, GRACE_S, BlockSource
 from tests.simulation import virtual_loop
 from tests.support.paper import PaperChain, PaperNetwork
 from tests.unit.peer.committer.scripted_orderers import ScriptedOrderers
@@ -114,18 +114,53 @@ def test_an_orderer_that_skips_a_block_is_left() -> None:
     drive(test)
 
 
-def test_an_orderer_that_hangs_is_left_soon_after_its_last_block() -> None:
-    """And not at the end of the next whole interval, which may be nearly twice as long after it."""
+def fed_by_o1(house: House) -> None:
+    """The source begins at o1, which has no block yet."""
+    house.orderers.chains["o1"] = []
+    house.orderers.names = lambda: ["o1", "o2"] if house.orderers.opened else ["o1"]  # type: ignore[method-assign]
+
+
+def test_an_orderer_that_stops_delivering_is_left_within_1_s() -> None:
+    """Under load: another one has the next block."""
 
     async def test(house: House) -> None:
-        house.orderers.chains["o1"] = []
-        house.orderers.names = lambda: ["o1", "o2"] if house.orderers.opened else ["o1"]  # type: ignore[method-assign]
-        await asyncio.sleep(0.5)
+        fed_by_o1(house)
+        await asyncio.sleep(0.2)
         house.orderers.add(BLOCKS[0], "o1")
         assert numbers(await house.take(1)) == [1]
         fed_at = house.now()
         assert (await house.take(1))[0].orderer == "o2"
-        assert house.now() - fed_at == pytest.approx(STALL_S, abs=0.1)
+        assert house.now() - fed_at == pytest.approx(DOUBT_S + GRACE_S, abs=0.05)
+
+    drive(test)
+
+
+def test_an_orderer_that_hangs_is_left_before_there_is_a_block() -> None:
+    """It leads: no other has more, until it is left and another one is elected."""
+
+    async def test(house: House) -> None:
+        fed_by_o1(house)
+        del house.orderers.chains["o2"][1:]
+        house.orderers.hung = {"o1"}
+        await asyncio.sleep(0.2)
+        house.orderers.add(BLOCKS[0], "o1")
+        assert numbers(await house.take(1)) == [1]
+        await asyncio.sleep(0.95)  # of virtual time
+        assert house.orderers.opened == ["o1", "o2"]
+        assert house.told[-1] == (None, f"o1: it does not answer within {ANSWER_WITHIN_S} s")
+        house.orderers.hung = set()
+
+    drive(test)
+
+
+def test_an_idle_channel_is_asked_about_ever_less() -> None:
+    async def test(house: House) -> None:
+        await house.take(5)
+        await asyncio.sleep(2 * STALL_S)
+        house.orderers.asked.clear()
+        await asyncio.sleep(20 * STALL_S)
+        assert len(house.orderers.asked) in range(15, 22)
+        assert len(house.orderers.opened) == 1
 
     drive(test)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -35,13 +36,18 @@ class Orderers:
     def __init__(self) -> None:
         self.names = ["o1", "o2", "o3"]
         self.calls: list[tuple[str, list[bytes]]] = []
+        self.questions: list[str] = []
+        """Who was asked whether it leads."""
         self.answers: dict[str, Answer] = {}
         self.gate: asyncio.Event | None = None
         self.called = asyncio.Event()
 
     async def send(self, orderer: str, body: bytes, timeout_s: float) -> bytes:
         envelopes = framing.unpack(body, max_frames=500)
-        self.calls.append((orderer, envelopes))
+        if envelopes:
+            self.calls.append((orderer, envelopes))
+        else:
+            self.questions.append(orderer)
         self.called.set()
         if self.gate is not None:
             await self.gate.wait()
@@ -112,7 +118,7 @@ async def test_leader_is_followed_and_remembered(orderers: Orderers) -> None:
 
 async def test_change_of_leader_loses_nothing(orderers: Orderers) -> None:
     queue = queue_of(orderers)
-    elections = iter(range(10))
+    elections = itertools.count()
 
     def electing(envelopes: list[bytes]) -> list[dict[str, Any]]:
         if next(elections) < 8:
@@ -179,6 +185,85 @@ async def test_a_late_failure_does_not_forget_the_new_leader(orderers: Orderers)
         late.set()
         await second.ordered
     assert [name for name, _ in orderers.calls] == ["o2", "o2"]
+
+
+async def test_who_names_the_leader_is_not_waited_for_again(orderers: Orderers) -> None:
+    queue = queue_of(orderers, backoff_initial_s=30.0, backoff_max_s=30.0, timeout_s=60.0)
+    queue.leader = "o1"
+    orderers.answers["o1"] = fail(UnavailableError("broken", code="CONNECTION_FAILED"))
+    orderers.answers["o2"] = not_leader("o3")
+    async with asyncio.timeout(5):
+        await queue.add("a", b"a").ordered
+    assert queue.leader == "o3"
+    assert [name for name, _ in orderers.calls] == ["o1", "o3"]
+
+
+async def test_who_names_a_leader_that_is_gone_is_not_followed(orderers: Orderers) -> None:
+    elected = asyncio.Event()
+
+    def o3(envelopes: list[bytes]) -> list[dict[str, Any]]:
+        if not elected.is_set():
+            raise UnavailableError("not the leader", code="NOT_LEADER", status=421, leader="o1")
+        return [ACK] * len(envelopes)
+
+    queue = queue_of(orderers, timeout_s=60.0)
+    queue.leader = "o1"
+    orderers.answers |= {
+        "o1": fail(UnavailableError("gone", code="CONNECTION_FAILED")),
+        "o2": not_leader("o1"),
+        "o3": o3,
+    }
+    pending = queue.add("a", b"a")
+    async with asyncio.timeout(5):
+        while len(orderers.questions) < 6:
+            await asyncio.sleep(0)
+            orderers.called.clear()
+            await orderers.called.wait()
+        elected.set()
+        await pending.ordered
+    assert [name for name, _ in orderers.calls].count("o1") == 1
+
+
+async def test_a_silent_leader_is_left_when_another_one_leads(orderers: Orderers) -> None:
+    silent = asyncio.Event()
+    sent = orderers.send
+
+    async def send(orderer: str, body: bytes, timeout_s: float) -> bytes:
+        if orderer == "o1":
+            await silent.wait()
+        return await sent(orderer, body, timeout_s)
+
+    queue = queue_of(orderers, doubt_after_s=0.01, request_timeout_s=60.0, timeout_s=60.0)
+    queue._send = queue._search._send = send
+    queue.leader = "o1"
+    orderers.answers["o2"] = not_leader("o1")
+    pending = queue.add("a", b"a")
+    async with asyncio.timeout(5):
+        await pending.ordered
+    assert (queue.leader, pending.maybe_sent) == ("o3", True)
+    assert [name for name, _ in orderers.calls] == ["o3"]
+
+
+async def test_a_slow_leader_that_still_leads_is_waited_for(orderers: Orderers) -> None:
+    queue = queue_of(orderers, doubt_after_s=0.01)
+    queue.leader = "o1"
+    orderers.answers |= {"o2": not_leader("o1"), "o3": not_leader("o1")}
+    slow = asyncio.Event()
+    sent = orderers.send
+
+    async def send(orderer: str, body: bytes, timeout_s: float) -> bytes:
+        if orderer == "o1":
+            await slow.wait()
+        elif len(orderers.questions) == 3:
+            slow.set()
+        return await sent(orderer, body, timeout_s)
+
+    queue._send = queue._search._send = send
+    pending = queue.add("a", b"a")
+    async with asyncio.timeout(5):
+        await pending.ordered
+    assert (queue.leader, pending.maybe_sent) == ("o1", False)
+    assert [name for name, _ in orderers.calls] == ["o1"]
 
 
 async def test_each_envelope_has_its_own_verdict(orderers: Orderers) -> None:
