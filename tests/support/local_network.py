@@ -27,6 +27,7 @@ from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.transport.node_client import NodeClient
+from tests.support.history import Entry
 from tests.support.processes import REPOSITORY, all_gone, children_of
 from tests.support.waiting import eventually
 
@@ -153,14 +154,20 @@ class LocalNetwork:
 
     async def verdicts(self, name: str, channel: str) -> dict[str, list[Code]]:
         """Every transaction id on a peer's chain with its verdicts: more than one where it was sent again."""
-        height = (await self.status(name, channel))["height"]
         found: dict[str, list[Code]] = {}
+        for tx_id, code in await self.chain(name, channel):
+            found.setdefault(tx_id, []).append(Code[code])
+        return found
+
+    async def chain(self, name: str, channel: str) -> list[Entry]:
+        """A peer's whole chain, transaction by transaction."""
+        height = (await self.status(name, channel))["height"]
+        found: list[Entry] = []
         async with self.gateway(name) as gateway:
             stream = cast("AsyncGenerator[BlockEvent, None]", gateway.get_network(channel).block_events(start_block=0))
             async with aclosing(stream) as blocks:
                 async for block in blocks:
-                    for item in block.transactions:
-                        found.setdefault(item.tx_id, []).append(item.code)
+                    found += [Entry(item.tx_id, item.code.name) for item in block.transactions]
                     if block.number + 1 >= height:
                         return found
         raise AssertionError("a stream of blocks does not end by itself")
