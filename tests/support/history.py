@@ -6,8 +6,8 @@ Pure: a history is made by a load on real processes (steady_load.py) or by hand.
 - What was acknowledged, when it was ordered or when it was committed, is on every peer's chain, with the code that was
   told. What was told not to be ordered is on none.
 - A transaction that began after another was acknowledged stands behind it.
-- A read sees one state of its peer's chain: not older than what that peer had told as committed, or had let another read
-  see, before the read began; and nothing that nobody had asked for yet.
+- A read sees one state of its peer's chain: not older than what that peer had told as committed, or had let another
+  read see, before the read began; and nothing that nobody had asked for yet.
 """
 
 from __future__ import annotations
@@ -164,9 +164,7 @@ class _Reads:
                 continue
             first, last = found
             if last < least:
-                faults.append(
-                    f"a read of {item.key!r} at {peer} gave {item.value!r}, which was overwritten there before"
-                )
+                faults.append(f"a read of {item.key!r} at {peer} gave {item.value!r}, which it had shown overwritten")
                 continue
             ended.append((item.ended_s, max(first, least)))
         return faults

@@ -173,7 +173,7 @@ class Load:
         return "\n".join(lines)
 
     async def nothing_lost(self, network: LocalNetwork) -> None:
-        """Wait until all ledgers agree; what was acknowledged is on every peer, valid and once, and the history holds."""
+        """Wait until all ledgers agree; what was acknowledged is on every peer, valid and once; the history holds."""
         for channel in sorted({source.channel for source in self._contracts}):
             await network.agree(channel)
             acknowledged = [item for item in self.outcomes if item.code == "VALID" and item.source.channel == channel]

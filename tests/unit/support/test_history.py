@@ -79,7 +79,7 @@ def test_side_by_side_any_order_is_right() -> None:
 
 def test_a_read_that_misses_what_its_peer_had_committed_is_seen() -> None:
     assert faults(wrote(A, 1, 0, 1), read(None, 2, 3)) == [
-        "a read of 'k' at p1 gave None, which was overwritten there before"
+        "a read of 'k' at p1 gave None, which it had shown overwritten"
     ]
 
 
@@ -92,7 +92,7 @@ def test_a_read_that_goes_back_behind_another_is_seen() -> None:
     first = operation(Kind.ORDER, 0, 1, A, key="k", value=1)
     assert not faults(first, order, read(1, 2, 3), read(2, 4, 5))
     assert faults(first, order, read(2, 2, 3), read(1, 4, 5)) == [
-        "a read of 'k' at p1 gave 1, which was overwritten there before"
+        "a read of 'k' at p1 gave 1, which it had shown overwritten"
     ]
 
 
