@@ -184,7 +184,8 @@ class ClientTransaction:
                     return known
             failed = SubmitError(self.tx_id, error)
             if attempts.uncertain or isinstance(error, ConnectionFailed | TimeoutExceeded):
-                failed.details.setdefault("outcome", "unknown")
+                # Whatever the last gateway says of its own attempt: an earlier one may have been carried out.
+                failed.details["outcome"] = "unknown"
             raise failed from error
 
     async def _known(self) -> Status | None:

@@ -171,9 +171,11 @@ async def test_a_refusal_after_a_lost_answer_is_no_outcome(two: TwoGateways, cod
     assert await transaction.submit_and_wait() == status
 
 
-async def test_an_outcome_that_nobody_knows_is_told_as_such(two: TwoGateways) -> None:
+@pytest.mark.parametrize("outcome", [{}, {"outcome": "not ordered"}])
+async def test_an_outcome_that_nobody_knows_is_told_as_such(two: TwoGateways, outcome: dict[str, str]) -> None:
     transaction = await two.endorsed()
-    two.first.next[SUBMIT], two.second.next[SUBMIT] = [LOST], [REFUSED]
+    refused = GridLedgerError("too old", code="PROPOSAL_STALE", status=400, **outcome)
+    two.first.next[SUBMIT], two.second.next[SUBMIT] = [LOST], [refused]
     two.knows_nothing_of(transaction)
     with pytest.raises(SubmitError) as caught:
         await transaction.submit_and_wait()
