@@ -95,3 +95,16 @@ async def test_clients_beyond_the_streams_use_the_plain_routes(tmp_path: Path) -
             async with network.gateway("peer2") as other:
                 assert await put(other, "from-peer2") is Code.VALID
             assert await _count(network, "peer1", endorsed_here) == 1
+
+
+async def test_a_batch_that_an_orderer_refuses_goes_through_in_parts(tmp_path: Path) -> None:
+    """The orderer takes no more than 3 envelopes of one request, which the gateway does not know."""
+    limits = {"limits": {"max_envelopes": 3}}
+    config = few_nodes(orderer_settings=limits, ordering={"max_in_flight": 1, "timeout_s": 8.0})
+    with local_network(config, tmp_path) as network:
+        async with network.gateway("peer1") as gateway:
+            kv = gateway.get_network(CHANNEL).get_contract("kv")
+            await kv.submit_transaction("put", "first", 0)
+            done = await asyncio.gather(*(kv.submit_with_status("put", f"key-{n}", n) for n in range(40)))
+        assert {status.code for _, status in done} == {Code.VALID}
+        assert await _count(network, "peer1", 'gridledger_gateway_ordering_retries_total{channel="shard1"}') > 3

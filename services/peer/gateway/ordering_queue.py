@@ -280,7 +280,7 @@ class OrderingQueue:
         if error.status in _ABOUT_THE_BATCH:
             self._split(batch, orderer, error)
             return
-        if error.status in (500, 502, 503, 504) and error.code != "NO_LEADER":
+        if error.status in (502, 503, 504) and error.code != "NO_LEADER":
             # The request may have been carried out although its answer did not come.
             for pending in batch:
                 pending.maybe_sent = True
@@ -306,6 +306,7 @@ class OrderingQueue:
             self._enqueue(pending)
             return
         error.details.setdefault("outcome", "unknown" if pending.maybe_sent else "not ordered")
+        _log.warning("%s: %s fails at transaction %s: %s", self.channel, orderer, pending.tx_id, error.message)
         self._refuse(pending, error)
 
     def _leave_unless_leader(self, orderer: str) -> None:
