@@ -20,6 +20,7 @@ from gridledger.errors import SettingsError
 from gridledger.grid.case import load_case
 from gridledger.grid.frames import FrameMaker
 from gridledger.grid.grouping import grouping_of
+from gridledger.grid.layout import layout_of
 from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.network.deploy import deploy_chaincode
@@ -63,6 +64,11 @@ class BenchNetwork:
         """The channel that a group's frames are sent to."""
         channels = self.config.applications["dvs"]["groups"]
         return str(channels[(int(group) - 1) % len(channels)])
+
+    def named(self, group: str, record: dict[str, Any]) -> dict[str, Any]:
+        """A record of a group, or of a copy of it, which names the MSPs as the topology says."""
+        named = layout_of(self.profile).naming_msps(self.channel_of(group), record | {"id": group})
+        return named | {"id": record["id"]}
 
     def shards(self) -> dict[str, str]:
         """The channels under load, each with the first of its groups."""
@@ -166,7 +172,7 @@ async def prepare(network: BenchNetwork) -> None:
         await _enroll_aggregator(network, organisation, group)
         network.frames[group] = dict(FrameMaker(planner.area(group)).frame(state, BASE_TIME_US))
         network.records[group] = dict(planner.record(group, state))
-        await _submit(network, submitter, channel, "InitialGrouping", network.records[group])
+        await _submit(network, submitter, channel, "InitialGrouping", network.named(group, network.records[group]))
 
 
 async def _has_chaincode(profile: ConnectionProfile, channel: str, chaincode: str) -> bool:
@@ -196,7 +202,7 @@ async def _prepare_alarm(network: BenchNetwork, group: str, copy: int) -> LoadSt
     # Every frame is below this threshold, no injection reaches this voltage, and the loads' VVCs never run out.
     record = network.records[group] | {"id": name, "threshold": 1.0, "v_required": 1.5}
     capacity = {str(load["bus"]): _AMPLE_MVAR for load in record["Zth"]}
-    await _submit(network, planner, channel, "InitialGrouping", record)
+    await _submit(network, planner, channel, "InitialGrouping", network.named(group, record))
     await _submit(network, aggregator, channel, "UpdateResources", {"group": name, "vvc": capacity})
     frame = network.frames[group] | {"group": name}
     stream = network.stream((channel, copy), name, "dvs", "ComputeVSI", frame)

@@ -21,7 +21,7 @@ class DVS(Contract):
     def initial_grouping(self, ctx: Context, record: Any) -> dict[str, Any]:
         """Stores the record of a group or merged group, in place of an older one; touches no VVC list."""
         head, matrices = check_record(record)
-        require_planner(ctx.client_identity)
+        require_planner(ctx.stub, ctx.client_identity, head)
         ctx.stub.put_state(keys.group(head["id"]), head)
         ctx.stub.put_state(keys.matrix(head["id"]), matrices)
         return {"group": head["id"]}

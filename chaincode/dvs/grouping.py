@@ -18,6 +18,7 @@ from .arguments import (
     refuse,
     shown,
     single_group_id,
+    text,
 )
 
 PUBLISHED: Final = "published"
@@ -52,7 +53,8 @@ def check_record(argument: Any) -> tuple[Record, Record]:
     if corrected:
         judging = () if "_" in group else (*_JUDGING, "inflow")
     matrix = "Y" if corrected else "A"
-    members(argument, "", (*_SHAPE, *judging, matrix, "PI"), ("retention_s",))
+    optional = ("retention_s",) if "_" in group else ("retention_s", "planner_msp", "aggregator_msps")
+    members(argument, "", (*_SHAPE, *judging, matrix, "PI"), optional)
     head: Record = {"id": group, "profile": profile}
     head |= _topology(argument)
     head["v_required"] = number_within(argument["v_required"], "v_required", 0.5, 2.0)
@@ -64,6 +66,10 @@ def check_record(argument: Any) -> tuple[Record, Record]:
         head["inflow"] = _inflow(argument["inflow"], len(border_branches(head)))
     if "retention_s" in argument:
         head["retention_s"] = integer(argument["retention_s"], "retention_s", 1)
+    if "planner_msp" in argument:
+        head["planner_msp"] = text(argument["planner_msp"], "planner_msp")
+    if "aggregator_msps" in argument:
+        head["aggregator_msps"] = _msps(argument["aggregator_msps"])
     nm: int = head["nm"]
     size = nm if corrected else len(head["dim"])
     matrices = {matrix: _matrix(argument[matrix], matrix, size), "PI": _weights(argument["PI"], nm)}
@@ -157,6 +163,13 @@ def _adjacent(value: Any, group: str) -> list[str]:
             refuse(where, f"names group {name} twice")
         groups.append(name)
     return groups
+
+
+def _msps(value: Any) -> list[str]:
+    msps = [text(entry, f"aggregator_msps[{i}]") for i, entry in enumerate(items(value, "aggregator_msps"))]
+    if not msps or len(set(msps)) != len(msps):
+        refuse("aggregator_msps", "must name at least one MSP, and none twice")
+    return msps
 
 
 def _impedances(value: Any, loads: list[int]) -> list[dict[str, Any]]:

@@ -15,8 +15,9 @@ from gridledger.contract import ClientIdentity, Stub
 from . import keys
 from .arguments import components_of, group_id, integer, members, merged_id, refuse, single_group_id, text, vvc_list
 from .grouping import Record, load_buses
-from .permissions import require_aggregator
-from .resources import VVC, find_resources, read_record, read_resources, write_resources
+from .permissions import require_aggregator, require_aggregator_msp, require_aggregator_of
+from .records import component_records, read_record
+from .resources import VVC, find_resources, read_resources, write_resources
 
 GATHERING: Final = "gathering"
 OPEN: Final = "open"
@@ -39,7 +40,7 @@ def global_controller(stub: Stub, caller: ClientIdentity, argument: Any) -> Merg
     """
     members(argument, "", ("group",))
     group = group_id(argument["group"])
-    require_aggregator(caller)
+    _require_member(stub, caller, group)
     index = _read_index(stub)
     own = components_of(group)
     standing = {index["groups"].get(component) for component in own}
@@ -84,8 +85,7 @@ def split(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
     """Split({merge}): ends an open merge; answers what is left, for each component to get back."""
     members(argument, "", ("merge",))
     number = integer(argument["merge"], "merge", 1)
-    require_aggregator(caller)
-    merge = _read_merge(stub, number)
+    merge = _own_merge(stub, caller, number)
     if merge["status"] == GATHERING:
         waiting = [name for name, component in merge["components"].items() if component["status"] == ASKED]
         refuse("merge", f"merge {number} is still gathering: adopt {', '.join(waiting)} first, then split")
@@ -190,12 +190,25 @@ def _component(stub: Stub, caller: ClientIdentity, argument: Merge) -> tuple[Mer
     """The merge that ``argument`` names, its component, and the component's id."""
     number = integer(argument["merge"], "merge", 1)
     group = single_group_id(argument["group"])
-    require_aggregator(caller)
-    merge = _read_merge(stub, number)
+    merge = _own_merge(stub, caller, number)
     component = merge["components"].get(group)
     if component is None:
         refuse("group", f"{group} is no component of merge {number}, which is {merge['group']}")
     return merge, component, group
+
+
+def _own_merge(stub: Stub, caller: ClientIdentity, number: int) -> Merge:
+    """A merge, for an aggregator of one of its components."""
+    require_aggregator(caller)
+    merge = _read_merge(stub, number)
+    _require_member(stub, caller, merge["group"])
+    return merge
+
+
+def _require_member(stub: Stub, caller: ClientIdentity, group: str) -> None:
+    """Refuse a caller that is the aggregator of no component of ``group``."""
+    require_aggregator_of(caller, group)
+    require_aggregator_msp(caller, group, component_records(stub, group))
 
 
 def _read_merge(stub: Stub, number: int | None) -> Merge:

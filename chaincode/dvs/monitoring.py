@@ -18,8 +18,9 @@ from .arguments import components_of, refuse
 from .control import Injection, local_controller, voltage_suffices
 from .frames import Frame, check_fit, check_frame, is_stale
 from .grouping import CORRECTED, Record, impedances, load_buses
-from .permissions import require_aggregator_of
-from .resources import Resources, read_record, read_resources, write_resources
+from .permissions import require_aggregator_msp, require_aggregator_of
+from .records import component_records, read_record, refuse_missing
+from .resources import Resources, read_resources, write_resources
 from .vsi import indices, published_outflows, weakest
 
 #: Old results that one frame deletes at most, where the record has ``retention_s``.
@@ -49,11 +50,13 @@ def compute_vsi(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, 
     frame = check_frame(argument)
     require_aggregator_of(caller, frame.group)
     head = read_record(stub, frame.group)
+    parts = component_records(stub, frame.group) if "_" in frame.group else [head]
+    require_aggregator_msp(caller, frame.group, parts)
     check_fit(frame, head)
     key = keys.vsi(frame.group, frame.time)
     if stub.get_state(key) is not None:
         refuse("time", f"there is a frame of group {frame.group} with time {frame.time} already: a duplicate")
-    homes = _homes(stub, head)
+    homes = _homes(head, parts)
     judgement = judge(frame, head, homes)
     stale = head["profile"] == CORRECTED and is_stale(frame, homes)
     outcome, control = (STALE, None) if stale else _answer(stub, frame, head, judgement)
@@ -96,12 +99,15 @@ def judge(frame: Frame, head: Record, homes: Sequence[Record]) -> Judgement:
     return Judgement(ranked, weak, thresholds[weak], vsi < thresholds[weak])
 
 
-def _homes(stub: Stub, head: Record) -> list[Record]:
-    """The records that judge: the group's own; for a merged one of profile ``corrected`` its components'."""
-    components = components_of(head["id"])
-    if len(components) == 1 or head["profile"] != CORRECTED:
+def _homes(head: Record, parts: Sequence[Record | None]) -> list[Record]:
+    """The records that judge: the group's own; for a merged one of profile ``corrected`` ``parts``, its components'."""
+    if len(parts) == 1 or head["profile"] != CORRECTED:
         return [head]
-    homes = [read_record(stub, component) for component in components]
+    homes = []
+    for component, home in zip(components_of(head["id"]), parts, strict=True):
+        if home is None:
+            refuse_missing(component)
+        homes.append(home)
     for home in homes:
         for name in ("profile", "base"):
             if home[name] != head[name]:

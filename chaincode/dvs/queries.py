@@ -10,7 +10,8 @@ from gridledger.contract import Stub
 from . import keys
 from .arguments import INTEGER_LIMIT, group_id, integer, members, refuse, shown
 from .grouping import load_buses
-from .resources import read_record, read_resources
+from .records import read_record
+from .resources import read_resources
 
 DEFAULT_LIMIT: Final = 100
 #: Largest page; a larger ``limit`` gets this much and a bookmark.

@@ -15,7 +15,8 @@ from gridledger.contract import ClientIdentity, Stub
 from . import keys
 from .arguments import integer, members, refuse, single_group_id, vvc_list
 from .grouping import Record, load_buses
-from .permissions import require_aggregator_of
+from .permissions import require_aggregator_msp, require_aggregator_of
+from .records import read_record
 
 VVC = dict[str, float]
 """Reactive power that can be injected, p.u., by load bus (decimal), ascending."""
@@ -51,14 +52,6 @@ class Resources:
     def available(self, loads: Iterable[int]) -> dict[int, float]:
         """The list with bus numbers as keys."""
         return {bus: self.vvc.get(str(bus), 0.0) for bus in loads}
-
-
-def read_record(stub: Stub, group: str, field_name: str = "group") -> Record:
-    """The record of a group without matrices; refused where there is none on this channel."""
-    head: Record | None = stub.get_state(keys.group(group))
-    if head is None:
-        refuse(field_name, f"group {group} has no record on this channel; a planner submits it by InitialGrouping")
-    return head
 
 
 def read_resources(stub: Stub, group: str) -> Resources:
@@ -98,8 +91,8 @@ def update_resources(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[
     """UpdateResources({group, vvc}): replaces a group's list, not its count of actions. Refused while it is lent."""
     members(argument, "", ("group", "vvc"))
     group = single_group_id(argument["group"])
-    require_aggregator_of(caller, group)
-    vvc = vvc_list(argument["vvc"], "vvc", load_buses(read_record(stub, group)))
+    loads = load_buses(_own_record(stub, caller, group))
+    vvc = vvc_list(argument["vvc"], "vvc", loads)
     resources = read_resources(stub, group)
     if resources.lent is not None:
         refuse("group", f"the list of group {group} is lent to merge {resources.lent.merge}; restore it first")
@@ -111,8 +104,7 @@ def update_resources(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[
 def lend(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
     """Lend({group, merge}): moves a group's list out, for a merge to adopt. Repeated, it answers the same."""
     group, merge = _loan_arguments(argument, ("group", "merge"))
-    require_aggregator_of(caller, group)
-    loads = load_buses(read_record(stub, group))
+    loads = load_buses(_own_record(stub, caller, group))
     resources = read_resources(stub, group)
     if resources.lent is None:
         if resources.returned is not None and merge <= resources.returned.merge:
@@ -129,8 +121,8 @@ def lend(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
 def restore(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
     """Restore({group, merge, vvc}): the list is the group's again. No bus may get more than was lent."""
     group, merge = _loan_arguments(argument, ("group", "merge", "vvc"))
-    require_aggregator_of(caller, group)
-    vvc = vvc_list(argument["vvc"], "vvc", load_buses(read_record(stub, group)))
+    loads = load_buses(_own_record(stub, caller, group))
+    vvc = vvc_list(argument["vvc"], "vvc", loads)
     resources = read_resources(stub, group)
     lent, returned = resources.lent, resources.returned
     if lent is None or lent.merge != merge:
@@ -147,6 +139,14 @@ def restore(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]
     resources.returned = Loan(merge, vvc)
     write_resources(stub, group, resources)
     return {"group": group, "merge": merge, "vvc": vvc}
+
+
+def _own_record(stub: Stub, caller: ClientIdentity, group: str) -> Record:
+    """The record of a single group, for its aggregator."""
+    require_aggregator_of(caller, group)
+    head = read_record(stub, group)
+    require_aggregator_msp(caller, group, (head,))
+    return head
 
 
 def _loan_arguments(argument: Any, names: tuple[str, ...]) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gridledger.errors import SettingsError
@@ -22,11 +22,17 @@ class DescribedNetwork(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Group n runs on ``groups[(n - 1) % len(groups)]``; merges run on ``main``."""
+    """Group n runs on ``groups[(n - 1) % len(groups)]``; merges run on ``main``.
+
+    By channel, where the description says so: ``planners`` is the MSP whose planner's records count there,
+    ``aggregators`` are the MSPs of the aggregators of its groups.
+    """
 
     main: str
     groups: Sequence[str]
     chaincode: str = "dvs"
+    planners: Mapping[str, str] = field(default_factory=dict)
+    aggregators: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def channel_of(self, group: str) -> str:
         """The channel of a single group; that of a merged one is the main channel."""
@@ -38,6 +44,21 @@ class Layout:
         """The channels that need the record of a group: its own, and the main channel."""
         return tuple(dict.fromkeys((self.channel_of(group), self.main)))
 
+    def naming_msps(self, channel: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """A group's record as it is submitted on a channel: it names the MSPs of its planner and its aggregators.
+
+        A merged group has those of its components and names none.
+        """
+        group = record["id"]
+        if "_" in group:
+            return dict(record)
+        planner, aggregators = self.planners.get(channel), self.aggregators.get(self.channel_of(group))
+        return {
+            **record,
+            **({"planner_msp": planner} if planner else {}),
+            **({"aggregator_msps": list(aggregators)} if aggregators else {}),
+        }
+
     @property
     def channels(self) -> tuple[str, ...]:
         """Every channel, once."""
@@ -48,15 +69,23 @@ def layout_of(profile: DescribedNetwork) -> Layout:
     """The layout that the network's description gives; :class:`SettingsError` where it gives none that can be used."""
     try:
         described = profile.applications["dvs"]
-        layout = Layout(described["main"], tuple(described["groups"]), described["chaincode"])
-    except (KeyError, TypeError):
+        planners, aggregators = described.get("planners", {}), described.get("aggregators", {})
+        layout = Layout(
+            described["main"],
+            tuple(described["groups"]),
+            described["chaincode"],
+            dict(planners),
+            {channel: tuple(msps) for channel, msps in aggregators.items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise SettingsError(
             f"the network {profile.name} does not say where dvs runs: its description needs "
             "applications: {dvs: {chaincode: ..., main: ..., groups: [...]}}"
         ) from None
     if not layout.groups:
         raise SettingsError(f"applications.dvs of the network {profile.name} names no channel for groups")
-    missing = [channel for channel in layout.channels if channel not in profile.channels]
+    named = dict.fromkeys((*layout.channels, *layout.planners, *layout.aggregators))
+    missing = [channel for channel in named if channel not in profile.channels]
     if missing:
         raise SettingsError(
             f"applications.dvs of the network {profile.name} names channels that it does not have: {', '.join(missing)}"

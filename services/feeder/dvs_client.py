@@ -40,9 +40,9 @@ class DvsClient:
         return await self._callers.aggregator(group).submit(self.layout.channel_of(group), "ComputeVSI", frame)
 
     async def submit_record(self, channel: str, record: Record) -> None:
-        """InitialGrouping, as the channel's planner."""
-        planner = self._callers.planner(channel)
-        await self.repeat(lambda: planner.submit(channel, "InitialGrouping", record), may_pass)
+        """InitialGrouping, as the channel's planner; the record names the MSPs that the layout gives."""
+        planner, named = self._callers.planner(channel), self.layout.naming_msps(channel, record)
+        await self.repeat(lambda: planner.submit(channel, "InitialGrouping", named), may_pass)
 
     async def query(self, group: str, function: str, /, **argument: Any) -> Any:
         """The payload of a query about a group, on the group's channel."""

@@ -113,8 +113,11 @@ class _Connector:
         self.gateways: dict[tuple[str, str], Gateway] = {}
 
     async def planner(self, channel: str) -> GatewayLedger:
-        """A planner of the organisation of the channel's first peer."""
-        name = self._profile.channels[channel].peers[0]
+        """A planner of the organisation that the layout names for the channel, or of the channel's first peer."""
+        peers, mspid = self._profile.channels[channel].peers, self._layout.planners.get(channel)
+        name = next((name for name in peers if mspid in (None, self._peer(name).mspid)), None)
+        if name is None:
+            raise SettingsError(f"applications.dvs names {mspid} as planner of {channel}, which has no peer there")
         organisation = self._peer(name).organisation
         identity = await self._enrolled(organisation, "grid-planner", {"grid.role": "planner"})
         return self._ledger(identity, {channel: name})
@@ -124,9 +127,16 @@ class _Connector:
         own, main = self._layout.channel_of(group), self._layout.main
         on_main = self._profile.channels[main].peers
         members = {self._peer(name).organisation for name in on_main}
-        candidates = [name for name in self._profile.channels[own].peers if self._peer(name).organisation in members]
+        named = self._layout.aggregators.get(own)
+        candidates = [
+            name
+            for name in self._profile.channels[own].peers
+            if self._peer(name).organisation in members and (not named or self._peer(name).mspid in named)
+        ]
         if not candidates:
-            raise SettingsError(f"no organisation is on both {own} and {main}: group {group} has no aggregator")
+            raise SettingsError(
+                f"no organisation that may be its aggregator is on both {own} and {main}: group {group} has none"
+            )
         name = candidates[rank % len(candidates)]
         attributes = {"grid.role": "aggregator", "grid.group": group}
         identity = await self._enrolled(self._peer(name).organisation, f"grid-aggregator-{group}", attributes)

@@ -128,7 +128,7 @@ class VoltageStability:
 
     async def _plan(self, client: Client, layout: Layout, channel: str, record: Mapping[str, Any]) -> Status:
         contract = self._contract(client, layout, channel, "planner")
-        _, status = await contract.submit_with_status("InitialGrouping", record)
+        _, status = await contract.submit_with_status("InitialGrouping", layout.naming_msps(channel, record))
         return status
 
     async def _equip(self, client: Client, layout: Layout, group: str, vvc: Mapping[str, float]) -> None:
@@ -139,6 +139,10 @@ class VoltageStability:
         """The contract on a channel, as an identity of a member that the contract takes for this role and group."""
         profile = self._bridge.profile
         members = {profile.peers[peer].mspid for peer in profile.channels[channel].peers}
+        if group is not None:
+            members &= set(layout.aggregators.get(layout.channel_of(group), members))
+        elif channel in layout.planners:
+            members &= {layout.planners[channel]}
         for name in client.identities:
             _, gateway = self._bridge.gateway(client, name)
             who, attributes = gateway.identity, gateway.identity.certificate.attributes
@@ -147,7 +151,7 @@ class VoltageStability:
                 return gateway.get_network(channel).get_contract(layout.chaincode)
         wanted = f"grid.role={role}" + (f" and grid.group={group}" if group else "")
         raise IdentityUnknown(
-            f"{client.name} may act as nobody with {wanted} of an organisation on {channel}: enroll one "
+            f"{client.name} may act as nobody with {wanted} of {' or '.join(sorted(members))} on {channel}: enroll one "
             "(gridledger enroll --attribute) and add it to the bridge's identities"
         )
 

@@ -11,10 +11,12 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gridledger import jsontext
+from gridledger.contract.context import EVERY_ATTRIBUTE
 from gridledger.contract.determinism import check_package
 from gridledger.contract.loader import ChaincodeLoadError
 from gridledger.contract.simulator.simulator import Invocation, Simulator
@@ -27,11 +29,12 @@ MAX_STATE_BYTES: Final = 1024 * 1024 * 1024
 REFUSED: Final = 1
 WRONG_USAGE: Final = 2
 USAGE: Final = """\
-usage: gridledger simulate CHAINCODE_DIR --state STATE.json FUNCTION [ARG ...]
+usage: gridledger simulate CHAINCODE_DIR --state STATE.json [--mspid MSPID] FUNCTION [ARG ...]
 
 Runs one function of the chaincode in CHAINCODE_DIR on the world state kept in STATE.json (created if absent), as a
-caller who has every attribute, and prints {"status", "payload", "event", "reads", "writes"}. Each ARG is a JSON text;
-@FILE reads one from a file, - from standard input. A refusal goes to standard error, changes nothing, and exits 1.
+caller of MSPID (SimulateMSP) who has every attribute, and prints {"status", "payload", "event", "reads", "writes"}.
+Each ARG is a JSON text; @FILE reads one from a file, - from standard input. A refusal goes to standard error, changes
+nothing, and exits 1.
 """
 
 
@@ -44,6 +47,7 @@ class _Command(NamedTuple):
     state: Path
     function: str
     arguments: list[str]
+    mspid: str | None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -75,20 +79,22 @@ def main(argv: Sequence[str]) -> int:
 
 def _parse(argv: Sequence[str]) -> _Command:
     # By hand: argparse takes an argument such as -1e-3 for an option.
-    state: str | None = None
+    options: dict[str, str | None] = {"--state": None, "--mspid": None}
     positional: list[str] = []
     rest = iter(argv)
     for argument in rest:
-        if argument == "--state":
-            state = next(rest, None)
-        elif argument.startswith("--state="):
-            state = argument.removeprefix("--state=")
+        option, equals, value = argument.partition("=")
+        if option in options:
+            options[option] = value if equals else next(rest, None)
+            if not options[option]:
+                raise SettingsError(f"{option} needs a value")
         elif argument == "--":
             positional.extend(rest)
         elif argument.startswith("--"):
             raise SettingsError(f"unknown option {argument}")
         else:
             positional.append(argument)
+    state = options["--state"]
     if not state:
         raise SettingsError("--state STATE.json is missing")
     if len(positional) < 2:  # noqa: PLR2004 - folder and function
@@ -96,7 +102,7 @@ def _parse(argv: Sequence[str]) -> _Command:
     if positional.count("-") > 1:
         raise SettingsError("only one argument can be read from standard input")
     folder, function, *arguments = positional
-    return _Command(Path(folder), Path(state), function, arguments)
+    return _Command(Path(folder), Path(state), function, arguments, options["--mspid"])
 
 
 def _run(command: _Command) -> Invocation:
@@ -106,7 +112,8 @@ def _run(command: _Command) -> Invocation:
     before = _read_state(command.state)
     simulator = Simulator(command.folder, _state_of(command.state, before or b""))
     height = simulator.state.height
-    invocation = simulator.invoke(command.function, *args, on_failure=_show_traceback)
+    caller = EVERY_ATTRIBUTE if command.mspid is None else replace(EVERY_ATTRIBUTE, mspid=command.mspid)
+    invocation = simulator.invoke(command.function, *args, caller=caller, on_failure=_show_traceback)
     if invocation.successful and (before is None or simulator.state.height != height):
         _replace_state(command.state, before, simulator.state.to_bytes())
     return invocation

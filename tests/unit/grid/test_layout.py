@@ -39,6 +39,16 @@ def test_the_layout_is_what_the_network_says() -> None:
     assert found == Layout("main", ("shard1", "main"), "stability")
 
 
+def test_records_name_the_msps_that_the_network_gives() -> None:
+    dvs = {"main": "main", "groups": ["shard1"], "chaincode": "dvs", "planners": {"main": "A", "shard1": "B"}}
+    layout = layout_of(profile(dvs=dvs | {"aggregators": {"shard1": ["B", "C"]}}))
+    named = {"id": "1", "planner_msp": "A", "aggregator_msps": ["B", "C"]}
+    assert layout.naming_msps("main", {"id": "1"}) == named
+    assert layout.naming_msps("shard1", {"id": "1"}) == named | {"planner_msp": "B"}
+    assert layout.naming_msps("main", {"id": "1_2"}) == {"id": "1_2"}
+    assert layout_of(profile(dvs=dvs | {"planners": {}})).naming_msps("main", {"id": "1"}) == {"id": "1"}
+
+
 @pytest.mark.parametrize(
     ("applications", "message"),
     [
@@ -46,6 +56,14 @@ def test_the_layout_is_what_the_network_says() -> None:
         ({"dvs": {"main": "main", "groups": ["main"]}}, "does not say where dvs runs"),
         ({"dvs": {"main": "main", "groups": [], "chaincode": "dvs"}}, "names no channel for groups"),
         ({"dvs": {"main": "main", "groups": ["shard9"], "chaincode": "dvs"}}, "that it does not have: shard9"),
+        (
+            {"dvs": {"main": "main", "groups": ["main"], "chaincode": "dvs", "planners": {"shard8": "A"}}},
+            "that it does not have: shard8",
+        ),
+        (
+            {"dvs": {"main": "main", "groups": ["main"], "chaincode": "dvs", "aggregators": ["A"]}},
+            "does not say where dvs runs",
+        ),
     ],
 )
 def test_a_description_that_cannot_be_used_is_refused(applications: dict[str, Any], message: str) -> None:

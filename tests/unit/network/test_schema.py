@@ -29,6 +29,13 @@ def test_the_topologies_of_the_thesis(name: str, channels: dict[str, int]) -> No
     assert len({peer.organisation for peer in config.peers}) == 6
     application = config.applications["dvs"]
     assert {application["main"], *application["groups"]} == set(channels)
+    mspids = {channel: {config.mspid(config.peer(peer).organisation) for peer in config.channels[channel].peers}
+              for channel in channels}  # fmt: skip
+    assert application["planners"].keys() == set(channels)
+    assert all(mspid in mspids[channel] for channel, mspid in application["planners"].items())
+    assert {name: set(named) for name, named in application["aggregators"].items()} == {
+        channel: mspids[channel] for channel in application["groups"]
+    }
 
 
 def test_ports_move_together() -> None:

@@ -46,7 +46,7 @@ def test_the_examples_are_taken_and_split_over_two_keys(profile: Profile) -> Non
     submitted = example(f"record-1-{profile}")
     assert channel.call("InitialGrouping", submitted) == {"group": "1"}
     assert channel.last is not None
-    assert channel.last.reads == {}
+    assert channel.last.reads == {"group/1": None}
     matrix = "A" if profile == "published" else "Y"
     head = {name: value for name, value in submitted.items() if name not in (matrix, "PI")}
     assert channel.last.writes == {"group/1": head, "matrix/1": {matrix: submitted[matrix], "PI": submitted["PI"]}}

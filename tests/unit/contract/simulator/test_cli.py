@@ -51,6 +51,7 @@ class Counter(Contract):
     @transaction
     def planner(self, ctx: Context):
         ctx.client_identity.assert_attribute_value("grid.role", "planner")
+        return ctx.client_identity.get_mspid()
 """
 
 
@@ -193,10 +194,23 @@ def test_the_author_is_warned_of_what_differs_between_peers(run: Run, folder: Pa
 
 
 def test_the_caller_has_all_attributes(run: Run) -> None:
-    assert run("planner").answer["status"] == 200
+    assert run("planner").answer["payload"] == "SimulateMSP"
+    assert run("--mspid", "Org1MSP", "planner").answer["payload"] == "Org1MSP"
+    assert run("planner", "--mspid=Org2MSP").answer["payload"] == "Org2MSP"
 
 
-@pytest.mark.parametrize("arguments", [[], ["dir"], ["dir", "f"], ["dir", "--state"], ["dir", "f", "--x", "--state=s"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dir"],
+        ["dir", "f"],
+        ["dir", "--state"],
+        ["dir", "f", "--state=s", "--mspid"],
+        ["dir", "f", "--state=s", "--mspid="],
+        ["dir", "f", "--x", "--state=s"],
+    ],
+)
 def test_wrong_usage_is_told_from_a_refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate.main(arguments) == 2
     assert "usage: gridledger simulate" in capsys.readouterr().err
