@@ -7,6 +7,7 @@ errors are raised.
 
 from __future__ import annotations
 
+from gridledger.shares import Pool
 from gridledger.web.app import (
     Application,
     Health,
@@ -21,7 +22,6 @@ from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, Metho
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
 from gridledger.web.service import background, run_service
-from gridledger.web.shares import Pool
 from gridledger.web.stream_response import StreamResponse
 from gridledger.web.tls import ServerTLS, TLSFiles
 

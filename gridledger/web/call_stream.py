@@ -23,12 +23,12 @@ from gridledger.errors import (
     MalformedJSON,
     UnavailableError,
 )
+from gridledger.shares import SMALL_BYTES, Caller, HeldBytes, Holder, Pool
 from gridledger.transport.call_frames import HEARTBEAT, SUCCESS, read_call, write_answer
 from gridledger.transport.node_client import HEARTBEAT_S
 from gridledger.web import metrics
 from gridledger.web.edge import Edge
 from gridledger.web.errors import BodyTooLarge
-from gridledger.web.shares import SMALL_BYTES, Caller, HeldBytes, Holder, Pool
 
 IDLE_S = 60.0
 """A connection without calls is ended after this time."""

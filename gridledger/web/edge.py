@@ -19,9 +19,9 @@ from gridledger import jsontext
 from gridledger.errors import BusyError, GridLedgerError, MalformedJSON
 from gridledger.files import no_space_left
 from gridledger.identity.certificate import Certificate
+from gridledger.shares import SMALL_BYTES, Caller, HeldBytes, Holder, Pool
 from gridledger.web import metrics
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired
-from gridledger.web.shares import SMALL_BYTES, Caller, HeldBytes, Holder, Pool
 
 Authenticator = Callable[[Certificate], Any]
 """Takes the peer's certificate and returns the caller (an ``Identity``), or raises an ``AuthenticationError``. It must
@@ -45,7 +45,7 @@ class Limits:
 
     ``max_body_bytes`` bounds every request's body (a route may ask for less when it reads); ``max_requests`` the
     requests being served, not counting streams, which ``max_streams`` bounds; ``max_held_bytes`` what large bodies
-    (over ``SMALL_BYTES``) and unread answers hold, each. All of these are shared (:mod:`gridledger.web.shares`).
+    (over ``SMALL_BYTES``) and unread answers hold, each. All of these are shared (:mod:`gridledger.shares`).
     ``request_timeout_s`` is the time a client has to send a whole request, ``reader_timeout_s`` in which it must read
     ``SMALL_BYTES`` more, or the rest, of an answer; ``keep_alive_s`` how long an idle connection stays open,
     ``drain_s`` how long a refused body is read on.

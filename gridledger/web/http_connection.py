@@ -10,9 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gridledger import jsontext
 from gridledger.errors import BusyError
+from gridledger.shares import SMALL_BYTES, Caller, Holder
 from gridledger.web.connections import Connection, Connections
 from gridledger.web.edge import Edge, Limits
-from gridledger.web.shares import SMALL_BYTES, Caller, Holder
 
 _FAREWELL_S = 0.5
 """How long a closed connection may take to flush, and to answer TLS's farewell, which an idle client never reads."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from gridledger import __version__
 from gridledger.disk import SYSTEM_DISK, Disk
+from gridledger.effort import Effort
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError, SettingsError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import UnknownAuthority
@@ -29,6 +30,7 @@ from services.orderer.clock_bound import ClockBound
 from services.orderer.comparing import AskHashes, Comparing
 from services.orderer.config_judge import ConfigThread, OffLoop
 from services.orderer.other_orderers import OtherOrderers
+from services.orderer.queue_shares import QueueShares
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.raft_senders import PeekBlocks, RaftSenders
@@ -60,6 +62,10 @@ class Channel:
         """The configuration that holds now."""
         return self.chain.config
 
+    def is_peer(self, caller: Identity) -> bool:
+        """Whether this is a peer of the channel."""
+        return caller.fingerprint in self.config.peers_by_fingerprint
+
 
 class Orderer:
     """All channels of one orderer. ``clock_us`` gives microseconds since 1970, ``peek`` blocks of other orderers."""
@@ -80,6 +86,8 @@ class Orderer:
         self.consensus = consensus
         self.channels = channels
         self.clock_us = clock_us
+        self.effort = Effort()
+        self.places = {name: QueueShares(settings.limits) for name in channels}
         self.off_loop = off_loop
         self.raft_senders = RaftSenders({name: item.chain for name, item in channels.items()}, peek, clock_us)
         self._handing_over: asyncio.Future[list[None]] | None = None

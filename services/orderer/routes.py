@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from time import perf_counter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError, PermissionDeniedError
+from gridledger.identity.msp import Identity
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.fields import exactly, integer_of, text_of
 from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber, json_response, read_body
@@ -25,8 +27,8 @@ from services.orderer.submission import check_submission
 _log = logging.getLogger(__name__)
 _PROGRESS_MEMBERS = frozenset(("peer", "height"))
 _TRANSFER_MEMBERS = frozenset(("channel", "to"))
-_CHECKED_AT_ONCE = 32
-"""How many envelopes are checked before others have a turn: some milliseconds of verification."""
+_TURN_S = 0.005
+"""How long envelopes are checked before others have a turn."""
 _ORDERED: dict[str, object] = {"status": 200}
 
 
@@ -39,7 +41,9 @@ def plain_routes(orderer: Orderer) -> list[PlainRoute]:
         channel.sequencer.check_leader()
         body = await read_body(request, max_bytes=limits.max_body_bytes)
         envelopes = framing.unpack(body, max_frames=limits.max_envelopes)
-        return jsontext.dumps({"results": await _order_all(orderer, channel, envelopes)})
+        signer, is_peer = request.caller.signer, channel.is_peer(request.caller)
+        with orderer.places[request.parameter].holding(signer, len(envelopes), len(body), is_peer=is_peer):
+            return jsontext.dumps({"results": await _order_all(orderer, channel, envelopes, request.caller)})
 
     return [PlainRoute("/channels/{name}/broadcast", broadcast)]
 
@@ -138,8 +142,11 @@ async def _receive_batches(orderer: Orderer, request: Request) -> None:
             orderer.consensus.receive(name_in, batch)
 
 
-async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes]) -> list[dict[str, object]]:
+async def _order_all(
+    orderer: Orderer, channel: Channel, envelopes: list[bytes], caller: Identity
+) -> list[dict[str, object]]:
     """Check and order each envelope by itself; one that is refused holds no other back."""
+    spending, turn_ends = orderer.effort.spent_by(caller.signer), perf_counter() + _TURN_S
     receipt = BroadcastReceipt()
     config, now_us, submit = channel.config, orderer.clock_us(), channel.sequencer.submit
     for number, envelope in enumerate(envelopes):
@@ -147,7 +154,8 @@ async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes])
             if envelope.startswith(CONFIG_PREFIX):
                 await orderer.off_loop(check_submission, envelope, config, now_us)
             else:
-                check_submission(envelope, config, now_us)
+                with spending:
+                    check_submission(envelope, config, now_us)
             submit(envelope, receipt, number)
         except GridLedgerError as error:
             receipt.errors[number] = error
@@ -155,8 +163,9 @@ async def _order_all(orderer: Orderer, channel: Channel, envelopes: list[bytes])
             # A defect of ours costs the one envelope that shows it, not those that came along.
             _log.exception("an envelope could not be checked", extra={"channel": channel.chain.channel})
             receipt.errors[number] = GridLedgerError("the orderer failed at this envelope; its log says why")
-        if number % _CHECKED_AT_ONCE == _CHECKED_AT_ONCE - 1:
+        if perf_counter() > turn_ends:
             await asyncio.sleep(0)
+            turn_ends = perf_counter() + _TURN_S
     await receipt.wait()
     results: list[dict[str, object]] = [_ORDERED] * len(envelopes)
     for number, refusal in receipt.errors.items():

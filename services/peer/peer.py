@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from gridledger import __version__
 from gridledger.contract.packaging import package_id
+from gridledger.effort import Effort
 from gridledger.errors import BusyError, SettingsError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
@@ -89,6 +90,7 @@ class Peer:
         self.collector = Collector(self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock)
         self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
         self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
+        self.effort = Effort()
         self.admission = Admission(settings.edge.max_wait_s, clock=time.monotonic)
         endorsed_here = EndorsedHere()
         self.submitter = Submitter(
@@ -98,6 +100,7 @@ class Peer:
             endorsed_here,
             clock_us=clock_us,
             commit_timeout_s=settings.edge.commit_timeout_s,
+            effort=self.effort,
         )
         self.gateway = Gateway(
             settings.name,
@@ -111,6 +114,7 @@ class Peer:
             clock_us=clock_us,
             random=random,
             evaluate_timeout_s=limits.timeout_s,
+            effort=self.effort,
         )
         self.stopping = False
         self._following = asyncio.Event()

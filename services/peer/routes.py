@@ -53,8 +53,8 @@ def plain_routes(peer: Peer) -> list[PlainRoute]:
     handlers: dict[int, tuple[str, CallHandler]] = {
         call_frames.ENDORSE: ("endorse", work.endorse),
         call_frames.SUBMIT: ("submit", work.submit),
-        call_frames.ORDER: ("order", peer.gateway.order),
-        call_frames.EVALUATE: ("evaluate", peer.gateway.evaluate),
+        call_frames.ORDER: ("order", work.order),
+        call_frames.EVALUATE: ("evaluate", work.evaluate),
         call_frames.ENDORSE_HERE: ("endorse_here", work.endorse_here),
         call_frames.PING: ("ping", _ping),
     }
@@ -77,11 +77,11 @@ def plain_routes(peer: Peer) -> list[PlainRoute]:
         wait = request.query("wait") or "commit"
         if wait not in ("commit", "order"):
             raise InputError("'wait' must be 'commit' or 'order'")
-        return await answer(request, work.submit if wait == "commit" else peer.gateway.order)
+        return await answer(request, work.submit if wait == "commit" else work.order)
 
     async def evaluate(request: PlainRequest) -> bytes:
         forward = request.query("forward") != "no"
-        return await answer(request, partial(peer.gateway.evaluate, forward=forward))
+        return await answer(request, partial(work.evaluate, forward=forward))
 
     return [
         PlainRoute(call_frames.PATH, calls),
@@ -101,24 +101,39 @@ class Transactions:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
+        self._evaluations = Pool("evaluations", peer.settings.edge.max_evaluations, retry_after_s=0.2)
 
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a client's signed proposal."""
-        with self._peer.admission.endorsing(), metrics.COLLECT_SECONDS.time():
+        with self._peer.admission.endorsing(caller.signer), metrics.COLLECT_SECONDS.time():
             return await self._peer.gateway.endorse(body, caller)
 
     async def submit(self, body: bytes, caller: Identity) -> bytes:
         """Order a client's transaction and wait for its commit."""
         started = time.perf_counter()
-        with self._peer.admission.submitting():
+        with self._peer.admission.submitting(caller.signer):
             answer = await self._peer.gateway.submit(body, caller)
         metrics.SUBMIT_SECONDS.observe(time.perf_counter() - started)
         return answer
 
+    async def order(self, body: bytes, caller: Identity) -> bytes:
+        """Order a client's transaction."""
+        with self._peer.admission.ordering(caller.signer):
+            return await self._peer.gateway.order(body, caller)
+
+    async def evaluate(self, body: bytes, caller: Identity, *, forward: bool = True) -> bytes:
+        """Run a client's signed proposal on one peer."""
+        place = self._evaluations.take(caller.signer)
+        try:
+            return await self._peer.gateway.evaluate(body, caller, forward=forward)
+        finally:
+            place.give()
+
     async def endorse_here(self, body: bytes, caller: Identity) -> bytes:
         """Endorse for another peer's gateway; ``body`` and answer are those of :mod:`services.peer.endorser.remote`."""
-        min_height, signed = remote.read_request(body)
-        proposal = self._peer.endorser.admit(signed, caller)
+        with self._peer.effort.spent_by(caller.signer):
+            min_height, signed = remote.read_request(body)
+            proposal = self._peer.endorser.admit(signed, caller)
         return remote.write_response(await self._peer.endorse(proposal, min_height))
 
 

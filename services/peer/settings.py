@@ -28,6 +28,7 @@ class EdgeLimits(SettingsPart):
     max_requests: Count = 1000
     max_node_requests: Count = 500
     max_admin_requests: Count = 16
+    max_evaluations: Count = 512
     max_waiters: Count = 20_000
     max_streams: Count = 200
     max_call_streams: Count = 500

@@ -12,13 +12,16 @@ from collections.abc import Callable
 from random import Random
 
 from gridledger.backoff import Backoff
-from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.errors import BusyError, GridLedgerError, UnavailableError
 from gridledger.protocol.block import SignedBlock
 from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.orderers import Orderers
 
 DISTRUST_S = 30.0
 """How long an orderer that delivered a block which was rejected is asked only when there is no other."""
+
+BUSY_S = 5.0
+"""How long one that had no place for this peer's stream (429) is, likewise."""
 
 DOUBT_S = 0.3
 """How long after a block the silence is looked into for the first time."""
@@ -79,6 +82,9 @@ class BlockSource:
                 self._lost("the channel's config names no orderer")
             else:
                 error = await self._fetch_from(orderer)
+                if isinstance(error, BusyError):
+                    until = self._clock() + BUSY_S
+                    self._distrusted[orderer] = max(until, self._distrusted.get(orderer, until))
                 self._lost(f"{orderer}: {error.message}")
             await asyncio.sleep(self._backoff.failed())
 

@@ -1,8 +1,8 @@
 """Admission: refuses early a transaction that would wait too long for its commit.
 
 The expected wait is the number of transactions under way through this gateway, divided by its commits a second
-(Little's law). The rate of commits shows what the network can do only while transactions wait; on a calm network it
-shows only what is asked of it.
+(Little's law). How many may be under way is shared by callers (:mod:`gridledger.shares`). The rate of commits shows
+what the network can do only while transactions wait; on a calm network it shows only what is asked of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gridledger.errors import BusyError
+from gridledger.shares import KEPT_PART, Caller, Pool
 
 ALWAYS = 128
 """So many are admitted in any case: enough to find out that the network has become faster."""
@@ -32,46 +33,87 @@ class Admission:
     """
 
     def __init__(self, max_wait_s: float, *, clock: Callable[[], float]) -> None:
-        self.endorsing_now = 0
-        self.submitting_now = 0
+        self._under_way = Pool("transactions", ALWAYS, retry_after_s=_SHORTEST_RETRY_S)
+        self._submitting = Pool("endorsed transactions", 2 * ALWAYS, retry_after_s=_SHORTEST_RETRY_S)
+        self._beyond: dict[Caller, int] = {}
+        """How many of a caller's endorsed transactions have no place among those under way, beyond the longest wait."""
         self.rate = _FIRST_RATE
         self._max_wait_s = max_wait_s
         self._clock = clock
         self._since = clock()
         self._committed = 0
 
+    @property
+    def under_way(self) -> int:
+        """How many transactions are under way."""
+        return self._under_way.used + sum(self._beyond.values())
+
+    @property
+    def submitting_now(self) -> int:
+        """How many endorsed ones."""
+        return self._submitting.used
+
     @contextmanager
-    def endorsing(self) -> Iterator[None]:
+    def endorsing(self, caller: Caller) -> Iterator[None]:
         """Count a proposal while it is endorsed; :class:`BusyError` where it would wait too long for its commit."""
-        if self.endorsing_now + self.submitting_now >= self._most_under_way():
-            raise self._busy()
-        self.endorsing_now += 1
+        self._measure()
+        try:
+            holder = self._under_way.take(caller)
+        except BusyError:
+            raise self._busy(caller) from None
         try:
             yield
         finally:
-            self.endorsing_now -= 1
+            holder.give()
 
     @contextmanager
-    def submitting(self) -> Iterator[None]:
+    def submitting(self, caller: Caller) -> Iterator[None]:
         """Count an endorsed transaction until it is committed; :class:`BusyError` as above, at twice the wait."""
-        if self.submitting_now >= 2 * self._most_under_way():
-            raise self._busy()
-        self.submitting_now += 1
-        try:
+        with self.ordering(caller):
             yield
             self._committed += 1
+
+    @contextmanager
+    def ordering(self, caller: Caller) -> Iterator[None]:
+        """Count an endorsed transaction until it is ordered, whose commit nobody waits for; bounded as above."""
+        self._measure()
+        try:
+            place = self._submitting.take(caller)
+        except BusyError:
+            raise self._busy(caller) from None
+        try:
+            self._under_way.take(caller)
+        except BusyError:
+            self._beyond[caller] = self._beyond.get(caller, 0) + 1
+        try:
+            yield
         finally:
-            self.submitting_now -= 1
+            place.give()
+            self._leave(caller)
 
-    def _most_under_way(self) -> int:
-        return max(ALWAYS, int(self._measured() * self._max_wait_s))
+    def _leave(self, caller: Caller) -> None:
+        """What is beyond the wait goes first, whichever transaction it was: proposals come in behind all of it."""
+        beyond = self._beyond.pop(caller, 0)
+        if beyond > 1:
+            self._beyond[caller] = beyond - 1
+        elif not beyond and (holder := self._under_way.holder(caller)) is not None:
+            holder.give()
 
-    def _busy(self) -> BusyError:
-        under_way = self.endorsing_now + self.submitting_now
+    def _measure(self) -> None:
+        """Have as many places as the rate allows: those that are kept for newcomers come on top."""
+        most = max(ALWAYS, int(self._measured() * self._max_wait_s))
+        total = most * KEPT_PART // (KEPT_PART - 1)
+        if total != self._under_way.total:
+            self._under_way.resize(total)
+            self._submitting.resize(2 * total)
+
+    def _busy(self, caller: Caller) -> BusyError:
+        under_way = self.under_way
+        mine = self._under_way.held_by(caller) + self._beyond.get(caller, 0)
         wait_s = under_way / max(1.0, self.rate)
         return BusyError(
-            f"{under_way} transactions are under way through this gateway, another would wait about {wait_s:.1f} s: "
-            "come again later",
+            f"{under_way} transactions are under way through this gateway, {mine} of them yours; another would wait "
+            f"about {wait_s:.1f} s: come again later",
             retry_after_s=round(min(_LONGEST_RETRY_S, max(_SHORTEST_RETRY_S, wait_s - self._max_wait_s)), 3),
         )
 

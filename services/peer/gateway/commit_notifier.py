@@ -6,21 +6,21 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from gridledger.errors import BusyError
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.transaction_status import Status
+from gridledger.shares import NOBODY, Caller, Pool
 
 Lookup = Callable[[str, str], Status | None]
 """What the ledger says about (channel, tx_id): the status of the first copy, None if there is none."""
 
 
 class CommitNotifier:
-    """Keeps who waits for which transaction, within a bound."""
+    """Keeps who waits for which transaction, within a bound that callers share."""
 
     def __init__(self, lookup: Lookup, *, max_waiters: int) -> None:
         self._lookup = lookup
-        self._max_waiters = max_waiters
+        self._places = Pool("waits for commits", max_waiters, retry_after_s=1.0)
         self._waiters: dict[str, dict[str, list[asyncio.Future[Status]]]] = {}
         self._count = 0
 
@@ -28,13 +28,12 @@ class CommitNotifier:
         return self._count
 
     @contextmanager
-    def waiting(self, channel: str, tx_id: str) -> Iterator[asyncio.Future[Status]]:
+    def waiting(self, channel: str, tx_id: str, caller: Caller = NOBODY) -> Iterator[asyncio.Future[Status]]:
         """A future that gets the status; it has it already if the transaction is on the ledger.
 
         Raises :class:`BusyError` when there are too many waiters.
         """
-        if self._count >= self._max_waiters:
-            raise BusyError(f"{self._count} callers wait for commits already; try again later", retry_after_s=1.0)
+        place = self._places.take(caller)
         committed: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(channel, {}).setdefault(tx_id, []).append(committed)
         self._count += 1
@@ -45,6 +44,7 @@ class CommitNotifier:
                 committed.set_result(known)
             yield committed
         finally:
+            place.give()
             self._remove(channel, tx_id, committed)
             committed.cancel()
 

@@ -20,6 +20,7 @@ from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, from_
 from gridledger.identity.policy import Policy
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import EndorsedResult
+from gridledger.shares import Pool
 from gridledger.waiting import first_done
 from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
 from services.peer.errors import (
@@ -72,7 +73,7 @@ class Collector:
         self.health = health
         self.limits = limits
         self.clock = clock
-        self.active = 0
+        self._places = Pool("proposals", limits.max_concurrent, retry_after_s=0.2)
         self.mismatches = 0
         self.bad_endorsements = 0
         self.hedges = 0
@@ -85,19 +86,22 @@ class Collector:
         :class:`EndorsementMismatch`, :class:`EndorsersUnavailable`, :class:`EndorsersBusy`, or the error that all
         endorsers gave alike.
         """
-        if self.active >= self.limits.max_concurrent:
-            raise EndorsersBusy(
-                f"{self.active} proposals are being endorsed through this gateway already; try again later",
-                retry_after_s=0.2,
-            )
+        try:
+            place = self._places.take(proposal.creator.signer)
+        except BusyError as error:
+            raise EndorsersBusy(error.message, retry_after_s=error.retry_after_s) from None
         self._hedges_allowed = min(MAX_SAVED_HEDGES, self._hedges_allowed + HEDGE_SHARE)
         collection = _Collection(self, proposal, organisations)
-        self.active += 1
         try:
             return await collection.run()
         finally:
-            self.active -= 1
+            place.give()
             await collection.close()
+
+    @property
+    def active(self) -> int:
+        """How many proposals are being endorsed."""
+        return self._places.used
 
     def may_hedge(self) -> bool:
         """Spend one hedge, if any is left."""

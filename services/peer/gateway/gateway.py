@@ -7,6 +7,7 @@ from random import Random
 from typing import Protocol
 
 from gridledger import jsontext
+from gridledger.effort import Effort
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config import Node
@@ -48,7 +49,9 @@ class Gateway:
         clock_us: Callable[[], int],
         random: Random,
         evaluate_timeout_s: float,
+        effort: Effort | None = None,
     ) -> None:
+        self._effort = effort or Effort()
         self._name = name
         self._channels = channels
         self._endorser = endorser
@@ -63,8 +66,9 @@ class Gateway:
 
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
-        request = EndorseRequest.from_bytes(body)
-        proposal = self._endorser.admit(request.signed, caller)
+        with self._effort.spent_by(caller.signer):
+            request = EndorseRequest.from_bytes(body)
+            proposal = self._endorser.admit(request.signed, caller)
         endorsed = await self._collector.collect(proposal, request.organisations)
         proposed = request.signed.proposal
         self._endorsed_here.note(proposed.tx_id, proposed.channel, proposed.certificate(), endorsed.result_text)
@@ -84,7 +88,8 @@ class Gateway:
 
         Runs here, or on another peer where the chaincode is not to be had here. A refusal is ChaincodeRefused.
         """
-        proposal = self._endorser.admit(SignedProposal.from_bytes(body), caller, policy="readers")
+        with self._effort.spent_by(caller.signer):
+            proposal = self._endorser.admit(SignedProposal.from_bytes(body), caller, policy="readers")
         try:
             response = (await self._endorser.run(proposal)).response
         except GridLedgerError as error:
@@ -121,6 +126,6 @@ class Gateway:
         channel.require("readers", channel.identify(caller.certificate, self._clock_us()))
         if wait_s <= 0:
             return channel.status(tx_id)
-        with self._notifier.waiting(channel_name, tx_id) as committed:
+        with self._notifier.waiting(channel_name, tx_id, caller.signer) as committed:
             await first_done((committed,), wait_s)
             return committed.result() if committed.done() else None

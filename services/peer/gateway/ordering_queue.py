@@ -23,6 +23,7 @@ from typing import Any
 from gridledger import framing, jsontext
 from gridledger.backoff import Backoff
 from gridledger.errors import BusyError, GridLedgerError, MalformedJSON, MalformedMessage, UnavailableError, from_wire
+from gridledger.shares import NOBODY, Caller, Holder, Pool
 from services.peer.gateway.leader_search import LeaderSearch, Send
 from services.peer.settings import MAX_BATCH, OrderingLimits
 
@@ -61,6 +62,8 @@ class QueuedEnvelope:
     envelope: bytes
     deadline: float
     ordered: asyncio.Future[None]
+    place: Holder
+    bytes_place: Holder
     maybe_sent: bool = False
     queued: bool = False
     largest_batch: int = MAX_BATCH
@@ -108,7 +111,8 @@ class OrderingQueue:
         self._clock = clock
         self._random = random
         self._queue: deque[QueuedEnvelope] = deque()
-        self._queued_bytes = 0
+        self._places = Pool(f"transactions for the orderers of {channel}", limits.max_queued, retry_after_s=0.5)
+        self._bytes = Pool(f"bytes for the orderers of {channel}", limits.max_queued_bytes, retry_after_s=0.5)
         self._turn = random.randrange(1024)
         self._backoff = Backoff(limits.backoff_initial_s, limits.backoff_max_s, random)
         self._not_before = 0.0
@@ -123,20 +127,15 @@ class OrderingQueue:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, tx_id: str, envelope: bytes) -> QueuedEnvelope:
-        """Put an envelope into the queue; :class:`BusyError` when the queue is full.
+    def add(self, tx_id: str, envelope: bytes, caller: Caller = NOBODY) -> QueuedEnvelope:
+        """Put an envelope into the queue; :class:`BusyError` when the queue has no place for this caller.
 
         Whoever adds it calls :meth:`discard` in the end.
         """
         limits = self._limits
-        if len(self._queue) >= limits.max_queued or self._queued_bytes + len(envelope) > limits.max_queued_bytes:
-            raise BusyError(
-                f"{len(self._queue)} transactions wait for the orderers of {self.channel} already; try again later",
-                retry_after_s=0.5,
-                tx_id=tx_id,
-            )
+        place, bytes_place = self._take_places(caller, len(envelope), tx_id)
         ordered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending = QueuedEnvelope(tx_id, envelope, self._clock() + limits.timeout_s, ordered)
+        pending = QueuedEnvelope(tx_id, envelope, self._clock() + limits.timeout_s, ordered, place, bytes_place)
         self._enqueue(pending)
         self._start_sender()
         return pending
@@ -148,7 +147,20 @@ class OrderingQueue:
         if pending.queued:
             pending.queued = False
             self._queue.remove(pending)
-            self._queued_bytes -= len(pending.envelope)
+        pending.place.give()
+        pending.bytes_place.give(len(pending.envelope))
+
+    def _take_places(self, caller: Caller, size: int, tx_id: str) -> tuple[Holder, Holder]:
+        try:
+            place = self._places.take(caller)
+            try:
+                return place, self._bytes.take(caller, size)
+            except BusyError:
+                place.give()
+                raise
+        except BusyError as error:
+            error.details["tx_id"] = tx_id
+            raise
 
     async def close(self) -> None:
         """Stop sending; what waits is told that it was not ordered (or may have been)."""
@@ -163,12 +175,10 @@ class OrderingQueue:
     def _enqueue(self, pending: QueuedEnvelope, *, first: bool = False) -> None:
         (self._queue.appendleft if first else self._queue.append)(pending)
         pending.queued = True
-        self._queued_bytes += len(pending.envelope)
 
     def _dequeue(self) -> QueuedEnvelope:
         pending = self._queue.popleft()
         pending.queued = False
-        self._queued_bytes -= len(pending.envelope)
         return pending
 
     def _start_sender(self) -> None:

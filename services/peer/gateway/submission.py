@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gridledger import jsontext
+from gridledger.effort import Effort
 from gridledger.errors import InputError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
@@ -39,7 +40,9 @@ class Submitter:
         *,
         clock_us: Callable[[], int],
         commit_timeout_s: float,
+        effort: Effort | None = None,
     ) -> None:
+        self._effort = effort or Effort()
         self._queues = queues
         self._notifier = notifier
         self._endorsed_here = endorsed_here
@@ -53,12 +56,13 @@ class Submitter:
         One that is on the ledger already is not ordered again: its status is told. Errors are those of reading, what
         ordering raises, and :class:`CommitTimeout`.
         """
-        channel, tx_id = self.read(envelope, caller)
-        with self._notifier.waiting(channel.name, tx_id) as committed:
+        with self._effort.spent_by(caller.signer):
+            channel, tx_id = self.read(envelope, caller)
+        with self._notifier.waiting(channel.name, tx_id, caller.signer) as committed:
             if committed.done():
                 return committed.result()
             queue = self._queues[channel.name]
-            pending = queue.add(tx_id, envelope)
+            pending = queue.add(tx_id, envelope, caller.signer)
             try:
                 # The commit may be seen before the orderers' acknowledgement comes, or in its place.
                 await first_done((pending.ordered, committed))
@@ -77,9 +81,10 @@ class Submitter:
 
     async def order(self, envelope: bytes, caller: Identity) -> str:
         """Hand a transaction to the orderers; its id, once it is in the replicated, durable log."""
-        channel, tx_id = self.read(envelope, caller)
+        with self._effort.spent_by(caller.signer):
+            channel, tx_id = self.read(envelope, caller)
         queue = self._queues[channel.name]
-        pending = queue.add(tx_id, envelope)
+        pending = queue.add(tx_id, envelope, caller.signer)
         try:
             await pending.ordered
         finally:

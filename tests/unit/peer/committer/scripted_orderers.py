@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from gridledger.errors import UnavailableError
+from gridledger.errors import BusyError, UnavailableError
 from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.config import ChannelConfig
 
 
 class ScriptedOrderers:
-    """Three orderers with copies of a chain from block 1 on. ``broken`` are those that serve nothing, ``hung``
-    those that do not tell their height; o2 takes no reports of progress."""
+    """Three orderers with copies of a chain from block 1 on. ``broken`` are those that serve nothing, ``busy`` those
+    that answer 429, ``hung`` those that do not tell their height; o2 takes no reports of progress."""
 
     def __init__(self, chain: Sequence[SignedBlock]) -> None:
         self.chains = {name: list(chain) for name in ("o1", "o2", "o3")}
         self.broken: set[str] = set()
         self.hung: set[str] = set()
         self.asked: list[str] = []
+        self.busy: set[str] = set()
         self.opened: list[str] = []
         self.configs: list[int] = []
         self.reports: list[tuple[str, int]] = []
@@ -39,6 +40,8 @@ class ScriptedOrderers:
         while True:
             if orderer in self.broken:
                 raise UnavailableError(f"{orderer} is down", code="CONNECTION_FAILED")
+            if orderer in self.busy:
+                raise BusyError("500 streams are open here", retry_after_s=1.0)
             if number - 1 < len(self.chains[orderer]):
                 yield self.chains[orderer][number - 1].to_bytes()
                 number += 1

@@ -92,6 +92,22 @@ def test_another_orderer_takes_over_from_those_that_fail() -> None:
     drive(test)
 
 
+def test_orderers_without_a_place_are_left_alone_for_a_while() -> None:
+    """Another one is asked, again and again if need be, and not those that answered 429 a moment ago."""
+
+    async def test(house: House) -> None:
+        house.orderers.busy, house.orderers.broken = {"o1", "o2"}, {"o3"}
+        await asyncio.sleep(2)
+        house.orderers.broken = set()
+        assert {item.orderer for item in await house.take(5)} == {"o3"}
+        asked = house.orderers.opened
+        assert asked.count("o1") <= 1
+        assert asked.count("o2") <= 1
+        assert asked.count("o3") > 10
+
+    drive(test)
+
+
 def test_an_orderer_that_falls_behind_in_silence_is_left() -> None:
     async def test(house: House) -> None:
         for name in ("o1", "o2"):

@@ -9,6 +9,8 @@ import pytest
 from gridledger.errors import BusyError
 from services.peer.gateway.admission import ALWAYS, Admission
 
+CLIENT, OTHER = ("Org1MSP", "client"), ("Org1MSP", "other")
+
 
 class Clock:
     """Time as the test says."""
@@ -63,12 +65,12 @@ def offer(
         due += offered * step
         while due >= 1:
             due -= 1
-            endorsing = admitted(admission.endorsing())
+            endorsing = admitted(admission.endorsing(CLIENT))
             if endorsing is None:
                 refused += 1
                 continue
             endorsing.close()
-            submitting = admitted(admission.submitting())
+            submitting = admitted(admission.submitting(CLIENT))
             assert submitting is not None
             queue.append((clock.now, submitting))
         room = min(room + capacity * step, capacity * step + 1) if not queue else room + capacity * step
@@ -101,13 +103,13 @@ def test_past_capacity_it_goes_on_at_capacity_and_no_admitted_one_waits_long(
 
 def test_a_burst_on_a_calm_network_is_taken(admission: Admission, clock: Clock) -> None:
     offer(admission, clock, offered=10, capacity=500, seconds=20)
-    assert sum(admitted(admission.endorsing()) is not None for _ in range(300)) == 300
+    assert sum(admitted(admission.endorsing(CLIENT)) is not None for _ in range(300)) == 300
 
 
 def test_a_network_that_has_stood_still_is_used_again(admission: Admission, clock: Clock) -> None:
     under_way: Queue = []
     offer(admission, clock, offered=400, capacity=0.001, seconds=10, queue=under_way)
-    assert admitted(admission.endorsing()) is None
+    assert admitted(admission.endorsing(CLIENT)) is None
     offer(admission, clock, offered=400, capacity=400, seconds=5, queue=under_way)
     committed, _, _ = offer(admission, clock, offered=400, capacity=400, seconds=5, queue=under_way)
     assert committed > 0.95 * 400 * 5
@@ -116,9 +118,9 @@ def test_a_network_that_has_stood_still_is_used_again(admission: Admission, cloc
 def test_the_refusal_says_when_to_come_again(admission: Admission, clock: Clock) -> None:
     offer(admission, clock, offered=400, capacity=100, seconds=10)
     inside = []
-    while (one := admitted(admission.endorsing())) is not None:
+    while (one := admitted(admission.endorsing(CLIENT))) is not None:
         inside.append(one)
-    with pytest.raises(BusyError, match="would wait") as caught, admission.endorsing():
+    with pytest.raises(BusyError, match="would wait") as caught, admission.endorsing(CLIENT):
         pass
     assert 0.1 <= caught.value.retry_after_s <= 5.0
 
@@ -126,25 +128,64 @@ def test_the_refusal_says_when_to_come_again(admission: Admission, clock: Clock)
 def test_as_many_as_leave_may_come_in(admission: Admission, clock: Clock) -> None:
     clock.now += 1
     admission.rate = 1.0
-    inside = [admitted(admission.endorsing()) for _ in range(ALWAYS)]
+    inside = [admitted(admission.endorsing(CLIENT)) for _ in range(ALWAYS)]
     assert None not in inside
-    assert admitted(admission.endorsing()) is None
+    assert admitted(admission.endorsing(CLIENT)) is None
     first = inside.pop()
     assert first is not None
     first.close()
-    assert admission.endorsing_now == ALWAYS - 1
-    inside.append(admitted(admission.endorsing()))
+    assert admission.under_way == ALWAYS - 1
+    inside.append(admitted(admission.endorsing(CLIENT)))
     assert None not in inside
     # What is endorsed already is refused later than what is not.
-    submitting = [admitted(admission.submitting()) for _ in range(2 * ALWAYS)]
+    submitting = [admitted(admission.submitting(CLIENT)) for _ in range(2 * ALWAYS)]
     assert None not in submitting
-    assert admitted(admission.submitting()) is None
-    assert admitted(admission.endorsing()) is None
+    assert admitted(admission.submitting(CLIENT)) is None
+    assert admitted(admission.endorsing(CLIENT)) is None
 
 
 def test_what_fails_counts_as_no_commit(admission: Admission) -> None:
-    with pytest.raises(RuntimeError), admission.submitting():
+    with pytest.raises(RuntimeError), admission.submitting(CLIENT):
         raise RuntimeError
-    with admission.submitting():
+    with admission.submitting(CLIENT):
         pass
     assert (admission.submitting_now, admission._committed) == (0, 1)
+
+
+def test_one_client_fills_the_gateway_and_others_come_in(admission: Admission) -> None:
+    admission.rate = 1.0
+    endorsing = [admitted(admission.endorsing(CLIENT)) for _ in range(300)]
+    assert sum(one is not None for one in endorsing) == ALWAYS
+    submitting = [admitted(admission.submitting(CLIENT)) for _ in range(300)]
+    assert sum(one is not None for one in submitting) == 2 * ALWAYS
+    for _ in range(100):
+        with admission.endorsing(OTHER):
+            pass
+        with admission.submitting(OTHER):
+            pass
+
+
+def test_what_was_ordered_only_is_counted_and_is_no_commit(admission: Admission) -> None:
+    admission.rate = 1.0
+    inside = [admitted(admission.ordering(CLIENT)) for _ in range(400)]
+    assert sum(one is not None for one in inside) == 2 * ALWAYS
+    for one in inside:
+        if one is not None:
+            one.close()
+    assert admission.submitting_now == 0
+    assert admission._committed == 0
+    with admission.endorsing(CLIENT):
+        pass
+
+
+def test_places_beyond_the_wait_are_given_back_first(admission: Admission) -> None:
+    """So proposals are refused until the gateway is back within the wait."""
+    admission.rate = 1.0
+    inside = [admitted(admission.submitting(CLIENT)) for _ in range(2 * ALWAYS)]
+    for one in inside[:ALWAYS]:
+        assert one is not None
+        one.close()
+    assert admitted(admission.endorsing(CLIENT)) is None
+    assert inside[-1] is not None
+    inside[-1].close()
+    assert admitted(admission.endorsing(CLIENT)) is not None

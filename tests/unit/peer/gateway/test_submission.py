@@ -15,7 +15,6 @@ from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
 from services.peer.errors import CommitTimeout
 from services.peer.gateway.endorsed_here import MAX_KEPT, EndorsedHere
-from services.peer.settings import OrderingLimits
 from tests.support.waiting import until
 from tests.unit.peer.gateway.ordering_house import OrderingHouse
 
@@ -179,7 +178,7 @@ async def test_only_those_beyond_the_bound_of_waiters_are_busy(house: OrderingHo
     envelopes = [house.transaction(number).to_bytes() for number in range(12)]
     work = [house.submitter.submit(envelope, house.caller) for envelope in envelopes]
     found = await asyncio.gather(*work, return_exceptions=True)
-    assert [getattr(outcome, "code", None) for outcome in found] == [Code.VALID] * 10 + ["BUSY"] * 2
+    assert [getattr(outcome, "code", None) for outcome in found] == [Code.VALID] * 9 + ["BUSY"] * 3
 
 
 async def test_only_the_commit_that_does_not_come_is_too_late(tmp_path: Path) -> None:
@@ -195,7 +194,7 @@ async def test_only_the_commit_that_does_not_come_is_too_late(tmp_path: Path) ->
 
 
 async def test_a_full_queue_leaves_no_waiter_behind(house: OrderingHouse) -> None:
-    house.queue._limits = OrderingLimits(max_queued=1)
+    house.queue._places.resize(1)
     house.queue.add("other", b"x" * 10)
     with pytest.raises(BusyError):
         await house.submitter.submit(house.transaction().to_bytes(), house.caller)

@@ -31,6 +31,9 @@ from gridledger.errors import BusyError
 Caller: TypeAlias = tuple[str, str]
 """Organisation and name."""
 
+NOBODY: Caller = ("", "")
+"""Whoever is not told from others."""
+
 KEPT_PART = 8
 """The part of a pool that is kept: one place in so many."""
 
@@ -124,6 +127,11 @@ class Pool:
         """How many places a caller has."""
         holder = self._holders.get(caller)
         return holder.held if holder is not None else 0
+
+    def holder(self, caller: Caller) -> Holder | None:
+        """What a caller has, None where it has no place."""
+        holder = self._holders.get(caller) if self.used else None
+        return holder if holder is not None and holder.held else None
 
     def _enter(self, caller: Caller) -> Holder:
         if len(self._holders) >= _MAX_REMEMBERED:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gridledger.errors import BusyError
-from gridledger.web.shares import KEPT_PART, Caller, Holder, Pool
+from gridledger.shares import KEPT_PART, Caller, Holder, Pool
 
 CALLERS = st.tuples(st.sampled_from(("Org1MSP", "Org2MSP", "Org3MSP")), st.sampled_from("abcd"))
 ALICE, BOB, CAROL = ("Org1MSP", "alice"), ("Org1MSP", "bob"), ("Org2MSP", "carol")
@@ -183,7 +183,7 @@ def test_another_total_takes_nobodys_place():
 
 
 def test_callers_without_places_are_forgotten_in_the_end(monkeypatch):
-    monkeypatch.setattr("gridledger.web.shares._MAX_REMEMBERED", 10)
+    monkeypatch.setattr("gridledger.shares._MAX_REMEMBERED", 10)
     pool = pool_of(100)
     kept = pool.take(ALICE)
     for number in range(100):

@@ -1,0 +1,102 @@
+"""Effort: what work that came to nothing has cost the event loop, by the caller it was done for.
+
+Reading what turns out to be unreadable costs up to some hundred milliseconds for a few megabytes, before anybody can
+say whether it is allowed. So such work is timed, and charged to the caller as a debt. Debts are paid by time: all
+callers together pay ``part`` of each second, in equal parts for the organisations in debt, and these in equal parts for
+their callers in debt. Whoever owes more than ``burst_s`` is refused, before anything is done, until it owes no more. So
+the callers in debt get no more than ``part`` of the loop's time in the long run, however many requests they send, and
+whoever sends what can be read owes nothing and is never refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from gridledger.errors import BusyError
+from gridledger.shares import Caller
+
+FREE_S = 0.002
+"""Refused work up to here is free: a signature that does not hold, a proposal that is too old."""
+
+FREE_IF_DONE_S = 0.05
+"""Work up to here that was no waste."""
+
+_MAX_DEBTORS = 1024
+
+
+class Effort:
+    """Debts of callers. ``clock`` is monotonic, in seconds."""
+
+    def __init__(
+        self, *, part: float = 0.25, burst_s: float = 0.25, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._part = part
+        self._burst_s = burst_s
+        self._clock = clock
+        self._paid_at = clock()
+        self._debts: dict[str, dict[Caller, float]] = {}
+
+    def spent_by(self, caller: Caller) -> Spending:
+        """``with effort.spent_by(caller):`` times what is done inside; :class:`BusyError` for who owes too much."""
+        return Spending(self, caller)
+
+    def check(self, caller: Caller) -> None:
+        """Raise :class:`BusyError` where the caller owes too much."""
+        if not self._debts:
+            return
+        self._pay()
+        of_organisation = self._debts.get(caller[0], {})
+        debt = of_organisation.get(caller, 0.0)
+        if debt > self._burst_s:
+            rate = self._part / len(self._debts) / len(of_organisation)
+            raise BusyError(
+                f"what you sent lately could not be read or was refused, and cost this node {debt:.1f} s too much: "
+                "come again later",
+                retry_after_s=round((debt - self._burst_s) / rate, 3),
+            )
+
+    def charge(self, caller: Caller, seconds: float) -> None:
+        """Add to what a caller owes."""
+        self._pay()
+        of_organisation = self._debts.setdefault(caller[0], {})
+        if caller in of_organisation or sum(map(len, self._debts.values())) < _MAX_DEBTORS:
+            of_organisation[caller] = of_organisation.get(caller, 0.0) + seconds
+
+    def _pay(self) -> None:
+        """Take off what was paid since the last time."""
+        now = self._clock()
+        passed_s, self._paid_at = now - self._paid_at, now
+        if not self._debts:
+            return
+        of_each = passed_s * self._part / len(self._debts)
+        left: dict[str, dict[Caller, float]] = {}
+        for organisation, debts in self._debts.items():
+            rate = of_each / max(1, len(debts))
+            owing = {caller: debt - rate for caller, debt in debts.items() if debt > rate}
+            if owing:
+                left[organisation] = owing
+        self._debts = left
+
+
+class Spending:
+    """One piece of work, timed."""
+
+    __slots__ = ("_began", "_caller", "_effort")
+
+    def __init__(self, effort: Effort, caller: Caller) -> None:
+        self._effort = effort
+        self._caller = caller
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._effort.check(self._caller)
+        self._began = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        beyond_s = time.perf_counter() - self._began - (FREE_IF_DONE_S if kind is None else FREE_S)
+        if beyond_s > 0:
+            self._effort.charge(self._caller, beyond_s)
