@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -25,6 +24,7 @@ from gridledger.files import write_atomically
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import BadIdentityFolder
 from gridledger.identity.low_s import low_s
+from gridledger.identity.reading import reading
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 KeyKind = Literal["p256", "ed25519"]
@@ -147,10 +147,8 @@ def private_key_pem(key: PrivateKey) -> bytes:
 
 def load_private_key(pem: bytes, origin: str) -> PrivateKey:
     """Read a P-256 or Ed25519 key; ``origin`` names it in the error (:class:`BadIdentityFolder`)."""
-    try:
+    with reading(BadIdentityFolder, f"{origin} is not an unencrypted PEM private key"):
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadIdentityFolder(f"{origin} is not an unencrypted PEM private key: {error}") from None
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from cryptography import x509
-
 from gridledger.client.ca import CAClient, RegisteredIdentity
 from gridledger.client.profile import REGISTRAR, ConnectionProfile
 from gridledger.errors import ConflictError, InputError, NotFoundError, PermissionDeniedError
+from gridledger.identity.msp import MSP
 from gridledger.identity.signer import SigningIdentity
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
@@ -49,8 +48,8 @@ async def enroll_user(
             code=_EXISTS,
         )
     identity = SigningIdentity.load(home)
-    crl = x509.load_pem_x509_crl((await client.crl()).encode())
-    if crl.get_revoked_certificate_by_serial_number(identity.certificate.serial) is not None:
+    msp = MSP(identity.mspid, [await client.root()], [await client.crl()])
+    if (identity.certificate.issuer_der, identity.certificate.serial) in msp.revoked:
         raise PermissionDeniedError(
             f"the certificate of {name!r} of {organisation} is revoked: choose another name", code=_REVOKED
         )

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from gridledger.errors import SettingsError
 from gridledger.files import write_atomically
 from gridledger.identity.certificate import ATTRIBUTES_OID, Certificate, PublicKey, encode_attributes
+from gridledger.identity.reading import reading
 from gridledger.identity.signer import (
     PrivateKey,
     general_name,
@@ -182,12 +183,9 @@ def requested_key(csr: str) -> PublicKey:
     """
     if len(csr) > MAX_CSR_CHARS:
         raise MalformedRequest(f"a certificate signing request has at most {MAX_CSR_CHARS} characters")
-    try:
+    with reading(MalformedRequest, "not a certificate signing request that can be read"):
         request = x509.load_pem_x509_csr(csr.encode())
         key, signed = request.public_key(), request.is_signature_valid
-    except Exception as error:
-        # cryptography's reader of foreign input has no one family of errors.
-        raise MalformedRequest(f"not a certificate signing request that can be read: {error}") from None
     if not signed:
         raise MalformedRequest("the certificate signing request is not signed by the key in it")
     if isinstance(key, ed25519.Ed25519PublicKey):

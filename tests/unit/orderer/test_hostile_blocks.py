@@ -13,18 +13,24 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError, UnavailableError
 from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
-from gridledger.protocol.fields import to_base64
+from gridledger.protocol.events import CommittedBlock
+from gridledger.protocol.fields import hash_of, to_base64
+from gridledger.protocol.result import Endorsement, endorsement_text
+from gridledger.protocol.transaction import endorsements_text, signing_text
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain, entry_of, read_entry
 from services.orderer.raft.interface import CommittedEntry, Membership, Snapshot
 from services.orderer.submission import check_submission
+from services.peer.committer.messages import BlockCommitted, read_report
+from services.peer.queries import block_json, transaction_json
 from tests.support.forgery import of_version_2
 from tests.support.fuzzing import damaged, odd, tries, trying, written
 from tests.support.paper import NOW_US, PaperNetwork
@@ -63,18 +69,18 @@ class World:
     def order(self, *envelopes: bytes) -> list[Code]:
         """Order a batch, and commit its block: the codes."""
         self.apply(entry_of(NOW_US, envelopes))
-        return self.commit_newest()
+        return list(self.commit_newest().codes)
 
     def apply(self, entry: bytes) -> None:
         """What consensus does with an entry that it has committed, whatever it holds."""
         self.entries += 1
         run(self.chain.apply([CommittedEntry(self.entries, 1, entry)]))
 
-    def commit_newest(self) -> list[Code]:
+    def commit_newest(self) -> CommittedBlock:
         (record,) = self.chain.store.frames(self.chain.height - 1, max_bytes=1)
         (done,) = self.committer.process([SignedBlock.from_bytes(record)])
         assert self.ledger.config().sequence == self.chain.config.sequence
-        return list(done.codes)
+        return done
 
 
 class Worlds:
@@ -137,6 +143,31 @@ def pem(kind: str, der: bytes) -> str:
     return f"-----BEGIN {kind}-----\n{to_base64(der)}\n-----END {kind}-----\n"
 
 
+PARTS: dict[str, Any] = {
+    "reads": [["nowhere", None]],
+    "ranges": [{"start": "n", "end": "o", "reads": []}],
+    "writes": [["a", {"b": [1, 2.5, None, "text"]}], ["c"], ["d", [[1]]]],
+    "response": {"status": 200, "message": "", "payload": {"x": 1}},
+    "event": {"name": "e", "payload": [1, {"y": None}]},
+}
+
+
+def truly_endorsed(parts: str) -> bytes:
+    """A transaction whose result has these members, under true signatures of all peers and of its client."""
+    proposal = PAPER.proposal()
+    members = json.loads(parts)
+    about = {"kind": "result", "tx_id": proposal.tx_id, "channel": "shard1", "chaincode": "kv", "sequence": 1}
+    text = written({**about, **members} if isinstance(members, dict) else members)
+    endorsements = []
+    for signer in PAPER.peers.values():
+        signature = signer.sign(endorsement_text(signer.fingerprint, hash_of(text)))
+        endorsements.append(Endorsement(signer.fingerprint, signature))
+    endorsed = endorsements_text(endorsements)
+    signature = PAPER.client.sign(signing_text(proposal.tx_id, hash_of(text), hash_of(endorsed)))
+    envelope = {"proposal": proposal.text, "result": text, "endorsements": endorsed}
+    return written({**envelope, "signature": to_base64(signature)}).encode()
+
+
 CONTENT = CERTIFICATE.x509.tbs_certificate_bytes
 ENVELOPES = st.one_of(
     damaged(SOUND.to_bytes()),
@@ -166,6 +197,30 @@ def test_no_envelope_ends_a_chain_or_a_committer(tmp_path: Path, examples: int) 
 
         holds()
         assert worlds.get().order(PAPER.transaction({"b": 1}).to_bytes()) == [Code.VALID]
+
+
+@tries(100)
+def test_no_result_that_all_peers_endorse_ends_a_peer(tmp_path: Path, examples: int) -> None:
+    """Where all endorsers lie: what is valid is stored, told to the edge and shown, whatever it holds."""
+    seen: set[Code] = set()
+    with Worlds(tmp_path) as worlds:
+
+        @trying(examples)
+        @given(st.lists(odd(PARTS), min_size=1, max_size=3))
+        def holds(parts: list[str]) -> None:
+            world = worlds.get()
+            world.apply(entry_of(NOW_US, [truly_endorsed(each) for each in parts]))
+            done = world.commit_newest()
+            seen.update(done.codes)
+            report = read_report(BlockCommitted(done).to_bytes())
+            assert isinstance(report, BlockCommitted)
+            assert report.block == done
+            jsontext.loads_trusted(block_json(world.ledger, done.number))
+            for tx_id in filter(None, done.tx_ids):
+                transaction_json(world.ledger, tx_id)
+
+        holds()
+    assert {Code.VALID, Code.BAD_PAYLOAD} <= seen
 
 
 @tries(100)
