@@ -23,6 +23,7 @@ from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.files import write_atomically
 from gridledger.identity.signer import SigningIdentity
+from gridledger.incarnation import Incarnation
 from gridledger.network.companions import furnish
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import CASpec, NetworkConfig, NodeSpec
@@ -39,6 +40,7 @@ from gridledger.protocol.config import Forwarder
 
 ADMIN = "admin"
 _SECRET_BYTES = 24
+_DATA = "data"
 
 
 def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) -> bool:
@@ -136,6 +138,8 @@ async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path)
         write_atomically(folder.genesis(name), block.to_bytes())
     for orderer in config.orderers:
         _furnish(config, folder, orderer, list(config.channels))
+        data = folder.node(orderer.name) / orderer.settings.get("data", _DATA)
+        Incarnation(orderer.name, secrets.token_hex(4)).write(data)
     for peer in config.peers:
         channels = config.channels_of(peer.name)
         used = {packages[spec.path] for name in channels for spec in config.channels[name].chaincodes.values()}
@@ -278,7 +282,7 @@ def _furnish(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec, chann
         "identity": "msp",
         "host": config.listen or config.host,
         "port": node.port,
-        "data": "data",
+        "data": _DATA,
         "genesis": "channels",
         "roots": "roots.pem",
         "channels": channels,

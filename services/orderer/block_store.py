@@ -19,7 +19,7 @@ from typing import Any
 
 from gridledger import framing
 from gridledger.disk import SYSTEM_DISK, Disk, Piece
-from gridledger.errors import CorruptionError, DiskFailed, GridLedgerError, NotFoundError
+from gridledger.errors import CorruptionError, DiskFailed, GridLedgerError, NotFoundError, OtherFormat
 from gridledger.files import disk_failure, lock_folder, write_atomically
 from gridledger.formats import BLOCK_STORE
 from gridledger.protocol import Block, BlockHeader
@@ -39,6 +39,18 @@ _OFFSET = Struct(">Q")
 _REMEDY = "let this orderer join anew (gridledger orderer readmit)"
 _MARK_REMEDY = "remove this file: the next start reads and checks all blocks"
 _log = logging.getLogger(__name__)
+
+
+def check_format(directory: Path, disk: Disk = SYSTEM_DISK) -> None:
+    """Raise OtherFormat where a folder holds the store of a version that marked it otherwise."""
+    mark = directory / "synced.json"
+    if disk.exists(mark):
+        try:
+            unseal(BLOCK_STORE, disk.read(mark), mark, _MARK_REMEDY)
+        except OtherFormat:
+            raise
+        except CorruptionError:
+            return  # opening the store says so
 
 
 class BlockStore:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gridledger import framing, jsontext
 from gridledger.disk import Piece
 from gridledger.errors import CorruptionError, GridLedgerError, InputError, MalformedMessage
 from gridledger.identity.signer import SigningIdentity
+from gridledger.incarnation import node_of
 from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature
 from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader, SignedBlock
 from gridledger.protocol.config_update import is_config_block
@@ -124,8 +126,9 @@ class Chain:
 
     def leadership_changed(self, leadership: Leadership) -> None:
         """Note who leads (``StateMachine``)."""
-        self.leadership = leadership
-        self.on_leadership(leadership)
+        leader = leadership.leader
+        self.leadership = replace(leadership, leader=leader and node_of(leader))
+        self.on_leadership(self.leadership)
 
     async def _append(self, entry: CommittedEntry) -> None:
         try:

@@ -20,17 +20,19 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import UnknownAuthority
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
+from gridledger.incarnation import Incarnation, no_log, node_of
 from gridledger.protocol import Block, ChannelConfig
 from gridledger.protocol.block import BlockHeader
 from gridledger.protocol.errors import ChannelUnknown
 from services.orderer import metrics
-from services.orderer.block_store import BlockStore
+from services.orderer.block_store import BlockStore, check_format
 from services.orderer.chain import Chain
 from services.orderer.clock_bound import ClockBound
 from services.orderer.comparing import AskHashes, Comparing
 from services.orderer.config_judge import ConfigThread, OffLoop
 from services.orderer.other_orderers import OtherOrderers
 from services.orderer.queue_shares import QueueShares
+from services.orderer.raft.errors import LogMissing
 from services.orderer.raft.interface import Consensus, Leadership, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.raft_senders import PeekBlocks, RaftSenders
@@ -149,7 +151,7 @@ class Orderer:
             "channel": name,
             "height": channel.chain.height,
             "last_hash": channel.chain.last_header.hash,
-            "leader": raft.leader,
+            "leader": raft.leader and node_of(raft.leader),
             "term": raft.term,
             "role": raft.role.value,
             "config_sequence": channel.config.sequence,
@@ -180,6 +182,11 @@ class Orderer:
             "channels": channels,
         }
         return {**status, "settings": self.settings.model_dump(mode="json")} if is_own_admin else status
+
+    async def transfer_leadership(self, name: str, to: str) -> None:
+        """Give a channel's leadership to another orderer, by its name."""
+        voters = self.consensus.status(name).membership.voters
+        await self.consensus.transfer_leadership(name, next((one for one in voters if node_of(one) == to), to))
 
     async def hand_over(self) -> None:
         """Before a stop: give each channel that this orderer leads to the other one that has most of its log.
@@ -230,14 +237,20 @@ async def open_orderer(
     identity = SigningIdentity.load(settings.identity)
     roots = _read_text(settings.roots)
     others = OtherOrderers(settings.name, identity, roots, timeout_s=5.0, random=random)
+    incarnation = _incarnation(settings, disk)
     off_loop = ConfigThread()
     chains = {
         name: _open_chain(settings, name, identity, others, disk=disk, off_loop=off_loop) for name in settings.channels
     }
     consensus = await RaftNode.open(
-        settings.name, settings.data / "raft", others, _raft_settings(settings), random=random, disk=disk
+        incarnation.raft_id, settings.data / "raft", others, _raft_settings(settings), random=random, disk=disk
     )
     try:
+        if not incarnation.begun:
+            for name, chain in chains.items():
+                voters = chain.config.orderers.keys() - ({settings.name} if incarnation.joins else set())
+                await consensus.create_group(name, sorted(voters))
+            incarnation.with_log().write(settings.data, disk)
         channels = {}
         for name, chain in chains.items():
             others.follow(chain.config)
@@ -250,9 +263,12 @@ async def open_orderer(
                 Scrubbing(chain, settings.checks.scrub_bytes_per_s, metrics.DAMAGED.labels(name).set),
                 bound,
             )
-            await consensus.add_group(
-                name, sorted(chain.config.orderers), chain, applied=chain.store.applied, accepts=bound.accepts
-            )
+            try:
+                await consensus.add_group(
+                    name, (), chain, applied=chain.store.applied, accepts=bound.accepts, create=False
+                )
+            except LogMissing:
+                raise no_log(settings.name, settings.data, name) from None
         orderer = Orderer(
             settings,
             consensus,
@@ -279,6 +295,13 @@ async def open_orderer(
             chain.store.close()
         await others.close()
         off_loop.close()
+
+
+def _incarnation(settings: OrdererSettings, disk: Disk) -> Incarnation:
+    """This orderer's incarnation. A data folder of before there were any is told by its format."""
+    for name in settings.channels:
+        check_format(settings.data / "blocks" / name, disk)
+    return Incarnation.read(settings.data, settings.name, disk)
 
 
 def _open_chain(

@@ -16,6 +16,7 @@ from gridledger import framing
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig
 from gridledger.protocol.fields import integer_of, object_of
 from gridledger.transport.node_client import NodeClient
@@ -165,14 +166,15 @@ class OtherOrderers:
         self._configs[config.channel] = config
         configs = self._configs.values()
         for name in self._raft.follow(_merged([orderers_of(item) for item in configs], without=self._name)):
-            self._drop(name)
+            for node_id in [node_id for node_id in self._streams if node_of(node_id) == name]:
+                self._drop(node_id)
         sources = [block_sources_of(item, self._roots_pem) for item in configs]
         self._blocks.follow(_merged(sources, without=self._name))
 
     async def send(self, node_id: str, payload: bytes) -> None:
         """Hand a batch of Raft messages to another orderer (``Transport``). A stream that broke since the last batch is
         told of here, once; the batch after that begins another."""
-        client = self._raft.clients.get(node_id)
+        client = self._raft.clients.get(node_of(node_id))
         if client is None:
             raise UnavailableError(f"no orderer named {node_id!r} in any channel's configuration")
         try:

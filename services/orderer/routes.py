@@ -112,8 +112,8 @@ def make_router(orderer: Orderer) -> APIRouter:
         caller = channel.config.msps.identify(request.state.caller.certificate, orderer.clock_us())
         if caller.role != "admin" or caller.mspid != orderer.settings.mspid:
             raise PermissionDeniedError(f"only an admin of {orderer.settings.mspid} moves the leadership of {name}")
-        await orderer.consensus.transfer_leadership(name, text_of(message, "to"))
-        return json_response({"leader": orderer.consensus.leader(name)})
+        await orderer.transfer_leadership(name, text_of(message, "to"))
+        return json_response({"leader": orderer.describe(name)["leader"]})
 
     return router
 

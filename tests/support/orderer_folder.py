@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gridledger import jsontext
+from gridledger.incarnation import Incarnation
 from services.orderer.settings import OrdererSettings, RaftTiming
 from tests.support.paper import PaperNetwork, genesis_block
 
@@ -31,5 +32,6 @@ def lone_orderer(folder: Path, paper: PaperNetwork, raft: RaftTiming | None = No
         channels=[CHANNEL],
         raft=raft or RaftTiming(),
     )
+    Incarnation("orderer1", "0badcafe").write(folder / "data")
     (folder / "config.json").write_bytes(jsontext.dumps(settings.model_dump(mode="json")))
     return settings

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gridledger.incarnation import node_of
 from services.orderer.raft.election import Election
 from services.orderer.raft.errors import (
     EntryTooLarge,
@@ -180,7 +181,9 @@ class RaftCore(Election):
 
     def _check_may_propose(self) -> None:
         if not self.is_leader:
-            raise NotLeader("this node does not lead the group; ask its leader", leader=self.leader)
+            raise NotLeader(
+                "this node does not lead the group; ask its leader", leader=self.leader and node_of(self.leader)
+            )
         if self.transferee is not None:
             raise ProposalDropped("leadership is being handed over; try again at the new leader", outcome="lost")
 

@@ -89,6 +89,12 @@ class MalformedBatch(InputError):
     code = "MALFORMED_RAFT_BATCH"
 
 
+class LogMissing(CorruptionError):
+    """A group's log is not here, and nobody permitted to begin one."""
+
+    code = "RAFT_LOG_MISSING"
+
+
 class RaftConfigError(SettingsError):
     """Settings, members or an applied index do not fit the log."""
 

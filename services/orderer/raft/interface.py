@@ -2,7 +2,8 @@
 
 The orderer codes against ``Consensus`` and hands in a ``StateMachine`` per group and a ``Transport``; ``RaftNode``
 (node.py) is the engine behind it. Nothing here does I/O. Node ids are the orderers' names, group names are channel
-names, indexes and terms are Raft's, both counted from 1.
+names, indexes and terms are Raft's, both counted from 1. An orderer that was readmitted has a node id of its own
+(gridledger/incarnation.py).
 """
 
 from __future__ import annotations
@@ -189,6 +190,9 @@ class StateMachine(Protocol):
 class Consensus(Protocol):
     """A replicated log per group. All methods belong to the event loop that started the node."""
 
+    async def create_group(self, group: str, members: Sequence[str]) -> None:
+        """Begin a group's log, durably, where there is none, ahead of ``add_group``."""
+
     async def add_group(
         self,
         group: str,
@@ -197,13 +201,15 @@ class Consensus(Protocol):
         *,
         applied: int = 0,
         accepts: Callable[[bytes], bool] | None = None,
+        create: bool = True,
     ) -> None:
         """Take part in a group. ``members`` are its voters when the group starts (only the first time counts, later the
         log knows better). ``applied`` is the index of the last entry the machine holds durably, 0 for none.
         ``accepts`` judges the data of a leader's entry that is not committed yet: what this node does not accept it
         does not acknowledge, and a leader whose entry a majority does not accept steps aside.
 
-        Raises RaftConfigError when ``applied`` lies beyond the log (another log, or a log that lost its disk).
+        Raises RaftConfigError when ``applied`` lies beyond the log (another log, or a log that lost its disk), and
+        without ``create`` LogMissing where there is no log.
         """
 
     async def remove_group(self, group: str) -> None:

@@ -16,8 +16,16 @@ from pathlib import Path
 
 from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import DiskFailed, NoSpaceLeft
+from gridledger.incarnation import node_of
 from services.orderer.raft.core import RaftCore, Ready, accepts_everything
-from services.orderer.raft.errors import GroupUnknown, MalformedBatch, NodeStopped, RaftBusy, RaftConfigError
+from services.orderer.raft.errors import (
+    GroupUnknown,
+    LogMissing,
+    MalformedBatch,
+    NodeStopped,
+    RaftBusy,
+    RaftConfigError,
+)
 from services.orderer.raft.group import Group
 from services.orderer.raft.interface import (
     GroupStatus,
@@ -83,6 +91,7 @@ class RaftNode:
         self._random = random
         self._loop = asyncio.get_running_loop()
         self._groups: dict[str, Group] = {}
+        self._created: set[str] = set()
         self._outboxes: dict[str, Outbox] = {}
         self._touched: dict[Group, None] = {}
         self._saves: list[_Save] = []
@@ -114,6 +123,15 @@ class RaftNode:
 
     # groups
 
+    async def create_group(self, group: str, members: Sequence[str]) -> None:
+        """See ``Consensus.create_group``."""
+        self._check_running()
+        if group not in self._writer.groups:
+            membership = Membership(frozenset(members))
+            await self._save(GroupWrite(group, created=membership))
+            self._writer.groups[group] = GroupRecord(membership)
+            self._created.add(group)
+
     async def add_group(
         self,
         group: str,
@@ -122,21 +140,24 @@ class RaftNode:
         *,
         applied: int = 0,
         accepts: Callable[[bytes], bool] | None = None,
+        create: bool = True,
     ) -> None:
         """See ``Consensus.add_group``."""
         self._check_running()
         if group in self._groups:
             raise RaftConfigError(f"this node already takes part in {group}")
+        if create:
+            await self.create_group(group, members)
         record = self._writer.groups.pop(group, None)
-        new = record is None
         if record is None:
-            membership = Membership(frozenset(members))
-            await self._save(GroupWrite(group, created=membership))
-            record = GroupRecord(membership)
+            raise LogMissing(f"{self.node_id} has no log of {group}", group=group)
+        new = group in self._created
+        self._created.discard(group)
         if applied > record.last_index:
             raise RaftConfigError(
-                f"{group}: the ledger holds entries up to {applied}, the Raft log ends at {record.last_index}; it is "
-                "not this ledger's log, or lost its disk: remove this orderer from the channel and add it anew"
+                f"{group}: the ledger holds entries up to {applied}, the Raft log ends at {record.last_index}: it has "
+                "lost its end, or is not this ledger's. Let this orderer join anew (gridledger orderer readmit); a "
+                "backup is restored for all orderers or for none"
             )
         log = RaftLog(
             record.membership,
@@ -159,7 +180,7 @@ class RaftNode:
         )
         self._groups[group] = entered
         try:
-            if (new and self.node_id == min(members)) or core.membership.voters == {self.node_id}:
+            if (new and self.node_id == min(core.membership.voters)) or core.membership.voters == {self.node_id}:
                 core.campaign()  # nobody can lead yet: a new group's first name asks at once, and who is alone always
             self._touch(entered)
         except Exception as error:
@@ -226,7 +247,7 @@ class RaftNode:
             if sender is None:
                 self.counters.messages_refused += 1
                 continue
-            if sender != claimed:
+            if sender != node_of(claimed):
                 raise MalformedBatch(f"a batch of {claimed} came from {sender}")
             self.counters.messages_received += 1
             try:

@@ -14,6 +14,7 @@ from gridledger.backoff import Backoff
 from gridledger.errors import NotFoundError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.signer import SigningIdentity
+from gridledger.incarnation import Incarnation
 from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.errors import StorageFull
@@ -157,9 +158,13 @@ class OrdererMachine(Machine):
         self.settings = settings
         self.orderer: Orderer | None = None
         self.rotten = False
+        self.furnished = False
 
     async def work(self, life: Life, mount: Mount) -> None:
         world = self.world
+        if not self.furnished:
+            self.furnished = True
+            Incarnation(self.name, "0badcafe").write(self.settings.data, mount)
         async with open_orderer(
             self.settings, clock_us=self.clock_us, random=Random(world.chance.getrandbits(64)), disk=mount
         ) as orderer:

@@ -14,6 +14,7 @@ import pytest
 from services.orderer.raft.errors import (
     GroupBroken,
     GroupUnknown,
+    LogMissing,
     MalformedBatch,
     NodeStopped,
     NotLeader,
@@ -510,9 +511,20 @@ async def test_batches_from_others_are_not_trusted() -> None:
     await node.stop()
 
 
+async def test_a_start_never_begins_a_log(tmp_path: Path) -> None:
+    node = await RaftNode.open("a", tmp_path, Sink("a", {}), NO_TICKS)
+    with pytest.raises(LogMissing, match="a has no log of g"):
+        await node.add_group("g", ABC, Machine(), create=False)
+    await node.create_group("g", ABC)
+    await node.create_group("g", ("a",))
+    await node.add_group("g", (), Machine(), create=False)
+    assert node.status("g").membership.voters == frozenset(ABC)
+    await node.stop()
+
+
 async def test_a_machine_ahead_of_the_log_is_refused(tmp_path: Path) -> None:
     node = await RaftNode.open("a", tmp_path, Sink("a", {}), NO_TICKS)
-    with pytest.raises(RaftConfigError, match="lost its disk"):
+    with pytest.raises(RaftConfigError, match="lost its end"):
         await node.add_group("g", ABC, Machine(), applied=7)
     await node.stop()
 

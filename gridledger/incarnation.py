@@ -1,0 +1,79 @@
+"""Which life of an orderer its data folder holds: a random id, and whether the Raft log of this life was created.
+
+An orderer that comes back without its log has forgotten how it voted and what it acknowledged. So only two acts permit
+a log to be created, and each does so once: the network's bootstrap, and a readmission, which gives the orderer a new
+incarnation that Raft knows as another server. A start never creates one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from gridledger.disk import SYSTEM_DISK, Disk
+from gridledger.errors import CorruptionError
+from gridledger.files import write_atomically
+from gridledger.formats import INCARNATION
+from gridledger.sealed import seal, unseal
+
+FILE = "incarnation.json"
+_MARK = "#"
+
+
+class NoLog(CorruptionError):
+    """An orderer's data folder lacks its Raft log, which it must not begin anew by itself."""
+
+    code = "NO_LOG"
+
+
+def no_log(node: str, data: Path, channel: str | None = None) -> NoLog:
+    """What is told of an orderer without its log, or without a channel's."""
+    what = "its log" if channel is None else f"its log of {channel}"
+    return NoLog(
+        f"{node} has lost {what} ({data}), and with it its votes and acknowledgements: it must not come back without. "
+        f"Let it join anew (gridledger orderer readmit {node}); a backup is restored for all orderers or for none",
+        node=node,
+    )
+
+
+def node_of(raft_id: str) -> str:
+    """The orderer's name in the name that Raft knows one of its incarnations by."""
+    return raft_id.partition(_MARK)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """One life of an orderer. ``joins`` tells a readmitted one; ``begun`` that its log was created."""
+
+    node: str
+    id: str
+    joins: bool = False
+    begun: bool = False
+
+    @property
+    def raft_id(self) -> str:
+        """The name by which Raft knows it: the orderer's, and the id where it was readmitted."""
+        return f"{self.node}{_MARK}{self.id}" if self.joins else self.node
+
+    @classmethod
+    def read(cls, data: Path, node: str, disk: Disk = SYSTEM_DISK) -> Self:
+        """The incarnation in a data folder; :class:`NoLog` where there is none."""
+        path = data / FILE
+        if not disk.exists(path):
+            raise no_log(node, data)
+        remedy = f"let it join anew: gridledger orderer readmit {node}"
+        found = unseal(INCARNATION, disk.read(path), path, remedy)
+        if found["node"] != node:
+            raise CorruptionError(f"{path} is of {found['node']}, and this is {node}: {remedy}")
+        return cls(node, found["id"], found["joins"], found["begun"])
+
+    def write(self, data: Path, disk: Disk = SYSTEM_DISK) -> None:
+        """Keep it in a data folder, durably."""
+        disk.make_folder(data)
+        message = {"node": self.node, "id": self.id, "joins": self.joins, "begun": self.begun}
+        write_atomically(data / FILE, seal(INCARNATION, message), mode=0o640, disk=disk)
+
+    def with_log(self) -> Self:
+        """The same, once its log was created."""
+        return replace(self, begun=True)
