@@ -10,7 +10,9 @@ from gridledger.cli.options import DEFAULT_DIR, Chaincode, Channel, Json, Profil
 from gridledger.cli.output import json_text, say, say_fields, say_json, say_table, time_text
 
 if TYPE_CHECKING:
-    from gridledger.client import Network
+    from pathlib import Path
+
+    from gridledger.client.proofs import TransactionProof
     from gridledger.protocol.proof import ProvedTransaction
 
 _SHOWN_TX_ID = 16
@@ -74,13 +76,15 @@ def tx(
     *,
     proof: Annotated[
         bool,
-        typer.Option("--proof", help="Show the Merkle proof, and verify the orderer's signature under the header."),
+        typer.Option("--proof", help="Prove it: by the orderer's signature, and by peers of most organisations."),
     ] = False,
     user: User = None,
     directory: Profile = DEFAULT_DIR,
     as_json: Json = False,
 ) -> int:
-    """Show a transaction: its block, validation code, call and result. Its Merkle proof is verified.
+    """Show a transaction: its block, validation code, call and result, as one peer tells them.
+
+    With --proof as peers of most organisations tell them, and with an orderer's signature under the block's header.
 
     \b
     Example:
@@ -90,18 +94,42 @@ def tx(
 
     from gridledger.cli.connection import gateway_to  # noqa: PLC0415
 
-    async def work() -> tuple[ProvedTransaction, str]:
+    async def told() -> ProvedTransaction:
         async with gateway_to(directory, user, channel) as gateway:
-            network = gateway.get_network(channel)
-            found = await network.get_transaction(tx_id)
-            return found, await _signer(network, found) if proof else ""
+            return await gateway.get_network(channel).get_transaction(tx_id)
 
-    found, signer = asyncio.run(work())
+    if proof:
+        return _show_proof(directory, user, channel, tx_id, as_json=as_json)
+    found = asyncio.run(told())
     if as_json:
-        members = found.to_dict()
-        say_json(members if proof else {name: value for name, value in members.items() if name != "proof"})
+        say_json({name: value for name, value in found.to_dict().items() if name != "proof"})
         return 0
-    say_fields({**_described(found), **(_proof(found, signer) if proof else {})})
+    say_fields(_described(found))
+    return 0
+
+
+def _show_proof(directory: Path, user: str | None, channel: str, tx_id: str, *, as_json: bool) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from gridledger.cli.connection import only_peers_of  # noqa: PLC0415
+    from gridledger.client.profile import load_profile  # noqa: PLC0415
+    from gridledger.client.proofs import ChannelTrust, prove_transaction  # noqa: PLC0415
+    from gridledger.identity.signer import SigningIdentity  # noqa: PLC0415
+
+    profile = only_peers_of(load_profile(directory), channel)
+    trust, identity = ChannelTrust.by_profile(profile, channel), SigningIdentity.load(profile.user_folder(user))
+    proof = asyncio.run(prove_transaction(trust, identity, tx_id))
+    if not as_json:
+        say_fields({**_described(proof.transaction), **_proof(proof)})
+        return 0
+    members = proof.transaction.to_dict()
+    told = {
+        "orderer": None if proof.orderer is None else proof.orderer.name,
+        "organisations": list(proof.organisations),
+        "needed": proof.needed,
+        "others": dict(proof.others),
+    }
+    say_json({**members, "proof": {**members["proof"], **told}})
     return 0
 
 
@@ -206,8 +234,9 @@ def _creator(text: str) -> str:
     return f"{certificate.common_name}, certificate {certificate.fingerprint}"
 
 
-def _proof(found: ProvedTransaction, signer: str) -> dict[str, Any]:
-    """The proof as :class:`~gridledger.protocol.proof.ProvedTransaction` has verified it."""
+def _proof(proof: TransactionProof) -> dict[str, Any]:
+    """What proves a transaction, part by part."""
+    found, orderer = proof.transaction, proof.orderer
     path = {f"path {number}": sibling.hex() for number, sibling in enumerate(found.siblings, 1)}
     return {
         "proof": f"holds: the path leads to the data hash of block {found.block}",
@@ -215,20 +244,7 @@ def _proof(found: ProvedTransaction, signer: str) -> dict[str, Any]:
         **path,
         "data hash": found.header.data_hash,
         "header": found.header.text,
-        "signed by": signer,
+        "signed by": f"{orderer.name} of {orderer.mspid} (genuine)" if orderer else "nobody: it is the first block",
+        "code told by": f"peers of {', '.join(proof.organisations)} ({proof.needed} were needed)",
+        **{f"not by {name}": reason for name, reason in sorted(proof.others.items())},
     }
-
-
-async def _signer(network: Network, found: ProvedTransaction) -> str:
-    """Who signed the block's header, as the channel's configuration knows the orderers."""
-    from gridledger.errors import CorruptionError  # noqa: PLC0415
-
-    signature = found.signature
-    if signature is None:
-        return "nobody: block 0 is trusted as it is"
-    orderer = (await network.get_config()).orderers_by_fingerprint.get(signature.orderer)
-    if orderer is None:
-        return f"an orderer that is not on the channel any more: {signature.orderer}"
-    if not orderer.certificate_with(signature.orderer).verify(signature.signature, found.header.text.encode()):
-        raise CorruptionError(f"the signature of {orderer.name} under the header of block {found.block} is not genuine")
-    return f"{orderer.name} of {orderer.mspid} (genuine)"

@@ -78,9 +78,10 @@ class ConnectionProfile(SettingsPart):
         Raises :class:`SettingsError` where a file of roots cannot be read.
         """
         entry, role = (self.peers[name], "peer") if name in self.peers else (self.orderers[name], "orderer")
-        roots = self.organisation_roots.get(entry.mspid) or read_roots(self.roots)
+        own = self.organisation_roots.get(entry.mspid)
         pin = Pin(name, frozenset(entry.certificates)) if entry.certificates else Pin(name, role=role)
-        return Dialled(entry.url, roots, pin)
+        mspid = entry.mspid if own or entry.certificates else ""
+        return Dialled(entry.url, own or read_roots(self.roots), pin, mspid)
 
     def user(self, organisation: str, name: str) -> Path:
         """The folder of a user's identity."""

@@ -1,13 +1,18 @@
-"""Queries to a peer about a channel's chain. What can be verified is: data hashes and Merkle proofs."""
+"""Queries to a peer about a channel's chain.
+
+What can be verified of one answer by itself is: data hashes, Merkle proofs, ids. Whether orderers have signed the
+header, and whether the code is right, :mod:`gridledger.client.proofs` proves.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gridledger.errors import CorruptionError
+from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
+from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.fields import decoded, list_of, object_of
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
@@ -44,10 +49,16 @@ async def read_block(node: NodeClient, channel: str, number: int) -> Block:
 
 
 async def read_transaction(node: NodeClient, channel: str, tx_id: str) -> ProvedTransaction:
-    """A transaction whose Merkle path leads to its block's header; :class:`CorruptionError` otherwise."""
+    """A transaction of this id whose Merkle path leads to its block's header; :class:`CorruptionError` otherwise."""
     found = ProvedTransaction.from_dict(await node.get_json(path_of("channels", channel, "transactions", tx_id)))
-    if found.tx_id != tx_id or not found.holds():
+    if found.tx_id != tx_id or found.header.channel != channel or not found.holds():
         raise CorruptionError(f"the peer's proof does not lead from transaction {tx_id} to block {found.block}")
+    try:
+        shown = parse_envelope(found.envelope).tx_id
+    except GridLedgerError as error:
+        raise CorruptionError(f"the peer's transaction {tx_id} cannot be read: {error.message}") from None
+    if shown != tx_id:
+        raise CorruptionError(f"the peer shows transaction {shown} in place of {tx_id}")
     return found
 
 

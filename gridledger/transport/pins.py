@@ -105,11 +105,13 @@ PinnedContext.sslobject_class = _PinnedConnection
 
 
 class Dialled(NamedTuple):
-    """What is needed to dial a node: its URL, its organisation's roots (PEM), and its pin, if it has one."""
+    """What is needed to dial a node: its URL, the roots (PEM) that its certificate must lead to, and its pin, if it has
+    one. ``mspid``: its organisation, where roots or pin are that one's alone."""
 
     url: str
     roots_pem: str
     pin: Pin | None
+    mspid: str = ""
 
 
 def peers_of(config: ChannelConfig) -> dict[str, Dialled]:
@@ -132,10 +134,10 @@ def block_sources_of(config: ChannelConfig, local_roots_pem: str) -> dict[str, D
     owned = {root.der for msp in config.msps.msps.values() for root in msp.roots}
     local = "".join(root.pem for root in _certificates(local_roots_pem) if root.der not in owned)
     found = {}
-    for name, (url, roots, _) in orderers_of(config).items():
+    for name, dialled in orderers_of(config).items():
         node = config.orderers[name]
         pin = Pin(name, frozenset(node.fingerprints), frozenset({node.certificate.subject_der}))
-        found[name] = Dialled(url, roots + local, pin)
+        found[name] = Dialled(dialled.url, dialled.roots_pem + local, pin)
     return found
 
 
@@ -151,6 +153,8 @@ def _certificates(bundle: str) -> list[Certificate]:
 def _dialled(config: ChannelConfig, nodes: Iterable[Node]) -> dict[str, Dialled]:
     roots = {mspid: "".join(root.pem for root in msp.roots) for mspid, msp in config.msps.msps.items()}
     return {
-        node.name: Dialled(node.url.rstrip("/"), roots[node.mspid], Pin(node.name, frozenset(node.fingerprints)))
+        node.name: Dialled(
+            node.url.rstrip("/"), roots[node.mspid], Pin(node.name, frozenset(node.fingerprints)), node.mspid
+        )
         for node in nodes
     }

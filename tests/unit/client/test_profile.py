@@ -123,9 +123,10 @@ def test_a_node_is_known_by_its_organisation_or_certificate(folder: Path) -> Non
     described["peers"]["peer1"]["certificates"] = ["ab" * 32, "cd" * 32]
     path.write_bytes(jsontext.dumps(described))
     profile = load_profile(folder)
-    assert profile.way_to("peer1")[1:] == ("root of Org1", Pin("peer1", frozenset({"ab" * 32, "cd" * 32})))
-    assert profile.way_to("orderer1")[1:] == ("root of Orderer", Pin("orderer1", role="orderer"))
-    assert profile.way_to("peer2").roots_pem == "all roots"
+    pin = Pin("peer1", frozenset({"ab" * 32, "cd" * 32}))
+    assert profile.way_to("peer1")[1:] == ("root of Org1", pin, "Org1MSP")
+    assert profile.way_to("orderer1")[1:] == ("root of Orderer", Pin("orderer1", role="orderer"), "OrdererMSP")
+    assert profile.way_to("peer2")[1:] == ("all roots", Pin("peer2", role="peer"), "")
 
 
 def test_the_environment_names_the_profile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

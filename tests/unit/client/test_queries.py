@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from gridledger.client.queries import read_block, read_transaction
-from gridledger.errors import CorruptionError
+from gridledger.errors import CorruptionError, MalformedMessage
+from gridledger.protocol import merkle
 from gridledger.protocol.block import Block
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.proof import ProvedTransaction
 from tests.support.paper import PaperPeer
 from tests.unit.client.paper_gateway import PaperGateway
 
@@ -49,3 +52,38 @@ async def test_a_transaction_is_taken_only_with_its_proof(peer: PaperGateway, tm
         peer.answers[path] = wrong.to_dict()
         with pytest.raises(CorruptionError, match="does not lead from transaction"):
             await read_transaction(node, "shard1", made[0].tx_id)
+
+
+async def test_another_transaction_under_the_id_is_refused(peer: PaperGateway, tmp_path: Path) -> None:
+    ledger = PaperPeer(tmp_path, peer.paper)
+    made = [peer.paper.transaction({"k": number}) for number in range(2)]
+    ledger.commit(*made, b"no transaction")
+    node: Any = peer
+    path = f"/channels/shard1/transactions/{made[0].tx_id}"
+    peer.answers[path] = replace(ledger.ledger.transaction(made[1].tx_id), tx_id=made[0].tx_id).to_dict()
+    with pytest.raises(CorruptionError, match=f"shows transaction {made[1].tx_id} in place of {made[0].tx_id}"):
+        await read_transaction(node, "shard1", made[0].tx_id)
+    block = ledger.chain.blocks[1]
+    unreadable = ProvedTransaction(
+        tx_id=made[0].tx_id,
+        block=1,
+        index=2,
+        code=TxValidationCode.VALID,
+        envelope=block.envelopes[2],
+        header=block.header,
+        count=3,
+        siblings=tuple(merkle.path(block.envelopes, 2)),
+        signature=None,
+    )
+    assert unreadable.holds()
+    peer.answers[path] = unreadable.to_dict()
+    with pytest.raises(CorruptionError, match="cannot be read"):
+        await read_transaction(node, "shard1", made[0].tx_id)
+
+
+@pytest.mark.parametrize("told", [None, [], {}, {"proof": 1}, {"proof": {}}, {"tx_id": 1, "code": 0, "proof": {}}])
+async def test_what_is_no_proved_transaction_is_one_error(peer: PaperGateway, told: Any) -> None:
+    node: Any = peer
+    peer.answers["/channels/shard1/transactions/ab"] = told
+    with pytest.raises(MalformedMessage):
+        await read_transaction(node, "shard1", "ab")
