@@ -10,11 +10,13 @@ whoever sends what can be read owes nothing and is never refused.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
-from gridledger.errors import BusyError
+from gridledger.errors import BusyError, GridLedgerError
 from gridledger.shares import Caller
 
 FREE_S = 0.002
@@ -23,7 +25,13 @@ FREE_S = 0.002
 FREE_IF_DONE_S = 0.05
 """Work up to here that was no waste."""
 
+LARGE_BYTES = 256 * 1024
+"""What is longer is read in a thread, so that the event loop goes on meanwhile."""
+
 _MAX_DEBTORS = 1024
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Effort:
@@ -41,6 +49,34 @@ class Effort:
     def spent_by(self, caller: Caller) -> Spending:
         """``with effort.spent_by(caller):`` times what is done inside; :class:`BusyError` for who owes too much."""
         return Spending(self, caller)
+
+    async def in_thread(self, caller: Caller, work: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
+        """Do a large piece of work for a caller in a thread, timed and refused as above."""
+        self.check(caller)
+        seconds = 0.0
+
+        def timed() -> _T | GridLedgerError:
+            nonlocal seconds
+            began = time.thread_time()
+            try:
+                return work(*args, **named)
+            except GridLedgerError as error:
+                return error
+            finally:
+                seconds = time.thread_time() - began
+
+        outcome = await asyncio.to_thread(timed)
+        failed = isinstance(outcome, GridLedgerError)
+        self.settle(caller, seconds, failed=failed)
+        if isinstance(outcome, GridLedgerError):
+            raise outcome
+        return outcome
+
+    def settle(self, caller: Caller, seconds: float, *, failed: bool) -> None:
+        """Charge a piece of work, as far as it is not free."""
+        beyond_s = seconds - (FREE_S if failed else FREE_IF_DONE_S)
+        if beyond_s > 0:
+            self.charge(caller, beyond_s)
 
     def check(self, caller: Caller) -> None:
         """Raise :class:`BusyError` where the caller owes too much."""
@@ -97,6 +133,4 @@ class Spending:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        beyond_s = time.perf_counter() - self._began - (FREE_IF_DONE_S if kind is None else FREE_S)
-        if beyond_s > 0:
-            self._effort.charge(self._caller, beyond_s)
+        self._effort.settle(self._caller, time.perf_counter() - self._began, failed=kind is not None)

@@ -55,7 +55,7 @@ class Limits:
     max_requests: int = 512
     max_streams: int = 256
     max_connections: int = 2048
-    max_held_bytes: int = 256 * 1024 * 1024
+    max_held_bytes: int = 128 * 1024 * 1024
     max_header_bytes: int = 64 * 1024
     request_timeout_s: float = 30.0
     reader_timeout_s: float = 20.0

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gridledger import framing, jsontext
+from gridledger.effort import LARGE_BYTES
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config_update import CONFIG_PREFIX
@@ -153,6 +154,8 @@ async def _order_all(
         try:
             if envelope.startswith(CONFIG_PREFIX):
                 await orderer.off_loop(check_submission, envelope, config, now_us)
+            elif len(envelope) > LARGE_BYTES:
+                await orderer.effort.in_thread(caller.signer, check_submission, envelope, config, now_us)
             else:
                 with spending:
                     check_submission(envelope, config, now_us)

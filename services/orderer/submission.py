@@ -19,6 +19,9 @@ from gridledger.protocol.transaction import signing_text
 from services.orderer.errors import WrongChannel
 
 _MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
+MAX_FREE_FORM = 64 * 1024
+"""Characters of a proposal that is written in another way than ours, which an orderer must read as a whole."""
+
 _BEFORE_ARGUMENTS = re.compile(
     r'\{"kind":"proposal","channel":"([\w.-]+)","chaincode":"[\w.-]+","sequence":[1-9][0-9]{0,17},"function":"[\w.:-]+",'
     r'"args":\[',
@@ -47,11 +50,8 @@ def check_submission(envelope: bytes, config: ChannelConfig, now_us: int) -> Non
 
 
 def _check_transaction(envelope: bytes, config: ChannelConfig, now_us: int) -> None:
-    message = exactly(jsontext.loads(envelope), _MEMBERS, "a transaction")
-    texts = [message[name] for name in ("proposal", "result", "endorsements")]
-    if not all(isinstance(text, str) for text in texts):
-        raise MalformedMessage("proposal, result and endorsements of a transaction are texts inside strings")
-    proposal_text, result_text, endorsements_text = map(str, texts)
+    message = exactly(jsontext.loads_texts(envelope), _MEMBERS, "a transaction")
+    proposal_text, result_text, endorsements_text = message["proposal"], message["result"], message["endorsements"]
     channel, time_us, certificate = origin_of(proposal_text)
     if channel != config.channel:
         raise WrongChannel(f"the transaction is for the channel {channel!r}, not {config.channel!r}")
@@ -76,6 +76,11 @@ def origin_of(text: str) -> tuple[str, int, Certificate]:
     before = _BEFORE_ARGUMENTS.match(text)
     behind = _AFTER_ARGUMENTS.fullmatch(text, end) if end > 0 else None
     if before is None or behind is None or before.end() > end:
+        if len(text) > MAX_FREE_FORM:
+            raise MalformedMessage(
+                f"an orderer takes a proposal of {len(text)} characters only with its members in the order of "
+                "docs/protocol.md, and no white space between them"
+            )
         proposal = Proposal.parse(text)
         return proposal.channel, proposal.time_us, proposal.certificate()
     return before[1], int(behind[2]), creator_certificate(behind[1])

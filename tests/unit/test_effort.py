@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +80,19 @@ def test_debtors_are_bounded() -> None:
     for number in range(5000):
         effort.charge(("Org1MSP", f"{number}"), 1.0)
     assert sum(map(len, effort._debts.values())) <= 1024
+
+
+async def test_large_work_is_done_in_a_thread_and_timed_there() -> None:
+    effort = Effort(burst_s=0.0, clock=Clock())
+
+    def unreadable(size: int) -> None:
+        sum(range(size))
+        raise InputError(threading.current_thread().name)
+
+    assert await effort.in_thread(ALICE, str, 7) == "7"
+    assert not refused(effort, ALICE)
+    with pytest.raises(InputError) as caught:
+        await effort.in_thread(ALICE, unreadable, 2_000_000)
+    assert caught.value.message != threading.main_thread().name
+    with pytest.raises(BusyError):
+        await effort.in_thread(ALICE, str, 7)

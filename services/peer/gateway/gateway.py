@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gridledger import jsontext
-from gridledger.effort import Effort
+from gridledger.effort import LARGE_BYTES, Effort
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config import Node
@@ -24,6 +24,9 @@ from services.peer.gateway.submission import Submitter
 
 _ELSEWHERE = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE"))
 """Why this peer cannot evaluate a proposal that another one may."""
+
+
+_Read = TypeVar("_Read")
 
 
 class Elsewhere(Protocol):
@@ -66,9 +69,8 @@ class Gateway:
 
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
-        with self._effort.spent_by(caller.signer):
-            request = EndorseRequest.from_bytes(body)
-            proposal = self._endorser.admit(request.signed, caller)
+        request = await self._read(EndorseRequest.from_bytes, body, caller)
+        proposal = self._admit(request.signed, caller, "writers")
         endorsed = await self._collector.collect(proposal, request.organisations)
         proposed = request.signed.proposal
         self._endorsed_here.note(proposed.tx_id, proposed.channel, proposed.certificate(), endorsed.result_text)
@@ -88,8 +90,8 @@ class Gateway:
 
         Runs here, or on another peer where the chaincode is not to be had here. A refusal is ChaincodeRefused.
         """
-        with self._effort.spent_by(caller.signer):
-            proposal = self._endorser.admit(SignedProposal.from_bytes(body), caller, policy="readers")
+        signed = await self._read(SignedProposal.from_bytes, body, caller)
+        proposal = self._admit(signed, caller, "readers")
         try:
             response = (await self._endorser.run(proposal)).response
         except GridLedgerError as error:
@@ -104,6 +106,17 @@ class Gateway:
                 endorsers={self._name: response.message},
             )
         return jsontext.dumps(response._asdict())
+
+    async def _read(self, read: Callable[[bytes], _Read], body: bytes, caller: Identity) -> _Read:
+        """Read what a caller sent; a large body away from the event loop."""
+        if len(body) > LARGE_BYTES:
+            return await self._effort.in_thread(caller.signer, read, body)
+        with self._effort.spent_by(caller.signer):
+            return read(body)
+
+    def _admit(self, signed: SignedProposal, caller: Identity, policy: str) -> AdmittedProposal:
+        with self._effort.spent_by(caller.signer):
+            return self._endorser.admit(signed, caller, policy=policy)
 
     async def _evaluate_elsewhere(self, proposal: AdmittedProposal, first: GridLedgerError) -> bytes:
         others = [node for node in proposal.channel.config.peers.values() if node.name != self._name]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.effort import Effort
+from gridledger.effort import LARGE_BYTES, Effort
 from gridledger.errors import InputError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
@@ -56,8 +56,7 @@ class Submitter:
         One that is on the ledger already is not ordered again: its status is told. Errors are those of reading, what
         ordering raises, and :class:`CommitTimeout`.
         """
-        with self._effort.spent_by(caller.signer):
-            channel, tx_id = self.read(envelope, caller)
+        channel, tx_id = await self._read(envelope, caller)
         with self._notifier.waiting(channel.name, tx_id, caller.signer) as committed:
             if committed.done():
                 return committed.result()
@@ -81,8 +80,7 @@ class Submitter:
 
     async def order(self, envelope: bytes, caller: Identity) -> str:
         """Hand a transaction to the orderers; its id, once it is in the replicated, durable log."""
-        with self._effort.spent_by(caller.signer):
-            channel, tx_id = self.read(envelope, caller)
+        channel, tx_id = await self._read(envelope, caller)
         queue = self._queues[channel.name]
         pending = queue.add(tx_id, envelope, caller.signer)
         try:
@@ -90,6 +88,13 @@ class Submitter:
         finally:
             queue.discard(pending)
         return tx_id
+
+    async def _read(self, envelope: bytes, caller: Identity) -> tuple[Channel, str]:
+        """:meth:`read`, timed; a large envelope away from the event loop."""
+        if len(envelope) > LARGE_BYTES:
+            return await self._effort.in_thread(caller.signer, self.read, envelope, caller)
+        with self._effort.spent_by(caller.signer):
+            return self.read(envelope, caller)
 
     def read(self, envelope: bytes, caller: Identity) -> tuple[Channel, str]:
         """An envelope's channel and id, where the caller may bring it.
