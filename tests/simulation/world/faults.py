@@ -31,21 +31,24 @@ WEIGHTS = {
     "clock": 2,
     "full disk": 1,
     "slow disk": 1,
-    "broken streams": 1,
+    "broken streams": 2,
     "config": 1,
     "lost disk of a peer": 1,
-    "lost disk of an orderer": 0.15,
-    "rot in the log": 0.1,
-    "rot in the blocks": 0.1,
-    "rot in the mark": 0.15,
+    "lost disk of an orderer": 0.2,
+    "rot in the log": 0.15,
+    "rot in the blocks": 0.15,
+    "rot in the mark": 0.4,
     "failed sync": 1,
 }
 """What is drawn, and how often in proportion. Some cost an orderer, of which one may go."""
 
 _MARK = f"/disk/blocks/{CHANNEL}/synced.json"
 
-CLOCK_JUMPS_S = (-120.0, -5.0, -0.5, 0.5, 5.0, 120.0, 400.0, 3600.0)
-"""Longer ones than the channel's proposal window make an orderer refuse what clients send."""
+CLOCK_JUMPS_S = (-3600.0, -120.0, -5.0, -0.5, 0.5, 2.0)
+FAR_JUMPS_S = (400.0, 3600.0, 400 * 86_400.0)
+"""Beyond what the other orderers accept. One orderer of a seed has such a clock at most, and then none is lost for
+good: with one gone, and an entry far ahead in the log of one of the other two, nothing is ordered until that time has
+come (or an operator has one of them recover): the other refuses it, and only who has the entry can lead."""
 
 KINDS = (
     "kill",
@@ -67,9 +70,12 @@ KINDS = (
     "late message",
     "doubled message",
     "clock jump",
+    "clock far ahead",
     "full disk",
     "slow disk",
     "broken stream of blocks",
+    "tampered block",
+    "tampered block between orderers",
     "failed fetch between orderers",
     "snapshot from another orderer",
     "config update",
@@ -96,7 +102,9 @@ class Faults:
         self._pending: list[asyncio.Task[None]] = []
         chosen = {kind: weight for kind, weight in WEIGHTS.items() if only is None or kind in only}
         self._kinds, self._weights = list(chosen), list(chosen.values())
-        self._ruined = False
+        self._wild = world.chance.choice([*world.orderers.values(), *[None] * 6])
+        self._ruined = self._wild is not None
+        world.network.fetch_fault = world.chance.choice((None, None, None, "breaks", "tampers"))
 
     # when
 
@@ -120,7 +128,7 @@ class Faults:
         await self.stop()
         world.network.cut = set()
         world.network.weather = Weather()
-        world.network.refuse_deliver = 0.0
+        world.network.refuse_deliver, world.network.tampers, world.network.fetch_fault = 0.0, None, None
         SimulatedWriter.slowest_s = 0.0
         for machine in world.machines.values():
             machine.disk.full, machine.disk.fail_syncs = False, 0
@@ -299,10 +307,11 @@ class Faults:
 
     async def _do_broken_streams(self) -> None:
         network = self._world.network
-        network.refuse_deliver = 0.7
+        network.refuse_deliver = 0.5
+        network.tampers = self._chance.choice([None, *self._world.orderers])
 
         def mend() -> None:
-            network.refuse_deliver = 0.0
+            network.refuse_deliver, network.tampers = 0.0, None
 
         self._later(2 * self._pause_s(), mend)
 
@@ -311,10 +320,13 @@ class Faults:
     async def _do_clock(self) -> None:
         machine = self._one_orderer()
         if machine is not None:
-            jump_s = self._chance.choice(CLOCK_JUMPS_S)
+            far = self._wild is not None and self._chance.random() < 0.7
+            if far and self._wild is not None:
+                machine = self._wild
+            jump_s = self._chance.choice(FAR_JUMPS_S if far else CLOCK_JUMPS_S)
             machine.clock_off_us = int(jump_s * 1_000_000)
             self._world.note(f"{machine.name}: its clock is {jump_s} s off")
-            self._world.fired("clock jump")
+            self._world.fired("clock far ahead" if far else "clock jump")
 
             def mend() -> None:
                 machine.clock_off_us = 0

@@ -22,7 +22,7 @@ from gridledger.ledger.genesis import commit_genesis
 from gridledger.ledger.memory_store import MemoryReader, MemoryStore
 from gridledger.ledger.snapshot import Snapshot as LedgerSnapshot
 from gridledger.ledger.store import CommitBatch
-from gridledger.protocol.block import Block
+from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.events import CommittedBlock
 from gridledger.web.plain_routes import PlainRoute
@@ -63,6 +63,8 @@ class Surroundings(Protocol):
     def fired(self, kind: str) -> None: ...
 
     def fail(self, said: str) -> None: ...
+
+    def saw_time(self, header: BlockHeader) -> None: ...
 
     def machine_ended(self, machine: Machine, error: BaseException) -> None: ...
 
@@ -178,6 +180,7 @@ class OrdererMachine(Machine):
                 if not life.cut_off:
                     world.note(f"{self.name} has block {header.number} {header.hash[:12]} of {envelopes}")
                     self._checked(world.oracle.saw_block, self.name, header)
+                    self._checked(world.saw_time, header)
 
             def on_leadership(leadership: Leadership) -> None:
                 lead(leadership)
@@ -236,6 +239,10 @@ class OrdererService:
         if path == f"/channels/{CHANNEL}":
             self._orderer.authorise(CHANNEL, identity, "readers")
             return jsontext.dumps(self._orderer.describe(CHANNEL))
+        if path.startswith(f"/channels/{CHANNEL}/blocks/") and path.endswith("/hash"):
+            chain = self._orderer.authorise(CHANNEL, identity, "readers").chain
+            chain.check()
+            return jsontext.dumps({"hash": chain.header(int(path.split("/")[-2])).hash})
         if path == f"/channels/{CHANNEL}/progress" and body is not None:
             channel = self._orderer.authorise(CHANNEL, identity, "readers")
             report = jsontext.loads(body)

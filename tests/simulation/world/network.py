@@ -61,7 +61,11 @@ class Network:
         self.urls: dict[str, str] = {}
         self.defect: Callable[[str, BaseException], None] = _raise
         self.refuse_deliver = 0.0
-        """Share of block streams that break after their first chunk or are refused."""
+        """Share of block streams that break after their first block."""
+        self.fetch_fault: str | None = None
+        """What goes wrong with half of the blocks that orderers fetch from one another: "breaks" or "tampers"."""
+        self.tampers: str | None = None
+        """Whose blocks arrive with a bit flipped."""
 
     def delay_s(self) -> float:
         """How long the next packet takes."""
@@ -188,7 +192,7 @@ class SimulatedClient(NodeClient):
         life, service = network.services.get(self._to, (None, None))
         if life is None or service is None:
             raise ConnectionFailed(f"{self._to} is down")
-        breaks = network.refuse_deliver and network.chance.random() < network.refuse_deliver
+        breaks, tampers = self._stream_fault()
         chunks: asyncio.Queue[bytes | GridLedgerError | None] = asyncio.Queue()
         sending = life.do(self._send(life, service.stream(self._certificate, path, params or {}), chunks))
         buffer = framing.FrameBuffer(max_frame_bytes)
@@ -205,13 +209,30 @@ class SimulatedClient(NodeClient):
                     raise chunk
                 for data in buffer.feed(chunk):
                     if data:
-                        yield data
+                        yield self._tampered(data) if tampers else data
                         if breaks:
                             between = self._life.name.startswith("orderer")
                             network.fired("failed fetch between orderers" if between else "broken stream of blocks")
                             raise ConnectionFailed(f"{self._to}{path}: the stream broke")
         finally:
             network.later(network.delay_s(), sending.cancel)
+
+    def _stream_fault(self) -> tuple[bool, bool]:
+        """Whether a stream of blocks is to break after its first, and whether they arrive changed."""
+        network = self.network
+        if self._life.name.startswith("orderer") and network.fetch_fault is not None:
+            fails = network.chance.random() < 0.5
+            return fails and network.fetch_fault == "breaks", fails and network.fetch_fault == "tampers"
+        breaks = network.refuse_deliver > 0 and network.chance.random() < network.refuse_deliver
+        return breaks, network.tampers == self._to
+
+    def _tampered(self, data: bytes) -> bytes:
+        network = self.network
+        between = self._life.name.startswith("orderer")
+        network.fired("tampered block between orderers" if between else "tampered block")
+        changed = bytearray(data)
+        changed[network.chance.randrange(len(data))] ^= 1 << network.chance.randrange(8)
+        return bytes(changed)
 
     async def _send(
         self, life: Life, source: AsyncIterator[bytes], chunks: asyncio.Queue[bytes | GridLedgerError | None]

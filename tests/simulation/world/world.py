@@ -25,8 +25,8 @@ from gridledger.errors import CorruptionError
 from gridledger.identity.certificate import Certificate
 from gridledger.ledger.genesis import genesis_commit_hash
 from gridledger.ledger.verify import verify
-from gridledger.protocol.block import Block
-from gridledger.protocol.limits import BatchLimits
+from gridledger.protocol.block import Block, BlockHeader
+from gridledger.protocol.limits import BatchLimits, TransactionLimits
 from services.orderer.settings import OrdererLimits, OrdererSettings, RaftTiming
 from tests.simulation.world.clients import Clients
 from tests.simulation.world.disk import PowerLost
@@ -36,11 +36,12 @@ from tests.simulation.world.machines import CHANNEL, Machine, OrdererMachine, Pe
 from tests.simulation.world.network import Network, SimulatedClient
 from tests.simulation.world.oracle import Violated, WorldOracle, require
 from tests.simulation.world.writer import SimulatedWriter
-from tests.support.paper import PaperNetwork
+from tests.support.paper import NOW_US, PaperNetwork
 
 ENOUGH = 200
 """So many acknowledged transactions, and one change of leader, make a seed count."""
 
+MOST_AHEAD_S = OrdererLimits().max_clock_ahead_s + 1.0
 LONGEST_S = 90.0
 CALM_S = 60.0
 """How long all that is up may take, after the faults, to be of one mind again."""
@@ -80,7 +81,7 @@ class World:
         self._violated = asyncio.Event()
         self.network = Network(self.chance, self.note, self.fired)
         self.network.defect = self._defect
-        self.paper, self.genesis = _channel(self.chance.choice((3, 10, 500)))
+        self.paper, self.genesis = _channel(self.chance.choice((3, 10, 500)), self.chance.choice((300, 2**31 - 1)))
         self.oracle.hashes.append(self.genesis.header.hash)
         self.oracle.commit_hashes[0] = genesis_commit_hash(self.genesis)
         (folder / "genesis").mkdir(exist_ok=True)
@@ -133,6 +134,11 @@ class World:
     def power_lost(self, machine: Machine) -> None:
         """A machine lost its power in the middle of a call to its disk."""
         self.loop.call_soon(self.faults.crash, machine, True, context=self.faults.context)
+
+    def saw_time(self, header: BlockHeader) -> None:
+        """A block's time: one clock that runs ahead does not take the channel along."""
+        ahead_s = (header.timestamp_us - NOW_US) / 1_000_000 - self.loop.time()
+        require(ahead_s <= MOST_AHEAD_S, f"block {header.number} lies {ahead_s:.0f} s ahead of its time")
 
     def machine_ended(self, machine: Machine, error: BaseException) -> None:
         """A machine's process ended by itself."""
@@ -299,9 +305,13 @@ def _members() -> PaperNetwork:
     return PaperNetwork(CHANNEL, seed="world", urls={name: f"https://{name}" for name in _NODES})
 
 
-def _channel(max_message_count: int) -> tuple[PaperNetwork, Block]:
+def _channel(max_message_count: int, proposal_window_s: int) -> tuple[PaperNetwork, Block]:
     paper = copy(_members())  # whose configuration changes in the run
-    paper.config = replace(paper.config, batch=BatchLimits(max_message_count=max_message_count))
+    paper.config = replace(
+        paper.config,
+        batch=BatchLimits(max_message_count=max_message_count),
+        limits=TransactionLimits(proposal_window_s=proposal_window_s),
+    )
     return paper, paper.genesis
 
 
