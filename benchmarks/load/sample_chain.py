@@ -116,4 +116,4 @@ class SampleChain:
 
 
 def _node(name: str, identity: SigningIdentity) -> Node:
-    return Node(name, identity.mspid, f"https://localhost/{name}", identity.certificate)
+    return Node(name, identity.mspid, "https://localhost:7000", identity.certificate)

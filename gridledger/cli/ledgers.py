@@ -31,11 +31,11 @@ def verify(
     Example:
       gridledger verify out/network/nodes/peer1/data/ledger/shard1
     """
-    if not (ledger / "data.mdb").is_file():
-        raise NotFoundError(f"{ledger} is no ledger's folder; one is NODE/data/ledger/CHANNEL")
     import gridledger.ledger  # noqa: PLC0415, F401 - says which extra is missing
     from gridledger.cli.verifying import verify_in_child  # noqa: PLC0415
 
+    if not (ledger / "data.mdb").is_file():
+        raise NotFoundError(f"{ledger} is no ledger's folder; one is NODE/data/ledger/CHANNEL")
     report = verify_in_child(ledger.resolve())
     text = report.pop("text")
     if as_json:
