@@ -12,6 +12,7 @@ _GROUP = "services/orderer/raft/group.py"
 _WAL = "services/orderer/raft/wal.py"
 _SEQUENCER = "services/orderer/sequencer.py"
 _CHAIN = "services/orderer/chain.py"
+_CATCHING_UP = "services/orderer/catching_up.py"
 _BLOCK_STORE = "services/orderer/block_store.py"
 _SUBMISSION = "services/orderer/submission.py"
 _QUEUE = "services/peer/gateway/ordering_queue.py"
@@ -145,7 +146,7 @@ WRITTEN = (
         "while proposals:",
     ),
     # The write-ahead log: what is told to be durable is.
-    Mutation(_WAL, "a batch is not synced", "        self._sync(self._fd)\n", ""),
+    Mutation(_WAL, "a batch is not synced", "            self._disk.fdatasync(self._fd)\n", ""),
     Mutation(
         _WAL,
         "a batch's checksum is not looked at",
@@ -180,19 +181,34 @@ WRITTEN = (
     Mutation(
         _CHAIN,
         "a channel's time goes back",
-        'timestamp_us=max(int.from_bytes(timestamp, "big"), last.timestamp_us)',
-        'timestamp_us=int.from_bytes(timestamp, "big")',
+        "timestamp_us=max(timestamp_us, last.timestamp_us)",
+        "timestamp_us=timestamp_us",
     ),
     Mutation(
         _CHAIN,
         "a fetched block's signature is not checked",
-        "            or not orderer.certificate.verify(signed.signature, header.text.encode())\n",
+        "        or not orderer.certificate_with(signed.orderer).verify(signed.signature, header.text.encode())\n",
         "",
     ),
+    Mutation(_CHAIN, "a fetched block's transactions are not checked", "        or not block.data_hash_holds()\n", ""),
     Mutation(
-        _CHAIN, "a fetched block's transactions are not checked", "            or not block.data_hash_holds()\n", ""
+        _CATCHING_UP,
+        "where a fetch ends is not checked, at its last block",
+        "if number == self._height - 1 and block.header.hash != self._hash:",
+        "if False:",
     ),
-    Mutation(_CHAIN, "where a fetch ends is not checked", 'if self.last_header.hash != target["hash"]:', "if False:"),
+    Mutation(
+        _CATCHING_UP,
+        "where a fetch ends is not checked, of what an earlier start fetched",
+        "if self._chain.header(self._height - 1).hash == self._hash:",
+        "if True:",
+    ),
+    Mutation(
+        _CHAIN,
+        "blocks are fetched from another channel",
+        "        header.channel != config.channel\n        or header.number",
+        "        header.number",
+    ),
     Mutation(
         _CHAIN,
         "a fetched chain is not made durable",
@@ -205,8 +221,8 @@ WRITTEN = (
         "        await asyncio.to_thread(self.store.sync)\n        return jsontext",
         "        return jsontext",
     ),
-    Mutation(_BLOCK_STORE, "blocks are not synced", "        os.fdatasync(self._blocks)\n", ""),
-    Mutation(_BLOCK_STORE, "offsets are not synced", "        os.fdatasync(self._offsets)\n", ""),
+    Mutation(_BLOCK_STORE, "blocks are not synced", "            self._disk.fdatasync(self._blocks)\n", ""),
+    Mutation(_BLOCK_STORE, "offsets are not synced", "            self._disk.fdatasync(self._offsets)\n", ""),
     Mutation(_SUBMISSION, "a transaction for another channel is ordered", "if channel != config.channel:", "if False:"),
     Mutation(
         _SUBMISSION,
@@ -244,8 +260,8 @@ WRITTEN = (
     Mutation(
         _VALIDATION,
         "one endorser counts as often as it signs",
-        "found.setdefault(item.endorser, (peer, item.signature))",
-        "found.setdefault(item.endorser + str(len(found)), (peer, item.signature))",
+        "found.setdefault(peer.signer, (peer, item))",
+        "found.setdefault((item.endorser, str(len(found))), (peer, item))",
     ),
     Mutation(
         _VALIDATION,
