@@ -14,6 +14,8 @@ from unittest import mock
 import pytest
 
 from gridledger.errors import GridLedgerError
+from gridledger.ledger.validation import _JudgingRound
+from gridledger.protocol.block import Block
 from services.orderer import sequencer
 from services.orderer.raft.wal import Wal
 from services.orderer.raft.wal_records import GroupWrite
@@ -77,6 +79,8 @@ def _write_unsynced(self: Wal, writes: Sequence[GroupWrite]) -> None:
 MISTAKES: dict[str, AbstractContextManager[object]] = {
     "a failed batch is acknowledged": mock.patch.object(sequencer, "_settle", _acknowledge_all),
     "the log is written unsynced": mock.patch.object(Wal, "write", _write_unsynced),
+    "a copy of a transaction counts": mock.patch.object(_JudgingRound, "_known", return_value=False),
+    "what a block holds is not checked": mock.patch.object(Block, "data_hash_holds", return_value=True),
     "the mark moves without a sync": mock.patch.object(Mount, "fdatasync", autospec=True, return_value=None),
 }
 

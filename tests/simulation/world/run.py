@@ -37,10 +37,10 @@ def world_folder() -> Iterator[Path]:
         yield Path(made)
 
 
-def run_seed(seed: int) -> Outcome:
+def run_seed(seed: int, *, whole_trace: bool = False) -> Outcome:
     """One seed's outcome."""
     with world_folder() as folder:
-        return World(seed, folder).run()
+        return World(seed, folder, whole_trace=whole_trace).run()
 
 
 @dataclass
@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     tally, began, told = Tally(), time.monotonic(), 0.0
     seeds = range(given.first, given.first + given.seeds)
-    for outcome in _outcomes(seeds, given.processes):
+    for outcome in _outcomes(seeds, given.processes, whole_trace=given.trace):
         tally.add(outcome)
         if given.trace or (outcome.violation and len(tally.violated) <= MAX_TOLD):
             _tell(outcome, whole=given.trace)
@@ -98,14 +98,14 @@ def main(argv: list[str]) -> int:
     return _conclude(tally)
 
 
-def _outcomes(seeds: range, processes: int) -> Iterator[Outcome]:
+def _outcomes(seeds: range, processes: int, *, whole_trace: bool) -> Iterator[Outcome]:
     if processes == 1:
         with world_folder() as folder:
             for seed in seeds:
-                yield World(seed, folder).run()
+                yield World(seed, folder, whole_trace=whole_trace).run()
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(run_seed), seeds, chunksize=5)
+        yield from pool.map(partial(run_seed, whole_trace=whole_trace), seeds, chunksize=5)
 
 
 def _tell(outcome: Outcome, *, whole: bool) -> None:

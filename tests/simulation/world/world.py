@@ -43,6 +43,7 @@ ENOUGH = 200
 
 MOST_AHEAD_S = OrdererLimits().max_clock_ahead_s + 1.0
 LONGEST_S = 90.0
+_KEPT_LINES = 200
 CALM_S = 60.0
 """How long all that is up may take, after the faults, to be of one mind again."""
 
@@ -70,7 +71,11 @@ class Outcome:
 class World:
     """One seed's world; ``run`` gives its outcome."""
 
-    def __init__(self, seed: int, folder: Path, *, only: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, seed: int, folder: Path, *, only: frozenset[str] | None = None, whole_trace: bool = False
+    ) -> None:
+        """``only`` names the kinds of faults that may be drawn, ``whole_trace`` keeps more than the trace's end."""
+        self._whole_trace = whole_trace
         self.seed = seed
         self.chance = Random(seed)
         self.loop = WorldLoop(self._thread_s)
@@ -114,8 +119,8 @@ class World:
         self._digest.update(line.encode())
         recent = self.outcome.recent
         recent.append(line)
-        if len(recent) > 400:
-            del recent[:200]
+        if len(recent) > 2 * _KEPT_LINES and not self._whole_trace:
+            del recent[:_KEPT_LINES]
 
     def fired(self, kind: str) -> None:
         """A fault came to pass."""
