@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-DEEPER = 50
+DEEPER = 20
 
 
 def tries(examples: int) -> pytest.MarkDecorator:
