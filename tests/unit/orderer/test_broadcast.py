@@ -1,0 +1,47 @@
+"""What an orderer answers to a broadcast: a result for each envelope, whatever the others are."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from services.orderer import routes
+from services.orderer.orderer import open_orderer
+from services.orderer.submission import check_submission
+from tests.support.orderer_folder import lone_orderer
+from tests.support.paper import NOW_US, PaperNetwork
+from tests.support.waiting import eventually
+
+
+async def test_a_defect_at_one_envelope_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = PaperNetwork()
+    good, poison = (paper.transaction({"a": n}).to_bytes() for n in range(2))
+
+    def failing(envelope: bytes, *given: object) -> None:
+        if envelope == poison:
+            raise KeyError("a defect")
+        check_submission(envelope, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(routes, "check_submission", failing)
+    settings = lone_orderer(tmp_path, paper)
+    async with open_orderer(settings, clock_us=lambda: NOW_US, random=Random(1)) as orderer:
+        running = asyncio.create_task(orderer.run())
+        channel = orderer.channel(paper.channel)
+
+        async def leads() -> bool:
+            return channel.chain.leadership is not None and channel.chain.leadership.is_self
+
+        await eventually(leads, within_s=10, what="a leader")
+        envelopes = [poison, good, b"{}", paper.transaction({"b": 1}).to_bytes()]
+        results = await routes._order_all(orderer, channel, envelopes, paper.identity(paper.client))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [(result["status"], result.get("code")) for result in results] == [
+        (500, "INTERNAL"),
+        (200, None),
+        (400, "MALFORMED_MESSAGE"),
+        (200, None),
+    ]
