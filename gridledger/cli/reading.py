@@ -13,9 +13,12 @@ from gridledger.client.profile import ConnectionProfile
 from gridledger.client.queries import read_block, read_chain_info
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.block import MAX_ENVELOPES
+from gridledger.protocol.codes import TxValidationCode, code_of
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.events import ChaincodeEvent, FullBlockEvent
+from gridledger.protocol.fields import list_of, object_of, text_of, value_of
+from gridledger.protocol.opened_block import open_block
 from gridledger.protocol.transaction import Transaction
 from gridledger.transport.node_client import NodeClient, path_of
 
@@ -23,15 +26,20 @@ CommitHashAt = Callable[[int], Awaitable[str]]
 
 
 async def read_opened_block(node: NodeClient, channel: str, number: int) -> dict[str, Any]:
-    """A block as the peer shows it, with codes and the parts of each envelope as JSON values.
+    """A block with codes and the parts of each envelope as JSON values.
 
-    It is compared with the block's own bytes, whose data hash is verified; :class:`CorruptionError` where they differ.
+    It is opened here, from the block's bytes, whose data hash is verified. Codes, commit hash and orderer are as the
+    peer tells them; :class:`CorruptionError` where it tells them of another block, :class:`MalformedMessage` where they
+    are none.
     """
     block = await read_block(node, channel, number)
-    opened: dict[str, Any] = await node.get_json(path_of("channels", channel, "blocks", str(number)))
-    if opened["hash"] != block.header.hash or len(opened["transactions"]) != len(block.envelopes):
+    told = object_of(await node.get_json(path_of("channels", channel, "blocks", str(number))), "a block")
+    items = list_of(told, "transactions", max_length=MAX_ENVELOPES)
+    if text_of(told, "hash") != block.header.hash or len(items) != len(block.envelopes):
         raise CorruptionError(f"the peer shows another block {number} of {channel} than it has")
-    return opened
+    codes = [code_of(value_of(object_of(item, "a transaction"), "code")) for item in items]
+    orderer = None if value_of(told, "orderer") is None else text_of(told, "orderer")
+    return open_block(block, codes, commit_hash=text_of(told, "commit_hash"), orderer=orderer)
 
 
 async def read_heights(profile: ConnectionProfile, user: str | None) -> dict[str, dict[str, Any]]:
@@ -123,7 +131,8 @@ async def compare_ledgers(channel: str, one: NodeClient, other: NodeClient) -> C
 
     def commit_hash_on(node: NodeClient) -> CommitHashAt:
         async def commit_hash_at(number: int) -> str:
-            return str((await node.get_json(path_of("channels", channel, "blocks", str(number))))["commit_hash"])
+            told = await node.get_json(path_of("channels", channel, "blocks", str(number)))
+            return text_of(object_of(told, "a block"), "commit_hash")
 
         return commit_hash_at
 

@@ -8,8 +8,10 @@ same text twice gives the same bytes.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,10 @@ from gridledger.identity.reading import reading
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 KeyKind = Literal["p256", "ed25519"]
 
+SAVED_WITHIN_S = 10.0
+"""How long a renewal of a folder waits for another one of it."""
+
+_LOCK_POLL_S = 0.01
 _KEY_WAITS = "key.*.pem"
 _RENEWALS_WHILE_LOADING = 20
 _RAW_BYTES = 64
@@ -76,17 +82,19 @@ class SigningIdentity:
         """Write the folder, or renew what is in it. The key is readable by its owner only.
 
         At every moment, and whenever this is cut short, :meth:`load` finds the old identity or the new one: the
-        certificate decides, which is replaced in one step, and until then the new key waits beside the old one. Two
-        programs must not renew one folder at the same time.
+        certificate decides, which is replaced in one step, and until then the new key waits beside the old one. Of
+        programs that renew one folder at the same time the second waits, up to ``SAVED_WITHIN_S``.
         """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(_waiting_key(folder, self.certificate), private_key_pem(self.private_key), mode=0o600)
-        write_atomically(folder / "mspid", f"{self.mspid}\n".encode())
-        write_atomically(folder / "cert.pem", self.certificate.pem.encode())
-        _take_waiting_key(folder, self.certificate)
-        for left in folder.glob(_KEY_WAITS):  # by renewals that were cut short before their certificate was in place
-            left.unlink(missing_ok=True)
+        with _renewing(folder):
+            write_atomically(_waiting_key(folder, self.certificate), private_key_pem(self.private_key), mode=0o600)
+            write_atomically(folder / "mspid", f"{self.mspid}\n".encode())
+            write_atomically(folder / "cert.pem", self.certificate.pem.encode())
+            _take_waiting_key(folder, self.certificate)
+            # By renewals that were cut short before their certificate was in place.
+            for left in folder.glob(_KEY_WAITS):
+                left.unlink(missing_ok=True)
         self.directory = folder
 
     @classmethod
@@ -183,6 +191,28 @@ def general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
     except ValueError as error:
         raise InputError(f"{host!r} is neither an IP address nor an ASCII DNS name: {error}") from None
+
+
+@contextmanager
+def _renewing(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, where the system has such locks; it ends with the process that holds it."""
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has no such module
+    except ModuleNotFoundError:
+        yield
+        return
+    descriptor, deadline = os.open(folder, os.O_RDONLY | os.O_CLOEXEC), time.monotonic() + SAVED_WITHIN_S
+    try:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if time.monotonic() > deadline:
+                raise BadIdentityFolder(f"{folder} is being renewed by another program, for {SAVED_WITHIN_S:g} s now")
+            time.sleep(_LOCK_POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _load_pair(folder: Path) -> tuple[Certificate, PrivateKey]:

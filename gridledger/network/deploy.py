@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.client.queries import read_config
 from gridledger.contract import packaging
 from gridledger.contract.loader import ChaincodeLoadError
-from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
+from gridledger.errors import GridLedgerError, InputError, NotFoundError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.endorsement import check_can_be_met
 from gridledger.protocol import ChaincodeDefinition, ChannelConfig, ConfigUpdate
@@ -23,6 +24,7 @@ from gridledger.transport.node_client import NodeClient
 DEFAULT_POLICY = "MAJORITY(all)"
 INSTALLED_WITHIN_S = 60.0
 SERVED_WITHIN_S = 30.0
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
 
@@ -46,6 +48,11 @@ async def deploy_chaincode(
     if channel not in profile.channels:
         raise NotFoundError(f"there is no channel {channel!r}; there are: {', '.join(sorted(profile.channels))}")
     name = name or folder.absolute().name  # noqa: ASYNC240 - no disk is touched
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} is no name for a chaincode: 1 to 64 letters, digits, '.', '_' and '-', a letter first; give one "
+            "with --name"
+        )
     package = packaging.pack(folder)
     peers = {peer: profile.peers[peer] for peer in profile.channels[channel].peers}
     admins = {entry.organisation: _admin(profile, entry) for entry in peers.values()}

@@ -207,8 +207,8 @@ def _add_transactions(router: APIRouter, peer: Peer) -> None:
         key: Annotated[str, Query(min_length=1)],
         limit: Annotated[WholeNumber, Query()] = DEFAULT_HISTORY,
     ) -> Response:
-        ledger = _readable(peer, name, request).ledger
-        return json_response(await asyncio.to_thread(queries.history_json, ledger, namespace, key, limit))
+        channel = _readable(peer, name, request)
+        return json_response(await asyncio.to_thread(queries.history_json, channel, namespace, key, limit))
 
 
 def _add_events(router: APIRouter, peer: Peer) -> None:

@@ -15,12 +15,13 @@ from gridledger.cli import reading
 from gridledger.cli.connection import only_peers_of
 from gridledger.cli.reading import first_difference, past_events
 from gridledger.client.profile import ChannelEntry, load_profile
-from gridledger.errors import NotFoundError
+from gridledger.errors import CorruptionError, MalformedMessage, NotFoundError
 from gridledger.network.bootstrap import connection_profile
 from gridledger.network.schema import load_network_config
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.events import BlockEvent, FullBlockEvent
+from gridledger.protocol.opened_block import open_block
 from gridledger.protocol.result import Event
 from tests.support.paper import PaperNetwork
 from tests.support.paper.chain import PaperChain
@@ -67,6 +68,50 @@ def test_a_difference_is_told_in_the_blocks_the_codes_or_the_writes() -> None:
         "transaction 1 (bb) is VALID and MVCC_READ_CONFLICT"
     ]
     assert reading._differences(block(), block(commit_hash="c2")) == ["the same block and codes, commit hash c1 and c2"]
+
+
+class Told:
+    """A peer with block 1 that shows it, opened, as the test says."""
+
+    def __init__(self, block: Block, opened: Any) -> None:
+        self._block = block
+        self.opened = opened
+
+    async def get(self, path: str, *, params: dict[str, str]) -> bytes:
+        return self._block.to_bytes()
+
+    async def get_json(self, path: str) -> Any:
+        return self.opened
+
+
+async def test_a_block_is_opened_from_its_own_bytes() -> None:
+    paper = PaperNetwork()
+    made = paper.transaction({"k": 1})
+    block = PaperChain(paper).next(made, b"rubbish").block
+    true = open_block(block, (Code.VALID, Code.BAD_PAYLOAD), commit_hash="c1", orderer="ab")
+    node: Any = Told(block, true)
+    assert await reading.read_opened_block(node, "shard1", 1) == true
+    forged = {"code": 0, "tx_id": "forged", "proposal": {"function": "other"}}
+    node.opened = {**true, "transactions": [forged, {"code": 255}]}
+    shown = await reading.read_opened_block(node, "shard1", 1)
+    assert shown["transactions"][0] == true["transactions"][0]
+    assert shown["transactions"][1]["code_name"] == "INVALID_OTHER_REASON"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"hash": "other"}, {"hash": 5}, {"transactions": []}, {"transactions": 7}, {"transactions": [1, 2]}]
+    + [{"transactions": [{"code": code}] * 2} for code in (None, "0", 77, 0.5, True)]
+    + [{"commit_hash": None}, {"orderer": 5}],
+)
+async def test_a_malformed_block_is_one_line(wrong: dict[str, Any]) -> None:
+    paper = PaperNetwork()
+    block = PaperChain(paper).next(paper.transaction({"k": 1}), b"rubbish").block
+    true = open_block(block, (Code.VALID, Code.BAD_PAYLOAD), commit_hash="c1", orderer="ab")
+    for opened in ({**true, **wrong}, [true], None, {}):
+        node: Any = Told(block, opened)
+        with pytest.raises((MalformedMessage, CorruptionError)):
+            await reading.read_opened_block(node, "shard1", 1)
 
 
 class PaperStream:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -15,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.errors import InputError
-from gridledger.identity import BadIdentityFolder, Certificate, SigningIdentity, generate_key, make_csr
+from gridledger.files import write_atomically
+from gridledger.identity import BadIdentityFolder, Certificate, SigningIdentity, generate_key, make_csr, signer
 from gridledger.identity.low_s import P256_HALF_ORDER
 from gridledger.identity.signer import load_private_key, private_key_pem, sign_p256
+from tests.support.paper import PaperOrganisation
 from tests.support.processes import REPOSITORY
 
 KEY = ec.derive_private_key(0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721, ec.SECP256R1())
@@ -96,6 +101,42 @@ def test_a_folder_can_be_loaded_while_it_is_renewed(tmp_path: Path) -> None:
                 loaded.add(SigningIdentity.load(tmp_path).name)
     assert renewing.returncode == 0
     assert len(loaded) > 10
+
+
+def test_two_renewals_of_one_folder_leave_one_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second comes when the first has put its key beside the old one, and its certificate not yet in place."""
+    first, second = (PaperOrganisation("Org1MSP").issue(name, "client") for name in ("first", "second"))
+    waits_or_is_done, write = threading.Event(), write_atomically
+    others: list[threading.Thread] = []
+
+    def renew() -> None:
+        second.save(tmp_path)
+        waits_or_is_done.set()
+
+    def write_with_another(path: Path, data: bytes, **options: Any) -> None:
+        if path.name == "cert.pem" and not others:
+            others.append(threading.Thread(target=renew))
+            others[0].start()
+            assert waits_or_is_done.wait(10)
+        write(path, data, **options)
+
+    def wait(_: float) -> None:
+        waits_or_is_done.set()
+
+    monkeypatch.setattr(signer, "write_atomically", write_with_another)
+    monkeypatch.setattr(time, "sleep", wait)
+    first.save(tmp_path)
+    others[0].join(10)
+    assert SigningIdentity.load(tmp_path).name == "second"
+
+
+def test_a_renewal_waits_for_another_one_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = PaperOrganisation("Org1MSP").issue("alice", "client")
+    monkeypatch.setattr(signer, "SAVED_WITHIN_S", 0.0)
+    with signer._renewing(tmp_path), pytest.raises(BadIdentityFolder, match="is being renewed by another program"):
+        identity.save(tmp_path)
+    identity.save(tmp_path)
+    assert SigningIdentity.load(tmp_path).certificate == identity.certificate
 
 
 def test_bad_folders_are_named(ca, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

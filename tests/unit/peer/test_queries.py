@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.proof import ProvedTransaction
 from services.peer import queries
 from services.peer.channel import Channel
+from services.peer.errors import ChaincodeUnknown
 from services.peer.queries import block_json, chain_info, history_json, transaction_json, unknown_transaction
 from tests.support.paper import PaperNetwork, PaperPeer
 
@@ -76,12 +78,20 @@ def test_a_transaction_is_told_with_its_proof(house: House) -> None:
     assert (missing.status, missing.code, missing.details) == (404, "TRANSACTION_NOT_FOUND", {"tx_id": "0" * 64})
 
 
+def test_the_history_of_an_unknown_chaincode_is_an_error(house: House) -> None:
+    assert jsontext.loads(history_json(house.channel, "kv", "no such key", 9)) == {"items": []}
+    with pytest.raises(ChaincodeUnknown, match="kw"):
+        history_json(house.channel, "kw", "k", 9)
+    house.channel.config = replace(house.channel.config, chaincodes={})  # one that was removed keeps its history
+    assert len(jsontext.loads(history_json(house.channel, "kv", "k", 9))["items"]) == 1
+
+
 def test_a_history_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         house.peer.commit(house.paper.transaction({"k": number}))
 
     def values(limit: int) -> list[object]:
-        items = jsontext.loads(history_json(house.peer.ledger, "kv", "k", limit))["items"]
+        items = jsontext.loads(history_json(house.channel, "kv", "k", limit))["items"]
         return [item["value"] for item in items]
 
     assert values(100) == [2, 1, 0, {"v": [1.5]}]

@@ -21,6 +21,7 @@ from gridledger.protocol.result import EndorsedResult, Event, Response, Result
 from gridledger.protocol.transaction import Transaction
 from gridledger.protocol.world_state import HistoryEntry
 from services.orderer.raft.interface import RaftSettings
+from services.peer.channel import Channel
 from services.peer.committer.messages import MAX_REPORT_BYTES, BlockCommitted, read_report
 from services.peer.queries import block_json, history_json, transaction_json
 from services.rest import server_sent_events
@@ -101,7 +102,7 @@ def test_an_accepted_value_passes_through_every_wrap(house: House, kinds: list[b
     answer = jsontext.loads(block_json(ledger, committed.number))["transactions"][0]
     assert answer["proposal"]["args"] == [value]
     assert answer["result"]["writes"] == [["k", value]]
-    history = jsontext.loads(history_json(ledger, "kv", "k", 1))["items"][0]
+    history = jsontext.loads(history_json(Channel(ledger), "kv", "k", 1))["items"][0]
     assert HistoryEntry.from_dict(history).value == value
     proved = ProvedTransaction.from_dict(jsontext.loads(transaction_json(ledger, made.tx_id)))
     assert proved.envelope == made.to_bytes()
