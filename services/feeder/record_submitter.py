@@ -59,11 +59,14 @@ class RecordSubmitter:
         records = [self.planner.record(group, state) for group in sorted(groups)]
         for record in records:
             self._plan.submitted(record)
-        await concurrently(
-            self._send(channel, record)
-            for record in records
-            for channel in self._dvs.layout.channels_using(record["id"])
-        )
+        # A merged group's record reads those of its components, which must stand by then.
+        for merged in (False, True):
+            await concurrently(
+                self._send(channel, record)
+                for record in records
+                if ("_" in record["id"]) == merged
+                for channel in self._dvs.layout.channels_using(record["id"])
+            )
 
     async def _send(self, channel: str, record: Record) -> None:
         async with self._sending:

@@ -82,8 +82,14 @@ class VoltageStability:
         layout = self._layout()
         records = await asyncio.to_thread(_records, grid)
         groups = {record["id"]: record for record in records if "_" not in record["id"]}
-        places = [(channel, record) for record in records for channel in layout.channels_using(record["id"])]
-        statuses = await self._all(self._plan(client, layout, channel, record) for channel, record in places)
+        merged = [record for record in records if "_" in record["id"]]
+        places: list[tuple[str, dict[str, Any]]] = []
+        statuses: list[Status] = []
+        # A merged group's record reads those of its components, which must stand by then.
+        for some in (groups.values(), merged):
+            following = [(channel, record) for record in some for channel in layout.channels_using(record["id"])]
+            statuses += await self._all(self._plan(client, layout, *place) for place in following)
+            places += following
         await self._all(self._equip(client, layout, group, vvc) for group, vvc in grid.vvc.items())
         write_atomically(self._kept, jsontext.dumps(sorted(groups, key=int)))
         return {
