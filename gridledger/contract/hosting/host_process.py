@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, cast
 import gridledger
 from gridledger import jsontext
 from gridledger.contract.hosting import progress, wire
+from gridledger.contract.hosting.cgroup import HostGroup
 from gridledger.contract.hosting.progress import HostProgress
 from gridledger.contract.hosting.wire import Reply, Request
 from gridledger.contract.loader import ChaincodeLoadError, one_line
@@ -83,6 +84,7 @@ class HostProcess(asyncio.Protocol):
         self._process: Process | None = None
         self._progress: HostProgress | None = None
         self._output: asyncio.Task[None] | None = None
+        self._group: HostGroup | None = None
         self._lied = False
         self.closed = False
 
@@ -108,6 +110,7 @@ class HostProcess(asyncio.Protocol):
                 stack.callback(os.close, note)
                 host._progress = HostProgress(note)
                 host._process = await _spawn(settings, theirs.fileno(), note)
+            host._group = HostGroup.of(host.pid, settings.memory_bytes)
             host._output = asyncio.create_task(_log_output(settings.name, host._process.stdout))
             async with asyncio.timeout(settings.start_timeout_s):
                 kind, text = (await host.replies())[0]
@@ -190,6 +193,8 @@ class HostProcess(asyncio.Protocol):
         try:
             async with asyncio.timeout(_KILL_WAIT_S):
                 await process.wait()
+                if self._group is not None:
+                    self._group.remove()
                 if self._output is not None:
                     await self._output  # ends with the last process that holds the pipe
         except TimeoutError:
