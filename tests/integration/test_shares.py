@@ -192,7 +192,7 @@ async def test_answers_that_one_client_does_not_read_are_bounded(small: LocalNet
     """300 answers of 2 MB: a node held 550 MiB for such a client."""
     async with small.gateway("peer1") as gateway, attacker(small) as greedy:
         kv = gateway.get_network(CHANNEL).get_contract("kv")
-        _, status = await kv.submit_with_status("put", "large", "x" * 1_900_000)
+        _, status = await kv.submit_with_status("put", "large", "x" * 1_000_000)
         process = psutil.Process(small.pid("peer1"))
         before, peak = process.memory_info().rss, 0
         path = f"/channels/{CHANNEL}/blocks/{status.block}?format=raw"

@@ -32,6 +32,7 @@ from gridledger.contract.hosting.wire import Reply
 from gridledger.errors import GridLedgerError
 from gridledger.identity import Identity
 from gridledger.protocol.proposal import Proposal
+from gridledger.shares import NOBODY
 
 DEFAULT_SIZE: Final = 2
 DEFAULT_TIMEOUT_S: Final = 5.0
@@ -141,7 +142,9 @@ class HostPool:
             raise self._stopped()
         if not self._places:
             self._fill_places([])
-        return await self._queue.add(proposal.channel, wire.request(_caller_bytes(caller), proposal, transient))
+        request = wire.request(_caller_bytes(caller), proposal, transient)
+        signer = caller.signer if isinstance(caller, Identity) else NOBODY
+        return await self._queue.add(proposal.channel, request, signer)
 
     def status(self) -> dict[str, int]:
         """Hosts that run, hosts without work, calls that wait."""

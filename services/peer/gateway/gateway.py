@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from gridledger import jsontext
 from gridledger.effort import LARGE_BYTES, Effort
@@ -24,9 +24,6 @@ from services.peer.gateway.submission import Submitter
 
 _ELSEWHERE = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE"))
 """Why this peer cannot evaluate a proposal that another one may."""
-
-
-_Read = TypeVar("_Read")
 
 
 class Elsewhere(Protocol):
@@ -69,8 +66,12 @@ class Gateway:
 
     async def endorse(self, body: bytes, caller: Identity) -> bytes:
         """Collect endorsements of a signed proposal: {"result", "endorsements", "endorsed_by"}."""
-        request = await self._read(EndorseRequest.from_bytes, body, caller)
-        proposal = self._admit(request.signed, caller, "writers")
+        if len(body) > LARGE_BYTES:
+            request = await self._effort.in_thread(caller.signer, EndorseRequest.from_bytes, body)
+        with self._effort.spent_by(caller.signer):
+            if len(body) <= LARGE_BYTES:
+                request = EndorseRequest.from_bytes(body)
+            proposal = self._endorser.admit(request.signed, caller)
         endorsed = await self._collector.collect(proposal, request.organisations)
         proposed = request.signed.proposal
         self._endorsed_here.note(proposed.tx_id, proposed.channel, proposed.certificate(), endorsed.result_text)
@@ -90,8 +91,12 @@ class Gateway:
 
         Runs here, or on another peer where the chaincode is not to be had here. A refusal is ChaincodeRefused.
         """
-        signed = await self._read(SignedProposal.from_bytes, body, caller)
-        proposal = self._admit(signed, caller, "readers")
+        if len(body) > LARGE_BYTES:
+            signed = await self._effort.in_thread(caller.signer, SignedProposal.from_bytes, body)
+        with self._effort.spent_by(caller.signer):
+            if len(body) <= LARGE_BYTES:
+                signed = SignedProposal.from_bytes(body)
+            proposal = self._endorser.admit(signed, caller, policy="readers")
         try:
             response = (await self._endorser.run(proposal)).response
         except GridLedgerError as error:
@@ -106,17 +111,6 @@ class Gateway:
                 endorsers={self._name: response.message},
             )
         return jsontext.dumps(response._asdict())
-
-    async def _read(self, read: Callable[[bytes], _Read], body: bytes, caller: Identity) -> _Read:
-        """Read what a caller sent; a large body away from the event loop."""
-        if len(body) > LARGE_BYTES:
-            return await self._effort.in_thread(caller.signer, read, body)
-        with self._effort.spent_by(caller.signer):
-            return read(body)
-
-    def _admit(self, signed: SignedProposal, caller: Identity, policy: str) -> AdmittedProposal:
-        with self._effort.spent_by(caller.signer):
-            return self._endorser.admit(signed, caller, policy=policy)
 
     async def _evaluate_elsewhere(self, proposal: AdmittedProposal, first: GridLedgerError) -> bytes:
         others = [node for node in proposal.channel.config.peers.values() if node.name != self._name]

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridledger.contract.hosting.call_queue import MAX_BATCH_BYTES, CallQueue, ChaincodeBusy
 from gridledger.contract.hosting.wire import MAX_BATCH, Request
@@ -102,3 +104,56 @@ async def test_closing_ends_all_that_wait() -> None:
     queue.close(lambda: UnavailableError("stopped"))
     with pytest.raises(UnavailableError, match="stopped"):
         await result
+
+
+ALICE, BOB, CAROL = ("Org1MSP", "alice"), ("Org1MSP", "bob"), ("Org2MSP", "carol")
+
+
+async def test_hosts_take_one_call_of_each_caller_in_turn() -> None:
+    """One caller's many calls, however slow, hold another one's up by one call only."""
+    queue = queue_of()
+    for number in range(6):
+        queue.add("c", request(f"a{number}"), ALICE)
+    for caller, name in ((BOB, "b0"), (CAROL, "c0"), (BOB, "b1")):
+        queue.add("c", request(name), caller)
+    assert names(queue.take(1)) == ["a0"]
+    assert names(queue.take(5)) == ["b0", "c0", "a1", "b1", "a2"]
+    assert names(queue.take(MAX_BATCH)) == ["a3", "a4", "a5"]
+    assert len(queue) == 0
+
+
+async def test_a_full_queue_has_room_for_callers_with_few_calls() -> None:
+    queue = queue_of(waiting=14)
+    for number in range(14):
+        queue.add("c", request(f"a{number}"), ALICE)
+    with pytest.raises(ChaincodeBusy, match="14 of them yours"):
+        queue.add("c", request("a"), ALICE)
+    queue.add("c", request("b0"), BOB)
+    queue.add("c", request("c0"), CAROL)
+    with pytest.raises(ChaincodeBusy):
+        queue.add("c", request("b1"), BOB)
+    assert names(queue.take(3)) == ["a0", "b0", "c0"]
+    queue.add("c", request("b2"), BOB)
+
+
+@given(st.lists(st.tuples(st.sampled_from((ALICE, BOB, CAROL)), st.integers(0, 5), st.booleans()), max_size=60))
+def test_no_call_is_lost_or_run_twice(steps: list[tuple[tuple[str, str], int, bool]]) -> None:
+    """Whatever is added, taken, cancelled and given back; each caller's calls stay in their order."""
+
+    async def run() -> None:
+        queue, added, taken = queue_of(waiting=1000), dict[str, asyncio.Future[str]](), list[str]()
+        for number, (caller, count, again) in enumerate(steps):
+            name = f"{caller[1]}-{number:03}"
+            added[name] = queue.add("c", request(name), caller)
+            calls = queue.take(count) if count else []
+            if again:
+                queue.add_again(calls)
+            else:
+                taken += names(calls)
+        while calls := queue.take(MAX_BATCH):
+            taken += names(calls)
+        assert sorted(taken) == sorted(added)
+        assert len(queue) == 0
+        queue.close(lambda: UnavailableError("closed"))
+
+    asyncio.run(run())
