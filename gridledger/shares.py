@@ -16,7 +16,8 @@ most half of ``kept`` is left, or if nothing is left at all. And what a caller a
 places are left, neither it nor anybody else above theirs gets again: it goes to those below, until each of them has
 its share. Places are not taken away, with one exception: a place that was taken with ``end`` may be, where a caller
 below its share would be refused. It is taken from the organisation, and in it the caller, that hold most, and only
-where that caller is above its share, and that organisation is the asking caller's own or holds more than it.
+where that caller is above its share, and that organisation is the asking caller's own or holds more than it would
+then.
 
 Everything is O(1) but the choice of a place to end, which looks at all holders. Use a pool in one event loop.
 """
@@ -202,7 +203,8 @@ class HeldBytes:
 
     def hold(self, size: int) -> None:
         """Hold so many bytes from now on; :class:`BusyError` where the caller has no share for more."""
-        more = (size if size > SMALL_BYTES else 0) - self._held
+        # One that is larger than half of the pool is let through where half is to be had.
+        more = (min(size, self._pool.total // 2) if size > SMALL_BYTES else 0) - self._held
         if more > 0:
             self._holder = self._pool.take(self._caller, more)
         elif more and self._holder is not None:

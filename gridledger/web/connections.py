@@ -3,7 +3,8 @@
 A connection belongs to its remote address until a request on it has named its caller, and to that caller from then on.
 When the table is full, the newcomer is taken and another connection ended: one that belongs to the address or caller
 with the most connections, there the oldest that serves nothing. A request that is being served for a known caller is
-never cut off; where nothing else is left, the newcomer is refused. So whoever connects with few connections is served
+cut off only where all are, and only the newest of a caller that has more than its part of the table and than the
+newcomer; else the newcomer is refused. So whoever connects with few connections is served
 however many silent ones somebody else opens, and one client alone may have all places.
 """
 
@@ -41,7 +42,7 @@ class Connections:
 
     def add(self, connection: Connection) -> bool:
         """Take a connection, in the place of another one if need be; False where there is no place for it."""
-        if self._count >= self.most and not self.end_one():
+        if self._count >= self.most and not self.end_one() and not self._end_busy(connection.holder):
             return False
         self._held.setdefault(connection.holder, {})[connection] = None
         self._count += 1
@@ -69,6 +70,16 @@ class Connections:
                     connection.end()
                     return True
         return False
+
+    def _end_busy(self, newcomer: Hashable) -> bool:
+        richest = max(self._held.values(), key=len)
+        if len(richest) <= max(self.most / (len(self._held) + 1), len(self._held.get(newcomer, ())) + 1):
+            return False
+        connection = next(reversed(richest))
+        self.remove(connection)
+        self.ended += 1
+        connection.end()
+        return True
 
     def _take_out(self, connection: Connection) -> bool:
         held = self._held.get(connection.holder)

@@ -46,12 +46,23 @@ def test_a_newcomer_takes_the_oldest_place_of_who_holds_most():
 
 def test_a_request_being_served_is_not_cut_off():
     opened = Opened(3)
-    busy = [opened.open("10.0.0.1", caller="alice", serving=True) for _ in range(2)]
+    opened.open("10.0.0.1", caller="alice", serving=True)
+    opened.open("10.0.0.1", caller="bob", serving=True)
     idle = opened.open("10.0.0.1", caller="bob")
     assert opened.open("10.0.0.1", caller="carol", serving=True) is not None
     assert opened.ended == [idle]
     assert opened.open("10.0.0.1") is None
-    assert busy[0] not in opened.ended
+    assert opened.ended == [idle]
+
+
+def test_a_caller_with_more_than_its_part_gives_way_though_all_are_busy():
+    opened = Opened(8)
+    busy = [opened.open("10.0.0.1", caller="greedy", serving=True) for _ in range(8)]
+    for caller in ("alice", "bob"):
+        assert opened.open("10.0.0.2", caller=caller, serving=True) is not None
+    assert opened.ended == busy[:-3:-1]
+    assert opened.open("10.0.0.1", caller="greedy") is not None
+    assert opened.ended[-1] is busy[5]
 
 
 def test_a_half_sent_request_of_nobody_keeps_no_place():
