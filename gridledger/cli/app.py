@@ -17,6 +17,7 @@ from gridledger.cli import (
     identity,
     ledgers,
     network,
+    orderers,
     processes,
     set_up,
     transactions,
@@ -34,7 +35,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (network, processes, set_up, chaincode, transactions, channels, blocks, events, ledgers, identity):
+for module in (
+    network,
+    processes,
+    orderers,
+    set_up,
+    chaincode,
+    transactions,
+    channels,
+    blocks,
+    events,
+    ledgers,
+    identity,
+):
     module.add_to(app)
 
 

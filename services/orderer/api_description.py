@@ -50,6 +50,16 @@ _OPERATIONS = {
     "POST /raft": Operation(
         "Raft messages of another orderer", None, {**TEXT, "description": "frames"}, media=_FRAMES, status=204
     ),
+    "POST /admin/membership": Operation(
+        "Change which incarnations of an orderer take part (admins of its organisation), at the leader",
+        members(
+            voters=list_of(TEXT),
+            learners=list_of(TEXT),
+            commit=WHOLE,
+            match={"type": "object", "additionalProperties": WHOLE},
+        ),
+        members(channel=TEXT, change=TEXT, node=TEXT),
+    ),
     "POST /admin/transfer-leader": Operation(
         "Give the leadership of a channel to another orderer (admins of the orderer's organisation)",
         members(leader=nullable(TEXT)),

@@ -21,6 +21,7 @@ from gridledger.protocol.fields import exactly, integer_of, text_of
 from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber, json_response, read_body
 from services.orderer import metrics
 from services.orderer.deliver import deliver
+from services.orderer.membership import change_membership
 from services.orderer.orderer import Channel, Orderer
 from services.orderer.sequencer import BroadcastReceipt
 from services.orderer.submission import check_submission
@@ -28,6 +29,7 @@ from services.orderer.submission import check_submission
 _log = logging.getLogger(__name__)
 _PROGRESS_MEMBERS = frozenset(("peer", "height"))
 _TRANSFER_MEMBERS = frozenset(("channel", "to"))
+_MEMBERSHIP_MEMBERS = frozenset(("channel", "change", "node"))
 _TURN_S = 0.005
 """How long envelopes are checked before others have a turn."""
 _ORDERED: dict[str, object] = {"status": 200}
@@ -115,6 +117,14 @@ def make_router(orderer: Orderer) -> APIRouter:
             raise PermissionDeniedError(f"only an admin of {orderer.settings.mspid} moves the leadership of {name}")
         await orderer.transfer_leadership(name, text_of(message, "to"))
         return json_response({"leader": orderer.describe(name)["leader"]})
+
+    @router.post("/admin/membership")
+    async def membership(request: Request) -> Response:
+        message = exactly(
+            jsontext.loads(await read_body(request, max_bytes=4096)), _MEMBERSHIP_MEMBERS, "a change of membership"
+        )
+        channel, change, node = (text_of(message, member) for member in ("channel", "change", "node"))
+        return json_response(await change_membership(orderer, request.state.caller.certificate, channel, change, node))
 
     return router
 

@@ -24,7 +24,7 @@ class Election(Replication):
         """
         log = self.log
         voter = self.node_id in self.membership.voters or self.node_id in log.membership_at(log.commit).voters
-        return voter and log.pending_snapshot is None
+        return voter and log.pending_snapshot is None and not self.lost_its_log
 
     def campaign(self) -> None:
         """Ask for a pre-vote: would a majority vote for this server? The term stays until one would (thesis 9.6)."""
@@ -68,7 +68,7 @@ class Election(Replication):
         pre = message.kind is Kind.PRE_VOTE
         free = self.vote is None and self.leader is None
         may = self.vote == message.sender or free or (pre and message.term > self.term)
-        granted = may and self.log.is_up_to_date(message.index, message.log_term)
+        granted = may and not self.lost_its_log and self.log.is_up_to_date(message.index, message.log_term)
         kind = Kind.PRE_VOTE_REPLY if pre else Kind.VOTE_REPLY
         term = message.term if granted else self.term
         self._send(Message(kind, self.node_id, message.sender, term, reject=not granted))

@@ -105,6 +105,9 @@ class Replication(Server):
             progress.refused(message.index, agreement)
             self._note_denial(message.sender, progress, before)
             return
+        if message.index > self.log.last_index:
+            self._note_beyond(message)
+            return
         news = progress.acknowledged(message.index)
         # Only news, or the whole log, ends a probe: were an old acknowledgement enough, duplicates of it would set off
         # more appends than they answer, without end.
@@ -117,6 +120,17 @@ class Replication(Server):
             self._advance_commit()
         if self.is_leader and message.sender == self.transferee and progress.match == self.log.last_index:
             self._send(Message(Kind.TIMEOUT_NOW, self.node_id, message.sender, self.term))
+
+    def _note_beyond(self, message: Message) -> None:
+        """Believe no acknowledgement of what this log does not have, and tell of it once: one of the two logs is not
+        what it was."""
+        self.denials += 1
+        if message.sender not in self._beyond:
+            self._beyond.add(message.sender)
+            self.notices.append(
+                f"{message.sender} acknowledges entry {message.index}, and this log ends at {self.log.last_index}: "
+                "one of the two has lost its log, and must join anew (gridledger orderer readmit)"
+            )
 
     def _note_denial(self, sender: str, progress: Progress, before: int) -> None:
         """Count a refusal of what was acknowledged, and tell of it once: one may be late, several in a row are not."""
@@ -294,6 +308,13 @@ class Replication(Server):
         self._leader_commit = max(self._leader_commit, leader_commit)
         if verified <= log.last_index:
             self._verified = max(self._verified, verified)
+        elif not self.lost_its_log:
+            self.lost_its_log = True
+            self.notices.append(
+                f"this orderer acknowledged entries up to {verified} to {self.leader}, and its log ends at "
+                f"{log.last_index}: it was restored from a backup or has lost its disk. It votes no more, and must "
+                "join anew (gridledger orderer readmit)"
+            )
         log.commit = max(log.commit, min(self._leader_commit, self._verified))
 
     def _on_snapshot(self, message: Message) -> None:

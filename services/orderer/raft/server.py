@@ -73,6 +73,9 @@ class Server:
         self._ticks = 0
         self._verified = 0
         self._leader_commit = 0
+        self._beyond: set[str] = set()
+        self.lost_its_log = False
+        """Whether a leader knows of entries held here that this log has not: a server that forgot them may not vote."""
         self._now: list[Message] = []
         self._after_save: list[Message] = []
         self._saved_state = hard_state

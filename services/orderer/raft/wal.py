@@ -40,7 +40,7 @@ _MAX_PIECES = 1000  # of one write; Linux takes 1024 (IOV_MAX)
 _SCARCE = 4  # a segment is reserved where there is room for as many
 SEGMENT_HEADER_BYTES = _SEGMENT.size
 HEADER_BYTES = _HEADER.size + _CRC.size
-_REMEDY = "restore this orderer from a good copy, or remove it from its groups and add it anew"
+_REMEDY = "let this orderer join anew (gridledger orderer readmit)"
 
 
 @dataclass(slots=True)

@@ -23,7 +23,18 @@ COMMANDS = {
     *("up", "down", "status", "start", "stop", "reset", "bootstrap", "compose", "feeder", "rest"),
     *("chaincode check", "chaincode pack", "chaincode deploy", "chaincode list", "chaincode info", "simulate"),
     *("invoke", "query"),
-    *("channel list", "channel info", "block", "tx", "history", "events", "compare", "verify"),
+    *(
+        "orderer readmit",
+        "orderer recover",
+        "channel list",
+        "channel info",
+        "block",
+        "tx",
+        "history",
+        "events",
+        "compare",
+        "verify",
+    ),
     *("enroll", "identity list", "identity show"),
 }
 

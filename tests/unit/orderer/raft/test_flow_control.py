@@ -8,6 +8,7 @@ import pytest
 
 from services.orderer.raft.core import RaftCore
 from services.orderer.raft.errors import EntryTooLarge, RaftBusy
+from services.orderer.raft.interface import Role
 from services.orderer.raft.messages import ENTRY_OVERHEAD, Kind, Message
 from tests.unit.orderer.raft.rig import SETTINGS, Rig, acknowledge, append, drive, of_kind, server, tell, win
 
@@ -44,6 +45,39 @@ def test_who_lost_what_it_acknowledged_is_probed_by_heartbeats() -> None:
     leader.propose(b"y")
     rig.settle()
     assert leader.log.commit == 5  # c is enough
+
+
+def test_who_lost_what_it_acknowledged_votes_no_more() -> None:
+    """Restored from an older backup it would vote for a leader without what it had acknowledged."""
+    rig = Rig(server(), server("b"), server("c"))
+    leader = rig.lead("a")
+    for _ in range(3):
+        leader.propose(b"x")
+        rig.settle()
+    lost = rig.cores["b"] = server("b", term=leader.term)
+    lost.step(Message(Kind.HEARTBEAT, "a", "b", leader.term, 4, commit=4))
+    assert lost.lost_its_log
+    assert ["its log ends at 0" in notice for notice in lost.notices] == [True]
+    lost.ready()
+    for _ in range(30):
+        lost.tick()
+    assert lost.role is Role.FOLLOWER
+    lost.step(Message(Kind.VOTE, "c", "b", leader.term + 5, 9, leader.term))
+    ready = lost.ready()
+    assert [message.reject for message in ready.after_save if message.kind is Kind.VOTE_REPLY] == [True]
+
+
+def test_an_acknowledgement_beyond_the_leaders_log_is_not_believed() -> None:
+    """Two that lost their logs elected a leader, and it counted what the third one still had."""
+    core = leading()
+    core.propose(b"x")
+    last, before = core.log.last_index, core.log.commit
+    for _ in range(2):
+        core.step(Message(Kind.APPEND_REPLY, "b", "a", core.term, last + 3))
+    assert (core.progress["b"].match, core.log.commit) == (1, before)
+    assert [f"b acknowledges entry {last + 3}" in notice for notice in core.notices] == [True]
+    core.step(Message(Kind.APPEND_REPLY, "b", "a", core.term, last))
+    assert core.progress["b"].match == last
 
 
 def test_appends_under_way_are_bounded_in_number() -> None:
