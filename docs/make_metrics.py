@@ -22,7 +22,8 @@ _BEGIN = """# Metrics
 
 <!-- Made by `make reference` from services/*/metrics.py; change those, not this. -->
 
-Every service answers `GET /metrics` to members in Prometheus's text form. Times are in seconds, sizes in bytes. A
+Every service answers `GET /metrics` in Prometheus's text form to admins of its organisation, and to whom its setting
+`metrics_readers` names ([operations](operations.md#watching-a-network)). Times are in seconds, sizes in bytes. A
 histogram has `_bucket`, `_sum` and `_count`. What to watch, and alarms: [operations.md](operations.md).
 """
 

@@ -40,8 +40,9 @@ class SettingsPart(BaseModel):
 class ServiceSettings(BaseSettings):
     """Base of a service's settings: what every service is told.
 
-    ``name`` is the node's, ``host`` and ``port`` where it listens, ``data`` the folder that is its own. Unknown members
-    are refused, so that a slip of the pen is not a default.
+    ``name`` is the node's, ``host`` and ``port`` where it listens, ``data`` the folder that is its own.
+    ``metrics_readers`` may read the metrics beside admins: ``MSPID/NAME``, the name in the certificate; at the REST
+    bridge the names of its clients. Unknown members are refused, so that a slip of the pen is not a default.
     """
 
     model_config = SettingsConfigDict(
@@ -56,6 +57,7 @@ class ServiceSettings(BaseSettings):
     port: Port
     data: Path
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_readers: tuple[str, ...] = ()
 
     @classmethod
     def settings_customise_sources(

@@ -19,6 +19,7 @@ from gridledger.web.app import (
 from gridledger.web.call_stream import CallHandler, CallStream
 from gridledger.web.edge import Authenticator, Identify, Limits, Reserve, by_certificate
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound
+from gridledger.web.metrics_access import admins_and
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
 from gridledger.web.service import background, run_service
@@ -47,6 +48,7 @@ __all__ = [
     "TLSFiles",
     "WebServer",
     "WholeNumber",
+    "admins_and",
     "background",
     "bind",
     "by_certificate",

@@ -18,9 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 import gridledger
 from gridledger import jsontext
-from gridledger.errors import GridLedgerError, InputError
+from gridledger.errors import GridLedgerError, InputError, PermissionDeniedError
 from gridledger.web.edge import Edge, Identify, Limits, ReserveOf
 from gridledger.web.errors import BodyTooLarge, MethodNotAllowed, RouteNotFound
+from gridledger.web.metrics_access import MayReadMetrics, nobody
 from gridledger.web.openapi import Description, document
 from gridledger.web.plain_routes import PlainRoute
 
@@ -72,15 +73,16 @@ def create_app(
     open_routes: Iterable[str] = (),
     description: Description | None = None,
     reserve_of: ReserveOf = lambda _: None,
+    may_read_metrics: MayReadMetrics = nobody,
 ) -> Application:
     """The application of one service, to which it adds its routers and plain routes.
 
     ``identify`` is asked at every request (:func:`by_certificate` for members of the network) and its answer is
     ``request.state.caller``; ``open_routes`` (templates such as ``/cas/{org}/enroll``) are not authenticated and have
     the caller None. Bounds are shared by callers' ``signer``, (organisation, name); ``reserve_of`` gives nodes and
-    admins places of their own. ``health`` returns {"status": "ok", ...}; any other status is answered with 503.
-    ``description`` is what ``GET /openapi.json`` tells of the routes. ``app.state.stopping`` is an event that is set
-    when the process has been told to stop.
+    admins places of their own; ``may_read_metrics`` says who gets ``GET /metrics``. ``health`` returns
+    {"status": "ok", ...}; any other status is answered with 503. ``description`` is what ``GET /openapi.json`` tells of
+    the routes. ``app.state.stopping`` is an event that is set when the process has been told to stop.
     """
     app = Application(title=service)
     app.state.limits = limits or Limits()
@@ -107,6 +109,10 @@ def create_app(
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
+        if not may_read_metrics(request.state.caller):
+            raise PermissionDeniedError(
+                "metrics are for admins of the node's organisation, and for whom its setting metrics_readers names"
+            )
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     if description is not None:

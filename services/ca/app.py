@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import Any
 
-from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
+from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, admins_and, by_certificate, create_app
 from services.ca.api_description import DESCRIPTION
 from services.ca.ca_server import CAServer
 from services.ca.routes import OPEN_ROUTES, make_router
@@ -27,6 +27,7 @@ async def open_server(settings: CASettings) -> AsyncIterator[WebServer]:
             node=settings.name,
             open_routes=OPEN_ROUTES,
             description=DESCRIPTION,
+            may_read_metrics=admins_and(settings.metrics_readers, [one.mspid for one in ca.organisations]),
         )
         app.include_router(make_router(ca))
         roots = [one.root_pem for one in ca.organisations]

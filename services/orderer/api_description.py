@@ -42,7 +42,12 @@ _OPERATIONS = {
     "POST /channels/{name}/progress": Operation(
         "A peer tells how many blocks it has committed", None, members(peer=TEXT, height=WHOLE), status=204
     ),
-    "GET /channels/{name}": Operation("One channel's state here", named("OrdererChannel")),
+    "GET /channels/{name}": Operation(
+        "One channel's state here",
+        named("OrdererChannel"),
+        description="Readers hear channel, height, last_hash, leader, term and config_sequence; an admin of the "
+        "orderer's organisation everything.",
+    ),
     "GET /channels/{name}/blocks/{number}/hash": Operation(
         "One block's hash, for comparison between orderers", members(number=WHOLE, hash=HASH)
     ),

@@ -9,7 +9,16 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, background, by_certificate, create_app
+from gridledger.web import (
+    Limits,
+    ServerSettings,
+    TLSFiles,
+    WebServer,
+    admins_and,
+    background,
+    by_certificate,
+    create_app,
+)
 from services.orderer.api_description import DESCRIPTION
 from services.orderer.orderer import Orderer, open_orderer
 from services.orderer.reserves import reserves
@@ -34,6 +43,7 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
             node=settings.name,
             description=DESCRIPTION,
             reserve_of=reserves(orderer),
+            may_read_metrics=admins_and(settings.metrics_readers, [settings.mspid]),
         )
         app.add_plain_routes(plain_routes(orderer))
         app.include_router(make_router(orderer))

@@ -98,7 +98,7 @@ class Orderer:
         """A channel by name; :class:`ChannelUnknown` where this orderer does not serve it."""
         channel = self.channels.get(name)
         if channel is None:
-            raise ChannelUnknown(f"no channel {name!r} on {self.settings.name}; it has {sorted(self.channels)}")
+            raise ChannelUnknown(f"no channel {name!r} on {self.settings.name}: GET /status tells which you may read")
         return channel
 
     def authenticate(self, certificate: Certificate) -> Identity:
@@ -163,17 +163,27 @@ class Orderer:
             "voters": sorted(raft.membership.voters),
         }
 
+    def is_own_admin(self, caller: Identity) -> bool:
+        """Whether an admin of the orderer's organisation calls."""
+        return caller.role == "admin" and caller.mspid == self.settings.mspid
+
+    def told(self, name: str, caller: Identity) -> dict[str, Any]:
+        """What a caller hears of one channel: its readers how far it is, the orderer's own admins all of it.
+
+        Raises as :meth:`authorise`.
+        """
+        if self.is_own_admin(caller):
+            return self.describe(name)
+        self.authorise(name, caller, "readers")
+        return {member: value for member, value in self.describe(name).items() if member in _TOLD_TO_MEMBERS}
+
     def status(self, caller: Identity) -> dict[str, Any]:
         """What a member hears of this orderer: version, certificate's end, and how far the channels are that it may
         read. An admin of the orderer's organisation hears of all channels, of queues, voters and settings too."""
-        is_own_admin = caller.role == "admin" and caller.mspid == self.settings.mspid
         channels = {}
         for name in sorted(self.channels):
             with suppress(AuthenticationError, PermissionDeniedError):
-                if not is_own_admin:
-                    self.authorise(name, caller, "readers")
-                told = self.describe(name)
-                channels[name] = told if is_own_admin else {member: told[member] for member in _TOLD_TO_MEMBERS}
+                channels[name] = self.told(name, caller)
         status = {
             "node": self.settings.name,
             "mspid": self.settings.mspid,
@@ -181,7 +191,8 @@ class Orderer:
             "certificate_not_after_us": self.certificate.not_after_us,
             "channels": channels,
         }
-        return {**status, "settings": self.settings.model_dump(mode="json")} if is_own_admin else status
+        settings = {"settings": self.settings.model_dump(mode="json")}
+        return {**status, **settings} if self.is_own_admin(caller) else status
 
     async def transfer_leadership(self, name: str, to: str) -> None:
         """Give a channel's leadership to another orderer, by its name."""

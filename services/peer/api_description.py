@@ -153,11 +153,13 @@ _OPERATIONS = {
         media=_FRAMES,
         answer_media=_FRAMES,
     ),
-    "GET /channels": Operation("Names of the channels that this peer is on", members(channels=list_of(TEXT))),
+    "GET /channels": Operation(
+        "Names of this peer's channels that the caller may read", members(channels=list_of(TEXT))
+    ),
     "GET /channels/{name}": Operation("How far the channel is here", named("ChainInfo")),
     "GET /channels/{name}/config": Operation("The channel's configuration, its text", {"type": "object"}),
     "GET /channels/{name}/peers": Operation(
-        "The channel's peers, and which of them this gateway leaves out",
+        "The channel's peers; for admins of the peer's organisation, which of them this gateway leaves out",
         members(peers={"type": "object", "additionalProperties": members(mspid=TEXT, url=TEXT, left_out=ANY)}),
     ),
     "GET /channels/{name}/chaincodes/{chaincode}": Operation(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from gridledger.web import (
@@ -13,12 +12,13 @@ from gridledger.web import (
     ServerTLS,
     TLSFiles,
     WebServer,
+    admins_and,
     background,
     by_certificate,
     create_app,
 )
 from services.peer.api_description import DESCRIPTION
-from services.peer.peer import Peer, open_peer
+from services.peer.peer import open_peer
 from services.peer.reserves import reserves
 from services.peer.routes import make_router, plain_routes
 from services.peer.settings import PeerSettings
@@ -39,10 +39,11 @@ async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
             "peer",
             by_certificate(peer.authenticate),
             limits,
-            partial(_health, peer),
+            _health,
             node=settings.name,
             description=DESCRIPTION,
             reserve_of=reserves(peer),
+            may_read_metrics=admins_and(settings.metrics_readers, [settings.mspid]),
         )
         app.add_plain_routes(plain_routes(peer))
         app.include_router(make_router(peer))
@@ -50,5 +51,5 @@ async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
             yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
 
-def _health(peer: Peer) -> Mapping[str, Any]:
-    return {"status": "ok", "heights": {channel.name: channel.height for channel in peer.channels.all()}}
+def _health() -> Mapping[str, Any]:
+    return {"status": "ok"}

@@ -123,8 +123,7 @@ class Channels:
     def __getitem__(self, name: str) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
-            known = sorted(self._channels)
-            raise ChannelUnknown(f"this peer is not on the channel {name!r}; it is on: {known}", known=known)
+            raise ChannelUnknown(f"this peer is not on the channel {name!r}: GET /channels lists which you may read")
         return channel
 
     def all(self) -> list[Channel]:

@@ -127,6 +127,10 @@ class Peer:
         """Who calls: asked by the edge at every request."""
         return self.channels.identify(certificate, clock_us())
 
+    def is_own_admin(self, caller: Identity) -> bool:
+        """Whether an admin of this peer's organisation calls."""
+        return caller.role == "admin" and caller.mspid == self.settings.mspid
+
     def take(self, report: CommitterReport) -> None:
         """What the committer says. Called in order, never while a request's code runs."""
         if isinstance(report, BlockCommitted):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -140,7 +140,8 @@ class Transactions:
 def _add_channels(router: APIRouter, peer: Peer) -> None:
     @router.get("/channels")
     async def channels(request: Request) -> Response:
-        return json_response({"channels": [channel.name for channel in peer.channels.all()]})
+        found = peer.channels.all() if peer.is_own_admin(request.state.caller) else _all_readable(peer, request)
+        return json_response({"channels": [channel.name for channel in found]})
 
     @router.get("/channels/{name}")
     async def channel_info(name: str, request: Request) -> Response:
@@ -152,12 +153,11 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
 
     @router.get("/channels/{name}/peers")
     async def peers(name: str, request: Request) -> Response:
-        channel = _readable(peer, name, request)
-        out = peer.health.status()
-        found = {
-            node.name: {"mspid": node.mspid, "url": node.url, "left_out": out.get(node.name)}
-            for node in channel.config.peers.values()
-        }
+        nodes = _readable(peer, name, request).config.peers.values()
+        found: dict[str, dict[str, Any]] = {node.name: {"mspid": node.mspid, "url": node.url} for node in nodes}
+        if peer.is_own_admin(request.state.caller):
+            out = peer.health.status()
+            found = {node: {**told, "left_out": out.get(node)} for node, told in found.items()}
         return json_response({"peers": found})
 
     @router.get("/channels/{name}/chaincodes/{chaincode}")
@@ -243,8 +243,7 @@ def _add_events(router: APIRouter, peer: Peer) -> None:
 def _add_operations(router: APIRouter, peer: Peer) -> None:
     @router.get("/status")
     async def status(request: Request) -> Response:
-        caller = request.state.caller
-        if caller.role == "admin" and caller.mspid == peer.settings.mspid:
+        if peer.is_own_admin(request.state.caller):
             return json_response(peer.full_status())
         return json_response(peer.status(_all_readable(peer, request)))
 
@@ -255,8 +254,7 @@ def _add_operations(router: APIRouter, peer: Peer) -> None:
 
     @router.post("/packages")
     async def install(request: Request) -> Response:
-        caller = request.state.caller
-        if caller.role != "admin" or caller.mspid != peer.settings.mspid:
+        if not peer.is_own_admin(request.state.caller):
             raise PermissionDeniedError(f"packages are installed by an admin of {peer.settings.mspid}")
         body = await read_body(request, max_bytes=peer.settings.edge.max_package_bytes)
         return json_response({"id": await peer.install(body)}, 201)

@@ -26,7 +26,13 @@ async def open_server(settings: RestSettings) -> AsyncIterator[WebServer]:
         limits = Limits(bounds.max_body_bytes, bounds.max_requests, bounds.max_streams)
         callers = Callers(settings, tokens)
         app = create_app(
-            "rest", callers.identify, limits, node=settings.name, open_routes=OPEN_ROUTES, description=DESCRIPTION
+            "rest",
+            callers.identify,
+            limits,
+            node=settings.name,
+            open_routes=OPEN_ROUTES,
+            description=DESCRIPTION,
+            may_read_metrics=lambda client: client.name in settings.metrics_readers,
         )
         app.include_router(make_router(bridge, VoltageStability(bridge, settings.data), bounds))
         yield WebServer(app, ServerSettings(settings.host, settings.port, tls))

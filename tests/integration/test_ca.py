@@ -227,6 +227,7 @@ def test_refusals(ca: CAProcess) -> None:
         ("GET", "/cas/Org1/identities/c9", registrar, {}, (404, "IDENTITY_UNKNOWN")),
         ("GET", "/cas/Org1/identities?limit=0", registrar, {}, (400, "BAD_REQUEST")),
         ("GET", "/metrics", None, {}, (401, "CLIENT_CERTIFICATE_REQUIRED")),
+        ("GET", "/metrics", plain, {}, (403, "PERMISSION_DENIED")),
         ("GET", "/cas/Org1/nothing", registrar, {}, (404, "ROUTE_NOT_FOUND")),
     ]
     for method, path, identity, more, expected in table:
@@ -234,8 +235,9 @@ def test_refusals(ca: CAProcess) -> None:
     assert client.enroll("c1", secret).name == "c1"
     found = ca.get("/cas/Org1/identities", registrar).json()["identities"]
     assert [(one["id"], one["enrollments"]) for one in found] == [("c1", 2), ("registrar", 1)]
-    metrics = ca.get("/metrics", plain).text
-    assert 'gridledger_ca_certificates_total{kind="enroll",organisation="Org1"} 3.0' in metrics
+    admin = client.enroll("admin", client.register(registrar, "admin", "admin"))
+    metrics = ca.get("/metrics", admin).text
+    assert 'gridledger_ca_certificates_total{kind="enroll",organisation="Org1"} 4.0' in metrics
     assert ca.get("/cas").json()["organisations"][0] == {"name": "Org1", "mspid": "Org1MSP"}
 
 

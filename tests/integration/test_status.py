@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 import gridledger as library
+from gridledger.errors import GridLedgerError
 from gridledger.network.schema import NetworkConfig
 from tests.support.command import gridledger
 from tests.support.local_network import LocalNetwork, local_network
@@ -28,13 +30,17 @@ OF_A_CHANNEL = {
     "peer1": {"height", "commit_hash", "config_sequence", "leader"},
     "orderer1": {"channel", "height", "last_hash", "config_sequence", "leader", "term"},
 }
-OF_A_CHANNEL_TO_ADMINS = {"peer1": {"orderer", "reason"}, "orderer1": {"role", "queued", "voters"}}
+OF_A_CHANNEL_TO_ADMINS = {
+    "peer1": {"orderer", "reason"},
+    "orderer1": {"role", "queued", "voters", "broken", "clock", "different", "damaged_blocks"},
+}
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     described = few_nodes(peers=2).model_dump(mode="json")
     described["channels"][OWN] = {"peers": ["peer1"], "chaincodes": {}}
+    described["peers"][1]["settings"] = {**described["peers"][1]["settings"], "metrics_readers": ["Org1MSP/prometheus"]}
     with local_network(NetworkConfig.model_validate(described), tmp_path_factory.mktemp("status")) as network:
         yield network
 
@@ -73,6 +79,47 @@ async def test_a_client_of_the_nodes_organisation_is_no_admin(network: LocalNetw
     told = await _told(network, "peer1", "Org1", "app")
     assert told.keys() == TO_MEMBERS
     assert told["channels"].keys() == {CHANNEL, OWN}
+
+
+async def test_a_reader_hears_of_a_channel_at_an_orderer_what_members_hear(network: LocalNetwork) -> None:
+    path, everything = f"/channels/{CHANNEL}", OF_A_CHANNEL["orderer1"] | OF_A_CHANNEL_TO_ADMINS["orderer1"]
+    for organisation, members in (("Org2", OF_A_CHANNEL["orderer1"]), ("Orderer", everything)):
+        async with network.node("orderer1", network.admin(organisation)) as node:
+            assert (await node.get_json(path)).keys() == members
+    async with network.node("orderer1", network.admin("Org2")) as node:
+        with pytest.raises(GridLedgerError) as caught:
+            await node.get_json(f"/channels/{OWN}")
+    assert (caught.value.status, caught.value.code) == (401, "UNKNOWN_AUTHORITY")
+
+
+async def test_names_and_faults_of_channels_are_told_to_whom_they_concern(network: LocalNetwork) -> None:
+    for organisation, channels, left_out in (("Org2", [CHANNEL], set()), ("Org1", [CHANNEL, OWN], {"left_out"})):
+        async with network.node("peer1", network.admin(organisation)) as node:
+            assert sorted((await node.get_json("/channels"))["channels"]) == sorted(channels)
+            peers = (await node.get_json(f"/channels/{CHANNEL}/peers"))["peers"]
+            assert peers["peer2"].keys() == {"mspid", "url"} | left_out
+            with pytest.raises(GridLedgerError) as caught:
+                await node.get_json("/channels/nowhere")
+            assert OWN not in caught.value.message
+            assert caught.value.details == {}
+            assert (await node.get_json("/healthz")).keys() == {"service", "node", "status"}
+
+
+async def test_metrics_are_for_own_admins_and_whom_the_node_names(network: LocalNetwork) -> None:
+    """Prometheus comes as a client whom peer2's settings name."""
+    prometheus, other = await network.client("Org1", "prometheus"), await network.client("Org1", "app")
+    for node, identity, may in (
+        ("peer1", network.admin("Org1"), True),
+        ("orderer1", network.admin("Orderer"), True),
+        ("peer2", prometheus, True),
+        ("peer1", prometheus, False),
+        ("peer2", other, False),
+        ("peer2", network.admin("Org1"), False),
+        ("orderer1", network.admin("Org1"), False),
+    ):
+        async with network.node(node, identity) as client:
+            with nullcontext() if may else pytest.raises(GridLedgerError, match="metrics are for admins of the node's"):
+                assert b"gridledger_http_requests_total" in await client.get("/metrics")
 
 
 async def test_the_command_asks_as_one_user(network: LocalNetwork) -> None:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from gridledger.identity.msp import MSP, MSPManager
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import client_tls
-from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
+from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, admins_and, by_certificate, create_app
 from tests.support.paper import PaperOrganisation
 from tests.support.processes import free_ports
 
@@ -78,6 +78,7 @@ def start(house: House, free_port: int) -> Callable[..., object]:
 
     @asynccontextmanager
     async def starter(limits: Limits | None = None, routes=None, **options) -> AsyncIterator[Running]:
+        options.setdefault("may_read_metrics", admins_and(["Org1MSP/alice"], ["Org1MSP"]))
         app = create_app("test", by_certificate(house.authenticate), limits, node="node1", **options)
         if routes is not None:
             routes(app)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import ssl
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import cast
 
 import httpx
@@ -14,7 +15,8 @@ import pytest
 from fastapi import FastAPI, Request
 
 from gridledger.errors import BusyError, ConflictError
-from gridledger.web import Limits, ServerTLS, json_response, read_body
+from gridledger.web import Limits, ServerTLS, admins_and, json_response, read_body
+from gridledger.web.metrics_access import nobody
 
 
 def echo(app: FastAPI) -> None:
@@ -206,3 +208,36 @@ async def test_metrics_count_by_route_and_need_a_certificate(house, start):
         await client.get("/conflict")
         text = (await client.get("/metrics")).text
     assert 'gridledger_http_requests_total{method="GET",route="/conflict",status="409"}' in text
+
+
+async def test_metrics_are_for_admins_and_whom_the_settings_name(house, start):
+    async with start() as running:
+        for name, role, status in (
+            ("alice", "client", 200),
+            ("someone", "admin", 200),
+            ("bob", "client", 403),
+            ("peer1", "peer", 403),
+        ):
+            async with running.client(house.org.issue(name, role)) as client:
+                assert (await client.get("/metrics")).status_code == status, name
+
+
+@pytest.mark.parametrize(
+    ("mspid", "name", "role", "may"),
+    [
+        ("Org1MSP", "root", "admin", True),
+        ("Org2MSP", "root", "admin", False),
+        ("Org2MSP", "prometheus", "client", True),
+        ("Org1MSP", "prometheus", "client", False),
+        ("Org1MSP", "root", "client", False),
+    ],
+)
+def test_an_admin_of_another_organisation_reads_no_metrics(mspid, name, role, may):
+    caller = SimpleNamespace(mspid=mspid, name=name, role=role)
+    assert admins_and(["Org2MSP/prometheus"], ["Org1MSP"])(caller) is may
+
+
+async def test_a_service_that_names_nobody_gives_nobody_metrics(house, start):
+    async with start(may_read_metrics=nobody) as running, running.client(house.org.issue("root", "admin")) as client:
+        refused = await client.get("/metrics")
+    assert (refused.status_code, error_of(refused)["code"]) == (403, "PERMISSION_DENIED")

@@ -60,6 +60,7 @@ async def test_the_edge_stands_before_plain_routes(house, start):
             assert (refused.status_code, refused.json()["error"]["code"]) == (409, "NO_SUCH_LUCK")
             wrong = await client.get("/refuse")
             assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+        async with running.client(house.org.issue("alice", "client")) as client:
             metrics = (await client.get("/metrics")).text
             assert 'gridledger_http_requests_total{method="POST",route="/channels/{name}/echo",status="413"}' in metrics
 
