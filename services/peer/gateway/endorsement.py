@@ -44,6 +44,9 @@ HEDGE_SHARE = 0.1
 
 MAX_SAVED_HEDGES = 20.0
 
+_LOOK_AGAIN_S = 0.1
+"""How often a collection looks whether those who are slow are gone."""
+
 MAX_AHEAD = 1000
 """By how many blocks another peer may be ahead of this one for the height that it claims to be believed."""
 
@@ -135,6 +138,7 @@ class _Collection:
         self._refusals: dict[str, ChaincodeRefused] = {}
         self._failures: dict[str, GridLedgerError] = {}
         self._slow: set[str] = set()
+        self._doubted = False
         self._rounds = 0
 
     async def run(self) -> EndorsedResult:
@@ -156,9 +160,10 @@ class _Collection:
             if now >= self._deadline:
                 self._too_late()
                 raise self._verdict()
-            await first_done(self._asking, min(hedge_at, self._deadline) - now)
+            look_at = now + _LOOK_AGAIN_S if self._doubted else hedge_at
+            await first_done(self._asking, min(look_at, hedge_at, self._deadline) - now)
             done = [task for task in self._asking if task.done()]
-            failed = [task for task in done if not self._take(task)]
+            failed = [task for task in done if not self._take(task)] + self._leave_those_gone()
             if done and (endorsed := self._agreed()) is not None:
                 return endorsed
             if failed:
@@ -177,10 +182,13 @@ class _Collection:
     def _ask(self, peer: Node, min_height: int) -> None:
         collector = self._collector
         timeout_s = max(0.001, self._deadline - collector.clock())
-        if collector.health.gone(peer.name):
-            # Asked because the policy leaves no choice; most likely it is still gone, and the client should know soon.
-            # One that was merely slow keeps its time: on a busy machine, cutting it would turn late into never.
-            timeout_s = min(timeout_s, collector.limits.probe_after_s)
+        if (gone := collector.health.gone(peer.name)) is not None:
+            # Chosen because the policy leaves no choice. The client should know at once, and the peer, once it is back,
+            # has better to do than what nobody waits for any more. One that is merely slow keeps its time: on a busy
+            # machine, cutting it would turn late into never.
+            self._asked[peer.name] = peer
+            self._failures[peer.name] = gone
+            return
         work = collector.ask(peer, self._proposal, min_height, timeout_s)
         self._asked[peer.name] = peer
         self._asking[asyncio.get_running_loop().create_task(work)] = peer
@@ -290,15 +298,30 @@ class _Collection:
             self._collector.health,
             [peer for peer in self._asking.values() if peer.name not in self._slow],
         )
+        self._doubted = True
         late = [peer for peer in waiting if health.gone(peer.name)]
         if not late:
             if not self._collector.may_hedge():
+                for peer in waiting:
+                    health.doubt(peer)
                 return
             late = waiting
         for peer in late:
             self._slow.add(peer.name)
             health.slow(peer)
         self._reinforce()
+
+    def _leave_those_gone(self) -> list[asyncio.Task[ProposalResponse]]:
+        """Stop waiting for peers that a probe has found to be gone since they were asked."""
+        left = []
+        for task, peer in list(self._asking.items()) if self._doubted else ():
+            if (gone := self._collector.health.gone(peer.name)) is not None and not task.done():
+                self._failures[peer.name] = gone
+                self._slow.discard(peer.name)
+                del self._asking[task]
+                task.cancel()
+                left.append(task)
+        return left
 
     def _reinforce(self) -> bool:
         """Ask the fewest further peers that, with those who agree or may yet answer, make a set."""

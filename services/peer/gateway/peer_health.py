@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, TimeoutExceeded
 from gridledger.protocol.config import Node
 
 MAX_BEHIND = 20
@@ -22,6 +22,11 @@ LONGEST_DISTRUST_S = 600.0
 and at most. Each time doubles it, and ``LONGEST_DISTRUST_S`` without another one end it."""
 MAX_DIFFERENCES = 3
 
+SILENT_S = 0.5
+"""How long a probe may take before the peer counts as gone; its answer, when it comes, is heard all the same."""
+PROBE_GONE_S = 0.2
+"""How long after its end a probe of a peer that is gone is followed by the next one, at most."""
+
 _CHAINCODE_CODES = frozenset(("CHAINCODE_NOT_INSTALLED", "CHAINCODE_UNAVAILABLE", "CHAINCODE_UNKNOWN"))
 _BROKEN_STATUSES = frozenset((500, 502, 503, 504))
 _log = logging.getLogger(__name__)
@@ -32,7 +37,8 @@ Probe = Callable[[Node], Awaitable[None]]
 @dataclass(slots=True)
 class _Mark:
     failed: str = ""
-    gone: bool = False
+    gone: GridLedgerError | None = None
+    answers: int = 0
     behind: int = 0
     differences: int = 0
     distrust: int = HEALTHY
@@ -44,8 +50,9 @@ class _Mark:
 class PeerHealth:
     """Marks by peer name. A peer that failed is left out while others can stand in, and probed until it answers.
 
-    ``probe`` raises while the peer cannot be reached; probes run every ``probe_after_s``, one task for each peer that
-    failed, none otherwise. A peer that cannot run one chaincode is left out for that chaincode alone, for
+    ``probe`` raises while the peer cannot be reached; the first one runs at once, to tell whether the peer is gone or
+    merely slow, then they run every ``probe_after_s``, sooner if it is gone: one task for each peer that failed, none
+    otherwise. A peer that cannot run one chaincode is left out for that chaincode alone, for
     ``probe_after_s`` at a time. One that lied is left out for a time that grows: that it answers probes is no excuse.
     """
 
@@ -66,10 +73,13 @@ class PeerHealth:
         behind = BEHIND if mark.behind > MAX_BEHIND else HEALTHY
         return max(mark.distrust, FAILED if failed else behind)
 
-    def gone(self, peer: str) -> bool:
-        """Whether the peer, when it was last asked or probed, gave no answer at all; being slow is not enough."""
+    def gone(self, peer: str) -> GridLedgerError | None:
+        """The error of a peer that, when it was last asked or probed, gave no answer at all; being slow is not enough.
+
+        It need not be asked meanwhile: the probes find out when it is back.
+        """
         mark = self._marks.get(peer)
-        return mark is not None and mark.gone
+        return mark.gone if mark is not None else None
 
     def expire(self) -> None:
         """Forget marks for single chaincodes, and distrust, whose time is over."""
@@ -89,7 +99,8 @@ class PeerHealth:
             mark = self._marks[peer] = _Mark()
         if mark.failed or (mark.behind > MAX_BEHIND) != (behind > MAX_BEHIND):
             self.version += 1
-        mark.failed, mark.gone, mark.behind = "", False, behind
+        mark.failed, mark.gone, mark.behind = "", None, behind
+        mark.answers += 1
 
     def failed(self, peer: Node, chaincode: str, error: GridLedgerError) -> None:
         """The peer did not do what it was asked. What a client did wrong, and a full queue, are no marks."""
@@ -98,7 +109,7 @@ class PeerHealth:
             self.version += 1
         elif error.status in _BROKEN_STATUSES and not error.code.startswith("CHAINCODE_"):
             self._suspect(peer, f"{error.code}: {error.message}")
-            self._marks[peer.name].gone = True
+            self._marks[peer.name].gone = error
 
     def lied(self, peer: str, reason: str) -> None:
         """The peer sent what it must know to be wrong."""
@@ -115,6 +126,11 @@ class PeerHealth:
     def slow(self, peer: Node) -> None:
         """The peer has not answered in time, others are asked in its place."""
         self._suspect(peer, "it did not answer in time")
+
+    def doubt(self, peer: Node) -> None:
+        """The peer has not answered in time, but nobody is asked in its place: see whether it is gone."""
+        self._marks.setdefault(peer.name, _Mark())
+        self._start_probes(peer)
 
     def status(self) -> dict[str, str]:
         """The peers that are left out now, and why."""
@@ -157,20 +173,51 @@ class PeerHealth:
             self.version += 1
             _log.warning("peer %s is left out of endorsements: %s", peer.name, reason)
         mark.failed = reason
+        self._start_probes(peer)
+
+    def _start_probes(self, peer: Node) -> None:
         if peer.name not in self._probes:
-            task = asyncio.get_running_loop().create_task(self._probe_until_it_answers(peer), name=f"probe {peer.name}")
+            task = asyncio.get_running_loop().create_task(
+                self._probe_until_it_answers(peer, self._marks[peer.name].answers), name=f"probe {peer.name}"
+            )
             self._probes[peer.name] = task
             task.add_done_callback(lambda _: self._probes.pop(peer.name, None))
 
-    async def _probe_until_it_answers(self, peer: Node) -> None:
-        while self._marks[peer.name].failed:
-            await asyncio.sleep(self._probe_after_s)
-            try:
-                await self._probe(peer)
-            except GridLedgerError as error:
-                self._marks[peer.name].failed = f"{error.code}: {error.message}"
-                self._marks[peer.name].gone = True
-            else:
-                self._marks[peer.name].failed, self._marks[peer.name].gone = "", False
-                self.version += 1
-                _log.info("peer %s answers again", peer.name)
+    async def _probe_until_it_answers(self, peer: Node, answers: int) -> None:
+        mark = self._marks[peer.name]
+        if mark.answers != answers:
+            return  # it has done what it was asked since
+        answered, was_gone = await self._answers(peer, mark), mark.gone is not None
+        # One that answers at once is merely slow: it is left out for its time.
+        while mark.failed and not (answered and was_gone):
+            await asyncio.sleep(min(PROBE_GONE_S, self._probe_after_s) if mark.gone else self._probe_after_s)
+            answered = was_gone = await self._answers(peer, mark)
+        if mark.failed:
+            mark.failed = ""
+            self.version += 1
+            _log.info("peer %s answers again", peer.name)
+        mark.gone = None
+
+    async def _answers(self, peer: Node, mark: _Mark) -> bool:
+        """Probe a peer; whether it answers in the end. One that takes long counts as gone until then; not if it did
+        what it was asked meanwhile."""
+        answers, probing = mark.answers, asyncio.ensure_future(self._probe(peer))
+        try:
+            done, _ = await asyncio.wait((probing,), timeout=SILENT_S)
+            if not done and mark.answers == answers:
+                self._is_gone(peer, mark, TimeoutExceeded(f"it has not answered a probe within {SILENT_S} s"))
+            await probing
+        except GridLedgerError as error:
+            if mark.answers == answers:
+                self._is_gone(peer, mark, error)
+            return False
+        finally:
+            probing.cancel()
+        return True
+
+    def _is_gone(self, peer: Node, mark: _Mark, error: GridLedgerError) -> None:
+        if not mark.failed:
+            self.version += 1
+            _log.warning("peer %s is left out of endorsements: %s", peer.name, error.message)
+        mark.failed = f"{error.code}: {error.message}"
+        mark.gone = error

@@ -85,6 +85,7 @@ async def test_policy_that_cannot_be_met_tells_every_peers_reason() -> None:
 
 async def test_slow_peer_is_hedged_and_let_go() -> None:
     peers = Peers(3, "OutOf(2, all)")
+    peers.probe_error = None
     peers.hangs("peer2")
     peers.hangs("peer3")
     task = asyncio.create_task(peers.collect())
@@ -126,6 +127,25 @@ async def test_slow_peer_keeps_its_time_and_one_that_is_gone_does_not() -> None:
     with pytest.raises(EndorsersUnavailable):
         await peers.collect()
     assert asyncio.get_running_loop().time() - began < peers.collector.limits.timeout_s
+    await peers.health.close()
+
+
+@pytest.mark.parametrize("hedges_left", [True, False])
+async def test_who_is_found_gone_is_neither_waited_for_nor_asked(hedges_left: bool) -> None:
+    peers = Peers(2, "OutOf(2, all)", hedge_after_s=0.01, timeout_s=60.0)
+    peers.hangs("peer2")
+    while not hedges_left and peers.collector.may_hedge():
+        pass
+    for _ in range(3):
+        async with asyncio.timeout(5):
+            with pytest.raises(EndorsersUnavailable) as caught:
+                await peers.collect()
+        assert caught.value.details["peers"]["peer2"] == "UNAVAILABLE: down"
+    assert peers.asked.count("peer2") == 1
+    del peers.behaviours["peer2"]
+    peers.probe_error = None
+    await until(lambda: not peers.health.status())
+    assert set((await peers.collect()).peers) == {"peer1", "peer2"}
     await peers.health.close()
 
 
@@ -306,6 +326,7 @@ async def test_nobody_to_ask() -> None:
 
 async def test_deadline_is_kept() -> None:
     peers = Peers(2, "OutOf(2, all)", timeout_s=0.05)
+    peers.probe_error = None
     peers.hangs("peer2")
     with pytest.raises(EndorsersUnavailable) as caught:
         await peers.collect()

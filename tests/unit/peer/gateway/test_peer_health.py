@@ -12,6 +12,7 @@ import pytest_asyncio
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.protocol.config import Node
 from services.peer.errors import ChaincodeNotInstalled
+from services.peer.gateway import peer_health
 from services.peer.gateway.peer_health import BEHIND, FAILED, HEALTHY, MAX_BEHIND, PeerHealth
 from tests.support.paper import PaperNetwork
 from tests.support.waiting import until
@@ -46,7 +47,7 @@ async def house() -> AsyncIterator[House]:
 
 
 async def test_a_peer_that_nobody_has_asked_is_healthy(house: House) -> None:
-    assert (house.rank(), house.health.gone("peer2"), house.health.status()) == (HEALTHY, False, {})
+    assert (house.rank(), house.health.gone("peer2"), house.health.status()) == (HEALTHY, None, {})
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ async def test_a_peer_that_nobody_has_asked_is_healthy(house: House) -> None:
 )
 async def test_a_peer_that_fails_is_left_out_for_all_chaincodes(house: House, error: GridLedgerError) -> None:
     house.health.failed(PEER, "kv", error)
-    assert (house.rank(), house.rank("other"), house.health.gone("peer2")) == (FAILED, FAILED, True)
+    assert (house.rank(), house.rank("other"), house.health.gone("peer2")) == (FAILED, FAILED, error)
     assert house.health.status() == {"peer2": f"{error.code}: {error.message}"}
 
 
@@ -80,22 +81,51 @@ async def test_a_peer_without_a_chaincode_is_left_out_for_a_time(house: House) -
 
 async def test_a_slow_peer_is_left_out_and_not_taken_for_gone() -> None:
     house = House(probe_after_s=60.0)
+    house.error = None
     house.health.slow(PEER)
-    assert (house.rank(), house.health.gone("peer2")) == (FAILED, False)
+    await until(lambda: house.probed)
+    assert (house.rank(), house.health.gone("peer2")) == (FAILED, None)
     house.health.answered("peer2", 0)
     assert house.rank() == HEALTHY
     await house.health.close()
 
 
+@pytest.mark.parametrize("doubt", [True, False])
+async def test_a_peer_that_hangs_is_gone_until_its_probe_is_answered(
+    monkeypatch: pytest.MonkeyPatch, doubt: bool
+) -> None:
+    monkeypatch.setattr(peer_health, "SILENT_S", 0.01)
+    back = asyncio.Event()
+
+    async def probe(_: Node) -> None:
+        await back.wait()
+
+    health = PeerHealth(probe, 60.0, clock=lambda: 0.0)
+    (health.doubt if doubt else health.slow)(PEER)
+    await until(lambda: health.gone("peer2"))
+    assert health.status() == {"peer2": "TIMEOUT: it has not answered a probe within 0.01 s"}
+    back.set()
+    await until(lambda: health.rank("peer2", "kv") == HEALTHY)  # at once, and not after probe_after_s
+    assert (health.gone("peer2"), health.status()) == (None, {})
+    await health.close()
+
+
+async def test_a_peer_in_doubt_that_answers_is_left_alone(house: House) -> None:
+    house.error = None
+    house.health.doubt(PEER)
+    await until(lambda: house.probed and not house.health._probes)
+    assert (house.rank(), house.health.version, house.health.status()) == (HEALTHY, 0, {})
+
+
 async def test_a_peer_is_probed_until_it_answers(house: House) -> None:
     house.health.slow(PEER)
     await until(lambda: len(house.probed) >= 3)
-    assert (house.rank(), house.health.gone("peer2")) == (FAILED, True)
+    assert (house.rank(), house.health.gone("peer2")) == (FAILED, house.error)
     assert house.health.status() == {"peer2": "CONNECTION_FAILED: refused"}
     house.error = None
     version = house.health.version
     await until(lambda: house.rank() == HEALTHY)
-    assert (house.health.gone("peer2"), house.health.status()) == (False, {})
+    assert (house.health.gone("peer2"), house.health.status()) == (None, {})
     assert house.health.version == version + 1
     await until(lambda: not house.health._probes)
 
@@ -120,5 +150,5 @@ async def test_an_answer_ends_a_failure_at_once(house: House) -> None:
     house.health.failed(PEER, "kv", UnavailableError("down"))
     version = house.health.version
     house.health.answered("peer2", 0)
-    assert (house.rank(), house.health.gone("peer2"), house.health.version) == (HEALTHY, False, version + 1)
+    assert (house.rank(), house.health.gone("peer2"), house.health.version) == (HEALTHY, None, version + 1)
     await until(lambda: not house.health._probes)
