@@ -45,6 +45,12 @@ _log = logging.getLogger(__name__)
 _TOLD_TO_MEMBERS = ("channel", "height", "last_hash", "leader", "term", "config_sequence")
 """Of what an orderer knows of a channel."""
 
+CLOCK_LOOK_S = 1.0
+"""How often a leader compares its clock with the last block."""
+
+CLOCK_AGAIN_S = 60.0
+"""For how long it does not hand over again for that."""
+
 HAND_OVER_S = 1.0
 """How long a stop waits for another orderer to take over."""
 
@@ -141,7 +147,32 @@ class Orderer:
             return f"most orderers did not accept the time of entry {raft.outvoted}, which this one made"
         if raft.declined and bound is not None and bound.ahead_s:
             return f"the leader's time is {bound.ahead_s:.1f} s ahead of this orderer's clock"
+        if self._is_behind(name):
+            return "the channel's last block is far ahead of this orderer's clock"
         return None
+
+    def _is_behind(self, name: str) -> bool:
+        """Whether the last block lies further ahead of this clock than orderers accept: then it is this clock that is
+        off, since a majority accepted the block."""
+        ahead_us = self.channels[name].chain.last_header.timestamp_us - self.clock_us()
+        return ahead_us > self.settings.limits.max_clock_ahead_s * 1_000_000
+
+    async def mind_the_clock(self) -> None:
+        """Until cancelled: hand over channels that this orderer leads while its clock is far behind.
+
+        Under such a leader a channel's time stands still, and proposals that are made now are refused as stale. Not
+        again soon: where all clocks are behind the channel, it has had a wrong one before.
+        """
+        again_at: dict[str, float] = {}
+        while True:
+            await asyncio.sleep(CLOCK_LOOK_S)
+            now = asyncio.get_running_loop().time()
+            for name in self.channels:
+                leads = self.consensus.leadership(name).is_self
+                if leads and self._is_behind(name) and now >= again_at.get(name, now):
+                    again_at[name] = now + CLOCK_AGAIN_S
+                    _log.error("this orderer's clock is far behind the channel's last block", extra={"channel": name})
+                    await self._hand_over(name)
 
     def describe(self, name: str) -> dict[str, Any]:
         """One channel's state, for status queries."""
@@ -234,6 +265,7 @@ class Orderer:
                     tasks.create_task(channel.sequencer.run())
                     tasks.create_task(channel.comparing.run())
                     tasks.create_task(channel.scrubbing.run())
+                tasks.create_task(self.mind_the_clock())
                 raise await self.consensus.failure()
         except* Exception as failures:
             # Whatever failed first is the cause; the rest are the tasks that fell with it.

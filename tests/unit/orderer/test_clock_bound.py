@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from gridledger.errors import GridLedgerError
-from services.orderer.chain import entry_of, entry_time_us
+from services.orderer import orderer as orderer_module
+from services.orderer.block_store import BlockStore
+from services.orderer.chain import Chain, entry_of, entry_time_us
 from services.orderer.clock_bound import ClockBound
-from services.orderer.raft.interface import RaftSettings
+from services.orderer.orderer import Channel, Orderer
+from services.orderer.raft.interface import FollowerStatus, GroupStatus, Leadership, Membership, RaftSettings, Role
 from services.orderer.raft.node import RaftNode
-from tests.support.paper import NOW_US
+from tests.support.orderer_folder import CHANNEL, lone_orderer
+from tests.support.paper import NOW_US, PaperNetwork
 from tests.support.waiting import eventually
 from tests.unit.orderer.raft.test_node import ABC, Machine, Wire
 
@@ -74,3 +79,53 @@ async def test_a_leader_400_days_ahead_is_left(tmp_path: Path) -> None:
         assert nodes[first].status("g").outvoted
     finally:
         await asyncio.gather(*(node.stop() for node in nodes.values()))
+
+
+class Following:
+    """A consensus engine whose other orderers take over when asked."""
+
+    def __init__(self) -> None:
+        self.leader = "orderer1"
+        self.moved = asyncio.Event()
+
+    def leadership(self, group: str) -> Leadership:
+        return Leadership(group, 1, self.leader, is_self=self.leader == "orderer1", ready=True)
+
+    def status(self, group: str) -> GroupStatus:
+        followers = {f"orderer{n}": FollowerStatus(n, n + 1, "replicate", recently_active=True) for n in (2, 3)}
+        voters = Membership(frozenset(("orderer1", *followers)))
+        return GroupStatus(group, Role.LEADER, 1, self.leader, 3, 3, 1, 3, 3, 0, voters, 0, followers=followers)
+
+    async def transfer_leadership(self, _group: str, to: str, *, timeout_s: float) -> None:
+        del timeout_s
+        self.leader = to
+        self.moved.set()
+
+
+@pytest.mark.parametrize(("behind_s", "leader"), [(9, "orderer1"), (400 * 86_400, "orderer3")])
+async def test_a_leader_whose_clock_is_far_behind_hands_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind_s: int, leader: str
+) -> None:
+    monkeypatch.setattr(orderer_module, "CLOCK_LOOK_S", 0.0)
+    paper, consensus = PaperNetwork(), Following()
+    signer = paper.orderers["orderer1"]
+    store = BlockStore.open(tmp_path / "blocks")
+    channel = Channel(Chain.open(store, paper.genesis, signer, cast("Any", None)), *[cast("Any", None)] * 3)
+    orderer = Orderer(
+        lone_orderer(tmp_path, paper),
+        cast("Any", consensus),
+        {CHANNEL: channel},
+        certificate=signer.certificate,
+        clock_us=lambda: NOW_US - behind_s * 1_000_000,
+        peek=cast("Any", None),
+    )
+    minding = asyncio.create_task(orderer.mind_the_clock())
+    if leader == "orderer1":
+        for _ in range(20):
+            await asyncio.sleep(0)
+    else:
+        async with asyncio.timeout(5):
+            await consensus.moved.wait()
+    minding.cancel()
+    assert (consensus.leader, orderer.clock_fault(CHANNEL) is None) == (leader, leader == "orderer1")
+    store.close()
