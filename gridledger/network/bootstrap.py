@@ -22,6 +22,7 @@ from gridledger.client.profile import REGISTRAR
 from gridledger.contract import packaging
 from gridledger.errors import GridLedgerError, SettingsError
 from gridledger.files import write_atomically
+from gridledger.formats import NETWORK_FOLDER
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import Incarnation
 from gridledger.network.companions import furnish
@@ -37,6 +38,7 @@ from gridledger.protocol import (
 )
 from gridledger.protocol.block import ZERO_HASH
 from gridledger.protocol.config import Forwarder
+from gridledger.sealed import seal, unseal
 
 ADMIN = "admin"
 _SECRET_BYTES = 24
@@ -51,6 +53,7 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     """
     described = jsontext.dumps(config.model_dump(mode="json"))
     if folder.connection.exists():
+        check_format(folder)
         _check_description(config, folder)
         _mend_ca_paths(folder)
         return False
@@ -62,11 +65,19 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
         shutil.rmtree(leftover, ignore_errors=True)
     for part in (folder.ca, folder.enrolment, folder.channels, folder.packages, folder.logs):
         part.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder.format, seal(NETWORK_FOLDER, {}))
     write_atomically(folder.config, described)
     _write(folder.ca / "config.json", _ca_settings(config, folder))
     for path in secret_files:
         write_atomically(path, f"{secrets.token_urlsafe(_SECRET_BYTES)}\n".encode(), mode=0o600)
     return True
+
+
+def check_format(folder: NetworkFolder) -> None:
+    """Raise OtherFormat where another version has made the folder, and so what its nodes hold."""
+    if not folder.format.exists():
+        NETWORK_FOLDER.check(1, folder.root)
+    unseal(NETWORK_FOLDER, folder.format.read_bytes(), folder.format, "restore it from a backup of the folder")
 
 
 def _check_description(config: NetworkConfig, folder: NetworkFolder) -> None:

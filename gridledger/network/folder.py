@@ -18,6 +18,11 @@ class NetworkFolder:
         return self.root / "network.json"
 
     @property
+    def format(self) -> Path:
+        """The number of the folder's format (JSON)."""
+        return self.root / "format.json"
+
+    @property
     def connection(self) -> Path:
         """The connection profile. Written last: a folder that has one is complete."""
         return self.root / "connection.json"
@@ -79,7 +84,7 @@ class NetworkFolder:
 
     def everything_made(self) -> list[Path]:
         """All that a network makes in its folder: the connection profile first, the description last."""
-        profiles = (self.connection, self.host_connection, self.roots, self.tls_root)
+        profiles = (self.connection, self.host_connection, self.roots, self.tls_root, self.format)
         parts = ("nodes", "organisations", "companions")
         folders = (
             self.ca,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gridledger import jsontext
 from gridledger.cli import main
-from gridledger.errors import SettingsError
+from gridledger.errors import OtherFormat, SettingsError
+from gridledger.formats import NETWORK_FOLDER
 from gridledger.network.bootstrap import prepare
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.sealed import seal
 from gridledger.settings import load_settings
 from services.ca.settings import CASettings
 
@@ -118,3 +121,24 @@ def test_the_registrars_secrets_are_for_their_owner_only(tmp_path: Path, config:
         secret = folder.registrar_secret(organisation.name)
         assert secret.stat().st_mode & 0o777 == 0o600
         assert len(secret.read_text().strip()) >= 32
+
+
+def test_a_folder_of_an_older_version_is_refused_in_one_line(tmp_path: Path, config: NetworkConfig) -> None:
+    """As commit 8b6a057 made it, without a number. Its nodes would each say so of their own."""
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    folder.connection.write_text("{}")
+    assert not prepare(config, folder)
+    folder.format.unlink()
+    with pytest.raises(OtherFormat, match=r"format 1, which GridLedger 0\.1\.0 up to commit 8b6a057 reads") as caught:
+        prepare(config, folder)
+    assert "\n" not in caught.value.message
+
+
+def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    folder.connection.write_text("{}")
+    folder.format.write_bytes(seal(replace(NETWORK_FOLDER, number=9), {}))
+    with pytest.raises(OtherFormat, match="format 9, which another version of GridLedger reads"):
+        prepare(config, folder)
