@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -21,8 +24,12 @@ from gridledger.ledger.memory_store import MemoryStore
 from gridledger.ledger.verify import verify
 from gridledger.protocol.block import SignedBlock
 from tests.support import power_loss
+from tests.support.local_network import LocalNetwork, local_network
+from tests.support.network_configs import CHANNEL, few_nodes
 from tests.support.paper import PaperChain, PaperNetwork
 from tests.support.power_loss import PowerLoss
+from tests.support.processes import all_gone
+from tests.support.steady_load import Source, running_load
 
 LOSSES = 15
 BLOCKS = 600
@@ -36,7 +43,7 @@ pytestmark = [
 
 def run_until_power_loss(command: Sequence[str], disk: PowerLoss, at: int, *, syncs: bool = True) -> list[str]:
     """Run a program until it writes or syncs for the ``at``th time, and take the power; the lines that it printed."""
-    environment = disk.environment(at=at, syncs=syncs)
+    environment = {**os.environ, **disk.environment(at=at, syncs=syncs)}
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, env=environment, timeout=60, check=False
     )
@@ -158,3 +165,42 @@ def test_the_power_loss_of_a_ledger_that_never_synced_is_seen(tmp_path: Path) ->
     committer = Committer(tmp_path, seed=12)
     with pytest.raises(Exception, match=r"lost|ledger|damage|cannot"):
         live_often(committer, syncs=False)
+
+
+async def _lose_power(network: LocalNetwork, disk: PowerLoss) -> None:
+    """Take the power from all nodes at one moment, and start them again."""
+    orderers, peers = list(network.profile.orderers), list(network.profile.peers)
+    children = [child for name in peers for child in network.children(name)]
+    for name in (*orderers, *peers):
+        os.kill(network.pid(name), signal.SIGKILL)
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    for name in (*orderers, *peers):
+        await network.ended(name)
+    await all_gone(children, within_s=10)
+    await asyncio.to_thread(disk.strike)
+    await asyncio.gather(*(network.start(name) for name in orderers))
+    await asyncio.gather(*(network.start(name) for name in peers))
+
+
+@pytest.mark.deep
+async def test_a_network_loses_nothing_acknowledged_with_the_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power of all nodes at once, under load: the history that clients have holds against what is left."""
+    (folder := tmp_path / "network").mkdir()
+    disk = PowerLoss(folder, tmp_path, Random(5), parts=("blocks", "raft", "ledgers"))
+    for name, value in disk.environment().items():
+        monkeypatch.setenv(name, value)
+    raft = {"segment_bytes": 262_144, "snapshot_entries": 60, "trailing_entries": 10}
+    config = few_nodes(orderers=3, peers=2, orderer_settings={"raft": raft})
+    with local_network(config, folder) as network:
+        for round_ in range(3):
+            sources = [Source("peer1", CHANNEL, 20), Source("peer2", CHANNEL, 20)]
+            async with running_load(network, sources, seconds=4, name=f"round{round_}") as load:
+                await load.at(2.5)
+                await _lose_power(network, disk)
+            assert sum(item.code == "VALID" for item in load.outcomes) > 40
+            await load.nothing_lost(network)
+    assert {"torn write", "unsynced writes lost", "sectors out of order"} & set(disk.fired)

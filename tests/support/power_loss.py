@@ -11,7 +11,7 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -36,10 +36,12 @@ def compiler() -> str | None:
 
 
 class PowerLoss:
-    """A folder whose disk can lose its power. ``work`` is a folder for the library and its notes, elsewhere."""
+    """A folder whose disk can lose its power. ``work`` is a folder for the library and its notes, elsewhere. With
+    ``parts`` only what lies in folders of these names."""
 
-    def __init__(self, folder: Path, work: Path, chance: Random) -> None:
+    def __init__(self, folder: Path, work: Path, chance: Random, *, parts: Sequence[str] = ()) -> None:
         self.folder = folder.resolve()
+        self._parts = frozenset(parts)
         self.fired: list[str] = []
         self._log = work / "writes"
         self._library = work / "power_loss.so"
@@ -52,22 +54,21 @@ class PowerLoss:
     def begin(self) -> None:
         """From now on: all that is in the folder is durable."""
         self._disk = SimulatedDisk(self._chance, lambda _: None, self.fired.append)
-        for path in sorted(self.folder.rglob("*")):
-            if path.is_file() and path.name not in _NOT_KEPT:
-                self._disk.rename(str(path), Inode(bytearray(path.read_bytes()), bytearray(path.read_bytes())))
+        for path in self._files():
+            self._disk.rename(str(path), Inode(bytearray(path.read_bytes()), bytearray(path.read_bytes())))
         self._disk.sync_names()
         self._log.unlink(missing_ok=True)
 
-    def environment(self, *, at: int, syncs: bool = True) -> Mapping[str, str]:
-        """A program's environment in which its writes are noted; it is killed at the one of number ``at``. Without
-        ``syncs`` as if it never synced."""
-        noted = {
+    def environment(self, *, at: int | None = None, syncs: bool = True) -> Mapping[str, str]:
+        """What makes a program's writes be noted, for its environment; it is killed at the one of number ``at``.
+        Without ``syncs`` as if it never synced."""
+        return {
             "LD_PRELOAD": str(self._library),
             "POWER_LOSS_FOLDER": f"{self.folder}/",
             "POWER_LOSS_LOG": str(self._log),
-            "POWER_LOSS_AT": str(at),
+            **({} if at is None else {"POWER_LOSS_AT": str(at)}),
+            **({} if syncs else {"POWER_LOSS_NO_SYNC": "1"}),
         }
-        return {**os.environ, **noted, **({} if syncs else {"POWER_LOSS_NO_SYNC": "1"})}
 
     def strike(self) -> None:
         """The programs were killed: take the power from the disk, and put into the folder what it has left."""
@@ -75,23 +76,29 @@ class PowerLoss:
             self._replay(*record)
         self._disk.lose_power()
         left = self._disk.content()
-        for path in self.folder.rglob("*"):
-            if path.is_file() and str(path) not in left:
+        for path in self._files():
+            if str(path) not in left:
                 path.unlink()
         for name, content in left.items():
             Path(name).write_bytes(content)
         self.begin()
+
+    def _files(self) -> list[Path]:
+        return [path for path in sorted(self.folder.rglob("*")) if path.is_file() and self._is_kept(path)]
+
+    def _is_kept(self, path: Path) -> bool:
+        return path.name not in _NOT_KEPT and (not self._parts or not self._parts.isdisjoint(path.parts))
 
     def _replay(self, kind: bytes, path: str, offset: int, data: bytes) -> None:
         disk = self._disk
         if kind == b"r":
             old, new = path.split("\n")
             inode = disk.names.get(old)
-            if inode is not None:
+            if inode is not None and self._is_kept(Path(new)):
                 disk.rename(new, inode)
                 disk.rename(old, None)
             return
-        if Path(path).name in _NOT_KEPT:
+        if kind != b"f" and not self._is_kept(Path(path)):
             return
         inode = disk.names.get(path)
         if kind == b"m" or (inode is None and kind in b"wWsa"):
