@@ -31,6 +31,9 @@ from gridledger.identity.reading import reading
 ROLES: Final = frozenset({"client", "peer", "orderer", "admin"})
 MAX_CACHED_JUDGEMENTS = 8192
 MAX_ROOTS_OF_A_NAME = 32
+MAX_TRIES = 64
+"""Roots that all lists of one organisation are tried against: one a list where the list names its issuer's key."""
+
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
@@ -92,7 +95,7 @@ class RootIndex:
 class MSP:
     """One organisation's roots and what they have revoked. Never changes."""
 
-    __slots__ = ("_index", "mspid", "revoked", "roots")
+    __slots__ = ("_index", "_tries", "mspid", "revoked", "roots")
 
     def __init__(self, mspid: str, roots_pem: Sequence[str], crls_pem: Sequence[str] = ()) -> None:
         """Raises :class:`BadMSP` for a root that is no self-signed CA and for a list that none of the roots signed."""
@@ -101,6 +104,7 @@ class MSP:
         self.mspid = mspid
         self.roots = tuple(_root(mspid, pem) for pem in roots_pem)
         self._index = RootIndex(self.roots)
+        self._tries = 0
         self.revoked = frozenset(entry for pem in crls_pem for entry in self._revoked_by(pem))
 
     def _revoked_by(self, pem: str) -> list[tuple[bytes, int]]:
@@ -110,6 +114,7 @@ class MSP:
             critical = [extension.oid.dotted_string for extension in crl.extensions if extension.critical]
             issuer = crl.issuer.public_bytes()
             roots = self._index.candidates(issuer, crl.extensions)
+            self._count_tries(len(roots))
             signed = any(crl.is_signature_valid(root.public_key) for root in roots)
             serials = [entry.serial_number for entry in crl]
         if critical:
@@ -117,6 +122,14 @@ class MSP:
         if not signed:
             raise BadMSP(f"a revocation list of {self.mspid} is signed by none of its roots")
         return [(issuer, serial) for serial in serials]
+
+    def _count_tries(self, more: int) -> None:
+        self._tries += more
+        if self._tries > MAX_TRIES:
+            raise BadMSP(
+                f"the revocation lists of {self.mspid} fit too many of its roots: have its CA name the key that signs "
+                "them (authorityKeyIdentifier)"
+            )
 
     def issuer_of(self, certificate: Certificate) -> Certificate | None:
         """The root that issued ``certificate``: by name, key id and signature. Costs a verification."""

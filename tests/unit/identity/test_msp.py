@@ -198,6 +198,15 @@ def test_what_names_no_key_is_tried_against_roots_of_its_name(new_ca) -> None:  
     assert len(found) == 2
 
 
+def test_lists_that_name_no_key_are_tried_against_few_roots() -> None:
+    cas = [PaperOrganisation("Same") for _ in range(8)]
+    roots, lists = [ca.root for ca in cas], [cas[-1].crl() for _ in range(9)]
+    MSP("OneMSP", roots, lists[:8])
+    with counted_verifications() as found, pytest.raises(BadMSP, match="name the key that signs them"):
+        MSP("OneMSP", roots, lists)
+    assert found.count("is_signature_valid") == 64
+
+
 def test_roots_of_one_name_are_bounded_over_all_organisations() -> None:
     organisations = [[PaperOrganisation("Same") for _ in range(11)] for _ in range(3)]
     msps = {f"Org{n}MSP": MSP(f"Org{n}MSP", [item.root for item in items]) for n, items in enumerate(organisations)}
