@@ -118,7 +118,7 @@ class Transactions:
 
     async def order(self, body: bytes, caller: Identity) -> bytes:
         """Order a client's transaction."""
-        with self._peer.admission.ordering(caller.signer):
+        with self._peer.admission.submitting(caller.signer, until_commit=False):
             return await self._peer.gateway.order(body, caller)
 
     async def evaluate(self, body: bytes, caller: Identity, *, forward: bool = True) -> bytes:

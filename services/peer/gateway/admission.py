@@ -67,15 +67,9 @@ class Admission:
             holder.give()
 
     @contextmanager
-    def submitting(self, caller: Caller) -> Iterator[None]:
-        """Count an endorsed transaction until it is committed; :class:`BusyError` as above, at twice the wait."""
-        with self.ordering(caller):
-            yield
-            self._committed += 1
-
-    @contextmanager
-    def ordering(self, caller: Caller) -> Iterator[None]:
-        """Count an endorsed transaction until it is ordered, whose commit nobody waits for; bounded as above."""
+    def submitting(self, caller: Caller, *, until_commit: bool = True) -> Iterator[None]:
+        """Count an endorsed transaction until it is committed, or only ordered where nobody waits for its commit;
+        :class:`BusyError` as above, at twice the wait."""
         self._measure()
         try:
             place = self._submitting.take(caller)
@@ -87,6 +81,7 @@ class Admission:
             self._beyond[caller] = self._beyond.get(caller, 0) + 1
         try:
             yield
+            self._committed += until_commit
         finally:
             place.give()
             self._leave(caller)

@@ -167,7 +167,7 @@ def test_one_client_fills_the_gateway_and_others_come_in(admission: Admission) -
 
 def test_what_was_ordered_only_is_counted_and_is_no_commit(admission: Admission) -> None:
     admission.rate = 1.0
-    inside = [admitted(admission.ordering(CLIENT)) for _ in range(400)]
+    inside = [admitted(admission.submitting(CLIENT, until_commit=False)) for _ in range(400)]
     assert sum(one is not None for one in inside) == 2 * ALWAYS
     for one in inside:
         if one is not None:
