@@ -62,24 +62,28 @@ class Connections:
 
     def end_one(self) -> bool:
         """End the oldest idle connection of whoever holds most; False where all are busy."""
-        for held in sorted(self._held.values(), key=len, reverse=True):
-            for _, connection in zip(range(_SCANNED), held, strict=False):
-                if not connection.serving or not connection.identified:
-                    self.remove(connection)
-                    self.ended += 1
-                    connection.end()
-                    return True
-        return False
+        if not self._held:
+            return False
+        found = _idle(max(self._held.values(), key=len))
+        if found is None:
+            fewer = sorted(self._held.values(), key=len, reverse=True)
+            found = next(filter(None, map(_idle, fewer)), None)
+        if found is None:
+            return False
+        self._end(found)
+        return True
 
     def _end_busy(self, newcomer: Hashable) -> bool:
         richest = max(self._held.values(), key=len)
         if len(richest) <= max(self.most / (len(self._held) + 1), len(self._held.get(newcomer, ())) + 1):
             return False
-        connection = next(reversed(richest))
+        self._end(next(reversed(richest)))
+        return True
+
+    def _end(self, connection: Connection) -> None:
         self.remove(connection)
         self.ended += 1
         connection.end()
-        return True
 
     def _take_out(self, connection: Connection) -> bool:
         held = self._held.get(connection.holder)
@@ -89,3 +93,11 @@ class Connections:
         if not held:
             del self._held[connection.holder]
         return True
+
+
+def _idle(held: dict[Connection, None]) -> Connection | None:
+    """The oldest that serves nobody who is known."""
+    for _, connection in zip(range(_SCANNED), held, strict=False):
+        if not connection.serving or not connection.identified:
+            return connection
+    return None

@@ -95,6 +95,8 @@ class Orderer:
         self.channels = channels
         self.clock_us = clock_us
         self.effort = Effort()
+        # Gateways charge their clients for what is refused here.
+        self.effort_of_peers = Effort(part=1.0, burst_s=1.0)
         self.places = {name: QueueShares(settings.limits) for name in channels}
         self.off_loop = off_loop
         self.raft_senders = RaftSenders({name: item.chain for name, item in channels.items()}, peek, clock_us)

@@ -44,9 +44,9 @@ def plain_routes(orderer: Orderer) -> list[PlainRoute]:
         channel.sequencer.check_leader()
         body = await read_body(request, max_bytes=limits.max_body_bytes)
         envelopes = framing.unpack(body, max_frames=limits.max_envelopes)
-        signer, is_peer = request.caller.signer, channel.is_peer(request.caller)
-        with orderer.places[request.parameter].holding(signer, len(envelopes), len(body), is_peer=is_peer):
-            return jsontext.dumps({"results": await _order_all(orderer, channel, envelopes, request.caller)})
+        caller, is_peer = request.caller, channel.is_peer(request.caller)
+        with orderer.places[request.parameter].holding(caller.signer, len(envelopes), len(body), is_peer=is_peer):
+            return jsontext.dumps({"results": await _order_all(orderer, channel, envelopes, caller)})
 
     return [PlainRoute("/channels/{name}/broadcast", broadcast)]
 
@@ -156,7 +156,8 @@ async def _order_all(
     orderer: Orderer, channel: Channel, envelopes: list[bytes], caller: Identity
 ) -> list[dict[str, object]]:
     """Check and order each envelope by itself; one that is refused holds no other back."""
-    spending, turn_ends = orderer.effort.spent_by(caller.signer), perf_counter() + _TURN_S
+    effort = orderer.effort_of_peers if channel.is_peer(caller) else orderer.effort
+    spending, turn_ends = effort.spent_by(caller.signer), perf_counter() + _TURN_S
     receipt = BroadcastReceipt()
     config, now_us, submit = channel.config, orderer.clock_us(), channel.sequencer.submit
     for number, envelope in enumerate(envelopes):
@@ -164,7 +165,7 @@ async def _order_all(
             if envelope.startswith(CONFIG_PREFIX):
                 await orderer.off_loop(check_submission, envelope, config, now_us)
             elif len(envelope) > LARGE_BYTES:
-                await orderer.effort.in_thread(caller.signer, check_submission, envelope, config, now_us)
+                await effort.in_thread(caller.signer, check_submission, envelope, config, now_us)
             else:
                 with spending:
                     check_submission(envelope, config, now_us)

@@ -91,6 +91,8 @@ class Peer:
         self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
         self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
         self.effort = Effort()
+        # A gateway passes on what it has read itself: only one that does not is ever refused here.
+        self.effort_of_nodes = Effort(part=1.0, burst_s=1.0)
         self.admission = Admission(settings.edge.max_wait_s, clock=time.monotonic)
         endorsed_here = EndorsedHere()
         self.submitter = Submitter(

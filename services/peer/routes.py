@@ -131,7 +131,7 @@ class Transactions:
 
     async def endorse_here(self, body: bytes, caller: Identity) -> bytes:
         """Endorse for another peer's gateway; ``body`` and answer are those of :mod:`services.peer.endorser.remote`."""
-        with self._peer.effort.spent_by(caller.signer):
+        with self._peer.effort_of_nodes.spent_by(caller.signer):
             min_height, signed = remote.read_request(body)
             proposal = self._peer.endorser.admit(signed, caller)
         return remote.write_response(await self._peer.endorse(proposal, min_height))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.effort import Effort
@@ -46,14 +46,15 @@ def test_who_owes_is_refused_until_it_is_paid() -> None:
     assert not refused(effort, ALICE)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from((ALICE, BOB, CAROL)), st.floats(0.001, 1.4)), min_size=1, max_size=60))
 def test_all_debtors_together_get_no_more_than_their_part(work: list[tuple[tuple[str, str], float]]) -> None:
     """Each sends again as soon as it may, for a minute: no more is done for them than is paid, and their bursts."""
     clock = Clock()
     effort = Effort(part=0.25, burst_s=0.25, clock=clock)
     done = 0.0
-    for turn in range(6000):
-        clock.now += 0.01
+    for turn in range(1000):
+        clock.now += 0.06
         caller, seconds = work[turn % len(work)]
         if not refused(effort, caller):
             done += seconds

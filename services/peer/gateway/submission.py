@@ -8,7 +8,7 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.effort import LARGE_BYTES, Effort
-from gridledger.errors import InputError, MalformedMessage
+from gridledger.errors import GridLedgerError, InputError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
 from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate, check_signatures
@@ -25,6 +25,9 @@ from services.peer.gateway.commit_notifier import CommitNotifier
 from services.peer.gateway.endorsed_here import EndorsedHere
 from services.peer.gateway.ordering_queue import OrderingQueue
 
+SECONDS_PER_BYTE = 1e-8
+"""Roughly what an orderer needs to find out that an envelope's signature does not hold."""
+_REFUSED = frozenset((400, 401, 403, 413))
 _MEMBERS = frozenset(("proposal", "result", "endorsements", "signature"))
 
 
@@ -68,6 +71,9 @@ class Submitter:
                 if not committed.done():
                     pending.ordered.result()
                     await first_done((committed,), self._commit_timeout_s)
+            except GridLedgerError as error:
+                self._charge(error, envelope, caller)
+                raise
             finally:
                 queue.discard(pending)
             if not committed.done():
@@ -85,9 +91,17 @@ class Submitter:
         pending = queue.add(tx_id, envelope, caller.signer)
         try:
             await pending.ordered
+        except GridLedgerError as error:
+            self._charge(error, envelope, caller)
+            raise
         finally:
             queue.discard(pending)
         return tx_id
+
+    def _charge(self, error: GridLedgerError, envelope: bytes, caller: Identity) -> None:
+        """What an orderer refused has cost it time, the more the longer it is. The client owes that here."""
+        if error.status in _REFUSED:
+            self._effort.charge(caller.signer, len(envelope) * SECONDS_PER_BYTE)
 
     async def _read(self, envelope: bytes, caller: Identity) -> tuple[Channel, str]:
         """:meth:`read`, timed; a large envelope away from the event loop."""

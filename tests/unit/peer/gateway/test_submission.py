@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from gridledger import jsontext
-from gridledger.errors import BusyError, GridLedgerError, PermissionDeniedError
+from gridledger.effort import Effort
+from gridledger.errors import AuthenticationError, BusyError, GridLedgerError, PermissionDeniedError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.errors import EnvelopeTooLarge
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
 from services.peer.errors import CommitTimeout
+from services.peer.gateway import submission as module
 from services.peer.gateway.endorsed_here import MAX_KEPT, EndorsedHere
 from tests.support.waiting import until
 from tests.unit.peer.gateway.ordering_house import OrderingHouse
@@ -211,6 +213,24 @@ async def test_orderers_refusal_is_told_with_the_id(house: OrderingHouse) -> Non
         await house.submitter.submit(house.transaction().to_bytes(), house.caller)
     assert (caught.value.code, len(caught.value.details["tx_id"])) == ("PERMISSION_DENIED", 64)
     assert (len(house.notifier), len(house.queue)) == (0, 0)
+
+
+async def test_who_has_much_refused_by_orderers_is_refused_here(
+    house: OrderingHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the orderers need not refuse the gateway, and with it all its clients."""
+
+    async def refuse(orderer: str, body: bytes, timeout_s: float) -> bytes:
+        return jsontext.dumps({"results": [{"status": 401, "code": "BAD_CREATOR_SIGNATURE", "message": "no"}]})
+
+    monkeypatch.setattr(module, "SECONDS_PER_BYTE", 1e-3)
+    house.queue._send = refuse
+    for name in ("submit", "order"):
+        with pytest.raises(AuthenticationError):
+            await getattr(house.submitter, name)(house.transaction().to_bytes(), house.caller)
+        with pytest.raises(BusyError, match="was refused, and cost"):
+            await getattr(house.submitter, name)(house.transaction().to_bytes(), house.caller)
+        house.submitter._effort = Effort()
 
 
 async def test_a_transaction_is_brought_by_its_creator_alone(house: OrderingHouse) -> None:
