@@ -217,24 +217,37 @@ def _check_follows(current: ChannelConfig, following: ChannelConfig) -> None:
 
 
 def _check_certificates(current: ChannelConfig, following: ChannelConfig, at_us: int) -> None:
-    """Raise where a node's new certificate is not one of its organisation and role, and where the update leaves less
-    than a majority of the orderers members. A node whose certificate has run out may stay: it harms nobody."""
-    for nodes, known, role in (
-        (following.peers, current.peers_by_fingerprint, "peer"),
-        (following.orderers, current.orderers_by_fingerprint, "orderer"),
-    ):
-        for node in nodes.values():
-            for certificate in node.certificates:
-                if certificate.fingerprint not in known and not _is_of(following, node, certificate, role, at_us):
-                    raise InvalidConfigUpdate(
-                        f"the new certificate of {node.name} is not one that an {role} of {node.mspid} has now"
-                    )
+    """Raise where a node's new certificate is not one of its organisation and role, and where the update leaves nobody
+    who could bring a block or sign the next update. A node whose certificate has run out may stay: it harms nobody."""
+    _check_new_certificates(following.peers, current.peers_by_fingerprint, following, "peer", at_us)
+    _check_new_certificates(following.orderers, current.orderers_by_fingerprint, following, "orderer", at_us)
     before, after = (_sound_orderers(config, at_us) for config in (current, following))
     if after < before and after <= len(following.orderers) // 2:
         raise InvalidConfigUpdate(
             f"the update leaves {after} of {len(following.orderers)} orderers with a certificate of their organisation "
             "that is valid and not revoked: peers would take no more blocks"
         )
+    with_root = {
+        mspid
+        for mspid, msp in following.msps.msps.items()
+        if any(root.not_before_us <= at_us <= root.not_after_us for root in msp.roots)
+    }
+    if following.policy("admins").fewest(lambda principal: principal.mspid in with_root) is None:
+        raise InvalidConfigUpdate(
+            f"the update leaves {', '.join(sorted(with_root)) or 'no organisation'} with a root that is valid now: "
+            "these cannot meet its admins policy, so nobody could change the configuration any more"
+        )
+
+
+def _check_new_certificates(
+    nodes: Mapping[str, Node], known: Mapping[str, Node], following: ChannelConfig, role: str, at_us: int
+) -> None:
+    for node in nodes.values():
+        for certificate in node.certificates:
+            if certificate.fingerprint not in known and not _is_of(following, node, certificate, role, at_us):
+                raise InvalidConfigUpdate(
+                    f"the new certificate of {node.name} is not one that a member of {node.mspid} has as {role} now"
+                )
 
 
 def _is_of(config: ChannelConfig, node: Node, certificate: Certificate, role: str, at_us: int) -> bool:

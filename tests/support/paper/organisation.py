@@ -27,7 +27,7 @@ ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 class PaperOrganisation:
     """An organisation: its root certificate (PEM), and the identities and revocation lists that its CA signs."""
 
-    def __init__(self, mspid: str, seed: str | None = None) -> None:
+    def __init__(self, mspid: str, seed: str | None = None, *, root_not_after: datetime = END) -> None:
         """With a ``seed`` keys, serial numbers and signatures are the same each time."""
         self.mspid = mspid
         self._seed = seed
@@ -35,7 +35,7 @@ class PaperOrganisation:
         self._key = self._new_key("root")
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{mspid} root")])
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-        builder = self._builder(self._name, self._key.public_key(), BEGIN, END)
+        builder = self._builder(self._name, self._key.public_key(), BEGIN, root_not_after)
         builder = builder.add_extension(x509.BasicConstraints(True, 0), True).add_extension(usage, True)
         self.root = self._signed(builder).public_bytes(Encoding.PEM).decode()
 

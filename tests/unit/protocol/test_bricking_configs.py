@@ -73,6 +73,15 @@ def orderers_revoked(paper: PaperNetwork) -> dict[str, Any]:
     return {"organisations": {**paper.config.organisations, "OrdererMSP": there}}
 
 
+def roots_that_ran_out(paper: PaperNetwork) -> dict[str, Any]:
+    """Organisations whose admins must sign have a root that has run out, in the place of a good one."""
+    late = {
+        mspid: Organisation(mspid, (PaperOrganisation(mspid, root_not_after=BEFORE).root,))
+        for mspid in ("Org1MSP", "Org2MSP")
+    }
+    return {"organisations": {**paper.config.organisations, **late}}
+
+
 def certificate_of_a_client(paper: PaperNetwork) -> dict[str, Any]:
     return node("orderers", "orderer1", certificate=paper.client.certificate)(paper)
 
@@ -125,6 +134,7 @@ BRICKS: dict[str, tuple[Callable[[PaperNetwork], dict[str, Any]], str]] = {
     "a URL with a path": (url("https://localhost:1/x"), "the URL of peer1"),
     "a port that is none": (url("https://localhost:99999"), "the URL of peer1"),
     "roots under which no orderer is a member": (roots_of_others, "leaves 0 of 3 orderers"),
+    "roots that ran out": (roots_that_ran_out, "leaves OrdererMSP with a root that is valid now"),
     "most orderers revoked": (orderers_revoked, "leaves 1 of 3 orderers"),
     "an orderer with a client's certificate": (certificate_of_a_client, "new certificate of orderer1"),
 }  # fmt: skip

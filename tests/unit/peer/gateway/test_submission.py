@@ -248,6 +248,24 @@ async def test_a_config_update_is_brought_by_any_reader(house: OrderingHouse) ->
     assert (await house.submitter.submit(house.paper.update().to_bytes(), other)).code == Code.VALID
 
 
+async def test_an_update_that_the_admins_have_not_signed_is_not_ordered(house: OrderingHouse) -> None:
+    one = house.paper.admins["Org1MSP"]
+    for signers in ([], [one]):
+        with pytest.raises(PermissionDeniedError, match="valid signatures do not satisfy the admins policy"):
+            await house.submitter.submit(house.paper.update(signers).to_bytes(), house.caller)
+    assert house.ordered == []
+
+
+async def test_the_status_of_an_update_that_changed_the_admins_is_told(house: OrderingHouse) -> None:
+    """Its signatures are no longer enough when it is sent again, because the answer was lost."""
+    policies = {**house.paper.config.policies, "admins": "AND(all.admin, 'OrdererMSP.admin')"}
+    update = house.paper.update(policies=policies)
+    for _ in range(2):
+        outcome = await house.submitter.submit(update.to_bytes(), house.caller)
+        assert (outcome.tx_id, outcome.code) == (update.tx_id, Code.VALID)
+    assert len(house.ordered) == 1
+
+
 @pytest.mark.parametrize("creator", ["", "AAAA", 7, None, "x" * 9000])
 async def test_an_envelope_of_nobody_is_refused(house: OrderingHouse, creator: object) -> None:
     members = jsontext.loads(house.transaction().to_bytes())
