@@ -7,7 +7,7 @@ incarnation that Raft knows as another server. A start never creates one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -44,12 +44,15 @@ def node_of(raft_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Incarnation:
-    """One life of an orderer. ``joins`` tells a readmitted one; ``begun`` that its log was created."""
+    """One life of an orderer. ``joins`` tells a readmitted one; ``begun`` that its log was created.
+    ``starts`` counts its starts, ``word`` is the newest one's random word (services/orderer/lives.py)."""
 
     node: str
     id: str
     joins: bool = False
     begun: bool = False
+    starts: int = 0
+    word: str = ""
 
     @property
     def raft_id(self) -> str:
@@ -66,13 +69,21 @@ class Incarnation:
         found = unseal(INCARNATION, disk.read(path), path, remedy)
         if found["node"] != node:
             raise CorruptionError(f"{path} is of {found['node']}, and this is {node}: {remedy}")
-        return cls(node, found["id"], found["joins"], found["begun"])
+        return cls(node, found["id"], found["joins"], found["begun"], found["starts"])
 
     def write(self, data: Path, disk: Disk = SYSTEM_DISK) -> None:
         """Keep it in a data folder, durably."""
         disk.make_folder(data)
-        message = {"node": self.node, "id": self.id, "joins": self.joins, "begun": self.begun}
-        write_atomically(data / FILE, seal(INCARNATION, message), mode=0o640, disk=disk)
+        write_atomically(data / FILE, seal(INCARNATION, asdict(self)), mode=0o640, disk=disk)
+
+    @property
+    def life(self) -> str:
+        """What the others are told of this start."""
+        return f"{self.id}-{self.starts}-{self.word}"
+
+    def started(self, word: str) -> Self:
+        """The same at its next start, with a random word of 8 hexadecimal digits. To be written before it is told."""
+        return replace(self, starts=self.starts + 1, word=word)
 
     def with_log(self) -> Self:
         """The same, once its log was created."""

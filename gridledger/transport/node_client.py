@@ -166,10 +166,12 @@ class NodeClient:
         """POST ``body``; the answer's body. An error of the node's comes back as the error that it raised."""
         return await self._request("POST", path, body, params, timeout_s)
 
-    async def upload(self, path: str, chunks: AsyncIterator[bytes]) -> bytes:
+    async def upload(
+        self, path: str, chunks: AsyncIterator[bytes], *, params: Mapping[str, str] | None = None
+    ) -> bytes:
         """POST a body that is made as it goes, each chunk sent at once; the answer's body. Lasts as long as ``chunks``,
         or until the node answers before its end."""
-        return await self._request("POST", path, chunks, None, None)
+        return await self._request("POST", path, chunks, params, None)
 
     async def get(self, path: str, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> bytes:
         """GET ``path``; the answer's body."""

@@ -30,6 +30,7 @@ from services.orderer.chain import Chain
 from services.orderer.clock_bound import ClockBound
 from services.orderer.comparing import AskHashes, Comparing
 from services.orderer.config_judge import ConfigThread, OffLoop
+from services.orderer.lives import Lives
 from services.orderer.other_orderers import OtherOrderers
 from services.orderer.queue_shares import QueueShares
 from services.orderer.raft.errors import LogMissing
@@ -87,6 +88,7 @@ class Orderer:
         certificate: Certificate,
         clock_us: Callable[[], int],
         peek: PeekBlocks,
+        lives: Lives,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self.settings = settings
@@ -99,6 +101,7 @@ class Orderer:
         self.effort_of_peers = Effort(part=1.0, burst_s=1.0)
         self.places = {name: QueueShares(settings.limits) for name in channels}
         self.off_loop = off_loop
+        self.lives = lives
         self.raft_senders = RaftSenders({name: item.chain for name, item in channels.items()}, peek, clock_us)
         self._handing_over: asyncio.Future[list[None]] | None = None
 
@@ -282,7 +285,9 @@ async def open_orderer(
     identity = SigningIdentity.load(settings.identity)
     roots = _read_text(settings.roots)
     others = OtherOrderers(settings.name, identity, roots, timeout_s=5.0, random=random)
-    incarnation = _incarnation(settings, disk)
+    incarnation = _incarnation(settings, disk).started(f"{random.getrandbits(32):08x}")
+    incarnation.write(settings.data, disk)
+    others.life = incarnation.life
     off_loop = ConfigThread()
     chains = {
         name: _open_chain(settings, name, identity, others, disk=disk, off_loop=off_loop) for name in settings.channels
@@ -321,6 +326,7 @@ async def open_orderer(
             certificate=identity.certificate,
             clock_us=clock_us,
             peek=others.peek,
+            lives=Lives(settings.data, disk),
             off_loop=off_loop,
         )
         for name in channels:

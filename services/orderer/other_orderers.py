@@ -43,11 +43,11 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 class _BatchStream:
     """One request that carries batch after batch to one orderer. ``send`` is called for one batch at a time."""
 
-    def __init__(self, client: NodeClient, lasts_s: float) -> None:
+    def __init__(self, client: NodeClient, lasts_s: float, life: str) -> None:
         self.ending = False
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._written: asyncio.Future[None] | None = None
-        self._request = asyncio.create_task(client.upload(RAFT_PATH, self._body()))
+        self._request = asyncio.create_task(client.upload(RAFT_PATH, self._body(), params={"life": life}))
         self._request.add_done_callback(self._ended)
         self._timer = asyncio.get_running_loop().call_later(lasts_s, self._end)
 
@@ -148,6 +148,8 @@ class OtherOrderers:
         self._roots_pem = roots_pem
         self._timeout_s = timeout_s
         self._random = random
+        self.life = ""
+        """What this orderer tells of its present start; set before the first batch is sent."""
         self._configs: dict[str, ChannelConfig] = {}
         self._raft = _Links(identity, max_connections=4)
         self._blocks = _Links(identity, max_connections=4)
@@ -183,7 +185,7 @@ class OtherOrderers:
                 await stream.wait_end()
                 stream = None
             if stream is None:
-                stream = self._streams[node_id] = _BatchStream(client, STREAM_S)
+                stream = self._streams[node_id] = _BatchStream(client, STREAM_S, self.life)
             await stream.send(payload)
         except BaseException:
             self._drop(node_id)

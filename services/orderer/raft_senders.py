@@ -124,10 +124,12 @@ class RaftSenders:
             senders.heard_known()
         return name
 
-    def check(self, certificate: Certificate) -> None:
-        """Raise :class:`PermissionDeniedError` unless some channel has this orderer."""
-        if any(senders.name_of(certificate) is not None for senders in self._channels.values()):
-            return
+    def check(self, certificate: Certificate) -> str:
+        """The name of an orderer that some channel has; :class:`PermissionDeniedError` where none does."""
+        for senders in self._channels.values():
+            name = senders.name_of(certificate)
+            if name is not None:
+                return name
         for senders in self._channels.values():
             senders.heard_stranger(certificate)
         raise PermissionDeniedError("only the orderers of a channel talk Raft here")

@@ -91,8 +91,8 @@ def make_router(orderer: Orderer) -> APIRouter:
         return json_response(orderer.status(request.state.caller))
 
     @router.post("/raft")
-    async def raft(request: Request) -> Response:
-        orderer.raft_senders.check(request.state.caller.certificate)
+    async def raft(request: Request, life: Annotated[str, Query(max_length=64)] = "") -> Response:
+        await orderer.lives.hear(orderer.raft_senders.check(request.state.caller.certificate), life)
         request.state.slot.become_stream()
         reading = asyncio.create_task(_receive_batches(orderer, request))
         handing_over = asyncio.create_task(_hand_over_at_stop(orderer, request.app.state.stopping))

@@ -259,7 +259,9 @@ class SimulatedClient(NodeClient):
 
     # a stream that is sent: Raft's batches, each of which goes its own way
 
-    async def upload(self, path: str, chunks: AsyncIterator[bytes]) -> bytes:
+    async def upload(
+        self, path: str, chunks: AsyncIterator[bytes], *, params: Mapping[str, str] | None = None
+    ) -> bytes:
         del path
         network = self.network
         buffer = framing.FrameBuffer(framing.MAX_FRAME_BYTES)

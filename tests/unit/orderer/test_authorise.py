@@ -37,6 +37,7 @@ class Serving:
             certificate=signer.certificate,
             clock_us=lambda: self.now_us,
             peek=cast("Any", None),
+            lives=cast("Any", None),
         )
 
     def refusal(self, caller: Identity) -> str:

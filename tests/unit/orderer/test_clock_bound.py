@@ -118,6 +118,7 @@ async def test_a_leader_whose_clock_is_far_behind_hands_over(
         certificate=signer.certificate,
         clock_us=lambda: NOW_US - behind_s * 1_000_000,
         peek=cast("Any", None),
+        lives=cast("Any", None),
     )
     minding = asyncio.create_task(orderer.mind_the_clock())
     if leader == "orderer1":

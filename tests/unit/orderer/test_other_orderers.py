@@ -13,13 +13,14 @@ from typing import Any, cast
 
 import pytest
 
-from gridledger.errors import GridLedgerError, MalformedFrames
+from gridledger.errors import GridLedgerError, InputError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient, WrongNode
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
 from services.orderer import other_orderers as module
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
+from services.orderer.lives import Lives, RestoredOrderer
 from services.orderer.orderer import Channel, Orderer
 from services.orderer.other_orderers import RAFT_PATH, STREAM_BYTES, STREAM_S, OtherOrderers
 from services.orderer.raft.interface import Leadership, RaftSettings
@@ -65,6 +66,7 @@ class Net:
             certificate=self.paper.orderers["orderer2"].certificate,
             clock_us=lambda: time.time_ns() // 1000,
             peek=cast("Any", None),
+            lives=Lives(folder),
         )
         self.senders: list[OtherOrderers] = []
         self.server: WebServer | None = None
@@ -121,9 +123,9 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     begun: list[str] = []
     real = NodeClient.upload
 
-    async def upload(self: NodeClient, path: str, chunks: AsyncIterator[bytes]) -> bytes:
+    async def upload(self: NodeClient, path: str, chunks: AsyncIterator[bytes], **options: Any) -> bytes:
         begun.append(path)
-        return await real(self, path, chunks)
+        return await real(self, path, chunks, **options)
 
     monkeypatch.setattr(NodeClient, "upload", upload)
     return begun
@@ -134,6 +136,41 @@ async def send_until_refused(sender: OtherOrderers, payload: bytes) -> None:
     async with asyncio.timeout(10):
         while True:
             await sender.send("orderer2", payload)
+
+
+def life(start: int, word: str = "0badcafe") -> str:
+    return f"5f3a01c2-{start}-{word}"
+
+
+async def test_an_orderer_restored_from_an_older_backup_is_heard_no_more(tmp_path: Path) -> None:
+    """It has forgotten what it acknowledged, and would vote for a leader without it."""
+    async with net(tmp_path) as there:
+        for start in (3, 4):
+            sender = there.sender()
+            sender.life = life(start)
+            await sender.send("orderer2", b"batch")
+            await there.arrived(start - 2)
+        for older in (life(4, "0badf00d"), life(3)):
+            sender = there.sender()
+            sender.life = older
+            with pytest.raises(RestoredOrderer, match="orderer1 comes back in an older state"):
+                await send_until_refused(sender, b"batch")
+        assert len(there.received.batches) == 2
+        assert Lives(tmp_path)._known == {"orderer1": life(4)}
+
+
+async def test_what_is_known_of_others_lives_outlasts_a_restart(tmp_path: Path) -> None:
+    await Lives(tmp_path).hear("orderer1", life(7))
+    known = Lives(tmp_path)
+    await known.hear("orderer1", life(7))
+    await known.hear("orderer2", life(1))
+    with pytest.raises(RestoredOrderer):
+        await known.hear("orderer1", life(6))
+    await known.hear("orderer1", life(8))
+    await known.hear("orderer1", "00000000-1-0badcafe")  # another incarnation, of which Raft's membership judges
+    for wrong in ("x", "5f3a01c2-1", life(10**20), "5f3a01c2-1-0badcafe\n"):
+        with pytest.raises(InputError):
+            await known.hear("orderer1", wrong)
 
 
 async def test_batches_arrive_in_order_over_one_request(tmp_path: Path, uploads: list[str]) -> None:
