@@ -190,7 +190,7 @@ async def test_a_network_loses_nothing_acknowledged_with_the_power(
 ) -> None:
     """The power of all nodes at once, under load: the history that clients have holds against what is left."""
     (folder := tmp_path / "network").mkdir()
-    disk = PowerLoss(folder, tmp_path, Random(5), parts=("blocks", "raft", "ledgers"))
+    disk = PowerLoss(folder, tmp_path, Random(5), parts=("blocks", "raft", "ledger"))
     for name, value in disk.environment().items():
         monkeypatch.setenv(name, value)
     raft = {"segment_bytes": 262_144, "snapshot_entries": 60, "trailing_entries": 10}

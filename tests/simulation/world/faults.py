@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gridledger.errors import CorruptionError, GridLedgerError
+from gridledger.incarnation import Incarnation, node_of
+from services.orderer.membership import change_membership
 from tests.simulation.world.machines import CHANNEL, Machine, OrdererMachine
 from tests.simulation.world.network import Weather
 from tests.simulation.world.writer import SimulatedWriter
@@ -81,6 +83,7 @@ KINDS = (
     "config update",
     "lost disk of a peer",
     "lost disk of an orderer",
+    "readmission of an orderer",
     "rot in the log",
     "rot in the blocks",
     "rot in the mark",
@@ -102,6 +105,8 @@ class Faults:
         self._pending: list[asyncio.Task[None]] = []
         chosen = {kind: weight for kind, weight in WEIGHTS.items() if only is None or kind in only}
         self._kinds, self._weights = list(chosen), list(chosen.values())
+        self.readmitting: list[asyncio.Future[None]] = []
+        self._admin = world.paper.organisations["OrdererMSP"].issue("admin", "admin")
         self._wild = world.chance.choice([*world.orderers.values(), *[None] * 6])
         self._ruined = self._wild is not None
         world.network.fetch_fault = world.chance.choice((None, None, None, "breaks", "tampers"))
@@ -203,6 +208,7 @@ class Faults:
             machine.excuse = ""
         elif machine.excuse in ("rot in the log", "rot in the blocks") and isinstance(error, CorruptionError):
             machine.gone = True
+            self._begin_readmission(machine)
         self._world.loop.call_soon(self.crash, machine, False, context=self.context)
 
     async def _do_kill(self) -> None:
@@ -362,16 +368,60 @@ class Faults:
             self._later(self._pause_s(), partial(self._start_after, peer))
 
     async def _do_lost_disk_of_an_orderer(self) -> None:
-        """Until it can be let in anew, an orderer that lost its disk stays away."""
+        """The disk comes back empty, and the orderer is let in anew."""
         machine = self._one_orderer()
         if machine is not None and self._may_ruin():
             self._world.fired("lost disk of an orderer")
             await machine.end(power=True)
-            machine.disk.wipe()
             machine.gone = True
+            self._begin_readmission(machine)
+
+    def _begin_readmission(self, machine: Machine) -> None:
+        assert isinstance(machine, OrdererMachine)
+        self.readmitting.append(self._world.loop.create_task(self._readmit(machine), context=self.context))
+
+    async def _readmit(self, machine: OrdererMachine) -> None:
+        """What ``gridledger orderer readmit`` does, over and over until it is done."""
+        await asyncio.sleep(self._pause_s())
+        await machine.at_rest.wait()
+        machine.disk.wipe()
+        machine.excuse, machine.rotten = "", False
+        incarnation = Incarnation(machine.name, f"{self._chance.getrandbits(32):08x}", joins=True)
+        incarnation.write(machine.settings.data, machine.disk.mount(lambda: None))
+        raft_id = incarnation.raft_id
+        while raft_id not in (state := await self._at_leader("show", raft_id))["voters"]:
+            members = [*state["voters"], *state["learners"]]
+            old = [name for name in members if node_of(name) == machine.name and name != raft_id]
+            if old:
+                await self._at_leader("remove", old[0])
+            elif raft_id not in members:
+                await self._at_leader("add-learner", raft_id)
+            elif machine.gone:
+                machine.gone = False
+                self._start(machine)
+            elif state["match"].get(raft_id, 0) + 20 >= state["commit"]:
+                await self._at_leader("promote", raft_id)
+            await asyncio.sleep(0.2)
+        self._world.note(f"{raft_id} votes")
+        self._world.fired("readmission of an orderer")
+
+    async def _at_leader(self, change: str, raft_id: str) -> dict[str, Any]:
+        """Ask whoever leads; what that says. ``show`` is asked until somebody answers, other changes once."""
+        while True:
+            for leader in [machine for machine in self._world.orderers.values() if machine.leads]:
+                assert leader.life is not None
+                assert leader.orderer is not None
+                work = change_membership(leader.orderer, self._admin.certificate, CHANNEL, change, raft_id)
+                asked = leader.life.do(work)
+                await asyncio.wait((asked,), timeout=5.0)
+                if asked.done() and not asked.cancelled() and asked.exception() is None:
+                    return asked.result()
+            if change != "show":
+                return {}
+            await asyncio.sleep(0.2)
 
     def _may_ruin(self) -> bool:
-        """Of three orderers one may go for good."""
+        """Of three orderers one may lose what it had: a majority has not."""
         before, self._ruined = self._ruined, True
         return not before
 

@@ -110,7 +110,7 @@ class WorldLoop(VirtualLoop):
         self, loop: asyncio.AbstractEventLoop, work: Any, context: contextvars.Context | None = None, **more: Any
     ) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, context=context, **more)
-        life = (context.get(LIFE) if context is not None else None) or LIFE.get()
+        life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
             life.tasks[task] = None
             task.add_done_callback(life.tasks.pop)

@@ -57,6 +57,7 @@ class Surroundings(Protocol):
     network: Network
     oracle: WorldOracle
     genesis: Block
+    faulty: bool
 
     def note(self, said: str) -> None: ...
 
@@ -167,6 +168,8 @@ class OrdererMachine(Machine):
         if not self.furnished:
             self.furnished = True
             Incarnation(self.name, "0badcafe").write(self.settings.data, mount)
+            if world.faulty and world.chance.random() < 0.1:
+                mount.lose_power_at = world.chance.randrange(30)
         async with open_orderer(
             self.settings, clock_us=self.clock_us, random=Random(world.chance.getrandbits(64)), disk=mount
         ) as orderer:

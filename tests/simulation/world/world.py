@@ -76,6 +76,8 @@ class World:
     ) -> None:
         """``only`` names the kinds of faults that may be drawn, ``whole_trace`` keeps more than the trace's end."""
         self._whole_trace = whole_trace
+        self.faulty = only is None
+        """Whether everything may go wrong, the first start included."""
         self.seed = seed
         self.chance = Random(seed)
         self.loop = WorldLoop(self._thread_s)
@@ -161,6 +163,8 @@ class World:
                 self.loop.run(self._run())
             except Violated as violated:
                 self._violation = self._violation or str(violated)
+            except (Exception, asyncio.CancelledError) as error:
+                self._violation = self._violation or f"{type(error).__name__}: {error}"
         outcome = self.outcome
         outcome.violation = self._violation
         outcome.acknowledged = len(self.oracle.acknowledged)
@@ -176,6 +180,9 @@ class World:
         finally:
             self.clients.stop()
             await self.faults.stop()
+            for task in self.faults.readmitting:
+                task.cancel()
+            await asyncio.gather(*self.faults.readmitting, return_exceptions=True)
             for machine in self.machines.values():
                 await machine.end(power=False)
 
@@ -230,6 +237,7 @@ class World:
         return (
             len([machine for machine in orderers if machine.leads]) == 1
             and all(machine.name in self.network.services for machine in (*orderers, *self.peers.values()))
+            and all(task.done() for task in self.faults.readmitting)
             and heights == {len(self.oracle.hashes)}
             and not any(len(machine.queue) for machine in self.peers.values() if machine.queue is not None)
         )
@@ -247,6 +255,8 @@ class World:
     def _check_end(self) -> None:
         oracle = self.oracle
         oracle.require_once()
+        for task in self.faults.readmitting:
+            task.result()
         for name, machine in self.orderers.items():
             if not machine.gone and machine.orderer is not None and not machine.rotten:
                 oracle.saw_store(name, machine.orderer.channels[CHANNEL].chain.store)
