@@ -30,7 +30,8 @@ class FakeChannel:
 
 
 class Peers:
-    """Peers that answer as the test says; by default all alike, at height 10."""
+    """Peers that answer as the test says; by default all alike, at height 10. Nobody is slow, on any machine, but in a
+    test that says so."""
 
     def __init__(self, count: int, policy: str, own: str = "peer1", **limits: Any) -> None:
         self.paper = PaperNetwork(organisations=count, policy=policy)
@@ -41,7 +42,7 @@ class Peers:
         self.cancelled: list[str] = []
         self.probed: list[str] = []
         self.probe_error: GridLedgerError | None = UnavailableError("down")
-        settings = EndorsementLimits(**({"hedge_after_s": 0.02, "timeout_s": 1.0, "probe_after_s": 0.05} | limits))
+        settings = EndorsementLimits(**({"hedge_after_s": 5.0, "timeout_s": 5.0, "probe_after_s": 0.05} | limits))
         clock = asyncio.get_running_loop().time
         self.health = PeerHealth(self.probe, settings.probe_after_s, clock=clock)
         self.selection = Selection(own, self.health)

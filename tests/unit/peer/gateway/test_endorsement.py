@@ -84,7 +84,7 @@ async def test_policy_that_cannot_be_met_tells_every_peers_reason() -> None:
 
 
 async def test_slow_peer_is_hedged_and_let_go() -> None:
-    peers = Peers(3, "OutOf(2, all)")
+    peers = Peers(3, "OutOf(2, all)", hedge_after_s=0.02, timeout_s=1.0)
     peers.probe_error = None
     peers.hangs("peer2")
     peers.hangs("peer3")
@@ -161,7 +161,7 @@ async def test_hedges_are_bounded_by_a_share_of_all_collections() -> None:
 
 
 async def test_peer_that_is_gone_is_replaced_though_no_hedge_is_left() -> None:
-    peers = Peers(3, "OutOf(2, all)", timeout_s=5.0)
+    peers = Peers(3, "OutOf(2, all)", hedge_after_s=0.02)
     peers.hangs("peer2")
     while peers.collector.may_hedge():
         pass
