@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -21,7 +22,7 @@ from gridledger import logs
 from gridledger.allocator import keep_read_buffers
 from gridledger.command_line import EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError
-from gridledger.files import no_space_left
+from gridledger.files import disk_failure, no_space_left
 from gridledger.settings import ServiceSettings, load_settings
 from gridledger.web.descriptors import raise_limit
 from gridledger.web.server import WebServer, serve
@@ -58,8 +59,8 @@ def run_service(
 def _run(main: Coroutine[Any, Any, None], data: Path) -> int:
     """Run a process's main coroutine on uvloop; the exit code.
 
-    An error of ours and a full disk, where ``data`` lies, are told in one line on standard error; anything else keeps
-    its traceback, being a defect.
+    An error of ours, and a full or failing disk, where ``data`` lies, are told in one line on standard error; anything
+    else keeps its traceback, being a defect.
     """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -69,9 +70,12 @@ def _run(main: Coroutine[Any, Any, None], data: Path) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except (OSError, BaseExceptionGroup) as error:
-        if (full := no_space_left(error, data)) is None:
+        told: GridLedgerError | None = no_space_left(error, data)
+        if told is None and isinstance(error, OSError) and error.errno == errno.EIO:
+            told = disk_failure(error, Path(error.filename or data))
+        if told is None:
             raise
-        return tell_error(full)
+        return tell_error(told)
     return 0
 
 

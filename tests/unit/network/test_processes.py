@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from gridledger.errors import UnavailableError
-from gridledger.network.processes import LogFile, RunningProcess, Service, reason
+from gridledger.network.processes import LogFile, RunningProcess, Service, exit_text, reason
 
 CHILD = """
 import argparse, os, signal, sys, threading
@@ -161,3 +162,9 @@ def test_a_log_without_room_goes_on_when_there_is_some(tmp_path: Path) -> None:
     log.write(b"kept\n")
     log.close()
     assert path.read_bytes() == b"\n(2 lines left out: no room)\nkept\n"
+
+
+def test_an_end_by_a_damaged_file_names_what_to_run() -> None:
+    assert exit_text(-signal.SIGBUS) == "signal SIGBUS (a damaged ledger ends a peer so: gridledger verify)"
+    assert exit_text(-signal.SIGKILL) == "signal SIGKILL"
+    assert exit_text(3) == "exit code 3"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gridledger import framing, jsontext
-from gridledger.disk import SystemDisk
-from gridledger.errors import ConflictError, CorruptionError, DiskFailed, NotFoundError, OtherFormat
+from gridledger.disk import Piece, SystemDisk
+from gridledger.errors import ConflictError, CorruptionError, DiskFailed, GridLedgerError, NotFoundError, OtherFormat
 from gridledger.formats import BLOCK_STORE
 from gridledger.protocol import Block
 from gridledger.protocol.block import ZERO_HASH
@@ -263,6 +264,23 @@ def test_after_a_failed_flush_the_mark_never_moves(tmp_path: Path) -> None:
     with pytest.raises(DiskFailed, match="nothing more is written"):
         append(store, extended[4])
     assert (tmp_path / "synced.json").read_bytes() == mark
+
+
+def test_a_full_disk_is_one_line_and_nothing_more_is_written(tmp_path: Path) -> None:
+    class Full(SystemDisk):
+        def pwrite(self, descriptor: int, pieces: Sequence[Piece], offset: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    filled(tmp_path, 3)
+    store = BlockStore.open(tmp_path)
+    store._disk = Full()
+    for code in ("NO_SPACE_LEFT", "DISK_FAILED"):
+        with pytest.raises(GridLedgerError) as caught:
+            append(store, blocks(4)[3])
+        assert caught.value.code == code
+        assert "no space left on device: free space in" in caught.value.message
+    store.close()
+    assert BlockStore.open(tmp_path).height == 3
 
 
 def test_a_flush_that_the_kernel_fails_is_told_in_one_line(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from gridledger.web import ServerSettings, TLSFiles, WebServer, background, crea
 class Settings(ServiceSettings):
     identity: Path
     other_network: bool = False
+    failing_disk: bool = False
 
 async def follow(failed):
     await failed.wait()
@@ -42,6 +43,8 @@ async def follow(failed):
 async def open_server(settings):
     if settings.other_network:
         raise GridLedgerError("the data folder is of another network")
+    if settings.failing_disk:
+        raise OSError(5, "Input/output error", "/data/blocks.dat")
     failed = asyncio.Event()
     app = create_app("test", lambda scope: scope, node=settings.name, open_routes=["/slow", "/fail"])
 
@@ -139,3 +142,13 @@ def test_a_failure_in_the_background_stops_the_service(house, tmp_path, free_por
     *records, last = log.splitlines()
     assert [json.loads(line)["message"] for line in records] == ["the committer has ended", "stopped serving"]
     assert last == "error: the committer has ended"
+
+
+def test_a_failing_disk_at_the_start_is_one_line(house, tmp_path: Path, free_port: int) -> None:
+    process = launch(house, tmp_path, free_port, failing_disk=True)
+    _, said = process.communicate(timeout=END_WITHIN_S)
+    assert process.returncode == 1
+    assert said.splitlines()[-1].startswith(
+        "error: /data/blocks.dat: Input/output error: what the disk holds is unknown"
+    )
+    assert "Traceback" not in said
