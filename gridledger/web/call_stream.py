@@ -114,7 +114,7 @@ class CallStream(Response):
                     self._refuse_long()
                 self._frame_bytes.hold(self._frames.held)
                 self._ended = self._ended or not message.get("more_body", False)
-                while self._unsent > _MAX_UNSENT_BYTES:
+                while self._unsent > _MAX_UNSENT_BYTES and not self._gone:
                     self._room.clear()
                     await self._room.wait()
         except BaseException:
@@ -211,6 +211,7 @@ class CallStream(Response):
         except BusyError as error:
             _log.info("a stream of calls ended, whose answers are not read: %s", error)
             self._gone = True
+            self._room.set()  # whoever waits for the client to read waits in vain
             self._abort()
 
     async def _write(self, send: Send) -> None:

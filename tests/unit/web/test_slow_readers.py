@@ -28,7 +28,7 @@ def large(app: Application) -> None:
     async def call(body, caller):
         return BODY
 
-    pool = Pool("streams of calls", 100, retry_after_s=1.0)
+    pool = app.state.calls = Pool("streams of calls", 100, retry_after_s=1.0)
 
     async def calls(_):
         return CallStream({1: ("large", call)}, max_call_bytes=1000, streams=pool)
@@ -53,9 +53,13 @@ GET = b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 def calls_of(count: int) -> bytes:
-    body = b"".join(write_call(number, 1, b"") for number in range(count))
     head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
-    return head.encode() + b"%x\r\n%b\r\n" % (len(body), body)
+    return head.encode() + more_calls(count)
+
+
+def more_calls(count: int) -> bytes:
+    body = b"".join(write_call(number, 1, b"") for number in range(count))
+    return b"%x\r\n%b\r\n" % (len(body), body)
 
 
 async def test_a_client_that_reads_nothing_is_dropped_in_time(house, start):
@@ -97,6 +101,17 @@ async def test_unread_answers_are_bounded_by_their_sum(house, start):
         for writer in writers:
             writer.transport.abort()
         await until(lambda: unread.used == 0)
+
+
+async def test_a_stream_that_is_cut_off_gives_its_places_back(house, start):
+    """It waited for its client to read before it would take more calls, and so for ever."""
+    async with start(Limits(max_held_bytes=2 * ANSWER), large) as running:
+        unread, streams = running.app.edge.unread, running.app.state.calls
+        writer = await open_unread(running, house.org.issue("alice", "client"), calls_of(1))
+        await until(lambda: unread.used >= ANSWER)
+        writer.write(more_calls(2))
+        await until(lambda: (streams.used, unread.used, running.app.edge.requests.used) == (0, 0, 0))
+        writer.close()
 
 
 async def test_a_slow_reader_without_a_certificate_is_counted_too(house, start):
