@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from random import Random
+from typing import cast
 
 from gridledger import framing
 from gridledger.backoff import Backoff
-from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.errors import GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig
@@ -28,6 +30,11 @@ _log = logging.getLogger(__name__)
 
 RAFT_PATH = "/raft"
 FETCH_COUNT = 200
+FETCH_BYTES = 32 * 1024 * 1024
+"""Blocks that are fetched at one go: no more than fit into this and one besides."""
+
+BLOCK_WITHIN_S = 20.0
+"""How long a block may take that an orderer says it has. Its heartbeats alone are no sign that it is coming."""
 MAX_HEIGHT = 2**48
 STREAM_S = 20.0
 """How long a stream lasts; shorter than the edge's ``request_timeout_s``."""
@@ -255,4 +262,21 @@ class OtherOrderers:
         if count <= 0:
             raise NoLeader(f"its height is {there['height']}")
         params = {"from": str(first), "count": str(count)}
-        return [record async for record in client.frames(f"/channels/{channel}/deliver", params=params)]
+        records: list[bytes] = []
+        size = 0
+        stream = cast("AsyncGenerator[bytes, None]", client.frames(f"/channels/{channel}/deliver", params=params))
+        try:
+            async with (
+                aclosing(stream) as frames,
+                asyncio.timeout(BLOCK_WITHIN_S) as patience,
+            ):
+                async for record in frames:
+                    records.append(record)
+                    size += len(record)
+                    if len(records) >= count or size >= FETCH_BYTES:
+                        break
+                    patience.reschedule(asyncio.get_running_loop().time() + BLOCK_WITHIN_S)
+        except TimeoutError:
+            if not records:
+                raise TimeoutExceeded(f"no block within {BLOCK_WITHIN_S:g} s, though it says that it has") from None
+        return records

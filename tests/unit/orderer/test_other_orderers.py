@@ -13,11 +13,13 @@ from typing import Any, cast
 
 import pytest
 
+from gridledger import framing
 from gridledger.errors import GridLedgerError, InputError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient, WrongNode
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
 from services.orderer import other_orderers as module
+from services.orderer import routes
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
 from services.orderer.lives import Lives, RestoredOrderer
@@ -333,3 +335,30 @@ async def test_a_late_orderer_fetches_blocks_after_a_renewal(tmp_path: Path) -> 
                 with pytest.raises(WrongNode):
                     await anext(aiter(records))
             await made.stop()
+
+
+async def test_an_orderer_without_the_blocks_it_claims_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its heartbeats kept the stream alive, and whoever waited for its blocks, for ever."""
+    monkeypatch.setattr(module, "BLOCK_WITHIN_S", 0.3)
+    async with net(tmp_path) as made:
+        monkeypatch.setattr(made.orderer, "describe", lambda _: {"height": 2**40})
+        async with asyncio.timeout(10):
+            assert await made.sender().peek("shard1", 1) == ()
+
+
+async def test_blocks_without_end_are_taken_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 0
+
+    async def endless(*_: object, **__: object) -> AsyncIterator[bytes]:
+        while True:
+            yield framing.frame(bytes(size))
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(routes, "deliver", endless)
+    async with net(tmp_path) as made, asyncio.timeout(20):
+        monkeypatch.setattr(made.orderer, "describe", lambda _: {"height": 5})
+        size = 100
+        assert len(await made.sender().peek("shard1", 1)) == 4
+        monkeypatch.setattr(made.orderer, "describe", lambda _: {"height": 2**40})
+        size = module.FETCH_BYTES // 3
+        assert len(await made.sender().peek("shard1", 1)) == 4
