@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from gridledger.errors import BusyError, GridLedgerError
 from gridledger.shares import Caller
@@ -32,6 +33,12 @@ _MAX_DEBTORS = 1024
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+class OffLoop(Protocol):
+    """Runs a function where it does not hold the event loop, as :func:`asyncio.to_thread` does."""
+
+    async def __call__(self, work: Callable[[], _T], /) -> _T: ...
 
 
 class Effort:
@@ -52,6 +59,10 @@ class Effort:
 
     async def in_thread(self, caller: Caller, work: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
         """Do a large piece of work for a caller in a thread, timed and refused as above."""
+        return await self.beside_loop(asyncio.to_thread, caller, partial(work, *args, **named))
+
+    async def beside_loop(self, run: OffLoop, caller: Caller, work: Callable[[], _T]) -> _T:
+        """The same by ``run``, which has a thread of its own do it."""
         self.check(caller)
         seconds = 0.0
 
@@ -59,13 +70,13 @@ class Effort:
             nonlocal seconds
             began = time.thread_time()
             try:
-                return work(*args, **named)
+                return work()
             except GridLedgerError as error:
                 return error
             finally:
                 seconds = time.thread_time() - began
 
-        outcome = await asyncio.to_thread(timed)
+        outcome = await run(timed)
         failed = isinstance(outcome, GridLedgerError)
         self.settle(caller, seconds, failed=failed)
         if isinstance(outcome, GridLedgerError):

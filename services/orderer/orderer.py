@@ -288,7 +288,8 @@ async def open_orderer(
     incarnation = _incarnation(settings, disk).started(f"{random.getrandbits(32):08x}")
     incarnation.write(settings.data, disk)
     others.life = incarnation.life
-    off_loop = ConfigThread()
+    # One thread for what is ordered and another for what is submitted: blocks wait for no strangers' updates.
+    off_loop, submissions = ConfigThread(), ConfigThread()
     chains = {
         name: _open_chain(settings, name, identity, others, disk=disk, off_loop=off_loop) for name in settings.channels
     }
@@ -327,7 +328,7 @@ async def open_orderer(
             clock_us=clock_us,
             peek=others.peek,
             lives=Lives(settings.data, disk),
-            off_loop=off_loop,
+            off_loop=submissions,
         )
         for name in channels:
             metrics.BROKEN.labels(name).set_function(partial(_broken, consensus, name))
@@ -346,6 +347,7 @@ async def open_orderer(
             chain.store.close()
         await others.close()
         off_loop.close()
+        submissions.close()
 
 
 def _incarnation(settings: OrdererSettings, disk: Disk) -> Incarnation:

@@ -163,7 +163,8 @@ async def _order_all(
     for number, envelope in enumerate(envelopes):
         try:
             if envelope.startswith(CONFIG_PREFIX):
-                await orderer.off_loop(check_submission, envelope, config, now_us)
+                judging = partial(check_submission, envelope, config, now_us)
+                await effort.beside_loop(orderer.off_loop, caller.signer, judging)
             elif len(envelope) > LARGE_BYTES:
                 await effort.in_thread(caller.signer, check_submission, envelope, config, now_us)
             else:
