@@ -16,7 +16,8 @@ MAX_DEPTH = 16
 MAX_PRINCIPALS = 512
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<number>\d{1,4}\b)|(?P<word>[A-Za-z][\w.]*)|(?P<mark>[(),]))"""
+    r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<number>\d{1,4}\b)|(?P<word>[A-Za-z][\w.]*)|(?P<mark>[(),]))""",
+    re.ASCII,  # what is a digit or a letter beyond ASCII differs between versions of Python
 )
 _PRINCIPAL = re.compile(r"([A-Za-z0-9.-]{1,128})\.(member|client|peer|orderer|admin)")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv6Address
 from typing import Any
-from urllib.parse import urlsplit
 
 from gridledger.errors import MalformedMessage
 from gridledger.identity.policy import Policy
@@ -21,7 +21,8 @@ MSPID = re.compile(r"[A-Za-z0-9.-]{1,128}")
 """As policies write it."""
 
 PACKAGE = re.compile(r"[0-9a-f]{64}")
-_PLACE = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+_URL = re.compile(r"https://(?:[A-Za-z0-9_.-]{1,253}|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[0-9]{1,5}))?")
+_MAX_PORT = 65535
 
 
 def matching(pattern: re.Pattern[str], value: Any, what: str) -> str:
@@ -33,9 +34,12 @@ def matching(pattern: re.Pattern[str], value: Any, what: str) -> str:
 
 def node_url(node: str, url: str) -> str:
     """``url`` as an address that every other node can connect to."""
+    # Not by urllib, whose judgement differs between versions of Python: all nodes judge a configuration alike.
+    match = _URL.fullmatch(url)
     try:
-        parts = urlsplit(url)
-        sound = url == f"https://{parts.netloc}" and _PLACE.fullmatch(parts.netloc) is not None and parts.port != 0
+        sound = match is not None and 0 < int(match["port"] or 443) <= _MAX_PORT
+        if match is not None and match["ipv6"]:
+            IPv6Address(match["ipv6"])
     except ValueError:
         sound = False
     if not sound:

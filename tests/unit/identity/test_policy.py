@@ -160,3 +160,10 @@ def test_large_policies_are_judged_without_search() -> None:
 def test_a_policy_tells_whom_it_names() -> None:
     policy = Policy.parse("OR('A.peer', OutOf(2, 'B.member', 'C.admin', any.peer))", ["D", "A"])
     assert policy.mspids == {"A", "B", "C", "D"}
+
+
+@pytest.mark.parametrize("one", ["\u0661", "\U00011f51"])
+def test_digits_are_ascii_whatever_python_knows(one: str) -> None:
+    """The second one is a digit from Python 3.12 on: peers would have judged a configuration differently."""
+    with pytest.raises(MalformedPolicy):
+        Policy.parse(f"OutOf({one}, 'A.peer')", ["A"])

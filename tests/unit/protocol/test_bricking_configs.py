@@ -15,6 +15,7 @@ from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.protocol.block import MAX_ENVELOPES
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChaincodeDefinition, Organisation
+from gridledger.protocol.config_rules import node_url
 from gridledger.protocol.config_update import InvalidConfigUpdate, verify_update
 from gridledger.protocol.limits import MAX_ENTRY_BYTES, BatchLimits, TransactionLimits
 from services.orderer.raft.interface import RaftSettings
@@ -210,3 +211,12 @@ def test_a_certificate_that_ran_out_stops_no_update() -> None:
     late = replace(nodes["orderer3"], certificate=issue("orderer3", "orderer", not_after=BEFORE).certificate)
     with pytest.raises(InvalidConfigUpdate, match="new certificate of orderer3"):
         verify_update(paper.config, paper.update(orderers={**nodes, "orderer3": late}), NOW_US)
+
+
+def test_addresses_are_judged_alike_by_all_versions_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("urllib.parse._check_bracketed_netloc", lambda _: None, raising=False)  # as before 3.11.4
+    monkeypatch.setattr("urllib.parse._check_bracketed_host", lambda _: None, raising=False)
+    for address in ("[::::]", "[1.2.3.4]", "[::1%1]"):
+        with pytest.raises(MalformedMessage, match="https://HOST:PORT"):
+            node_url("peer1", f"https://{address}:7051")
+    assert node_url("peer1", "https://[fe80::1]:7051")
