@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 LEAST_RETRY_AFTER_S, MAX_RETRY_AFTER_S = 0.1, 3600.0
+MIN_ERROR_STATUS, MAX_ERROR_STATUS = 400, 599
 
 _BY_CODE: dict[str, type[GridLedgerError]] = {}
 
@@ -175,6 +176,8 @@ def from_wire(status: int, error: Any) -> GridLedgerError:
     The class is the one registered for the code, so that ``except BusyError`` works across the network; an unknown code
     keeps its name and becomes the family that has this HTTP status, or :class:`RemoteError`.
     """
+    if not MIN_ERROR_STATUS <= status <= MAX_ERROR_STATUS:
+        status = RemoteError.status  # it is told on as the status of an answer of ours
     if not isinstance(error, dict):
         return RemoteError(f"HTTP status {status} without a readable error", status=status)
     code = str(error.get("code", RemoteError.code))

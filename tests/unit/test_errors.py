@@ -109,3 +109,10 @@ def test_a_code_and_a_name_belong_to_one_class() -> None:
             if "code" in vars(kind):
                 found[kind.code].add(kind)
     assert {name: kinds for name, kinds in found.items() if len(kinds) > 1} == {}
+
+
+@pytest.mark.parametrize("status", [-1, 0, 200, 399, 600, 99_999, 10**30])
+def test_an_error_whose_status_is_none_is_a_bad_gateway(status: int) -> None:
+    """It is told on with its status, which no server can send."""
+    for body in ({"code": "NEW_THING", "message": "m"}, None):
+        assert errors.from_wire(status, body).status == 502
