@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -84,14 +84,17 @@ class Model(RuleBasedStateMachine):
 
 
 TestTheLaw = Model.TestCase
+TestTheLaw.settings = settings(deadline=None)
 
 
+@settings(deadline=None)
 @given(st.integers(8, 2000))
 def test_one_caller_alone_may_have_all_but_what_is_kept(total):
     pool = pool_of(total)
     assert len(fill(pool, ALICE)) == total - total // KEPT_PART
 
 
+@settings(deadline=None)
 @given(st.integers(16, 400), st.sets(CALLERS, min_size=1, max_size=6))
 def test_newcomers_reach_their_shares_by_what_the_first_gives_back(total, newcomers):
     """However greedy the first is: it asks again at once for whatever it gives back."""
@@ -111,6 +114,7 @@ def test_newcomers_reach_their_shares_by_what_the_first_gives_back(total, newcom
     assert pool.used <= total
 
 
+@settings(deadline=None)
 @given(st.integers(16, 400))
 def test_many_names_of_one_organisation_leave_places_to_another(total):
     pool = pool_of(total)
@@ -119,6 +123,7 @@ def test_many_names_of_one_organisation_leave_places_to_another(total):
     assert pool.take(CAROL).held == 1
 
 
+@settings(deadline=None)
 @given(st.integers(8, 200), st.lists(CALLERS, min_size=1, max_size=30))
 def test_who_is_below_its_share_takes_the_place_of_who_is_above(total, newcomers):
     pool, ended = pool_of(total), []

@@ -8,7 +8,7 @@ import socket
 import ssl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.errors import SettingsError
@@ -85,6 +85,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), STEPS)
 def test_the_table_never_holds_more_and_forgets_nothing(most, steps):
     opened = Opened(most)

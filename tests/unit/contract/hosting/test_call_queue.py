@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.contract.hosting.call_queue import MAX_BATCH_BYTES, CallQueue, ChaincodeBusy
@@ -136,6 +136,7 @@ async def test_a_full_queue_has_room_for_callers_with_few_calls() -> None:
     queue.add("c", request("b2"), BOB)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from((ALICE, BOB, CAROL)), st.integers(0, 5), st.booleans()), max_size=60))
 def test_no_call_is_lost_or_run_twice(steps: list[tuple[tuple[str, str], int, bool]]) -> None:
     """Whatever is added, taken, cancelled and given back; each caller's calls stay in their order."""
