@@ -71,8 +71,38 @@ WRITTEN = (
     Mutation(
         _ELECTION,
         "a vote is given to a shorter log",
-        "granted = may and self.log.is_up_to_date(message.index, message.log_term)",
-        "granted = may",
+        " and self.log.is_up_to_date(message.index, message.log_term)\n",
+        "\n",
+    ),
+    Mutation(
+        _ELECTION,
+        "a server that lost its log votes",
+        "granted = may and not self.lost_its_log and",
+        "granted = may and",
+    ),
+    Mutation(
+        _CORE,
+        "a reply of a server that is no member is heard",
+        "if message.kind in REPLIES and not self._asks(message.sender):",
+        "if False:",
+    ),
+    Mutation(
+        _REPLICATION,
+        "an acknowledgement beyond the leader's own log is passed over in silence",
+        "        if message.index > self.log.last_index:\n            self._note_beyond(message)\n",
+        "        if False:\n            self._note_beyond(message)\n",
+    ),
+    Mutation(
+        _REPLICATION,
+        "an entry beyond the bound of the clock is held",
+        "            if not self.accepts(entry.data):\n",
+        "            if False:\n",
+    ),
+    Mutation(
+        _REPLICATION,
+        "a leader whom a majority does not believe leads on",
+        "if len(against) <= len(self.membership.voters) - self.quorum:",
+        "if True:",
     ),
     Mutation(_ELECTION, "the vote given is forgotten", "            self.vote = message.sender\n", ""),
     Mutation(
