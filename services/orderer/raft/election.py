@@ -11,6 +11,9 @@ from services.orderer.raft.interface import Role
 from services.orderer.raft.messages import MAX_NUMBER, EntryKind, Kind, Message
 from services.orderer.raft.replication import Replication
 
+_ASK_AGAIN = 2
+"""After how many heartbeats a pre-vote that was not granted is asked for again."""
+
 
 class Election(Replication):
     """Campaigns, votes, and the leader's lease."""
@@ -69,12 +72,20 @@ class Election(Replication):
         free = self.vote is None and self.leader is None
         may = self.vote == message.sender or free or (pre and message.term > self.term)
         granted = may and not self.lost_its_log and self.log.is_up_to_date(message.index, message.log_term)
+        if pre and self.role is Role.PRE_CANDIDATE and self._goes_first(message):
+            granted = False
         kind = Kind.PRE_VOTE_REPLY if pre else Kind.VOTE_REPLY
         term = message.term if granted else self.term
         self._send(Message(kind, self.node_id, message.sender, term, reject=not granted))
         if granted and not pre:
             self._election_elapsed = 0
             self.vote = message.sender
+
+    def _goes_first(self, message: Message) -> bool:
+        """Of two servers that ask each other for a pre-vote, and would then split the vote, one goes first. A server
+        whose log is behind is granted nothing anyway; where the logs are equal it is the one with the smaller name."""
+        log = self.log
+        return (message.log_term, message.index) == (log.last_term, log.last_index) and self.node_id < message.sender
 
     def _on_vote_reply(self, message: Message) -> None:
         """Count a vote, if it belongs to the campaign that is under way."""
@@ -130,7 +141,11 @@ class Election(Replication):
 
     def _tick_other(self) -> None:
         self._election_elapsed += 1
-        if self._election_elapsed >= self._election_timeout:
+        due = self._election_timeout
+        if self.role is Role.PRE_CANDIDATE:
+            # Those who heard the leader a little later did not listen yet: asking again soon changes no term.
+            due = min(due, _ASK_AGAIN * self.settings.heartbeat_ticks)
+        if self._election_elapsed >= due:
             self._election_elapsed = 0
             if self.promotable:
                 self.campaign()

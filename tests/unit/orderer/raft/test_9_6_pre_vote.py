@@ -124,3 +124,29 @@ def test_a_group_of_one_leads_as_soon_as_its_vote_is_durable() -> None:
     assert core.is_leader
     drive(core)
     assert core.log.commit == 1
+
+
+def test_of_two_that_ask_each_other_one_goes_first() -> None:
+    rig = Rig(server(), server("b"), server("c"))
+    rig.cut = {"c"}
+    rig["a"].campaign()
+    rig["b"].campaign()
+    rig.settle()
+    assert (rig["a"].is_leader, rig["a"].term, rig["b"].leader) == (True, 1, "a")  # and no vote was split
+
+
+def test_of_two_that_ask_each_other_the_longer_log_wins() -> None:
+    rig = Rig(server(log=(1,)), server("b", log=(1, 1)), server("c"))
+    rig.cut = {"c"}
+    rig["a"].campaign()
+    rig["b"].campaign()
+    rig.settle()
+    assert (rig["b"].is_leader, rig["b"].term) == (True, 2)
+
+
+def test_a_pre_vote_that_nobody_heard_is_asked_for_again_soon() -> None:
+    core = server()
+    tick(core, 19)
+    assert core.role is Role.PRE_CANDIDATE
+    asked = of_kind(tick(core, 10), Kind.PRE_VOTE)
+    assert (len(asked), core.term) == (10, 0)  # two voters, every second heartbeat, and the term stays
