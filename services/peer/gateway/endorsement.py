@@ -138,6 +138,8 @@ class _Collection:
         self._refusals: dict[str, ChaincodeRefused] = {}
         self._failures: dict[str, GridLedgerError] = {}
         self._slow: set[str] = set()
+        self._catching_up: set[str] = set()
+        """Who waits for a height that another peer claims to have, perhaps falsely."""
         self._doubted = False
         self._rounds = 0
 
@@ -198,6 +200,7 @@ class _Collection:
         peer = self._asking.pop(task)
         health = self._collector.health
         self._slow.discard(peer.name)
+        self._catching_up.discard(peer.name)
         try:
             response = task.result()
             self._verify(peer, response)
@@ -308,7 +311,8 @@ class _Collection:
             late = waiting
         for peer in late:
             self._slow.add(peer.name)
-            health.slow(peer)
+            if peer.name not in self._catching_up:
+                health.slow(peer)
         self._reinforce()
 
     def _leave_those_gone(self) -> list[asyncio.Task[ProposalResponse]]:
@@ -368,6 +372,7 @@ class _Collection:
             if peer in self._responses:
                 self._set_aside[peer] = self._responses.pop(peer)
             self._refusals.pop(peer, None)
+            self._catching_up.add(peer)
             self._ask(self._asked[peer], heights[furthest])
         return True
 

@@ -24,6 +24,7 @@ from services.peer.gateway.endorsement import MAX_AHEAD
 from services.peer.gateway.peer_health import FAILED, FIRST_DISTRUST_S, HEALTHY, MAX_DIFFERENCES
 from services.peer.gateway.verification import verify_endorsement
 from tests.support.paper import with_high_s
+from tests.support.waiting import until
 from tests.unit.peer.gateway.endorsing_peers import Peers
 
 
@@ -209,6 +210,30 @@ async def test_a_height_that_nobody_reaches_holds_nothing_up(claim: int) -> None
     assert list(peers.health.status()) == ["peer2"]
     assert "which neither peer1 nor this peer has" in peers.health.status()["peer2"]
     assert all(height <= 10 + MAX_AHEAD for _, height in peers.calls)
+
+
+async def test_who_waits_for_a_claimed_height_is_not_left_out() -> None:
+    """Whoever claimed it was asked on, and those who waited for it were not."""
+    peers = Peers(3, "OutOf(2, all)", hedge_after_s=0.01)
+    left_out: list[str] = []
+
+    def waits(name: str) -> None:
+        async def behaviour(min_height: int) -> ProposalResponse:
+            if min_height > 10:
+                await until(lambda: len({asked for asked, height in peers.calls if not height}) == 3)
+                left_out.extend(known for known in peers.health.status() if known != "peer2")
+                raise PeerBehind("this peer has 10 blocks", height=10)
+            return peers.answer(name, reads=[Read("k", Version(9, 0))])
+
+        peers.behaviours[name] = behaviour
+
+    waits("peer1")
+    waits("peer3")
+    answers(peers, "peer2", lambda _: peers.answer("peer2", 50, reads=[Read("k", Version(49, 0))]))
+    for _ in range(12):
+        peers.calls.clear()
+        assert set((await peers.collect()).peers) == {"peer1", "peer3"}
+    assert left_out == []
 
 
 async def test_a_refusals_height_may_be_anything() -> None:
