@@ -311,7 +311,9 @@ async def open_orderer(
                 chain,
                 _sequencer(chain, consensus, settings, clock_us),
                 _comparing(chain, consensus, settings, others.hashes),
-                Scrubbing(chain, settings.checks.scrub_bytes_per_s, metrics.DAMAGED.labels(name).set),
+                Scrubbing(
+                    chain, max(1, settings.checks.scrub_bytes_per_s // len(chains)), metrics.DAMAGED.labels(name).set
+                ),
                 bound,
             )
             try:

@@ -70,7 +70,7 @@ class Pacing(SettingsPart):
 
 class Checks(SettingsPart):
     """Checks in the background: every ``compare_s`` the newest block is compared with the other orderers', and old
-    blocks are read from the disk at ``scrub_bytes_per_s``."""
+    blocks are read from the disk at ``scrub_bytes_per_s``, all channels together."""
 
     compare_s: Seconds = 10.0
     scrub_bytes_per_s: Count = 1024 * 1024
