@@ -132,7 +132,7 @@ def block_sources_of(config: ChannelConfig, local_roots_pem: str) -> dict[str, D
     issued by the orderer's organisation, or by a local root (of the settings) that is no other organisation's.
     """
     owned = {root.der for msp in config.msps.msps.values() for root in msp.roots}
-    local = "".join(root.pem for root in _certificates(local_roots_pem) if root.der not in owned)
+    local = "".join(root.pem for root in roots_in(local_roots_pem) if root.der not in owned)
     found = {}
     for name, dialled in orderers_of(config).items():
         node = config.orderers[name]
@@ -141,7 +141,7 @@ def block_sources_of(config: ChannelConfig, local_roots_pem: str) -> dict[str, D
     return found
 
 
-def _certificates(bundle: str) -> list[Certificate]:
+def roots_in(bundle: str) -> list[Certificate]:
     """The certificates of a PEM bundle that can be an organisation's roots; text around them is passed over."""
     found = []
     for part in bundle.split(_END)[:-1]:

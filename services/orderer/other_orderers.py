@@ -22,7 +22,7 @@ from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig
 from gridledger.protocol.fields import integer_of, object_of
 from gridledger.transport.node_client import NodeClient
-from gridledger.transport.pins import Dialled, block_sources_of, either, orderers_of
+from gridledger.transport.pins import Dialled, block_sources_of, either, orderers_of, roots_in
 from services.orderer.catching_up import Fetched
 from services.orderer.errors import NoLeader
 
@@ -132,14 +132,27 @@ class _Links:
             await client.close()
 
 
-def _merged(channels: Sequence[Mapping[str, Dialled]], *, without: str) -> dict[str, Dialled]:
-    """What several channels say of each orderer: the last one's URL, everybody's roots and certificates."""
+def _merged(
+    channels: Mapping[str, Mapping[str, Dialled]], newest: Sequence[str], *, without: str
+) -> dict[str, Dialled]:
+    """What several channels say of each orderer: the roots that all of them have for it, everybody's certificates, and
+    the URL of the channel that comes last in ``newest``.
+
+    Over one connection goes what is of all channels. So no channel alone may have another node answer to the name: only
+    under roots that the others have as well. One that has none of them in common with those before it is not heard.
+    """
     merged: dict[str, Dialled] = {}
-    for nodes in channels:
+    agreeing: dict[str, set[str]] = {}
+    for channel, nodes in channels.items():
         for name, dialled in nodes.items():
-            known = merged.pop(name, dialled)
-            roots = known.roots_pem if dialled.roots_pem in known.roots_pem else known.roots_pem + dialled.roots_pem
-            merged[name] = Dialled(dialled.url, roots, either(known.pin, dialled.pin))
+            known = merged.setdefault(name, dialled)
+            roots = [root for root in roots_in(known.roots_pem) if root in roots_in(dialled.roots_pem)]
+            if not roots:
+                _log.error("%s is not heard on who %s is: other channels know other roots", channel, name)
+                continue
+            agreeing.setdefault(name, set()).add(channel)
+            url = next(channels[one][name].url for one in reversed(newest) if one in agreeing[name])
+            merged[name] = Dialled(url, "".join(root.pem for root in roots), either(known.pin, dialled.pin))
     merged.pop(without, None)
     return merged
 
@@ -158,6 +171,7 @@ class OtherOrderers:
         self.life = ""
         """What this orderer tells of its present start; set before the first batch is sent."""
         self._configs: dict[str, ChannelConfig] = {}
+        self._newest: list[str] = []
         self._raft = _Links(identity, max_connections=4)
         self._blocks = _Links(identity, max_connections=4)
         self._streams: dict[str, _BatchStream] = {}
@@ -165,20 +179,20 @@ class OtherOrderers:
     def follow(self, config: ChannelConfig) -> None:
         """Connect to the orderers of a channel's configuration, this one left out, as it identifies them.
 
-        Raft knows an orderer by its name over all channels, so a connection holds to what any of them says of it. One
+        Raft knows an orderer by its name over all channels, so a connection holds to what they say of it together. One
         that is older than what is followed, as a chain meets behind what was read ahead of it, is left out.
         """
         followed = self._configs.get(config.channel)
         if followed is not None and followed.sequence > config.sequence:
             return
-        self._configs.pop(config.channel, None)  # the newest comes last
-        self._configs[config.channel] = config
-        configs = self._configs.values()
-        for name in self._raft.follow(_merged([orderers_of(item) for item in configs], without=self._name)):
+        self._configs[config.channel] = config  # in the order in which the channels came first
+        self._newest = [name for name in self._newest if name != config.channel] + [config.channel]
+        orderers = {name: orderers_of(item) for name, item in self._configs.items()}
+        for name in self._raft.follow(_merged(orderers, self._newest, without=self._name)):
             for node_id in [node_id for node_id in self._streams if node_of(node_id) == name]:
                 self._drop(node_id)
-        sources = [block_sources_of(item, self._roots_pem) for item in configs]
-        self._blocks.follow(_merged(sources, without=self._name))
+        sources = {name: block_sources_of(item, self._roots_pem) for name, item in self._configs.items()}
+        self._blocks.follow(_merged(sources, self._newest, without=self._name))
 
     async def send(self, node_id: str, payload: bytes) -> None:
         """Hand a batch of Raft messages to another orderer (``Transport``). A stream that broke since the last batch is

@@ -16,6 +16,7 @@ import pytest
 from gridledger import framing
 from gridledger.errors import GridLedgerError, InputError, MalformedFrames
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.config import Organisation
 from gridledger.transport.node_client import NodeClient, WrongNode
 from gridledger.web import Limits, ServerSettings, TLSFiles, WebServer, by_certificate, create_app
 from services.orderer import other_orderers as module
@@ -28,7 +29,7 @@ from services.orderer.other_orderers import RAFT_PATH, STREAM_BYTES, STREAM_S, O
 from services.orderer.raft.interface import Leadership, RaftSettings
 from services.orderer.routes import make_router
 from services.orderer.settings import OrdererLimits, OrdererSettings
-from tests.support.paper import PaperNetwork
+from tests.support.paper import PaperNetwork, PaperOrganisation
 from tests.support.processes import free_ports
 from tests.support.waiting import eventually
 
@@ -362,3 +363,28 @@ async def test_blocks_without_end_are_taken_up_to_a_bound(tmp_path: Path, monkey
         monkeypatch.setattr(made.orderer, "describe", lambda _: {"height": 2**40})
         size = module.FETCH_BYTES // 3
         assert len(await made.sender().peek("shard1", 1)) == 4
+
+
+async def test_another_channel_has_nobody_answer_to_an_orderers_name(tmp_path: Path) -> None:
+    """Over the connection to it goes what is of all channels, the first one's blocks too."""
+    async with net(tmp_path) as made:
+        foreign = PaperOrganisation("OrdererMSP")
+        thief = foreign.issue("orderer2", "orderer")
+        config = made.chain.config
+        elsewhere = replace(config.orderers["orderer2"], url="https://thief.example:1", certificate=thief.certificate)
+        other = replace(
+            config,
+            channel="shard2",
+            organisations={**config.organisations, "OrdererMSP": Organisation("OrdererMSP", (foreign.root,))},
+            orderers={"orderer2": elsewhere},
+        )
+        sender = made.sender()
+        own = sender._raft.clients["orderer2"]
+        sender.follow(other)
+        sender.follow(replace(config, sequence=config.sequence + 1))
+        assert sender._raft.clients["orderer2"] is own
+        assert sender._blocks.clients["orderer2"].base_url == own.base_url
+        # What is of the same organisation holds for all channels, the newest address first.
+        moved = replace(config.orderers["orderer2"], url="https://127.0.0.1:1")
+        sender.follow(replace(config, channel="shard3", orderers={"orderer2": moved}))
+        assert sender._raft.clients["orderer2"].base_url == "https://127.0.0.1:1"
