@@ -40,16 +40,21 @@ class Lives:
             self._known = unseal(LIVES, disk.read(self._path), self._path, _REMEDY)["orderers"]
         self._lock = asyncio.Lock()
 
-    async def hear(self, name: str, life: str) -> None:
+    async def hear(self, name: str, issuer: str, life: str) -> None:
         """Take note of a life that an orderer tells, if it does; durable when this returns. Raises
-        :class:`RestoredOrderer`."""
-        if not life or self._known.get(name) == life:
+        :class:`RestoredOrderer`.
+
+        ``issuer`` is the fingerprint of the root of its certificate: another channel may have another orderer of the
+        same name, which must not tell of this one's lives.
+        """
+        key = f"{name} {issuer}"
+        if not life or self._known.get(key) == life:
             return
         found = _LIFE.fullmatch(life)
         if found is None:
             raise InputError("a stream of Raft messages begins with the orderer's life")
         async with self._lock:
-            known = _LIFE.fullmatch(self._known.get(name, ""))
+            known = _LIFE.fullmatch(self._known.get(key, ""))
             # Another id is another incarnation: Raft's membership says which one is heard.
             if known is not None and known[1] == found[1] and int(found[2]) <= int(known[2]) and life != known[0]:
                 raise RestoredOrderer(
@@ -58,7 +63,7 @@ class Lives:
                     f"{name}",
                     node=name,
                 )
-            self._known[name] = life
+            self._known[key] = life
             await asyncio.to_thread(self._write)
 
     def _write(self) -> None:

@@ -134,6 +134,16 @@ class RaftSenders:
             senders.heard_stranger(certificate)
         raise PermissionDeniedError("only the orderers of a channel talk Raft here")
 
+    def issuer_of(self, certificate: Certificate) -> str:
+        """The fingerprint of the root that issued an orderer's certificate; "" where it is no channel's. Costs a
+        verification."""
+        for senders in self._channels.values():
+            node = senders.config.orderers_by_fingerprint.get(certificate.fingerprint)
+            root = None if node is None else senders.config.msps.msps[node.mspid].issuer_of(certificate)
+            if root is not None:
+                return root.fingerprint
+        return ""
+
     def close(self) -> None:
         """Look ahead no further."""
         for senders in self._channels.values():

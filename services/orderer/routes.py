@@ -92,7 +92,8 @@ def make_router(orderer: Orderer) -> APIRouter:
 
     @router.post("/raft")
     async def raft(request: Request, life: Annotated[str, Query(max_length=64)] = "") -> Response:
-        await orderer.lives.hear(orderer.raft_senders.check(request.state.caller.certificate), life)
+        certificate, senders = request.state.caller.certificate, orderer.raft_senders
+        await orderer.lives.hear(senders.check(certificate), senders.issuer_of(certificate), life)
         request.state.slot.become_stream()
         reading = asyncio.create_task(_receive_batches(orderer, request))
         handing_over = asyncio.create_task(_hand_over_at_stop(orderer, request.app.state.stopping))

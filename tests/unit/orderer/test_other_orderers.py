@@ -159,21 +159,34 @@ async def test_an_orderer_restored_from_an_older_backup_is_heard_no_more(tmp_pat
             with pytest.raises(RestoredOrderer, match="orderer1 comes back in an older state"):
                 await send_until_refused(sender, b"batch")
         assert len(there.received.batches) == 2
-        assert Lives(tmp_path)._known == {"orderer1": life(4)}
+        root = there.paper.config.msps.msps["OrdererMSP"].roots[0].fingerprint
+        assert Lives(tmp_path)._known == {f"orderer1 {root}": life(4)}
+
+
+async def test_a_namesake_of_another_channel_tells_nothing_of_an_orderers_lives(tmp_path: Path) -> None:
+    """It heard the life of the true one, whose streams were refused for good once it told a newer one."""
+    known = Lives(tmp_path)
+    await known.hear("orderer1", "root", life(3))
+    await known.hear("orderer1", "another root", life(10**14))
+    await known.hear("orderer1", "root", life(4))
+    with pytest.raises(RestoredOrderer):
+        await known.hear("orderer1", "root", life(3))
 
 
 async def test_what_is_known_of_others_lives_outlasts_a_restart(tmp_path: Path) -> None:
-    await Lives(tmp_path).hear("orderer1", life(7))
+    await Lives(tmp_path).hear("orderer1", "root", life(7))
     known = Lives(tmp_path)
-    await known.hear("orderer1", life(7))
-    await known.hear("orderer2", life(1))
+    await known.hear("orderer1", "root", life(7))
+    await known.hear("orderer2", "root", life(1))
     with pytest.raises(RestoredOrderer):
-        await known.hear("orderer1", life(6))
-    await known.hear("orderer1", life(8))
-    await known.hear("orderer1", "00000000-1-0badcafe")  # another incarnation, of which Raft's membership judges
+        await known.hear("orderer1", "root", life(6))
+    await known.hear("orderer1", "root", life(8))
+    await known.hear(
+        "orderer1", "root", "00000000-1-0badcafe"
+    )  # another incarnation, of which Raft's membership judges
     for wrong in ("x", "5f3a01c2-1", life(10**20), "5f3a01c2-1-0badcafe\n"):
         with pytest.raises(InputError):
-            await known.hear("orderer1", wrong)
+            await known.hear("orderer1", "root", wrong)
 
 
 async def test_batches_arrive_in_order_over_one_request(tmp_path: Path, uploads: list[str]) -> None:

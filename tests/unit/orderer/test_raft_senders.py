@@ -132,3 +132,15 @@ async def test_strangers_are_no_reason_while_others_speak(tmp_path: Path, monkey
             assert made.name(renewed) is None
             await asyncio.sleep(0)
         assert made.asked == []
+
+
+async def test_orderers_of_one_name_are_told_apart_by_their_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two(tmp_path, monkeypatch) as made:
+        issuers = [made.senders.issuer_of(paper.orderers["orderer2"].certificate) for paper in (made.paper, made.other)]
+        assert issuers == [
+            paper.config.msps.msps["OrdererMSP"].roots[0].fingerprint for paper in (made.paper, made.other)
+        ]
+        assert issuers[0] != issuers[1]
+        assert made.senders.issuer_of(made.paper.client.certificate) == ""
