@@ -36,13 +36,13 @@ WEIGHTS = {
     "broken streams": 2,
     "config": 1,
     "lost disk of a peer": 1,
-    "lost disk of an orderer": 0.2,
-    "rot in the log": 0.15,
-    "rot in the blocks": 0.15,
+    "lost disk of an orderer": 0.3,
+    "rot in the log": 0.3,
+    "rot in the blocks": 0.3,
     "rot in the mark": 0.4,
     "failed sync": 1,
 }
-"""What is drawn, and how often in proportion. Some cost an orderer, of which one may go."""
+"""What is drawn, and how often in proportion. Some cost an orderer what it had: one of a seed."""
 
 _MARK = f"/disk/blocks/{CHANNEL}/synced.json"
 
