@@ -39,6 +39,7 @@ class _Mark:
     failed: str = ""
     gone: GridLedgerError | None = None
     answers: int = 0
+    doubt_again_at: float = 0.0
     behind: int = 0
     differences: int = 0
     distrust: int = HEALTHY
@@ -128,9 +129,12 @@ class PeerHealth:
         self._suspect(peer, "it did not answer in time")
 
     def doubt(self, peer: Node) -> None:
-        """The peer has not answered in time, but nobody is asked in its place: see whether it is gone."""
-        self._marks.setdefault(peer.name, _Mark())
-        self._start_probes(peer)
+        """The peer has not answered in time, but nobody is asked in its place: see whether it is gone. Every
+        ``probe_after_s`` at most: on a busy network all are slow, and probes would make them slower."""
+        mark, now = self._marks.setdefault(peer.name, _Mark()), self._clock()
+        if now >= mark.doubt_again_at:
+            mark.doubt_again_at = now + self._probe_after_s
+            self._start_probes(peer)
 
     def status(self) -> dict[str, str]:
         """The peers that are left out now, and why."""

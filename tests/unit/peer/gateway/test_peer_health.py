@@ -115,6 +115,11 @@ async def test_a_peer_in_doubt_that_answers_is_left_alone(house: House) -> None:
     house.health.doubt(PEER)
     await until(lambda: house.probed and not house.health._probes)
     assert (house.rank(), house.health.version, house.health.status()) == (HEALTHY, 0, {})
+    house.health.doubt(PEER)
+    assert not house.health._probes  # not again so soon
+    house.now += 0.005
+    house.health.doubt(PEER)
+    await until(lambda: len(house.probed) == 2)
 
 
 async def test_a_peer_is_probed_until_it_answers(house: House) -> None:
