@@ -189,6 +189,13 @@ class HostPool:
         while calls := await self._next_calls(host):
             batch = Batch(calls)
             try:
+                # Until the host has answered the whole batch, or is given up, what it reads stays as it is.
+                views = self._views.hold({call.channel for call in calls})
+            except GridLedgerError as error:  # a ledger cannot be read, and the host is not to blame
+                for call in calls:
+                    call.settle(error)
+                continue
+            try:
                 if await self._run(host, batch):
                     return
             except GridLedgerError as error:
@@ -204,6 +211,8 @@ class HostPool:
                 for call in calls:
                     call.settle(ChaincodeCrashed("the peer failed to read a host's reply; its log says why"))
                 return
+            finally:
+                self._views.release(views)
 
     async def _next_calls(self, host: HostProcess) -> list[Call]:
         """Wait for calls for a host; none when it has ended meanwhile."""
@@ -220,24 +229,9 @@ class HostPool:
 
         Raises what ends the host: ChaincodeTimeout, ChaincodeCrashed, or that it says what cannot be read.
         """
-        loop = asyncio.get_running_loop()
+        loop, replace = asyncio.get_running_loop(), False
         begun = loop.time()
-        # Until the host has answered the whole batch, or is given up, what it reads stays as it is.
-        views = self._views.hold({call.channel for call in batch.calls})
-        try:
-            host.send([call.request for call in batch.calls], self._call_timeout_s)
-            replace = await self._settle_all(host, batch)
-        finally:
-            self._views.release(views)
-        # The least of the last ones, slowly forgotten: a wait for a busy processor says nothing of the chaincode.
-        took_s = (loop.time() - begun) / len(batch.calls)
-        self._call_s = max(_SHORTEST_CALL_S, min(took_s, 1.1 * self._call_s))
-        self._queue.add_again([call for position, call in batch.open() if position not in batch.elsewhere])
-        return replace
-
-    async def _settle_all(self, host: HostProcess, batch: Batch) -> bool:
-        """Settle the calls of a batch as their replies come; whether the host is to be replaced before it has ended."""
-        replace = False
+        host.send([call.request for call in batch.calls], self._call_timeout_s)
         while batch.answered < len(batch.calls) and not replace:
             may_be_stuck = len(batch.calls) > 1 and not batch.elsewhere
             replies = await host.replies(STUCK_S if may_be_stuck else None)
@@ -245,6 +239,10 @@ class HostPool:
                 self._run_elsewhere(batch, host.running())
             for kind, text in replies:
                 replace = self._settle(batch, kind, text) or replace
+        # The least of the last ones, slowly forgotten: a wait for a busy processor says nothing of the chaincode.
+        took_s = (loop.time() - begun) / len(batch.calls)
+        self._call_s = max(_SHORTEST_CALL_S, min(took_s, 1.1 * self._call_s))
+        self._queue.add_again([call for position, call in batch.open() if position not in batch.elsewhere])
         return replace
 
     def _settle(self, batch: Batch, kind: int, text: bytes) -> bool:

@@ -6,11 +6,13 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from gridledger.contract.hosting.guarded_views import GuardedViews
 from gridledger.contract.hosting.host_process import ChaincodeCrashed, ChaincodeTimeout
+from gridledger.ledger.errors import StorageFailed
 from gridledger.ledger.lmdb_store import DEFAULT_MAP_BYTES, LmdbStore
 from tests.support.waiting import until
 from tests.support.wild_chaincode import Pools, call, payload
@@ -83,6 +85,22 @@ async def test_views_are_let_go_when_a_host_dies_or_hangs(pools: Pools, store: L
         await until(lambda: open_views(store) != [])
     await asyncio.gather(pending, return_exceptions=True)
     assert open_views(store) == []
+
+
+async def test_a_ledger_that_cannot_be_read_costs_no_host(
+    pools: Pools, store: LmdbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: GuardedViews, channels: object) -> NoReturn:
+        raise StorageFailed("no places for readers are left")
+
+    async with pools() as pool:
+        host = await payload(pool, "pid")
+        with monkeypatch.context() as patch:
+            patch.setattr(GuardedViews, "hold", fails)
+            with pytest.raises(StorageFailed):
+                await call(pool, "pid")
+        assert await payload(pool, "pid") == host
+    await until(lambda: open_views(store) == [])
 
 
 async def test_hosts_do_not_register_with_lmdb(pools: Pools, store: LmdbStore) -> None:
