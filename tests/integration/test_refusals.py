@@ -11,11 +11,12 @@ import pytest
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.jsontext import MAX_VALUE_DEPTH
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal, SignedProposal
-from gridledger.protocol.result import Result
+from gridledger.protocol.result import Event, Response, Result
 from tests.support.forgery import CHANNEL, Forger, nobody, now_us, of_version_2
 from tests.support.paper import PaperOrganisation, endorse, with_high_s
 
@@ -337,6 +338,33 @@ async def test_arguments_that_read_in_two_ways_are_refused_by_peers(forger: Forg
         assert sorted(codes) == ["BAD_PAYLOAD", "VALID"]
     for key in ("made-up", "forged"):
         assert await forger.contract.evaluate_transaction("get", key) is None
+
+
+async def test_an_event_of_any_depth_ends_no_peer(forger: Forger) -> None:
+    """The committer reports a valid transaction's event; one of 62 levels that holds a null ended every peer."""
+    height, _ = await forger.network.agree(CHANNEL)
+    envelopes = []
+    for depth in (MAX_VALUE_DEPTH, 61, 62, 63, 64, 200):
+        payload: object = None
+        for _ in range(depth):
+            payload = [payload]
+        made = forger.proposal().proposal
+        result = Result.build(
+            tx_id=made.tx_id,
+            channel=made.channel,
+            chaincode=made.chaincode,
+            sequence=made.sequence,
+            response=Response(200, "", None),
+            event=Event("Deep", payload),
+        )
+        endorsements = [endorse(result, forger.peer(peer)) for peer in ("peer1", "peer2")]
+        envelopes.append(forger.envelope(made, result, endorsements))
+    await forger.broadcast(*envelopes)
+    await forger.contract.submit_transaction("put", "after", 1)
+    after, _ = await forger.network.agree(CHANNEL)
+    for peer in ("peer1", "peer2"):
+        codes = [code for block in range(height, after) for code in await forger.codes(peer, block)]
+        assert codes == ["VALID", "VALID", *["BAD_PAYLOAD"] * 4, "VALID"]
 
 
 async def test_replayed_transaction(forger: Forger) -> None:
