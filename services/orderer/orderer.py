@@ -18,7 +18,7 @@ from gridledger.effort import Effort
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError, SettingsError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import UnknownAuthority
-from gridledger.identity.msp import Identity
+from gridledger.identity.msp import Identity, is_own_admin
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import Incarnation, no_log, node_of
 from gridledger.protocol import Block, ChannelConfig
@@ -201,7 +201,8 @@ class Orderer:
 
     def is_own_admin(self, caller: Identity) -> bool:
         """Whether an admin of the orderer's organisation calls."""
-        return caller.role == "admin" and caller.mspid == self.settings.mspid
+        msps = [channel.config.msps for channel in self.channels.values()]
+        return is_own_admin(caller, self.certificate, self.settings.mspid, msps)
 
     def told(self, name: str, caller: Identity) -> dict[str, Any]:
         """What a caller hears of one channel: its readers how far it is, the orderer's own admins all of it.

@@ -22,7 +22,7 @@ def reserves(orderer: Orderer) -> ReserveOf:
             return of_orderers
         if caller.role == "peer" and any(fingerprint in config.peers_by_fingerprint for config in configs):
             return of_peers
-        if caller.role == "admin" and caller.mspid == orderer.settings.mspid:
+        if orderer.is_own_admin(caller):
             return of_admins
         return None
 

@@ -113,7 +113,7 @@ def make_router(orderer: Orderer) -> APIRouter:
         name = text_of(message, "channel")
         channel = orderer.channel(name)
         caller = channel.config.msps.identify(request.state.caller.certificate, orderer.clock_us())
-        if caller.role != "admin" or caller.mspid != orderer.settings.mspid:
+        if not orderer.is_own_admin(caller):
             raise PermissionDeniedError(f"only an admin of {orderer.settings.mspid} moves the leadership of {name}")
         await orderer.transfer_leadership(name, text_of(message, "to"))
         return json_response({"leader": orderer.describe(name)["leader"]})

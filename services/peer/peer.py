@@ -15,7 +15,7 @@ from gridledger.contract.packaging import package_id
 from gridledger.effort import Effort
 from gridledger.errors import BusyError, SettingsError
 from gridledger.identity.certificate import Certificate
-from gridledger.identity.msp import Identity
+from gridledger.identity.msp import Identity, is_own_admin
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
 from gridledger.protocol.config import Node
@@ -131,7 +131,8 @@ class Peer:
 
     def is_own_admin(self, caller: Identity) -> bool:
         """Whether an admin of this peer's organisation calls."""
-        return caller.role == "admin" and caller.mspid == self.settings.mspid
+        msps = [channel.config.msps for channel in self.channels.all()]
+        return is_own_admin(caller, self.identity.certificate, self.settings.mspid, msps)
 
     def take(self, report: CommitterReport) -> None:
         """What the committer says. Called in order, never while a request's code runs."""

@@ -17,7 +17,7 @@ def reserves(peer: Peer) -> ReserveOf:
     def reserve_of(caller: Identity) -> Reserve | None:
         if caller.role == "peer" and peer.channels.has_peer(caller.fingerprint):
             return of_nodes
-        if caller.role == "admin" and caller.mspid == peer.settings.mspid:
+        if peer.is_own_admin(caller):
             return of_admins
         return None
 

@@ -16,7 +16,7 @@ from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
 from services.orderer.orderer import Channel, Orderer
 from tests.support.orderer_folder import CHANNEL, lone_orderer
-from tests.support.paper import NOW_US, PaperNetwork
+from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation
 
 HUNDRED_YEARS_US = 100 * 365 * 86_400 * 1_000_000
 
@@ -75,3 +75,13 @@ def test_an_orderer_with_an_expired_certificate_reads_nothing(serving: Serving, 
     caller = paper.identity(paper.orderers["orderer2"])
     serving.now_us += HUNDRED_YEARS_US
     assert serving.refusal(caller) == "CERTIFICATE_EXPIRED"
+
+
+def test_a_channels_admins_make_themselves_no_admins_of_an_orderer(serving: Serving, paper: PaperNetwork) -> None:
+    ordering, theirs = paper.organisations["OrdererMSP"], PaperOrganisation("OrdererMSP")
+    both = Organisation("OrdererMSP", (theirs.root, ordering.root))
+    serving.chain.config = replace(paper.config, organisations={**paper.config.organisations, "OrdererMSP": both})
+    for organisation, expected in ((ordering, True), (theirs, False)):
+        caller = serving.orderer.authenticate(organisation.issue("admin", "admin").certificate)
+        assert (caller.mspid, caller.role) == ("OrdererMSP", "admin")
+        assert serving.orderer.is_own_admin(caller) is expected
