@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-DEEPER = 20
+DEEPER = 8
 
 
 def tries(examples: int) -> pytest.MarkDecorator:

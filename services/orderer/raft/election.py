@@ -119,6 +119,7 @@ class Election(Replication):
         """Step down unless a majority was heard in the last election timeout (thesis 6.2)."""
         heard = sum(voter == self.node_id or self.progress[voter].active for voter in self.membership.voters)
         for progress in self.progress.values():
+            progress.silent = 0 if progress.active else progress.silent + 1
             progress.active = False
         if heard < self.quorum:
             self._become_follower(self.term, None)

@@ -35,6 +35,7 @@ class Progress:
         "next",
         "nudge",
         "paused",
+        "silent",
         "snapshot_index",
         "snapshot_tick",
         "told_commit",
@@ -47,6 +48,8 @@ class Progress:
         self.paused = False
         self.nudge = False
         self.active = True
+        self.silent = 0
+        """In how many election timeouts in a row nothing was heard."""
         self.declined = 0
         """The entry that the follower does not accept, 0 for none."""
         self.denials = 0

@@ -9,6 +9,8 @@ from services.orderer.raft.progress import Feed, Progress
 from services.orderer.raft.server import Server
 
 _TOLD_DENIALS = 3
+_SILENT_TIMEOUTS = 2
+"""After how many election timeouts without a word a voter is not waited for where another does not accept an entry."""
 
 
 class Replication(Server):
@@ -165,15 +167,23 @@ class Replication(Server):
     def _check_declined(self, index: int) -> None:
         """Step aside if the voters that do not accept an entry leave no majority that could.
 
-        The entry is dropped here: it can be committed by this leader alone, which leads no longer, and with it in the
-        log this server would win the next election again. Who does not accept it is asked to stand at once.
+        The entry is dropped here: where a majority does not hold it, it was never committed, and with it in the log
+        this server would win the next election again. Who does not accept it is asked to stand at once. A voter that
+        has been silent for long may hold it; so it counts among the others only for an entry of this term, which
+        nobody but this leader could have committed.
         """
         against = [
             voter
             for voter in sorted(self.membership.voters)
             if voter in self.progress and self.progress[voter].declined == index
         ]
-        if len(against) <= len(self.membership.voters) - self.quorum:
+        silent = [
+            voter
+            for voter in sorted(self.membership.voters)
+            if voter in self.progress and voter not in against and self.progress[voter].silent >= _SILENT_TIMEOUTS
+        ]
+        missing = len(against) + (len(silent) if self.log.term(index) == self.term else 0)
+        if not against or missing <= len(self.membership.voters) - self.quorum:
             return
         heir = max(against, key=lambda voter: self.progress[voter].match)
         self.notices.append(

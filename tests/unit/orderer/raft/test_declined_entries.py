@@ -93,6 +93,35 @@ def test_two_of_two_go_on_under_the_other_one() -> None:
     assert [e.data for e in rig.applied["a"] if e.data] == [b"y"]
 
 
+def test_one_that_does_not_accept_is_enough_where_another_is_gone() -> None:
+    rig = group()
+    rig.cut = {"c"}
+    rig["b"].accepts = not_wild
+    rig["a"].propose(b"wild")
+    rig.tick(15, "a")
+    assert rig["a"].is_leader  # c may only be late
+    rig.tick(20, "a")
+    assert rig["b"].is_leader
+    rig["b"].propose(b"y")
+    rig.settle()
+    rig.cut = set()
+    rig.tick(5, "b")
+    assert {tuple(e.data for e in rig.applied[name] if e.data) for name in ABC} == {(b"y",)}
+
+
+def test_an_earlier_terms_entry_is_kept_while_another_may_hold_it() -> None:
+    # a and c hold entry 2 of term 1: its leader may have committed it, and told its client.
+    rig = Rig(server("a", ABC, (1, 1)), server("b", ABC, (1,)), server("c", ABC, (1, 1)))
+    rig.cut = {"c"}
+    rig["b"].accepts = lambda data: data != b"2/1"
+    rig.lead("a")
+    rig.tick(40, "a")
+    assert rig["a"].log.term(2) == 1
+    rig.cut = set()
+    rig.tick(40)
+    assert all(core.log.commit >= 2 and core.log.term(2) == 1 for core in rig.cores.values())
+
+
 def test_declines_are_asked_again_with_heartbeats_only() -> None:
     rig = group()
     rig.cut = {"c"}
