@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from gridledger.web.connections import Connection, Connections
 
@@ -20,7 +21,7 @@ _AT_ONCE = 64
 
 _PAUSE_S = 0.1
 _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-_NO_CONNECTION = (OSError, ssl.SSLError, TimeoutError, asyncio.CancelledError)
+_NO_CONNECTION = (OSError, ssl.SSLError, TimeoutError)
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Acceptor:
         self._make_protocol = make_protocol
         self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: set[asyncio.Task[bool]] = set()
         self._resuming: asyncio.TimerHandle | None = None
         self._closed = False
         self._listen()
@@ -99,10 +100,20 @@ class Acceptor:
         task = self._loop.create_task(self._connect(accepted, connection))
         connection.end = task.cancel  # type: ignore[assignment]
         self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        task.add_done_callback(partial(self._shaken, accepted, connection))
 
-    async def _connect(self, accepted: socket.socket, connection: Connection) -> None:
-        """Shake hands, and hand the connection over to its protocol, which forgets it when it is lost."""
+    def _shaken(self, accepted: socket.socket, connection: Connection, task: asyncio.Task[bool]) -> None:
+        """Close the socket unless its protocol has it. Not in the task: one that is ended before its first step runs
+        nothing."""
+        self._handshakes.discard(task)
+        if task.cancelled() or not task.result():
+            self._connections.remove(connection)
+            with suppress(OSError):
+                accepted.close()
+
+    async def _connect(self, accepted: socket.socket, connection: Connection) -> bool:
+        """Shake hands, and hand the connection over to its protocol, which forgets it when it is lost; whether it has
+        come to that."""
         try:
             await self._loop.connect_accepted_socket(
                 lambda: self._make_protocol(connection),
@@ -111,6 +122,5 @@ class Acceptor:
                 ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_S,
             )
         except _NO_CONNECTION:
-            self._connections.remove(connection)
-            with suppress(OSError):
-                accepted.close()
+            return False
+        return True

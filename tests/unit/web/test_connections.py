@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import socket
 import ssl
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +106,7 @@ def test_the_table_never_holds_more_and_forgets_nothing(most, steps):
 
 
 def test_connections_leave_descriptors_for_files(monkeypatch):
+    monkeypatch.setattr(descriptors, "_open_now", lambda: 30)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
     assert 512 < descriptors.connections_within(2048) <= 1024 - descriptors.KEPT
     assert descriptors.connections_within(100) == 100
@@ -127,6 +130,23 @@ async def test_silent_connections_keep_nobody_out(house, start):
             assert (await client.get("/metrics")).status_code == 200
         for item in silent:
             item.close()
+
+
+async def test_connections_that_are_ended_are_closed_at_once(start):
+    """Also those that are ended before their handshake has begun: 40 come in one turn of the loop."""
+
+    def all_closed() -> bool:
+        return all(item.status in ("LISTEN", "NONE") for item in psutil.Process().net_connections("tcp"))
+
+    gc.disable()  # which would close what is forgotten, some time
+    try:
+        async with start(Limits(max_connections=8)) as running:
+            silent = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(40)]
+            for item in silent:
+                item.close()
+            await until(all_closed)
+    finally:
+        gc.enable()
 
 
 async def test_a_lack_of_descriptors_ends_nothing(house, start, caplog):
