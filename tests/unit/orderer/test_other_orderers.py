@@ -60,7 +60,7 @@ class Net:
         self.paper.orderers["orderer2"].save(self.home)
         store = BlockStore.open(folder / "blocks")
         self.chain = Chain.open(store, self.paper.genesis, self.paper.orderers["orderer2"], cast("Any", None))
-        settings = OrdererSettings.model_construct(name="orderer2", limits=limits)
+        settings = OrdererSettings.model_construct(name="orderer2", mspid="OrdererMSP", limits=limits)
         channel = Channel(self.chain, *[cast("Any", None)] * 3)
         self.orderer = Orderer(
             settings,

@@ -38,7 +38,7 @@ UNREADABLE = "its host said what cannot be read, and was killed"
 FORGE = """
 import os, time
 said = {!r}
-for descriptor in range(3, 256):
+for descriptor in range(3, 4096):
     try:
         os.write(descriptor, len(said).to_bytes(4, "big") + said)
     except OSError:
