@@ -16,7 +16,9 @@ import yaml
 from gridledger.client import SigningIdentity
 from gridledger.client.ca import BlockingCAClient
 from gridledger.client.queries import read_config
+from gridledger.formats import NETWORK_FOLDER
 from gridledger.protocol import ConfigUpdate
+from gridledger.sealed import seal
 from tests.support.command import gridledger
 from tests.support.forgery import now_us
 from tests.support.local_network import LocalNetwork, local_network
@@ -104,6 +106,7 @@ def _another_description(user: Clumsy) -> Done:
     folder.mkdir()
     (folder / "connection.json").write_text("{}")
     (folder / "network.json").write_text("{}")
+    (folder / "format.json").write_bytes(seal(NETWORK_FOLDER, {}))
     ports = iter(free_ports(6))
     described = user.network.config.model_dump(mode="json")
     for node in (described["ca"], *described["orderers"], *described["peers"]):

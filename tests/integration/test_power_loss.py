@@ -17,6 +17,7 @@ from typing import Protocol
 import pytest
 
 from gridledger import framing
+from gridledger.incarnation import Incarnation
 from gridledger.ledger import Ledger
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.ledger.genesis import commit_genesis
@@ -71,7 +72,7 @@ class Orderer:
         paper = PaperNetwork()
         name, identity = next(iter(paper.orderers.items()))
         paper.config = replace(paper.config, orderers={name: paper.config.orderers[name]})
-        (folder / "data").mkdir()
+        Incarnation(name, "0badcafe").write(folder / "data")
         identity.save(folder / name)
         (folder / f"{paper.channel}.genesis").write_bytes(paper.genesis.to_bytes())
         (folder / "roots.pem").write_text("".join(item.root for item in paper.organisations.values()))

@@ -18,6 +18,7 @@ import pytest
 from gridledger import framing, jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.incarnation import Incarnation
 from gridledger.network.processes import RunningProcess, Service
 from gridledger.protocol.config import ChannelConfig, Node, Organisation
 from gridledger.transport.node_client import NodeClient
@@ -72,6 +73,7 @@ class Orderers:
             "roots": "roots.pem",
             "channels": [VICTIM, OTHER],
         }
+        Incarnation(name, "0badcafe").write(home / "data")
         (home / "config.json").write_text(json.dumps(settings))
         return Service(
             name, "services.orderer", home / "config.json", self.urls[name], port, home / "roots.pem", home / "msp"
