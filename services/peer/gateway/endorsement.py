@@ -13,7 +13,7 @@ of those who were asked again for it stand. Whoever answered otherwise than thos
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from gridledger.errors import BusyError, GridLedgerError, TimeoutExceeded, from_wire
@@ -43,9 +43,6 @@ HEDGE_SHARE = 0.1
 """Hedges per proposal that are allowed in the long run: help past a slow peer, no more load on a busy network."""
 
 MAX_SAVED_HEDGES = 20.0
-
-_LOOK_AGAIN_S = 0.1
-"""How often a collection looks whether those who are slow are gone."""
 
 MAX_AHEAD = 1000
 """By how many blocks another peer may be ahead of this one for the height that it claims to be believed."""
@@ -162,8 +159,10 @@ class _Collection:
             if now >= self._deadline:
                 self._too_late()
                 raise self._verdict()
-            look_at = now + _LOOK_AGAIN_S if self._doubted else hedge_at
-            await first_done(self._asking, min(look_at, hedge_at, self._deadline) - now)
+            waited_for: Collection[asyncio.Future[Any]] = self._asking
+            if self._doubted:
+                waited_for = [*self._asking, collector.health.next_gone()]
+            await first_done(waited_for, min(hedge_at, self._deadline) - now)
             done = [task for task in self._asking if task.done()]
             failed = [task for task in done if not self._take(task)] + self._leave_those_gone()
             if done and (endorsed := self._agreed()) is not None:

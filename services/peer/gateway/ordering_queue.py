@@ -39,6 +39,10 @@ _SEARCH_AFTER_S = 0.03
 """A first try elsewhere mostly finds the leader by itself."""
 _MOST_REDIRECTS = 3
 """How often in a row orderers may name another one before there is a pause: each may take the other for the leader."""
+_SLOWER = 3.0
+"""An orderer is silent when it takes so many times as long as its answers have taken lately: on a busy network all are
+slow, and to look elsewhere would make them slower."""
+_LONGEST_DOUBT_S = 1.0
 _LEFT_S = 1.0
 """For how long an orderer that did not answer is not gone back to because another one names it."""
 
@@ -121,6 +125,8 @@ class OrderingQueue:
         self._searching: asyncio.Task[None] | None = None
         self._redirects = 0
         self._silent_at: dict[str, float] = {}
+        self._answer_s = 0.0
+        """How long an orderer's answer has taken lately."""
         self._senders: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -258,6 +264,10 @@ class OrderingQueue:
             self._again(batch, orderer, f"{type(error).__name__}: {error}", rotate=True)
             raise
 
+    def _doubt_after_s(self) -> float:
+        least = self._limits.doubt_after_s
+        return max(least, min(_LONGEST_DOUBT_S, _SLOWER * self._answer_s))
+
     async def _ask(self, orderer: str, body: bytes, timeout_s: float) -> bytes:
         """The orderer's answer; :class:`_AnotherLeads` when it is silent and another one says that it leads."""
         loop = asyncio.get_running_loop()
@@ -268,14 +278,18 @@ class OrderingQueue:
             found.append(await self._search.find(besides=orderer))
             patience.reschedule(loop.time())
 
-        doubt = loop.call_later(self._limits.doubt_after_s, lambda: doubting.append(loop.create_task(look_elsewhere())))
+        asked_at, after_s = self._clock(), self._doubt_after_s()
+        doubt = loop.call_later(after_s, lambda: doubting.append(loop.create_task(look_elsewhere())))
         try:
             async with asyncio.timeout(None) as patience:
-                return await self._send(orderer, body, timeout_s)
+                answer = await self._send(orderer, body, timeout_s)
         except TimeoutError:
             if not found:
                 raise
             raise _AnotherLeads(found[0]) from None
+        else:
+            self._answer_s += (self._clock() - asked_at - self._answer_s) / 8
+            return answer
         finally:
             doubt.cancel()
             for task in doubting:

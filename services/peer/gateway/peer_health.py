@@ -66,6 +66,7 @@ class PeerHealth:
         self._distrusted: set[str] = set()
         self._without: dict[tuple[str, str], float] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
+        self._next_gone: asyncio.Future[None] | None = None
 
     def rank(self, peer: str, chaincode: str) -> int:
         """HEALTHY, BEHIND, DIFFERING, FAILED or LYING."""
@@ -81,6 +82,12 @@ class PeerHealth:
         """
         mark = self._marks.get(peer)
         return mark.gone if mark is not None else None
+
+    def next_gone(self) -> asyncio.Future[None]:
+        """Done when the next peer is found to be gone: one future for all who wait, which nobody may cancel."""
+        if self._next_gone is None:
+            self._next_gone = asyncio.get_running_loop().create_future()
+        return self._next_gone
 
     def expire(self) -> None:
         """Forget marks for single chaincodes, and distrust, whose time is over."""
@@ -111,6 +118,7 @@ class PeerHealth:
         elif error.status in _BROKEN_STATUSES and not error.code.startswith("CHAINCODE_"):
             self._suspect(peer, f"{error.code}: {error.message}")
             self._marks[peer.name].gone = error
+            self._tell_gone()
 
     def lied(self, peer: str, reason: str) -> None:
         """The peer sent what it must know to be wrong."""
@@ -225,3 +233,9 @@ class PeerHealth:
             _log.warning("peer %s is left out of endorsements: %s", peer.name, error.message)
         mark.failed = f"{error.code}: {error.message}"
         mark.gone = error
+        self._tell_gone()
+
+    def _tell_gone(self) -> None:
+        waited_for, self._next_gone = self._next_gone, None
+        if waited_for is not None:
+            waited_for.set_result(None)

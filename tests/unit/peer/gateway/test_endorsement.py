@@ -149,6 +149,15 @@ async def test_who_is_found_gone_is_neither_waited_for_nor_asked(hedges_left: bo
     await peers.health.close()
 
 
+async def test_who_is_found_gone_is_left_at_once() -> None:
+    peers = Peers(2, "OutOf(2, all)", hedge_after_s=1.0, timeout_s=60.0)
+    peers.hangs("peer2")
+    async with asyncio.timeout(1.9):  # the next look at who is slow would come after two seconds
+        with pytest.raises(EndorsersUnavailable):
+            await peers.collect()
+    await peers.health.close()
+
+
 async def test_hedges_are_bounded_by_a_share_of_all_collections() -> None:
     peers = Peers(3, "OutOf(2, all)", hedge_after_s=0.001, timeout_s=0.01)
     peers.hangs("peer2")

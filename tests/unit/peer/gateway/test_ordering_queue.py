@@ -244,6 +244,19 @@ async def test_a_silent_leader_is_left_when_another_one_leads(orderers: Orderers
     assert [name for name, _ in orderers.calls] == ["o3"]
 
 
+async def test_a_leader_is_given_more_time_where_all_are_slow(orderers: Orderers) -> None:
+    ticks = itertools.count()
+    queue = queue_of(orderers, lambda: next(ticks) * 0.05, doubt_after_s=0.01, timeout_s=600.0)
+    assert queue._doubt_after_s() == 0.01
+    for number in range(40):
+        await queue.add(str(number), b"e").ordered
+    assert 0.1 < queue._doubt_after_s() <= 1.0
+    queue._clock = lambda: 1e4 + next(ticks)
+    for number in range(40):
+        await queue.add(f"slower {number}", b"e").ordered
+    assert queue._doubt_after_s() == 1.0
+
+
 async def test_a_slow_leader_that_still_leads_is_waited_for(orderers: Orderers) -> None:
     queue = queue_of(orderers, doubt_after_s=0.01)
     queue.leader = "o1"
