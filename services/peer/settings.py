@@ -59,8 +59,9 @@ class OrderingLimits(SettingsPart):
     """The queue from the gateway to the orderers, one per channel.
 
     When the leader is silent for ``doubt_after_s``, or where it is slower three times as long as its answers take (1 s
-    at most), the other orderers are asked whether one of them leads, and it is left as soon as one does: after 1 s at most its followers begin to elect another one (``raft.election_ticks``). It
-    is left in any case after ``request_timeout_s``.
+    at most), the other orderers are asked whether one of them leads, and it is left as soon as one does: after 1 s at
+    most its followers begin to elect another one (``raft.election_ticks``). It is left in any case after
+    ``request_timeout_s``.
     """
 
     timeout_s: Seconds = 15.0

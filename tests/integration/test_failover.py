@@ -114,6 +114,7 @@ async def test_a_forwarder_brings_what_others_have_signed(network: LocalNetwork)
         assert (await forwarding.get_network(CHANNEL).get_status(status.tx_id)) == status
 
 
+@pytest.mark.deep
 async def test_a_killed_and_a_hung_gateway_cost_no_error(network: LocalNetwork) -> None:
     identity = await network.client("Org1")
     urls = [network.entry(name).url for name in GATEWAYS]

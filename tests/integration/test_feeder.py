@@ -98,6 +98,7 @@ def check_scenarios(runs: list[dict[str, Any]]) -> None:
             assert run["profile"] == "published" or abs(run["v_after"] - 0.98) <= 0.02
 
 
+@pytest.mark.deep
 async def test_a_demonstration_told_to_stop_leaves_nothing_running(tmp_path: Path) -> None:
     config, offset, folder = load_network_config(THREE_SHARDS), free_offset(), tmp_path / "net"
     process = await feeder(

@@ -64,6 +64,7 @@ async def committed(contract: Contract, key: str) -> None:
     await eventually(submitted, within_s=20, what=f"a commit of {key}", ignore=(GridLedgerError,))
 
 
+@pytest.mark.deep
 async def test_nodes_renew_their_certificates_while_clients_go_on(tmp_path: Path) -> None:
     with local_network(few_nodes(orderers=3, peers=2), tmp_path / "network") as network:
         async with network.gateway("peer1") as gateway:

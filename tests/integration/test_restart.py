@@ -66,6 +66,7 @@ async def _picture(network: LocalNetwork) -> dict[str, Any]:
     return picture
 
 
+@pytest.mark.deep
 async def test_down_and_up_without_loss(config: NetworkConfig, tmp_path: Path) -> None:
     """Stopped cleanly, then killed as a whole while it worked; each time everything is as it was."""
     with local_network(config, tmp_path) as network:
