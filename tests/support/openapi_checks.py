@@ -48,5 +48,13 @@ def as_bytes(ctx: Any, value: Any) -> bytes:
 @schemathesis.hook
 def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
     """Ask for the status of what never comes without waiting for it for long."""
-    wait_s = (query or {}).get("wait_s")
-    return query if not isinstance(wait_s, int | float) else {**(query or {}), "wait_s": min(wait_s, 0.01)}
+    if not query or "wait_s" not in query:
+        return query
+    return {**query, "wait_s": _soon(query["wait_s"])}
+
+
+def _soon(wait_s: Any) -> Any:
+    """A parameter may also be given several times, as a list; the service takes the last of its values."""
+    if isinstance(wait_s, list):
+        return [_soon(value) for value in wait_s]
+    return min(wait_s, 0.01) if isinstance(wait_s, int | float) else wait_s
