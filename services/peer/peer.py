@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random, SystemRandom
 from typing import Any, Protocol
@@ -18,13 +18,14 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity, is_own_admin
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
+from gridledger.ledger.validation import SignatureCheck
 from gridledger.protocol.config import Node
 from gridledger.protocol.transaction_status import Status
 from services.peer import metrics
 from services.peer.channel import Channel, Channels
 from services.peer.committer.child import CommitProcess
 from services.peer.committer.messages import BlockCommitted, CommitterReport, SourceChanged
-from services.peer.endorser.endorser import AdmittedProposal, Endorser, ProposalResponse
+from services.peer.endorser.endorser import AdmittedProposal, Endorser, Note, ProposalResponse
 from services.peer.endorser.hosts import ChaincodeHosts
 from services.peer.endorser.packages import Packages
 from services.peer.errors import PeerStopping
@@ -65,7 +66,7 @@ class Peer:
         channels: Channels,
         tls: TrustedRoots,
         *,
-        note: Callable[[str, bytes, bytes], None] | None = None,
+        note: Note | None = None,
     ) -> None:
         limits, random = settings.endorsement, SystemRandom()
         clock = asyncio.get_running_loop().time
@@ -87,7 +88,9 @@ class Peer:
             catch_up_s=limits.catch_up_s,
             note=note,
         )
-        self.collector = Collector(self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock)
+        self.collector = Collector(
+            self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock, note=note
+        )
         self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
         self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
         self.effort = Effort()
@@ -297,8 +300,8 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
             ledger = stack.enter_context(Ledger.open(settings.ledger_directory, name, readonly=True))
             channels[name] = Channel(ledger)
 
-        def note(channel: str, text: bytes, signature: bytes) -> None:
-            committers[channel].note(text, signature)
+        def note(channel: str, check: SignatureCheck) -> None:
+            committers[channel].note(check)
 
         peer = Peer(settings, identity, Channels(channels), tls, note=note)
         stack.push_async_callback(peer.close)

@@ -12,6 +12,8 @@ from contextlib import suppress
 
 from gridledger import framing
 from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.ledger.validation import SignatureCheck
+from services.peer.committer.known_signatures import Notes
 from services.peer.committer.messages import (
     MAX_REPORT_BYTES,
     BlockCommitted,
@@ -22,7 +24,6 @@ from services.peer.committer.messages import (
     SourceChanged,
     read_report,
 )
-from services.peer.committer.own_signatures import Notes
 from services.peer.settings import PeerSettings
 
 FAILED = "failed: "
@@ -84,10 +85,10 @@ class CommitProcess:
             f"the committer of {', '.join(self._channels)} did not start: {reason.removeprefix(FAILED)}"
         )
 
-    def note(self, text: bytes, signature: bytes) -> None:
-        """Tell the committer that this peer made ``signature`` over ``text``, so that it need not verify it."""
+    def note(self, check: SignatureCheck) -> None:
+        """Tell the committer of a signature that this peer has made or verified, so that it need not verify it."""
         if self._writer is not None:
-            self._notes.add(self._writer, text, signature)
+            self._notes.add(self._writer, check)
 
     async def watch(self) -> None:
         """Wait until the process ends. Returns when it was told to; raises :class:`CommitterFailed` otherwise."""

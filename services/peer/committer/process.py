@@ -27,6 +27,7 @@ from gridledger.logs import setup
 from gridledger.protocol.block import Block
 from services.peer.committer.buffer import BlockBuffer
 from services.peer.committer.chain_committer import ChainCommitter
+from services.peer.committer.known_signatures import MAX_FRAME_BYTES, KnownSignatures
 from services.peer.committer.messages import (
     MAX_TASK_BYTES,
     CommitterFault,
@@ -36,7 +37,6 @@ from services.peer.committer.messages import (
     SourceChanged,
 )
 from services.peer.committer.orderers import HttpOrderers
-from services.peer.committer.own_signatures import MAX_FRAME_BYTES, OwnSignatures
 from services.peer.committer.source import BlockSource
 
 READ_BYTES = 64 * 1024
@@ -67,13 +67,13 @@ async def serve(connection: socket.socket) -> int:
     try:
         async with AsyncExitStack() as stack:
             identity = SigningIdentity.load(task.identity)
-            own = OwnSignatures(identity.certificate)
-            chains = await _open(task, stack, identity, own, tell)
+            known = KnownSignatures()
+            chains = await _open(task, stack, identity, known, tell)
             # What exists now stays for good: leave it out of garbage collection.
             gc.collect()
             gc.freeze()
             await tell(CommitterReady({chain.channel: chain.height for chain in chains}))
-            return await _run(chains, stop, hear(reader, own))
+            return await _run(chains, stop, hear(reader, known))
     except GridLedgerError as error:
         # The edge logs it, once.
         await tell(CommitterFault(error.message, error.to_dict()))
@@ -95,13 +95,13 @@ class _Chain:
         self.committer = committer
 
 
-async def hear(reader: asyncio.StreamReader, own: OwnSignatures) -> None:
-    """Read the edge's notes of what it has signed, until it closes the socket."""
+async def hear(reader: asyncio.StreamReader, known: KnownSignatures) -> None:
+    """Read the edge's notes of what it has signed or verified, until it closes the socket."""
     buffer = framing.FrameBuffer(MAX_FRAME_BYTES)
     with suppress(ConnectionError):
         while piece := await reader.read(READ_BYTES):
             for frame in buffer.feed(piece):
-                own.add(frame)
+                known.add(frame)
 
 
 async def _run(chains: list[_Chain], stop: asyncio.Event, hearing: Coroutine[Any, Any, None]) -> int:
@@ -119,13 +119,13 @@ async def _run(chains: list[_Chain], stop: asyncio.Event, hearing: Coroutine[Any
 
 
 async def _open(
-    task: CommitterTask, stack: AsyncExitStack, identity: SigningIdentity, own: OwnSignatures, tell: Tell
+    task: CommitterTask, stack: AsyncExitStack, identity: SigningIdentity, known: KnownSignatures, tell: Tell
 ) -> list[_Chain]:
     """Open all ledgers and prepare their committers; closed again by ``stack``, the ledgers last."""
     roots_pem = _read(Path(task.roots)).decode("ascii")
     workers = ThreadPoolExecutor(len(task.channels), "commit")
     verifiers = ThreadPoolExecutor(task.verify_threads, "verify")
-    verify_many = own.sparing(verify_in_pool(verifiers, task.verify_threads))
+    verify_many = known.sparing(verify_in_pool(verifiers, task.verify_threads))
     chains = []
     for channel in task.channels:
         ledger = stack.enter_context(_ledger(task, channel))

@@ -9,6 +9,7 @@ from typing import Protocol
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
+from gridledger.ledger.validation import SignatureCheck
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
 from gridledger.protocol.proposal import SignedProposal
@@ -24,6 +25,9 @@ from services.peer.errors import (
 
 FIRST_REFUSAL = 400
 """Responses with this status or a higher one are refusals."""
+
+Note = Callable[[str, SignatureCheck], None]
+"""Is told of a signature that need not be verified again, and in which channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,9 @@ class Endorser:
         *,
         clock_us: Callable[[], int],
         catch_up_s: float,
-        note: Callable[[str, bytes, bytes], None] | None = None,
+        note: Note | None = None,
     ) -> None:
-        """``note`` is told of each endorsement: its channel, the signed text, the signature."""
+        """``note`` is told of each endorsement's signature, by its channel."""
         self.name = name
         self._identity = identity
         self._channels = channels
@@ -135,7 +139,7 @@ class Endorser:
         text = endorsement_text(self._identity.fingerprint, result.hash)
         signature = self._identity.sign(text)
         if self._note is not None:
-            self._note(channel.name, text, signature)
+            self._note(channel.name, SignatureCheck(self._identity.certificate, signature, text))
         return ProposalResponse(result.text, Endorsement(self._identity.fingerprint, signature), height)
 
     async def run(self, proposal: AdmittedProposal) -> Result:

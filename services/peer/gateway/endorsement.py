@@ -22,7 +22,7 @@ from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import EndorsedResult
 from gridledger.shares import Pool
 from gridledger.waiting import first_done
-from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
+from services.peer.endorser.endorser import AdmittedProposal, Note, ProposalResponse
 from services.peer.errors import (
     BadEndorsement,
     ChaincodeRefused,
@@ -67,8 +67,11 @@ class Collector:
         limits: EndorsementLimits,
         *,
         clock: Callable[[], float],
+        note: Note | None = None,
     ) -> None:
+        """``note`` is told of each signature that was verified."""
         self.ask = ask
+        self.note = note
         self.selection = selection
         self.health = health
         self.limits = limits
@@ -232,7 +235,10 @@ class _Collection:
         """Raise :class:`BadEndorsement` for what no peer would take. What this peer has signed needs no look."""
         text = response.result_text
         if peer.name != self._collector.selection.own:
-            verify_endorsement(response, peer, self._proposal.signed.proposal, result_known=text in self._results)
+            known = text in self._results
+            check = verify_endorsement(response, peer, self._proposal.signed.proposal, result_known=known)
+            if self._collector.note is not None:
+                self._collector.note(self._config.channel, check)
         self._results.add(text)
 
     def _take_behind(self, peer: Node, error: PeerBehind) -> bool:

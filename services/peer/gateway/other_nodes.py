@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
-from gridledger.errors import MalformedMessage, UnavailableError
+from gridledger.errors import BusyError, MalformedMessage, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.transport.call_client import CallClient
-from gridledger.transport.call_frames import ENDORSE_HERE
+from gridledger.transport.call_frames import ENDORSE_HERE, PING
 from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled, orderers_of, peers_of
 from services.peer.endorser import remote
@@ -18,7 +19,7 @@ from services.peer.errors import BadEndorsement
 
 PROBE_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = 16
-"""To one node: endorsements, batches to the orderers, evaluations and probes share them."""
+"""To one node, beside the stream of calls: batches to the orderers and evaluations share them."""
 
 
 class _Link:
@@ -94,11 +95,12 @@ class OtherNodes:
         return await link.client.post(f"/channels/{channel}/broadcast", body, timeout_s=timeout_s)
 
     async def probe(self, peer: Node) -> None:
-        """Raise unless the peer answers and is well."""
+        """Raise unless the peer answers where endorsements are asked for; that it is busy is an answer."""
         link = self._by_certificate.get(peer.fingerprint)
         if link is None:
             raise UnavailableError(f"{peer.name} is no peer of this peer's channels")
-        await link.client.get("/healthz", timeout_s=PROBE_TIMEOUT_S)
+        with suppress(BusyError):
+            await link.calls.call(PING, b"", PROBE_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,12 +1,13 @@
 """Verification of other peers' endorsements, as they come: one that no peer would take is never put into a transaction.
 
-It costs one verification of a signature for each endorsement of another peer. What this peer has signed itself needs
-none.
+It costs one verification of a signature for each endorsement of another peer, and spares this peer's committer the same
+one. What this peer has signed itself needs none.
 """
 
 from __future__ import annotations
 
 from gridledger.errors import GridLedgerError
+from gridledger.ledger.validation import SignatureCheck
 from gridledger.protocol.config import Node
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proposal import Proposal
@@ -15,8 +16,11 @@ from services.peer.endorser.endorser import FIRST_REFUSAL, ProposalResponse
 from services.peer.errors import BadEndorsement
 
 
-def verify_endorsement(response: ProposalResponse, peer: Node, proposal: Proposal, *, result_known: bool) -> None:
-    """Raise :class:`BadEndorsement` unless ``peer`` itself has signed a result of ``proposal``.
+def verify_endorsement(
+    response: ProposalResponse, peer: Node, proposal: Proposal, *, result_known: bool
+) -> SignatureCheck:
+    """The signature, which verifies. Raise :class:`BadEndorsement` unless ``peer`` itself has signed a result of
+    ``proposal``.
 
     ``result_known``: the result's text is one that was found to be the proposal's before.
     """
@@ -26,8 +30,10 @@ def verify_endorsement(response: ProposalResponse, peer: Node, proposal: Proposa
     if not result_known:
         _check_result(response.result_text, peer, proposal)
     text = endorsement_text(endorsement.endorser, hash_of(response.result_text))
-    if not peer.certificate_with(endorsement.endorser).verify(endorsement.signature, text):
+    check = SignatureCheck(peer.certificate_with(endorsement.endorser), endorsement.signature, text)
+    if not check.certificate.verify(check.signature, check.data):
         raise BadEndorsement(f"the signature under the endorsement of {peer.name} does not verify")
+    return check
 
 
 def _check_result(text: str, peer: Node, proposal: Proposal) -> None:

@@ -9,11 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.transport import call_frames
 from gridledger.transport.node_client import ConnectionFailed, WrongNode
-from gridledger.web import ServerSettings, TLSFiles, WebServer, by_certificate, create_app
+from gridledger.web import (
+    CallStream,
+    PlainRequest,
+    PlainRoute,
+    Pool,
+    ServerSettings,
+    TLSFiles,
+    WebServer,
+    by_certificate,
+    create_app,
+)
 from services.peer.channel import Channel
 from services.peer.committer.orderers import HttpOrderers
 from services.peer.endorser.endorser import AdmittedProposal
@@ -45,8 +57,16 @@ class Impostors:
         identity.save(home)
         tls = TLSFiles(home / "cert.pem", home / "key.pem", [self.paper.config.msps.roots_pem()])
         app = create_app("impostor", by_certificate(self.identify))
+        app.add_plain_routes([PlainRoute(call_frames.PATH, self.calls)])
         async with WebServer(app, ServerSettings("127.0.0.1", self.port, tls, graceful_stop_s=1)):
             yield
+
+    async def calls(self, _: PlainRequest) -> Response:
+        async def ping(_body: bytes, _caller: Any) -> bytes:
+            return b""
+
+        pool = Pool("streams", 4, retry_after_s=1.0)
+        return CallStream({call_frames.PING: ("ping", ping)}, max_call_bytes=1024, streams=pool)
 
     def proposal(self) -> AdmittedProposal:
         channel = Channel(PaperPeer(self.folder / "ledger", self.paper).ledger)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gridledger.errors import GridLedgerError, TimeoutExceeded, UnavailableError
+from gridledger.ledger.validation import SignatureCheck
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.result import EndorsedResult, Read, Response, Version
 from services.peer.endorser.endorser import AdmittedProposal, ProposalResponse
@@ -46,10 +47,15 @@ class Peers:
         clock = asyncio.get_running_loop().time
         self.health = PeerHealth(self.probe, settings.probe_after_s, clock=clock)
         self.selection = Selection(own, self.health)
-        self.collector = Collector(self.ask, self.selection, self.health, settings, clock=clock)
+        self.noted: list[SignatureCheck] = []
+        self.collector = Collector(self.ask, self.selection, self.health, settings, clock=clock, note=self.note)
         channel: Any = FakeChannel(self.config)
         creator = self.paper.identity(self.paper.client)
         self.proposal = AdmittedProposal(self.signed, channel, self.config.chaincodes["kv"], creator)
+
+    def note(self, channel: str, check: SignatureCheck) -> None:
+        assert channel == self.config.channel
+        self.noted.append(check)
 
     async def probe(self, peer: Node) -> None:
         self.probed.append(peer.name)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gridledger.errors import InputError
+from gridledger.ledger.validation import SignatureCheck, verify_one_by_one
 from gridledger.protocol.result import Endorsement, Read, Response, Version, endorsement_text
 from services.peer.endorser.endorser import ProposalResponse
 from services.peer.errors import (
@@ -120,6 +121,9 @@ async def test_a_lying_peer_is_in_no_transaction_and_named(lie: Callable[[Peers]
     assert peers.health.status()["peer2"].startswith("BAD_ENDORSEMENT: ")
     assert peers.collector.bad_endorsements == 1
     assert peers.probed == []
+    # The committer hears of those that were verified, and of nothing else.
+    assert [check.certificate for check in peers.noted] == [peers.config.peers["peer3"].certificate] * 6
+    assert verify_one_by_one(peers.noted) == [True] * 6
 
 
 async def test_who_lied_is_told_where_nobody_stands_in() -> None:
@@ -134,9 +138,9 @@ async def test_who_lied_is_told_where_nobody_stands_in() -> None:
 async def test_this_peers_own_endorsement_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     verified: list[str] = []
 
-    def note(response: Any, peer: Any, proposal: Any, *, result_known: bool) -> None:
+    def note(response: Any, peer: Any, proposal: Any, *, result_known: bool) -> SignatureCheck:
         verified.append(f"{peer.name} {result_known}")
-        verify_endorsement(response, peer, proposal, result_known=result_known)
+        return verify_endorsement(response, peer, proposal, result_known=result_known)
 
     monkeypatch.setattr("services.peer.gateway.endorsement.verify_endorsement", note)
     await Peers(2, "OutOf(2, all)").collect()
