@@ -55,7 +55,7 @@ class Selection:
             if len(self._plans) >= _MAX_CACHED:
                 self._plans.clear()
             policy = config.endorsement_policy(chaincode)
-            kept = (key, self._best(policy, config, self._rank(chaincode), Counter(), frozenset()))
+            kept = (key, self._best(policy, config, self._rank(config, chaincode), Counter(), frozenset()))
             self._plans[config.channel, chaincode] = kept
         return self._next(kept[1])
 
@@ -64,7 +64,7 @@ class Selection:
         client's, and must not crowd out those of others."""
         self._health.expire()
         policy, outside = config.endorsement_policy(chaincode), _outside(config, organisations)
-        return self._next(self._best(policy, config, self._rank(chaincode), Counter(), outside))
+        return self._next(self._best(policy, config, self._rank(config, chaincode), Counter(), outside))
 
     def _next(self, plans: list[list[Node]]) -> list[Node]:
         if not plans:
@@ -103,11 +103,13 @@ class Selection:
         """
         policy = config.endorsement_policy(chaincode)
         excluded = asked if among is None else {*asked, *_outside(config, among)}
-        plans = self._best(policy, config, self._rank(chaincode), Counter(have), excluded)
+        plans = self._best(policy, config, self._rank(config, chaincode), Counter(have), excluded)
         return plans[0] if plans else []
 
-    def _rank(self, chaincode: str) -> Callable[[Node], tuple[int, bool]]:
-        return lambda node: (self._health.rank(node.name, chaincode), node.name != self.own)
+    def _rank(self, config: ChannelConfig, chaincode: str) -> Callable[[Node], tuple[int, bool]]:
+        """The order of peers; each rank is looked up once, and asked for many times."""
+        ranks = {name: (self._health.rank(name, chaincode), name != self.own) for name in config.peers}
+        return lambda node: ranks[node.name]
 
     def _best(
         self,
