@@ -60,8 +60,8 @@ class Pacing(SettingsPart):
     waits for peers only."""
 
     calm_rate: Count = 80
-    busy_rate: Count = 160
-    busy_interval_ms: Annotated[int, Field(ge=0)] = 50
+    busy_rate: Count = 200
+    busy_interval_ms: Annotated[int, Field(ge=0)] = 75
     calm_batch_ms: Annotated[float, Field(ge=0)] = 1.5
     busy_batches: Count = 16
     max_interval_ms: Count = 250
