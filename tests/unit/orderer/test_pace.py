@@ -31,7 +31,7 @@ def test_a_calm_channel_keeps_the_least_interval():
 
 def test_the_interval_grows_with_the_rate_up_to_a_bound():
     assert paced(120).interval_s(LEAST_MS, 2.0) == pytest.approx(0.026, abs=0.003)
-    assert paced(2000).interval_s(LEAST_MS, 2.0) == 0.05
+    assert paced(2000).interval_s(LEAST_MS, 2.0) == 0.075
 
 
 def test_the_interval_is_bounded_by_what_batches_take():
