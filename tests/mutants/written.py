@@ -16,6 +16,8 @@ _CATCHING_UP = "services/orderer/catching_up.py"
 _BLOCK_STORE = "services/orderer/block_store.py"
 _SUBMISSION = "services/orderer/submission.py"
 _QUEUE = "services/peer/gateway/ordering_queue.py"
+_VERIFICATION = "services/peer/gateway/verification.py"
+_KNOWN = "services/peer/committer/known_signatures.py"
 _COMMITTER = "gridledger/ledger/committer.py"
 _VALIDATION = "gridledger/ledger/validation.py"
 _WORLD = "gridledger/ledger/world.py"
@@ -101,7 +103,7 @@ WRITTEN = (
     Mutation(
         _REPLICATION,
         "a leader whom a majority does not believe leads on",
-        "if len(against) <= len(self.membership.voters) - self.quorum:",
+        "if not against or missing <= len(self.membership.voters) - self.quorum:",
         "if True:",
     ),
     Mutation(_ELECTION, "the vote given is forgotten", "            self.vote = message.sender\n", ""),
@@ -366,4 +368,14 @@ WRITTEN = (
         "if certificate.is_authority or not certificate.may_sign:",
         "if False:",
     ),
+    Mutation(
+        _VERIFICATION,
+        "another peer's endorsement is believed",
+        "if not check.certificate.verify(check.signature, check.data):",
+        "if False:",
+    ),
+    Mutation(
+        _KNOWN, "a known text passes under any signature", "(head, check.signature, check.data)", "(head, check.data)"
+    ),
+    Mutation(_KNOWN, "a known signature is anybody's", 'check.certificate.fingerprint.encode("ascii")', 'b""'),
 )
