@@ -35,6 +35,11 @@ def action(name: str, number: int) -> str:
     return f"action/{name}/{number:0{ACTION_DIGITS}d}"
 
 
+def returned(name: str) -> str:
+    """The number of the last merge that a group is back from, on the main channel; read when a neighbour is chosen."""
+    return f"returned/{name}"
+
+
 def merge(number: int) -> str:
     """One merge. ``number``: 1, 2, ...; :data:`MERGE_INDEX` has the last number, and which group is in which merge."""
     return f"merge/{number}"

@@ -36,7 +36,7 @@ Merge = dict[str, Any]
 def global_controller(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
     """GlobalController({group}): starts a merge for an escalated group, extends an open one, or answers.
 
-    ``no_group`` where every neighbour is in an unclosed merge or has no VVC.
+    ``no_group`` where every neighbour is in an unclosed merge, is back from a later one, or has no VVC.
     """
     members(argument, "", ("group",))
     group = group_id(argument["group"])
@@ -110,6 +110,7 @@ def close(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
     if component["status"] != OUT:
         refuse("merge", f"merge {merge['merge']} is {merge['status']}: split it before closing it")
     component.update(status=BACK, restored=tx_id)
+    stub.put_state(keys.returned(group), merge["merge"])
     if all(other["status"] == BACK for other in merge["components"].values()):
         merge["status"] = CLOSED
         index = _read_index(stub)
@@ -124,15 +125,16 @@ def close(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
 def _gather(stub: Stub, index: Merge, group: str, merge: Merge | None) -> Merge:
     """Ask a neighbour of ``group`` into ``merge`` (a new one where None), and answer."""
     head = read_record(stub, group)
-    neighbour = _choose(stub, index, head)
+    number = index["last"] + 1 if merge is None else merge["merge"]
+    neighbour = _choose(stub, index, head, number)
     if neighbour is None:
         return {"merge": None, "group": group, "status": NO_GROUP, "components": {}}
     joined = merged_id([*components_of(group), neighbour])
     if read_record(stub, joined)["profile"] != head["profile"]:
         refuse("group", f"the record of {joined} has another profile than that of {group}")
     if merge is None:
-        index["last"] += 1
-        merge = {"merge": index["last"], "components": {group: {"status": ASKED}}}
+        index["last"] = number
+        merge = {"merge": number, "components": {group: {"status": ASKED}}}
     else:
         _take_apart(stub, merge)
     asked = merge["components"] | {neighbour: {"status": ASKED}}
@@ -150,11 +152,15 @@ def _gather(stub: Stub, index: Merge, group: str, merge: Merge | None) -> Merge:
     return _answer(merge)
 
 
-def _choose(stub: Stub, index: Merge, head: Record) -> str | None:
-    """The first neighbour, ascending, in no unclosed merge, that has VVC, as far as this channel knows."""
+def _choose(stub: Stub, index: Merge, head: Record, number: int) -> str | None:
+    """The first neighbour, ascending, in no unclosed merge, that may lend and has VVC, as far as this channel knows.
+
+    A group that is back from a merge lends to later ones only (Lend). One that is back from a later merge than this one
+    (``number``), which has stood longer, could never be adopted, and the merge never be ended.
+    """
     own = components_of(head["id"])
     for name in _sorted(head["adjacent"]):
-        if name in index["groups"]:
+        if name in index["groups"] or (stub.get_state(keys.returned(name)) or 0) >= number:
             continue
         neighbour = read_record(stub, name, "adjacent")
         if not any(component in neighbour["adjacent"] for component in own):

@@ -134,6 +134,24 @@ def test_what_stands_can_be_told_without_seeing_writes(single: bool) -> None:
     world.main.refused("Split", {"merge": number}, "gathering")
 
 
+@pytest.mark.parametrize("single", [True, False])
+def test_a_group_that_is_back_from_a_later_merge_is_not_asked(single: bool) -> None:
+    """It could not lend to the older merge, which would stand for ever."""
+    world, memory = FourGroups(single), dict[Any, Any]()
+    for group in GROUPS:
+        world.provide(group, 1.5)
+    assert world.on_main("GlobalController", group="1")["group"] == "1_2"
+    for step in (ask("3"), lend("3"), adopt("3"), lend("10"), adopt("10")):
+        step(world, memory)
+    for _ in range(2):  # merge 1 and merge 3
+        finish(world, "1")
+        assert world.on_main("GlobalController", group="1")["group"] == "1_2"
+    finish(world, "1")
+    assert world.on_main("GlobalController", group="3_10")["status"] == "no_group"
+    finish(world, "3")
+    assert world.on_main("GlobalController", group="3")["group"] == "1_3"
+
+
 class MergeProtocol(RuleBasedStateMachine):
     """Any interleaving of alarms, merges, extensions, repetitions and givings-back, by any number of aggregators."""
 
