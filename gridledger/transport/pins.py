@@ -71,13 +71,6 @@ class Pin:
         )
 
 
-def either(one: Pin | None, other: Pin | None) -> Pin | None:
-    """A pin for a node that is identified by what one of two pins identifies it by; None if one of them is."""
-    if one is None or other is None:
-        return None
-    return Pin(one.node, one.fingerprints | other.fingerprints, one.subjects | other.subjects, one.role or other.role)
-
-
 class PinnedContext(ssl.SSLContext):
     """A client's TLS context whose connections end in the handshake unless the server is the node of ``pin``.
 

@@ -63,8 +63,9 @@ class Lives:
                     f"{name}",
                     node=name,
                 )
-            self._known[key] = life
-            await asyncio.to_thread(self._write)
+            heard = {**self._known, key: life}
+            await asyncio.to_thread(self._write, heard)
+            self._known = heard
 
-    def _write(self) -> None:
-        write_atomically(self._path, seal(LIVES, {"orderers": self._known}), mode=0o640, disk=self._disk)
+    def _write(self, known: dict[str, Any]) -> None:
+        write_atomically(self._path, seal(LIVES, {"orderers": known}), mode=0o640, disk=self._disk)

@@ -22,9 +22,10 @@ from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig
 from gridledger.protocol.fields import integer_of, object_of
 from gridledger.transport.node_client import NodeClient
-from gridledger.transport.pins import Dialled, block_sources_of, either, orderers_of, roots_in
+from gridledger.transport.pins import Dialled, block_sources_of, orderers_of
 from services.orderer.catching_up import Fetched
 from services.orderer.errors import NoLeader
+from services.orderer.raft.interface import Link
 
 _log = logging.getLogger(__name__)
 
@@ -101,60 +102,54 @@ class _BatchStream:
 
 
 class _Links:
-    """One client for each orderer, by name."""
+    """A client for each orderer of each channel. Where channels dial an orderer in the same way they share one.
+
+    So what one channel's config says of an orderer moves no other channel's client.
+    """
 
     def __init__(self, identity: SigningIdentity, *, max_connections: int) -> None:
-        self.clients: dict[str, NodeClient] = {}
         self._identity = identity
         self._max_connections = max_connections
-        self._dialled: dict[str, Dialled] = {}
+        self._channels: dict[str, dict[str, Dialled]] = {}
+        self._clients: dict[Dialled, tuple[int, NodeClient]] = {}
+        self._made = 0
         self._closing: set[asyncio.Task[None]] = set()
 
-    def follow(self, nodes: Mapping[str, Dialled]) -> list[str]:
-        """Dial these and no others from now on; the names of those that had a client which is not used any more."""
-        gone = [name for name, dialled in self._dialled.items() if nodes.get(name) != dialled]
-        for name in gone:
-            task = asyncio.get_running_loop().create_task(self.clients.pop(name).close())
+    def follow(self, channel: str, nodes: Mapping[str, Dialled]) -> set[int]:
+        """Dial a channel's orderers like this from now on; the numbers of clients that nobody uses any more."""
+        self._channels[channel] = dict(nodes)
+        used = {dialled for of_channel in self._channels.values() for dialled in of_channel.values()}
+        gone = {dialled: self._clients.pop(dialled) for dialled in self._clients.keys() - used}
+        for _, client in gone.values():
+            task = asyncio.get_running_loop().create_task(client.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        self._dialled = dict(nodes)
-        for name, dialled in nodes.items():
-            if name not in self.clients:
-                self.clients[name] = NodeClient.to(
-                    dialled, self._identity, max_connections=self._max_connections, unconfirmed_s=UNCONFIRMED_S
-                )
-        return gone
+        for dialled in used - self._clients.keys():
+            client = NodeClient.to(
+                dialled, self._identity, max_connections=self._max_connections, unconfirmed_s=UNCONFIRMED_S
+            )
+            self._made += 1
+            self._clients[dialled] = self._made, client
+        return {number for number, _ in gone.values()}
+
+    def number(self, channel: str, name: str) -> int:
+        """The number of the client for a channel's orderer, 0 where there is none."""
+        dialled = self._channels.get(channel, {}).get(name)
+        return 0 if dialled is None else self._clients[dialled][0]
+
+    def numbered(self, number: int) -> NodeClient | None:
+        """The client of this number, if it is still used."""
+        return next((client for made, client in self._clients.values() if made == number), None)
+
+    def of(self, channel: str) -> dict[str, NodeClient]:
+        """A channel's orderers."""
+        return {name: self._clients[dialled][1] for name, dialled in self._channels.get(channel, {}).items()}
 
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*self._closing, return_exceptions=True)
-        for client in self.clients.values():
+        for _, client in self._clients.values():
             await client.close()
-
-
-def _merged(
-    channels: Mapping[str, Mapping[str, Dialled]], newest: Sequence[str], *, without: str
-) -> dict[str, Dialled]:
-    """What several channels say of each orderer: the roots that all of them have for it, everybody's certificates, and
-    the URL of the channel that comes last in ``newest``.
-
-    Over one connection goes what is of all channels. So no channel alone may have another node answer to the name: only
-    under roots that the others have as well. One that has none of them in common with those before it is not heard.
-    """
-    merged: dict[str, Dialled] = {}
-    agreeing: dict[str, set[str]] = {}
-    for channel, nodes in channels.items():
-        for name, dialled in nodes.items():
-            known = merged.setdefault(name, dialled)
-            roots = [root for root in roots_in(known.roots_pem) if root in roots_in(dialled.roots_pem)]
-            if not roots:
-                _log.error("%s is not heard on who %s is: other channels know other roots", channel, name)
-                continue
-            agreeing.setdefault(name, set()).add(channel)
-            url = next(channels[one][name].url for one in reversed(newest) if one in agreeing[name])
-            merged[name] = Dialled(url, "".join(root.pem for root in roots), either(known.pin, dialled.pin))
-    merged.pop(without, None)
-    return merged
 
 
 class OtherOrderers:
@@ -170,50 +165,51 @@ class OtherOrderers:
         self._random = random
         self.life = ""
         """What this orderer tells of its present start; set before the first batch is sent."""
-        self._configs: dict[str, ChannelConfig] = {}
-        self._newest: list[str] = []
+        self._followed: dict[str, int] = {}
         self._raft = _Links(identity, max_connections=4)
         self._blocks = _Links(identity, max_connections=4)
-        self._streams: dict[str, _BatchStream] = {}
+        self._streams: dict[Link, _BatchStream] = {}
 
     def follow(self, config: ChannelConfig) -> None:
         """Connect to the orderers of a channel's configuration, this one left out, as it identifies them.
 
-        Raft knows an orderer by its name over all channels, so a connection holds to what they say of it together. One
-        that is older than what is followed, as a chain meets behind what was read ahead of it, is left out.
+        One that is older than what is followed, as a chain meets behind what was read ahead of it, is left out.
         """
-        followed = self._configs.get(config.channel)
-        if followed is not None and followed.sequence > config.sequence:
+        if self._followed.get(config.channel, -1) > config.sequence:
             return
-        self._configs[config.channel] = config  # in the order in which the channels came first
-        self._newest = [name for name in self._newest if name != config.channel] + [config.channel]
-        orderers = {name: orderers_of(item) for name, item in self._configs.items()}
-        for name in self._raft.follow(_merged(orderers, self._newest, without=self._name)):
-            for node_id in [node_id for node_id in self._streams if node_of(node_id) == name]:
-                self._drop(node_id)
-        sources = {name: block_sources_of(item, self._roots_pem) for name, item in self._configs.items()}
-        self._blocks.follow(_merged(sources, self._newest, without=self._name))
+        self._followed[config.channel] = config.sequence
+        gone = self._raft.follow(config.channel, self._others(orderers_of(config)))
+        for link in [link for link in self._streams if link.way in gone]:
+            self._drop(link)
+        self._blocks.follow(config.channel, self._others(block_sources_of(config, self._roots_pem)))
 
-    async def send(self, node_id: str, payload: bytes) -> None:
+    def _others(self, orderers: Mapping[str, Dialled]) -> dict[str, Dialled]:
+        return {name: dialled for name, dialled in orderers.items() if name != self._name}
+
+    def link(self, group: str, to: str) -> Link:
+        """Which connection takes a channel's messages to an orderer (``Transport``)."""
+        return Link(to, self._raft.number(group, node_of(to)))
+
+    async def send(self, link: Link, payload: bytes) -> None:
         """Hand a batch of Raft messages to another orderer (``Transport``). A stream that broke since the last batch is
         told of here, once; the batch after that begins another."""
-        client = self._raft.clients.get(node_of(node_id))
+        client = self._raft.numbered(link.way)
         if client is None:
-            raise UnavailableError(f"no orderer named {node_id!r} in any channel's configuration")
+            raise UnavailableError(f"no orderer named {link.to!r} in the configuration of the channels that talk to it")
         try:
-            stream = self._streams.get(node_id)
+            stream = self._streams.get(link)
             if stream is not None and stream.ending:
                 await stream.wait_end()
                 stream = None
             if stream is None:
-                stream = self._streams[node_id] = _BatchStream(client, STREAM_S, self.life)
+                stream = self._streams[link] = _BatchStream(client, STREAM_S, self.life)
             await stream.send(payload)
         except BaseException:
-            self._drop(node_id)
+            self._drop(link)
             raise
 
-    def _drop(self, node_id: str) -> None:
-        stream = self._streams.pop(node_id, None)
+    def _drop(self, link: Link) -> None:
+        stream = self._streams.pop(link, None)
         if stream is not None:
             stream.cancel()
 
@@ -225,7 +221,7 @@ class OtherOrderers:
         """
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._random)
         while True:
-            for name, client in self._random.sample(sorted(self._blocks.clients.items()), len(self._blocks.clients)):
+            for name, client in self._in_any_order(channel):
                 if name in avoid:
                     continue
                 try:
@@ -242,31 +238,36 @@ class OtherOrderers:
 
         The organisation's root is enough to be asked: blocks carry their own proof.
         """
-        for name, client in self._random.sample(sorted(self._blocks.clients.items()), len(self._blocks.clients)):
+        for name, client in self._in_any_order(channel):
             try:
                 return await self._fetch_from(client, channel, first, MAX_HEIGHT)
             except GridLedgerError as error:
                 _log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
         return ()
 
+    def _in_any_order(self, channel: str) -> list[tuple[str, NodeClient]]:
+        sources = sorted(self._blocks.of(channel).items())
+        return self._random.sample(sources, len(sources))
+
     async def hashes(self, channel: str, number: int, names: Collection[str]) -> Mapping[str, str]:
         """A block's hash at each of these orderers that answers in time and has it."""
+        clients = self._blocks.of(channel)
 
         async def ask(name: str) -> tuple[str, str] | None:
             try:
                 path = f"/channels/{channel}/blocks/{number}/hash"
-                answer = await self._blocks.clients[name].get_json(path, timeout_s=self._timeout_s)
+                answer = await clients[name].get_json(path, timeout_s=self._timeout_s)
                 return name, str(answer["hash"])
             except (GridLedgerError, LookupError, TypeError):
                 return None
 
-        asked = [ask(name) for name in names if name in self._blocks.clients]
+        asked = [ask(name) for name in names if name in clients]
         return dict(filter(None, await asyncio.gather(*asked)))
 
     async def close(self) -> None:
         """Close all connections."""
-        for name in list(self._streams):
-            self._drop(name)
+        for link in list(self._streams):
+            self._drop(link)
         await self._raft.close()
         await self._blocks.close()
 

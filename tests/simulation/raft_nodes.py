@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from gridledger.errors import GridLedgerError
 from services.orderer.raft.errors import ProposalDropped
-from services.orderer.raft.interface import CommittedEntry, Leadership, RaftSettings, Snapshot
+from services.orderer.raft.interface import CommittedEntry, Leadership, Link, RaftSettings, Snapshot
 from services.orderer.raft.node import RaftNode
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite, pack_writes, replay
 from tests.simulation.raft_oracle import require
@@ -304,6 +304,10 @@ class Wire:
     sender: str
     life: int
 
-    async def send(self, node_id: str, payload: bytes) -> None:
+    def link(self, _group: str, to: str) -> Link:
         """See ``Transport``."""
-        await self.world.carry(self, node_id, payload)
+        return Link(to)
+
+    async def send(self, link: Link, payload: bytes) -> None:
+        """See ``Transport``."""
+        await self.world.carry(self, link.to, payload)

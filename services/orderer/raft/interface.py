@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Role(enum.Enum):
@@ -154,13 +154,23 @@ class RaftSettings:
     stop_grace_s: float = 2.0
 
 
+class Link(NamedTuple):
+    """A connection to the node ``to``; ``way`` tells apart those of groups that do not reach it in the same way."""
+
+    to: str
+    way: int = 0
+
+
 class Transport(Protocol):
     """Carries batches to other nodes. Loss, duplication and reordering are allowed; order kept is faster."""
 
-    async def send(self, node_id: str, payload: bytes) -> None:
+    def link(self, group: str, to: str) -> Link:
+        """Which connection takes a group's messages to a node. What happens to a link happens to its groups alone."""
+
+    async def send(self, link: Link, payload: bytes) -> None:
         """Hand one batch over; return as soon as the next may follow (do not wait for the other side's disk).
 
-        The node calls this for one batch at a time per destination, what comes up meanwhile fills the next batch.
+        The node calls this for one batch at a time per link, what comes up meanwhile fills the next batch.
         Raises when the destination is not reachable: the node then probes it instead of streaming to it. The other side
         passes the payload to ``Consensus.receive``, with who the connection authenticates as.
         """

@@ -30,6 +30,7 @@ from services.orderer.raft.group import Group
 from services.orderer.raft.interface import (
     GroupStatus,
     Leadership,
+    Link,
     Membership,
     MembershipChange,
     RaftSettings,
@@ -92,7 +93,8 @@ class RaftNode:
         self._loop = asyncio.get_running_loop()
         self._groups: dict[str, Group] = {}
         self._created: set[str] = set()
-        self._outboxes: dict[str, Outbox] = {}
+        self._outboxes: dict[Link, Outbox] = {}
+        self._closing_outboxes: set[asyncio.Task[None]] = set()
         self._touched: dict[Group, None] = {}
         self._saves: list[_Save] = []
         self._writing: list[_Save] = []
@@ -339,20 +341,31 @@ class RaftNode:
 
     def _post(self, group: Group, messages: Sequence[Message]) -> None:
         for message in messages:
-            outbox = self._outboxes.get(message.to)
+            link = self._transport.link(group.name, message.to)
+            outbox = self._outboxes.get(link)
             if outbox is None:
-                outbox = Outbox(self.node_id, message.to, self._transport, self.settings, self._unreachable)
-                self._outboxes[message.to] = outbox
+                self._close_unused(message.to)
+                outbox = Outbox(self.node_id, link, self._transport, self.settings, self._unreachable)
+                self._outboxes[link] = outbox
             if outbox.put(pack_message(group.name, message)):
                 self.counters.messages_sent += 1
             else:
                 self.counters.messages_dropped += 1
                 group.core.unreachable(message.to)
 
-    def _unreachable(self, node_id: str) -> None:
-        """A batch to this node was lost: every group probes it, at the pace of heartbeats."""
+    def _close_unused(self, to: str) -> None:
+        """Close the outboxes to a node that no group uses any more: it has another address, or left a channel."""
+        used = {self._transport.link(group, to) for group in self._groups}
+        for link in [link for link in self._outboxes if link.to == to and link not in used]:
+            task = self._loop.create_task(self._outboxes.pop(link).close())
+            self._closing_outboxes.add(task)
+            task.add_done_callback(self._closing_outboxes.discard)
+
+    def _unreachable(self, link: Link) -> None:
+        """A batch was lost: every group whose messages take this link probes the node, at the pace of heartbeats."""
         for group in self._running():
-            group.core.unreachable(node_id)
+            if self._transport.link(group.name, link.to) == link:
+                group.core.unreachable(link.to)
 
     def _tick(self) -> None:
         """One tick for all groups. A loop that was held up ticks once, not once per missed tick: messages that wait
@@ -440,4 +453,5 @@ class RaftNode:
         await asyncio.gather(*(group.stop() for group in self._groups.values()))
         for outbox in self._outboxes.values():
             await outbox.close()
+        await asyncio.gather(*self._closing_outboxes)
         await self._writer.close()

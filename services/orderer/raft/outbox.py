@@ -1,4 +1,4 @@
-"""The outbox to one node: the messages of all groups that wait to be sent, one batch at a time."""
+"""The outbox of one link: the messages that its groups have for a node, one batch at a time."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from services.orderer.raft.interface import RaftSettings, Transport
+from services.orderer.raft.interface import Link, RaftSettings, Transport
 from services.orderer.raft.messages import pack_batch_header
 
 _log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Bounded queue to one node and the task that empties it. While a batch is being sent, the next one fills."""
+    """Bounded queue of one link and the task that empties it. While a batch is being sent, the next one fills."""
 
     def __init__(
         self,
         node_id: str,
-        to: str,
+        link: Link,
         transport: Transport,
         settings: RaftSettings,
-        unreachable: Callable[[str], None],
+        unreachable: Callable[[Link], None],
     ) -> None:
-        self.to = to
+        self.link = link
         self.batches = 0
         self._header = pack_batch_header(node_id)
         self._transport = transport
@@ -33,7 +33,7 @@ class Outbox:
         self._bytes = 0
         self._reachable = True
         self._filled = asyncio.Event()
-        self._task = asyncio.create_task(self._run(), name=f"raft-outbox-{to}")
+        self._task = asyncio.create_task(self._run(), name=f"raft-outbox-{link.to}")
 
     def put(self, message: bytes) -> bool:
         """Queue one packed message; False when the queue is full and it was dropped."""
@@ -68,18 +68,19 @@ class Outbox:
     async def _send(self, batch: bytes) -> None:
         try:
             async with asyncio.timeout(self._settings.send_timeout_s):
-                await self._transport.send(self.to, batch)
+                await self._transport.send(self.link, batch)
             self.batches += 1
             if not self._reachable:
                 self._reachable = True
-                _log.info("orderer %s is reachable again", self.to)
+                _log.info("orderer %s is reachable again", self.link.to)
         except Exception as error:
             if self._reachable:
                 self._reachable = False
-                _log.warning("orderer %s is not reachable: %s", self.to, str(error) or type(error).__name__)
+                reason = str(error) or type(error).__name__
+                _log.warning("orderer %s is not reachable: %s", self.link.to, reason)
             self._parts.clear()
             self._bytes = 0
-            self._unreachable(self.to)
+            self._unreachable(self.link)
 
     async def close(self) -> None:
         """Drop what waits and stop."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from gridledger import framing
-from gridledger.errors import GridLedgerError, InputError, MalformedFrames
+from gridledger.errors import GridLedgerError, InputError, MalformedFrames, NoSpaceLeft
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import Organisation
 from gridledger.transport.node_client import NodeClient, WrongNode
@@ -26,7 +26,7 @@ from services.orderer.chain import Chain
 from services.orderer.lives import Lives, RestoredOrderer
 from services.orderer.orderer import Channel, Orderer
 from services.orderer.other_orderers import RAFT_PATH, STREAM_BYTES, STREAM_S, OtherOrderers
-from services.orderer.raft.interface import Leadership, RaftSettings
+from services.orderer.raft.interface import Leadership, Link, RaftSettings
 from services.orderer.routes import make_router
 from services.orderer.settings import OrdererLimits, OrdererSettings
 from tests.support.paper import PaperNetwork, PaperOrganisation
@@ -134,11 +134,15 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return begun
 
 
+def to_orderer2(sender: OtherOrderers, channel: str = "shard1") -> Link:
+    return sender.link(channel, "orderer2")
+
+
 async def send_until_refused(sender: OtherOrderers, payload: bytes) -> None:
     """An answer comes a while after what it answers."""
     async with asyncio.timeout(10):
         while True:
-            await sender.send("orderer2", payload)
+            await sender.send(to_orderer2(sender), payload)
 
 
 def life(start: int, word: str = "0badcafe") -> str:
@@ -151,7 +155,7 @@ async def test_an_orderer_restored_from_an_older_backup_is_heard_no_more(tmp_pat
         for start in (3, 4):
             sender = there.sender()
             sender.life = life(start)
-            await sender.send("orderer2", b"batch")
+            await sender.send(to_orderer2(sender), b"batch")
             await there.arrived(start - 2)
         for older in (life(4, "0badf00d"), life(3)):
             sender = there.sender()
@@ -189,12 +193,28 @@ async def test_what_is_known_of_others_lives_outlasts_a_restart(tmp_path: Path) 
             await known.hear("orderer1", "root", wrong)
 
 
+async def test_a_life_that_could_not_be_written_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next stream with it would pass, and after a restart an older one too."""
+    known = Lives(tmp_path)
+
+    def full(*_: object, **__: object) -> None:
+        raise NoSpaceLeft("no space left")
+
+    for _ in range(2):
+        with monkeypatch.context() as broken:
+            broken.setattr("services.orderer.lives.write_atomically", full)
+            with pytest.raises(NoSpaceLeft):
+                await known.hear("orderer1", "root", life(3))
+    await known.hear("orderer1", "root", life(3))
+    assert Lives(tmp_path)._known == {"orderer1 root": life(3)}
+
+
 async def test_batches_arrive_in_order_over_one_request(tmp_path: Path, uploads: list[str]) -> None:
     async with net(tmp_path) as made:
         sender = made.sender()
         sent = [b"", b"x", *(bytes([n]) * n * 100 for n in range(1, 40)), b"y" * 300_000]
         for payload in sent:
-            await sender.send("orderer2", payload)
+            await sender.send(to_orderer2(sender), payload)
         assert await made.arrived(len(sent)) == sent
         assert {name for name, _ in made.received.batches} == {"orderer1"}
         assert uploads == [RAFT_PATH]
@@ -209,16 +229,16 @@ async def test_a_stream_that_is_old_or_long_is_followed_by_the_next(
         sender = made.sender()
         sent = [b"%d" % n * 500 for n in range(100)]
         for payload in sent:
-            await sender.send("orderer2", payload)
+            await sender.send(to_orderer2(sender), payload)
         assert await made.arrived(100) == sent
         long = len(uploads)
         assert long > 3
 
         async def old() -> bool:
-            return sender._streams["orderer2"]._request.done()
+            return sender._streams[to_orderer2(sender)]._request.done()
 
         await eventually(old, within_s=5, what="an old stream ended")
-        await sender.send("orderer2", b"after")
+        await sender.send(to_orderer2(sender), b"after")
         assert (await made.arrived(101))[-1] == b"after"
         assert len(uploads) == long + 1
 
@@ -235,7 +255,7 @@ async def test_who_is_no_orderer_is_refused(tmp_path: Path) -> None:
 async def test_an_orderer_that_the_configuration_drops_is_cut_off(tmp_path: Path) -> None:
     async with net(tmp_path) as made:
         sender = made.sender()
-        await sender.send("orderer2", b"before")
+        await sender.send(to_orderer2(sender), b"before")
         await made.arrived(1)
         nodes = {name: node for name, node in made.chain.config.orderers.items() if name != "orderer1"}
         made.chain.config = replace(made.paper.config, orderers=nodes)
@@ -248,15 +268,15 @@ async def test_an_orderer_that_the_configuration_drops_is_cut_off(tmp_path: Path
 async def test_a_restart_is_told_once_and_then_forgotten(tmp_path: Path) -> None:
     async with net(tmp_path) as made:
         sender = made.sender()
-        await sender.send("orderer2", b"1")
+        await sender.send(to_orderer2(sender), b"1")
         await made.arrived(1)
         started = asyncio.get_running_loop().time()
         await made.stop()
         assert asyncio.get_running_loop().time() - started < 3  # an open stream holds no stop up
         with pytest.raises(GridLedgerError):
-            await sender.send("orderer2", b"lost")
+            await sender.send(to_orderer2(sender), b"lost")
         await made.start()
-        await sender.send("orderer2", b"2")
+        await sender.send(to_orderer2(sender), b"2")
         assert await made.arrived(2) == [b"1", b"2"]
 
 
@@ -264,23 +284,23 @@ async def test_an_unknown_or_absent_orderer_is_told(tmp_path: Path) -> None:
     async with net(tmp_path) as made:
         sender = made.sender()
         with pytest.raises(GridLedgerError, match="no orderer named"):
-            await sender.send("orderer9", b"x")
+            await sender.send(sender.link("shard1", "orderer9"), b"x")
         await made.stop()
         with pytest.raises(GridLedgerError):
-            await sender.send("orderer2", b"x")
+            await sender.send(to_orderer2(sender), b"x")
 
 
 async def test_a_send_that_is_given_up_ends_its_stream(tmp_path: Path) -> None:
     async with net(tmp_path) as made:
         sender = made.sender()
-        await sender.send("orderer2", b"1")
-        sending = asyncio.create_task(sender.send("orderer2", b"x"))
+        await sender.send(to_orderer2(sender), b"1")
+        sending = asyncio.create_task(sender.send(to_orderer2(sender), b"x"))
         await asyncio.sleep(0)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        given_up = sender._streams.get("orderer2")
-        await sender.send("orderer2", b"2")
+        given_up = sender._streams.get(to_orderer2(sender))
+        await sender.send(to_orderer2(sender), b"2")
         assert given_up is None
 
         async def came() -> bool:
@@ -329,7 +349,7 @@ async def test_raft_follows_a_renewed_certificate(tmp_path: Path) -> None:
         config = made.chain.config
         node = replace(config.orderers["orderer2"], certificate=renewed.certificate)
         sender.follow(replace(config, orderers={**config.orderers, "orderer2": node}))
-        await sender.send("orderer2", b"1")
+        await sender.send(to_orderer2(sender), b"1")
         assert await made.arrived(1) == [b"1"]
 
 
@@ -341,7 +361,7 @@ async def test_a_late_orderer_fetches_blocks_after_a_renewal(tmp_path: Path) -> 
             who = ordering.issue("orderer2", role)
             who.save(made.folder_of(who))
             await made.start()
-            link = made.sender()._blocks.clients["orderer2"]
+            link = made.sender()._blocks.of("shard1")["orderer2"]
             records = link.frames("/channels/shard1/deliver", params={"from": "0", "count": "1"})
             if role == "orderer":
                 assert len([record async for record in records]) == 1
@@ -378,26 +398,47 @@ async def test_blocks_without_end_are_taken_up_to_a_bound(tmp_path: Path, monkey
         assert len(await made.sender().peek("shard1", 1)) == 4
 
 
-async def test_another_channel_has_nobody_answer_to_an_orderers_name(tmp_path: Path) -> None:
-    """Over the connection to it goes what is of all channels, the first one's blocks too."""
+async def test_a_channels_config_moves_no_other_channels_link(tmp_path: Path) -> None:
+    """The admins of one channel could cut the orderers of all: the newest address held for every channel."""
     async with net(tmp_path) as made:
         foreign = PaperOrganisation("OrdererMSP")
         thief = foreign.issue("orderer2", "orderer")
         config = made.chain.config
         elsewhere = replace(config.orderers["orderer2"], url="https://thief.example:1", certificate=thief.certificate)
-        other = replace(
+        stolen = replace(
             config,
             channel="shard2",
             organisations={**config.organisations, "OrdererMSP": Organisation("OrdererMSP", (foreign.root,))},
             orderers={"orderer2": elsewhere},
         )
-        sender = made.sender()
-        own = sender._raft.clients["orderer2"]
-        sender.follow(other)
-        sender.follow(replace(config, sequence=config.sequence + 1))
-        assert sender._raft.clients["orderer2"] is own
-        assert sender._blocks.clients["orderer2"].base_url == own.base_url
-        # What is of the same organisation holds for all channels, the newest address first.
         moved = replace(config.orderers["orderer2"], url="https://127.0.0.1:1")
+        sender = made.sender()
+        own, blocks = to_orderer2(sender), sender._blocks.of("shard1")["orderer2"]
+        sender.follow(stolen)
         sender.follow(replace(config, channel="shard3", orderers={"orderer2": moved}))
-        assert sender._raft.clients["orderer2"].base_url == "https://127.0.0.1:1"
+        sender.follow(replace(config, channel="shard4"))
+        links = [to_orderer2(sender, channel) for channel in ("shard1", "shard2", "shard3", "shard4")]
+        assert links[0] == links[3] == own
+        assert len(set(links)) == 3
+        assert sender._blocks.of("shard1")["orderer2"] is blocks
+        with pytest.raises(GridLedgerError):
+            await sender.send(links[2], b"nowhere")
+        await sender.send(own, b"1")
+        assert await made.arrived(1) == [b"1"]
+
+
+async def test_a_link_is_given_up_with_the_last_channel_that_uses_it(tmp_path: Path) -> None:
+    async with net(tmp_path) as made:
+        sender, config = made.sender(), made.chain.config
+        own = to_orderer2(sender)
+        await sender.send(own, b"1")
+        await made.arrived(1)
+        moved = replace(config.orderers["orderer2"], url="https://127.0.0.1:1")
+        sender.follow(replace(config, channel="shard2"))
+        sender.follow(replace(config, sequence=config.sequence + 1, orderers={"orderer2": moved}))
+        await sender.send(own, b"2")
+        assert await made.arrived(2) == [b"1", b"2"]
+        sender.follow(replace(config, channel="shard2", sequence=config.sequence + 1, orderers={"orderer2": moved}))
+        with pytest.raises(GridLedgerError, match="no orderer named"):
+            await sender.send(own, b"3")
+        assert own not in sender._streams

@@ -14,7 +14,7 @@ from gridledger.protocol import BatchLimits
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain
-from services.orderer.raft.interface import RaftSettings
+from services.orderer.raft.interface import Link, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.sequencer import BroadcastReceipt, Sequencer
 from services.orderer.settings import OrdererLimits, Pacing
@@ -27,8 +27,11 @@ MINUTE_MS = 60_000
 class Nobody:
     """No other orderer."""
 
-    async def send(self, node_id: str, payload: bytes) -> None:
-        raise ConnectionError(node_id)
+    def link(self, _group: str, to: str) -> Link:
+        return Link(to)
+
+    async def send(self, link: Link, payload: bytes) -> None:
+        raise ConnectionError(link.to)
 
 
 async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from services.orderer.raft.core import RaftCore
 from services.orderer.raft.errors import (
     GroupBroken,
     GroupUnknown,
@@ -28,6 +29,7 @@ from services.orderer.raft.interface import (
     ChangeKind,
     CommittedEntry,
     Leadership,
+    Link,
     Membership,
     MembershipChange,
     RaftSettings,
@@ -83,11 +85,16 @@ class Wire:
     def __init__(self, sender: str, nodes: dict[str, RaftNode]) -> None:
         self.sender = sender
         self.nodes = nodes
-        self.cut: set[str] = set()
+        self.cut: set[str | Link] = set()
+        self.ways: dict[str, int] = {}
         self.sent: list[Message] = []
 
-    async def send(self, node_id: str, payload: bytes) -> None:
-        if node_id in self.cut or node_id not in self.nodes:
+    def link(self, group: str, to: str) -> Link:
+        return Link(to, self.ways.get(group, 0))
+
+    async def send(self, link: Link, payload: bytes) -> None:
+        node_id = link.to
+        if self.cut & {node_id, link} or node_id not in self.nodes:
             raise ConnectionError(f"no way to {node_id}")
         self.sent += [message for _, message in unpack_batch(payload, node_id)[1]]
         asyncio.get_running_loop().call_soon(self._hand_over, node_id, payload)
@@ -324,8 +331,8 @@ async def saved(writer: HeldWriter) -> None:
 class Sink(Wire):
     """A transport that only remembers."""
 
-    async def send(self, node_id: str, payload: bytes) -> None:
-        self.sent += [message for _, message in unpack_batch(payload, node_id)[1]]
+    async def send(self, link: Link, payload: bytes) -> None:
+        self.sent += [message for _, message in unpack_batch(payload, link.to)[1]]
 
 
 @pytest.mark.parametrize(
@@ -584,6 +591,34 @@ async def test_a_leader_leads_on_where_nobody_takes_over(tmp_path: Path) -> None
         await made.nodes[name].propose("g", b"1")
 
 
+async def test_a_link_that_fails_holds_up_its_own_groups_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[RaftCore] = []
+    real = RaftCore.unreachable
+
+    def unreachable(core: RaftCore, node_id: str) -> None:
+        told.append(core)
+        real(core, node_id)
+
+    monkeypatch.setattr(RaftCore, "unreachable", unreachable)
+    async with cluster(tmp_path, QUICK, groups=("g", "h")) as made:
+        leader = await made.leads("g")
+        if await made.leads("h") != leader:
+            await made.nodes[await made.leads("h")].transfer_leadership("h", leader, timeout_s=10)
+        node, wire = made.nodes[leader], made.wires[leader]
+        other = next(item for item in ABC if item != leader)
+        told.clear()
+        wire.ways = {"h": 1}
+        wire.cut = {Link(other, 1)}
+        for group in ("g", "h"):
+            await node.propose(group, b"1")
+        await made.all_hold([b"1"], "g")
+        assert set(told) == {node._groups["h"].core}
+        assert node.status("h").followers[other].state == "probe"
+        wire.ways, wire.cut = {"h": 2}, set()
+        await made.all_hold([b"1"], "h")
+        assert {link.way for link in node._outboxes if link.to == other} == {0, 2}
+
+
 async def test_a_batch_that_could_not_be_sent_is_sent_again(tmp_path: Path) -> None:
     async with cluster(tmp_path, QUICK) as made:
         name = await made.leads()
@@ -604,16 +639,16 @@ async def test_the_outbox_to_a_node_that_takes_nothing_is_bounded(tmp_path: Path
         stuck = asyncio.Event()
         real = wire.send
 
-        async def send(node_id: str, payload: bytes) -> None:
-            if node_id == slow:
+        async def send(link: Link, payload: bytes) -> None:
+            if link.to == slow:
                 await stuck.wait()
-            await real(node_id, payload)
+            await real(link, payload)
 
         wire.send = send  # type: ignore[method-assign]
         node = made.nodes[name]
         for _ in range(100):
             await node.propose("g", b"x" * 1_000)
-        assert node._outboxes[slow]._bytes <= 10_000
+        assert node._outboxes[Link(slow)]._bytes <= 10_000
         assert node.counters.messages_dropped > 0
         assert node.status("g").followers[slow].state == "probe"
         stuck.set()
