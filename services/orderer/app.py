@@ -20,7 +20,8 @@ from gridledger.web import (
     create_app,
 )
 from services.orderer.api_description import DESCRIPTION
-from services.orderer.orderer import Orderer, open_orderer
+from services.orderer.opening import open_orderer
+from services.orderer.orderer import Orderer
 from services.orderer.reserves import reserves
 from services.orderer.routes import make_router, plain_routes
 from services.orderer.settings import OrdererSettings

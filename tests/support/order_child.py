@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from services.orderer.orderer import Channel, Orderer, open_orderer
+from services.orderer.opening import open_orderer
+from services.orderer.orderer import Channel, Orderer
 from services.orderer.sequencer import BroadcastReceipt
 from services.orderer.settings import OrdererSettings, RaftTiming
 

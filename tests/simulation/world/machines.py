@@ -27,7 +27,8 @@ from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.events import CommittedBlock
 from gridledger.web.plain_routes import PlainRoute
 from services.orderer.deliver import deliver
-from services.orderer.orderer import Orderer, open_orderer
+from services.orderer.opening import open_orderer
+from services.orderer.orderer import Orderer
 from services.orderer.raft.interface import Leadership, Snapshot
 from services.orderer.routes import plain_routes
 from services.orderer.settings import OrdererSettings

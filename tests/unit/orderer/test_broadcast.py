@@ -12,7 +12,7 @@ import pytest
 from gridledger.effort import Effort
 from gridledger.protocol import Block
 from services.orderer import routes
-from services.orderer.orderer import open_orderer
+from services.orderer.opening import open_orderer
 from services.orderer.submission import check_submission
 from tests.support.orderer_folder import lone_orderer
 from tests.support.paper import NOW_US, PaperNetwork

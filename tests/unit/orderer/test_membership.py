@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from gridledger.errors import GridLedgerError, InputError, NotFoundError, PermissionDeniedError
 from services.orderer.membership import change_membership
-from services.orderer.orderer import Orderer, open_orderer
+from services.orderer.opening import open_orderer
+from services.orderer.orderer import Orderer
 from tests.support.orderer_folder import CHANNEL, lone_orderer
 from tests.support.paper import NOW_US, PaperNetwork
 from tests.support.waiting import eventually

@@ -10,7 +10,7 @@ import pytest
 
 from gridledger.errors import CorruptionError, OtherFormat
 from gridledger.incarnation import Incarnation, NoLog
-from services.orderer.orderer import open_orderer
+from services.orderer.opening import open_orderer
 from tests.support.failing_disk import run_with_failing_flushes
 from tests.support.orderer_folder import lone_orderer
 from tests.support.paper import NOW_US, PaperNetwork
@@ -27,7 +27,7 @@ from pathlib import Path
 from random import Random
 from gridledger.settings import load_settings
 from services.orderer.chain import entry_of
-from services.orderer.orderer import open_orderer
+from services.orderer.opening import open_orderer
 from services.orderer.settings import OrdererSettings
 settings = load_settings(OrdererSettings, Path(sys.argv[1]))
 async def run():

@@ -10,7 +10,7 @@ import pytest
 from gridledger.errors import GridLedgerError
 from gridledger.incarnation import NoLog
 from services.orderer.chain import entry_of
-from services.orderer.orderer import open_orderer
+from services.orderer.opening import open_orderer
 from services.orderer.raft.interface import Membership
 from services.orderer.raft.messages import Entry, EntryKind, HardState
 from services.orderer.raft.wal import Wal
