@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -73,6 +74,14 @@ def test_refuses_a_batch_made_from_another_head(store: StateStore) -> None:
         commit(store, b"0", b"2", a=b"y")
     with store.reader() as reader:
         assert reader.get(Table.STATE, b"a") == b"x"
+
+
+def test_the_size_is_what_the_disk_has_given(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "ledger")
+    commit(store, None, b"1", **{f"k{number}": bytes(1000) for number in range(100)})
+    told = subprocess.run(["du", "-k", tmp_path / "ledger" / "data.mdb"], capture_output=True, text=True, check=True)
+    assert store.size_bytes() == int(told.stdout.split()[0]) * 1024
+    store.close()
 
 
 def test_one_process_shares_one_environment(tmp_path: Path) -> None:

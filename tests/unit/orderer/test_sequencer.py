@@ -113,6 +113,14 @@ async def test_a_receipt_tells_of_each_envelope(tmp_path: Path) -> None:
         assert chain.store.block(1).envelopes == (b"0", b"1", b"2")
 
 
+async def test_a_peer_is_behind_by_what_it_lacks(tmp_path: Path) -> None:
+    async with sequencing(tmp_path) as (chain, sequencer):
+        await make_first_block(chain, sequencer)
+        for height, behind in ((chain.height, 0), (chain.height + 5, 0), (0, chain.height)):
+            sequencer.report_height("peer1", height)
+            assert sequencer.backlog() == behind
+
+
 async def test_nothing_is_acknowledged_before_the_log_has_it(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with sequencing(tmp_path, gate=gate) as (chain, sequencer):
