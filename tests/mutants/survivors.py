@@ -15,7 +15,7 @@ SURVIVORS: dict[tuple[str, tuple[str, ...]], str] = {
     (
         "services/orderer/raft/group.py",
         ("- return True", "+ return False"),
-    ): "What follows a snapshot is applied all the same: applying it touches the group, whose next look wakes the applier.",
+    ): "What follows a snapshot is applied all the same: applying it touches the group, and that wakes the applier.",
     (
         "gridledger/identity/policy.py",
         (
