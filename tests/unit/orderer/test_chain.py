@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gridledger.errors import CorruptionError
+from gridledger.formats import BLOCK_STORE
 from gridledger.protocol import BatchLimits
-from gridledger.protocol.block import Block
+from gridledger.protocol.block import Block, SignedBlock
+from gridledger.sealed import unseal
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import Fetched
-from services.orderer.chain import Chain, entry_of
+from services.orderer.chain import Chain, entry_of, fetched_block
 from services.orderer.raft.interface import CommittedEntry, Membership, Snapshot
-from tests.support.paper import NOW_US, PaperNetwork, genesis_block
+from tests.support.paper import NOW_US, PaperChain, PaperNetwork, genesis_block, signed_block
 
 
 async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
@@ -199,3 +202,62 @@ async def test_who_waits_for_a_block_is_told(paper: PaperNetwork, tmp_path: Path
     assert not await chain.wait_beyond(1, 0.0)
     await chain.apply([entry(1, NOW_US, b"x")])
     assert await chain.wait_beyond(1, 0.0)
+
+
+FORGERIES: dict[str, Callable[[PaperNetwork, SignedBlock], SignedBlock]] = {
+    "of another channel": lambda paper, block: rebuilt(paper, block, channel="shard2"),
+    "of another place": lambda paper, block: rebuilt(paper, block, number=2),
+    "behind another block": lambda paper, block: rebuilt(paper, block, previous_hash="0" * 64),
+    "signed by nobody known": lambda paper, block: signed_block(block.block, paper.clients["Org1MSP"]),
+    "signed by another than it says": lambda paper, block: block._replace(
+        signature=replace(
+            signed_block(block.block, paper.orderers["orderer2"]).signature, orderer=block.signature.orderer
+        )
+    ),
+    "with other data": lambda _, block: block._replace(block=replace(block.block, envelopes=(b"other",))),
+}
+
+
+def rebuilt(paper: PaperNetwork, block: SignedBlock, **changes: Any) -> SignedBlock:
+    """The same block with something else in its header, signed by the orderer all the same."""
+    header = block.block.header
+    members: dict[str, Any] = {
+        "channel": header.channel,
+        "number": header.number,
+        "previous_hash": header.previous_hash,
+        "timestamp_us": header.timestamp_us,
+        "envelopes": list(block.block.envelopes),
+    }
+    return signed_block(Block.build(**{**members, **changes}), paper.orderers["orderer1"])
+
+
+def test_a_fetched_block_that_follows_is_taken(paper: PaperNetwork) -> None:
+    block = PaperChain(paper).next(b"a")
+    assert fetched_block(paper.config, paper.genesis.header, block.to_bytes()) == block.block
+
+
+@pytest.mark.parametrize("forged", FORGERIES)
+def test_a_fetched_block_that_is_forged_is_refused(paper: PaperNetwork, forged: str) -> None:
+    block = FORGERIES[forged](paper, PaperChain(paper).next(b"a"))
+    with pytest.raises(CorruptionError, match="does not fit the chain"):
+        fetched_block(paper.config, paper.genesis.header, block.to_bytes())
+
+
+async def test_another_last_block_than_agreed_costs_its_orderer_alone(paper: PaperNetwork, tmp_path: Path) -> None:
+    """What fitted before stays: the next orderer is asked for the last block, not for the chain."""
+    good = await agreed(paper, tmp_path, "orderer1", 5)
+    other = await agreed(paper, tmp_path, "orderer2", 4)
+    await other.apply([entry(5, NOW_US + 5, b"other")])
+    serving = Serving(orderer2=other, orderer1=good)
+    behind = behind_of(paper, tmp_path, serving)
+    await behind.install_snapshot(Snapshot(5, 1, Membership(frozenset(paper.orderers)), await good.take_snapshot()))
+    assert behind.last_header == good.last_header
+    assert serving.asked == [("orderer2", 1), ("orderer2", 3), ("orderer2", 5), ("orderer1", 5)]
+
+
+async def test_what_was_fetched_is_durable_before_the_snapshot_counts(paper: PaperNetwork, tmp_path: Path) -> None:
+    good = await agreed(paper, tmp_path, "orderer1", 5)
+    behind = behind_of(paper, tmp_path, Serving(orderer1=good))
+    await behind.install_snapshot(Snapshot(5, 1, Membership(frozenset(paper.orderers)), await good.take_snapshot()))
+    mark = tmp_path / "behind" / "synced.json"
+    assert unseal(BLOCK_STORE, mark.read_bytes(), mark, "")["height"] == 6
