@@ -8,6 +8,10 @@
 ``OR(all.ROLE)``. As in Fabric an identity counts for one principal only, and ``member`` is any role. Unlike in Fabric
 the answer does not depend on the order of signatures or principals: a policy is satisfied when any assignment of
 signatures to principals exists.
+
+Beside these signature policies there is Fabric's ImplicitMeta, which counts policies of one name in the parts of a
+channel: ``ANY Readers``, ``ALL Writers``, ``MAJORITY Admins``, ``MAJORITY Endorsement``. Who asks for it says which
+policies these are. Each of them is judged by itself, by all identities.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from functools import lru_cache
 from itertools import combinations, islice, product
 
 from gridledger.identity.errors import MalformedPolicy
-from gridledger.identity.policy_text import Node, Principal, parse_policy
+from gridledger.identity.policy_text import Gate, ImplicitMeta, Node, Principal, parse_policy
 
 MAX_CONTESTED = 16
 """Principals of one policy that may compete for the same identity. The search is exponential in these alone."""
@@ -32,10 +36,11 @@ _CACHED_ANSWERS = 4096
 class Policy:
     """A parsed policy; ``text`` is what it was parsed from. Safe to share between threads."""
 
-    __slots__ = ("_answers", "_layouts", "_root", "text")
+    __slots__ = ("_answers", "_layouts", "_root", "text", "tree")
 
     def __init__(self, text: str, root: Node) -> None:
         self.text = text
+        self.tree = root
         self._root = _plan(root)
         self._answers: dict[tuple[tuple[str, str], ...], bool] = {}
         self._layouts: dict[tuple[tuple[str, int], ...], tuple[tuple[str, ...], ...]] = {}
@@ -47,6 +52,14 @@ class Policy:
         Raises :class:`MalformedPolicy`, which names the place.
         """
         return _parse(text, tuple(dict.fromkeys(all_orgs)))
+
+    @staticmethod
+    def counting(text: str, parts: Sequence[Policy]) -> Policy:
+        """The ImplicitMeta ``text`` over ``parts``, the policies that it counts. Not cached, as these may be many."""
+        meta = ImplicitMeta.read(text)
+        if meta is None:
+            raise MalformedPolicy(f"{text!r:.80} is no ImplicitMeta such as 'MAJORITY Admins'", policy=text)
+        return Policy(text, meta.over([part.tree for part in parts]))
 
     def satisfied_by(self, identities: Iterable[tuple[str, str]]) -> bool:
         """Whether these (MSP id, role) pairs are enough, one pair for each distinct identity that has signed."""
@@ -231,7 +244,8 @@ def _mspids(plan: _Plan) -> Iterator[str]:
 
 def _plan(root: Node) -> _Plan:
     contested = _contested(root)
-    if len(contested) > MAX_CONTESTED:
+    apart = isinstance(root, Gate) and root.apart  # its parts are policies, each of which was held to the bound
+    if len(contested) > MAX_CONTESTED and not apart:
         raise MalformedPolicy(
             f"{len(contested)} principals of the policy compete for the same identities; at most {MAX_CONTESTED} may. "
             "Name each principal once, or put the alternatives into an OR."
@@ -254,6 +268,8 @@ def _contested(root: Node) -> dict[_Path, set[_Path]]:
         by_mspid: dict[str, list[tuple[_Path, Principal]]] = {}
         for number, child in enumerate(node.children):
             leaves = visit(child, (*path, number))
+            if node.apart:
+                continue  # what another child has counted is not spent for this one, nor for what stands outside
             # Of a gate that needs one child only one is ever asked: its children do not compete.
             for place, leaf in leaves if node.needed > 1 else ():
                 for other_place, other in by_mspid.get(leaf.mspid, ()):

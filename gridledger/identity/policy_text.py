@@ -19,6 +19,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<number>\d{1,4}\b)|(?P<word>[A-Za-z][\w.]*)|(?P<mark>[(),]))""",
     re.ASCII,  # what is a digit or a letter beyond ASCII differs between versions of Python
 )
+_IMPLICIT_META = re.compile(r"(ANY|ALL|MAJORITY) (Readers|Writers|Admins|Endorsement)")
 _PRINCIPAL = re.compile(r"([A-Za-z0-9.-]{1,128})\.(member|client|peer|orderer|admin)")
 
 
@@ -32,10 +33,12 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """``needed`` of the children."""
+    """``needed`` of the children. ``apart``: each child is judged by itself, by all identities, those included that
+    another child has counted; else an identity counts once in the whole tree."""
 
     needed: int
     children: tuple[Node, ...]
+    apart: bool = False
 
 
 Node = Principal | Gate
@@ -46,6 +49,26 @@ def parse_policy(text: str, all_orgs: Sequence[str]) -> Node:
     if len(text) > MAX_TEXT_CHARS:
         raise MalformedPolicy(f"a policy has at most {MAX_TEXT_CHARS} characters")
     return _Parser(text, all_orgs).whole()
+
+
+@dataclass(frozen=True, slots=True)
+class ImplicitMeta:
+    """A policy that counts other policies: ``rule`` (ANY, ALL, MAJORITY) of those that are called ``policy``."""
+
+    rule: str
+    policy: str
+
+    @classmethod
+    def read(cls, text: str) -> ImplicitMeta | None:
+        """What ``text`` says, in Fabric's spelling; None where it is a signature policy."""
+        match = _IMPLICIT_META.fullmatch(text)
+        return None if match is None else cls(match[1], match[2])
+
+    def over(self, parts: Sequence[Node]) -> Gate:
+        """The tree over the trees of the policies that it counts. Of none it can never be met: to Fabric it always is,
+        which would make the last organisation's removal open a channel to everybody."""
+        needed = {"ANY": 1, "ALL": max(1, len(parts)), "MAJORITY": len(parts) // 2 + 1}[self.rule]
+        return Gate(needed, tuple(parts), apart=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.identity import MalformedPolicy, Policy
-from gridledger.identity.policy_text import Gate, Node, Principal, parse_policy
+from gridledger.identity.policy_text import Gate, ImplicitMeta, Node, Principal, parse_policy
 
 ORGS = ("A", "B", "C")
 ROLES = ("peer", "client", "admin")
@@ -85,6 +85,71 @@ def test_minimal_layouts_are_minimal_and_complete(tree: Node, mspids: list[str],
     ]
     minimal = [x for x in enough if not any(x[:i] + x[i + 1 :] in enough for i in range(len(x)))]
     assert policy.minimal_layouts(dict.fromkeys(mspids, each)) == minimal
+
+
+RULES = {
+    "ANY": any,
+    "ALL": lambda met: bool(met) and all(met),
+    "MAJORITY": lambda met: sum(met) * 2 > len(met),
+}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(sorted(RULES)), st.lists(trees, max_size=4), signers)
+def test_an_implicit_meta_counts_the_policies_that_are_met(
+    rule: str, parts: list[Node], identities: list[tuple[str, str]]
+) -> None:
+    policy = Policy.counting(f"{rule} Admins", [Policy(to_text(part), part) for part in parts])
+    assert policy.satisfied_by(identities) == RULES[rule]([brute_force(part, identities) for part in parts])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(RULES)), st.lists(st.lists(trees, max_size=3), max_size=3), signers)
+def test_an_implicit_meta_counts_others_as_well(
+    rule: str, groups: list[list[Node]], identities: list[tuple[str, str]]
+) -> None:
+    inner = [Policy.counting("MAJORITY Admins", [Policy(to_text(part), part) for part in group]) for group in groups]
+    met = [RULES["MAJORITY"]([brute_force(part, identities) for part in group]) for group in groups]
+    assert Policy.counting(f"{rule} Admins", inner).satisfied_by(identities) == RULES[rule](met)
+
+
+def test_an_identity_counts_for_each_policy_of_an_implicit_meta() -> None:
+    one = Policy.parse("'A.admin'")
+    assert Policy.counting("ALL Admins", [one, one]).satisfied_by([("A", "admin")])
+    assert not Policy.parse("AND('A.admin', 'A.admin')").satisfied_by([("A", "admin")])
+
+
+def test_an_implicit_meta_of_nobody_is_never_met() -> None:
+    for rule in RULES:
+        nobody = Policy.counting(f"{rule} Readers", [])
+        assert not nobody.satisfied_by([("A", "admin")])
+        assert nobody.fewest(lambda _: True) is None
+        assert nobody.minimal_layouts({"A": 1}) == []
+
+
+def test_an_implicit_meta_of_endorsement_has_the_layouts_of_its_organisations() -> None:
+    parts = [Policy.parse(f"'{mspid}.peer'") for mspid in ORGS]
+    policy = Policy.counting("MAJORITY Endorsement", parts)
+    assert policy.minimal_layouts(dict.fromkeys(ORGS, 1)) == [("A", "B"), ("A", "C"), ("B", "C")]
+    assert policy.fewest(lambda _: True) == 2
+    assert policy.mspids == set(ORGS)
+
+
+def test_a_large_implicit_meta_has_no_contest() -> None:
+    twice = [Policy.parse(f"AND('Org{n}.admin', 'Org{n}.member')") for n in range(100)]
+    policy = Policy.counting("MAJORITY Admins", twice)
+    signed = [(f"Org{n}", role) for n in range(51) for role in ("admin", "client")]
+    assert policy.satisfied_by(signed)
+    assert not policy.satisfied_by(signed[:-1])
+
+
+@pytest.mark.parametrize(
+    "text", ["MAJORITY", "MOST Admins", "majority Admins", "MAJORITY  Admins", "ANY Kings", "OR('A.peer')"]
+)
+def test_another_spelling_is_no_implicit_meta(text: str) -> None:
+    assert ImplicitMeta.read(text) is None
+    with pytest.raises(MalformedPolicy, match="is no ImplicitMeta"):
+        Policy.counting(text, [])
 
 
 def test_all_stands_for_every_organisation() -> None:
