@@ -47,14 +47,18 @@ class SampleChain:
         }
         self._peers = [self._issue(authority, mspid, "peer") for mspid, authority in authorities.items()]
         mspid, authority = next(iter(authorities.items()))
-        self._orderer, self._client = self._issue(authority, mspid, "orderer"), self._issue(authority, mspid, "client")
+        ordering = Authority.create("root", "sample", now_us=self._now_us, lifetime_us=DAY_US)
+        self._client = self._issue(authority, mspid, "client")
+        self._orderer = self._issue(ordering, "OrdererMSP", "orderer")
         config = ChannelConfig(
             channel=CHANNEL,
             sequence=0,
-            organisations={mspid: Organisation(mspid, (ca.root.pem,)) for mspid, ca in authorities.items()},
+            organisations={
+                "OrdererMSP": Organisation("OrdererMSP", (ordering.root.pem,), kind="orderer"),
+                **{mspid: Organisation(mspid, (ca.root.pem,)) for mspid, ca in authorities.items()},
+            },
             peers={peer.mspid: _node(peer.mspid, peer) for peer in self._peers},
             orderers={"orderer": _node("orderer", self._orderer)},
-            policies={"admins": "MAJORITY(all.admin)", "readers": "any.member", "writers": "any.member"},
             chaincodes={CHAINCODE: ChaincodeDefinition(CHAINCODE, 1, "1.0", "0" * 64, f"OutOf({organisations}, all)")},
         )
         self.genesis = self._block(0, ZERO_HASH, [ConfigUpdate.build(config).to_bytes()])

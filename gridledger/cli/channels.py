@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -89,8 +90,10 @@ def info(channel: Channel, *, user: User = None, directory: Profile = DEFAULT_DI
             "commit hash": chain.commit_hash,
             "bytes": chain.size_bytes,
             "configuration": f"sequence {config.sequence}",
-            "organisations": " ".join(config.organisations),
-            **{f"{name} policy": text for name, text in config.policies.items()},
+            "organisations": " ".join(f"{name} ({item.kind})" for name, item in config.organisations.items()),
+            "capabilities": " ".join(config.capabilities),
+            **{f"policies of {group}": _texts(policies) for group, policies in config.policies.items()},
+            **{f"access to {resource}": path for resource, path in config.acls.items()},
             "batch": " ".join(f"{name}={value}" for name, value in config.batch.to_dict().items()),
             "limits": " ".join(f"{name}={value}" for name, value in config.limits.to_dict().items()),
         }
@@ -162,14 +165,23 @@ def _behind(one: str, other: str, found: Comparison) -> str:
     return f"; {one if first < second else other} is {abs(first - second)} blocks behind"
 
 
+def _texts(policies: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {text}" for name, text in policies.items())
+
+
 def _config(config: ChannelConfig) -> dict[str, Any]:
     """The configuration without certificates."""
     return {
         "sequence": config.sequence,
-        "organisations": list(config.organisations),
+        "capabilities": list(config.capabilities),
+        "organisations": {
+            name: {"kind": item.kind, "policies": dict(item.policies), "anchors": list(item.anchors)}
+            for name, item in config.organisations.items()
+        },
         "peers": {node.name: {"mspid": node.mspid, "url": node.url} for node in config.peers.values()},
         "orderers": {node.name: {"mspid": node.mspid, "url": node.url} for node in config.orderers.values()},
-        "policies": dict(config.policies),
+        "policies": {group: dict(texts) for group, texts in config.policies.items()},
+        "acls": dict(config.acls),
         "chaincodes": {item.name: item.to_dict() for item in config.chaincodes.values()},
         "batch": config.batch.to_dict(),
         "limits": config.limits.to_dict(),

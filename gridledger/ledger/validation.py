@@ -39,6 +39,7 @@ from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate, parse_envelope, verify_update
+from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.events import ChaincodeEvent
 from gridledger.protocol.fields import hash_of
 from gridledger.protocol.result import Endorsement, Event, Result, Version, endorsement_text
@@ -310,6 +311,8 @@ class _JudgingRound:
         if len(block.envelopes) == 1:
             try:
                 judged.config = verify_update(self._config, update, block.header.timestamp_us)
+            except CapabilityUnknown:
+                raise  # to newer nodes the update may be valid: a code from here would fork the ledger
             except GridLedgerError:
                 return TxValidationCode.INVALID_CONFIG_TRANSACTION
             return _VALID

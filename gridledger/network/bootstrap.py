@@ -173,7 +173,8 @@ def channel_config(
     roots: Mapping[str, str],
     packages: Mapping[Path, str],
 ) -> ChannelConfig:
-    """A channel's first configuration. Its members are the organisations of its peers, and the orderers'."""
+    """A channel's first configuration. Its members are the organisations of its peers, and the orderers', each of the
+    kind that its nodes are."""
     channel = config.channels[name]
     peers = [config.peer(peer) for peer in channel.peers]
     owners = {node.organisation for node in (*peers, *config.orderers)}
@@ -182,10 +183,13 @@ def channel_config(
     first = ChannelConfig(
         channel=name,
         sequence=0,
-        organisations={mspid: Organisation(mspid, (roots[owner],)) for owner, mspid in mspids.items()},
+        organisations={
+            mspid: Organisation(mspid, (roots[owner],), kind=config.kind_of(owner)) for owner, mspid in mspids.items()
+        },
         peers={node.name: _node(config, folder, node) for node in peers},
         orderers={node.name: _node(config, folder, node) for node in config.orderers},
-        policies=channel.policies.model_dump(),
+        policies=channel.all_policies,
+        acls=channel.acls,
         forwarders=frozenset(Forwarder(mspids[owner], user) for owner, _, user in parted),
         chaincodes={
             chaincode: ChaincodeDefinition(chaincode, 1, spec.version, packages[spec.path], spec.policy)

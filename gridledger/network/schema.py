@@ -11,9 +11,19 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from gridledger.errors import GridLedgerError, SettingsError
-from gridledger.identity.policy import Policy
 from gridledger.network.companion_kinds import KINDS
 from gridledger.network.endorsement import check_can_be_met
+from gridledger.protocol.acls import read_acls
+from gridledger.protocol.config_policies import (
+    APPLICATION,
+    GROUP_POLICIES,
+    ORDERER,
+    POLICY_PATHS,
+    ChannelPolicies,
+    Membership,
+    default_policies,
+    organisation_policies,
+)
 from gridledger.protocol.limits import BatchLimits, TransactionLimits, check_limits
 from gridledger.settings import Name, Port, SettingsPart
 
@@ -91,26 +101,37 @@ class ChaincodeSpec(SettingsPart):
     version: str = "1.0"
 
 
-class Policies(SettingsPart):
-    """Who may change a channel, read it, write to it."""
-
-    admins: str = "MAJORITY(all.admin)"
-    readers: str = "any.member"
-    writers: str = "any.member"
-
-
 class ChannelSpec(SettingsPart):
     """A channel: its peers, chaincodes, policies and bounds.
 
-    ``forwarders``, such as ``Org1/bridge``, may bring what others have signed.
+    ``policies``, by group (Channel, Application, Orderer, Observer) and name, take the place of the default ones, and
+    ``acls``, by resource, that of the default policies. ``forwarders``, such as ``Org1/bridge``, may bring what others
+    have signed.
     """
 
     peers: Annotated[tuple[Name, ...], Field(min_length=1)]
     chaincodes: dict[Name, ChaincodeSpec] = Field(default_factory=dict)
-    policies: Policies = Policies()
+    policies: dict[str, dict[str, str]] = Field(default_factory=dict)
+    acls: dict[str, str] = Field(default_factory=dict)
     forwarders: tuple[str, ...] = ()
     batch: BatchLimits = BatchLimits()
     limits: TransactionLimits = TransactionLimits()
+
+    @property
+    def all_policies(self) -> dict[str, dict[str, str]]:
+        """The channel's policies, the default ones included."""
+        return {group: {**texts, **self.policies.get(group, {})} for group, texts in default_policies().items()}
+
+    @model_validator(mode="after")
+    def _policies_are_known(self) -> Self:
+        for group, texts in self.policies.items():
+            if unknown := sorted(texts.keys() - GROUP_POLICIES.get(group, frozenset())):
+                there = {name: sorted(names) for name, names in GROUP_POLICIES.items()}
+                raise ValueError(f"there are no policies {unknown} of {group!r}; there are {there}")
+        if self.acls:
+            with _told_of("acls"):
+                read_acls(self.acls)
+        return self
 
 
 class NetworkConfig(SettingsPart):
@@ -136,6 +157,10 @@ class NetworkConfig(SettingsPart):
     def mspid(self, organisation: str) -> str:
         """The MSP id of an organisation."""
         return next(item.mspid for item in self.organisations if item.name == organisation)
+
+    def kind_of(self, organisation: str) -> str:
+        """The kind of an organisation on the channels: that of its nodes."""
+        return ORDERER if any(item.organisation == organisation for item in self.orderers) else APPLICATION
 
     def peer(self, name: str) -> NodeSpec:
         """A peer by its name."""
@@ -186,11 +211,17 @@ class NetworkConfig(SettingsPart):
         for node in nodes:
             if node.organisation not in organisations:
                 raise ValueError(f"{node.name}: there is no organisation {node.organisation!r}")
+        for peer in self.peers:
+            if self.kind_of(peer.organisation) == ORDERER:
+                raise ValueError(
+                    f"{peer.organisation} has the peer {peer.name} and orderers: give the orderers an organisation of "
+                    "their own"
+                )
         self._check_companions(organisations)
-        peers = {item.name for item in self.peers}
+        names = {item.name for item in self.peers}
         for name, channel in self.channels.items():
             _unique(f"peer of {name}", list(channel.peers))
-            if missing := sorted(set(channel.peers) - peers):
+            if missing := sorted(set(channel.peers) - names):
                 raise ValueError(f"channel {name}: there are no peers {missing}")
             self._check_policies(name, channel)
             with _told_of(f"channel {name}"):
@@ -219,13 +250,21 @@ class NetworkConfig(SettingsPart):
 
     def _check_policies(self, name: str, channel: ChannelSpec) -> None:
         owners = [self.mspid(self.peer(peer).organisation) for peer in channel.peers]
-        organisations = {*owners, *(self.mspid(orderer.organisation) for orderer in self.orderers)}
+        organisations = {
+            self.mspid(item.name): self.kind_of(item.name)
+            for item in self.organisations
+            if self.kind_of(item.name) == ORDERER or self.mspid(item.name) in owners
+        }
+        policies = ChannelPolicies(
+            channel.all_policies,
+            {mspid: Membership(kind, organisation_policies(mspid, kind)) for mspid, kind in organisations.items()},
+        )
         for chaincode, spec in channel.chaincodes.items():
             with _told_of(f"channel {name}, chaincode {chaincode}"):
-                check_can_be_met(Policy.parse(spec.policy, sorted(set(owners))), name, organisations, owners)
-        for role in Policies.model_fields:
-            with _told_of(f"channel {name}, policy {role}"):
-                Policy.parse(getattr(channel.policies, role), sorted(set(owners)))
+                check_can_be_met(policies.endorsement(spec.policy), name, organisations, owners)
+        for path in sorted(POLICY_PATHS):
+            with _told_of(f"channel {name}, policy {path}"):
+                policies.at(path)
 
 
 @contextmanager

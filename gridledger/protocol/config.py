@@ -8,42 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from typing import Any, NamedTuple, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from gridledger import jsontext
-from gridledger.errors import MalformedMessage
-from gridledger.identity.certificate import Certificate
-from gridledger.identity.msp import MSP, MSPManager
+from gridledger.errors import MalformedMessage, PermissionDeniedError
+from gridledger.formats import CHANNEL_CONFIG
+from gridledger.identity.msp import MSP, Identity, MSPManager
 from gridledger.identity.policy import Policy
-from gridledger.protocol.config_rules import MSPID, NAME, PACKAGE, check_policies, matching, node_url
-from gridledger.protocol.fields import exactly, from_base64, integer_of, list_of, parse_object, text_of, to_base64
+from gridledger.protocol.acls import DEFAULT_ACLS, read_acls
+from gridledger.protocol.capabilities import check_capabilities, read_capabilities
+from gridledger.protocol.config_authority import remembered
+from gridledger.protocol.config_parts import (
+    ChaincodeDefinition,
+    Forwarder,
+    Node,
+    Organisation,
+    read_chaincode,
+    read_forwarder,
+    read_node,
+    read_organisation,
+    read_policies,
+    read_remembered,
+)
+from gridledger.protocol.config_policies import APPLICATION, GROUP_POLICIES, ChannelPolicies, default_policies
+from gridledger.protocol.config_rules import NAME, check_membership, check_policies, matching
+from gridledger.protocol.fields import exactly, integer_of, list_of, parse_object, text_of
 from gridledger.protocol.limits import CONFIG_WINDOW, MAX_CONFIG_BYTES, BatchLimits, TransactionLimits, check_limits
+
+__all__ = ["ChaincodeDefinition", "ChannelConfig", "Forwarder", "Node", "Organisation"]
 
 KIND = "channel_config"
 MAX_NODES = 1000
 MAX_CHAINCODES = 100
 MAX_REMOVED_CHAINCODES = 1000
+MAX_REMOVED_ORGANISATIONS = 100
 MAX_FORWARDERS = 100
-MAX_NODE_CERTIFICATES = 2
-MAX_ROOTS = 16
-"""Root certificates of one organisation."""
-
-MAX_CRLS = 16
-MAX_CRL_BYTES = 512 * 1024
-"""Bytes of all revocation lists of one organisation, PEM: some 9,000 entries."""
-
 MIN_MAX_SIGNATURES = 100
 """Signatures that an update may have where the channel has fewer organisations: judging these takes some 20 ms."""
 
 ENGINES = ("raft",)
 _Item = TypeVar("_Item")
-POLICY_NAMES = ("admins", "readers", "writers")
 _MEMBERS = frozenset(
     (
         "kind",
+        "format",
         "channel",
         "sequence",
+        "capabilities",
         "organisations",
         "peers",
         "orderers",
@@ -54,98 +66,8 @@ _MEMBERS = frozenset(
         "consensus",
     )
 )
-_FORWARDER_MEMBERS = frozenset(("mspid", "name"))
-_ORGANISATION_MEMBERS = frozenset(("roots", "crls"))
-_NODE_MEMBERS = frozenset(("mspid", "url", "certificate"))
-_RENEWED_NODE_MEMBERS = frozenset(("mspid", "url", "certificates"))
-_CHAINCODE_MEMBERS = frozenset(("sequence", "version", "package", "policy"))
-
-
-@dataclass(frozen=True, slots=True)
-class Organisation:
-    """A member organisation: its CA's root certificates (up to ``MAX_ROOTS``) and its revocation lists (up to
-    ``MAX_CRLS``, with ``MAX_CRL_BYTES`` together), all PEM."""
-
-    mspid: str
-    roots: tuple[str, ...]
-    crls: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {"roots": list(self.roots), "crls": list(self.crls)}
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A peer or an orderer: its organisation, where it is reached, and its certificate.
-
-    While its certificate is renewed a node has two: ``certificate`` and the ``renewed`` one, and may use either.
-    """
-
-    name: str
-    mspid: str
-    url: str
-    certificate: Certificate
-    renewed: Certificate | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the first certificate."""
-        return self.certificate.fingerprint
-
-    @property
-    def certificates(self) -> tuple[Certificate, ...]:
-        """The certificates that the node may use: one, or two during a renewal."""
-        return (self.certificate,) if self.renewed is None else (self.certificate, self.renewed)
-
-    @property
-    def fingerprints(self) -> tuple[str, ...]:
-        """The names that the node has in endorsements and block signatures: SHA-256 of each certificate."""
-        return tuple(certificate.fingerprint for certificate in self.certificates)
-
-    def certificate_with(self, fingerprint: str) -> Certificate:
-        """The node's certificate of this fingerprint; KeyError where it has none such."""
-        for certificate in self.certificates:
-            if certificate.fingerprint == fingerprint:
-                return certificate
-        raise KeyError(fingerprint)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        members: dict[str, Any] = {"mspid": self.mspid, "url": self.url}
-        if self.renewed is None:
-            return {**members, "certificate": to_base64(self.certificate.der)}
-        return {**members, "certificates": [to_base64(certificate.der) for certificate in self.certificates]}
-
-
-@dataclass(frozen=True, slots=True)
-class ChaincodeDefinition:
-    """What the channel agreed on for one chaincode.
-
-    ``sequence`` counts the definition's changes; a proposal names it, so that no result of an older definition can be
-    committed. ``package`` is the package's id (SHA-256); ``policy`` the endorsement policy's text.
-    """
-
-    name: str
-    sequence: int
-    version: str
-    package: str
-    policy: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {"sequence": self.sequence, "version": self.version, "package": self.package, "policy": self.policy}
-
-
-class Forwarder(NamedTuple):
-    """An identity that may bring what others have signed: its MSP id, and its certificate's common name."""
-
-    mspid: str
-    name: str
-
-    def to_dict(self) -> dict[str, str]:
-        """The JSON form."""
-        return self._asdict()
+_OPTIONAL = frozenset(("acls", "forwarders", "removed_chaincodes", "removed_organisations"))
+"""Absent where they would be empty."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +79,9 @@ class ChannelConfig:
     organisations: Mapping[str, Organisation]
     peers: Mapping[str, Node]
     orderers: Mapping[str, Node]
-    policies: Mapping[str, str]
+    policies: Mapping[str, Mapping[str, str]] = field(default_factory=default_policies)
+    """Of the channel and its groups (Application, Orderer, Observer), by name."""
+
     chaincodes: Mapping[str, ChaincodeDefinition] = field(default_factory=dict)
     batch: BatchLimits = field(default_factory=BatchLimits)
     limits: TransactionLimits = field(default_factory=TransactionLimits)
@@ -167,10 +91,23 @@ class ChannelConfig:
     """The last sequence of each chaincode that was removed: a new definition goes on from there, so that no old
     endorsement fits it."""
 
+    acls: Mapping[str, str] = field(default_factory=dict)
+    """Paths of policies by resource, where they are not the defaults."""
+
+    capabilities: tuple[str, ...] = ("V1",)
+    removed_organisations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Roots, lists and policies of each organisation that was removed: it comes back with these, so that nobody becomes
+    it by way of a removal."""
+
     @cached_property
     def msps(self) -> MSPManager:
         """Who is a member under this configuration."""
         return MSPManager({name: MSP(name, org.roots, org.crls) for name, org in self.organisations.items()})
+
+    @cached_property
+    def channel_policies(self) -> ChannelPolicies:
+        """All policies of this configuration."""
+        return ChannelPolicies(self.policies, {name: org.membership for name, org in self.organisations.items()})
 
     @property
     def max_signatures(self) -> int:
@@ -179,8 +116,13 @@ class ChannelConfig:
 
     @cached_property
     def peer_organisations(self) -> tuple[str, ...]:
-        """MSP ids of the organisations with a peer on the channel, sorted: what ``all`` means in a policy."""
+        """MSP ids of the organisations with a peer on the channel, sorted."""
         return tuple(sorted({node.mspid for node in self.peers.values()}))
+
+    @property
+    def application_organisations(self) -> tuple[str, ...]:
+        """MSP ids of the application organisations, sorted, with a peer or without: what ``all`` means in a policy."""
+        return self.channel_policies.members(APPLICATION)
 
     @cached_property
     def peers_by_fingerprint(self) -> Mapping[str, Node]:
@@ -204,55 +146,101 @@ class ChannelConfig:
         removed = {name: sequence for name, sequence in remembered.items() if name not in chaincodes}
         return replace(self, chaincodes=chaincodes, removed_chaincodes=removed)
 
-    def policy(self, name: str) -> Policy:
-        """One of the channel's own policies: ``admins``, ``readers`` or ``writers``."""
-        return _policy(self.policies[name], self.peer_organisations)
+    def with_organisations(self, organisations: Mapping[str, Organisation]) -> ChannelConfig:
+        """The same configuration with these organisations and no others, which remembers whom that removes and takes
+        their peers along."""
+        gone = {name: item for name, item in self.organisations.items() if name not in organisations}
+        known = {**self.removed_organisations, **{name: remembered(item.to_dict()) for name, item in gone.items()}}
+        removed = {name: entry for name, entry in known.items() if name not in organisations}
+        peers = {name: node for name, node in self.peers.items() if node.mspid not in gone}
+        return replace(self, organisations=organisations, peers=peers, removed_organisations=removed)
+
+    def policy(self, path: str) -> Policy:
+        """The policy at a path such as ``/Channel/Application/Writers``; KeyError where there is none."""
+        return self.channel_policies.at(path)
+
+    def policy_of(self, resource: str) -> str:
+        """The path of the policy that admits to a resource."""
+        return self.acls.get(resource) or DEFAULT_ACLS[resource]
+
+    def admit(self, resource: str, identity: Identity) -> None:
+        """Raise :class:`PermissionDeniedError` unless the policy of a resource admits the identity."""
+        path = self.policy_of(resource)
+        policy = self.policy(path)
+        if not policy.satisfied_by([(identity.mspid, identity.role)]):
+            raise PermissionDeniedError(
+                f"{identity.role} {identity.name!r} of {identity.mspid} may not use {resource} on {self.channel}: that "
+                f"asks for {path} ({policy.text})",
+                resource=resource,
+                policy=path,
+            )
 
     def endorsement_policy(self, chaincode: str) -> Policy:
         """The endorsement policy of a chaincode; KeyError where the channel has no such chaincode."""
-        return _policy(self.chaincodes[chaincode].policy, self.peer_organisations)
+        return self.channel_policies.endorsement(self.chaincodes[chaincode].policy)
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        plain: dict[str, Any] = jsontext.loads(self.text)
+        return plain
 
     @cached_property
     def text(self) -> str:
         """The configuration's text."""
-        members = {
+        members: dict[str, Any] = {
             "kind": KIND,
+            "format": CHANNEL_CONFIG.number,
             "channel": self.channel,
             "sequence": self.sequence,
+            "capabilities": list(self.capabilities),
             "organisations": {name: item.to_dict() for name, item in sorted(self.organisations.items())},
             "peers": {name: item.to_dict() for name, item in sorted(self.peers.items())},
             "orderers": {name: item.to_dict() for name, item in sorted(self.orderers.items())},
-            "policies": dict(sorted(self.policies.items())),
+            "policies": {group: dict(sorted(texts.items())) for group, texts in sorted(self.policies.items())},
             "chaincodes": {name: item.to_dict() for name, item in sorted(self.chaincodes.items())},
             "batch": self.batch.to_dict(),
             "limits": self.limits.to_dict(),
             "consensus": self.consensus,
         }
-        if self.forwarders:  # a config without them reads as those of earlier versions
+        if self.acls:
+            members["acls"] = dict(sorted(self.acls.items()))
+        if self.forwarders:
             members["forwarders"] = [item.to_dict() for item in sorted(self.forwarders)]
         if self.removed_chaincodes:
             members["removed_chaincodes"] = dict(sorted(self.removed_chaincodes.items()))
+        if self.removed_organisations:
+            removed = sorted(self.removed_organisations.items())
+            members["removed_organisations"] = {name: _in_order(entry) for name, entry in removed}
         return jsontext.dumps(members).decode()
 
     @classmethod
     def parse(cls, text: str) -> ChannelConfig:
-        """Read and check a configuration: shapes, policies that parse, nodes whose certificates are their MSP's."""
+        """Read and check a configuration: shapes, policies that parse, nodes whose certificates are their MSP's.
+
+        Capabilities come first, and CapabilityUnknown with them: what a newer version wrote may have other members.
+        """
         members = parse_object(text, KIND)
-        forwarders, removed = _forwarders(members), _removed_chaincodes(members)
+        if "capabilities" in members:
+            check_capabilities(members)
+        CHANNEL_CONFIG.check(
+            members.get("format", "1, without a number"), f"the channel {members.get('channel')!r:.140}"
+        )
+        optional = {name: members.pop(name) for name in _OPTIONAL & members.keys()}
         message = exactly(members, _MEMBERS, "a channel config")
         config = cls(
             channel=text_of(message, "channel"),
             sequence=integer_of(message, "sequence"),
-            organisations=_each(message, "organisations", _organisation, MAX_NODES),
-            peers=_each(message, "peers", _node, MAX_NODES),
-            orderers=_each(message, "orderers", _node, MAX_NODES),
+            capabilities=read_capabilities(message["capabilities"]),
+            organisations=_each(message, "organisations", read_organisation, MAX_NODES),
+            peers=_each(message, "peers", read_node, MAX_NODES),
+            orderers=_each(message, "orderers", read_node, MAX_NODES),
             policies=_policies(message),
-            chaincodes=_each(message, "chaincodes", _chaincode, MAX_CHAINCODES),
+            chaincodes=_each(message, "chaincodes", read_chaincode, MAX_CHAINCODES),
             batch=BatchLimits(**_integers(message, "batch", BatchLimits)),
             limits=TransactionLimits(**{CONFIG_WINDOW: 0, **_integers(message, "limits", TransactionLimits)}),
             consensus=text_of(message, "consensus", max_length=32),
-            forwarders=forwarders,
-            removed_chaincodes=removed,
+            **_read_optional(optional),
         )
         config.check()
         return config
@@ -262,6 +250,9 @@ class ChannelConfig:
         if not self.organisations or not self.orderers:
             raise MalformedMessage("a channel has at least one organisation and one orderer")
         self._check_nodes()
+        check_membership(self.organisations, self.peers, self.orderers)
+        if both := sorted(self.organisations.keys() & self.removed_organisations.keys()):
+            raise MalformedMessage(f"'removed_organisations' has members of the channel: {', '.join(both)}")
         for item in self.forwarders:
             if item.mspid not in self.organisations:
                 raise MalformedMessage(
@@ -276,10 +267,12 @@ class ChannelConfig:
             raise MalformedMessage(f"a configuration has at most {MAX_CONFIG_BYTES} bytes, this one has {config_bytes}")
         check_limits(self.batch, self.limits, config_bytes)
         check_policies(
-            {name: self.policy(name) for name in POLICY_NAMES},
+            self.channel_policies,
+            {resource: self.policy_of(resource) for resource in DEFAULT_ACLS},
             {name: self.endorsement_policy(name) for name in self.chaincodes},
             organisations=self.organisations.keys(),
             peer_organisations=self.peer_organisations,
+            orderer_organisations=sorted({node.mspid for node in self.orderers.values()}),
             max_signatures=self.max_signatures,
         )
         _ = self.msps
@@ -297,11 +290,6 @@ class ChannelConfig:
                 raise MalformedMessage(f"the two certificates of {node.name} have different subjects")
 
 
-@lru_cache(maxsize=1024)
-def _policy(text: str, organisations: tuple[str, ...]) -> Policy:
-    return Policy.parse(text, organisations)
-
-
 def _each(message: dict[str, Any], name: str, read: Callable[[str, Any], _Item], limit: int) -> dict[str, _Item]:
     members = message[name]
     if not isinstance(members, dict) or len(members) > limit:
@@ -309,70 +297,51 @@ def _each(message: dict[str, Any], name: str, read: Callable[[str, Any], _Item],
     return {key: read(key, value) for key, value in members.items()}
 
 
-def _organisation(mspid: str, value: Any) -> Organisation:
-    matching(MSPID, mspid, "an MSP id")
-    message = exactly(value, _ORGANISATION_MEMBERS, f"the organisation {mspid}")
-    for name, most in (("roots", MAX_ROOTS), ("crls", MAX_CRLS)):
-        items = message[name]
-        if not isinstance(items, list) or len(items) > most or not all(isinstance(item, str) for item in items):
-            raise MalformedMessage(f"{name!r} of {mspid} must be a list of at most {most} PEM texts")
-    if sum(map(len, message["crls"])) > MAX_CRL_BYTES:
-        raise MalformedMessage(f"the revocation lists of {mspid} have at most {MAX_CRL_BYTES} bytes together")
-    return Organisation(mspid, tuple(message["roots"]), tuple(message["crls"]))
-
-
-def _node(name: str, value: Any) -> Node:
-    matching(NAME, name, "a node's name")
-    if isinstance(value, dict) and "certificates" in value:
-        message = exactly(value, _RENEWED_NODE_MEMBERS, f"the node {name}")
-        items = list_of(message, "certificates", max_length=MAX_NODE_CERTIFICATES)
-        if not items:
-            raise MalformedMessage(f"the node {name} has no certificate")
-    else:
-        message = exactly(value, _NODE_MEMBERS, f"the node {name}")
-        items = [message["certificate"]]
-    read = [Certificate.from_der(from_base64(item, f"the certificate of {name}")) for item in items]
-    return Node(name, text_of(message, "mspid"), node_url(name, text_of(message, "url")), *read)
-
-
-def _chaincode(name: str, value: Any) -> ChaincodeDefinition:
-    matching(NAME, name, "a chaincode's name")
-    message = exactly(value, _CHAINCODE_MEMBERS, f"the chaincode {name}")
-    return ChaincodeDefinition(
-        name=name,
-        sequence=integer_of(message, "sequence", minimum=1),
-        version=text_of(message, "version", max_length=64),
-        package=matching(PACKAGE, message["package"], f"the package of {name}, a SHA-256,"),
-        policy=text_of(message, "policy", max_length=4096),
-    )
+def _read_optional(members: dict[str, Any]) -> dict[str, Any]:
+    """The members that a config may lack, none of which is there without content."""
+    read: dict[str, Callable[[], Any]] = {
+        "acls": lambda: read_acls(members["acls"]),
+        "forwarders": lambda: _forwarders(members),
+        "removed_chaincodes": lambda: _removed_chaincodes(members),
+        "removed_organisations": lambda: _removed_organisations(members),
+    }
+    return {name: read[name]() for name in members}
 
 
 def _forwarders(message: dict[str, Any]) -> frozenset[Forwarder]:
-    """Take out a member that a config may lack."""
-    if "forwarders" not in message:
-        return frozenset()
     items = list_of(message, "forwarders", max_length=MAX_FORWARDERS)
-    del message["forwarders"]
-    if not items:
-        raise MalformedMessage("'forwarders' must name one at least; a channel without has no such member")
-    read = [exactly(item, _FORWARDER_MEMBERS, "a forwarder") for item in items]
-    return frozenset(Forwarder(text_of(item, "mspid"), text_of(item, "name")) for item in read)
+    _not_empty(items, "forwarders")
+    return frozenset(read_forwarder(item) for item in items)
 
 
 def _removed_chaincodes(message: dict[str, Any]) -> dict[str, int]:
-    """Take out a member that a config may lack."""
-    if "removed_chaincodes" not in message:
-        return {}
     items = _each(message, "removed_chaincodes", lambda _, value: value, MAX_REMOVED_CHAINCODES)
-    del message["removed_chaincodes"]
-    if not items:
-        raise MalformedMessage("'removed_chaincodes' must name one at least; a channel without has no such member")
+    _not_empty(items, "removed_chaincodes")
     return {matching(NAME, name, "a chaincode's name"): integer_of(items, name, minimum=1) for name in items}
 
 
-def _policies(message: dict[str, Any]) -> dict[str, str]:
-    policies = exactly(message["policies"], frozenset(POLICY_NAMES), "'policies'")
-    return {name: text_of(policies, name, max_length=4096) for name in POLICY_NAMES}
+def _removed_organisations(message: dict[str, Any]) -> dict[str, Any]:
+    items = _each(message, "removed_organisations", read_remembered, MAX_REMOVED_ORGANISATIONS)
+    _not_empty(items, "removed_organisations")
+    return items
+
+
+def _not_empty(items: Any, name: str) -> None:
+    if not items:
+        raise MalformedMessage(f"{name!r} must name one at least; a channel without has no such member")
+
+
+def _policies(message: dict[str, Any]) -> dict[str, dict[str, str]]:
+    groups = exactly(message["policies"], frozenset(GROUP_POLICIES), "'policies'")
+    return {
+        group: read_policies({"policies": groups[group]}, names, f"the policies of {group}")
+        for group, names in GROUP_POLICIES.items()
+    }
+
+
+def _in_order(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of ``removed_organisations``, whose text must not depend on the order of members."""
+    return {"roots": entry["roots"], "crls": entry["crls"], "policies": dict(sorted(entry["policies"].items()))}
 
 
 def _integers(message: dict[str, Any], name: str, shape: type[BatchLimits] | type[TransactionLimits]) -> dict[str, int]:

@@ -9,10 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, Protocol
 
 from gridledger.errors import MalformedMessage
 from gridledger.identity.policy import Policy
+from gridledger.protocol.acls import BROADCAST, DELIVER
+from gridledger.protocol.config_policies import (
+    APPLICATION,
+    APPLICATION_ADMINS,
+    CHANNEL_ADMINS,
+    ORDERER,
+    ORDERER_ADMINS,
+    POLICY_PATHS,
+    ChannelPolicies,
+)
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 """Of nodes and chaincodes."""
@@ -23,6 +33,7 @@ MSPID = re.compile(r"[A-Za-z0-9.-]{1,128}")
 PACKAGE = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"https://(?:[A-Za-z0-9_.-]{1,253}|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[0-9]{1,5}))?")
 _MAX_PORT = 65535
+BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
 
 
 def matching(pattern: re.Pattern[str], value: Any, what: str) -> str:
@@ -47,51 +58,114 @@ def node_url(node: str, url: str) -> str:
     return url
 
 
+class Member(Protocol):
+    """What these rules ask of an organisation."""
+
+    @property
+    def kind(self) -> str:
+        """``application``, ``orderer`` or ``observer``."""
+
+    @property
+    def anchors(self) -> tuple[str, ...]:
+        """Names of its peers."""
+
+
+class NodeOf(Protocol):
+    """What these rules ask of a node."""
+
+    @property
+    def mspid(self) -> str:
+        """Its organisation."""
+
+
+def check_membership(
+    organisations: Mapping[str, Member], peers: Mapping[str, NodeOf], orderers: Mapping[str, NodeOf]
+) -> None:
+    """Refuse nodes of organisations of another kind, and anchors that are no peers of their organisation.
+
+    The kind says whose policies an organisation counts in, and only the admins of the kind's group change it: were a
+    peer or an orderer to stand for it as well, an organisation could make itself a voter.
+    """
+    for nodes, role, kind in ((peers, "peer", APPLICATION), (orderers, "orderer", ORDERER)):
+        for name, node in nodes.items():
+            if organisations[node.mspid].kind != kind:
+                raise MalformedMessage(
+                    f"the {role} {name} is of {node.mspid}, which is of the kind {organisations[node.mspid].kind!r}: "
+                    f"a channel's {role}s are of organisations of the kind {kind!r}"
+                )
+    for mspid, item in organisations.items():
+        for anchor in item.anchors:
+            if anchor not in peers or peers[anchor].mspid != mspid:
+                raise MalformedMessage(f"the anchor {anchor} of {mspid} is none of its peers")
+
+
 def check_policies(
-    policies: Mapping[str, Policy],
+    policies: ChannelPolicies,
+    acls: Mapping[str, str],
     endorsement: Mapping[str, Policy],
     *,
     organisations: Collection[str],
     peer_organisations: Sequence[str],
+    orderer_organisations: Sequence[str],
     max_signatures: int,
 ) -> None:
     """Refuse policies that nobody can meet, and those that keep blocks from peers or peers from orderers.
 
-    ``policies`` are admins, readers and writers, ``endorsement`` those of the chaincodes; ``max_signatures`` is how
-    many of an update are judged.
+    ``acls`` has the policy's path of every resource, ``endorsement`` the policies of the chaincodes; ``max_signatures``
+    is how many of an update are judged.
     """
-    _check_admins(policies["admins"], organisations, max_signatures)
+    for path in sorted(POLICY_PATHS):
+        policies.at(path)  # that it can be read
+    for path in (APPLICATION_ADMINS, ORDERER_ADMINS, CHANNEL_ADMINS):
+        _check_admins(path, policies.at(path), organisations, max_signatures)
     users = [(mspid, role) for mspid in organisations for role in ("client", "admin")]
-    for name in ("readers", "writers"):
-        if not any(policies[name].satisfied_by([user]) for user in users):
-            raise MalformedMessage(f"the {name} policy {policies[name].text!r} admits no client and no admin")
-    _check_peers(policies["readers"], policies["writers"], peer_organisations)
+    for path in sorted(set(acls.values())):
+        policy = policies.at(path)
+        if not any(policy.satisfied_by([user]) for user in users):
+            asked = ", ".join(sorted(resource for resource, other in acls.items() if other == path))
+            raise MalformedMessage(f"{path}, {policy.text!r}, admits no client and no admin, and is asked for {asked}")
+    _check_nodes(policies, acls, peer_organisations, orderer_organisations)
+    counted = policies.members(APPLICATION)
     for name, policy in endorsement.items():
         # Peers may still be to come: those that the channel has now need not be enough.
-        if policy.fewest(lambda each: each.mspid in organisations and each.role in ("peer", "member")) is None:
+        if policy.fewest(lambda each: each.mspid in counted and each.role in ("peer", "member")) is None:
             raise MalformedMessage(
                 f"the endorsement policy of {name}, {policy.text!r}, can be met by no peers of the channel's "
-                "organisations"
+                "application organisations"
             )
 
 
-def _check_admins(policy: Policy, organisations: Collection[str], max_signatures: int) -> None:
+def _check_admins(path: str, policy: Policy, organisations: Collection[str], max_signatures: int) -> None:
     fewest = policy.fewest(lambda principal: principal.mspid in organisations)
     if fewest is None or fewest > max_signatures:
         raise MalformedMessage(
-            f"the admins policy {policy.text!r} can be met by no members of the channel's organisations: nobody could "
-            "change the configuration any more"
+            f"{path}, {policy.text!r}, can be met by no members of the channel's organisations: nobody could change "
+            "the configuration any more"
         )
 
 
-def _check_peers(readers: Policy, writers: Policy, peer_organisations: Sequence[str]) -> None:
-    shut_out = [mspid for mspid in peer_organisations if not readers.satisfied_by([(mspid, "peer")])]
+def _check_nodes(
+    policies: ChannelPolicies,
+    acls: Mapping[str, str],
+    peer_organisations: Sequence[str],
+    orderer_organisations: Sequence[str],
+) -> None:
+    deliver, broadcast = acls[DELIVER], acls[BROADCAST]
+    shut_out = [mspid for mspid in peer_organisations if not policies.at(deliver).satisfied_by([(mspid, "peer")])]
     if shut_out:
         raise MalformedMessage(
-            f"the readers policy {readers.text!r} does not admit the peers of {', '.join(shut_out)}: orderers would "
-            "give them no blocks"
+            f"{deliver}, {policies.at(deliver).text!r}, does not admit the peers of {', '.join(shut_out)}: orderers "
+            "would give them no blocks"
         )
+    writers = policies.at(broadcast)
     if peer_organisations and not any(writers.satisfied_by([(mspid, "peer")]) for mspid in peer_organisations):
         raise MalformedMessage(
-            f"the writers policy {writers.text!r} admits no peers: orderers would take no transaction from a gateway"
+            f"{broadcast}, {writers.text!r}, admits no peers: orderers would take no transaction from a gateway"
+        )
+    validation = policies.at(BLOCK_VALIDATION)
+    mute = [mspid for mspid in orderer_organisations if not validation.satisfied_by([(mspid, "orderer")])]
+    if mute:
+        raise MalformedMessage(
+            f"{BLOCK_VALIDATION}, {validation.text!r}, is not met by one orderer of {', '.join(mute)}: a block has the "
+            "signature of the one that delivers it"
         )

@@ -1,10 +1,11 @@
-"""Config transactions: a channel's next configuration, signed by the admins that the present one asks for."""
+"""Config transactions: a channel's next configuration, signed by those whose affair the changes are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, InputError, MalformedMessage, PermissionDeniedError
@@ -12,8 +13,11 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
+from gridledger.protocol.capabilities import check_capabilities
 from gridledger.protocol.config import KIND as CONFIG_KIND
 from gridledger.protocol.config import ChannelConfig, Node
+from gridledger.protocol.config_authority import check_authority, explain, has_signed, removed_after, wrongly_returned
+from gridledger.protocol.config_policies import APPLICATION_ADMINS, CHANNEL_ADMINS, ORDERER_ADMINS
 from gridledger.protocol.fields import exactly, from_base64, hash_of, integer_of, parse_object, text_of, to_base64
 from gridledger.protocol.limits import MAX_CONFIG_BYTES
 from gridledger.protocol.transaction import Transaction
@@ -78,6 +82,25 @@ class ConfigUpdate:
         """The next configuration, read and checked now. Raises what :meth:`ChannelConfig.parse` raises."""
         return ChannelConfig.parse(self.config_text)
 
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The next configuration as plain JSON values, of which nothing is checked."""
+        return parse_object(self.config_text, CONFIG_KIND)
+
+    def signers(self, current: ChannelConfig, at_us: int) -> list[tuple[str, str]]:
+        """MSP id and role of each member who has signed. A member counts once, under however many certificates."""
+        signed = _signed_text(self.text)
+        signers: dict[tuple[str, str], tuple[str, str]] = {}
+        for item in self.signatures:
+            try:
+                certificate = item.certificate
+                identity = current.msps.identify(certificate, at_us)
+            except GridLedgerError:
+                continue
+            if certificate.verify(item.signature, signed):
+                signers[identity.signer] = (identity.mspid, identity.role)
+        return list(signers.values())
+
     @classmethod
     def build(
         cls, config: ChannelConfig, signers: Sequence[SigningIdentity] = (), *, time_us: int | None = None
@@ -122,8 +145,12 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
     """The configuration that follows ``current`` by ``update``, judged at ``at_us`` (the block's timestamp).
 
     Raises :class:`InvalidConfigUpdate` where it does not follow, :class:`PermissionDeniedError` where the valid
-    signatures do not satisfy the present admins policy, and what :meth:`ChannelConfig.parse` raises. Channel, sequence
-    and signatures are checked first, on the text: nothing of an update that the admins have not signed is parsed.
+    signatures do not meet the present policies for what it changes, and what :meth:`ChannelConfig.parse` raises. The
+    cheap checks come first: nothing of an update that no admin has signed is read, and no certificate in it before all
+    who must sign have.
+
+    Raises :class:`CapabilityUnknown` where the update is signed as it must be and this version cannot judge it. Whoever
+    gives updates their codes lets that one pass, and stops.
     """
     if update.channel != current.channel:
         raise InvalidConfigUpdate(f"the update is for the channel {update.channel!r}, this is {current.channel!r}")
@@ -134,10 +161,17 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
             current=current.sequence,
         )
     _check_time(current, update, at_us)
-    check_signatures(current, update, at_us)
-    _check_follows(current, update.config)
-    _check_certificates(current, update.config, at_us)
-    return update.config
+    check_signed(current, update, at_us)
+    following = update.config
+    _check_remembered(current, following)
+    _check_follows(current, following)
+    _check_certificates(current, following, at_us)
+    return following
+
+
+def explain_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> list[str]:
+    """What an update changes, in words: a line for each change, with who must sign and who has by now."""
+    return explain(current.plain, update.plain, current.channel_policies, update.signers(current, at_us))
 
 
 def _check_time(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> None:
@@ -161,35 +195,58 @@ def _check_time(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> Non
         )
 
 
-def check_signatures(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> None:
-    """Raise :class:`PermissionDeniedError` unless the update is signed by the admins that ``current`` asks for.
+def check_signed(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> None:
+    """Raise what is wrong with the signatures of an update: those who may change what it changes have not all signed,
+    or they have, for a capability that is not known here.
+
+    Of an update that is not the next one, as where this node is behind, no more is told than whether admins signed.
+    """
+    signers = check_signatures(current, update, at_us)
+    if update.sequence == current.sequence + 1:
+        _check_known(current, update.plain, signers)
+        check_authority(current.plain, update.plain, current.channel_policies, signers)
+
+
+def check_signatures(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> list[tuple[str, str]]:
+    """MSP id and role of each member who has signed; :class:`PermissionDeniedError` where no organisation's admins are
+    among them, which every change needs.
 
     Costs a parsed certificate and two verifications a signature, up to a bound.
     """
     most = current.max_signatures
     if len(update.signatures) > most:
         raise InvalidConfigUpdate(f"the update has {len(update.signatures)} signatures, at most {most} are judged here")
-    signers = _signers(current, update, at_us)
-    if not current.policy("admins").satisfied_by(signers):
+    signers = update.signers(current, at_us)
+    policies = current.channel_policies
+    if not any(has_signed(mspid, policies, signers) for mspid in {mspid for mspid, _ in signers}):
         raise PermissionDeniedError(
-            f"{len(signers)} valid signatures do not satisfy the admins policy {current.policies['admins']!r}",
+            f"{len(signers)} valid signatures, and none of an admin of an organisation of {current.channel}: an update "
+            "is signed by those whose affair it is",
             signers=sorted(mspid for mspid, _ in signers),
         )
+    return signers
 
 
-def _signers(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> list[tuple[str, str]]:
-    """MSP id and role of each member who has signed. A member counts once, under however many certificates."""
-    signed = _signed_text(update.text)
-    signers: dict[tuple[str, str], tuple[str, str]] = {}
-    for item in update.signatures:
-        try:
-            certificate = item.certificate
-            identity = current.msps.identify(certificate, at_us)
-        except GridLedgerError:
-            continue
-        if certificate.verify(item.signature, signed):
-            signers[identity.signer] = (identity.mspid, identity.role)
-    return list(signers.values())
+def _check_known(current: ChannelConfig, after: Mapping[str, Any], signers: Collection[tuple[str, str]]) -> None:
+    """Raise :class:`CapabilityUnknown` where those who may change capabilities have signed for one that is not known
+    here. What else the update changes is then not judged: its members may be those of a newer version."""
+    if "capabilities" in after and current.policy(CHANNEL_ADMINS).satisfied_by(signers):
+        check_capabilities(after)
+
+
+def _check_remembered(current: ChannelConfig, following: ChannelConfig) -> None:
+    """Raise where a removed organisation is not remembered, or comes back as another."""
+    before, after = current.plain, following.plain
+    if after.get("removed_organisations", {}) != removed_after(before, after):
+        raise InvalidConfigUpdate(
+            "'removed_organisations' must have roots, lists and policies of each organisation that was removed and is "
+            "not there again, as they were"
+        )
+    if wrong := wrongly_returned(before, after):
+        raise InvalidConfigUpdate(
+            f"{', '.join(wrong)} was on the channel before: it comes back with the roots, lists and policies that it "
+            "left with, without peers and anchors; its own admins change it afterwards"
+        )
 
 
 def _check_follows(current: ChannelConfig, following: ChannelConfig) -> None:
@@ -232,11 +289,12 @@ def _check_certificates(current: ChannelConfig, following: ChannelConfig, at_us:
         for mspid, msp in following.msps.msps.items()
         if any(root.not_before_us <= at_us <= root.not_after_us for root in msp.roots)
     }
-    if following.policy("admins").fewest(lambda principal: principal.mspid in with_root) is None:
-        raise InvalidConfigUpdate(
-            f"the update leaves {', '.join(sorted(with_root)) or 'no organisation'} with a root that is valid now: "
-            "these cannot meet its admins policy, so nobody could change the configuration any more"
-        )
+    for path in (APPLICATION_ADMINS, ORDERER_ADMINS, CHANNEL_ADMINS):
+        if following.policy(path).fewest(lambda principal: principal.mspid in with_root) is None:
+            raise InvalidConfigUpdate(
+                f"the update leaves {', '.join(sorted(with_root)) or 'no organisation'} with a root that is valid now: "
+                f"these cannot meet {path}, so nobody could change the configuration any more"
+            )
 
 
 def _check_new_certificates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridledger.errors import AuthenticationError, InputError, LimitError, NotFoundError
+from gridledger.errors import AuthenticationError, GridLedgerError, InputError, LimitError, NotFoundError
 
 
 class ChannelUnknown(NotFoundError):
@@ -27,3 +27,14 @@ class BadCreatorSignature(AuthenticationError):
     """The signature under a proposal or a transaction was not made by its creator."""
 
     code = "BAD_CREATOR_SIGNATURE"
+
+
+class CapabilityUnknown(GridLedgerError):
+    """A channel's configuration asks for what this version of GridLedger does not know.
+
+    A node that went on would judge by rules that are no longer the channel's: it stops there and waits for an upgrade.
+    So this is never turned into a transaction's code.
+    """
+
+    code = "CAPABILITY_UNKNOWN"
+    status = 501

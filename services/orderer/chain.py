@@ -20,6 +20,7 @@ from gridledger.incarnation import node_of
 from gridledger.protocol import Block, ChannelConfig, ConfigUpdate, HeaderSignature
 from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader, SignedBlock
 from gridledger.protocol.config_update import is_config_block
+from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.fields import MAX_INTEGER
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import CatchUp, FetchBlocks
@@ -189,11 +190,14 @@ class Chain:
             _log.info("configuration %d holds", following.sequence, extra={"channel": self.channel})
 
     async def config_after(self, config: ChannelConfig, block: Block) -> ChannelConfig | None:
-        """The configuration that a block brings, None if it brings none that follows from ``config``."""
+        """The configuration that a block brings, None if it brings none that follows from ``config``. Raises
+        CapabilityUnknown, which stops the channel here: newer orderers may judge on by that block."""
         if not is_config_block(block):
             return None
         try:
             return await self._off_loop(judge_update, block.envelopes[0], config, block.header.timestamp_us)
+        except CapabilityUnknown:
+            raise
         except GridLedgerError as error:
             # Two updates made from one configuration: the second is on the chain, and no peer takes it either.
             _log.info("config transaction without effect: %s", error, extra={"channel": self.channel})

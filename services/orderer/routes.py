@@ -16,6 +16,7 @@ from gridledger import framing, jsontext
 from gridledger.effort import LARGE_BYTES
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.identity.msp import Identity
+from gridledger.protocol import acls
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.fields import exactly, integer_of, text_of
 from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber, json_response, read_body
@@ -40,7 +41,7 @@ def plain_routes(orderer: Orderer) -> list[PlainRoute]:
     limits = orderer.settings.limits
 
     async def broadcast(request: PlainRequest) -> bytes:
-        channel = orderer.authorise(request.parameter, request.caller, "writers")
+        channel = orderer.authorise(request.parameter, request.caller, acls.BROADCAST)
         channel.sequencer.check_leader()
         body = await read_body(request, max_bytes=limits.max_body_bytes)
         envelopes = framing.unpack(body, max_frames=limits.max_envelopes)
@@ -62,13 +63,13 @@ def make_router(orderer: Orderer) -> APIRouter:
         start: Annotated[WholeNumber, Query(alias="from")] = 0,
         count: Annotated[WholeNumber | None, Query()] = None,
     ) -> Response:
-        allowed = partial(orderer.authorise, name, request.state.caller, "readers")
+        allowed = partial(orderer.authorise, name, request.state.caller, acls.DELIVER)
         limit = orderer.settings.limits.stream_chunk_bytes
         return StreamResponse(deliver(allowed().chain, start, count=count, max_chunk_bytes=limit, allowed=allowed))
 
     @router.post("/channels/{name}/progress")
     async def progress(name: str, request: Request) -> Response:
-        channel = orderer.authorise(name, request.state.caller, "readers")
+        channel = orderer.authorise(name, request.state.caller, acls.DELIVER)
         peer = channel.config.peers_by_fingerprint.get(request.state.caller.certificate.fingerprint)
         if peer is None:
             raise PermissionDeniedError(f"only peers of {name} report their progress")
@@ -82,7 +83,7 @@ def make_router(orderer: Orderer) -> APIRouter:
 
     @router.get("/channels/{name}/blocks/{number}/hash")
     async def block_hash(name: str, number: WholeNumber, request: Request) -> Response:
-        chain = orderer.authorise(name, request.state.caller, "readers").chain
+        chain = orderer.authorise(name, request.state.caller, acls.DELIVER).chain
         chain.check()
         return json_response({"number": number, "hash": chain.header(number).hash})
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from gridledger import jsontext
-from gridledger.errors import MalformedMessage, PermissionDeniedError
+from gridledger.errors import MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.protocol import ChannelConfig, ConfigUpdate, Proposal, verify_update
+from gridledger.protocol.acls import BROADCAST
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
 from gridledger.protocol.fields import exactly, from_base64, hash_of
@@ -59,8 +60,7 @@ def _check_transaction(envelope: bytes, config: ChannelConfig, now_us: int) -> N
     if abs(now_us - time_us) > window_s * 1_000_000:
         raise ProposalStale(f"the proposal's time is more than {window_s} s from this orderer's clock")
     identity = config.msps.identify(certificate, now_us)
-    if not config.policy("writers").satisfied_by([(identity.mspid, identity.role)]):
-        raise PermissionDeniedError(f"{identity.role} of {identity.mspid} may not write to {config.channel}")
+    config.admit(BROADCAST, identity)
     signed = signing_text(hash_of(proposal_text), hash_of(result_text), hash_of(endorsements_text))
     if not certificate.verify(from_base64(message["signature"], "'signature'"), signed):
         raise BadCreatorSignature("the signature under the transaction is not its creator's")

@@ -96,13 +96,9 @@ class Channel:
             f"creator, a peer of the channel, and whom the config of {self.name} names as a forwarder"
         )
 
-    def require(self, policy: str, identity: Identity) -> None:
-        """Raise :class:`PermissionDeniedError` unless the channel's policy of this name admits the identity."""
-        if not self.config.policy(policy).satisfied_by([(identity.mspid, identity.role)]):
-            raise PermissionDeniedError(
-                f"{identity.role} {identity.name!r} of {identity.mspid} is not among the {policy} of {self.name}",
-                policy=self.config.policies[policy],
-            )
+    def require(self, resource: str, identity: Identity) -> None:
+        """Raise :class:`PermissionDeniedError` unless the channel's policy of a resource admits the identity."""
+        self.config.admit(resource, identity)
 
     def chaincode(self, name: str) -> ChaincodeDefinition:
         """The definition that the channel has agreed on."""

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gridledger.errors import AuthenticationError, InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.identity.msp import Identity
+from gridledger.protocol import acls
 from gridledger.transport import call_frames
 from gridledger.web import (
     CallHandler,
@@ -145,15 +146,15 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
 
     @router.get("/channels/{name}")
     async def channel_info(name: str, request: Request) -> Response:
-        return json_response(queries.chain_info(_readable(peer, name, request)).to_dict())
+        return json_response(queries.chain_info(_readable(peer, name, request, acls.CHAIN_INFO)).to_dict())
 
     @router.get("/channels/{name}/config")
     async def config(name: str, request: Request) -> Response:
-        return json_response(_readable(peer, name, request).config.text.encode())
+        return json_response(_readable(peer, name, request, acls.CHANNEL_CONFIG).config.text.encode())
 
     @router.get("/channels/{name}/peers")
     async def peers(name: str, request: Request) -> Response:
-        nodes = _readable(peer, name, request).config.peers.values()
+        nodes = _readable(peer, name, request, acls.PEERS).config.peers.values()
         found: dict[str, dict[str, Any]] = {node.name: {"mspid": node.mspid, "url": node.url} for node in nodes}
         if peer.is_own_admin(request.state.caller):
             out = peer.health.status()
@@ -162,7 +163,7 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
 
     @router.get("/channels/{name}/chaincodes/{chaincode}")
     async def chaincode_of(name: str, chaincode: str, request: Request) -> Response:
-        return json_response(_readable(peer, name, request).chaincode(chaincode).to_dict())
+        return json_response(_readable(peer, name, request, acls.CHAINCODE_DEFINITION).chaincode(chaincode).to_dict())
 
     @router.get("/channels/{name}/blocks/{number}")
     async def block(
@@ -171,7 +172,7 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
         request: Request,
         form: Annotated[Literal["json", "raw"], Query(alias="format")] = "json",
     ) -> Response:
-        ledger = _readable(peer, name, request).ledger
+        ledger = _readable(peer, name, request, acls.BLOCK_BY_NUMBER).ledger
         if form == "raw":
             return Response(ledger.block_bytes(number), media_type="application/octet-stream")
         return json_response(await asyncio.to_thread(queries.block_json, ledger, number))
@@ -180,7 +181,7 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
 def _add_transactions(router: APIRouter, peer: Peer) -> None:
     @router.get("/channels/{name}/transactions/{tx_id}")
     async def transaction(name: str, tx_id: str, request: Request) -> Response:
-        ledger = _readable(peer, name, request).ledger
+        ledger = _readable(peer, name, request, acls.TRANSACTION_BY_ID).ledger
         return json_response(await asyncio.to_thread(queries.transaction_json, ledger, tx_id))
 
     @router.get("/channels/{name}/transactions/{tx_id}/status")
@@ -207,21 +208,21 @@ def _add_transactions(router: APIRouter, peer: Peer) -> None:
         key: Annotated[str, Query(min_length=1)],
         limit: Annotated[WholeNumber, Query()] = DEFAULT_HISTORY,
     ) -> Response:
-        channel = _readable(peer, name, request)
+        channel = _readable(peer, name, request, acls.HISTORY)
         return json_response(await asyncio.to_thread(queries.history_json, channel, namespace, key, limit))
 
 
 def _add_events(router: APIRouter, peer: Peer) -> None:
     @router.get("/channels/{name}/events/blocks")
     async def blocks(name: str, request: Request, start: _From = None) -> Response:
-        channel, allowed = _reader(peer, name, request)
+        channel, allowed = _reader(peer, name, request, acls.FILTERED_BLOCK_EVENTS)
         if start is None:
             start = channel.height
         return StreamResponse(peer.events[name].blocks(start, allowed), "application/x-ndjson")
 
     @router.get("/channels/{name}/events/full-blocks")
     async def full_blocks(name: str, request: Request, start: _From = None) -> Response:
-        channel, allowed = _reader(peer, name, request)
+        channel, allowed = _reader(peer, name, request, acls.BLOCK_EVENTS)
         if start is None:
             start = channel.height
         return StreamResponse(peer.events[name].full_blocks(start, allowed))
@@ -234,7 +235,7 @@ def _add_events(router: APIRouter, peer: Peer) -> None:
         event: Annotated[str | None, Query(alias="name")] = None,
         start: _From = None,
     ) -> Response:
-        channel, allowed = _reader(peer, name, request)
+        channel, allowed = _reader(peer, name, request, acls.CHAINCODE_EVENTS)
         if start is None:
             start = channel.height
         return StreamResponse(peer.events[name].chaincode(start, chaincode, event, allowed), "application/x-ndjson")
@@ -260,26 +261,26 @@ def _add_operations(router: APIRouter, peer: Peer) -> None:
         return json_response({"id": await peer.install(body)}, 201)
 
 
-def _readable(peer: Peer, name: str, request: Request) -> Channel:
-    """The channel, if the caller may read it now."""
+def _readable(peer: Peer, name: str, request: Request, resource: str) -> Channel:
+    """The channel, if the caller may have this of it now."""
     channel = peer.channels[name]
-    channel.require("readers", channel.identify(request.state.caller.certificate, clock_us()))
+    channel.require(resource, channel.identify(request.state.caller.certificate, clock_us()))
     return channel
 
 
 def _all_readable(peer: Peer, request: Request) -> list[Channel]:
-    """The channels that the caller may read now."""
+    """The channels of which the caller may know how far they are."""
     found = []
     for channel in peer.channels.all():
         with suppress(AuthenticationError, PermissionDeniedError):
-            found.append(_readable(peer, channel.name, request))
+            found.append(_readable(peer, channel.name, request, acls.CHAIN_INFO))
     return found
 
 
-def _reader(peer: Peer, name: str, request: Request) -> tuple[Channel, Callable[[], None]]:
-    """The channel, and a check whether the caller may still read it."""
+def _reader(peer: Peer, name: str, request: Request, resource: str) -> tuple[Channel, Callable[[], None]]:
+    """The channel, and a check whether the caller may still have this of it."""
 
     def allowed() -> None:
-        _readable(peer, name, request)
+        _readable(peer, name, request, resource)
 
-    return _readable(peer, name, request), allowed
+    return _readable(peer, name, request, resource), allowed

@@ -18,6 +18,7 @@ from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.transport.node_client import NodeClient, client_tls
 from tests.support.forgery import CHANNEL, Forger, now_us
 from tests.support.local_network import LocalNetwork
+from tests.support.paper import paper_policies
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -94,9 +95,8 @@ async def test_config_bites_at_once(forger: Forger) -> None:
         chaincodes={**current.chaincodes, "kv": kv},
     )
     admins = [network.admin("Org1"), network.admin("Org2")]
-    rival = replace(
-        current, sequence=current.sequence + 1, policies={**current.policies, "readers": "OR(any.peer, any.admin)"}
-    )
+    readers = {"Application/Readers": "OR(any.peer, any.admin)"}
+    rival = replace(current, sequence=current.sequence + 1, policies=paper_policies(readers, current.policies))
     updates = [ConfigUpdate.build(config, admins, time_us=now_us()).to_bytes() for config in (following, rival)]
     height, _ = await network.agree(CHANNEL)
     # One request: the orderers check all of it against the configuration that still holds.

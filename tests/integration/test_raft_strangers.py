@@ -48,7 +48,10 @@ class Orderers:
         self.shared = replace(
             config,
             channel=OTHER,
-            organisations={**config.organisations, "StrangerMSP": Organisation("StrangerMSP", (foreign.root,))},
+            organisations={
+                **config.organisations,
+                "StrangerMSP": Organisation("StrangerMSP", (foreign.root,), kind="orderer"),
+            },
             orderers={**config.orderers, "stranger": node},
         )
         self.roots = self.shared.msps.roots_pem()

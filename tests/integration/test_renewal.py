@@ -47,7 +47,7 @@ def with_nodes(config: ChannelConfig, changed: Mapping[str, Node]) -> ChannelCon
 
 async def update(network: LocalNetwork, gateway: Gateway, following: ChannelConfig) -> None:
     """Have a configuration hold on all nodes."""
-    admins = [network.admin("Org1"), network.admin("Org2")]
+    admins = [network.admin(name) for name in ("Org1", "Org2", "Orderer")]
     envelope = ConfigUpdate.build(following, admins, time_us=now_us()).to_bytes()
     await gateway.node.post("/gateway/submit", envelope, params={"wait": "commit"})
     assert await gateway.get_network(CHANNEL).get_config() == following

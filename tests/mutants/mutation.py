@@ -14,6 +14,7 @@ _TESTS = (
     ("services/peer/gateway/", ("tests/unit/peer/gateway",)),
     ("services/peer/committer/", ("tests/unit/peer/committer",)),
     ("gridledger/ledger/", ("tests/unit/ledger", "tests/unit/peer/committer")),
+    ("gridledger/protocol/", ("tests/unit/protocol",)),
     ("gridledger/identity/", ("tests/unit/identity", "tests/unit/ledger")),
 )
 

@@ -23,6 +23,8 @@ _VALIDATION = "gridledger/ledger/validation.py"
 _WORLD = "gridledger/ledger/world.py"
 _COMMIT_HASH = "gridledger/ledger/commit_hash.py"
 _LMDB = "gridledger/ledger/lmdb_store.py"
+_AUTHORITY = "gridledger/protocol/config_authority.py"
+_CONFIG_UPDATE = "gridledger/protocol/config_update.py"
 _POLICY = "gridledger/identity/policy.py"
 _MSP = "gridledger/identity/msp.py"
 
@@ -265,14 +267,52 @@ WRITTEN = (
     Mutation(
         _SUBMISSION,
         "who may not write orders",
-        'if not config.policy("writers").satisfied_by(',
-        'if False and not config.policy("writers").satisfied_by(',
+        "    config.admit(BROADCAST, identity)\n",
+        "",
     ),
     Mutation(
         _QUEUE,
         "an unknown outcome is told as not ordered",
         'outcome = "unknown" if pending.maybe_sent else "not ordered"',
         'outcome = "not ordered"',
+    ),
+    # Who may change what: nobody becomes an organisation but itself.
+    Mutation(
+        _AUTHORITY,
+        "others change an organisation's entry",
+        "    return (_own_admins(change.path[1], before),)",
+        "    return (APPLICATION_ADMINS,)",
+    ),
+    Mutation(
+        _AUTHORITY,
+        "a peer is moved by the one it goes to alone",
+        "in (change.before, change.after):",
+        "in (change.after,):",
+    ),
+    Mutation(_AUTHORITY, "what no rule names may be changed", "        if not needed:\n", "        if False:\n"),
+    Mutation(
+        _AUTHORITY,
+        "an organisation comes back with another root",
+        "remembered(entries[mspid]) != removed[mspid]",
+        "False",
+    ),
+    Mutation(
+        _CONFIG_UPDATE,
+        "a removed organisation is forgotten",
+        'if after.get("removed_organisations", {}) != removed_after(before, after):',
+        "if False:",
+    ),
+    Mutation(
+        _CONFIG_UPDATE,
+        "a capability that nobody has agreed on stops a node",
+        'if "capabilities" in after and current.policy(CHANNEL_ADMINS).satisfied_by(signers):',
+        'if "capabilities" in after:',
+    ),
+    Mutation(
+        _VALIDATION,
+        "an update under a capability that is not known gets a code",
+        "            except CapabilityUnknown:\n",
+        "            except ZeroDivisionError:\n",
     ),
     # Validation and commit: peers agree to the bit.
     Mutation(

@@ -11,8 +11,9 @@ from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
 from gridledger.ledger import BlockRejected, StorageFull
 from gridledger.ledger.committer import BlockCommitter
+from gridledger.protocol.errors import CapabilityUnknown
 from services.peer.committer.buffer import BlockBuffer
-from services.peer.committer.messages import BlockCommitted, CommitterReport
+from services.peer.committer.messages import BlockCommitted, CommitterReport, SourceChanged
 from services.peer.committer.orderers import Orderers
 from services.peer.committer.source import BlockSource
 
@@ -92,6 +93,9 @@ class ChainCommitter:
             _log.error("%s: block from %s rejected: %s", self.channel, items[0].orderer, error.message)
             self._source.reject(items[0].orderer, self._committer.ledger.height)
             return
+        except CapabilityUnknown as error:
+            await self._stop_at(error)
+            return
         except StorageFull as error:
             delay_s = self._backoff.failed()
             _log.error("%s: %s; trying again in %.1f s", self.channel, error.message, delay_s)
@@ -109,6 +113,12 @@ class ChainCommitter:
             if block.config_changed:
                 await self._orderers.follow(self._committer.ledger.config())
         self._report_progress(committed[-1].number + 1)
+
+    async def _stop_at(self, error: CapabilityUnknown) -> None:
+        """Commit nothing more of this channel until this process is another version's; the other channels go on."""
+        _log.error("%s stops at block %d: %s", self.channel, self._committer.ledger.height, error.message)
+        await self._tell(SourceChanged(self.channel, None, error.message))
+        await asyncio.get_running_loop().create_future()
 
     def _report_progress(self, height: int) -> None:
         """Tell the orderers that this peer is behind, or no longer is, so that they adapt how fast they cut blocks."""

@@ -10,6 +10,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger.validation import SignatureCheck
+from gridledger.protocol.acls import PROPOSE
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.errors import BadCreatorSignature, EnvelopeTooLarge, ProposalStale
 from gridledger.protocol.proposal import SignedProposal
@@ -79,10 +80,10 @@ class Endorser:
         self._catch_up_s = catch_up_s
         self._note = note
 
-    def admit(self, signed: SignedProposal, caller: Identity, *, policy: str = "writers") -> AdmittedProposal:
+    def admit(self, signed: SignedProposal, caller: Identity, *, resource: str = PROPOSE) -> AdmittedProposal:
         """Check a proposal; the cheap checks come first, the signature last.
 
-        The creator must satisfy the channel's ``policy``, the caller be one who may bring what the creator has signed.
+        The creator must be admitted to the ``resource``, the caller be one who may bring what the creator has signed.
         """
         proposal = signed.proposal
         channel = self._channels[proposal.channel]
@@ -94,7 +95,7 @@ class Endorser:
         creator = channel.identify(certificate, now_us)
         if caller.fingerprint != certificate.fingerprint:
             channel.check_bearer(caller, certificate, now_us)
-        channel.require(policy, creator)
+        channel.require(resource, creator)
         if abs(now_us - proposal.time_us) > limits.proposal_window_s * 1_000_000:
             raise ProposalStale(
                 f"the proposal's time is more than {limits.proposal_window_s} s from this peer's clock: "

@@ -10,6 +10,7 @@ from gridledger import jsontext
 from gridledger.effort import LARGE_BYTES, Effort
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import Identity
+from gridledger.protocol.acls import COMMIT_STATUS, EVALUATE
 from gridledger.protocol.config import Node
 from gridledger.protocol.proposal import EndorseRequest, SignedProposal
 from gridledger.protocol.transaction_status import Status
@@ -96,7 +97,7 @@ class Gateway:
         with self._effort.spent_by(caller.signer):
             if len(body) <= LARGE_BYTES:
                 signed = SignedProposal.from_bytes(body)
-            proposal = self._endorser.admit(signed, caller, policy="readers")
+            proposal = self._endorser.admit(signed, caller, resource=EVALUATE)
         try:
             response = (await self._endorser.run(proposal)).response
         except GridLedgerError as error:
@@ -130,7 +131,7 @@ class Gateway:
     async def status(self, channel_name: str, tx_id: str, caller: Identity, wait_s: float) -> Status | None:
         """A transaction's status; waits up to ``wait_s`` for its commit, None if it is not on the ledger by then."""
         channel = self._channels[channel_name]
-        channel.require("readers", channel.identify(caller.certificate, self._clock_us()))
+        channel.require(COMMIT_STATUS, channel.identify(caller.certificate, self._clock_us()))
         if wait_s <= 0:
             return channel.status(tx_id)
         with self._notifier.waiting(channel_name, tx_id, caller.signer) as committed:

@@ -11,7 +11,8 @@ from gridledger.effort import LARGE_BYTES, Effort
 from gridledger.errors import GridLedgerError, InputError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
-from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate, check_signatures
+from gridledger.protocol.acls import SUBMIT, SUBMIT_CONFIG
+from gridledger.protocol.config_update import CONFIG_PREFIX, ConfigUpdate, check_signed
 from gridledger.protocol.errors import EnvelopeTooLarge
 from gridledger.protocol.fields import exactly, from_base64, hash_of
 from gridledger.protocol.proposal import Proposal
@@ -115,7 +116,7 @@ class Submitter:
 
         One that cannot be read is refused here, with the member named: on the chain it would have no id, and nobody
         could be told what became of it. All else is judged by the orderers, and by every peer. A config update is
-        brought by any reader: what it may do stands under its admins' signatures, and without them it is refused here.
+        brought by any reader: what it may change stands under its signatures, and without them it is refused here.
         """
         creator: Certificate | None = None
         update: ConfigUpdate | None = None
@@ -125,9 +126,10 @@ class Submitter:
         else:
             name, creator, tx_id = self._read_transaction(envelope)
         channel, now_us = self._channels[name], self._clock_us()
-        channel.require("readers", channel.identify(caller.certificate, now_us))
+        resource = SUBMIT if update is None else SUBMIT_CONFIG
+        channel.require(resource, channel.identify(caller.certificate, now_us))
         if update is not None and channel.status(tx_id) is None:  # one that is on the chain may have changed the admins
-            check_signatures(channel.config, update, now_us)
+            check_signed(channel.config, update, now_us)
         if creator is not None and creator.fingerprint != caller.fingerprint:
             channel.check_bearer(caller, creator, now_us)
         limit = channel.config.limits.max_envelope_bytes

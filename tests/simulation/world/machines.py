@@ -22,6 +22,7 @@ from gridledger.ledger.genesis import commit_genesis
 from gridledger.ledger.memory_store import MemoryReader, MemoryStore
 from gridledger.ledger.snapshot import Snapshot as LedgerSnapshot
 from gridledger.ledger.store import CommitBatch
+from gridledger.protocol import acls
 from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.events import CommittedBlock
@@ -241,21 +242,21 @@ class OrdererService:
         if path == f"/channels/{CHANNEL}/broadcast" and body is not None:
             return await _call(self._broadcast, path, identity, body)
         if path == f"/channels/{CHANNEL}":
-            self._orderer.authorise(CHANNEL, identity, "readers")
+            self._orderer.authorise(CHANNEL, identity, acls.DELIVER)
             return jsontext.dumps(self._orderer.describe(CHANNEL))
         if path.startswith(f"/channels/{CHANNEL}/blocks/") and path.endswith("/hash"):
-            chain = self._orderer.authorise(CHANNEL, identity, "readers").chain
+            chain = self._orderer.authorise(CHANNEL, identity, acls.DELIVER).chain
             chain.check()
             return jsontext.dumps({"hash": chain.header(int(path.split("/")[-2])).hash})
         if path == f"/channels/{CHANNEL}/progress" and body is not None:
-            channel = self._orderer.authorise(CHANNEL, identity, "readers")
+            channel = self._orderer.authorise(CHANNEL, identity, acls.DELIVER)
             report = jsontext.loads(body)
             channel.sequencer.report_height(report["peer"], report["height"])
             return b""
         raise NotFoundError(f"no route {path}")
 
     async def stream(self, caller: Certificate, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
-        allowed = partial(self._orderer.authorise, CHANNEL, self._orderer.authenticate(caller), "readers")
+        allowed = partial(self._orderer.authorise, CHANNEL, self._orderer.authenticate(caller), acls.DELIVER)
         chain = allowed().chain
         require(path == f"/channels/{CHANNEL}/deliver", f"no stream {path}")
         count = int(params["count"]) if "count" in params else None

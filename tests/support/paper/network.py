@@ -11,6 +11,7 @@ from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import ZERO_HASH, Block
 from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Node, Organisation
+from gridledger.protocol.config_policies import default_policies
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.proposal import Proposal, SignedProposal
@@ -39,7 +40,7 @@ class PaperNetwork:
         policy: str = "OutOf(2, all)",
         package: str = "0" * 64,
         urls: Mapping[str, str] | None = None,
-        writers: str = "any.member",
+        writers: str = "ANY Writers",
         seed: str | None = None,
     ) -> None:
         """With a ``seed`` all keys and certificates are the same each time."""
@@ -56,14 +57,18 @@ class PaperNetwork:
             self.admins[organisation.mspid] = organisation.issue("admin", "admin")
             self.clients[organisation.mspid] = organisation.issue("client", "client")
         ordering = self.organisations["OrdererMSP"] = PaperOrganisation("OrdererMSP", seed)
+        self.orderer_admin = ordering.issue("admin", "admin")
         self.orderers = {f"orderer{number}": ordering.issue(f"orderer{number}", "orderer") for number in (1, 2, 3)}
         self.config = ChannelConfig(
             channel=channel,
             sequence=0,
-            organisations={mspid: Organisation(mspid, (item.root,)) for mspid, item in self.organisations.items()},
+            organisations={
+                mspid: Organisation(mspid, (item.root,), kind="orderer" if item is ordering else "application")
+                for mspid, item in self.organisations.items()
+            },
             peers=_nodes(self.peers, urls or {}),
             orderers=_nodes(self.orderers, urls or {}),
-            policies={"admins": "MAJORITY(all.admin)", "readers": "any.member", "writers": writers},
+            policies=paper_policies({"Application/Writers": writers}),
             chaincodes={"kv": ChaincodeDefinition("kv", 1, "1.0", package, policy)},
         )
 
@@ -71,6 +76,11 @@ class PaperNetwork:
     def client(self) -> SigningIdentity:
         """Org1's client: who signs where nobody else is named."""
         return self.clients["Org1MSP"]
+
+    @property
+    def all_admins(self) -> list[SigningIdentity]:
+        """An admin of each organisation, the orderers' last."""
+        return [*self.admins.values(), self.orderer_admin]
 
     @property
     def genesis(self) -> Block:
@@ -82,10 +92,10 @@ class PaperNetwork:
         return self.config.msps.identify(signer.certificate, NOW_US)
 
     def update(self, signers: Sequence[SigningIdentity] | None = None, **changes: Any) -> ConfigUpdate:
-        """The update that follows the present configuration, with these members changed, signed by all admins if by
-        nobody else. ``config`` stays: set it when the update is committed."""
+        """The update that follows the present configuration, with these members changed, signed by all admins, the
+        orderers' too, if by nobody else. ``config`` stays: set it when the update is committed."""
         following = replace(self.config, **{"sequence": self.config.sequence + 1, **changes})
-        signers = list(self.admins.values()) if signers is None else signers
+        signers = self.all_admins if signers is None else signers
         return ConfigUpdate.build(following, signers, time_us=NOW_US)
 
     def proposal(
@@ -147,6 +157,16 @@ class PaperNetwork:
         made = self.result(proposal, writes, **result)
         endorsements = [self.endorsement(name, made) for name in endorsers]
         return signed_transaction(proposal, made, endorsements, client or self.client)
+
+
+def paper_policies(changed: Mapping[str, str], present: Mapping[str, Mapping[str, str]] | None = None) -> Any:
+    """A configuration's policies, the default ones if no others are present, with those at ``changed``'s paths, such as
+    ``Application/Writers``, in their place."""
+    policies = {group: dict(texts) for group, texts in (present or default_policies()).items()}
+    for path, text in changed.items():
+        group, _, name = path.partition("/")
+        policies[group][name] = text
+    return policies
 
 
 def genesis_block(config: ChannelConfig) -> Block:

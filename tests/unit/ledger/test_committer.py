@@ -19,6 +19,7 @@ from gridledger.ledger.verify import verify
 from gridledger.protocol.block import ZERO_HASH, Block, HeaderSignature, SignedBlock
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import ChaincodeDefinition
+from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.result import Event
 from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, signed_block
 
@@ -154,11 +155,21 @@ class TestConfig:
         assert committer.process([chain.next(two, three)])[0].codes == (Code.ENDORSEMENT_POLICY_FAILURE, Code.VALID)
         assert verify(committer.ledger).ok
 
+    def test_an_update_that_this_version_cannot_judge_is_given_no_code(
+        self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter
+    ) -> None:
+        update = paper.update(capabilities=("V1", "V2"))
+        with pytest.raises(CapabilityUnknown):
+            committer.process([chain.next(update)])
+        assert committer.ledger.height == 1
+
     def test_a_member_who_leaves(self, paper: PaperNetwork, chain: PaperChain, committer: BlockCommitter) -> None:
         config = paper.config
+        left = config.with_organisations(
+            {name: item for name, item in config.organisations.items() if name != "Org3MSP"}
+        )
         update = paper.update(
-            organisations={name: item for name, item in config.organisations.items() if name != "Org3MSP"},
-            peers={name: item for name, item in config.peers.items() if name != "peer3"},
+            organisations=left.organisations, peers=left.peers, removed_organisations=left.removed_organisations
         )
         committer.process([chain.next(update)])
         theirs = paper.transaction({"a": 1}, client=paper.clients["Org3MSP"])

@@ -11,12 +11,14 @@ from gridledger import jsontext
 from gridledger.cli import main
 from gridledger.errors import OtherFormat, SettingsError
 from gridledger.formats import NETWORK_FOLDER
-from gridledger.network.bootstrap import prepare
+from gridledger.network.bootstrap import channel_config, prepare
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.protocol.config import ChannelConfig
 from gridledger.sealed import seal
 from gridledger.settings import load_settings
 from services.ca.settings import CASettings
+from tests.support.paper import PaperOrganisation
 
 PROJECT = Path(__file__).resolve().parents[3]
 BASE = Path("network-config/three-shards.yaml")
@@ -142,3 +144,27 @@ def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path, config: NetworkC
     folder.format.write_bytes(seal(replace(NETWORK_FOLDER, number=9), {}))
     with pytest.raises(OtherFormat, match="format 9, which another version of GridLedger reads"):
         prepare(config, folder)
+
+
+def test_a_channel_begins_with_the_kinds_and_policies_of_its_description(tmp_path: Path, config: NetworkConfig) -> None:
+    changed = config.model_dump(mode="json")
+    channel = next(iter(changed["channels"]))
+    changed["channels"] = {channel: changed["channels"][channel]}
+    changed["channels"][channel]["policies"] = {"Application": {"Admins": "ANY Admins"}}
+    changed["channels"][channel]["acls"] = {"gateway/Evaluate": "/Channel/Application/Writers"}
+    config, folder = NetworkConfig.model_validate(changed), NetworkFolder(tmp_path)
+    owners = {item.name: PaperOrganisation(item.mspid) for item in config.organisations}
+    for role, nodes in (("orderer", config.orderers), ("peer", config.peers)):
+        for node in nodes:
+            owners[node.organisation].issue(node.name, role).save(folder.node(node.name) / "msp")
+    packages = {spec.path: "0" * 64 for spec in config.channels[channel].chaincodes.values()}
+    roots = {name: owner.root for name, owner in owners.items()}
+    first = channel_config(config, folder, channel, roots=roots, packages=packages)
+    assert {mspid: item.kind for mspid, item in first.organisations.items()} == {
+        config.mspid(owner): config.kind_of(owner)
+        for owner in {node.organisation for node in config.orderers}
+        | {config.peer(peer).organisation for peer in config.channels[channel].peers}
+    }
+    assert first.policies["Application"]["Admins"] == "ANY Admins"
+    assert first.policy_of("gateway/Evaluate") == "/Channel/Application/Writers"
+    assert ChannelConfig.parse(first.text) == first

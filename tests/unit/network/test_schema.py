@@ -9,6 +9,7 @@ import yaml
 
 from gridledger.errors import SettingsError
 from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.protocol.config_policies import default_policies
 
 SHIPPED = Path(__file__).resolve().parents[3] / "network-config"
 
@@ -38,6 +39,40 @@ def test_the_topologies_of_the_thesis(name: str, channels: dict[str, int]) -> No
     }
 
 
+def test_an_organisation_is_of_the_kind_that_its_nodes_are() -> None:
+    config = load_network_config(SHIPPED / "no-shard.yaml")
+    assert {item.name: config.kind_of(item.name) for item in config.organisations} == {
+        "Orderer": "orderer",
+        **{f"Org{number}": "application" for number in range(1, 7)},
+    }
+
+
+def test_policies_take_the_place_of_the_default_ones() -> None:
+    config = NetworkConfig.model_validate(changed(channels=with_policies(Application={"Admins": "any.admin"})))
+    policies = config.channels["grid"].all_policies
+    assert policies["Application"]["Admins"] == "any.admin"
+    assert policies["Application"]["Readers"] == "ANY Readers"
+    assert policies["Channel"] == default_policies()["Channel"]
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"policies": {"Others": {"Readers": "any.member"}}}, r"no policies \['Readers'\] of 'Others'; there are"),
+        ({"policies": {"Observer": {"Writers": "any.member"}}}, r"no policies \['Writers'\] of 'Observer'"),
+        ({"policies": {"Channel": {"Readers": "OutOf("}}}, "channel grid, policy /Channel/Readers: policy, character"),
+        ({"policies": {"admins": "any.admin"}}, "policies.admins: Input should be a valid dictionary"),
+        ({"acls": {"peer/Dance": "/Channel/Readers"}}, "'acls' names 'peer/Dance', which no node asks about"),
+        ({"acls": {"peer/Propose": "/Channel/Kings"}}, "gives peer/Propose the policy '/Channel/Kings'"),
+    ],
+)
+def test_policies_that_no_channel_has_are_refused(tmp_path: Path, members: dict[str, object], says: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.safe_dump(changed(channels={"grid": {"peers": ["peer1"], **members}})))
+    with pytest.raises(SettingsError, match=says):
+        load_network_config(path)
+
+
 def test_ports_move_together() -> None:
     config = load_network_config(SHIPPED / "three-shards.yaml")
     moved = config.with_port_offset(1000)
@@ -49,6 +84,10 @@ def changed(**members: object) -> dict[str, object]:
     return {**yaml.safe_load((SHIPPED / "no-shard.yaml").read_text()), **members}
 
 
+def with_policies(**groups: dict[str, str]) -> dict[str, object]:
+    return {"grid": {"peers": ["peer1"], "policies": groups}}
+
+
 def with_policy(policy: str) -> dict[str, object]:
     """A channel of one peer, with a chaincode under this policy."""
     return {"channels": {"grid": {"peers": ["peer1"], "chaincodes": {"x": {"path": "x", "policy": policy}}}}}
@@ -58,6 +97,7 @@ def with_policy(policy: str) -> dict[str, object]:
     ("members", "says"),
     [
         ({"peers": [{"name": "peer1", "organisation": "Nobody", "port": 1}]}, "no organisation 'Nobody'"),
+        ({"peers": [{"name": "peer1", "organisation": "Orderer", "port": 1}]}, "an organisation of their own"),
         ({"channels": {"grid": {"peers": ["peer9"]}}}, r"no peers \['peer9'\]"),
         ({"channels": {"grid": {"peers": ["peer1", "peer1"]}}}, "peer1 comes twice"),
         ({"ca": {"port": 7050}}, "port 7050 comes twice"),

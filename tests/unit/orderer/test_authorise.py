@@ -11,6 +11,7 @@ import pytest
 
 from gridledger.errors import AuthenticationError
 from gridledger.identity.msp import Identity
+from gridledger.protocol import acls
 from gridledger.protocol.config import Organisation
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain
@@ -42,7 +43,7 @@ class Serving:
 
     def refusal(self, caller: Identity) -> str:
         try:
-            self.orderer.authorise(CHANNEL, caller, "readers")
+            self.orderer.authorise(CHANNEL, caller, acls.DELIVER)
         except AuthenticationError as error:
             return error.code
         return ""
@@ -65,7 +66,7 @@ def test_an_orderer_with_a_revoked_certificate_reads_nothing(serving: Serving, p
     caller = paper.identity(other)
     assert serving.refusal(caller) == ""
     ordering = paper.organisations["OrdererMSP"]
-    revoking = Organisation("OrdererMSP", (ordering.root,), crls=(ordering.crl(other),))
+    revoking = Organisation("OrdererMSP", (ordering.root,), crls=(ordering.crl(other),), kind="orderer")
     config = paper.config
     serving.chain.config = replace(config, organisations={**config.organisations, "OrdererMSP": revoking})
     assert serving.refusal(caller) == "CERTIFICATE_REVOKED"
@@ -79,7 +80,7 @@ def test_an_orderer_with_an_expired_certificate_reads_nothing(serving: Serving, 
 
 def test_a_channels_admins_make_themselves_no_admins_of_an_orderer(serving: Serving, paper: PaperNetwork) -> None:
     ordering, theirs = paper.organisations["OrdererMSP"], PaperOrganisation("OrdererMSP")
-    both = Organisation("OrdererMSP", (theirs.root, ordering.root))
+    both = Organisation("OrdererMSP", (theirs.root, ordering.root), kind="orderer")
     serving.chain.config = replace(paper.config, organisations={**paper.config.organisations, "OrdererMSP": both})
     for organisation, expected in ((ordering, True), (theirs, False)):
         caller = serving.orderer.authenticate(organisation.issue("admin", "admin").certificate)

@@ -11,8 +11,9 @@ import pytest
 
 from gridledger.errors import CorruptionError
 from gridledger.formats import BLOCK_STORE
-from gridledger.protocol import BatchLimits
+from gridledger.protocol import BatchLimits, capabilities
 from gridledger.protocol.block import Block, SignedBlock
+from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.sealed import unseal
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import Fetched
@@ -75,6 +76,22 @@ async def test_an_update_that_does_not_follow_has_no_effect(paper: PaperNetwork,
     update = paper.update(signers, sequence=sequence)
     await chain.apply([entry(1, NOW_US, update.to_bytes())])
     assert (chain.height, chain.config.sequence) == (2, 0)
+
+
+async def test_an_agreed_capability_that_is_not_known_stops_the_channel(
+    paper: PaperNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No block is made of it: an upgraded orderer makes it of the same entry, and goes on."""
+    update = paper.update(capabilities=("V1", "V2"))
+    few = paper.update(list(paper.admins.values()), capabilities=("V1", "V2"))
+    chain = open_chain(paper, tmp_path)
+    await chain.apply([entry(1, NOW_US, few.to_bytes())])
+    with pytest.raises(CapabilityUnknown, match="upgrade this node"):
+        await chain.apply([entry(2, NOW_US, update.to_bytes())])
+    assert (chain.height, chain.config.sequence) == (2, 0)
+    monkeypatch.setattr(capabilities, "KNOWN_CAPABILITIES", frozenset(("V1", "V2")))
+    await chain.apply([entry(2, NOW_US, update.to_bytes())])
+    assert (chain.height, chain.config.sequence) == (3, 1)
 
 
 async def test_a_follower_far_behind_fetches_the_blocks_of_a_snapshot(paper: PaperNetwork, tmp_path: Path) -> None:

@@ -404,7 +404,10 @@ async def test_a_channels_config_moves_no_other_channels_link(tmp_path: Path) ->
         stolen = replace(
             config,
             channel="shard2",
-            organisations={**config.organisations, "OrdererMSP": Organisation("OrdererMSP", (foreign.root,))},
+            organisations={
+                **config.organisations,
+                "OrdererMSP": Organisation("OrdererMSP", (foreign.root,), kind="orderer"),
+            },
             orderers={"orderer2": elsewhere},
         )
         moved = replace(config.orderers["orderer2"], url="https://127.0.0.1:1")

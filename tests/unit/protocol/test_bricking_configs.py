@@ -20,14 +20,29 @@ from gridledger.protocol.config_update import InvalidConfigUpdate, verify_update
 from gridledger.protocol.limits import MAX_ENTRY_BYTES, BatchLimits, TransactionLimits
 from services.orderer.raft.interface import RaftSettings
 from services.orderer.submission import check_submission
-from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, PaperPeer
+from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, PaperPeer, paper_policies
 
 MIB = 1024 * 1024
 BEFORE = datetime.fromtimestamp(NOW_US / 1e6 - 1, UTC)
 
 
-def policies(**changed: str) -> Callable[[PaperNetwork], dict[str, Any]]:
-    return lambda paper: {"policies": {**paper.config.policies, **changed}}
+def policy(path: str, text: str) -> Callable[[PaperNetwork], dict[str, Any]]:
+    return lambda paper: {"policies": paper_policies({path: text}, paper.config.policies)}
+
+
+def acl(resource: str, path: str) -> Callable[[PaperNetwork], dict[str, Any]]:
+    return lambda _: {"acls": {resource: path}}
+
+
+def own(mspid: str, **changed: str) -> Callable[[PaperNetwork], dict[str, Any]]:
+    """An organisation changes its own policies."""
+
+    def change(paper: PaperNetwork) -> dict[str, Any]:
+        entry = paper.config.organisations[mspid]
+        there = replace(entry, policies={**entry.policies, **changed})
+        return {"organisations": {**paper.config.organisations, mspid: there}}
+
+    return change
 
 
 def batch(**changed: int) -> Callable[[PaperNetwork], dict[str, Any]]:
@@ -64,7 +79,7 @@ def named(part: str, name: str) -> Callable[[PaperNetwork], dict[str, Any]]:
 
 def roots_of_others(paper: PaperNetwork) -> dict[str, Any]:
     """The orderers' organisation gives itself another root and forgets the old one."""
-    other = Organisation("OrdererMSP", (PaperOrganisation("OrdererMSP").root,))
+    other = Organisation("OrdererMSP", (PaperOrganisation("OrdererMSP").root,), kind="orderer")
     return {"organisations": {**paper.config.organisations, "OrdererMSP": other}}
 
 
@@ -112,17 +127,26 @@ BRICKS: dict[str, tuple[Callable[[PaperNetwork], dict[str, Any]], str]] = {
     "a config as large as an envelope": (large_config, "an update of this configuration may need"),
     "no time for a proposal": (limits(proposal_window_s=0), "'limits.proposal_window_s' must be at least 1"),
     "no time to sign an update": (limits(config_window_s=60), "'limits.config_window_s' must be at least 300"),
-    "admins that are nobody": (policies(admins="'ElsewhereMSP.admin'"), "nobody could change the configuration"),
-    "too few admins": (policies(admins="OutOf(2, 'Org1MSP.admin', 'A.admin', 'B.admin')"), "nobody could change"),
-    "readers that are nobody": (policies(readers="'ElsewhereMSP.member'"), "readers policy .* admits no client"),
-    "readers that are two": (policies(readers="AND('Org1MSP.member', 'Org2MSP.member')"), "admits no client"),
-    "readers without a peer": (policies(readers="any.admin"), "does not admit the peers of Org1MSP, Org2MSP"),
-    "readers without one's peers": (policies(readers="'Org1MSP.member'"), "does not admit the peers of Org2MSP"),
-    "readers that are peers alone": (policies(readers="any.peer"), "readers policy .* admits no client"),
-    "writers that are nobody": (policies(writers="'ElsewhereMSP.member'"), "writers policy .* admits no client"),
-    "writers without a peer": (policies(writers="any.client"), "no transaction from a gateway"),
+    "admins that are nobody": (policy("Application/Admins", "'ElsewhereMSP.admin'"), "Application/Admins, .* nobody"),
+    "too few admins": (policy("Channel/Admins", "OutOf(2, 'Org1MSP.admin', 'A.admin')"), "nobody could change"),
+    "orderers' admins that are nobody": (policy("Orderer/Admins", "'ElsewhereMSP.admin'"), "/Channel/Orderer/Admins"),
+    "readers that are nobody": (policy("Channel/Readers", "'ElsewhereMSP.member'"), "/Channel/Readers, .* admits no"),
+    "readers that are two": (policy("Channel/Readers", "ALL Readers"), "admits no client and no admin, .* gateway/Eva"),
+    "readers without a peer": (policy("Application/Readers", "any.admin"), "admit the peers of Org1MSP, Org2MSP"),
+    "readers without one's peers": (policy("Application/Readers", "'Org1MSP.member'"), "admit the peers of Org2MSP"),
+    "readers that are peers alone": (policy("Application/Readers", "any.peer"), "Application/Readers, .* admits no"),
+    "its own readers without its peers": (own("Org2MSP", Readers="'Org2MSP.admin'"), "admit the peers of Org2MSP"),
+    "writers that are nobody": (policy("Application/Writers", "'ElsewhereMSP.member'"), "Application/Writers, .* no"),
+    "writers without a peer": (policy("Channel/Writers", "any.client"), "no transaction from a gateway"),
+    "an ACL that nobody meets alone": (acl("peer/Propose", "/Channel/Admins"), "asked for peer/Propose"),
+    "an ACL that keeps peers from blocks": (acl("orderer/Deliver", "/Channel/Orderer/Readers"), "peers of Org1MSP, O"),
+    "blocks that no orderer signs": (policy("Orderer/BlockValidation", "any.peer"), "one orderer of OrdererMSP"),
+    "its own writers without its orderers": (own("OrdererMSP", Writers="'OrdererMSP.admin'"), "one orderer of Ord"),
     "endorsed by nobody": (kv(policy="'ElsewhereMSP.peer'"), "endorsement policy of kv"),
     "endorsed by clients": (kv(policy="AND('Org1MSP.peer', 'Org2MSP.client')"), "endorsement policy of kv"),
+    "endorsed by orderers": (kv(policy="AND('Org1MSP.peer', 'OrdererMSP.peer')"), "endorsement policy of kv"),
+    "endorsed under a policy that is none": (kv(policy="/Channel/Application/Kings"), "is no policy of the"),
+    "endorsed under the orderers' policy": (kv(policy="/Channel/Orderer/Writers"), "is no policy of the"),
     "a package that is none": (kv(package="../../x"), "the package of kv"),
     "an engine that is none": (lambda _: {"consensus": "magic"}, "'consensus' must be one of raft"),
     "a chaincode of no name": (named("chaincodes", ""), "a chaincode's name must match"),
@@ -148,10 +172,14 @@ SOUND: dict[str, Callable[[PaperNetwork], dict[str, Any]]] = {
         "limits": TransactionLimits(max_envelope_bytes=16 * MIB - 16),
     },
     "as small as may be": limits(max_envelope_bytes=128 * 1024),
-    "writers of one organisation": policies(writers="'Org1MSP.member'"),
-    "readers by role": policies(readers="OR(any.peer, any.admin)"),
-    "an admin of either": policies(admins="OR('Org1MSP.admin', 'ElsewhereMSP.admin')"),
-    "endorsed by peers that are to come": kv(policy="AND('Org1MSP.peer', 'OrdererMSP.peer')"),
+    "writers of one organisation": policy("Application/Writers", "'Org1MSP.member'"),
+    "readers by role": policy("Application/Readers", "OR(any.peer, any.admin)"),
+    "an admin of either": policy("Application/Admins", "OR('Org1MSP.admin', 'ElsewhereMSP.admin')"),
+    "endorsed by peers that are to come": kv(policy="AND('Org1MSP.peer', OutOf(2, 'Org2MSP.peer', 'Org2MSP.peer'))"),
+    "endorsed by a majority of the organisations": kv(policy="MAJORITY Endorsement"),
+    "endorsed as the channel says": kv(policy="/Channel/Application/Endorsement"),
+    "an ACL for admins": acl("gateway/Evaluate", "/Channel/Application/Writers"),
+    "its own admins are two": own("Org2MSP", Admins="OutOf(2, 'Org2MSP.admin', 'Org2MSP.admin')"),
     "a port left out": url("https://peer.example"),
     "an address of six": url("https://[::1]:7051"),
 }
@@ -187,8 +215,8 @@ def test_a_config_beyond_its_bound_is_refused() -> None:
 @pytest.mark.parametrize(("roles", "good"), [("admin peer client", True), ("admin peer client orderer", False)])
 def test_no_more_admins_are_needed_than_are_judged(roles: str, *, good: bool) -> None:
     paper = PaperNetwork(organisations=26)
-    policy = f"AND({', '.join(f'all.{role}' for role in roles.split())})"
-    changed = replace(paper.config, policies={**paper.config.policies, "admins": policy})
+    text = f"AND({', '.join(f'all.{role}' for role in roles.split())})"
+    changed = replace(paper.config, policies=paper_policies({"Application/Admins": text}))
     with nullcontext() if good else pytest.raises(MalformedMessage, match="nobody could change"):
         changed.check()
 

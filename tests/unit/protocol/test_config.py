@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Forwarder
+from gridledger.errors import GridLedgerError, MalformedMessage, OtherFormat
+from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Forwarder, Organisation
+from gridledger.protocol.config_policies import organisation_policies
+from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.limits import BatchLimits, TransactionLimits
 from tests.support.hostile_config import counted_verifications
-from tests.support.paper import PaperNetwork
+from tests.support.paper import PaperNetwork, PaperOrganisation, paper_policies
 
 PAPER = PaperNetwork(organisations=3)
 CONFIG = PAPER.config
@@ -49,6 +51,66 @@ def test_a_config_without_forwarders_has_the_text_it_always_had() -> None:
     assert ChannelConfig.parse(CONFIG.text).forwarders == frozenset()
 
 
+def test_all_of_a_config_is_read_as_it_was_written() -> None:
+    observer = PaperOrganisation("ControlRoomMSP")
+    organisations = {
+        **CONFIG.organisations,
+        "Org1MSP": replace(CONFIG.organisations["Org1MSP"], anchors=("peer1",)),
+        "ControlRoomMSP": Organisation("ControlRoomMSP", (observer.root,), kind="observer"),
+    }
+    written = replace(
+        CONFIG,
+        organisations=organisations,
+        acls={"peer/Propose": "/Channel/Writers", "event/Block": "/Channel/Application/Readers"},
+        policies=paper_policies({"Application/Admins": "ANY Admins", "Observer/Readers": "'ControlRoomMSP.admin'"}),
+        removed_organisations={"Org9MSP": _removed("Org9MSP")["Org9MSP"]},
+    )
+    assert ChannelConfig.parse(written.text) == written
+    assert ChannelConfig.parse(written.text).text == written.text
+    assert written.application_organisations == CONFIG.application_organisations
+    bare = json.loads(replace(written, acls={}, removed_organisations={}).text)
+    assert not {"acls", "removed_organisations"} & bare.keys()
+
+
+def test_a_config_of_another_format_is_refused_with_one_line() -> None:
+    message = json.loads(CONFIG.text)
+    for members in ({"format": 3}, {"format": "2"}, {}):
+        changed = {name: value for name, value in message.items() if name != "format"} | members
+        with pytest.raises(
+            OtherFormat, match=r"the channel 'shard1': the channel's configuration has format .* begin anew"
+        ):
+            ChannelConfig.parse(json.dumps(changed))
+    before = {"kind": "channel_config", "channel": "shard1", "sequence": 0, "policies": {"admins": "any.admin"}}
+    with pytest.raises(OtherFormat, match="has format 1, without a number"):
+        ChannelConfig.parse(json.dumps(before))
+
+
+def test_a_capability_that_is_not_known_is_told_before_all_else() -> None:
+    """What a newer version wrote may have members and a format that this one cannot read."""
+    message = {**json.loads(CONFIG.text), "capabilities": ["V1", "V2", "V3"], "format": 9, "more": 1}
+    with pytest.raises(CapabilityUnknown, match=r"'shard1' asks for V2, V3, .*: upgrade this node") as caught:
+        ChannelConfig.parse(json.dumps(message))
+    assert caught.value.details == {"unknown": ["V2", "V3"], "known": ["V1"]}
+
+
+def test_a_removal_takes_peers_along_and_is_remembered() -> None:
+    kept = {name: item for name, item in CONFIG.organisations.items() if name != "Org3MSP"}
+    without = CONFIG.with_organisations(kept)
+    assert set(without.peers) == {"peer1", "peer2"}
+    entry = CONFIG.organisations["Org3MSP"]
+    assert without.removed_organisations == {
+        "Org3MSP": {"roots": list(entry.roots), "crls": [], "policies": entry.policies}
+    }
+    again = without.with_organisations(CONFIG.organisations)
+    assert again.removed_organisations == {}
+
+
+def test_a_resource_has_the_policy_that_the_channel_gives_it() -> None:
+    changed = replace(CONFIG, acls={"gateway/Evaluate": "/Channel/Application/Writers"})
+    assert CONFIG.policy_of("gateway/Evaluate") == "/Channel/Readers"
+    assert changed.policy_of("gateway/Evaluate") == "/Channel/Application/Writers"
+
+
 def test_its_text_does_not_depend_on_the_order_of_members() -> None:
     backwards = {name: dict(reversed(getattr(CONFIG, name).items())) for name in ("organisations", "peers", "orderers")}
     assert replace(CONFIG, **backwards).text == CONFIG.text  # type: ignore[arg-type]
@@ -60,11 +122,17 @@ def test_nodes_are_found_by_their_fingerprint() -> None:
     assert CONFIG.peer_organisations == ("Org1MSP", "Org2MSP", "Org3MSP")
 
 
-def test_all_in_a_policy_means_the_organisations_with_a_peer() -> None:
+def test_all_in_a_policy_means_the_application_organisations() -> None:
+    """With a peer or without one: else an organisation would come to count, or not to, by a change of its own peers."""
+    without = replace(CONFIG, peers={name: CONFIG.peers[name] for name in ("peer1", "peer2")})
+    for config in (CONFIG, without):
+        assert config.application_organisations == ("Org1MSP", "Org2MSP", "Org3MSP")
+        assert config.endorsement_policy("kv").mspids == {"Org1MSP", "Org2MSP", "Org3MSP"}
     policy = CONFIG.endorsement_policy("kv")
     assert policy.satisfied_by([("Org1MSP", "peer"), ("Org3MSP", "peer")])
     assert not policy.satisfied_by([("Org1MSP", "peer"), ("OrdererMSP", "peer")])
-    assert CONFIG.policy("admins").satisfied_by([("Org1MSP", "admin"), ("Org2MSP", "admin")])
+    admins = CONFIG.policy("/Channel/Application/Admins")
+    assert admins.satisfied_by([("Org1MSP", "admin"), ("Org2MSP", "admin")])
     with pytest.raises(KeyError):
         CONFIG.endorsement_policy("none")
 
@@ -78,6 +146,14 @@ def _set(*path: str, value: Any) -> Change:
     return change
 
 
+def _own_policy(text: str) -> Change:
+    return _set("organisations", "Org1MSP", "policies", "Readers", value=text)
+
+
+def _removed(mspid: str) -> dict[str, Any]:
+    return {mspid: {"roots": [], "crls": [], "policies": organisation_policies(mspid)}}
+
+
 FAULTS: list[tuple[str, Change]] = [
     ("another kind", _set("kind", value="config_update")),
     ("a member too many", _set("more", value=1)),
@@ -89,8 +165,47 @@ FAULTS: list[tuple[str, Change]] = [
     ("a certificate that is none", _set("peers", "peer1", "certificate", value="AAAA")),
     ("a root that is none", _set("organisations", "Org1MSP", "roots", value=["-----BEGIN NONSENSE"])),
     ("lists that are none", _set("organisations", "Org1MSP", "crls", value="")),
-    ("an unknown policy", _set("policies", value={"admins": "any.admin", "readers": "any.member"})),
-    ("a policy that is none", _set("policies", "readers", value="OutOf(")),
+    ("an unknown group of policies", _set("policies", "Others", value={"Readers": "any.member"})),
+    ("an unknown policy", _set("policies", "Observer", "Writers", value="ANY Writers")),
+    ("a policy too few", lambda message: message["policies"]["Orderer"].pop("BlockValidation")),
+    ("a policy that is none", _set("policies", "Channel", "Readers", value="OutOf(")),
+    ("an observers' policy that is none", _set("policies", "Observer", "Readers", value="OutOf(")),
+    ("a policy without a text", _set("policies", "Channel", "Readers", value=["ANY Readers"])),
+    ("a kind that is none", _set("organisations", "Org1MSP", "kind", value="king")),
+    ("a kind that is no text", _set("organisations", "Org1MSP", "kind", value=["application"])),
+    ("a peer of the orderers", _set("peers", "peer1", "mspid", value="OrdererMSP")),
+    ("a peer of an observer", _set("organisations", "Org1MSP", "kind", value="observer")),
+    ("an orderer of an application's organisation", _set("orderers", "orderer1", "mspid", value="Org1MSP")),
+    (
+        "an organisation's policy too few",
+        lambda message: message["organisations"]["Org1MSP"]["policies"].pop("Readers"),
+    ),
+    ("an organisation's policy about another", _own_policy("OR('Org1MSP.admin', 'Org2MSP.admin')")),
+    ("an organisation's policy that counts others", _own_policy("MAJORITY Admins")),
+    ("an organisation's policy that is long", _own_policy(f"OR('Org1MSP.admin'{' ' * 1024})")),
+    ("an anchor of another", _set("organisations", "Org1MSP", "anchors", value=["peer2"])),
+    ("an anchor that is none", _set("organisations", "Org1MSP", "anchors", value=["peer9"])),
+    ("an anchor twice", _set("organisations", "Org1MSP", "anchors", value=["peer1", "peer1"])),
+    ("an anchor that is no name", _set("organisations", "Org1MSP", "anchors", value=[["peer1"]])),
+    ("capabilities that are none", _set("capabilities", value="V1")),
+    ("capabilities in disorder", _set("capabilities", value=["V1", "V0"])),
+    ("a capability twice", _set("capabilities", value=["V1", "V1"])),
+    ("a capability that is no text", _set("capabilities", value=[["V1"]])),
+    ("no ACL", _set("acls", value={})),
+    ("ACLs that are none", _set("acls", value=["peer/Propose"])),
+    ("an ACL of what nobody asks about", _set("acls", value={"peer/Dance": "/Channel/Readers"})),
+    ("an ACL without its policy", _set("acls", value={"peer/Propose": "/Channel/Application/Dancers"})),
+    ("an ACL of no policy", _set("acls", value={"peer/Propose": ["/Channel/Readers"]})),
+    ("no removed organisation", _set("removed_organisations", value={})),
+    ("a removed organisation that is there", lambda message: message.update(removed_organisations=_removed("Org1MSP"))),
+    ("a removed organisation of no name", lambda message: message.update(removed_organisations=_removed("Org 9"))),
+    ("a removed organisation in part", _set("removed_organisations", value={"Org9MSP": {"roots": [], "crls": []}})),
+    (
+        "too many removed organisations",
+        lambda message: message.update(
+            removed_organisations={name: item for n in range(101) for name, item in _removed(f"Org{n + 9}MSP").items()}
+        ),
+    ),
     ("a policy that nobody meets", _set("chaincodes", "kv", "policy", value="OutOf(4, all)")),
     ("a sequence that counts from 0", _set("chaincodes", "kv", "sequence", value=0)),
     ("too large a bound", _set("batch", "max_message_count", value=2**31)),

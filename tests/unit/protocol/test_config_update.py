@@ -23,16 +23,16 @@ from gridledger.protocol.config_update import (
 )
 from gridledger.protocol.limits import TransactionLimits
 from tests.support.hostile_config import counted_verifications, with_roots_times_lists
-from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, PaperPeer
+from tests.support.paper import NOW_US, PaperChain, PaperNetwork, PaperOrganisation, PaperPeer, paper_policies
 
 PAPER = PaperNetwork(organisations=3)
-"""A majority of the admins of its organisations is two."""
+"""A majority of the admins of its application organisations is two."""
 
 DAY_US = 86_400_000_000
 
 
 def follows(update: ConfigUpdate, at_us: int = NOW_US) -> bool:
-    """Whether the signatures satisfy the admins policy."""
+    """Whether the signatures are enough for what the update changes."""
     try:
         assert verify_update(PAPER.config, update, at_us) == update.config
     except PermissionDeniedError:
@@ -49,6 +49,7 @@ def test_an_update_is_read_as_it_was_written() -> None:
 
 
 def test_a_majority_of_the_admins_must_sign() -> None:
+    """An update that changes nothing is the application's affair."""
     one, two, three = PAPER.admins.values()
     assert follows(PAPER.update([one, two, three]))
     assert follows(PAPER.update([one, three]))
@@ -95,7 +96,7 @@ def test_more_signatures_than_can_count_are_not_judged() -> None:
 
 
 WEEK_US = 7 * DAY_US
-ADMINS = list(PAPER.admins.values())
+ADMINS = PAPER.all_admins
 
 
 def dated(time_us: int | None, **changes: Any) -> ConfigUpdate:
@@ -157,11 +158,11 @@ def test_only_admins_of_the_channel_count() -> None:
 def test_an_admin_counts_once() -> None:
     """Also where the policy asks for two of one organisation."""
     paper = PaperNetwork()
-    policies = {**paper.config.policies, "admins": "AND('Org1MSP.admin', 'Org1MSP.admin')"}
+    policies = paper_policies({"Application/Admins": "AND('Org1MSP.admin', 'Org1MSP.admin')"})
     paper.config = replace(paper.config, policies=policies)
     one, second = paper.admins["Org1MSP"], paper.organisations["Org1MSP"].issue("second", "admin")
     verify_update(paper.config, paper.update([one, second]), NOW_US)
-    with pytest.raises(PermissionDeniedError, match="1 valid signatures"):
+    with pytest.raises(PermissionDeniedError, match="/Channel/Application/Admins"):
         verify_update(paper.config, paper.update([one, one]), NOW_US)
 
 
@@ -177,7 +178,7 @@ def test_an_admin_counts_once_under_any_certificate(again: str) -> None:
         flipped = replace(update.signatures[0], der=PaperOrganisation.flipped(one.certificate))
         assert flipped != update.signatures[0]
         update = replace(update, signatures=(update.signatures[0], flipped))
-    with pytest.raises(PermissionDeniedError, match="1 valid signatures"):
+    with pytest.raises(PermissionDeniedError, match="/Channel/Application/Admins"):
         verify_update(PAPER.config, update, NOW_US)
 
 
@@ -185,7 +186,7 @@ def test_a_signature_counts_for_its_own_update_alone() -> None:
     one, two, _ = PAPER.admins.values()
     first, second = (
         PAPER.update([one, two]),
-        PAPER.update([one], policies={**PAPER.config.policies, "readers": "any.admin"}),
+        PAPER.update([one], policies=paper_policies({"Application/LifecycleEndorsement": "any.admin"})),
     )
     assert not follows(replace(second, signatures=(second.signatures[0], first.signatures[1])))
 

@@ -17,10 +17,11 @@ from gridledger.errors import GridLedgerError
 from gridledger.ledger import Ledger, StorageFull
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.block import SignedBlock
+from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.events import CommittedBlock
 from services.peer.committer.buffer import BlockBuffer
 from services.peer.committer.chain_committer import ChainCommitter
-from services.peer.committer.messages import BlockCommitted, CommitterReport
+from services.peer.committer.messages import BlockCommitted, CommitterReport, SourceChanged
 from services.peer.committer.source import BlockSource
 from tests.support.paper import PaperChain, PaperNetwork, PaperOrganisation, signed_block
 from tests.support.waiting import until
@@ -178,3 +179,15 @@ async def test_defect_in_fetching_ends_the_committer_too(tmp_path: Path) -> None
         async with asyncio.timeout(10):
             await house.committer.run()
     house.close()
+
+
+async def test_a_capability_that_is_not_known_stops_this_channel_alone(tmp_path: Path) -> None:
+    """The process, which other channels use too, goes on; the peer's status says what is to be done."""
+    house = House(tmp_path, count=2)
+    house.faults.append(CapabilityUnknown("the channel 'shard1' asks for V2: upgrade this node"))
+    async with committing(house):
+        await until(lambda: any(isinstance(report, SourceChanged) for report in house.reports))
+        await asyncio.sleep(0.05)
+        assert house.batches == []
+    (told,) = (report for report in house.reports if isinstance(report, SourceChanged))
+    assert told == SourceChanged("shard1", None, "the channel 'shard1' asks for V2: upgrade this node")

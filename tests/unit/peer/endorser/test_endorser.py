@@ -116,8 +116,9 @@ def test_writers_policy_is_asked(tmp_path: Path) -> None:
     with pytest.raises(GridLedgerError) as caught:
         house.admit(house.propose())
     assert caught.value.code == "PERMISSION_DENIED"
-    assert caught.value.details["policy"] == "OR('Org2MSP.client', 'Org2MSP.peer')"
-    house.admit(house.propose(), policy="readers")
+    assert caught.value.details == {"resource": "peer/Propose", "policy": "/Channel/Application/Writers"}
+    assert "asks for /Channel/Application/Writers (OR('Org2MSP.client', 'Org2MSP.peer'))" in caught.value.message
+    house.admit(house.propose(), resource="gateway/Evaluate")
 
 
 async def test_refusal_of_the_chaincode_signs_nothing(house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from gridledger.protocol.result import Result
 from services.peer.errors import CommitTimeout
 from services.peer.gateway import submission as module
 from services.peer.gateway.endorsed_here import MAX_KEPT, EndorsedHere
+from tests.support.paper import paper_policies
 from tests.support.waiting import until
 from tests.unit.peer.gateway.ordering_house import OrderingHouse
 
@@ -248,17 +250,37 @@ async def test_a_config_update_is_brought_by_any_reader(house: OrderingHouse) ->
     assert (await house.submitter.submit(house.paper.update().to_bytes(), other)).code == Code.VALID
 
 
+@pytest.mark.parametrize(("resource", "other"), [("gateway/Submit", "update"), ("gateway/SubmitConfig", "transaction")])
+async def test_what_brings_an_envelope_is_a_resource(house: OrderingHouse, resource: str, other: str) -> None:
+    """One for transactions and one for updates of the configuration."""
+    envelopes = {"transaction": house.transaction().to_bytes(), "update": house.paper.update().to_bytes()}
+    channel = house.submitter._channels["shard1"]
+    channel.config = replace(channel.config, acls={resource: "/Channel/Orderer/Readers"})
+    house.submitter.read(envelopes.pop(other), house.caller)
+    (closed,) = envelopes.values()
+    with pytest.raises(PermissionDeniedError, match=f"may not use {resource}"):
+        house.submitter.read(closed, house.caller)
+
+
 async def test_an_update_that_the_admins_have_not_signed_is_not_ordered(house: OrderingHouse) -> None:
     one = house.paper.admins["Org1MSP"]
-    for signers in ([], [one]):
-        with pytest.raises(PermissionDeniedError, match="valid signatures do not satisfy the admins policy"):
+    for signers, says in (([], "none of an admin"), ([one], "/Channel/Application/Admins")):
+        with pytest.raises(PermissionDeniedError, match=says):
             await house.submitter.submit(house.paper.update(signers).to_bytes(), house.caller)
     assert house.ordered == []
 
 
+async def test_an_update_beyond_the_next_is_for_the_orderers_to_judge(house: OrderingHouse) -> None:
+    """This peer may be behind them, and then what it changes cannot be told here."""
+    signed = house.paper.update([house.paper.admins["Org1MSP"]], sequence=2)
+    assert (await house.submitter.order(signed.to_bytes(), house.caller)) == signed.tx_id
+    with pytest.raises(PermissionDeniedError, match="none of an admin"):
+        await house.submitter.order(house.paper.update([house.paper.client], sequence=3).to_bytes(), house.caller)
+
+
 async def test_the_status_of_an_update_that_changed_the_admins_is_told(house: OrderingHouse) -> None:
     """Its signatures are no longer enough when it is sent again, because the answer was lost."""
-    policies = {**house.paper.config.policies, "admins": "AND(all.admin, 'OrdererMSP.admin')"}
+    policies = paper_policies({"Application/Admins": "AND(all.admin, 'OrdererMSP.admin')"})
     update = house.paper.update(policies=policies)
     for _ in range(2):
         outcome = await house.submitter.submit(update.to_bytes(), house.caller)
