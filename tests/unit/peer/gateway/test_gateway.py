@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from gridledger import jsontext
-from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.errors import GridLedgerError, PermissionDeniedError, UnavailableError
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config import Node
 from gridledger.protocol.result import Endorsement, Response, Result
@@ -132,3 +134,21 @@ async def test_evaluation_goes_where_the_chaincode_is(house: House) -> None:
     with pytest.raises(ChaincodeNotInstalled):
         await house.gateway.evaluate(body, house.caller)
     await house.health.close()
+
+
+@pytest.mark.parametrize("resource", ["peer/Propose", "gateway/Evaluate", "gateway/CommitStatus", "gateway/Submit"])
+async def test_each_thing_that_a_client_asks_for_is_a_resource(house: House, resource: str) -> None:
+    """Closed to the client, and all others open."""
+    channel, envelope = house.channels["shard1"], house.transaction().to_bytes()
+    channel.config = replace(channel.config, acls={resource: "/Channel/Orderer/Readers"})
+    asked: dict[str, Callable[[], Awaitable[object]]] = {
+        "peer/Propose": lambda: house.gateway.endorse(house.proposal(), house.caller),
+        "gateway/Evaluate": lambda: house.gateway.evaluate(house.proposal(), house.caller),
+        "gateway/CommitStatus": lambda: house.gateway.status("shard1", "0" * 64, house.caller, 0),
+        "gateway/Submit": lambda: house.gateway.submit(envelope, house.caller),
+    }
+    with pytest.raises(PermissionDeniedError) as caught:
+        await asked.pop(resource)()
+    assert caught.value.details == {"resource": resource, "policy": "/Channel/Orderer/Readers"}
+    for ask in asked.values():
+        await ask()
