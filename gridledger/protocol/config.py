@@ -18,7 +18,7 @@ from gridledger.identity.msp import MSP, Identity, MSPManager
 from gridledger.identity.policy import Policy
 from gridledger.protocol.acls import DEFAULT_ACLS, read_acls
 from gridledger.protocol.capabilities import check_capabilities, read_capabilities
-from gridledger.protocol.config_authority import remembered
+from gridledger.protocol.config_authority import entry_hash
 from gridledger.protocol.config_parts import (
     ChaincodeDefinition,
     Forwarder,
@@ -29,10 +29,9 @@ from gridledger.protocol.config_parts import (
     read_node,
     read_organisation,
     read_policies,
-    read_remembered,
 )
 from gridledger.protocol.config_policies import APPLICATION, GROUP_POLICIES, ChannelPolicies, default_policies
-from gridledger.protocol.config_rules import NAME, check_membership, check_policies, matching
+from gridledger.protocol.config_rules import MSPID, NAME, SHA256, check_membership, check_policies, matching
 from gridledger.protocol.fields import exactly, integer_of, list_of, parse_object, text_of
 from gridledger.protocol.limits import CONFIG_WINDOW, MAX_CONFIG_BYTES, BatchLimits, TransactionLimits, check_limits
 
@@ -42,7 +41,7 @@ KIND = "channel_config"
 MAX_NODES = 1000
 MAX_CHAINCODES = 100
 MAX_REMOVED_CHAINCODES = 1000
-MAX_REMOVED_ORGANISATIONS = 100
+MAX_REMOVED_ORGANISATIONS = 1000
 MAX_FORWARDERS = 100
 MIN_MAX_SIGNATURES = 100
 """Signatures that an update may have where the channel has fewer organisations: judging these takes some 20 ms."""
@@ -95,9 +94,9 @@ class ChannelConfig:
     """Paths of policies by resource, where they are not the defaults."""
 
     capabilities: tuple[str, ...] = ("V1",)
-    removed_organisations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Roots, lists and policies of each organisation that was removed: it comes back with these, so that nobody becomes
-    it by way of a removal."""
+    removed_organisations: Mapping[str, str] = field(default_factory=dict)
+    """The hash of roots, lists and policies of each organisation that was removed: it comes back with these, so that
+    nobody becomes it by way of a removal."""
 
     @cached_property
     def msps(self) -> MSPManager:
@@ -150,7 +149,7 @@ class ChannelConfig:
         """The same configuration with these organisations and no others, which remembers whom that removes and takes
         their peers along."""
         gone = {name: item for name, item in self.organisations.items() if name not in organisations}
-        known = {**self.removed_organisations, **{name: remembered(item.to_dict()) for name, item in gone.items()}}
+        known = {**self.removed_organisations, **{name: entry_hash(item.to_dict()) for name, item in gone.items()}}
         removed = {name: entry for name, entry in known.items() if name not in organisations}
         peers = {name: node for name, node in self.peers.items() if node.mspid not in gone}
         return replace(self, organisations=organisations, peers=peers, removed_organisations=removed)
@@ -210,8 +209,7 @@ class ChannelConfig:
         if self.removed_chaincodes:
             members["removed_chaincodes"] = dict(sorted(self.removed_chaincodes.items()))
         if self.removed_organisations:
-            removed = sorted(self.removed_organisations.items())
-            members["removed_organisations"] = {name: _in_order(entry) for name, entry in removed}
+            members["removed_organisations"] = dict(sorted(self.removed_organisations.items()))
         return jsontext.dumps(members).decode()
 
     @classmethod
@@ -320,10 +318,13 @@ def _removed_chaincodes(message: dict[str, Any]) -> dict[str, int]:
     return {matching(NAME, name, "a chaincode's name"): integer_of(items, name, minimum=1) for name in items}
 
 
-def _removed_organisations(message: dict[str, Any]) -> dict[str, Any]:
-    items = _each(message, "removed_organisations", read_remembered, MAX_REMOVED_ORGANISATIONS)
+def _removed_organisations(message: dict[str, Any]) -> dict[str, str]:
+    items = _each(message, "removed_organisations", lambda _, value: value, MAX_REMOVED_ORGANISATIONS)
     _not_empty(items, "removed_organisations")
-    return items
+    return {
+        matching(MSPID, mspid, "an MSP id"): matching(SHA256, value, f"the entry of {mspid}, a SHA-256,")
+        for mspid, value in items.items()
+    }
 
 
 def _not_empty(items: Any, name: str) -> None:
@@ -337,11 +338,6 @@ def _policies(message: dict[str, Any]) -> dict[str, dict[str, str]]:
         group: read_policies({"policies": groups[group]}, names, f"the policies of {group}")
         for group, names in GROUP_POLICIES.items()
     }
-
-
-def _in_order(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of ``removed_organisations``, whose text must not depend on the order of members."""
-    return {"roots": entry["roots"], "crls": entry["crls"], "policies": dict(sorted(entry["policies"].items()))}
 
 
 def _integers(message: dict[str, Any], name: str, shape: type[BatchLimits] | type[TransactionLimits]) -> dict[str, int]:

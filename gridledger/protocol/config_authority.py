@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from gridledger import jsontext
 from gridledger.errors import PermissionDeniedError
 from gridledger.protocol.config_policies import (
     APPLICATION_ADMINS,
@@ -28,6 +29,7 @@ from gridledger.protocol.config_policies import (
     ORDERER_ADMINS,
     ChannelPolicies,
 )
+from gridledger.protocol.fields import hash_of
 
 Json = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -278,16 +280,20 @@ def explain(before: Json, after: Json, policies: ChannelPolicies, signers: Colle
     return lines
 
 
-def remembered(entry: Json) -> dict[str, Any]:
-    """Of an organisation's entry what is kept when it is removed: who its members are, and its policies."""
-    return {name: entry[name] for name in ("roots", "crls", "policies")}
+def entry_hash(entry: Json) -> str:
+    """What is remembered of an organisation that is removed: the SHA-256 of its roots, lists and policies.
+
+    A hash, so that a removal makes room whatever the organisation has filled its entry with.
+    """
+    policies = dict(sorted(entry["policies"].items()))
+    return hash_of(jsontext.dumps({"crls": entry["crls"], "policies": policies, "roots": entry["roots"]}))
 
 
-def removed_after(before: Json, after: Json) -> dict[str, Any]:
+def removed_after(before: Json, after: Json) -> dict[str, str]:
     """What ``removed_organisations`` of the next configuration must be: who was removed by now and is not back."""
-    gone = {name: remembered(item) for name, item in before["organisations"].items()}
-    known = {**before.get("removed_organisations", {}), **gone}
-    return {name: entry for name, entry in known.items() if name not in after["organisations"]}
+    there = after["organisations"]
+    known = {name: entry for name, entry in before.get("removed_organisations", {}).items() if name not in there}
+    return known | {name: entry_hash(item) for name, item in before["organisations"].items() if name not in there}
 
 
 def wrongly_returned(before: Json, after: Json) -> list[str]:
@@ -300,7 +306,7 @@ def wrongly_returned(before: Json, after: Json) -> list[str]:
     return [
         mspid
         for mspid in back
-        if remembered(entries[mspid]) != removed[mspid] or entries[mspid]["anchors"] or mspid in owners
+        if entry_hash(entries[mspid]) != removed[mspid] or entries[mspid]["anchors"] or mspid in owners
     ]
 
 

@@ -18,7 +18,7 @@ from gridledger.protocol.config_policies import (
     check_organisation_policies,
     organisation_policies,
 )
-from gridledger.protocol.config_rules import MSPID, NAME, PACKAGE, matching, node_url
+from gridledger.protocol.config_rules import MSPID, NAME, SHA256, matching, node_url
 from gridledger.protocol.fields import exactly, from_base64, integer_of, list_of, text_of, to_base64
 
 MAX_NODE_CERTIFICATES = 2
@@ -31,8 +31,7 @@ MAX_CRL_BYTES = 512 * 1024
 
 MAX_ANCHORS = 16
 _FORWARDER_MEMBERS = frozenset(("mspid", "name"))
-_REMEMBERED_MEMBERS = frozenset(("roots", "crls", "policies"))
-_ORGANISATION_MEMBERS = _REMEMBERED_MEMBERS | {"kind", "anchors"}
+_ORGANISATION_MEMBERS = frozenset(("kind", "roots", "crls", "policies", "anchors"))
 _NODE_MEMBERS = frozenset(("mspid", "url", "certificate"))
 _RENEWED_NODE_MEMBERS = frozenset(("mspid", "url", "certificates"))
 _CHAINCODE_MEMBERS = frozenset(("sequence", "version", "package", "policy"))
@@ -149,6 +148,7 @@ class Forwarder(NamedTuple):
 
 def read_organisation(mspid: str, value: Any) -> Organisation:
     """An organisation's entry."""
+    matching(MSPID, mspid, "an MSP id")
     message = exactly(value, _ORGANISATION_MEMBERS, f"the organisation {mspid}")
     kind, anchors = message["kind"], list_of(message, "anchors", max_length=MAX_ANCHORS)
     if not isinstance(kind, str) or kind not in GROUPS:
@@ -156,14 +156,6 @@ def read_organisation(mspid: str, value: Any) -> Organisation:
     if len(set(map(str, anchors))) != len(anchors):
         raise MalformedMessage(f"an anchor of {mspid} comes twice")
     names = tuple(matching(NAME, anchor, f"an anchor of {mspid}") for anchor in anchors)
-    kept = read_remembered(mspid, {name: message[name] for name in _REMEMBERED_MEMBERS})
-    return Organisation(mspid, tuple(kept["roots"]), tuple(kept["crls"]), kind, kept["policies"], names)
-
-
-def read_remembered(mspid: str, value: Any) -> dict[str, Any]:
-    """What is kept of an organisation that was removed: its roots, lists and policies."""
-    matching(MSPID, mspid, "an MSP id")
-    message = exactly(value, _REMEMBERED_MEMBERS, f"the organisation {mspid}")
     for name, most in (("roots", MAX_ROOTS), ("crls", MAX_CRLS)):
         items = message[name]
         if not isinstance(items, list) or len(items) > most or not all(isinstance(item, str) for item in items):
@@ -172,7 +164,7 @@ def read_remembered(mspid: str, value: Any) -> dict[str, Any]:
         raise MalformedMessage(f"the revocation lists of {mspid} have at most {MAX_CRL_BYTES} bytes together")
     texts = read_policies(message, ORGANISATION_POLICIES, f"the policies of {mspid}", MAX_ORGANISATION_POLICY_CHARS)
     check_organisation_policies(mspid, texts)
-    return {"roots": message["roots"], "crls": message["crls"], "policies": texts}
+    return Organisation(mspid, tuple(message["roots"]), tuple(message["crls"]), kind, texts, names)
 
 
 def read_policies(
@@ -206,7 +198,7 @@ def read_chaincode(name: str, value: Any) -> ChaincodeDefinition:
         name=name,
         sequence=integer_of(message, "sequence", minimum=1),
         version=text_of(message, "version", max_length=64),
-        package=matching(PACKAGE, message["package"], f"the package of {name}, a SHA-256,"),
+        package=matching(SHA256, message["package"], f"the package of {name}, a SHA-256,"),
         policy=text_of(message, "policy", max_length=MAX_POLICY_CHARS),
     )
 

@@ -7,6 +7,7 @@ to mend it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv6Address
 from typing import Any, Protocol
@@ -30,9 +31,12 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MSPID = re.compile(r"[A-Za-z0-9.-]{1,128}")
 """As policies write it."""
 
-PACKAGE = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"https://(?:[A-Za-z0-9_.-]{1,253}|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[0-9]{1,5}))?")
 _MAX_PORT = 65535
+MAX_PEERS_OF_AN_ORGANISATION = 100
+"""It adds them by itself: no organisation takes the places of all."""
+
 BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
 
 
@@ -81,7 +85,8 @@ class NodeOf(Protocol):
 def check_membership(
     organisations: Mapping[str, Member], peers: Mapping[str, NodeOf], orderers: Mapping[str, NodeOf]
 ) -> None:
-    """Refuse nodes of organisations of another kind, and anchors that are no peers of their organisation.
+    """Refuse nodes of organisations of another kind, more peers than an organisation may have, and anchors that are no
+    peers of their organisation.
 
     The kind says whose policies an organisation counts in, and only the admins of the kind's group change it: were a
     peer or an orderer to stand for it as well, an organisation could make itself a voter.
@@ -93,6 +98,9 @@ def check_membership(
                     f"the {role} {name} is of {node.mspid}, which is of the kind {organisations[node.mspid].kind!r}: "
                     f"a channel's {role}s are of organisations of the kind {kind!r}"
                 )
+    for mspid, count in Counter(node.mspid for node in peers.values()).items():
+        if count > MAX_PEERS_OF_AN_ORGANISATION:
+            raise MalformedMessage(f"{mspid} has {count} peers, at most {MAX_PEERS_OF_AN_ORGANISATION} are allowed")
     for mspid, item in organisations.items():
         for anchor in item.anchors:
             if anchor not in peers or peers[anchor].mspid != mspid:

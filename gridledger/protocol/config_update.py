@@ -163,7 +163,7 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
     _check_time(current, update, at_us)
     check_signed(current, update, at_us)
     following = update.config
-    _check_remembered(current, following)
+    _check_remembered(current.plain, update.plain)
     _check_follows(current, following)
     _check_certificates(current, following, at_us)
     return following
@@ -234,13 +234,12 @@ def _check_known(current: ChannelConfig, after: Mapping[str, Any], signers: Coll
         check_capabilities(after)
 
 
-def _check_remembered(current: ChannelConfig, following: ChannelConfig) -> None:
+def _check_remembered(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Raise where a removed organisation is not remembered, or comes back as another."""
-    before, after = current.plain, following.plain
     if after.get("removed_organisations", {}) != removed_after(before, after):
         raise InvalidConfigUpdate(
-            "'removed_organisations' must have roots, lists and policies of each organisation that was removed and is "
-            "not there again, as they were"
+            "'removed_organisations' must have the hash of roots, lists and policies of each organisation that was "
+            "removed and is not there again"
         )
     if wrong := wrongly_returned(before, after):
         raise InvalidConfigUpdate(

@@ -293,7 +293,7 @@ WRITTEN = (
     Mutation(
         _AUTHORITY,
         "an organisation comes back with another root",
-        "remembered(entries[mspid]) != removed[mspid]",
+        "entry_hash(entries[mspid]) != removed[mspid]",
         "False",
     ),
     Mutation(

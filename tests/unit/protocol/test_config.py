@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gridledger.errors import GridLedgerError, MalformedMessage, OtherFormat
-from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Forwarder, Organisation
-from gridledger.protocol.config_policies import organisation_policies
+from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Forwarder, Node, Organisation
+from gridledger.protocol.config_authority import entry_hash
 from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.limits import BatchLimits, TransactionLimits
 from tests.support.hostile_config import counted_verifications
@@ -63,7 +63,7 @@ def test_all_of_a_config_is_read_as_it_was_written() -> None:
         organisations=organisations,
         acls={"peer/Propose": "/Channel/Writers", "event/Block": "/Channel/Application/Readers"},
         policies=paper_policies({"Application/Admins": "ANY Admins", "Observer/Readers": "'ControlRoomMSP.admin'"}),
-        removed_organisations={"Org9MSP": _removed("Org9MSP")["Org9MSP"]},
+        removed_organisations=_removed("Org9MSP"),
     )
     assert ChannelConfig.parse(written.text) == written
     assert ChannelConfig.parse(written.text).text == written.text
@@ -98,11 +98,18 @@ def test_a_removal_takes_peers_along_and_is_remembered() -> None:
     without = CONFIG.with_organisations(kept)
     assert set(without.peers) == {"peer1", "peer2"}
     entry = CONFIG.organisations["Org3MSP"]
-    assert without.removed_organisations == {
-        "Org3MSP": {"roots": list(entry.roots), "crls": [], "policies": entry.policies}
-    }
+    assert without.removed_organisations == {"Org3MSP": entry_hash(entry.to_dict())}
     again = without.with_organisations(CONFIG.organisations)
     assert again.removed_organisations == {}
+
+
+def test_no_organisation_takes_the_places_of_all_peers() -> None:
+    certificates = [PAPER.organisations["Org1MSP"].issue(f"p{n}", "peer").certificate for n in range(101)]
+    nodes = {f"p{n}": Node(f"p{n}", "Org1MSP", "https://p:1", one) for n, one in enumerate(certificates)}
+    kept = dict(list(nodes.items())[:99])
+    replace(CONFIG, peers={**CONFIG.peers, **kept}).check()
+    with pytest.raises(MalformedMessage, match="Org1MSP has 101 peers, at most 100"):
+        replace(CONFIG, peers=nodes).check()
 
 
 def test_a_resource_has_the_policy_that_the_channel_gives_it() -> None:
@@ -151,7 +158,7 @@ def _own_policy(text: str) -> Change:
 
 
 def _removed(mspid: str) -> dict[str, Any]:
-    return {mspid: {"roots": [], "crls": [], "policies": organisation_policies(mspid)}}
+    return {mspid: "0" * 64}
 
 
 FAULTS: list[tuple[str, Change]] = [
@@ -199,11 +206,11 @@ FAULTS: list[tuple[str, Change]] = [
     ("no removed organisation", _set("removed_organisations", value={})),
     ("a removed organisation that is there", lambda message: message.update(removed_organisations=_removed("Org1MSP"))),
     ("a removed organisation of no name", lambda message: message.update(removed_organisations=_removed("Org 9"))),
-    ("a removed organisation in part", _set("removed_organisations", value={"Org9MSP": {"roots": [], "crls": []}})),
+    ("a removed organisation without its hash", _set("removed_organisations", value={"Org9MSP": "0"})),
     (
         "too many removed organisations",
         lambda message: message.update(
-            removed_organisations={name: item for n in range(101) for name, item in _removed(f"Org{n + 9}MSP").items()}
+            removed_organisations={name: item for n in range(1001) for name, item in _removed(f"Org{n + 9}MSP").items()}
         ),
     ),
     ("a policy that nobody meets", _set("chaincodes", "kv", "policy", value="OutOf(4, all)")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable
+from hashlib import sha256
 from itertools import combinations
 from typing import Any
 
@@ -17,6 +18,7 @@ from gridledger.identity.errors import MalformedPolicy
 from gridledger.protocol.config_authority import (
     changes,
     check_authority,
+    entry_hash,
     explain,
     removed_after,
     verdicts,
@@ -52,7 +54,6 @@ def peer(mspid: str, port: int = 1) -> Config:
 
 def config() -> Config:
     """Three application organisations with a peer each, two of orderers, an observer, and one that was removed."""
-    left = {name: value for name, value in entry("R").items() if name in ("roots", "crls", "policies")}
     return {
         "kind": "channel_config",
         "channel": "shard1",
@@ -67,7 +68,7 @@ def config() -> Config:
         "batch": {"max_message_count": 500},
         "limits": {"config_window_s": 604800},
         "consensus": "raft",
-        "removed_organisations": {"R": left},
+        "removed_organisations": {"R": entry_hash(entry("R"))},
     }
 
 
@@ -304,10 +305,23 @@ def test_a_removed_organisation_is_remembered_as_it_was() -> None:
     before = config()
     removed = removed_after(before, edited(before, REMOVAL_OF_A))
     assert removed == {
-        "A": {"roots": ["root of A"], "crls": [], "policies": organisation_policies("A")},
+        "A": entry_hash(entry("A")),
         "R": before["removed_organisations"]["R"],
     }
     assert removed_after(before, edited(before, RETURN_OF_R)) == {}
+
+
+def test_the_hash_of_an_entry_is_of_its_roots_lists_and_policies() -> None:
+    made = entry("A")
+    text = (
+        '{"crls":[],"policies":{"Admins":"\'A.admin\'","Endorsement":"\'A.peer\'",'
+        "\"Readers\":\"OR('A.admin', 'A.peer', 'A.client')\",\"Writers\":\"OR('A.admin', 'A.peer', 'A.client')\"},"
+        '"roots":["root of A"]}'
+    )
+    backwards = {**made, "policies": dict(reversed(made["policies"].items())), "kind": "observer", "anchors": ["pa"]}
+    assert entry_hash(made) == entry_hash(backwards) == sha256(text.encode()).hexdigest()
+    for member, value in (("roots", ["x"]), ("crls", ["x"]), ("policies", {})):
+        assert entry_hash({**made, member: value}) != entry_hash(made)
 
 
 RETURNS: list[tuple[Edits, bool]] = [
