@@ -20,6 +20,7 @@ from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.block import SignedBlock
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.config_update import ConfigUpdate
+from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.fields import hash_of, to_base64
 from gridledger.protocol.result import Endorsement, endorsement_text
@@ -119,7 +120,7 @@ def brought_by(certificate: bytes) -> bytes:
 
 def update_to(config: str) -> bytes:
     """A config update to this text, truly signed by all admins."""
-    made = ConfigUpdate.build(_Text(config), list(PAPER.admins.values()), time_us=NOW_US)  # type: ignore[arg-type]
+    made = ConfigUpdate.build(_Text(config), PAPER.all_admins, time_us=NOW_US)  # type: ignore[arg-type]
     return made.to_bytes()
 
 
@@ -172,7 +173,7 @@ CONTENT = CERTIFICATE.x509.tbs_certificate_bytes
 ENVELOPES = st.one_of(
     damaged(SOUND.to_bytes()),
     damaged(UPDATE.to_bytes()),
-    st.builds(brought_by, damaged(CERTIFICATE.der)),
+    st.builds(brought_by, damaged(CERTIFICATE.der).filter(lambda der: 0 < len(der) < 6000)),
     st.builds(lambda content: brought_by(ORG.seal(content)), damaged(CONTENT)),
     st.builds(update_to, odd(json.loads(UPDATE.config.text))),
     st.builds(
@@ -193,7 +194,11 @@ def test_no_envelope_ends_a_chain_or_a_committer(tmp_path: Path, examples: int) 
             for envelope in envelopes:
                 with suppress(GridLedgerError):
                     check_submission(envelope, world.chain.config, NOW_US)
-            assert len(world.order(*envelopes)) == len(envelopes)
+            try:
+                assert len(world.order(*envelopes)) == len(envelopes)
+            except CapabilityUnknown:
+                # What all admins have agreed on and this version does not know is the one thing that stops a channel.
+                assert len(envelopes) == 1
 
         holds()
         assert worlds.get().order(PAPER.transaction({"b": 1}).to_bytes()) == [Code.VALID]
