@@ -8,7 +8,7 @@ from pathlib import Path
 from gridledger import __version__
 from gridledger.errors import OtherFormat
 
-_READERS = {1: "GridLedger 0.1.0 up to commit 8b6a057"}
+_READERS = {1: "GridLedger 0.1.0 up to commit 8b6a057", 2: "GridLedger 0.1.0 up to commit 135166e"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +38,5 @@ WRITE_AHEAD_LOG = Format("write-ahead log", 1)
 LEDGER = Format("ledger", 2)
 INCARNATION = Format("orderer's incarnation", 1)
 LIVES = Format("orderer's record of the others", 1)
-NETWORK_FOLDER = Format("network's folder", 2)
+NETWORK_FOLDER = Format("network's folder", 3)
 CHANNEL_CONFIG = Format("channel's configuration", 2)

@@ -137,6 +137,15 @@ def test_a_folder_of_an_older_version_is_refused_in_one_line(tmp_path: Path, con
     assert "\n" not in caught.value.message
 
 
+def test_a_folder_whose_channels_have_the_earlier_policies_is_refused(tmp_path: Path, config: NetworkConfig) -> None:
+    folder = NetworkFolder(tmp_path)
+    prepare(config, folder)
+    folder.connection.write_text("{}")
+    folder.format.write_bytes(seal(replace(NETWORK_FOLDER, number=2), {}))
+    with pytest.raises(OtherFormat, match=r"format 2, which GridLedger 0\.1\.0 up to commit 135166e reads"):
+        prepare(config, folder)
+
+
 def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path, config: NetworkConfig) -> None:
     folder = NetworkFolder(tmp_path)
     prepare(config, folder)
