@@ -177,6 +177,10 @@ class NodeClient:
         """GET ``path``; the answer's body."""
         return await self._request("GET", path, None, params, timeout_s)
 
+    async def delete(self, path: str, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> bytes:
+        """DELETE ``path``; the answer's body."""
+        return await self._request("DELETE", path, None, params, timeout_s)
+
     async def get_json(self, path: str, *, params: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> Any:
         """GET ``path``; the value of the JSON text in the answer."""
         return jsontext.loads(await self.get(path, params=params, timeout_s=timeout_s))

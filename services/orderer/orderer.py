@@ -18,6 +18,7 @@ from gridledger.identity.msp import Identity, is_own_admin
 from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig, acls
 from gridledger.protocol.errors import ChannelUnknown
+from services.orderer import metrics
 from services.orderer.chain import Chain
 from services.orderer.clock_bound import ClockBound
 from services.orderer.comparing import Comparing
@@ -54,6 +55,13 @@ class Channel:
     comparing: Comparing
     scrubbing: Scrubbing
     clock_bound: ClockBound | None = None
+
+    async def run(self) -> None:
+        """Order and check until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.sequencer.run())
+            tasks.create_task(self.comparing.run())
+            tasks.create_task(self.scrubbing.run())
 
     @property
     def config(self) -> ChannelConfig:
@@ -93,6 +101,37 @@ class Orderer:
         self.lives = lives
         self.raft_senders = RaftSenders({name: item.chain for name, item in channels.items()}, peek, clock_us)
         self._handing_over: asyncio.Future[list[None]] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def enter(self, channel: Channel) -> None:
+        """Serve a channel from now on."""
+        name = channel.chain.channel
+        self.channels[name] = channel
+        self.places[name] = QueueShares(self.settings.limits)
+        self.raft_senders.add(channel.chain)
+        metrics.CLOCK_OFF.labels(name).set_function(lambda: int(self.clock_fault(name) is not None))
+        self._share_scrubbing()
+        self._run_channel(name)
+
+    async def leave(self, name: str) -> None:
+        """Serve a channel no more; what it did here has ended when this returns."""
+        del self.channels[name]
+        del self.places[name]
+        self.raft_senders.remove(name)
+        self._share_scrubbing()
+        running = self._running.pop(name, None)
+        if running is not None:
+            running.cancel()
+            await asyncio.wait((running,))
+
+    def _share_scrubbing(self) -> None:
+        for channel in self.channels.values():
+            channel.scrubbing.bytes_per_s = max(1, self.settings.checks.scrub_bytes_per_s // len(self.channels))
+
+    def _run_channel(self, name: str) -> None:
+        if self._tasks is not None:
+            self._running[name] = self._tasks.create_task(self.channels[name].run(), name=f"channel-{name}")
 
     def channel(self, name: str) -> Channel:
         """A channel by name; :class:`ChannelUnknown` where this orderer does not serve it."""
@@ -160,7 +199,9 @@ class Orderer:
         while True:
             await asyncio.sleep(CLOCK_LOOK_S)
             now = asyncio.get_running_loop().time()
-            for name in self.channels:
+            for name in list(self.channels):
+                if name not in self.channels:
+                    continue  # left meanwhile
                 leads = self.consensus.leadership(name).is_self
                 if leads and self._is_behind(name) and now >= again_at.get(name, now):
                     again_at[name] = now + CLOCK_AGAIN_S
@@ -252,15 +293,25 @@ class Orderer:
             _log.info("not handed over to %s: %s", heir, error, extra={"channel": name})
 
     async def run(self) -> None:
-        """Order until cancelled; raises what the consensus engine failed with."""
+        """Order until cancelled, on channels that are entered later too; raises what the consensus engine failed
+        with."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for channel in self.channels.values():
-                    tasks.create_task(channel.sequencer.run())
-                    tasks.create_task(channel.comparing.run())
-                    tasks.create_task(channel.scrubbing.run())
-                tasks.create_task(self.mind_the_clock())
+            async with asyncio.TaskGroup() as self._tasks:
+                for name in self.channels:
+                    self._run_channel(name)
+                self._tasks.create_task(self.mind_the_clock())
                 raise await self.consensus.failure()
         except* Exception as failures:
             # Whatever failed first is the cause; the rest are the tasks that fell with it.
-            raise failures.exceptions[0] from None
+            raise _first_of(failures) from None
+        finally:
+            self._tasks = None
+            self._running.clear()
+
+
+def _first_of(failures: BaseExceptionGroup[Exception]) -> BaseException:
+    """What failed first: a channel's tasks are a group within the orderer's."""
+    first: BaseException = failures
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

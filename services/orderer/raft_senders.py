@@ -110,7 +110,19 @@ class RaftSenders:
     """The same for all channels of an orderer. ``clock_us`` gives microseconds since 1970."""
 
     def __init__(self, chains: Mapping[str, Chain], peek: PeekBlocks, clock_us: Callable[[], int]) -> None:
-        self._channels = {name: _Senders(chain, peek, clock_us) for name, chain in chains.items()}
+        self._peek = peek
+        self._clock_us = clock_us
+        self._channels: dict[str, _Senders] = {}
+        for chain in chains.values():
+            self.add(chain)
+
+    def add(self, chain: Chain) -> None:
+        """Hear the orderers of one more channel."""
+        self._channels[chain.channel] = _Senders(chain, self._peek, self._clock_us)
+
+    def remove(self, channel: str) -> None:
+        """Hear a channel's orderers no more."""
+        self._channels.pop(channel).close()
 
     def name_in(self, certificate: Certificate, channel: str) -> str | None:
         """The name of the orderer of a channel that speaks, None where the certificate is none of its orderers'."""
