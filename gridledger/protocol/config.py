@@ -43,6 +43,7 @@ MAX_CHAINCODES = 100
 MAX_REMOVED_CHAINCODES = 1000
 MAX_REMOVED_ORGANISATIONS = 1000
 MAX_FORWARDERS = 100
+MAX_DEPARTING_ORDERERS = 1
 MIN_MAX_SIGNATURES = 100
 """Signatures that an update may have where the channel has fewer organisations: judging these takes some 20 ms."""
 
@@ -65,7 +66,7 @@ _MEMBERS = frozenset(
         "consensus",
     )
 )
-_OPTIONAL = frozenset(("acls", "forwarders", "removed_chaincodes", "removed_organisations"))
+_OPTIONAL = frozenset(("acls", "departing_orderers", "forwarders", "removed_chaincodes", "removed_organisations"))
 """Absent where they would be empty."""
 
 
@@ -97,6 +98,10 @@ class ChannelConfig:
     removed_organisations: Mapping[str, str] = field(default_factory=dict)
     """The hash of roots, lists and policies of each organisation that was removed: it comes back with these, so that
     nobody becomes it by way of a removal."""
+
+    departing_orderers: Mapping[str, Node] = field(default_factory=dict)
+    """The orderer that the newest change of orderers took away. Orderers talk Raft with it until Raft has removed it;
+    no peer takes a block that it signs."""
 
     @cached_property
     def msps(self) -> MSPManager:
@@ -133,6 +138,16 @@ class ChannelConfig:
         """The channel's orderers by the fingerprints of their certificates."""
         return {fingerprint: node for node in self.orderers.values() for fingerprint in node.fingerprints}
 
+    @cached_property
+    def raft_nodes(self) -> Mapping[str, Node]:
+        """The orderers that talk Raft: those of the channel, and the departing one."""
+        return {**self.departing_orderers, **self.orderers}
+
+    @cached_property
+    def raft_nodes_by_fingerprint(self) -> Mapping[str, Node]:
+        """The same by the fingerprints of their certificates."""
+        return {fingerprint: node for node in self.raft_nodes.values() for fingerprint in node.fingerprints}
+
     def next_sequence(self, chaincode: str) -> int:
         """The sequence of a chaincode's next definition, whether it is on the channel, was once or is new."""
         present = self.chaincodes.get(chaincode)
@@ -147,12 +162,24 @@ class ChannelConfig:
 
     def with_organisations(self, organisations: Mapping[str, Organisation]) -> ChannelConfig:
         """The same configuration with these organisations and no others, which remembers whom that removes and takes
-        their peers along."""
+        their peers along. Of their orderers, none of which the channel has any more, none departs any longer."""
         gone = {name: item for name, item in self.organisations.items() if name not in organisations}
         known = {**self.removed_organisations, **{name: entry_hash(item.to_dict()) for name, item in gone.items()}}
         removed = {name: entry for name, entry in known.items() if name not in organisations}
-        peers = {name: node for name, node in self.peers.items() if node.mspid not in gone}
-        return replace(self, organisations=organisations, peers=peers, removed_organisations=removed)
+        peers, departing = (
+            {name: node for name, node in nodes.items() if node.mspid not in gone}
+            for nodes in (self.peers, self.departing_orderers)
+        )
+        return replace(
+            self, organisations=organisations, peers=peers, removed_organisations=removed, departing_orderers=departing
+        )
+
+    def with_orderers(self, orderers: Mapping[str, Node]) -> ChannelConfig:
+        """The same configuration with these orderers and no others, in which the one that it takes away departs."""
+        if orderers.keys() == self.orderers.keys():
+            return replace(self, orderers=orderers)
+        departing = {name: node for name, node in self.orderers.items() if name not in orderers}
+        return replace(self, orderers=orderers, departing_orderers=departing)
 
     def policy(self, path: str) -> Policy:
         """The policy at a path such as ``/Channel/Application/Writers``; KeyError where there is none."""
@@ -204,6 +231,10 @@ class ChannelConfig:
         }
         if self.acls:
             members["acls"] = dict(sorted(self.acls.items()))
+        if self.departing_orderers:
+            members["departing_orderers"] = {
+                name: item.to_dict() for name, item in sorted(self.departing_orderers.items())
+            }
         if self.forwarders:
             members["forwarders"] = [item.to_dict() for item in sorted(self.forwarders)]
         if self.removed_chaincodes:
@@ -248,7 +279,7 @@ class ChannelConfig:
         if not self.organisations or not self.orderers:
             raise MalformedMessage("a channel has at least one organisation and one orderer")
         self._check_nodes()
-        check_membership(self.organisations, self.peers, self.orderers)
+        check_membership(self.organisations, self.peers, self.raft_nodes)
         if both := sorted(self.organisations.keys() & self.removed_organisations.keys()):
             raise MalformedMessage(f"'removed_organisations' has members of the channel: {', '.join(both)}")
         for item in self.forwarders:
@@ -276,10 +307,21 @@ class ChannelConfig:
         _ = self.msps
 
     def _check_nodes(self) -> None:
+        if both := sorted(self.orderers.keys() & self.departing_orderers.keys()):
+            raise MalformedMessage(f"'departing_orderers' has orderers of the channel: {', '.join(both)}")
+        for node in self.departing_orderers.values():
+            if node.mspid not in self.organisations:
+                raise MalformedMessage(
+                    f"{node.name} departs, and its organisation {node.mspid} is not on the channel: remove the orderer "
+                    "first, and the organisation when Raft has followed"
+                )
         for node in (*self.peers.values(), *self.orderers.values()):
             if node.mspid not in self.organisations:
                 raise MalformedMessage(f"{node.name}: its organisation {node.mspid} is not on the channel")
-        for nodes, known in ((self.peers, self.peers_by_fingerprint), (self.orderers, self.orderers_by_fingerprint)):
+        for nodes, known in (
+            (self.peers, self.peers_by_fingerprint),
+            (self.raft_nodes, self.raft_nodes_by_fingerprint),
+        ):
             if len(known) != sum(len(node.certificates) for node in nodes.values()):
                 raise MalformedMessage("two nodes share one certificate, or one has it twice")
         for node in (*self.peers.values(), *self.orderers.values()):
@@ -299,6 +341,7 @@ def _read_optional(members: dict[str, Any]) -> dict[str, Any]:
     """The members that a config may lack, none of which is there without content."""
     read: dict[str, Callable[[], Any]] = {
         "acls": lambda: read_acls(members["acls"]),
+        "departing_orderers": lambda: _departing_orderers(members),
         "forwarders": lambda: _forwarders(members),
         "removed_chaincodes": lambda: _removed_chaincodes(members),
         "removed_organisations": lambda: _removed_organisations(members),
@@ -310,6 +353,12 @@ def _forwarders(message: dict[str, Any]) -> frozenset[Forwarder]:
     items = list_of(message, "forwarders", max_length=MAX_FORWARDERS)
     _not_empty(items, "forwarders")
     return frozenset(read_forwarder(item) for item in items)
+
+
+def _departing_orderers(message: dict[str, Any]) -> dict[str, Node]:
+    items = _each(message, "departing_orderers", read_node, MAX_DEPARTING_ORDERERS)
+    _not_empty(items, "departing_orderers")
+    return items
 
 
 def _removed_chaincodes(message: dict[str, Any]) -> dict[str, int]:

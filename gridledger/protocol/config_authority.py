@@ -91,6 +91,7 @@ _LEVELS: Final = {
     "policies": 2,
     **dict.fromkeys(("peers", "orderers", "chaincodes", "removed_chaincodes", "acls", "batch", "limits"), 1),
     "removed_organisations": 1,
+    "departing_orderers": 1,
 }
 """How far below a member of the configuration differences are told apart; 0 for all others."""
 
@@ -121,8 +122,8 @@ def _differences(path: Path, before: Any, after: Any, levels: int) -> Iterator[C
 _Rule = Callable[[Change, Json, Json], Collection[str]]
 """The paths of the policies that must be met, all of them; none: nobody may make the change."""
 
-_UNRULED: Final = ("removed_organisations",)
-"""Follows from the other members, and is held to what they say (see :func:`removed_after`)."""
+_UNRULED: Final = ("removed_organisations", "departing_orderers")
+"""Follow from the other members, and are held to what they say (:func:`removed_after`, :func:`departing_after`)."""
 
 
 def _by(*policies: str) -> _Rule:
@@ -294,6 +295,15 @@ def removed_after(before: Json, after: Json) -> dict[str, str]:
     there = after["organisations"]
     known = {name: entry for name, entry in before.get("removed_organisations", {}).items() if name not in there}
     return known | {name: entry_hash(item) for name, item in before["organisations"].items() if name not in there}
+
+
+def departing_after(before: Json, after: Json) -> Json:
+    """What ``departing_orderers`` of the next configuration must be: whom this update takes away; where it changes no
+    set of orderers, who departed before and is of an orderer organisation still."""
+    if before["orderers"].keys() != after["orderers"].keys():
+        return {name: node for name, node in before["orderers"].items() if name not in after["orderers"]}
+    departing: Json = before.get("departing_orderers", {})
+    return {name: node for name, node in departing.items() if _kind(after, node["mspid"]) == ORDERER}
 
 
 def wrongly_returned(before: Json, after: Json) -> list[str]:

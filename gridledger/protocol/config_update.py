@@ -16,7 +16,14 @@ from gridledger.protocol.block import Block
 from gridledger.protocol.capabilities import check_capabilities
 from gridledger.protocol.config import KIND as CONFIG_KIND
 from gridledger.protocol.config import ChannelConfig, Node
-from gridledger.protocol.config_authority import check_authority, explain, has_signed, removed_after, wrongly_returned
+from gridledger.protocol.config_authority import (
+    check_authority,
+    departing_after,
+    explain,
+    has_signed,
+    removed_after,
+    wrongly_returned,
+)
 from gridledger.protocol.config_policies import APPLICATION_ADMINS, CHANNEL_ADMINS, ORDERER_ADMINS
 from gridledger.protocol.fields import exactly, from_base64, hash_of, integer_of, parse_object, text_of, to_base64
 from gridledger.protocol.limits import MAX_CONFIG_BYTES
@@ -235,11 +242,16 @@ def _check_known(current: ChannelConfig, after: Mapping[str, Any], signers: Coll
 
 
 def _check_remembered(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Raise where a removed organisation is not remembered, or comes back as another."""
+    """Raise where a removed organisation or a departing orderer is not remembered, or an organisation comes back as
+    another."""
     if after.get("removed_organisations", {}) != removed_after(before, after):
         raise InvalidConfigUpdate(
             "'removed_organisations' must have the hash of roots, lists and policies of each organisation that was "
             "removed and is not there again"
+        )
+    if after.get("departing_orderers", {}) != departing_after(before, after):
+        raise InvalidConfigUpdate(
+            "'departing_orderers' must have the orderer that the newest change of orderers took away, as it was"
         )
     if wrong := wrongly_returned(before, after):
         raise InvalidConfigUpdate(
@@ -250,12 +262,12 @@ def _check_remembered(before: Mapping[str, Any], after: Mapping[str, Any]) -> No
 
 def _check_follows(current: ChannelConfig, following: ChannelConfig) -> None:
     """Raise where the channel's next configuration changes what an update may not change."""
-    if following.orderers.keys() != current.orderers.keys():
-        # Raft's members do not follow the config: a quorum counted by one of them would not be the other's.
-        added, removed = (sorted(names) for names in _changes(current.orderers, following.orderers))
+    added, removed = (sorted(names) for names in _changes(current.orderers, following.orderers))
+    if len(added) > 1 or len(removed) > 1 or not current.orderers.keys() - removed:
+        # Raft follows one at a time; one orderer at least must be able to sign blocks while it does.
         raise InvalidConfigUpdate(
-            f"the update adds the orderers {added} and removes {removed}: a channel keeps its orderers; a new URL or "
-            "certificate of an orderer that the channel has is allowed",
+            f"the update adds the orderers {added} and removes {removed}: it may add one and remove one, and one "
+            "of those that the channel has must stay; make several updates, one after another",
             added=added,
             removed=removed,
         )
@@ -276,7 +288,7 @@ def _check_certificates(current: ChannelConfig, following: ChannelConfig, at_us:
     """Raise where a node's new certificate is not one of its organisation and role, and where the update leaves nobody
     who could bring a block or sign the next update. A node whose certificate has run out may stay: it harms nobody."""
     _check_new_certificates(following.peers, current.peers_by_fingerprint, following, "peer", at_us)
-    _check_new_certificates(following.orderers, current.orderers_by_fingerprint, following, "orderer", at_us)
+    _check_new_certificates(following.orderers, current.raft_nodes_by_fingerprint, following, "orderer", at_us)
     before, after = (_sound_orderers(config, at_us) for config in (current, following))
     if after < before and after <= len(following.orderers) // 2:
         raise InvalidConfigUpdate(

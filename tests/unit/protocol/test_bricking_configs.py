@@ -16,7 +16,7 @@ from gridledger.protocol.block import MAX_ENVELOPES
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChaincodeDefinition, Organisation
 from gridledger.protocol.config_rules import node_url
-from gridledger.protocol.config_update import InvalidConfigUpdate, verify_update
+from gridledger.protocol.config_update import ConfigUpdate, InvalidConfigUpdate, verify_update
 from gridledger.protocol.limits import MAX_ENTRY_BYTES, BatchLimits, TransactionLimits
 from services.orderer.raft.interface import RaftSettings
 from services.orderer.submission import check_submission
@@ -239,6 +239,23 @@ def test_a_certificate_that_ran_out_stops_no_update() -> None:
     late = replace(nodes["orderer3"], certificate=issue("orderer3", "orderer", not_after=BEFORE).certificate)
     with pytest.raises(InvalidConfigUpdate, match="new certificate of orderer3"):
         verify_update(paper.config, paper.update(orderers={**nodes, "orderer3": late}), NOW_US)
+
+
+def test_a_removal_leaves_a_majority_of_sound_orderers() -> None:
+    """Of three orderers one is late with its renewal: it may go, and neither of the others."""
+    paper = PaperNetwork()
+    nodes = dict(paper.config.orderers)
+    late = paper.organisations["OrdererMSP"].issue("orderer3", "orderer", not_after=BEFORE).certificate
+    nodes["orderer3"] = replace(nodes["orderer3"], certificate=late)
+    paper.config = replace(paper.config, orderers=nodes)
+
+    def without(gone: str) -> ConfigUpdate:
+        after = paper.config.with_orderers({name: node for name, node in nodes.items() if name != gone})
+        return paper.update(orderers=after.orderers, departing_orderers=after.departing_orderers)
+
+    assert verify_update(paper.config, without("orderer3"), NOW_US)
+    with pytest.raises(InvalidConfigUpdate, match="leaves 1 of 2 orderers"):
+        verify_update(paper.config, without("orderer1"), NOW_US)
 
 
 def test_addresses_are_judged_alike_by_all_versions_of_python(monkeypatch: pytest.MonkeyPatch) -> None:

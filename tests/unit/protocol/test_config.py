@@ -64,12 +64,46 @@ def test_all_of_a_config_is_read_as_it_was_written() -> None:
         acls={"peer/Propose": "/Channel/Writers", "event/Block": "/Channel/Application/Readers"},
         policies=paper_policies({"Application/Admins": "ANY Admins", "Observer/Readers": "'ControlRoomMSP.admin'"}),
         removed_organisations=_removed("Org9MSP"),
+        departing_orderers={"orderer9": _another_orderer("orderer9")},
     )
     assert ChannelConfig.parse(written.text) == written
     assert ChannelConfig.parse(written.text).text == written.text
     assert written.application_organisations == CONFIG.application_organisations
-    bare = json.loads(replace(written, acls={}, removed_organisations={}).text)
-    assert not {"acls", "removed_organisations"} & bare.keys()
+    bare = json.loads(replace(written, acls={}, removed_organisations={}, departing_orderers={}).text)
+    assert not {"acls", "removed_organisations", "departing_orderers"} & bare.keys()
+
+
+def _another_orderer(name: str) -> Node:
+    certificate = PAPER.organisations["OrdererMSP"].issue(name, "orderer").certificate
+    return Node(name, "OrdererMSP", f"https://{name}:1", certificate)
+
+
+def test_an_orderer_that_is_taken_away_departs() -> None:
+    rest = {name: node for name, node in CONFIG.orderers.items() if name != "orderer2"}
+    without = CONFIG.with_orderers(rest)
+    assert without.departing_orderers == {"orderer2": CONFIG.orderers["orderer2"]}
+    assert without.raft_nodes.keys() == CONFIG.orderers.keys()
+    moved = {name: replace(node, url="https://elsewhere:1") for name, node in rest.items()}
+    assert without.with_orderers(moved).departing_orderers == without.departing_orderers
+    grown = without.with_orderers({**rest, "orderer4": _another_orderer("orderer4")})
+    assert grown.departing_orderers == {}
+
+
+def test_an_organisation_takes_its_departing_orderer_along() -> None:
+    elsewhere = PaperOrganisation("ElsewhereMSP")
+    certificate = elsewhere.issue("orderer9", "orderer").certificate
+    grown = replace(
+        CONFIG,
+        organisations={
+            **CONFIG.organisations,
+            "ElsewhereMSP": Organisation("ElsewhereMSP", (elsewhere.root,), kind="orderer"),
+        },
+        departing_orderers={"orderer9": Node("orderer9", "ElsewhereMSP", "https://orderer9:1", certificate)},
+    )
+    grown.check()
+    assert grown.with_organisations(CONFIG.organisations).departing_orderers == {}
+    with pytest.raises(MalformedMessage, match="remove the orderer first"):
+        replace(grown, organisations=CONFIG.organisations).check()
 
 
 def test_a_config_of_another_format_is_refused_with_one_line() -> None:
@@ -211,6 +245,21 @@ FAULTS: list[tuple[str, Change]] = [
         "too many removed organisations",
         lambda message: message.update(
             removed_organisations={name: item for n in range(1001) for name, item in _removed(f"Org{n + 9}MSP").items()}
+        ),
+    ),
+    ("no departing orderer", _set("departing_orderers", value={})),
+    (
+        "a departing orderer that stays",
+        lambda message: message.update(departing_orderers={"orderer1": message["orderers"]["orderer1"]}),
+    ),
+    (
+        "a departing orderer with another one's certificate",
+        lambda message: message.update(departing_orderers={"orderer9": message["orderers"]["orderer1"]}),
+    ),
+    (
+        "two departing orderers",
+        lambda message: message.update(
+            departing_orderers={name: message["orderers"].pop(name) for name in ("orderer1", "orderer2")}
         ),
     ),
     ("a policy that nobody meets", _set("chaincodes", "kv", "policy", value="OutOf(4, all)")),

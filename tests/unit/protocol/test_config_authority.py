@@ -18,6 +18,7 @@ from gridledger.identity.errors import MalformedPolicy
 from gridledger.protocol.config_authority import (
     changes,
     check_authority,
+    departing_after,
     entry_hash,
     explain,
     removed_after,
@@ -309,6 +310,16 @@ def test_a_removed_organisation_is_remembered_as_it_was() -> None:
         "R": before["removed_organisations"]["R"],
     }
     assert removed_after(before, edited(before, RETURN_OF_R)) == {}
+
+
+def test_the_orderer_that_is_taken_away_departs() -> None:
+    before = config()
+    gone = edited(before, {"orderers/o2": GONE})
+    assert departing_after(before, gone) == {"o2": peer("P")}
+    left = {**gone, "departing_orderers": {"o2": peer("P")}}
+    assert departing_after(left, edited(left, {"limits/config_window_s": 300})) == {"o2": peer("P")}
+    assert departing_after(left, edited(left, {"orderers/o2": peer("P")})) == {}
+    assert departing_after(left, edited(left, {"organisations/P": GONE})) == {}
 
 
 def test_the_hash_of_an_entry_is_of_its_roots_lists_and_policies() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from gridledger.errors import GridLedgerError, MalformedMessage, PermissionDenie
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
-from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig
+from gridledger.protocol.config import ChaincodeDefinition, ChannelConfig, Node
 from gridledger.protocol.config_update import (
     ConfigUpdate,
     InvalidConfigUpdate,
@@ -215,14 +217,70 @@ def test_a_changed_chaincode_has_the_next_sequence(sequence: int, policy: str, *
             verify_update(PAPER.config, update, NOW_US)
 
 
-@pytest.mark.parametrize("names", [("orderer1", "orderer2"), ("orderer1", "orderer2", "orderer3", "orderer4")])
-def test_an_update_that_changes_the_set_of_orderers_is_refused(names: tuple[str, ...]) -> None:
-    certificate = PAPER.organisations["OrdererMSP"].issue("orderer4", "orderer").certificate
-    new = replace(PAPER.config.orderers["orderer1"], name="orderer4", certificate=certificate)
-    orderers = {name: PAPER.config.orderers.get(name, new) for name in names}
-    with pytest.raises(InvalidConfigUpdate, match="a channel keeps its orderers") as caught:
-        verify_update(PAPER.config, PAPER.update(orderers=orderers), NOW_US)
-    assert caught.value.details["added"] + caught.value.details["removed"] in (["orderer3"], ["orderer4"])
+def orderers_named(*numbers: int) -> dict[str, Node]:
+    """Orderers of these numbers, those of the channel as they are."""
+    return {name: PAPER.config.orderers.get(name) or _new_orderer(name) for name in (f"orderer{n}" for n in numbers)}
+
+
+@lru_cache
+def _new_orderer(name: str) -> Node:
+    certificate = PAPER.organisations["OrdererMSP"].issue(name, "orderer").certificate
+    return replace(PAPER.config.orderers["orderer1"], name=name, certificate=certificate, url=f"https://{name}:1")
+
+
+def with_orderers(*numbers: int) -> ConfigUpdate:
+    """The update after which these are the orderers."""
+    config = PAPER.config.with_orderers(orderers_named(*numbers))
+    return PAPER.update(orderers=config.orderers, departing_orderers=config.departing_orderers)
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (1, 2, 3, 4), (1, 2, 4)])
+def test_one_orderer_may_come_and_one_may_go(numbers: tuple[int, ...]) -> None:
+    assert follows(with_orderers(*numbers))
+
+
+@pytest.mark.parametrize("numbers", [(1,), (1, 2, 3, 4, 5), (1, 4), (4,)])
+def test_more_orderers_may_neither_come_nor_go_at_once(numbers: tuple[int, ...]) -> None:
+    with pytest.raises(GridLedgerError, match=r"at most 1 members|one after another"):
+        verify_update(PAPER.config, with_orderers(*numbers), NOW_US)
+
+
+def test_the_only_orderer_cannot_be_replaced_in_one_update() -> None:
+    paper = copy(PAPER)
+    paper.config = replace(PAPER.config, orderers=orderers_named(1))
+    after = paper.config.with_orderers(orderers_named(4))
+    update = paper.update(orderers=after.orderers, departing_orderers=after.departing_orderers)
+    with pytest.raises(InvalidConfigUpdate, match="must stay"):
+        verify_update(paper.config, update, NOW_US)
+    assert verify_update(paper.config, paper.update(orderers=orderers_named(1, 4)), NOW_US)
+
+
+@pytest.mark.parametrize(
+    "departing",
+    [{}, {"orderer2": 2}, {"orderer3": 4}, {"orderer4": 4}],
+    ids=["none", "one that stays", "forged", "new"],
+)
+def test_whoever_is_taken_away_departs_and_nobody_else(departing: dict[str, int]) -> None:
+    forged = {name: replace(_new_orderer("orderer4"), name=name) for name in departing}
+    update = PAPER.update(orderers=orderers_named(1, 2), departing_orderers=forged)
+    with pytest.raises(GridLedgerError, match="departing_orderers"):
+        verify_update(PAPER.config, update, NOW_US)
+
+
+def test_a_departing_orderer_stays_through_other_updates() -> None:
+    paper = copy(PAPER)
+    paper.config = verify_update(PAPER.config, with_orderers(1, 2), NOW_US)
+    batch = replace(paper.config.batch, max_message_count=7)
+    assert verify_update(paper.config, paper.update(batch=batch), NOW_US).departing_orderers
+    dropped = paper.update(departing_orderers={})
+    with pytest.raises(InvalidConfigUpdate, match="'departing_orderers' must have"):
+        verify_update(paper.config, dropped, NOW_US)
+
+
+def test_a_change_of_departing_orderers_alone_is_refused() -> None:
+    update = PAPER.update(departing_orderers={"orderer4": _new_orderer("orderer4")})
+    with pytest.raises(InvalidConfigUpdate, match="'departing_orderers' must have"):
+        verify_update(PAPER.config, update, NOW_US)
 
 
 def test_an_orderer_may_have_a_new_url_and_certificate() -> None:
