@@ -62,8 +62,7 @@ class BenchNetwork:
 
     def channel_of(self, group: str) -> str:
         """The channel that a group's frames are sent to."""
-        channels = self.config.applications["dvs"]["groups"]
-        return str(channels[(int(group) - 1) % len(channels)])
+        return layout_of(self.profile).channel_of(group)
 
     def named(self, group: str, record: dict[str, Any]) -> dict[str, Any]:
         """A record of a group, or of a copy of it, which names the MSPs as the topology says."""

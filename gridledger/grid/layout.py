@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
 
 from gridledger.errors import SettingsError
+
+OTHERS: Final = "others"
+"""The member of a mapping of ``groups`` that lists the channels of all groups that it does not name."""
+
+_GROUP = re.compile(r"[1-9][0-9]{0,5}")
 
 
 class DescribedNetwork(Protocol):
@@ -22,7 +28,7 @@ class DescribedNetwork(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Group n runs on ``groups[(n - 1) % len(groups)]``; merges run on ``main``.
+    """Group n runs on ``groups[(n - 1) % len(groups)]``, or where ``placed`` says; merges run on ``main``.
 
     By channel, where the description says so: ``planners`` is the MSP whose planner's records count there,
     ``aggregators`` are the MSPs of the aggregators of its groups.
@@ -33,12 +39,17 @@ class Layout:
     chaincode: str = "dvs"
     planners: Mapping[str, str] = field(default_factory=dict)
     aggregators: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    placed: Mapping[str, str] = field(default_factory=dict)
 
     def channel_of(self, group: str) -> str:
         """The channel of a single group; that of a merged one is the main channel."""
         if "_" in group:
             return self.main
-        return self.groups[(int(group) - 1) % len(self.groups)]
+        return self.placed.get(group) or self.groups[(int(group) - 1) % len(self.groups)]
+
+    def placing(self, group: str, channel: str) -> Layout:
+        """The same with a single group on ``channel``."""
+        return replace(self, placed={**self.placed, group: channel})
 
     def channels_using(self, group: str) -> tuple[str, ...]:
         """The channels that need the record of a group: its own, and the main channel."""
@@ -62,20 +73,22 @@ class Layout:
     @property
     def channels(self) -> tuple[str, ...]:
         """Every channel, once."""
-        return tuple(dict.fromkeys((self.main, *self.groups)))
+        return tuple(dict.fromkeys((self.main, *self.groups, *self.placed.values())))
 
 
 def layout_of(profile: DescribedNetwork) -> Layout:
     """The layout that the network's description gives; :class:`SettingsError` where it gives none that can be used."""
     try:
         described = profile.applications["dvs"]
+        in_turn, placed = groups_described(described["groups"])
         planners, aggregators = described.get("planners", {}), described.get("aggregators", {})
         layout = Layout(
             described["main"],
-            tuple(described["groups"]),
+            in_turn,
             described["chaincode"],
             dict(planners),
             {channel: tuple(msps) for channel, msps in aggregators.items()},
+            placed,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SettingsError(
@@ -84,6 +97,10 @@ def layout_of(profile: DescribedNetwork) -> Layout:
         ) from None
     if not layout.groups:
         raise SettingsError(f"applications.dvs of the network {profile.name} names no channel for groups")
+    if unknown := [group for group in placed if not _GROUP.fullmatch(group)]:
+        raise SettingsError(
+            f"applications.dvs.groups of the network {profile.name} names {unknown[0]!r}, which is no single group's id"
+        )
     named = dict.fromkeys((*layout.channels, *layout.planners, *layout.aggregators))
     missing = [channel for channel in named if channel not in profile.channels]
     if missing:
@@ -91,3 +108,22 @@ def layout_of(profile: DescribedNetwork) -> Layout:
             f"applications.dvs of the network {profile.name} names channels that it does not have: {', '.join(missing)}"
         )
     return layout
+
+
+def groups_described(groups: Any) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What ``applications.dvs.groups`` says: the channels that groups take in turn, and where single groups run.
+
+    It is a list of channels, or a mapping of group ids to channels with the list under ``others``. Raises KeyError,
+    TypeError where it is neither.
+    """
+    if not isinstance(groups, Mapping):
+        return tuple(groups), {}
+    placed = {str(group): str(channel) for group, channel in groups.items() if group != OTHERS}
+    return tuple(groups[OTHERS]), placed
+
+
+def describe_groups(layout: Layout) -> list[str] | dict[str, Any]:
+    """The inverse of :func:`groups_described`: only the groups are named that would run elsewhere in turn."""
+    in_turn = replace(layout, placed={})
+    moved = {group: channel for group, channel in layout.placed.items() if in_turn.channel_of(group) != channel}
+    return {OTHERS: list(layout.groups), **moved} if moved else list(layout.groups)

@@ -9,7 +9,7 @@ import pytest
 
 from gridledger.client.profile import CAEntry, ChannelEntry, ConnectionProfile
 from gridledger.errors import SettingsError
-from gridledger.grid.layout import Layout, layout_of
+from gridledger.grid.layout import Layout, describe_groups, groups_described, layout_of
 
 
 def profile(**applications: Any) -> ConnectionProfile:
@@ -39,6 +39,25 @@ def test_the_layout_is_what_the_network_says() -> None:
     assert found == Layout("main", ("shard1", "main"), "stability")
 
 
+def test_a_single_group_runs_where_the_network_says() -> None:
+    groups = {"others": ["shard1", "main"], "3": "main"}
+    layout = layout_of(profile(dvs={"main": "main", "groups": groups, "chaincode": "dvs"}))
+    assert [layout.channel_of(group) for group in "12345"] == ["shard1", "main", "main", "main", "shard1"]
+    assert layout.placing("5", "main").channel_of("5") == "main"
+    assert Layout("main", ("a",), placed={"7": "b"}).channels == ("main", "a", "b")
+
+
+@pytest.mark.parametrize("placed", [{}, {"3": "main"}, {"3": "main", "12": "shard1"}])
+def test_the_description_of_groups_is_read_as_written(placed: dict[str, str]) -> None:
+    layout = Layout("main", ("shard1", "main"), placed=placed)
+    assert groups_described(describe_groups(layout)) == (("shard1", "main"), placed)
+
+
+def test_a_group_back_in_its_turn_is_not_named() -> None:
+    layout = Layout("main", ("shard1", "main"), placed={"3": "main"}).placing("3", "shard1")
+    assert describe_groups(layout) == ["shard1", "main"]
+
+
 def test_records_name_the_msps_that_the_network_gives() -> None:
     dvs = {"main": "main", "groups": ["shard1"], "chaincode": "dvs", "planners": {"main": "A", "shard1": "B"}}
     layout = layout_of(profile(dvs=dvs | {"aggregators": {"shard1": ["B", "C"]}}))
@@ -56,6 +75,15 @@ def test_records_name_the_msps_that_the_network_gives() -> None:
         ({"dvs": {"main": "main", "groups": ["main"]}}, "does not say where dvs runs"),
         ({"dvs": {"main": "main", "groups": [], "chaincode": "dvs"}}, "names no channel for groups"),
         ({"dvs": {"main": "main", "groups": ["shard9"], "chaincode": "dvs"}}, "that it does not have: shard9"),
+        ({"dvs": {"main": "main", "groups": {"1": "main"}, "chaincode": "dvs"}}, "does not say where dvs runs"),
+        (
+            {"dvs": {"main": "main", "groups": {"others": ["main"], "2": "shard7"}, "chaincode": "dvs"}},
+            "that it does not have: shard7",
+        ),
+        (
+            {"dvs": {"main": "main", "groups": {"others": ["main"], "1_2": "main"}, "chaincode": "dvs"}},
+            "names '1_2', which is no single group's id",
+        ),
         (
             {"dvs": {"main": "main", "groups": ["main"], "chaincode": "dvs", "planners": {"shard8": "A"}}},
             "that it does not have: shard8",
