@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from random import SystemRandom
 
-from gridledger.backoff import Backoff
 from gridledger.client.profile import ConnectionProfile, NodeEntry
-from gridledger.client.queries import read_config
 from gridledger.contract import packaging
 from gridledger.contract.loader import ChaincodeLoadError
-from gridledger.errors import GridLedgerError, InputError, NotFoundError, UnavailableError
+from gridledger.errors import InputError, NotFoundError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.network.config_changes import change_config
 from gridledger.network.endorsement import check_can_be_met
-from gridledger.protocol import ChaincodeDefinition, ChannelConfig, ConfigUpdate
+from gridledger.protocol import ChaincodeDefinition, ChannelConfig
 from gridledger.transport.node_client import NodeClient
 
 DEFAULT_POLICY = "MAJORITY(all)"
 INSTALLED_WITHIN_S = 60.0
 SERVED_WITHIN_S = 30.0
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
 
 async def deploy_chaincode(
@@ -39,8 +35,9 @@ async def deploy_chaincode(
 ) -> ChaincodeDefinition:
     """Deploy the chaincode in ``folder``; the definition that now holds, served by every peer of the channel.
 
-    The admins of all organisations with a peer on the channel install and sign. A chaincode that is there already gets
-    the next sequence; its policy stays unless another one is given (a new one's is a majority of the peers).
+    The admins of all organisations with a peer on the channel install, and as many sign as are needed. A chaincode that
+    is there already gets the next sequence; its policy stays unless another one is given (a new one's is a majority of
+    the peers).
 
     Nothing is deployed where a peer cannot load the package (ChaincodeLoadError), or where the policy names an unknown
     organisation or more peers than the channel has (:class:`InputError`).
@@ -55,25 +52,28 @@ async def deploy_chaincode(
         )
     package = packaging.pack(folder)
     peers = {peer: profile.peers[peer] for peer in profile.channels[channel].peers}
-    admins = {entry.organisation: _admin(profile, entry) for entry in peers.values()}
-    nodes = {peer: NodeClient.to(profile.way_to(peer), admins[entry.organisation]) for peer, entry in peers.items()}
-    try:
-        first = next(iter(nodes.values()))
-        current = await read_config(first, channel)
+    nodes = {peer: NodeClient.to(profile.way_to(peer), _admin(profile, entry)) for peer, entry in peers.items()}
+
+    def with_chaincode(current: ChannelConfig) -> ChannelConfig:
         definition = _definition(current, name, packaging.package_id(package), policy, version)
         changed = current.with_chaincodes({**current.chaincodes, name: definition})
-        following = replace(changed, sequence=current.sequence + 1)
         # A configuration may hold a policy that only peers which are still to come can meet; this is none.
-        owners = [node.mspid for node in following.peers.values()]
-        check_can_be_met(following.endorsement_policy(name), channel, following.organisations, owners)
-        following.check()
-        await _install(nodes, package, name)
-        update = ConfigUpdate.build(following, list(admins.values()), time_us=time.time_ns() // 1000)
-        await first.post("/gateway/submit", update.to_bytes(), params={"wait": "order"})
-        await asyncio.gather(*(_served(node, peer, channel, definition) for peer, node in nodes.items()))
-        return definition
+        owners = [node.mspid for node in changed.peers.values()]
+        check_can_be_met(changed.endorsement_policy(name), channel, changed.organisations, owners)
+        return changed
+
+    try:
+        install = partial(_install, nodes, package, name)
+        changed = await change_config(profile, channel, with_chaincode, prepare=install, within_s=SERVED_WITHIN_S)
     finally:
         await asyncio.gather(*(node.close() for node in nodes.values()))
+    definition = changed.config.chaincodes[name]
+    if changed.behind:
+        raise UnavailableError(
+            f"{', '.join(changed.behind)} does not serve {name} at sequence {definition.sequence} after "
+            f"{SERVED_WITHIN_S:g} s: look at gridledger status, and wait until it has caught up"
+        )
+    return definition
 
 
 def _definition(
@@ -99,24 +99,6 @@ async def _install(nodes: Mapping[str, NodeClient], package: bytes, name: str) -
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-
-
-async def _served(node: NodeClient, peer: str, channel: str, definition: ChaincodeDefinition) -> None:
-    """Wait until a peer's configuration has the definition."""
-    deadline = time.monotonic() + SERVED_WITHIN_S
-    backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
-    while time.monotonic() < deadline:
-        try:
-            config = await read_config(node, channel)
-        except GridLedgerError:
-            config = None
-        if config is not None and config.chaincodes.get(definition.name) == definition:
-            return
-        await asyncio.sleep(backoff.failed())
-    raise UnavailableError(
-        f"{peer} does not serve {definition.name} at sequence {definition.sequence} after {SERVED_WITHIN_S:g} s; "
-        "another update of the configuration may have come first: look at gridledger status, then deploy again"
-    )
 
 
 def _admin(profile: ConnectionProfile, entry: NodeEntry) -> SigningIdentity:

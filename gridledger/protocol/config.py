@@ -181,6 +181,16 @@ class ChannelConfig:
         departing = {name: node for name, node in self.orderers.items() if name not in orderers}
         return replace(self, orderers=orderers, departing_orderers=departing)
 
+    def followed_by(self, changed: ChannelConfig) -> ChannelConfig:
+        """``changed`` as the configuration that follows this one: with the next sequence, and with what follows from
+        the other members (who and what was removed by now)."""
+        return replace(
+            changed,
+            sequence=self.sequence + 1,
+            removed_organisations=self.with_organisations(changed.organisations).removed_organisations,
+            removed_chaincodes=self.with_chaincodes(changed.chaincodes).removed_chaincodes,
+        )
+
     def policy(self, path: str) -> Policy:
         """The policy at a path such as ``/Channel/Application/Writers``; KeyError where there is none."""
         return self.channel_policies.at(path)

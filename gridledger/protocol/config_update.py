@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -119,6 +119,11 @@ class ConfigUpdate:
         signatures = tuple(ConfigSignature(signer.certificate.der, signer.sign(signed)) for signer in signers)
         return cls(text, config.text, config.channel, config.sequence, time_us, signatures)
 
+    def signed_by(self, signer: SigningIdentity) -> ConfigUpdate:
+        """The same update with one more signature."""
+        more = ConfigSignature(signer.certificate.der, signer.sign(_signed_text(self.text)))
+        return replace(self, signatures=(*self.signatures, more))
+
     def to_bytes(self) -> bytes:
         """The envelope."""
         signatures = [
@@ -159,6 +164,20 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
     Raises :class:`CapabilityUnknown` where the update is signed as it must be and this version cannot judge it. Whoever
     gives updates their codes lets that one pass, and stops.
     """
+    _check_next(current, update, at_us)
+    check_signed(current, update, at_us)
+    return _following(current, update, at_us)
+
+
+def check_unsigned(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> ChannelConfig:
+    """The configuration that follows ``current`` by ``update`` once it is signed: for whoever makes one, before anybody
+    is asked for a signature. Raises as :func:`verify_update`, less what is wrong with the signatures."""
+    _check_next(current, update, at_us)
+    return _following(current, update, at_us)
+
+
+def _check_next(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> None:
+    """Raise where the update is not the next one of this channel, at this time."""
     if update.channel != current.channel:
         raise InvalidConfigUpdate(f"the update is for the channel {update.channel!r}, this is {current.channel!r}")
     if update.sequence != current.sequence + 1:
@@ -168,7 +187,9 @@ def verify_update(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> C
             current=current.sequence,
         )
     _check_time(current, update, at_us)
-    check_signed(current, update, at_us)
+
+
+def _following(current: ChannelConfig, update: ConfigUpdate, at_us: int) -> ChannelConfig:
     following = update.config
     _check_remembered(current.plain, update.plain)
     _check_follows(current, following)
