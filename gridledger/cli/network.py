@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridledger.cli.options import DEFAULT_DIR, Config, Folder, Json, Profile, User, network_folder
+from gridledger.cli.options import DEFAULT_DIR, Folder, Json, OwnConfig, Profile, User, network_folder
 from gridledger.cli.output import say, say_json
 from gridledger.cli.project import project
 from gridledger.command_line import EXIT_FAILED
-from gridledger.errors import SettingsError
+from gridledger.errors import InputError, SettingsError
 from gridledger.extras import require_server
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(
-    config: Config,
+    config: OwnConfig = None,
     *,
     directory: Folder = DEFAULT_DIR,
     detach: Annotated[
@@ -53,27 +53,35 @@ def up(
 ) -> int:
     """Start a network of local processes.
 
-    It runs in the foreground until Ctrl-C. A second start on the same folder goes on with the same ledgers.
+    It runs in the foreground until Ctrl-C. A second start on the same folder goes on with the same ledgers, as the
+    network now is: with what was added to it and without what was removed.
 
     \b
     Examples:
       gridledger up network-config/three-shards.yaml
+      gridledger up
       gridledger up network-config/no-shard.yaml --dir out/other --port-offset 100 --detach
       gridledger up network-config/no-shard.yaml --with rest
     """
     from gridledger.network.companions import chosen  # noqa: PLC0415
+    from gridledger.network.descriptions import made_for, network_now  # noqa: PLC0415
     from gridledger.network.schema import load_network_config  # noqa: PLC0415
 
     require_server("gridledger up")
-    description = load_network_config(config).with_port_offset(port_offset)
+    folder = network_folder(directory)
+    if config is not None:
+        description = load_network_config(config).with_port_offset(port_offset)
+    elif port_offset:
+        raise InputError("--port-offset goes with a description: a network's folder has the ports that it has")
+    else:
+        description = made_for(folder)
     beside = chosen(description, companions or ())
-    root = network_folder(directory).root
     if detach:
         started = time.monotonic()
         options = ["--port-offset", str(port_offset), *(f"--with={spec.name}" for spec in beside)]
-        told = _start_detached(config, root, options, description.name)
+        told = _start_detached(config, folder.root, options, description.name)
         if as_json:
-            say_json(_ready(description, root, time.monotonic() - started))
+            say_json(_ready(network_now(folder), folder.root, time.monotonic() - started))
         else:
             say(told)
         return 0
@@ -133,9 +141,9 @@ def _run_in_foreground(
 
     def on_ready(supervisor: Supervisor) -> None:
         if as_json:
-            say_json(_ready(config, folder.root, supervisor.ready_s))
+            say_json(_ready(supervisor.config, folder.root, supervisor.ready_s))
             return
-        console.say(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(config)}")
+        console.say(f"{config.name} is ready after {supervisor.ready_s:.1f} s: {_addresses(supervisor.config)}")
         for process in supervisor.processes:
             if process.service.is_companion:
                 console.say(f"{process.service.name} is at {process.service.url}")
@@ -178,12 +186,14 @@ def _ignore(name: str, line: str) -> None:
     """A sink for what is in the log files anyway."""
 
 
-def _start_detached(config: Path, root: Path, options: list[str], name: str) -> str:
+def _start_detached(config: Path | None, root: Path, options: list[str], name: str) -> str:
     """Start a supervisor in the background and wait until its network is ready; what it said then."""
     (root / "logs").mkdir(parents=True, exist_ok=True)
     log = root / "logs" / "supervisor.log"
     begin = log.stat().st_size if log.exists() else 0
-    command = [sys.executable, "-m", "gridledger.cli", "up", "--quiet", str(config.resolve())]
+    command = [sys.executable, "-m", "gridledger.cli", "up", "--quiet"]
+    if config is not None:
+        command.append(str(config.resolve()))
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 - our own command
             [*command, "--dir", str(root), *options],

@@ -46,6 +46,15 @@ def _profile_of(ctx: typer.Context) -> tuple[Path, dict[str, Any]]:
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The network's description, network-config/....yaml.")]
 
+OwnConfig = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[CONFIG]",
+        help="The network's description, network-config/....yaml.",
+        show_default="what the folder holds",
+    ),
+]
+
 Folder = Annotated[
     Path,
     typer.Option("--dir", metavar="FOLDER", envvar=PROFILE_VARIABLE, help="The network's folder."),

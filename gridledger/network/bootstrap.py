@@ -14,18 +14,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from gridledger import jsontext
 from gridledger.client.ca import CAClient
 from gridledger.client.profile import REGISTRAR
 from gridledger.contract import packaging
-from gridledger.errors import GridLedgerError, SettingsError
+from gridledger.errors import SettingsError
 from gridledger.files import write_atomically
 from gridledger.formats import NETWORK_FOLDER
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import Incarnation
 from gridledger.network.companions import furnish
+from gridledger.network.descriptions import note_start, write_both
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import CASpec, NetworkConfig, NodeSpec
 from gridledger.protocol import (
@@ -51,10 +50,9 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     Where it was left half-made it is begun ``anew``, unless the CA service may be running on what is there: then that
     is kept. Raises :class:`SettingsError` where the folder belongs to a network of another description.
     """
-    described = jsontext.dumps(config.model_dump(mode="json"))
     if folder.connection.exists():
         check_format(folder)
-        _check_description(config, folder)
+        note_start(config, folder)
         _mend_ca_paths(folder)
         return False
     secret_files = [folder.registrar_secret(organisation.name) for organisation in config.organisations]
@@ -66,7 +64,7 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
     for part in (folder.ca, folder.enrolment, folder.channels, folder.packages, folder.logs):
         part.mkdir(parents=True, exist_ok=True)
     write_atomically(folder.format, seal(NETWORK_FOLDER, {}))
-    write_atomically(folder.config, described)
+    write_both(folder, config)
     _write(folder.ca / "config.json", _ca_settings(config, folder))
     for path in secret_files:
         write_atomically(path, f"{secrets.token_urlsafe(_SECRET_BYTES)}\n".encode(), mode=0o600)
@@ -78,27 +76,6 @@ def check_format(folder: NetworkFolder) -> None:
     if not folder.format.exists():
         NETWORK_FOLDER.check(1, folder.root)
     unseal(NETWORK_FOLDER, folder.format.read_bytes(), folder.format, "restore it from a backup of the folder")
-
-
-def _check_description(config: NetworkConfig, folder: NetworkFolder) -> None:
-    """:class:`SettingsError` where the folder was made for another network. What may change is noted."""
-    try:
-        made_for = NetworkConfig.model_validate(jsontext.loads(folder.config.read_bytes()))
-    except (OSError, GridLedgerError, ValidationError):
-        made_for = None
-    if made_for == config:
-        return
-    if made_for is None or _lasting(made_for) != _lasting(config):
-        raise SettingsError(
-            f"{folder.root} holds a network of another description; take it down and remove the folder to begin "
-            "anew, or choose another with --dir"
-        )
-    write_atomically(folder.config, jsontext.dumps(config.model_dump(mode="json")))
-
-
-def _lasting(config: NetworkConfig) -> NetworkConfig:
-    """The description without what may change from one start to the next."""
-    return config.model_copy(update={"on_exit": "leave", "companions": ()})
 
 
 def _mend_ca_paths(folder: NetworkFolder) -> None:
@@ -173,12 +150,10 @@ def channel_config(
     roots: Mapping[str, str],
     packages: Mapping[Path, str],
 ) -> ChannelConfig:
-    """A channel's first configuration. Its members are the organisations of its peers, and the orderers', each of the
-    kind that its nodes are."""
+    """A channel's first configuration, with the organisations of its description, each of its kind."""
     channel = config.channels[name]
     peers = [config.peer(peer) for peer in channel.peers]
-    owners = {node.organisation for node in (*peers, *config.orderers)}
-    mspids = {item.name: item.mspid for item in config.organisations if item.name in owners}
+    mspids = {owner: config.mspid(owner) for owner in config.members_of(name)}
     parted = [forwarder.partition("/") for forwarder in channel.forwarders]
     first = ChannelConfig(
         channel=name,
@@ -226,7 +201,7 @@ def connection_profile(config: NetworkConfig, roots: Mapping[str, str], *, publi
         "ca": {
             "url": url(config.ca),
             "tls_root": "tls-root.pem",
-            "organisations": [item.name for item in config.organisations],
+            "organisations": [item.name for item in config.organisations if not item.elsewhere],
         },
         "roots": "roots.pem",
         "organisation_roots": {item.mspid: roots[item.name] for item in config.organisations if item.name in roots},
@@ -315,6 +290,7 @@ def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]
             "registrar_secret_file": _enrolment_path(folder, folder.registrar_secret(item.name)),
         }
         for item in config.organisations
+        if not item.elsewhere
     ]
     return {
         "host": config.listen or config.host,

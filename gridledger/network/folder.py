@@ -14,8 +14,13 @@ class NetworkFolder:
 
     @property
     def config(self) -> Path:
-        """The network config that the folder was made for (JSON)."""
+        """The network as it now is: a network config (JSON), which each change of the network rewrites."""
         return self.root / "network.json"
+
+    @property
+    def description(self) -> Path:
+        """The network config that the folder was made for (JSON)."""
+        return self.root / "description.json"
 
     @property
     def format(self) -> Path:
@@ -83,8 +88,15 @@ class NetworkFolder:
         return self.root / "tls-root.pem"
 
     def everything_made(self) -> list[Path]:
-        """All that a network makes in its folder: the connection profile first, the description last."""
-        profiles = (self.connection, self.host_connection, self.roots, self.tls_root, self.format)
+        """All that a network makes in its folder: the connection profile first, the network's description last."""
+        profiles = (
+            self.connection,
+            self.host_connection,
+            self.roots,
+            self.tls_root,
+            self.format,
+            self.description,
+        )
         parts = ("nodes", "organisations", "companions")
         folders = (
             self.ca,

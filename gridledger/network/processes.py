@@ -236,6 +236,11 @@ class RunningProcess:
                 with suppress(OSError):
                     sink(self.service.name, line)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process, where it has not ended."""
+        if not self.ended:
+            self._process.send_signal(number)
+
     async def stop(self, timeout_s: float) -> None:
         """SIGTERM, and SIGKILL where that does not end it in time."""
         if not self.ended:

@@ -17,6 +17,7 @@ from gridledger.protocol.acls import read_acls
 from gridledger.protocol.config_policies import (
     APPLICATION,
     GROUP_POLICIES,
+    OBSERVER,
     ORDERER,
     POLICY_PATHS,
     ChannelPolicies,
@@ -34,10 +35,16 @@ Host = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class OrganisationSpec(SettingsPart):
-    """A member organisation. Its CA is hosted by the network's CA service."""
+    """A member organisation. Its CA is hosted by the network's CA service, unless it is ``elsewhere``.
+
+    Its ``kind`` follows from its nodes. One without nodes is an application organisation, or an observer where it says
+    so.
+    """
 
     name: Name
     mspid: Name
+    kind: Literal["application", "orderer", "observer"] | None = None
+    elsewhere: bool = False
 
 
 class NodeSpec(SettingsPart):
@@ -106,10 +113,13 @@ class ChannelSpec(SettingsPart):
 
     ``policies``, by group (Channel, Application, Orderer, Observer) and name, take the place of the default ones, and
     ``acls``, by resource, that of the default policies. ``forwarders``, such as ``Org1/bridge``, may bring what others
-    have signed.
+    have signed. ``readers`` are observers, which read and evaluate; ``organisations`` application organisations that
+    are members without a peer there.
     """
 
     peers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    organisations: tuple[Name, ...] = ()
+    readers: tuple[Name, ...] = ()
     chaincodes: dict[Name, ChaincodeSpec] = Field(default_factory=dict)
     policies: dict[str, dict[str, str]] = Field(default_factory=dict)
     acls: dict[str, str] = Field(default_factory=dict)
@@ -156,11 +166,23 @@ class NetworkConfig(SettingsPart):
 
     def mspid(self, organisation: str) -> str:
         """The MSP id of an organisation."""
-        return next(item.mspid for item in self.organisations if item.name == organisation)
+        return self.organisation(organisation).mspid
+
+    def organisation(self, name: str) -> OrganisationSpec:
+        """An organisation by its name."""
+        return next(item for item in self.organisations if item.name == name)
 
     def kind_of(self, organisation: str) -> str:
-        """The kind of an organisation on the channels: that of its nodes."""
+        """The kind of an organisation on the channels: its own, or that of its nodes."""
+        if kind := self.organisation(organisation).kind:
+            return kind
         return ORDERER if any(item.organisation == organisation for item in self.orderers) else APPLICATION
+
+    def members_of(self, channel: str) -> list[str]:
+        """The organisations of a channel: the orderers', those with a peer there, and those that it names."""
+        spec = self.channels[channel]
+        named = {*(self.peer(peer).organisation for peer in spec.peers), *spec.organisations, *spec.readers}
+        return [item.name for item in self.organisations if item.name in named or self.kind_of(item.name) == ORDERER]
 
     def peer(self, name: str) -> NodeSpec:
         """A peer by its name."""
@@ -211,19 +233,14 @@ class NetworkConfig(SettingsPart):
         for node in nodes:
             if node.organisation not in organisations:
                 raise ValueError(f"{node.name}: there is no organisation {node.organisation!r}")
-        for peer in self.peers:
-            if self.kind_of(peer.organisation) == ORDERER:
-                raise ValueError(
-                    f"{peer.organisation} has the peer {peer.name} and orderers: give the orderers an organisation of "
-                    "their own"
-                )
+        self._check_kinds()
         self._check_companions(organisations)
         names = {item.name for item in self.peers}
         for name, channel in self.channels.items():
             _unique(f"peer of {name}", list(channel.peers))
             if missing := sorted(set(channel.peers) - names):
                 raise ValueError(f"channel {name}: there are no peers {missing}")
-            self._check_policies(name, channel)
+            self._check_members(name, channel, organisations)
             with _told_of(f"channel {name}"):
                 check_limits(channel.batch, channel.limits)
             for forwarder in channel.forwarders:
@@ -232,11 +249,34 @@ class NetworkConfig(SettingsPart):
 
     def _check_forwarder(self, channel: str, forwarder: str) -> None:
         organisation, _, user = forwarder.partition("/")
-        if not user or organisation not in {self.peer(peer).organisation for peer in self.channels[channel].peers}:
+        members = [name for name in self.members_of(channel) if self.kind_of(name) == APPLICATION]
+        if not user or organisation not in members:
             raise ValueError(
-                f"channel {channel}: the forwarder {forwarder!r} is not written as Org1/alice, with an organisation "
-                "that has a peer there"
+                f"channel {channel}: the forwarder {forwarder!r} is not written as Org1/alice, with an application "
+                "organisation of the channel"
             )
+
+    def _check_kinds(self) -> None:
+        """Nodes are of organisations of their kind, else an organisation could make itself a voter by a node."""
+        for role, kind, nodes in (("peer", APPLICATION, self.peers), ("orderer", ORDERER, self.orderers)):
+            for node in nodes:
+                found = self.kind_of(node.organisation)
+                if found != kind:
+                    raise ValueError(
+                        f"{node.organisation} has the {role} {node.name} and is of the kind {found!r}: a {role} is of "
+                        f"an organisation of the kind {kind!r}; give {role}s an organisation of their own"
+                    )
+
+    def _check_members(self, name: str, channel: ChannelSpec, organisations: set[str]) -> None:
+        for member, named, kind in (
+            ("organisations", channel.organisations, APPLICATION),
+            ("readers", channel.readers, OBSERVER),
+        ):
+            _unique(f"one of the {member} of {name}", list(named))
+            if unknown := sorted(set(named) - organisations):
+                raise ValueError(f"channel {name}: there are no organisations {unknown}")
+            if wrong := [item for item in named if self.kind_of(item) != kind]:
+                raise ValueError(f"channel {name}: its {member} are of the kind {kind!r}, and {wrong[0]} is not")
 
     def _check_companions(self, organisations: set[str]) -> None:
         """Each needs only what stands before it, so that none can need itself."""
@@ -248,23 +288,26 @@ class NetworkConfig(SettingsPart):
                 raise ValueError(f"companion {spec.name}: there are no companions {missing} before it")
             before.add(spec.name)
 
-    def _check_policies(self, name: str, channel: ChannelSpec) -> None:
-        owners = [self.mspid(self.peer(peer).organisation) for peer in channel.peers]
-        organisations = {
-            self.mspid(item.name): self.kind_of(item.name)
-            for item in self.organisations
-            if self.kind_of(item.name) == ORDERER or self.mspid(item.name) in owners
-        }
-        policies = ChannelPolicies(
-            channel.all_policies,
-            {mspid: Membership(kind, organisation_policies(mspid, kind)) for mspid, kind in organisations.items()},
-        )
-        for chaincode, spec in channel.chaincodes.items():
-            with _told_of(f"channel {name}, chaincode {chaincode}"):
-                check_can_be_met(policies.endorsement(spec.policy), name, organisations, owners)
-        for path in sorted(POLICY_PATHS):
-            with _told_of(f"channel {name}, policy {path}"):
-                policies.at(path)
+    def check_new(self) -> None:
+        """Raise ValueError for what a network cannot begin with: policies that cannot be read, chaincodes that the
+        peers cannot endorse, organisations whose CA is elsewhere. Later changes are judged by the channels' rules."""
+        if elsewhere := [item.name for item in self.organisations if item.elsewhere]:
+            raise ValueError(
+                f"the CA of {elsewhere[0]} is elsewhere: it joins a network that runs (gridledger org add)"
+            )
+        for name, channel in self.channels.items():
+            owners = [self.mspid(self.peer(peer).organisation) for peer in channel.peers]
+            organisations = {self.mspid(item): self.kind_of(item) for item in self.members_of(name)}
+            policies = ChannelPolicies(
+                channel.all_policies,
+                {mspid: Membership(kind, organisation_policies(mspid, kind)) for mspid, kind in organisations.items()},
+            )
+            for chaincode, spec in channel.chaincodes.items():
+                with _told_of(f"channel {name}, chaincode {chaincode}"):
+                    check_can_be_met(policies.endorsement(spec.policy), name, organisations, owners)
+            for path in sorted(POLICY_PATHS):
+                with _told_of(f"channel {name}, policy {path}"):
+                    policies.at(path)
 
 
 @contextmanager
@@ -297,10 +340,14 @@ def load_network_config(path: Path) -> NetworkConfig:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"the network config {path} is not YAML: {_place_and_problem(error)}") from None
     try:
-        return NetworkConfig.model_validate(members)
+        config = NetworkConfig.model_validate(members)
+        config.check_new()
     except ValidationError as error:
         faults = "; ".join(_fault(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors())
         raise SettingsError(f"the network config {path} cannot be used: {faults}") from None
+    except ValueError as error:
+        raise SettingsError(f"the network config {path} cannot be used: {error}") from None
+    return config
 
 
 def _place_and_problem(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The local supervisor: starts a network's processes in order, watches them, stops them together.
 
 What becomes of a process that ends by itself is the network's policy ``on_exit``. A command from the control socket
-stops and starts single processes.
+stops and starts single processes, or has all follow a description that has changed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+from gridledger import jsontext
 from gridledger.errors import ConflictError, InputError, NoSpaceLeft, NotFoundError, UnavailableError
 from gridledger.files import is_full, no_space_left
 from gridledger.network.bootstrap import bootstrap, prepare
 from gridledger.network.companions import furnish
 from gridledger.network.control import control_socket
+from gridledger.network.descriptions import network_now, to_run
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.lock import locked
 from gridledger.network.processes import RunningProcess, Service, check_ports, services_of
@@ -51,6 +53,8 @@ class _Supervised:
     stage: int
     restarts: Restarts
     process: RunningProcess | None = None
+    settings: bytes = b""
+    """Its settings file when it was started."""
     is_stopped: bool = False
     """Whether it was told to stop, and nobody has started it since."""
     end: str = ""
@@ -80,12 +84,18 @@ class Supervisor:
         self._project = project
         self._sink = sink
         self._tell = tell or _say_nothing
-        self._companions = companions
+        self._companions = list(companions)
         self._supervised: dict[str, _Supervised] = {}
         self._ended: asyncio.Queue[tuple[_Supervised, RunningProcess]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refreshing = asyncio.Lock()
         self.ready_s = 0.0
         """How long the start took, in seconds: from the first process's start until all were healthy."""
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The network as it now is."""
+        return self._config
 
     @property
     def processes(self) -> list[RunningProcess]:
@@ -95,9 +105,10 @@ class Supervisor:
     async def start(self) -> None:
         """Start everything; raises what went wrong, with all that was started stopped again."""
         started = time.monotonic()
+        asked, self._config = self._config, to_run(self._config, self._folder)
         stages = services_of(self._config, self._folder, self._companions)
         check_ports(self._config, [service for stage in stages for service in stage])
-        is_new = prepare(self._config, self._folder)
+        is_new = prepare(asked, self._folder)
         try:
             for number, stage in enumerate(stages):
                 await self._start_stage(number, stage)
@@ -162,7 +173,57 @@ class Supervisor:
                 return await self.stop_process(name)
             case "states":
                 return self.states()
-        raise InputError(f"there is no command {do!r}; there are start, stop and states")
+            case "refresh":
+                return await self.refresh()
+        raise InputError(f"there is no command {do!r}; there are start, stop, states and refresh")
+
+    async def refresh(self) -> dict[str, list[str]]:
+        """Bring the processes in line with the description in the folder, which has changed; who was ``stopped``,
+        ``restarted``, ``told`` (the CA, of its organisations) and ``started``. All others are left alone."""
+        async with self._refreshing:
+            self._config = network_now(self._folder)
+            named = {spec.name for spec in self._companions}
+            self._companions = [spec for spec in self._config.companions if spec.name in named]
+            wanted = [
+                (number, service)
+                for number, stage in enumerate(services_of(self._config, self._folder, self._companions))
+                for service in stage
+            ]
+            names = {service.name for _, service in wanted}
+            done: dict[str, list[str]] = {"stopped": [], "restarted": [], "told": [], "started": []}
+            for name in [name for name in self._supervised if name not in names]:
+                await self.stop_process(name)
+                del self._supervised[name]
+                done["stopped"].append(name)
+            for number, service in wanted:
+                if service.name not in self._supervised:
+                    check_ports(self._config, [service])
+                    await self._start_stage(number, [service])
+                    done["started"].append(service.name)
+                elif what := await self._follow(self._supervised[service.name], service):
+                    done[what].append(service.name)
+            return done
+
+    async def _follow(self, item: _Supervised, service: Service) -> str:
+        """Have a process follow its description and settings; what was done. One that does not run will at its next
+        start."""
+        async with item.changing:
+            before, settings = item.service, service.settings.read_bytes()
+            if item.process is None or not item.runs or (before == service and settings == item.settings):
+                item.service = service
+                return ""
+            if before == service and _differ_in_organisations(item.settings, settings):
+                item.process.send(signal.SIGHUP)
+                item.settings = settings
+                return "told"
+            if before.port != service.port:
+                check_ports(self._config, [service])
+            item.service = service
+            item.is_stopped = True
+            await item.process.stop(STOPPED_WITHIN_S)
+            await self._launch(item)
+            await item.process.healthy(HEALTHY_WITHIN_S)
+            return "restarted"
 
     async def stop(self) -> None:
         """Stop everything, what was started last first; peers side by side, then orderers, then the CA."""
@@ -183,13 +244,14 @@ class Supervisor:
             self._supervised[service.name] = item
             await self._launch(item)
         async with asyncio.TaskGroup() as tasks:
-            for item in self._supervised.values():
-                if item.stage == number and item.process is not None:
+            for item in (self._supervised[service.name] for service in stage):
+                if item.process is not None:
                     tasks.create_task(item.process.healthy(HEALTHY_WITHIN_S))
 
     async def _launch(self, item: _Supervised) -> None:
         """Start a process, and hear of its end."""
         log = self._folder.logs / f"{item.service.name}.log"
+        item.settings = item.service.settings.read_bytes()
         process = await RunningProcess.start(item.service, project=self._project, log=log, sink=self._sink)
         item.process, item.is_stopped, item.end = process, False, ""
 
@@ -241,6 +303,12 @@ def _state(item: _Supervised) -> str:
     if item.runs:
         return "running"
     return "stopped" if item.is_stopped else item.end or "ended"
+
+
+def _differ_in_organisations(before: bytes, after: bytes) -> bool:
+    """Whether the settings of the CA service differ in the organisations that it hosts and in nothing else."""
+    old, new = jsontext.loads(before), jsontext.loads(after)
+    return bool(old.pop("organisations", None) != new.pop("organisations", None) and old == new)
 
 
 def _say_nothing(_: str) -> None:

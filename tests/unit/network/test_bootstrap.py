@@ -111,8 +111,12 @@ def test_a_description_that_cannot_be_read_is_another_one(tmp_path: Path, config
     folder = NetworkFolder(tmp_path)
     prepare(config, folder)
     folder.connection.write_text("{}")
-    folder.config.write_text("{")
+    folder.description.write_text("{")
     with pytest.raises(SettingsError, match="of another description"):
+        prepare(config, folder)
+    folder.description.write_bytes(folder.config.read_bytes())
+    folder.config.write_text("{")
+    with pytest.raises(SettingsError, match=r"the description .*network\.json cannot be used"):
         prepare(config, folder)
 
 
@@ -170,10 +174,14 @@ def test_a_channel_begins_with_the_kinds_and_policies_of_its_description(tmp_pat
     roots = {name: owner.root for name, owner in owners.items()}
     first = channel_config(config, folder, channel, roots=roots, packages=packages)
     assert {mspid: item.kind for mspid, item in first.organisations.items()} == {
-        config.mspid(owner): config.kind_of(owner)
-        for owner in {node.organisation for node in config.orderers}
-        | {config.peer(peer).organisation for peer in config.channels[channel].peers}
+        "OrdererMSP": "orderer",
+        **{f"Org{number}MSP": "application" for number in range(1, 7)},
+        "ControlRoomMSP": "observer",
     }
+    # An observer reads, and counts among nobody.
+    assert first.application_organisations == tuple(f"Org{number}MSP" for number in range(1, 7))
+    assert first.policy("/Channel/Readers").satisfied_by([("ControlRoomMSP", "client")])
+    assert not first.policy("/Channel/Writers").satisfied_by([("ControlRoomMSP", "client")])
     assert first.policies["Application"]["Admins"] == "ANY Admins"
     assert first.policy_of("gateway/Evaluate") == "/Channel/Application/Writers"
     assert ChannelConfig.parse(first.text) == first

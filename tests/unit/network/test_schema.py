@@ -47,6 +47,25 @@ def test_an_organisation_is_of_the_kind_that_its_nodes_are() -> None:
     }
 
 
+def test_the_control_room_reads_all_channels_of_three_shards() -> None:
+    config = load_network_config(SHIPPED / "three-shards.yaml")
+    assert config.kind_of("ControlRoom") == "observer"
+    assert all("ControlRoom" in config.members_of(channel) for channel in config.channels)
+    assert config.members_of("shard1") == ["Orderer", "Org1", "Org2", "ControlRoom"]
+
+
+def test_an_organisation_without_a_peer_is_a_member_where_a_channel_names_it() -> None:
+    channels = {"grid": {"peers": ["peer1"], "organisations": ["Org2"]}}
+    config = NetworkConfig.model_validate(changed(channels=channels))
+    assert config.members_of("grid") == ["Orderer", "Org1", "Org2"]
+
+
+def with_kind(organisation: str, kind: str) -> dict[str, object]:
+    """The organisations, one of which says of which kind it is."""
+    members = yaml.safe_load((SHIPPED / "no-shard.yaml").read_text())["organisations"]
+    return {"organisations": [{**item, **({"kind": kind} if item["name"] == organisation else {})} for item in members]}
+
+
 def test_policies_take_the_place_of_the_default_ones() -> None:
     config = NetworkConfig.model_validate(changed(channels=with_policies(Application={"Admins": "any.admin"})))
     policies = config.channels["grid"].all_policies
@@ -98,6 +117,11 @@ def with_policy(policy: str) -> dict[str, object]:
     [
         ({"peers": [{"name": "peer1", "organisation": "Nobody", "port": 1}]}, "no organisation 'Nobody'"),
         ({"peers": [{"name": "peer1", "organisation": "Orderer", "port": 1}]}, "an organisation of their own"),
+        (with_kind("Org1", "observer"), "Org1 has the peer peer1 and is of the kind 'observer'"),
+        (with_kind("Orderer", "application"), "Orderer has the orderer orderer1 and is of the kind 'application'"),
+        ({"channels": {"grid": {"peers": ["peer1"], "readers": ["Org2"]}}}, "its readers are of the kind 'observer'"),
+        ({"channels": {"grid": {"peers": ["peer1"], "readers": ["Org9"]}}}, r"no organisations \['Org9'\]"),
+        ({"channels": {"grid": {"peers": ["peer1"], "organisations": ["Orderer"]}}}, "and Orderer is not"),
         ({"channels": {"grid": {"peers": ["peer9"]}}}, r"no peers \['peer9'\]"),
         ({"channels": {"grid": {"peers": ["peer1", "peer1"]}}}, "peer1 comes twice"),
         ({"ca": {"port": 7050}}, "port 7050 comes twice"),
