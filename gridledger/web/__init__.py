@@ -22,7 +22,7 @@ from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, Metho
 from gridledger.web.metrics_access import admins_and
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
-from gridledger.web.service import background, run_service
+from gridledger.web.service import background, run_service, settings_file
 from gridledger.web.stream_response import StreamResponse
 from gridledger.web.tls import ServerTLS, TLSFiles
 
@@ -57,5 +57,6 @@ __all__ = [
     "read_body",
     "run_service",
     "serve",
+    "settings_file",
     "unless_disconnected",
 ]

@@ -43,17 +43,23 @@ def run_service(
     ``open_server`` opens the service's data and gives the server that is to listen; its block ends when the last
     request was answered.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m services.{service}", description=f"Run GridLedger's {service}.")
-    parser.add_argument("--config", type=Path, required=True, help="the settings file (JSON), see docs/settings.md")
-    options = parser.parse_args(argv)
+    file = settings_file(service, argv)
     try:
-        settings = load_settings(kind, options.config)
+        settings = load_settings(kind, file)
     except GridLedgerError as error:
         return tell_error(error)
     logs.setup(service, settings.name, settings.log_level)
     keep_read_buffers()
     raise_limit()
     return _run(serve(settings.host, settings.port, open_server(settings)), settings.data)
+
+
+def settings_file(service: str, argv: Sequence[str]) -> Path:
+    """The settings file that a service's command line names."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}", description=f"Run GridLedger's {service}.")
+    parser.add_argument("--config", type=Path, required=True, help="the settings file (JSON), see docs/settings.md")
+    file: Path = parser.parse_args(argv).config
+    return file
 
 
 def _run(main: Coroutine[Any, Any, None], data: Path) -> int:

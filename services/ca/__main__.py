@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-from gridledger.web import run_service
+from gridledger.settings import load_settings
+from gridledger.web import run_service, settings_file
 from services.ca.app import open_server
 from services.ca.settings import CASettings
 
 
 def main(argv: list[str]) -> int:
     """Run the certificate authorities; the exit code."""
-    return run_service("ca", CASettings, open_server, argv)
+
+    def reread() -> CASettings:
+        return load_settings(CASettings, settings_file("ca", argv))
+
+    return run_service("ca", CASettings, partial(open_server, reread=reread), argv)
 
 
 if __name__ == "__main__":

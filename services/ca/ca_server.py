@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from time import monotonic, time_ns
@@ -37,29 +37,41 @@ class CAServer:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._registry = Registry(data / "registry.sqlite")
         self._audit = AuditLog(data / "audit.log")
-        shared = SharedResources(
+        self._shared = SharedResources(
             registry=self._registry,
             audit=self._audit,
             throttle=Throttle(limits.wrong_secrets, limits.wrong_secret_refill_s, monotonic),
             lifetimes=settings.lifetimes,
             clock_us=self._clock_us,
         )
-        root_us = settings.lifetimes.root_days * DAY_US
-        self.tls_certificate, self.tls_key = self._make_tls(settings, root_us)
+        self._data = data
+        self._root_us = settings.lifetimes.root_days * DAY_US
+        self._registrar_enrollments = limits.registrar_enrollments
+        self.tls_certificate, self.tls_key = self._make_tls(settings, self._root_us)
         self._organisations: dict[str, OrganisationCA] = {}
-        for one in settings.organisations:
-            folder = data / "organisations" / one.name
-            authority = Authority.open(folder, f"{one.name} CA", one.name, now_us=self._clock_us(), lifetime_us=root_us)
-            organisation = OrganisationCA(one.name, one.mspid, authority, shared)
-            organisation.ensure_registrar(partial(_read_secret, one), limits.registrar_enrollments)
-            self._organisations[one.name] = organisation
-        self._members = MSPManager({one.mspid: one.msp() for one in self._organisations.values()})
-        self._revoking = threading.Lock()
+        self._members = MSPManager({})
+        self._renewing = threading.Lock()
+        self.host(settings.organisations)
         self.threads = WorkerThreads(limits.hashing_threads, limits.max_waiting)
+
+    def host(self, organisations: Iterable[OrganisationSettings]) -> list[OrganisationCA]:
+        """Host those of these organisations that are new here; which they are. Nobody is let go.
+
+        Blocks. Raises :class:`SettingsError`; the organisations before the one at fault are hosted then.
+        """
+        new = []
+        with self._renewing:
+            for one in organisations:
+                if one.name not in self._organisations:
+                    organisation = self._open(one)
+                    self._organisations = {**self._organisations, one.name: organisation}
+                    self._renew_msp(organisation)
+                    new.append(organisation)
+        return new
 
     @property
     def organisations(self) -> list[OrganisationCA]:
-        """All, as they stand in the settings."""
+        """All, in the order in which they came to be hosted."""
         return list(self._organisations.values())
 
     def organisation(self, name: str) -> OrganisationCA:
@@ -78,14 +90,14 @@ class CAServer:
 
         Blocks. When it returns, requests are judged by the new list, those on open connections too.
         """
-        with self._revoking:
+        with self._renewing:
             serials = organisation.revoke_identity(caller, identity)
             self._renew_msp(organisation)
         return serials
 
     def revoke_certificate(self, organisation: OrganisationCA, caller: Identity, serial: int) -> list[int]:
         """Revoke one certificate, as :meth:`revoke_identity` does an identity."""
-        with self._revoking:
+        with self._renewing:
             serials = organisation.revoke_certificate(caller, serial)
             self._renew_msp(organisation)
         return serials
@@ -95,6 +107,15 @@ class CAServer:
         self.threads.close()
         self._registry.close()
         self._audit.close()
+
+    def _open(self, one: OrganisationSettings) -> OrganisationCA:
+        folder = self._data / "organisations" / one.name
+        authority = Authority.open(
+            folder, f"{one.name} CA", one.name, now_us=self._clock_us(), lifetime_us=self._root_us
+        )
+        organisation = OrganisationCA(one.name, one.mspid, authority, self._shared)
+        organisation.ensure_registrar(partial(_read_secret, one), self._registrar_enrollments)
+        return organisation
 
     def _renew_msp(self, organisation: OrganisationCA) -> None:
         self._members = MSPManager({**self._members.msps, organisation.mspid: organisation.msp()})

@@ -47,7 +47,8 @@ class CASettings(ServiceSettings):
     """The CA service.
 
     ``tls_hosts`` are the names under which clients reach it, ``tls_root`` where the root of its HTTPS certificate is
-    written for them to read (None: ``tls-root.pem`` in ``data``).
+    written for them to read (None: ``tls-root.pem`` in ``data``). At SIGHUP ``organisations`` are read again, and those
+    that are new are hosted too.
     """
 
     name: str = "ca"

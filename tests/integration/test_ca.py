@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ from gridledger.errors import AuthenticationError, BusyError, GridLedgerError, N
 from gridledger.identity import MSP, CertificateRevoked, MSPManager, SigningIdentity, generate_key, make_csr
 from gridledger.transport.node_client import ConnectionFailed, client_tls
 from tests.support.processes import END_WITHIN_S, ServiceProcess, free_ports
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -123,6 +125,24 @@ async def test_from_registration_to_revocation(ca: CAProcess, tmp_path: Path) ->
     assert refused.value.code == "IDENTITY_REVOKED"
     events = [line["event"] for line in ca.audit() if line.get("organisation") == "Org1"]
     assert events == ["register", "enroll", "register", "enroll", "reenroll", "revoke"]
+
+
+async def test_a_further_organisation_is_hosted_without_a_restart(ca: CAProcess) -> None:
+    """What the settings say wrongly is told in the log, and changes nothing."""
+    pid, members = ca.pid, json.loads(ca.config.read_text())
+    members["organisations"].append({"name": "Org3", "mspid": "Org3MSP", "registrar_secret_file": "Org3.secret"})
+    ca.config.write_text(json.dumps(members))
+    os.kill(pid, signal.SIGHUP)
+    await until(lambda: "cannot read the registrar's secret of Org3" in ca.output())
+    (ca.folder / "Org3.secret").write_text(f"{SECRET}\n")
+    os.kill(pid, signal.SIGHUP)
+    await until(lambda: "hosting the CA of Org3 from now on" in ca.output())
+    registrar = await CAClient(ca.url, "Org3", ca.tls_root).enroll("registrar", SECRET)
+    # The new root is good for TLS too.
+    answer = await asyncio.to_thread(ca.get, "/cas/Org3/identities", registrar)
+    assert answer.status_code == 200
+    assert [one["id"] for one in answer.json()["identities"]] == ["registrar"]
+    assert ca.pid == pid
 
 
 async def test_a_revocation_bites_on_an_open_connection(ca: CAProcess) -> None:

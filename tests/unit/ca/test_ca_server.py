@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.errors import NotFoundError
+from gridledger.errors import NotFoundError, SettingsError
 from gridledger.identity import CertificateRevoked, generate_key, make_csr
 from services.ca.ca_server import CAServer
 from services.ca.settings import CALimits, CASettings, OrganisationSettings
@@ -55,6 +55,34 @@ def test_a_revoked_certificate_is_refused_and_its_holder_is_not(ca: CAServer) ->
     with pytest.raises(CertificateRevoked):
         ca.identify(first)
     assert ca.identify(second).name == "registrar"
+
+
+def hosting(ca: CAServer, folder: Path, *names: str) -> list[str]:
+    """Have further organisations hosted; which were new."""
+    (folder / "another").write_text("the secret of another registrar")
+    wanted = [
+        OrganisationSettings(name=name, mspid=f"{name}MSP", registrar_secret_file=folder / "another") for name in names
+    ]
+    return [one.name for one in ca.host(wanted)]
+
+
+def test_a_further_organisation_is_hosted_beside_the_others(ca: CAServer, tmp_path: Path) -> None:
+    root = ca.organisation("Org1").root_pem
+    assert hosting(ca, tmp_path, "Org1", "Org3") == ["Org3"]
+    assert hosting(ca, tmp_path, "Org1", "Org3") == []
+    csr = make_csr(generate_key(), "registrar")
+    registrar = ca.organisation("Org3").enroll("registrar", "the secret of another registrar", csr)
+    assert ca.identify(registrar).mspid == "Org3MSP"
+    # The others are as before, and none that the settings no longer name is let go.
+    assert ca.organisation("Org1").root_pem == root
+    assert [one.name for one in ca.organisations] == ["Org1", "Org2", "Org3"]
+
+
+def test_a_further_organisation_without_a_secret_is_refused(ca: CAServer, tmp_path: Path) -> None:
+    lost = OrganisationSettings(name="Org3", mspid="Org3MSP", registrar_secret_file=tmp_path / "nothing")
+    with pytest.raises(SettingsError, match="cannot read the registrar's secret of Org3"):
+        ca.host([lost])
+    assert hosting(ca, tmp_path, "Org3") == ["Org3"]
 
 
 def test_organisations_are_apart(ca: CAServer) -> None:
