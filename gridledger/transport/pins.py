@@ -117,8 +117,13 @@ def orderers_of(config: ChannelConfig) -> dict[str, Dialled]:
     return _dialled(config, config.orderers.values())
 
 
-def block_sources_of(config: ChannelConfig, local_roots_pem: str) -> dict[str, Dialled]:
-    """The channel's orderers by name, for fetching blocks.
+def raft_nodes_of(config: ChannelConfig) -> dict[str, Dialled]:
+    """The same, and the departing orderer: those that talk Raft."""
+    return _dialled(config, config.raft_nodes.values())
+
+
+def block_sources_of(config: ChannelConfig, local_roots_pem: str, *, departing: bool = False) -> dict[str, Dialled]:
+    """The channel's orderers by name, for fetching blocks; with ``departing`` the one that departs too.
 
     Who joins with an old config meets orderers that have renewed their certificates since, perhaps under a new root,
     and learns of both from the blocks. These carry their own proof, so a certificate of the same subject is enough,
@@ -127,8 +132,8 @@ def block_sources_of(config: ChannelConfig, local_roots_pem: str) -> dict[str, D
     owned = {root.der for msp in config.msps.msps.values() for root in msp.roots}
     local = "".join(root.pem for root in roots_in(local_roots_pem) if root.der not in owned)
     found = {}
-    for name, dialled in orderers_of(config).items():
-        node = config.orderers[name]
+    for name, dialled in (raft_nodes_of(config) if departing else orderers_of(config)).items():
+        node = config.raft_nodes[name]
         pin = Pin(name, frozenset(node.fingerprints), frozenset({node.certificate.subject_der}))
         found[name] = Dialled(dialled.url, dialled.roots_pem + local, pin)
     return found

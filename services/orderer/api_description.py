@@ -55,6 +55,11 @@ _OPERATIONS = {
     "POST /raft": Operation(
         "Raft messages of another orderer", None, {**TEXT, "description": "frames"}, media=_FRAMES, status=204
     ),
+    "POST /raft/join": Operation(
+        "An orderer announces itself, to take part in a channel; answered by the channel's leader",
+        members(state=TEXT),
+        members(channel=TEXT, node=TEXT, applied=WHOLE),
+    ),
     "POST /admin/membership": Operation(
         "Change which incarnations of an orderer take part (admins of its organisation), at the leader",
         members(

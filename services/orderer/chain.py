@@ -106,6 +106,20 @@ class Chain:
             return False
         return True
 
+    async def wait_applied(self, index: int, timeout_s: float) -> bool:
+        """Wait until the block of a Raft entry, and all before it, are here; False when not after ``timeout_s``."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.store.applied < index and self.fault is None:
+                    await self._grown.wait()
+        except TimeoutError:
+            return False
+        return self.fault is None
+
+    async def orderers_in(self, envelope: bytes) -> tuple[frozenset[str], frozenset[str]]:
+        """The names of the orderers, and of those that depart, in a config transaction whose shape was checked."""
+        return await self._off_loop(_orderers_in, envelope)
+
     async def apply(self, entries: Sequence[CommittedEntry]) -> None:
         """Make the block of each entry (``StateMachine``)."""
         for entry in entries:
@@ -206,6 +220,11 @@ class Chain:
     def _announce(self) -> None:
         self._grown.set()
         self._grown = asyncio.Event()
+
+
+def _orderers_in(envelope: bytes) -> tuple[frozenset[str], frozenset[str]]:
+    plain = ConfigUpdate.parse(envelope).plain
+    return frozenset(plain["orderers"]), frozenset(plain.get("departing_orderers", ()))
 
 
 def entry_of(timestamp_us: int, envelopes: Sequence[bytes]) -> bytes:

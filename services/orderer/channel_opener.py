@@ -11,7 +11,7 @@ from gridledger.disk import Disk
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import no_log
-from gridledger.protocol import Block
+from gridledger.protocol import Block, ChannelConfig
 from gridledger.protocol.block import BlockHeader
 from services.orderer import metrics
 from services.orderer.block_store import BlockStore
@@ -19,6 +19,7 @@ from services.orderer.chain import Chain
 from services.orderer.clock_bound import ClockBound
 from services.orderer.comparing import Comparing
 from services.orderer.config_judge import OffLoop
+from services.orderer.membership_follower import MembershipFollower
 from services.orderer.orderer import Channel
 from services.orderer.other_orderers import OtherOrderers
 from services.orderer.raft.errors import LogMissing
@@ -72,7 +73,13 @@ class ChannelOpener:
         """Take part in a channel whose chain is open and whose log was created; NoLog where it was not."""
         name = chain.channel
         self._others.follow(chain.config)
-        chain.on_config = self._others.follow
+        follower = self._follower(chain)
+
+        def on_config(config: ChannelConfig) -> None:
+            self._others.follow(config)
+            follower.wake()
+
+        chain.on_config = on_config
         bound = ClockBound(name, self._clock_us, self._settings.limits.max_clock_ahead_s)
         scrub = self._settings.checks.scrub_bytes_per_s
         channel = Channel(
@@ -80,6 +87,7 @@ class ChannelOpener:
             self._sequencer(chain),
             self._comparing(chain),
             Scrubbing(chain, scrub, metrics.DAMAGED.labels(name).set),
+            follower,
             bound,
         )
         try:
@@ -119,6 +127,16 @@ class ChannelOpener:
         metrics.QUEUED.labels(chain.channel).set_function(lambda: sequencer.queued)
         metrics.BACKLOG.labels(chain.channel).set_function(sequencer.backlog)
         return sequencer
+
+    def _follower(self, chain: Chain) -> MembershipFollower:
+        timing = self._settings.raft
+        return MembershipFollower(
+            self._settings.name,
+            chain,
+            self._consensus,
+            self._others.announce,
+            timing.tick_s * timing.election_ticks,
+        )
 
     def _comparing(self, chain: Chain) -> Comparing:
         def stop(error: GridLedgerError) -> None:

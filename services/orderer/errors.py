@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridledger.errors import InputError, UnavailableError
+from gridledger.errors import ConflictError, InputError, PermissionDeniedError, UnavailableError
 
 
 class NoLeader(UnavailableError):
@@ -21,6 +21,25 @@ class WrongChannel(InputError):
     """A transaction for one channel was sent to another."""
 
     code = "WRONG_CHANNEL"
+
+
+class NotAnOrderer(PermissionDeniedError):
+    """An orderer that the channel's configuration does not name, and that Raft does not have: it was removed, or is
+    still to be added."""
+
+    code = "NOT_AN_ORDERER"
+
+
+class OtherIncarnation(ConflictError):
+    """An orderer asks to join while Raft has another incarnation of it."""
+
+    code = "OTHER_INCARNATION"
+
+
+class OrderersChanging(ConflictError):
+    """A channel's orderers are to change again while Raft has not followed the change before."""
+
+    code = "ORDERERS_CHANGING"
 
 
 class OrdererStopping(UnavailableError):

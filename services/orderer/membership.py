@@ -1,11 +1,13 @@
-"""Changing which incarnations of a channel's orderers take part in Raft: what ``gridledger orderer readmit`` asks for.
+"""Which incarnations of a channel's orderers take part in Raft: what orderers announce of themselves, and what
+``gridledger orderer readmit`` asks for.
 
 The channel's configuration says which orderers there are; this says which life of each is heard. An orderer that lost
-its log is removed, and its new incarnation added as a learner and promoted once it has caught up.
+its log is removed; its new incarnation announces itself, and joins as any new orderer does (membership_follower.py).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gridledger.errors import InputError, NotFoundError, PermissionDeniedError
@@ -15,12 +17,31 @@ from services.orderer.orderer import Orderer
 from services.orderer.raft.errors import NotLeader
 from services.orderer.raft.interface import ChangeKind, MembershipChange
 
+MAX_RAFT_ID = 160
+_RAFT_ID = re.compile(r"[\w.-]{1,128}(#[0-9a-f]{1,16})?", re.ASCII)
 _CHANGES = {
     "show": None,
     "remove": ChangeKind.REMOVE,
     "add-learner": ChangeKind.ADD_LEARNER,
     "promote": ChangeKind.ADD_VOTER,
 }
+
+
+def hear_announcement(orderer: Orderer, caller: Certificate, channel: str, raft_id: str, applied: int) -> str:
+    """As what the channel knows the orderer that calls and announces itself as ``raft_id``. Raises as
+    :meth:`MembershipFollower.hear`, and PermissionDeniedError for anybody but the orderer itself."""
+    if _RAFT_ID.fullmatch(raft_id) is None:
+        raise InputError("an orderer announces itself by its name, or NAME#ID")
+    known, claimed = orderer.channel(channel), node_of(raft_id)
+    name = orderer.raft_senders.name_in(caller, channel)
+    if name is None:
+        # It may have been removed while it was down, or be still to come: an orderer of a member may know.
+        identity = known.config.msps.identify(caller, orderer.clock_us())
+        if identity.role != "orderer" or claimed in known.config.raft_nodes:
+            raise PermissionDeniedError(f"this certificate is none that {channel} knows as an orderer's")
+    elif name != claimed:
+        raise PermissionDeniedError(f"{name} announces itself alone, and not {claimed}")
+    return known.follower.hear(claimed, raft_id, applied)
 
 
 async def change_membership(
@@ -31,7 +52,7 @@ async def change_membership(
     if change not in _CHANGES:
         raise InputError(f"{change!r} is no change of membership; there are {', '.join(_CHANGES)}")
     config = orderer.channel(channel).config
-    node = config.orderers.get(node_of(raft_id))
+    node = config.raft_nodes.get(node_of(raft_id))
     if node is None:
         raise NotFoundError(f"{node_of(raft_id)} is no orderer of {channel}")
     identity = config.msps.identify(caller, orderer.clock_us())

@@ -24,6 +24,7 @@ from services.orderer.clock_bound import ClockBound
 from services.orderer.comparing import Comparing
 from services.orderer.config_judge import OffLoop
 from services.orderer.lives import Lives
+from services.orderer.membership_follower import MembershipFollower
 from services.orderer.queue_shares import QueueShares
 from services.orderer.raft.interface import Consensus
 from services.orderer.raft_senders import PeekBlocks, RaftSenders
@@ -54,6 +55,7 @@ class Channel:
     sequencer: Sequencer
     comparing: Comparing
     scrubbing: Scrubbing
+    follower: MembershipFollower
     clock_bound: ClockBound | None = None
 
     async def run(self) -> None:
@@ -62,6 +64,7 @@ class Channel:
             tasks.create_task(self.sequencer.run())
             tasks.create_task(self.comparing.run())
             tasks.create_task(self.scrubbing.run())
+            tasks.create_task(self.follower.run())
 
     @property
     def config(self) -> ChannelConfig:
@@ -110,6 +113,7 @@ class Orderer:
         self.channels[name] = channel
         self.places[name] = QueueShares(self.settings.limits)
         self.raft_senders.add(channel.chain)
+        channel.follower.ahead = self.raft_senders.ahead_of(name)
         metrics.CLOCK_OFF.labels(name).set_function(lambda: int(self.clock_fault(name) is not None))
         self._share_scrubbing()
         self._run_channel(name)

@@ -14,22 +14,22 @@ from contextlib import aclosing
 from random import Random
 from typing import cast
 
-from gridledger import framing
+from gridledger import framing, jsontext
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError, TimeoutExceeded, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig
-from gridledger.protocol.fields import integer_of, object_of
+from gridledger.protocol.fields import integer_of, object_of, text_of
 from gridledger.transport.node_client import NodeClient
-from gridledger.transport.pins import Dialled, block_sources_of, orderers_of
+from gridledger.transport.pins import Dialled, block_sources_of, raft_nodes_of
 from services.orderer.catching_up import Fetched
-from services.orderer.errors import NoLeader
+from services.orderer.errors import NoLeader, NotAnOrderer, OtherIncarnation
 from services.orderer.raft.interface import Link
 
 _log = logging.getLogger(__name__)
 
-RAFT_PATH = "/raft"
+RAFT_PATH, JOIN_PATH = "/raft", "/raft/join"
 FETCH_COUNT = 200
 FETCH_BYTES = 32 * 1024 * 1024
 """Blocks that are fetched at one go: no more than fit into this and one besides."""
@@ -178,10 +178,10 @@ class OtherOrderers:
         if self._followed.get(config.channel, -1) > config.sequence:
             return
         self._followed[config.channel] = config.sequence
-        gone = self._raft.follow(config.channel, self._others(orderers_of(config)))
+        gone = self._raft.follow(config.channel, self._others(raft_nodes_of(config)))
         for link in [link for link in self._streams if link.way in gone]:
             self._drop(link)
-        self._blocks.follow(config.channel, self._others(block_sources_of(config, self._roots_pem)))
+        self._blocks.follow(config.channel, self._others(block_sources_of(config, self._roots_pem, departing=True)))
 
     def _others(self, orderers: Mapping[str, Dialled]) -> dict[str, Dialled]:
         return {name: dialled for name, dialled in orderers.items() if name != self._name}
@@ -263,6 +263,25 @@ class OtherOrderers:
 
         asked = [ask(name) for name in names if name in clients]
         return dict(filter(None, await asyncio.gather(*asked)))
+
+    async def announce(self, channel: str, raft_id: str, applied: int) -> str:
+        """Ask whoever leads a channel to let this orderer's incarnation take part; as what it knows it. ``applied`` is
+        the last entry whose blocks are here.
+
+        Raises what the leader refuses it with (:class:`NotAnOrderer`, :class:`OtherIncarnation`), and
+        UnavailableError where nobody who can be reached leads.
+        """
+        body = jsontext.dumps({"channel": channel, "node": raft_id, "applied": applied})
+        why: list[str] = []
+        for name, client in self._in_any_order(channel):
+            try:
+                answer = await client.post(JOIN_PATH, body, timeout_s=self._timeout_s)
+                return text_of(object_of(jsontext.loads(answer), "an answer"), "state", max_length=32)
+            except (NotAnOrderer, OtherIncarnation):
+                raise
+            except GridLedgerError as error:
+                why.append(f"{name}: {error}")
+        raise UnavailableError(f"nobody who leads {channel} was found ({'; '.join(why) or 'no orderer is known'})")
 
     async def close(self) -> None:
         """Close all connections."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
@@ -17,6 +16,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.protocol import ChannelConfig
 from services.orderer import metrics
 from services.orderer.chain import Chain, fetched_block
+from services.orderer.membership_follower import Ahead
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class _Senders:
         self._peek = peek
         self._clock_us = clock_us
         self._ahead = (chain.last_header, chain.config)
-        self._known_at = time.monotonic()
+        self._known_at: float | None = None
         self._look_again_at = 0.0
         self._looking: asyncio.Task[None] | None = None
         self._told: set[str] = set()
@@ -52,7 +52,7 @@ class _Senders:
     def name_of(self, certificate: Certificate) -> str | None:
         """The orderer whose certificate this is, None where it is nobody's or not valid now."""
         config = self.config
-        node = config.orderers_by_fingerprint.get(certificate.fingerprint)
+        node = config.raft_nodes_by_fingerprint.get(certificate.fingerprint)
         if node is None:
             return None
         try:
@@ -63,25 +63,33 @@ class _Senders:
 
     def heard_known(self) -> None:
         """One of the channel's orderers has spoken."""
-        self._known_at = time.monotonic()
+        self._known_at = asyncio.get_running_loop().time()
 
     def heard_stranger(self, certificate: Certificate) -> None:
         """Somebody else has: look ahead, if it may be one of the channel's orderers and nobody known speaks."""
-        channel, now = self._chain.channel, time.monotonic()
+        channel, now = self._chain.channel, asyncio.get_running_loop().time()
         metrics.RAFT_REFUSED.labels(channel).inc()
         if certificate.fingerprint not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(certificate.fingerprint)
             name, said = certificate.common_name, "is not an orderer of the channel as known here: not heard"
             _log.warning("%s (certificate %s) %s", name, certificate.fingerprint, said, extra={"channel": channel})
+        if self._known_at is None:
+            self._known_at = now
         if now - self._known_at < ONLY_STRANGERS_S or now < self._look_again_at:
             return
         try:
             role = self.config.msps.identify(certificate, self._clock_us()).role
         except AuthenticationError:
             return
-        if role == "orderer" and (self._looking is None or self._looking.done()):
+        if role == "orderer":
+            self.look_ahead()
+
+    def look_ahead(self) -> None:
+        """Begin to look ahead, unless that is under way or was a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._look_again_at and (self._looking is None or self._looking.done()):
             self._look_again_at = now + LOOK_AGAIN_S
-            self._looking = asyncio.create_task(self._look_ahead(), name=f"look-ahead-{channel}")
+            self._looking = asyncio.create_task(self._look_ahead(), name=f"look-ahead-{self._chain.channel}")
 
     async def _look_ahead(self) -> None:
         if self._ahead[0].number < self._chain.last_header.number:
@@ -124,6 +132,10 @@ class RaftSenders:
         """Hear a channel's orderers no more."""
         self._channels.pop(channel).close()
 
+    def ahead_of(self, channel: str) -> Ahead:
+        """What is known of a channel beyond its blocks here."""
+        return self._channels[channel]
+
     def name_in(self, certificate: Certificate, channel: str) -> str | None:
         """The name of the orderer of a channel that speaks, None where the certificate is none of its orderers'."""
         senders = self._channels.get(channel)
@@ -150,7 +162,7 @@ class RaftSenders:
         """The fingerprint of the root that issued an orderer's certificate; "" where it is no channel's. Costs a
         verification."""
         for senders in self._channels.values():
-            node = senders.config.orderers_by_fingerprint.get(certificate.fingerprint)
+            node = senders.config.raft_nodes_by_fingerprint.get(certificate.fingerprint)
             root = None if node is None else senders.config.msps.msps[node.mspid].issuer_of(certificate)
             if root is not None:
                 return root.fingerprint

@@ -22,15 +22,16 @@ from gridledger.protocol.fields import exactly, integer_of, text_of
 from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber, json_response, read_body
 from services.orderer import metrics
 from services.orderer.deliver import deliver
-from services.orderer.membership import change_membership
+from services.orderer.membership import MAX_RAFT_ID, change_membership, hear_announcement
 from services.orderer.orderer import Channel, Orderer
 from services.orderer.sequencer import BroadcastReceipt
 from services.orderer.submission import check_submission
 
 _log = logging.getLogger(__name__)
 _PROGRESS_MEMBERS = frozenset(("peer", "height"))
-_TRANSFER_MEMBERS = frozenset(("channel", "to"))
+_JOIN_MEMBERS = frozenset(("channel", "node", "applied"))
 _MEMBERSHIP_MEMBERS = frozenset(("channel", "change", "node"))
+_TRANSFER_MEMBERS = frozenset(("channel", "to"))
 _TURN_S = 0.005
 """How long envelopes are checked before others have a turn."""
 _ORDERED: dict[str, object] = {"status": 200}
@@ -119,6 +120,20 @@ def make_router(orderer: Orderer) -> APIRouter:
         await orderer.transfer_leadership(name, text_of(message, "to"))
         return json_response({"leader": orderer.describe(name)["leader"]})
 
+    _add_membership_routes(router, orderer)
+    return router
+
+
+def _add_membership_routes(router: APIRouter, orderer: Orderer) -> None:
+    """Who takes part in Raft: announcements of other orderers, and changes by admins."""
+
+    @router.post("/raft/join")
+    async def join(request: Request) -> Response:
+        message = exactly(jsontext.loads(await read_body(request, max_bytes=4096)), _JOIN_MEMBERS, "an announcement")
+        channel, raft_id = text_of(message, "channel"), text_of(message, "node", max_length=MAX_RAFT_ID)
+        certificate, applied = request.state.caller.certificate, integer_of(message, "applied")
+        return json_response({"state": hear_announcement(orderer, certificate, channel, raft_id, applied)})
+
     @router.post("/admin/membership")
     async def membership(request: Request) -> Response:
         message = exactly(
@@ -126,8 +141,6 @@ def make_router(orderer: Orderer) -> APIRouter:
         )
         channel, change, node = (text_of(message, member) for member in ("channel", "change", "node"))
         return json_response(await change_membership(orderer, request.state.caller.certificate, channel, change, node))
-
-    return router
 
 
 async def _hand_over_at_stop(orderer: Orderer, stopping: asyncio.Event) -> None:

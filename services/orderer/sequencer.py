@@ -8,15 +8,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gridledger.errors import GridLedgerError
+from gridledger.protocol.config_update import CONFIG_PREFIX
 from services.orderer.block_cutter import BlockCutter, Pending
 from services.orderer.chain import Chain, entry_of
 from services.orderer.errors import NoLeader, OrdererStopping
+from services.orderer.membership_steps import check_change
 from services.orderer.pace import Pace
 from services.orderer.raft.errors import NotLeader
 from services.orderer.raft.interface import Consensus
 from services.orderer.settings import OrdererLimits, Pacing
 
 _log = logging.getLogger(__name__)
+SETTLE_S = 5.0
+"""How long a config update waits until what was proposed before it is applied."""
 
 
 class BroadcastReceipt:
@@ -85,6 +89,7 @@ class Sequencer:
         self._on_batch = on_batch
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
+        self._proposed = 0
 
     @property
     def queued(self) -> int:
@@ -164,7 +169,9 @@ class Sequencer:
     async def _order(self, batch: _Batch) -> None:
         entry = entry_of(self._clock_us(), [item.envelope for item in batch])
         try:
-            await self._consensus.propose(self._chain.channel, entry)
+            if batch[0].envelope.startswith(CONFIG_PREFIX):
+                await self._check_orderers(batch[0].envelope)
+            self._proposed = await self._consensus.propose(self._chain.channel, entry)
         except GridLedgerError as error:
             _log.warning("a batch of %d was not ordered: %s", len(batch), error, extra={"channel": self._chain.channel})
             _settle(batch, error)
@@ -175,6 +182,18 @@ class Sequencer:
             raise
         else:
             _settle(batch, None)
+
+    async def _check_orderers(self, envelope: bytes) -> None:
+        """Raise :class:`OrderersChanging` where a config update changes the orderers before Raft has followed the last
+        one. Judged when all that was proposed before is applied, by the configuration that then holds."""
+        chain, channel = self._chain, self._chain.channel
+        ready = self._consensus.leadership(channel).ready
+        if not (ready and await chain.wait_applied(self._proposed, SETTLE_S)):
+            raise NoLeader(f"the leader of {channel} has not applied what came before: try again")
+        following, departing = await chain.orderers_in(envelope)
+        config, membership = chain.config, self._consensus.status(channel).membership
+        forgotten = config.departing_orderers.keys() - departing
+        check_change(config.orderers.keys(), following, membership, forgotten)
 
 
 def _settle(batch: _Batch, error: GridLedgerError | None) -> None:

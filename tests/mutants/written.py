@@ -203,8 +203,9 @@ WRITTEN = (
     Mutation(
         _SEQUENCER,
         "a batch is acknowledged before consensus answered",
-        "            await self._consensus.propose(self._chain.channel, entry)\n",
-        "            _settle(batch, None)\n            await self._consensus.propose(self._chain.channel, entry)\n",
+        "            self._proposed = await self._consensus.propose(self._chain.channel, entry)\n",
+        "            _settle(batch, None)\n"
+        "            self._proposed = await self._consensus.propose(self._chain.channel, entry)\n",
     ),
     Mutation(
         _SEQUENCER,

@@ -272,7 +272,9 @@ class Group:
             declined=core.declined,
             outvoted=core.outvoted,
             followers={
-                name: FollowerStatus(progress.match, progress.next, progress.feed.value, progress.active)
+                name: FollowerStatus(
+                    progress.match, progress.next, progress.feed.value, progress.active, progress.silent
+                )
                 for name, progress in core.progress.items()
             },
         )

@@ -86,12 +86,20 @@ class Leadership:
 
 @dataclass(frozen=True, slots=True)
 class FollowerStatus:
-    """A leader's view of one other member: highest index known durable there, next to send, and how it is fed."""
+    """A leader's view of one other member: highest index known durable there, next to send, and how it is fed.
+
+    ``silent`` counts the election timeouts in a row in which nothing was heard of it."""
 
     match: int
     next: int
     state: str
     recently_active: bool
+    silent: int = 0
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether this leader has heard of it, in the last election timeout or since."""
+        return self.match > 0 and (self.recently_active or self.silent == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +207,10 @@ class StateMachine(Protocol):
 
 class Consensus(Protocol):
     """A replicated log per group. All methods belong to the event loop that started the node."""
+
+    @property
+    def node_id(self) -> str:
+        """The name that this node has in its groups."""
 
     async def create_group(self, group: str, members: Sequence[str]) -> None:
         """Begin a group's log, durably, where there is none, ahead of ``add_group``."""

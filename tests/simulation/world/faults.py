@@ -394,13 +394,9 @@ class Faults:
             old = [name for name in members if node_of(name) == machine.name and name != raft_id]
             if old:
                 await self._at_leader("remove", old[0])
-            elif raft_id not in members:
-                await self._at_leader("add-learner", raft_id)
             elif machine.gone:
                 machine.gone = False
                 self._start(machine)
-            elif state["match"].get(raft_id, 0) + 20 >= state["commit"]:
-                await self._at_leader("promote", raft_id)
             await asyncio.sleep(0.2)
         self._world.note(f"{raft_id} votes")
         self._world.fired("readmission of an orderer")

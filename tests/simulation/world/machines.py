@@ -28,8 +28,10 @@ from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.events import CommittedBlock
 from gridledger.web.plain_routes import PlainRoute
 from services.orderer.deliver import deliver
+from services.orderer.membership import hear_announcement
 from services.orderer.opening import open_orderer
 from services.orderer.orderer import Orderer
+from services.orderer.other_orderers import JOIN_PATH
 from services.orderer.raft.interface import Leadership, Snapshot
 from services.orderer.routes import plain_routes
 from services.orderer.settings import OrdererSettings
@@ -253,6 +255,10 @@ class OrdererService:
             report = jsontext.loads(body)
             channel.sequencer.report_height(report["peer"], report["height"])
             return b""
+        if path == JOIN_PATH and body is not None:
+            asked = jsontext.loads(body)
+            state = hear_announcement(self._orderer, caller, asked["channel"], asked["node"], asked["applied"])
+            return jsontext.dumps({"state": state})
         raise NotFoundError(f"no route {path}")
 
     async def stream(self, caller: Certificate, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:

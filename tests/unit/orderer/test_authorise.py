@@ -30,7 +30,7 @@ class Serving:
         self.store = BlockStore.open(folder / "blocks")
         signer = paper.orderers["orderer1"]
         self.chain = Chain.open(self.store, paper.genesis, signer, cast("Any", None))
-        channels = {CHANNEL: Channel(self.chain, *[cast("Any", None)] * 3)}
+        channels = {CHANNEL: Channel(self.chain, *[cast("Any", None)] * 4)}
         self.orderer = Orderer(
             lone_orderer(folder, paper),
             cast("Any", None),

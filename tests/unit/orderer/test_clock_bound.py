@@ -110,7 +110,7 @@ async def test_a_leader_whose_clock_is_far_behind_hands_over(
     paper, consensus = PaperNetwork(), Following()
     signer = paper.orderers["orderer1"]
     store = BlockStore.open(tmp_path / "blocks")
-    channel = Channel(Chain.open(store, paper.genesis, signer, cast("Any", None)), *[cast("Any", None)] * 3)
+    channel = Channel(Chain.open(store, paper.genesis, signer, cast("Any", None)), *[cast("Any", None)] * 4)
     orderer = Orderer(
         lone_orderer(tmp_path, paper),
         cast("Any", consensus),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from copy import copy
 from pathlib import Path
 from random import Random
 
@@ -10,7 +12,11 @@ import pytest
 import pytest_asyncio
 
 from gridledger.errors import GridLedgerError, InputError, NotFoundError, PermissionDeniedError
-from services.orderer.membership import change_membership
+from gridledger.identity.signer import SigningIdentity
+from services.orderer import membership_follower
+from services.orderer.chain import entry_of
+from services.orderer.errors import NotAnOrderer, OtherIncarnation
+from services.orderer.membership import change_membership, hear_announcement
 from services.orderer.opening import open_orderer
 from services.orderer.orderer import Orderer
 from tests.support.orderer_folder import CHANNEL, lone_orderer
@@ -68,3 +74,91 @@ async def test_only_its_own_admin_changes_an_orderers_membership(
     with pytest.raises(refusal):
         await change_membership(orderer, callers[who], CHANNEL, change, node)
     assert orderer.describe(CHANNEL)["voters"] == ["orderer1"]
+
+
+JOINING = "orderer2#00c0ffee"
+
+
+def announce(orderer: Orderer, who: SigningIdentity, raft_id: str, applied: int = 0) -> str:
+    return hear_announcement(orderer, who.certificate, CHANNEL, raft_id, applied)
+
+
+@pytest.mark.parametrize(
+    ("who", "raft_id", "refusal"),
+    [
+        ("orderer2", JOINING, NotAnOrderer),
+        ("orderer2", "orderer1", PermissionDeniedError),
+        ("orderer1", NEW, OtherIncarnation),
+        ("orderer1", JOINING, PermissionDeniedError),
+        ("peer1", "peer1", PermissionDeniedError),
+        ("orderer1", "orderer1#", InputError),
+        ("orderer1", "orderer1#5f3a01c2#5f3a01c2", InputError),
+        ("orderer1", "", InputError),
+    ],
+)
+async def test_an_orderer_announces_itself_alone(
+    orderer: Orderer, who: str, raft_id: str, refusal: type[GridLedgerError]
+) -> None:
+    with pytest.raises(GridLedgerError) as caught:
+        announce(orderer, {**PAPER.orderers, **PAPER.peers}[who], raft_id)
+    assert type(caught.value) is refusal
+    assert announce(orderer, PAPER.orderers["orderer1"], "orderer1") == "voter"
+
+
+async def test_whoever_must_be_readmitted_is_told_how(orderer: Orderer) -> None:
+    with pytest.raises(OtherIncarnation, match="gridledger orderer readmit orderer1"):
+        announce(orderer, PAPER.orderers["orderer1"], NEW)
+
+
+async def name_orderer2(orderer: Orderer) -> None:
+    """The configuration names orderer2 besides."""
+    chain = orderer.channels[CHANNEL].chain
+    paper = copy(PAPER)
+    paper.config = chain.config
+    names = ("orderer1", "orderer2")
+    update = paper.update(orderers={name: PAPER.config.orderers[name] for name in names})
+    await orderer.consensus.propose(CHANNEL, entry_of(NOW_US, [update.to_bytes()]))
+    assert await chain.wait_beyond(1, 10)
+    assert chain.config.orderers.keys() == set(names)
+
+
+async def test_an_orderer_that_announces_itself_joins(orderer: Orderer) -> None:
+    await name_orderer2(orderer)
+    follower = orderer.channels[CHANNEL].follower
+    following = asyncio.create_task(follower.run())
+    try:
+
+        async def waits() -> bool:
+            return follower.step == "orderer2 has not announced itself"
+
+        await eventually(waits, within_s=10, what="the leader waiting")
+        assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "announced"
+
+        async def joined() -> bool:
+            return orderer.consensus.status(CHANNEL).membership.learners == {JOINING}
+
+        await eventually(joined, within_s=10, what="the learner")
+        assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "learner"
+        with pytest.raises(OtherIncarnation):
+            announce(orderer, PAPER.orderers["orderer2"], "orderer2#0badcafe")
+        assert follower.describe()["rounds"] == {JOINING: 1}
+        assert orderer.describe(CHANNEL)["voters"] == ["orderer1"]
+    finally:
+        following.cancel()
+
+
+async def test_an_announcement_counts_for_a_while(orderer: Orderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership_follower, "EXPIRES_S", 0.0)
+    await name_orderer2(orderer)
+    follower = orderer.channels[CHANNEL].follower
+    assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "announced"
+    following = asyncio.create_task(follower.run())
+    try:
+
+        async def waits() -> bool:
+            return follower.step == "orderer2 has not announced itself"
+
+        await eventually(waits, within_s=10, what="the leader waiting")
+        assert orderer.consensus.status(CHANNEL).membership.learners == set()
+    finally:
+        following.cancel()

@@ -61,7 +61,7 @@ class Net:
         store = BlockStore.open(folder / "blocks")
         self.chain = Chain.open(store, self.paper.genesis, self.paper.orderers["orderer2"], cast("Any", None))
         settings = OrdererSettings.model_construct(name="orderer2", mspid="OrdererMSP", limits=limits)
-        channel = Channel(self.chain, *[cast("Any", None)] * 3)
+        channel = Channel(self.chain, *[cast("Any", None)] * 4)
         self.orderer = Orderer(
             settings,
             cast("Any", self.received),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 from gridledger.errors import BusyError
-from gridledger.protocol import BatchLimits
+from gridledger.protocol import BatchLimits, ConfigUpdate
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain
@@ -18,7 +18,7 @@ from services.orderer.raft.interface import Link, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.sequencer import BroadcastReceipt, Sequencer
 from services.orderer.settings import OrdererLimits, Pacing
-from tests.support.paper import PaperNetwork, genesis_block
+from tests.support.paper import NOW_US, PaperNetwork, genesis_block
 from tests.support.waiting import eventually
 
 MINUTE_MS = 60_000
@@ -56,8 +56,9 @@ async def sequencing(
     limits: OrdererLimits | None = None,
     raft: RaftSettings | None = None,
     gate: asyncio.Event | None = None,
+    paper: PaperNetwork | None = None,
 ) -> AsyncIterator[tuple[Chain, Sequencer]]:
-    paper = PaperNetwork()
+    paper = paper or PaperNetwork()
     genesis = genesis_block(replace(paper.config, batch=batch or BatchLimits()))
     store = BlockStore.open(folder / "blocks")
     chain = Chain.open(store, genesis, paper.orderers["orderer1"], nowhere)
@@ -72,7 +73,7 @@ async def sequencing(
         node,
         limits=limits or OrdererLimits(),
         pacing=Pacing(max_interval_ms=MINUTE_MS),
-        clock_us=lambda: time.time_ns() // 1000,
+        clock_us=lambda: NOW_US,
     )
     running = asyncio.create_task(sequencer.run())
 
@@ -201,3 +202,54 @@ async def test_who_waits_at_the_end_is_told(tmp_path: Path) -> None:
     async with asyncio.timeout(5):
         await waiting
     assert {place: error.code for place, error in late.errors.items()} == {7: "ORDERER_STOPPING"}
+
+
+def with_orderers(paper: PaperNetwork, *numbers: int) -> bytes:
+    """The update of the present configuration after which these are the orderers."""
+    nodes = _EVERY_ORDERER.config.orderers
+    after = paper.config.with_orderers({f"orderer{number}": nodes[f"orderer{number}"] for number in numbers})
+    return paper.update(orderers=after.orderers, departing_orderers=after.departing_orderers).to_bytes()
+
+
+_EVERY_ORDERER = PaperNetwork()
+
+
+def lone() -> PaperNetwork:
+    """A network of which orderer1 is the only orderer."""
+    paper = copy(_EVERY_ORDERER)
+    paper.config = replace(paper.config, orderers={"orderer1": paper.config.orderers["orderer1"]})
+    return paper
+
+
+async def outcome_of(sequencer: Sequencer, *envelopes: bytes) -> dict[int, str]:
+    """The codes of those that are refused, of envelopes that are submitted at once."""
+    receipt = BroadcastReceipt()
+    for place, envelope in enumerate(envelopes):
+        sequencer.submit(envelope, receipt, place)
+    async with asyncio.timeout(10):
+        await receipt.wait()
+    return {place: error.code for place, error in receipt.errors.items()}
+
+
+async def test_orderers_are_changed_once_raft_has_followed(tmp_path: Path) -> None:
+    """Of an update that comes right behind another one, too: it is judged when that one is applied."""
+    paper = lone()
+    first = with_orderers(paper, 1, 2)
+    later = copy(paper)
+    later.config = ConfigUpdate.parse(first).config
+    async with sequencing(tmp_path, paper=paper) as (chain, sequencer):
+        second = with_orderers(later, 1, 2, 3)
+        assert await outcome_of(sequencer, first, second, second, b"x") == {
+            1: "ORDERERS_CHANGING",
+            2: "ORDERERS_CHANGING",
+        }
+        assert await chain.wait_beyond(2, 5)
+        assert (chain.config.sequence, chain.height) == (1, 3)
+        other = later.update(batch=BatchLimits(max_message_count=7)).to_bytes()
+        assert await outcome_of(sequencer, other) == {}
+        assert await chain.wait_beyond(3, 5)
+        later.config = chain.config
+        back = with_orderers(later, 1)
+        assert await outcome_of(sequencer, back) == {}
+        assert await chain.wait_beyond(4, 5)
+        assert chain.config.orderers.keys() == {"orderer1"}
