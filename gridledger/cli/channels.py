@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridledger.cli import channel_updates
 from gridledger.cli.options import DEFAULT_DIR, Channel, Json, Profile, User
 from gridledger.cli.output import say, say_fields, say_json, say_table, time_text
 from gridledger.command_line import EXIT_FAILED
@@ -21,9 +22,10 @@ _PANEL = "Ledger"
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    group = typer.Typer(name="channel", no_args_is_help=True, help="List channels, show one.")
+    group = typer.Typer(name="channel", no_args_is_help=True, help="List channels, show one, change its configuration.")
     group.command("list")(list_channels)
     group.command("info")(info)
+    channel_updates.add_to(group)
     app.add_typer(group, rich_help_panel=_PANEL)
     app.command(rich_help_panel=_PANEL)(compare)
 

@@ -18,7 +18,7 @@ from gridledger.identity.msp import MSP, Identity, MSPManager
 from gridledger.identity.policy import Policy
 from gridledger.protocol.acls import DEFAULT_ACLS, read_acls
 from gridledger.protocol.capabilities import check_capabilities, read_capabilities
-from gridledger.protocol.config_authority import entry_hash
+from gridledger.protocol.config_authority import departing_after, entry_hash, removed_after
 from gridledger.protocol.config_parts import (
     ChaincodeDefinition,
     Forwarder,
@@ -183,12 +183,14 @@ class ChannelConfig:
 
     def followed_by(self, changed: ChannelConfig) -> ChannelConfig:
         """``changed`` as the configuration that follows this one: with the next sequence, and with what follows from
-        the other members (who and what was removed by now)."""
+        the other members (who and what was removed by now, which orderer departs)."""
+        departing = departing_after(self.plain, changed.plain)
         return replace(
             changed,
             sequence=self.sequence + 1,
-            removed_organisations=self.with_organisations(changed.organisations).removed_organisations,
+            removed_organisations=removed_after(self.plain, changed.plain),
             removed_chaincodes=self.with_chaincodes(changed.chaincodes).removed_chaincodes,
+            departing_orderers={name: self.raft_nodes[name] for name in departing},
         )
 
     def policy(self, path: str) -> Policy:

@@ -119,6 +119,20 @@ class ConfigUpdate:
         signatures = tuple(ConfigSignature(signer.certificate.der, signer.sign(signed)) for signer in signers)
         return cls(text, config.text, config.channel, config.sequence, time_us, signatures)
 
+    @property
+    def holders(self) -> list[Certificate]:
+        """The certificates whose signatures under this update hold, whether or not a channel knows them."""
+        signed = _signed_text(self.text)
+        found: list[Certificate] = []
+        for item in self.signatures:
+            try:
+                certificate = item.certificate
+            except GridLedgerError:
+                continue
+            if certificate.verify(item.signature, signed):
+                found.append(certificate)
+        return found
+
     def signed_by(self, signer: SigningIdentity) -> ConfigUpdate:
         """The same update with one more signature."""
         more = ConfigSignature(signer.certificate.der, signer.sign(_signed_text(self.text)))

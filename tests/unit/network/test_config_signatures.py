@@ -140,3 +140,12 @@ def test_the_config_that_follows_remembers_what_is_gone() -> None:
     assert (back.removed_organisations, back.sequence) == ({}, 2)
     limits = TransactionLimits(config_window_s=600)
     assert following.followed_by(replace(following, limits=limits)).removed_chaincodes == {"kv": 1}
+
+
+def test_the_config_that_follows_names_who_departs() -> None:
+    config = PAPER.config
+    orderers = {name: node for name, node in config.orderers.items() if name != "orderer3"}
+    following = config.followed_by(replace(config, orderers=orderers))
+    assert following.departing_orderers == {"orderer3": config.orderers["orderer3"]}
+    after = following.followed_by(replace(following, departing_orderers={}))
+    assert after.departing_orderers == following.departing_orderers
