@@ -47,9 +47,9 @@ class Layout:
             return self.main
         return self.placed.get(group) or self.groups[(int(group) - 1) % len(self.groups)]
 
-    def placing(self, group: str, channel: str) -> Layout:
-        """The same with a single group on ``channel``."""
-        return replace(self, placed={**self.placed, group: channel})
+    def placing(self, channels: Mapping[str, str]) -> Layout:
+        """The same with some single groups on the channels given."""
+        return replace(self, placed={**self.placed, **channels})
 
     def channels_using(self, group: str) -> tuple[str, ...]:
         """The channels that need the record of a group: its own, and the main channel."""
@@ -72,8 +72,8 @@ class Layout:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Every channel, once."""
-        return tuple(dict.fromkeys((self.main, *self.groups, *self.placed.values())))
+        """Every channel, once; also those with aggregators on which no group runs any more."""
+        return tuple(dict.fromkeys((self.main, *self.groups, *self.placed.values(), *self.aggregators)))
 
 
 def layout_of(profile: DescribedNetwork) -> Layout:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 
 from gridledger.errors import GridLedgerError
 from gridledger.grid.grouping import components
@@ -46,15 +47,37 @@ class Coordinator:
         self._merges: dict[str, Merge] = {}
         self._gave_up: dict[str, int] = {}
         """Groups whose merge did not help, or that found no neighbour, with the plant's count of load changes then."""
+        self._apart: set[str] = set()
         self._recovered = False
         self._merging = asyncio.Lock()
         self._merged_us = -1
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """The ids that are measured now: merged groups, and the single ones that are in none of them."""
-        inside = {part for group in self._merges for part in components(group)}
+        """The ids that are measured now: merged groups, and the single ones that are neither in one nor apart."""
+        inside = {part for group in self._merges for part in components(group)} | self._apart
         return (*self._merges, *(group for group in self.groups if group not in inside))
+
+    def is_apart(self, group: str) -> bool:
+        """Whether a single group is being moved, and not measured meanwhile."""
+        return group in self._apart
+
+    @asynccontextmanager
+    async def apart(self, group: str) -> AsyncIterator[None]:
+        """In the block a single group is in no merge and is not measured, and no merge begins, grows or ends.
+
+        A merge that it is in is ended first. A block that is cancelled leaves the group apart.
+        """
+        self._apart.add(group)
+        try:
+            async with self._merging:
+                await self._leave_merge(group)
+                yield
+                self._merged_us = self._clock.now_us()
+        except GridLedgerError:
+            self._apart.discard(group)
+            raise
+        self._apart.discard(group)
 
     def loop(self, group: str) -> GroupLoop:
         """The loop of a single or merged group."""
@@ -126,6 +149,13 @@ class Coordinator:
         merge = await self.merger.finish(group)
         self._on_merge("returned", merge or standing)
         return True
+
+    async def _leave_merge(self, group: str) -> None:
+        """End the merge that a single group is in, whoever drives it. It may begin anew."""
+        for name in tuple(self._merges):
+            if group in components(name):
+                await self._return(name, helped=True)
+        await self._finish(group)
 
     async def _merge(self, group: str, answer: FrameAnswer) -> None:
         await self.records.provide_merges(group, answer.state)

@@ -51,9 +51,23 @@ class GatewayLedger:
 class GatewayCallers:
     """A planner for each channel and an aggregator for each group. Made by :func:`connected`."""
 
-    def __init__(self, planners: Mapping[str, GatewayLedger], aggregators: Mapping[str, GatewayLedger]) -> None:
+    def __init__(
+        self,
+        connector: _Connector,
+        planners: Mapping[str, GatewayLedger],
+        aggregators: Mapping[str, GatewayLedger],
+    ) -> None:
+        self._connector = connector
         self._planners = planners
         self._aggregators = aggregators
+
+    async def following(self, profile: ConnectionProfile, layout: Layout, group: str) -> GatewayCallers:
+        """The same callers, with those that a single group needs where another layout has it."""
+        connector, channel = self._connector.with_layout(profile, layout), layout.channel_of(group)
+        rank = _ranks(layout, {*self._aggregators, group})[group]
+        planner, aggregator = await concurrently((connector.planner(channel), connector.aggregator(group, rank)))
+        planners, aggregators = {**self._planners, channel: planner}, {**self._aggregators, group: aggregator}
+        return GatewayCallers(connector, planners, aggregators)
 
     def planner(self, channel: str) -> Ledger:
         """A caller with grid.role=planner who may submit on ``channel``."""
@@ -85,7 +99,9 @@ async def connected(profile: ConnectionProfile, layout: Layout, groups: Iterable
         )
         count = len(layout.channels)
         yield GatewayCallers(
-            dict(zip(layout.channels, ledgers[:count], strict=True)), dict(zip(ranks, ledgers[count:], strict=True))
+            connector,
+            dict(zip(layout.channels, ledgers[:count], strict=True)),
+            dict(zip(ranks, ledgers[count:], strict=True)),
         )
     finally:
         await asyncio.gather(*(gateway.close() for gateway in connector.gateways.values()))
@@ -110,14 +126,21 @@ class _Connector:
         self._layout = layout
         self._enrolling = asyncio.Semaphore(_ENROLMENTS_AT_ONCE)
         self._enrolments: dict[str, asyncio.Lock] = {}
-        self.gateways: dict[tuple[str, str], Gateway] = {}
+        self.gateways: dict[tuple[str, str, str], Gateway] = {}
+
+    def with_layout(self, profile: ConnectionProfile, layout: Layout) -> _Connector:
+        """A connector for another layout, which shares this one's gateways."""
+        other = _Connector(profile, layout)
+        other._enrolling, other._enrolments, other.gateways = self._enrolling, self._enrolments, self.gateways
+        return other
 
     async def planner(self, channel: str) -> GatewayLedger:
         """A planner of the organisation that the layout names for the channel, or of the channel's first peer."""
-        peers, mspid = self._profile.channels[channel].peers, self._layout.planners.get(channel)
+        peers, mspid = self._peers_of(channel), self._layout.planners.get(channel)
         name = next((name for name in peers if mspid in (None, self._peer(name).mspid)), None)
         if name is None:
-            raise SettingsError(f"applications.dvs names {mspid} as planner of {channel}, which has no peer there")
+            wanted = f"applications.dvs names {mspid} as planner of {channel}, which" if mspid else channel
+            raise SettingsError(f"{wanted} has no peer{' there' if mspid else ''}")
         organisation = self._peer(name).organisation
         identity = await self._enrolled(organisation, "grid-planner", {"grid.role": "planner"})
         return self._ledger(identity, {channel: name})
@@ -125,12 +148,12 @@ class _Connector:
     async def aggregator(self, group: str, rank: int) -> GatewayLedger:
         """An aggregator of an organisation that is a member of the group's channel and of the main channel."""
         own, main = self._layout.channel_of(group), self._layout.main
-        on_main = self._profile.channels[main].peers
+        on_main = self._peers_of(main)
         members = {self._peer(name).organisation for name in on_main}
         named = self._layout.aggregators.get(own)
         candidates = [
             name
-            for name in self._profile.channels[own].peers
+            for name in self._peers_of(own)
             if self._peer(name).organisation in members and (not named or self._peer(name).mspid in named)
         ]
         if not candidates:
@@ -142,6 +165,10 @@ class _Connector:
         identity = await self._enrolled(self._peer(name).organisation, f"grid-aggregator-{group}", attributes)
         return self._ledger(identity, {own: name, main: name if name in on_main else on_main[0]})
 
+    def _peers_of(self, channel: str) -> list[str]:
+        """A channel's peers, those that the profile tells more of."""
+        return [name for name in self._profile.channels[channel].peers if name in self._profile.peers]
+
     def _peer(self, name: str) -> NodeEntry:
         return self._profile.peers[name]
 
@@ -152,10 +179,9 @@ class _Connector:
     def _ledger(self, identity: SigningIdentity, peers: Mapping[str, str]) -> GatewayLedger:
         contracts = {}
         for channel, name in peers.items():
-            key = (identity.fingerprint, name)
+            way = self._profile.way_to(name)
+            key = (identity.fingerprint, name, way.url)
             if key not in self.gateways:
-                self.gateways[key] = Gateway.through(
-                    [self._profile.way_to(name)], identity, timeouts=_TIMEOUTS, max_connections=_CONNECTIONS
-                )
+                self.gateways[key] = Gateway.through([way], identity, timeouts=_TIMEOUTS, max_connections=_CONNECTIONS)
             contracts[channel] = self.gateways[key].get_network(channel).get_contract(self._layout.chaincode)
         return GatewayLedger(contracts)

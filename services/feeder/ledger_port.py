@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gridledger.client import Status
+from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import GridLedgerError
+from gridledger.grid.layout import Layout
 
 _REFUSED: Final = "CHAINCODE_REFUSED"
 _CONFLICTS: Final = frozenset(("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT", "ENDORSEMENT_MISMATCH"))
@@ -70,3 +72,6 @@ class Callers(Protocol):
 
         For a merged group that of its first component.
         """
+
+    async def following(self, profile: ConnectionProfile, layout: Layout, group: str) -> Callers:
+        """The same callers, with those that a single group needs where another layout has it."""

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from gridledger.errors import GridLedgerError
 from gridledger.grid.grouping import components
 from services.feeder.coordinator import Coordinator
+from services.feeder.frames_in_flight import FramesInFlight, Gaps
 from services.feeder.group_loop import FAILED, INJECTED, FrameAnswer
+from services.feeder.group_move import Moved
+from services.feeder.layout_follower import LayoutFollower
 from services.feeder.ledger_port import is_conflict
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
@@ -60,12 +63,14 @@ class GroupTally:
 class StreamResult:
     """The tallies by id; injections and the state of the grid are in ``run``.
 
-    ``skipped`` frames were not sent, because too many were in flight.
+    ``skipped`` frames were not sent, because too many were in flight. ``moves`` are of groups to other channels.
     """
 
     run: ScenarioRun
     tallies: dict[str, GroupTally]
     skipped: int
+    gaps: Gaps
+    moves: list[Moved]
 
     @property
     def total(self) -> GroupTally:
@@ -79,11 +84,19 @@ class StreamResult:
 class OpenLoopStream:
     """One stream: ``rate`` frames per second of every group for ``seconds``.
 
-    ``tell`` is given a line about every injection and merge, and one about the frames every few seconds.
+    ``tell`` is given a line about every injection and merge, and one about the frames every few seconds. ``follower``
+    moves groups to other channels meanwhile.
     """
 
     def __init__(
-        self, runner: ScenarioRunner, scenario: Scenario, *, rate: float, seconds: float, tell: Callable[[str], None]
+        self,
+        runner: ScenarioRunner,
+        scenario: Scenario,
+        *,
+        rate: float,
+        seconds: float,
+        tell: Callable[[str], None],
+        follower: LayoutFollower | None = None,
     ):
         self._runner = runner
         self._scenario = scenario
@@ -91,7 +104,9 @@ class OpenLoopStream:
         self._seconds = seconds
         self._tell = tell
         self._tallies: dict[str, GroupTally] = {}
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._follower = follower
+        self._in_flight = FramesInFlight()
+        self._gaps = Gaps()
         self._skipped = 0
         self._errors: list[GridLedgerError] = []
         self._changes = Changes()
@@ -112,8 +127,13 @@ class OpenLoopStream:
             for rank, group in enumerate(coordinator.groups)
         ]
         others = [asyncio.create_task(self._disturb(run, begin)), asyncio.create_task(self._report(run, begin))]
+        if self._follower is not None:
+            mover = self._runner.mover(coordinator, self._in_flight, self._tell)
+            others.append(asyncio.create_task(self._follower.run(mover)))
         try:
             await asyncio.gather(*senders)
+            if self._follower is not None and not await self._follower.idle(_DRAIN_S):
+                self._tell("a move of a group is not done; the next start of the feeder finishes it")
             if self._in_flight:
                 await asyncio.wait(self._in_flight, timeout=_DRAIN_S)
         finally:
@@ -121,11 +141,17 @@ class OpenLoopStream:
             for task in (*senders, *others, *self._in_flight):
                 task.cancel()
             await asyncio.gather(*senders, *others, *self._in_flight, return_exceptions=True)
+        for task in others:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
         if self._errors:
             raise self._errors[0]
         self._judge_conflicts()
         run.add_round(await coordinator.round())
-        return StreamResult(run, self._tallies, self._skipped)
+        run.vvc_after = await self._runner.left()
+        return StreamResult(
+            run, self._tallies, self._skipped, self._gaps, [] if self._follower is None else self._follower.moves
+        )
 
     async def _send_frames(self, run: ScenarioRun, coordinator: Coordinator, group: str, first: float) -> None:
         """A group's frames, each at its intended time; the first at ``first``."""
@@ -136,14 +162,15 @@ class OpenLoopStream:
             if delay > 0:
                 await asyncio.sleep(delay)
             name = _measured_as(coordinator, group)
+            if coordinator.is_apart(group):
+                self._gaps.missed[group] += 1
             if name is None or self._errors:
                 continue
             if len(self._in_flight) >= MAX_IN_FLIGHT:
                 self._skipped += 1
                 continue
             task = asyncio.create_task(self._send_frame(run, coordinator, name, intended))
-            self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+            self._in_flight.add(name, task)
 
     async def _send_frame(self, run: ScenarioRun, coordinator: Coordinator, name: str, intended: float) -> None:
         tally = self._tallies.setdefault(name, GroupTally())
@@ -167,6 +194,7 @@ class OpenLoopStream:
             tally.faults[answer.fault] += 1
             return
         tally.valid += 1
+        self._gaps.committed(answer.group, time.perf_counter())
         tally.latencies_s.append(late_s + answer.latency_s)
         control = answer.control
         if answer.outcome == INJECTED and control is not None:

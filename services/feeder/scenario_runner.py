@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid, GridState, PowerFlow
@@ -11,7 +11,9 @@ from services.feeder.clock import Clock
 from services.feeder.concurrently import concurrently
 from services.feeder.coordinator import Coordinator
 from services.feeder.dvs_client import DvsClient
+from services.feeder.frames_in_flight import FramesInFlight
 from services.feeder.group_loop import FrameAnswer
+from services.feeder.group_move import GroupMover
 from services.feeder.merging import Merge
 from services.feeder.record_submitter import RecordSubmitter
 from services.feeder.scenario_run import ScenarioRun
@@ -59,7 +61,7 @@ class ScenarioRunner:
         run.cured = run.settled and not any(a.result is None or a.result["alarm"] for a in answers)
         if not run.weak_bus:
             _take_smallest_margin(run, answers)
-        run.vvc_after = await self._left()
+        run.vvc_after = await self.left()
         return run
 
     async def begin(self, scenario: Scenario) -> tuple[ScenarioRun, Coordinator]:
@@ -72,6 +74,18 @@ class ScenarioRunner:
         vvc = await self._supply(scenario)
         self._run = run = ScenarioRun(scenario, self.planner, self._clock, self._clock.now_us(), vvc_before=vvc)
         return run, coordinator
+
+    def mover(self, coordinator: Coordinator, frames: FramesInFlight, tell: Callable[[str], None]) -> GroupMover:
+        """What moves a run's groups to other channels while its ``frames`` are sent."""
+        return GroupMover(
+            coordinator=coordinator,
+            records=self._records,
+            plant=self.plant,
+            dvs=self._dvs,
+            frames=frames,
+            clock=self._clock,
+            tell=tell,
+        )
 
     def disturb(self, run: ScenarioRun) -> None:
         """Set the scenario's loads."""
@@ -109,7 +123,7 @@ class ScenarioRunner:
 
         return sum(await concurrently(supply(*item) for item in scenario.resources(self.planner).items()))
 
-    async def _left(self) -> float:
+    async def left(self) -> float:
         """The VVC that all groups have left, p.u."""
         answers = await concurrently(self._dvs.query(group, "GetResources") for group in self.planner.grouping)
         return float(sum(sum(answer["vvc"].values()) for answer in answers))

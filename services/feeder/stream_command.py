@@ -20,6 +20,8 @@ from services.feeder.clock import SystemClock
 from services.feeder.console import Console
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
+from services.feeder.group_move import gather_lists
+from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import scenario_for
@@ -44,6 +46,7 @@ class StreamOptions:
 
 async def stream(options: StreamOptions, console: Console) -> int:
     """Stream; the exit code: 0 when every frame was valid or superseded, and no alarm is left."""
+    watch = ProfileWatch(options.folder)
     connection = load_profile(options.folder)
     layout = layout_of(connection)
     case = load_case(options.case)
@@ -59,11 +62,15 @@ async def stream(options: StreamOptions, console: Console) -> int:
         runner = ScenarioRunner(planner, power_flow, dvs=dvs, clock=SystemClock())
         merges, records = await runner.prepare()
         console.say(f"enrolled, {records} records submitted" + (f", {merges} old merges finished" if merges else ""))
+        follower = LayoutFollower(watch, clock=SystemClock(), tell=console.say)
+        for group, channel in await gather_lists(grouping, dvs, connection):
+            console.say(f"group {group} had VVC left on {channel}: it is on {layout.channel_of(group)} now")
         console.say(f"{options.rate:g} frames/s of each group for {options.seconds:g} s; scenario {scenario.name}")
         result = await OpenLoopStream(
-            runner, scenario, rate=options.rate, seconds=options.seconds, tell=console.say
+            runner, scenario, rate=options.rate, seconds=options.seconds, tell=console.say, follower=follower
         ).run()
     _show(result, console)
+    _show_moves(result, console)
     if options.report is not None:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_bytes(jsontext.dumps(_report(options, result)) + b"\n")
@@ -78,6 +85,8 @@ def _judge(result: StreamResult, console: Console) -> int:
         text += f", {total.superseded} superseded by a change that was made while they were on their way"
     if result.skipped:
         text += f", {result.skipped} not sent (too many in flight)"
+    if missed := result.gaps.missed.total():
+        text += f", {missed} not sent while their group moved"
     alarming = run.after.vsi.get(run.weak_bus, 1.0) < run.threshold
     if alarming:
         text += f"; bus {run.weak_bus} is still below its threshold"
@@ -96,6 +105,17 @@ def _show(result: StreamResult, console: Console) -> None:
         faults = "".join(f", {count} {code}" for code, count in sorted(tally.faults.items()))
         values = [f"{shown.get(key, 0.0):.1f}" for key in ("p50", "p95", "p99")]
         console.line(_COLUMNS.format(name, tally.sent, tally.valid, *values, f"{worst:.1f}", outcomes + faults))
+
+
+def _show_moves(result: StreamResult, console: Console) -> None:
+    if result.moves:
+        console.title("Groups moved while the frames streamed")
+    for moved in result.moves:
+        console.line(
+            f"  {moved.group} from {moved.old} to {moved.new} with {moved.vvc:.3f} p.u.: "
+            f"{result.gaps.missed[moved.group]} frames not sent, "
+            f"longest time without one committed {result.gaps.longest_s.get(moved.group, 0.0):.2f} s"
+        )
 
 
 def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
@@ -121,8 +141,19 @@ def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
         "groups": {name: of(tally) for name, tally in result.tallies.items()},
         "all": of(result.total),
         "not_sent": result.skipped,
+        "not_sent_while_moved": dict(sorted(result.gaps.missed.items())),
+        "longest_gap_s": {group: round(gap, 3) for group, gap in sorted(result.gaps.longest_s.items())},
+        "moves": [
+            {"group": m.group, "from": m.old, "to": m.new, "not_measured_s": round(m.held_s, 3), "vvc_pu": m.vvc}
+            for m in result.moves
+        ],
         "injections": [
             {"group": i.group, "bus": i.bus, "q_mvar": i.q_mvar, "tx_id": i.tx_id} for i in result.run.injections
         ],
         "merges": result.run.merges,
+        "vvc_pu": {
+            "before": result.run.vvc_before,
+            "left": result.run.vvc_after,
+            "injected": result.run.injected_pu,
+        },
     }

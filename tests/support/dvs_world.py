@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from gridledger.client import CommitError, EndorseError, Status
+from gridledger.client.profile import ConnectionProfile
 from gridledger.contract import ClientIdentity
 from gridledger.contract.context import EVERY_ATTRIBUTE
 from gridledger.contract.simulator.simulator import Invocation
@@ -74,6 +75,16 @@ class World:
             return dict(component["part"])
         joined = self.main.stored(f"vvc/{merge['group']}")["vvc"]
         return {bus: joined[bus] for bus in component["lent"]["vvc"]}
+
+    def left(self, group: str) -> dict[str, float]:
+        """The sum of a group's list by channel, p.u., where it is stored; fails the test where one is lent."""
+        found = {}
+        for name, channel in self.channels.items():
+            stored = channel.stored(f"vvc/{group}")
+            if stored is not None:
+                assert stored["lent"] is None
+                found[name] = sum(stored["vvc"].values())
+        return found
 
     def unclosed_merges(self) -> dict[str, int]:
         """By group, the number of the unclosed merge that it is in; fails the test where the contract's index errs."""
@@ -143,15 +154,19 @@ def _raise_next(errors: Mapping[str, list[GridLedgerError]], function: str) -> N
 
 
 class Caller:
-    """One identity, as ``Ledger``."""
+    """One identity, as ``Ledger``; a member of ``channels``, or of all."""
 
-    def __init__(self, world: World, life: Life, **attributes: str) -> None:
+    def __init__(
+        self, world: World, life: Life, *, mspid: str = "Org1MSP", channels: tuple[str, ...] = (), **attributes: str
+    ) -> None:
         self._world = world
         self._life = life
+        self._channels = channels
         grid = {f"grid.{name}": value for name, value in attributes.items()}
-        self._identity = ClientIdentity(id=str(grid), mspid="Org1MSP", attributes=grid)
+        self._identity = ClientIdentity(id=str(grid), mspid=mspid, attributes=grid)
 
     async def submit(self, channel: str, function: str, argument: Mapping[str, Any]) -> tuple[Any, Status]:
+        self._check_member(channel)
         self._life.before(function)
         committed = self._world.submit(channel, function, argument, self._identity)
         self._life.after(function)
@@ -161,17 +176,26 @@ class Caller:
         return (await self.preview(channel, function, argument)).payload
 
     async def preview(self, channel: str, function: str, argument: Mapping[str, Any]) -> Preview:
+        self._check_member(channel)
         answer = self._world.channels[channel].copy().ask(function, argument, self._identity)
         return Preview(payload_of(answer), bool(answer.writes))
 
+    def _check_member(self, channel: str) -> None:
+        if self._channels and channel not in self._channels:
+            raise NotFoundError(f"this caller is no member of channel {channel}")
+
 
 class Certificates:
-    """A planner, and an aggregator of each group, as ``Callers``; all of one process."""
+    """A planner, and an aggregator of each group, as ``Callers``; all of one process.
 
-    def __init__(self, world: World, life: Life | None = None) -> None:
-        life = life or Life()
+    An aggregator is of the MSP that the layout names first for its channel, and a member of that and the main one.
+    """
+
+    def __init__(self, world: World, life: Life | None = None, layout: Layout | None = None) -> None:
+        life, layout = life or Life(), layout or world.layout
+        self._world, self._life = world, life
         self._planner = Caller(world, life, role="planner")
-        self._aggregators = {group: Caller(world, life, role="aggregator", group=group) for group in world.groups}
+        self._aggregators = {group: self._aggregator(layout, group) for group in world.groups}
 
     def planner(self, channel: str) -> Ledger:
         return self._planner
@@ -181,6 +205,18 @@ class Certificates:
         if name not in self._aggregators:
             raise NotFoundError(f"no certificate of group {name}")
         return self._aggregators[name]
+
+    async def following(self, profile: ConnectionProfile, layout: Layout, group: str) -> Certificates:
+        other = Certificates(self._world, self._life, layout)
+        other._aggregators = {**self._aggregators, group: other._aggregators[group]}
+        return other
+
+    def _aggregator(self, layout: Layout, group: str) -> Caller:
+        channel = layout.channel_of(group)
+        mspid = next(iter(layout.aggregators.get(channel, ())), "Org1MSP")
+        return Caller(
+            self._world, self._life, mspid=mspid, channels=(channel, layout.main), role="aggregator", group=group
+        )
 
 
 @dataclass
@@ -197,6 +233,9 @@ class FakeClock:
         self.us += round(seconds * 1e6)
 
 
-def dvs_client(world: World, life: Life | None = None, clock: FakeClock | None = None) -> DvsClient:
-    """The client of one process."""
-    return DvsClient(world.layout, Certificates(world, life), clock or FakeClock(), Random(7))
+def dvs_client(
+    world: World, life: Life | None = None, clock: FakeClock | None = None, layout: Layout | None = None
+) -> DvsClient:
+    """The client of one process; where the layout has changed since the world was made, with that of now."""
+    layout = layout or world.layout
+    return DvsClient(layout, Certificates(world, life, layout), clock or FakeClock(), Random(7))

@@ -43,8 +43,8 @@ def test_a_single_group_runs_where_the_network_says() -> None:
     groups = {"others": ["shard1", "main"], "3": "main"}
     layout = layout_of(profile(dvs={"main": "main", "groups": groups, "chaincode": "dvs"}))
     assert [layout.channel_of(group) for group in "12345"] == ["shard1", "main", "main", "main", "shard1"]
-    assert layout.placing("5", "main").channel_of("5") == "main"
-    assert Layout("main", ("a",), placed={"7": "b"}).channels == ("main", "a", "b")
+    assert layout.placing({"5": "main"}).channel_of("5") == "main"
+    assert Layout("main", ("a",), placed={"7": "b"}, aggregators={"c": ["A"]}).channels == ("main", "a", "b", "c")
 
 
 @pytest.mark.parametrize("placed", [{}, {"3": "main"}, {"3": "main", "12": "shard1"}])
@@ -54,7 +54,7 @@ def test_the_description_of_groups_is_read_as_written(placed: dict[str, str]) ->
 
 
 def test_a_group_back_in_its_turn_is_not_named() -> None:
-    layout = Layout("main", ("shard1", "main"), placed={"3": "main"}).placing("3", "shard1")
+    layout = Layout("main", ("shard1", "main"), placed={"3": "main"}).placing({"3": "shard1"})
     assert describe_groups(layout) == ["shard1", "main"]
 
 
