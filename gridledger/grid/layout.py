@@ -12,7 +12,8 @@ from gridledger.errors import SettingsError
 OTHERS: Final = "others"
 """The member of a mapping of ``groups`` that lists the channels of all groups that it does not name."""
 
-_GROUP = re.compile(r"[1-9][0-9]{0,5}")
+GROUP_ID: Final = re.compile(r"[1-9][0-9]{0,5}")
+"""A single group's id."""
 
 
 class DescribedNetwork(Protocol):
@@ -97,7 +98,7 @@ def layout_of(profile: DescribedNetwork) -> Layout:
         ) from None
     if not layout.groups:
         raise SettingsError(f"applications.dvs of the network {profile.name} names no channel for groups")
-    if unknown := [group for group in placed if not _GROUP.fullmatch(group)]:
+    if unknown := [group for group in placed if not GROUP_ID.fullmatch(group)]:
         raise SettingsError(
             f"applications.dvs.groups of the network {profile.name} names {unknown[0]!r}, which is no single group's id"
         )

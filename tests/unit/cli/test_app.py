@@ -26,6 +26,7 @@ COMMANDS = {
     *(
         "orderer readmit",
         "orderer recover",
+        "dvs move-group",
         "channel list",
         "channel info",
         "block",
