@@ -36,6 +36,7 @@ COMMANDS = {
         "compare",
         "verify",
     ),
+    *("channel fetch", "policy set", "acl set", "limits set"),
     *("enroll", "identity list", "identity show"),
 }
 
