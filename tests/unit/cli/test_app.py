@@ -82,7 +82,7 @@ def test_docs_tell_of_every_command(command: str) -> None:
     assert f"`gridledger {command}" in (REPOSITORY / "docs/command.md").read_text()
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS - {"simulate", "feeder", "rest"}))
+@pytest.mark.parametrize("command", sorted(COMMANDS - {"simulate", "feeder", "rest", "channel fetch"}))
 def test_every_command_has_help_and_the_flag_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*command.split(), "--help"]) == 0
     out = capsys.readouterr().out

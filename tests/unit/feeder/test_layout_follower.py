@@ -132,6 +132,18 @@ async def following(tmp_path: Path, life: Life | None = None) -> tuple[World, Pr
     return world, running, LayoutFollower(watch, clock=clock, tell=running.told.append)
 
 
+def test_a_profile_is_read_once_each_time_it_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "connection.json"
+    write_profile(file, BEFORE)
+    watch = ProfileWatch(tmp_path)
+    assert watch.changed() is None
+    profile = write_profile(file, AFTER)
+    assert watch.changed() == profile
+    assert watch.changed() is None
+    file.unlink()
+    assert watch.changed() is None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
