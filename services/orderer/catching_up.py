@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.protocol import Block, BlockHeader
+from gridledger.protocol.block import SignedBlock
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +29,18 @@ class Fetched(NamedTuple):
 class FetchBlocks(Protocol):
     """Fetches records of a channel from ``first`` on, below ``height``, from an orderer that is not to be avoided.
 
-    Retries until one has some. With somebody to avoid it asks the others once, and may answer that nobody has any.
+    Retries until one has some. With somebody to avoid, or ``only_once``, it asks the others once, and may answer that
+    nobody has any.
     """
 
     async def __call__(
-        self, channel: str, first: int, height: int, avoid: Collection[str] = frozenset()
+        self,
+        channel: str,
+        first: int,
+        height: int,
+        avoid: Collection[str] = frozenset(),
+        *,
+        only_once: bool = False,
     ) -> Fetched: ...
 
 
@@ -48,11 +56,11 @@ class Grower(Protocol):
     def header(self, number: int) -> BlockHeader:
         """One block's header."""
 
-    def check_fetched(self, record: bytes) -> Block:
+    def check_fetched(self, record: bytes) -> SignedBlock:
         """The block in a record, where it follows the last one; :class:`GridLedgerError` where it does not."""
 
-    async def take_fetched(self, block: Block, raft_index: int) -> None:
-        """Append a checked block."""
+    async def take_fetched(self, signed: SignedBlock, raft_index: int) -> None:
+        """Append a checked block, under the signature that it came with."""
 
     def cut_fetched(self) -> int:
         """Cut off what was fetched ahead of a snapshot that is not complete; how many blocks."""
@@ -90,14 +98,15 @@ class CatchUp:
             return
         for record in records[: self._height - height]:
             try:
-                block = self._chain.check_fetched(record)
-                self._check_last(block)
+                signed = self._chain.check_fetched(record)
+                self._check_last(signed.block)
             except GridLedgerError as error:
                 _log.error("%s serves what does not fit and is left out: %s", source, error, extra={"channel": channel})
                 self._refused.add(source)
                 return
             self._served.add(source)
-            await self._chain.take_fetched(block, self._index if block.header.number == self._height - 1 else 0)
+            last = signed.block.header.number == self._height - 1
+            await self._chain.take_fetched(signed, self._index if last else 0)
 
     def _check_last(self, block: Block) -> None:
         number = block.header.number

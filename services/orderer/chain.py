@@ -1,7 +1,8 @@
 """One channel on one orderer: the state machine that turns committed entries into blocks.
 
 An entry is a timestamp and a batch of envelopes. Every orderer derives the same block from it, so blocks need no vote
-of their own. A config transaction that follows from the present configuration changes what is judged from then on.
+of their own; it signs those that are made while the channel names it. A config transaction that follows from the
+present configuration changes what is judged from then on.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import CatchUp, FetchBlocks
 from services.orderer.config_judge import OffLoop, judge_update
 from services.orderer.errors import ChannelStopped
+from services.orderer.other_signatures import OtherSignatures
 from services.orderer.raft.interface import CommittedEntry, Leadership, Snapshot
 
 _TIMESTAMP_BYTES = 8
@@ -43,13 +45,14 @@ class Chain:
     ) -> None:
         self.channel = channel
         self.store = store
+        self._signer = signer
+        self._elsewhere = OtherSignatures(channel, fetch)
         self.config = self._stored_config()
         self.leadership: Leadership | None = None
         self.fault: GridLedgerError | None = None
         self.on_leadership: Callable[[Leadership], None] = lambda _: None
         self.on_config: Callable[[ChannelConfig], None] = lambda _: None
         self.on_block: Callable[[BlockHeader, int], None] = lambda _header, _envelopes: None
-        self._signer = signer
         self._fetch = fetch
         self._off_loop = off_loop
         self._grown = asyncio.Event()
@@ -65,7 +68,7 @@ class Chain:
     ) -> Chain:
         """Open a channel. A store that is new begins with the genesis block; another one must have the same."""
         if store.height == 0:
-            signature = _signature(signer, genesis.header)
+            signature = _signed(signer, genesis.header).to_bytes()
             store.append(genesis.header, genesis.to_bytes(), signature, raft_index=0, config_block=0)
             store.sync()
         elif store.block(0).header.hash != genesis.header.hash:
@@ -122,8 +125,13 @@ class Chain:
 
     async def apply(self, entries: Sequence[CommittedEntry]) -> None:
         """Make the block of each entry (``StateMachine``)."""
-        for entry in entries:
-            await self._append(entry)
+        durable = True
+        for position, entry in enumerate(entries):
+            durable &= self._may_sign
+            await self._append(entry, len(entries) - position)
+        if not durable:
+            # What others signed is durable before it counts as applied: they may be gone when it is lost.
+            await asyncio.to_thread(self.store.sync)
         self._announce()
 
     async def take_snapshot(self) -> bytes:
@@ -134,6 +142,7 @@ class Chain:
     async def install_snapshot(self, snapshot: Snapshot) -> None:
         """Fetch the blocks up to a snapshot from the other orderers and verify them (``StateMachine``)."""
         target: dict[str, Any] = jsontext.loads(snapshot.data)
+        self._elsewhere.forget()
         await CatchUp(self, self._fetch, target["height"], target["hash"], snapshot.index).run()
         self.store.applied = max(self.store.applied, snapshot.index)
         await asyncio.to_thread(self.store.sync)
@@ -145,7 +154,7 @@ class Chain:
         self.leadership = replace(leadership, leader=leader and node_of(leader))
         self.on_leadership(self.leadership)
 
-    async def _append(self, entry: CommittedEntry) -> None:
+    async def _append(self, entry: CommittedEntry, most: int) -> None:
         try:
             timestamp_us, envelopes = read_entry(entry.data)
         except InputError as error:
@@ -163,20 +172,43 @@ class Chain:
         )
         # Behind its header a block is what the entry is behind its timestamp.
         behind = memoryview(entry.data)[4 + _TIMESTAMP_BYTES :]
-        await self._store_block(block, (framing.frame(block.header.text.encode()), behind), entry.index)
+        pieces = (framing.frame(block.header.text.encode()), behind)
+        await self._store_block(block, pieces, await self._signature(block, most), entry.index)
         self.on_block(block.header, len(envelopes))
 
     def header(self, number: int) -> BlockHeader:
         """One block's header."""
         return self.store.record(number).header()
 
-    def check_fetched(self, record: bytes) -> Block:
+    async def _signature(self, block: Block, most: int) -> HeaderSignature:
+        """Under which to keep a block that was derived from the log: this orderer's, where the channel names it."""
+        if self._may_sign:
+            return _signed(self._signer, block.header)
+        while True:
+            found = await self._elsewhere.find(block, most, self.check_fetched)
+            if found is not None:
+                return found
+            subject = self._signer.certificate.subject_der
+            if any(node.certificate.subject_der == subject for node in self.config.orderers.values()):
+                return _signed(self._signer, block.header)  # it is named, under a certificate that it had before
+
+    @property
+    def config(self) -> ChannelConfig:
+        """The configuration that holds after the newest block."""
+        return self._config
+
+    @config.setter
+    def config(self, config: ChannelConfig) -> None:
+        self._config = config
+        self._may_sign = self._signer.fingerprint in config.orderers_by_fingerprint
+
+    def check_fetched(self, record: bytes) -> SignedBlock:
         """The block in a record from another orderer, where it is the next one."""
         return fetched_block(self.config, self.last_header, record)
 
-    async def take_fetched(self, block: Block, raft_index: int) -> None:
+    async def take_fetched(self, signed: SignedBlock, raft_index: int) -> None:
         """Append a checked block from another orderer; ``raft_index`` is 0 for all but a snapshot's last."""
-        await self._store_block(block, (block.to_bytes(),), raft_index)
+        await self._store_block(signed.block, (signed.block.to_bytes(),), signed.signature, raft_index)
 
     def cut_fetched(self) -> int:
         """Cut off the blocks that were fetched ahead of a snapshot that is not complete; how many."""
@@ -189,12 +221,14 @@ class Chain:
     def _stored_config(self) -> ChannelConfig:
         return ConfigUpdate.parse(self.store.block(self.store.config_block).envelopes[0]).config
 
-    async def _store_block(self, block: Block, data: Sequence[Piece], raft_index: int) -> None:
+    async def _store_block(
+        self, block: Block, data: Sequence[Piece], signature: HeaderSignature, raft_index: int
+    ) -> None:
         following = await self.config_after(self.config, block)
         self.store.append_pieces(
             block.header,
             data,
-            _signature(self._signer, block.header),
+            signature.to_bytes(),
             raft_index=raft_index,
             config_block=self.store.config_block if following is None else block.header.number,
         )
@@ -250,7 +284,7 @@ def read_entry(data: bytes) -> tuple[int, list[bytes]]:
     return timestamp_us, frames[1:]
 
 
-def fetched_block(config: ChannelConfig, last: BlockHeader, record: bytes) -> Block:
+def fetched_block(config: ChannelConfig, last: BlockHeader, record: bytes) -> SignedBlock:
     """The block in a record from another orderer; :class:`CorruptionError` unless it follows ``last`` under
     ``config``: its place, its data and the signature of one of the configuration's orderers."""
     block, signed = SignedBlock.from_bytes(record)
@@ -265,8 +299,8 @@ def fetched_block(config: ChannelConfig, last: BlockHeader, record: bytes) -> Bl
         or not orderer.certificate_with(signed.orderer).verify(signed.signature, header.text.encode())
     ):
         raise CorruptionError(f"{config.channel}: block {header.number} from another orderer does not fit the chain")
-    return block
+    return SignedBlock(block, signed)
 
 
-def _signature(signer: SigningIdentity, header: BlockHeader) -> bytes:
-    return HeaderSignature(signer.fingerprint, signer.sign(header.text.encode())).to_bytes()
+def _signed(signer: SigningIdentity, header: BlockHeader) -> HeaderSignature:
+    return HeaderSignature(signer.fingerprint, signer.sign(header.text.encode()))

@@ -213,11 +213,20 @@ class OtherOrderers:
         if stream is not None:
             stream.cancel()
 
-    async def fetch(self, channel: str, first: int, height: int, avoid: Collection[str] = frozenset()) -> Fetched:
+    async def fetch(
+        self,
+        channel: str,
+        first: int,
+        height: int,
+        avoid: Collection[str] = frozenset(),
+        *,
+        only_once: bool = False,
+    ) -> Fetched:
         """Records of blocks ``first`` and up, below ``height``, from whichever other orderer has them.
 
         Retries with growing pauses until one answers: without the blocks this orderer cannot take part. Those in
-        ``avoid`` are not asked; where there are some, and nobody else has any, that is the answer, after a pause.
+        ``avoid`` are not asked; where there are some, or ``only_once``, and nobody else has any, that is the answer,
+        after a pause.
         """
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._random)
         while True:
@@ -230,7 +239,7 @@ class OtherOrderers:
                 except GridLedgerError as error:
                     _log.info("%s has no block %d of %s for us: %s", name, first, channel, error)
             await asyncio.sleep(backoff.failed())
-            if avoid:
+            if avoid or only_once:
                 return Fetched("", ())
 
     async def peek(self, channel: str, first: int) -> Sequence[bytes]:

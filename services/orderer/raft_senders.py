@@ -99,7 +99,7 @@ class _Senders:
             while records := await self._peek(self._chain.channel, self._ahead[0].number + 1):
                 for record in records:
                     last, config = self._ahead
-                    block = fetched_block(config, last, record)
+                    block = fetched_block(config, last, record).block
                     self._ahead = (block.header, await self._chain.config_after(config, block) or config)
                     await asyncio.sleep(0)
         except GridLedgerError as error:

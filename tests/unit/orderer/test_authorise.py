@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gridledger.errors import AuthenticationError
+from gridledger.errors import AuthenticationError, PermissionDeniedError
 from gridledger.identity.msp import Identity
 from gridledger.protocol import acls
 from gridledger.protocol.config import Organisation
@@ -70,6 +70,19 @@ def test_an_orderer_with_a_revoked_certificate_reads_nothing(serving: Serving, p
     config = paper.config
     serving.chain.config = replace(config, organisations={**config.organisations, "OrdererMSP": revoking})
     assert serving.refusal(caller) == "CERTIFICATE_REVOKED"
+
+
+def test_orderers_of_members_read_blocks_that_do_not_name_them(serving: Serving, paper: PaperNetwork) -> None:
+    """One that is about to join, or was removed while it was down."""
+    ordering = paper.organisations["OrdererMSP"]
+    joining = paper.identity(ordering.issue("orderer4", "orderer"))
+    assert serving.orderer.authorise(CHANNEL, joining, acls.DELIVER)
+    for caller in (
+        ordering.issue("someone", "client"),
+        paper.organisations["Org1MSP"].issue("orderer5", "orderer"),
+    ):
+        with pytest.raises(PermissionDeniedError):
+            serving.orderer.authorise(CHANNEL, paper.identity(caller), acls.DELIVER)
 
 
 def test_an_orderer_with_an_expired_certificate_reads_nothing(serving: Serving, paper: PaperNetwork) -> None:

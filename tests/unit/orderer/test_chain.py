@@ -22,7 +22,9 @@ from services.orderer.raft.interface import CommittedEntry, Membership, Snapshot
 from tests.support.paper import NOW_US, PaperChain, PaperNetwork, genesis_block, signed_block
 
 
-async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+async def nowhere(
+    channel: str, first: int, height: int, avoid: Collection[str] = (), *, only_once: bool = False
+) -> Fetched:
     raise AssertionError("nothing is to be fetched here")
 
 
@@ -99,7 +101,9 @@ async def test_a_follower_far_behind_fetches_the_blocks_of_a_snapshot(paper: Pap
     await ahead.apply([entry(n, NOW_US + n, f"e{n}".encode()) for n in range(1, 6)])
     snapshot = Snapshot(5, 1, Membership(frozenset(paper.orderers)), await ahead.take_snapshot())
 
-    async def fetch(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+    async def fetch(
+        channel: str, first: int, height: int, avoid: Collection[str] = (), *, only_once: bool = False
+    ) -> Fetched:
         return Fetched("orderer1", list(ahead.store.frames(first, max_bytes=10**6))[:2])
 
     behind = Chain.open(BlockStore.open(tmp_path / "behind"), paper.genesis, paper.orderers["orderer2"], fetch)
@@ -116,7 +120,9 @@ class Serving:
         self.asked: list[tuple[str, int]] = []
         self.at_once = 2
 
-    async def fetch(self, channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+    async def fetch(
+        self, channel: str, first: int, height: int, avoid: Collection[str] = (), *, only_once: bool = False
+    ) -> Fetched:
         assert len(self.asked) < 50, "it asks without end"
         for name, chain in self.chains.items():
             if name not in avoid and chain.height > first:
@@ -156,7 +162,9 @@ async def test_unreadable_records_are_another_orderers_turn(
 ) -> None:
     good = await agreed(paper, tmp_path, "orderer1", 3)
 
-    async def fetch(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+    async def fetch(
+        channel: str, first: int, height: int, avoid: Collection[str] = (), *, only_once: bool = False
+    ) -> Fetched:
         if "orderer2" not in avoid:
             return Fetched("orderer2", records)
         return Fetched("orderer1", list(good.store.frames(first, max_bytes=10**6)))
@@ -250,7 +258,7 @@ def rebuilt(paper: PaperNetwork, block: SignedBlock, **changes: Any) -> SignedBl
 
 def test_a_fetched_block_that_follows_is_taken(paper: PaperNetwork) -> None:
     block = PaperChain(paper).next(b"a")
-    assert fetched_block(paper.config, paper.genesis.header, block.to_bytes()) == block.block
+    assert fetched_block(paper.config, paper.genesis.header, block.to_bytes()) == block
 
 
 @pytest.mark.parametrize("forged", FORGERIES)

@@ -20,7 +20,9 @@ from services.orderer.raft.interface import CommittedEntry
 from tests.support.paper import NOW_US, PaperNetwork
 
 
-async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+async def nowhere(
+    channel: str, first: int, height: int, avoid: Collection[str] = (), *, only_once: bool = False
+) -> Fetched:
     raise AssertionError("nothing is to be fetched here")
 
 

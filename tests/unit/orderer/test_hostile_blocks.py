@@ -48,7 +48,9 @@ class World:
     """One orderer's chain, and a peer's ledger that follows it record by record."""
 
     def __init__(self, folder: Path, fetched: list[bytes]) -> None:
-        async def fetch(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+        async def fetch(
+            channel: str, first: int, height: int, avoid: Collection[str] = (), *, only_once: bool = False
+        ) -> Fetched:
             if avoid:
                 raise UnavailableError("nobody else is there")
             return Fetched("orderer2", fetched)

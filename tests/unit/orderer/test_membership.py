@@ -110,20 +110,30 @@ async def test_whoever_must_be_readmitted_is_told_how(orderer: Orderer) -> None:
         announce(orderer, PAPER.orderers["orderer1"], NEW)
 
 
-async def name_orderer2(orderer: Orderer) -> None:
-    """The configuration names orderer2 besides."""
+async def set_orderers(orderer: Orderer, *names: str) -> None:
+    """The configuration names these from now on."""
     chain = orderer.channels[CHANNEL].chain
-    paper = copy(PAPER)
+    paper, height = copy(PAPER), chain.height
     paper.config = chain.config
-    names = ("orderer1", "orderer2")
-    update = paper.update(orderers={name: PAPER.config.orderers[name] for name in names})
+    after = paper.config.with_orderers({name: PAPER.config.orderers[name] for name in names})
+    update = paper.update(orderers=after.orderers, departing_orderers=after.departing_orderers)
     await orderer.consensus.propose(CHANNEL, entry_of(NOW_US, [update.to_bytes()]))
-    assert await chain.wait_beyond(1, 10)
+    assert await chain.wait_beyond(height, 10)
     assert chain.config.orderers.keys() == set(names)
 
 
+async def test_an_orderer_that_departs_is_told_so(orderer: Orderer) -> None:
+    await set_orderers(orderer, "orderer1", "orderer2")
+    await change_membership(orderer, ADMIN, CHANNEL, "add-learner", JOINING)
+    await set_orderers(orderer, "orderer1")
+    assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "departing"
+    await change_membership(orderer, ADMIN, CHANNEL, "remove", JOINING)
+    with pytest.raises(NotAnOrderer, match="configuration 2 names orderer1"):
+        announce(orderer, PAPER.orderers["orderer2"], JOINING)
+
+
 async def test_an_orderer_that_announces_itself_joins(orderer: Orderer) -> None:
-    await name_orderer2(orderer)
+    await set_orderers(orderer, "orderer1", "orderer2")
     follower = orderer.channels[CHANNEL].follower
     following = asyncio.create_task(follower.run())
     try:
@@ -149,7 +159,7 @@ async def test_an_orderer_that_announces_itself_joins(orderer: Orderer) -> None:
 
 async def test_an_announcement_counts_for_a_while(orderer: Orderer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(membership_follower, "EXPIRES_S", 0.0)
-    await name_orderer2(orderer)
+    await set_orderers(orderer, "orderer1", "orderer2")
     follower = orderer.channels[CHANNEL].follower
     assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "announced"
     following = asyncio.create_task(follower.run())

@@ -77,6 +77,7 @@ def situation(
         (situation("bcd", "abc", silent="b"), Step(HAND_OVER, "c")),
         (situation("bc", "abc", silent="bc"), None),
         (situation("bc", "abc", leader="c"), Step(REMOVE, "a")),
+        (situation("b", "abce", silent="b"), Step(REMOVE, "c")),
         (situation("b", "a", asks="b"), Step(ADD, "b")),
         (situation("b", "ab"), Step(HAND_OVER, "b")),
         (situation("b", "ab", leader="b"), Step(REMOVE, "a")),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from gridledger.errors import BusyError
 from gridledger.protocol import BatchLimits, ConfigUpdate
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import Fetched
 from services.orderer.chain import Chain
-from services.orderer.raft.interface import Link, RaftSettings
+from services.orderer.raft.interface import CommittedEntry, Link, RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.sequencer import BroadcastReceipt, Sequencer
 from services.orderer.settings import OrdererLimits, Pacing
@@ -34,7 +36,9 @@ class Nobody:
         raise ConnectionError(link.to)
 
 
-async def nowhere(channel: str, first: int, height: int, avoid: Collection[str] = ()) -> Fetched:
+async def nowhere(
+    channel: str, first: int, height: int, avoid: Collection[str] = (), *, only_once: bool = False
+) -> Fetched:
     raise AssertionError("nothing is fetched here")
 
 
@@ -231,9 +235,22 @@ async def outcome_of(sequencer: Sequencer, *envelopes: bytes) -> dict[int, str]:
     return {place: error.code for place, error in receipt.errors.items()}
 
 
-async def test_orderers_are_changed_once_raft_has_followed(tmp_path: Path) -> None:
+async def test_orderers_are_changed_once_raft_has_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an update that comes right behind another one, too: it is judged when that one is applied."""
-    paper = lone()
+    paper, asked = lone(), asyncio.Event()
+    apply, wait_applied = Chain.apply, Chain.wait_applied
+
+    async def apply_late(chain: Chain, entries: Sequence[CommittedEntry]) -> None:
+        await asked.wait()
+        await apply(chain, entries)
+
+    async def wait(chain: Chain, index: int, timeout_s: float) -> bool:
+        if index:
+            asked.set()
+        return await wait_applied(chain, index, timeout_s)
+
+    monkeypatch.setattr(Chain, "apply", apply_late)
+    monkeypatch.setattr(Chain, "wait_applied", wait)
     first = with_orderers(paper, 1, 2)
     later = copy(paper)
     later.config = ConfigUpdate.parse(first).config
