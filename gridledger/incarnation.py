@@ -1,8 +1,11 @@
 """Which life of an orderer its data folder holds: a random id, and whether the Raft log of this life was created.
 
-An orderer that comes back without its log has forgotten how it voted and what it acknowledged. So only two acts permit
-a log to be created, and each does so once: the network's bootstrap, and a readmission, which gives the orderer a new
-incarnation that Raft knows as another server. A start never creates one.
+An orderer that comes back without its log has forgotten how it voted and what it acknowledged. So only three acts
+permit a log to be created, and each does so once: the network's bootstrap; a readmission, which gives the orderer a new
+incarnation that Raft knows as another server; and joining a channel at run time. A start never creates one.
+
+Who joins a channel that it is to begin with others has the orderer's name in its Raft group, as after a bootstrap. Who
+joins one that others have begun has a name with the incarnation's id: another server than any that it was there before.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ def node_of(raft_id: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Incarnation:
     """One life of an orderer. ``joins`` tells a readmitted one; ``begun`` that its log was created.
-    ``starts`` counts its starts, ``word`` is the newest one's random word (services/orderer/lives.py)."""
+    ``starts`` counts its starts, ``word`` is the newest one's random word (services/orderer/lives.py), ``since_us`` is
+    the time of the first one (microseconds since 1970)."""
 
     node: str
     id: str
@@ -53,11 +57,21 @@ class Incarnation:
     begun: bool = False
     starts: int = 0
     word: str = ""
+    since_us: int = 0
 
     @property
     def raft_id(self) -> str:
         """The name by which Raft knows it: the orderer's, and the id where it was readmitted."""
-        return f"{self.node}{_MARK}{self.id}" if self.joins else self.node
+        return self.joiner_id if self.joins else self.node
+
+    @property
+    def joiner_id(self) -> str:
+        """The same in a channel that others have begun."""
+        return f"{self.node}{_MARK}{self.id}"
+
+    def may_begin(self, made_us: int) -> bool:
+        """Whether no earlier incarnation can have taken part in a channel whose genesis block is of this time."""
+        return not self.joins or made_us > self.since_us > 0
 
     @classmethod
     def read(cls, data: Path, node: str, disk: Disk = SYSTEM_DISK) -> Self:
@@ -69,7 +83,9 @@ class Incarnation:
         found = unseal(INCARNATION, disk.read(path), path, remedy)
         if found["node"] != node:
             raise CorruptionError(f"{path} is of {found['node']}, and this is {node}: {remedy}")
-        return cls(node, found["id"], found["joins"], found["begun"], found["starts"])
+        return cls(
+            node, found["id"], found["joins"], found["begun"], found["starts"], since_us=found.get("since_us", 0)
+        )
 
     def write(self, data: Path, disk: Disk = SYSTEM_DISK) -> None:
         """Keep it in a data folder, durably."""
@@ -81,9 +97,9 @@ class Incarnation:
         """What the others are told of this start."""
         return f"{self.id}-{self.starts}-{self.word}"
 
-    def started(self, word: str) -> Self:
+    def started(self, word: str, now_us: int) -> Self:
         """The same at its next start, with a random word of 8 hexadecimal digits. To be written before it is told."""
-        return replace(self, starts=self.starts + 1, word=word)
+        return replace(self, starts=self.starts + 1, word=word, since_us=self.since_us or now_us)
 
     def with_log(self) -> Self:
         """The same, once its log was created."""

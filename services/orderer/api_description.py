@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gridledger.web.openapi import HASH, TEXT, WHOLE, Description, Operation, list_of, members, named, nullable
+from gridledger.web.participation import PARTICIPATION_OPERATIONS, PARTICIPATION_SCHEMAS
 
 _FRAMES = "application/octet-stream"
 
@@ -77,4 +78,9 @@ _OPERATIONS = {
     ),
 }
 
-DESCRIPTION = Description("GridLedger orderer", "Broadcast and deliver of an ordering node", _OPERATIONS, _SCHEMAS)
+DESCRIPTION = Description(
+    "GridLedger orderer",
+    "Broadcast and deliver of an ordering node",
+    {**_OPERATIONS, **PARTICIPATION_OPERATIONS},
+    {**_SCHEMAS, **PARTICIPATION_SCHEMAS},
+)

@@ -12,6 +12,7 @@ from typing import Any
 from gridledger.web import (
     Limits,
     ServerSettings,
+    ServerTLS,
     TLSFiles,
     WebServer,
     admins_and,
@@ -30,7 +31,8 @@ from services.orderer.settings import OrdererSettings
 @asynccontextmanager
 async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
     """One orderer, ready to serve; it stops when its consensus engine fails."""
-    async with open_orderer(settings, clock_us=_clock_us, random=SystemRandom()) as orderer:
+    tls = ServerTLS(TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots]))
+    async with open_orderer(settings, clock_us=_clock_us, random=SystemRandom(), tls=tls) as orderer:
         limits = Limits(
             max_body_bytes=settings.limits.max_raft_body_bytes,
             max_requests=settings.limits.max_requests,
@@ -48,7 +50,6 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
         )
         app.add_plain_routes(plain_routes(orderer))
         app.include_router(make_router(orderer))
-        tls = TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots])
         async with background(orderer.run()):
             yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
@@ -56,7 +57,9 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
 def _health(orderer: Orderer) -> Mapping[str, Any]:
     if orderer.broken_channels():
         return {"status": "broken"}  # the log says which and why, as do /metrics and an admin's /status
-    leaders = [orderer.consensus.leader(name) for name in orderer.channels]
+    leaders = [
+        orderer.consensus.leader(name) for name, channel in orderer.channels.items() if orderer.votes_in(channel)
+    ]
     return {"status": "ok" if all(leaders) else "electing"}
 
 

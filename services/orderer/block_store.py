@@ -73,6 +73,15 @@ class BlockStore:
         self._end = FILE_HEAD_BYTES
         self._last_read: tuple[int, bytes] | None = None
 
+    @staticmethod
+    def remove(directory: Path, disk: Disk = SYSTEM_DISK) -> None:
+        """Remove a store that nobody has open, the mark first: what a crash leaves of it is never taken for a store."""
+        if not disk.exists(directory):
+            return
+        for name in sorted(disk.names(directory), key=lambda name: (name != "synced.json", name)):
+            disk.unlink(directory / name)
+        disk.sync_folder(directory)
+
     @classmethod
     def open(cls, directory: Path, disk: Disk = SYSTEM_DISK) -> BlockStore:
         """Open or create; cuts off what a crash left half-written.

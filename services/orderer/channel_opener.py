@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from gridledger.disk import Disk
 from gridledger.errors import GridLedgerError
@@ -55,10 +56,12 @@ class ChannelOpener:
         self._clock_us = clock_us
         self._disk = disk
         self._off_loop = off_loop
+        self.on_config: Callable[[ChannelConfig], None] = lambda _: None
+        """Hears each channel's configuration, at its opening and when another one is known."""
 
     def open_chain(self, genesis: Block) -> Chain:
         """A channel's blocks on the disk. :meth:`open` or :meth:`close_chain` follows."""
-        store = BlockStore.open(self._settings.data / "blocks" / genesis.header.channel, self._disk)
+        store = BlockStore.open(self._folder(genesis.header.channel), self._disk)
         try:
             chain = Chain.open(store, genesis, self._identity, self._others.fetch, self._off_loop)
         except BaseException:
@@ -69,14 +72,15 @@ class ChannelOpener:
         metrics.HEIGHT.labels(chain.channel).set(chain.height)
         return chain
 
-    async def open(self, chain: Chain) -> Channel:
-        """Take part in a channel whose chain is open and whose log was created; NoLog where it was not."""
+    async def open(self, chain: Chain, raft_id: str) -> Channel:
+        """Take part, by this name, in a channel whose chain is open and whose log was created; NoLog where it was
+        not."""
         name = chain.channel
-        self._others.follow(chain.config)
-        follower = self._follower(chain)
+        self._follow(chain.config)
+        follower = self._follower(chain, raft_id)
 
         def on_config(config: ChannelConfig) -> None:
-            self._others.follow(config)
+            self._follow(config)
             follower.wake()
 
         chain.on_config = on_config
@@ -89,10 +93,17 @@ class ChannelOpener:
             Scrubbing(chain, scrub, metrics.DAMAGED.labels(name).set),
             follower,
             bound,
+            raft_id=raft_id,
         )
         try:
             await self._consensus.add_group(
-                name, (), chain, applied=chain.store.applied, accepts=bound.accepts, create=False
+                name,
+                (),
+                chain,
+                applied=chain.store.applied,
+                accepts=bound.accepts,
+                create=False,
+                node_id=raft_id,
             )
         except LogMissing:
             raise no_log(self._settings.name, self._settings.data, name) from None
@@ -100,14 +111,32 @@ class ChannelOpener:
         metrics.DENIALS.labels(name).set_function(partial(_denials, self._consensus, name))
         return channel
 
+    def _follow(self, config: ChannelConfig) -> None:
+        self._others.follow(config)
+        self.on_config(config)
+
+    def _folder(self, name: str) -> Path:
+        return self._settings.data / "blocks" / name
+
+    def forget(self, name: str) -> None:
+        """Dial a channel's orderers no more, and measure nothing of it."""
+        self._others.forget(name)
+        metrics.forget(name)
+
+    def remove_blocks(self, name: str) -> None:
+        """Remove a channel's blocks, which are closed, for good."""
+        BlockStore.remove(self._folder(name), self._disk)
+
     async def close_chain(self, chain: Chain) -> None:
         """Close a channel's blocks; its group takes no part any more.
 
         After a failure nothing of this node is declared durable: what its disk holds is read at the next start.
         """
-        if not (self._consensus.failed or chain.store.failed):
-            await asyncio.to_thread(chain.store.sync)
-        chain.store.close()
+        try:
+            if not (self._consensus.failed or chain.store.failed):
+                await asyncio.to_thread(chain.store.sync)
+        finally:
+            chain.store.close()
 
     def _sequencer(self, chain: Chain) -> Sequencer:
         seconds, envelopes = metrics.BATCH_SECONDS.labels(chain.channel), metrics.BATCH_ENVELOPES.labels(chain.channel)
@@ -128,10 +157,10 @@ class ChannelOpener:
         metrics.BACKLOG.labels(chain.channel).set_function(sequencer.backlog)
         return sequencer
 
-    def _follower(self, chain: Chain) -> MembershipFollower:
+    def _follower(self, chain: Chain, raft_id: str) -> MembershipFollower:
         timing = self._settings.raft
         return MembershipFollower(
-            self._settings.name,
+            raft_id,
             chain,
             self._consensus,
             self._others.announce,

@@ -66,10 +66,12 @@ class _Announcement(NamedTuple):
 
 
 class MembershipFollower:
-    """One channel's. ``timeout_s`` is Raft's election timeout."""
+    """One channel's. ``raft_id`` is by which name Raft knows this orderer there, ``timeout_s`` Raft's election
+    timeout."""
 
-    def __init__(self, name: str, chain: Chain, consensus: Consensus, announce: Announce, timeout_s: float) -> None:
-        self._name = name
+    def __init__(self, raft_id: str, chain: Chain, consensus: Consensus, announce: Announce, timeout_s: float) -> None:
+        self._raft_id = raft_id
+        self._name = node_of(raft_id)
         self._chain = chain
         self._consensus = consensus
         self._announce = announce
@@ -166,7 +168,7 @@ class MembershipFollower:
             for name, item in self._announced.items()
             if now_s - item.at_s < EXPIRES_S and name in self._chain.config.orderers
         }
-        followers, own = status.followers, self._consensus.node_id
+        followers, own = status.followers, self._raft_id
         return Situation(
             wanted=frozenset(self._chain.config.orderers),
             membership=status.membership,
@@ -209,7 +211,7 @@ class MembershipFollower:
     async def _ask_to_join(self) -> float:
         """Announce this orderer, where it does not vote or hears nobody who leads."""
         status = self._consensus.status(self._chain.channel)
-        now_s, own = asyncio.get_running_loop().time(), self._consensus.node_id
+        now_s, own = asyncio.get_running_loop().time(), self._raft_id
         votes = own in status.membership.voters
         if status.broken is not None:
             return IDLE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 BLOCKS = Counter("gridledger_orderer_blocks_total", "Blocks made", ("channel",))
 TRANSACTIONS = Counter("gridledger_orderer_transactions_total", "Transactions ordered", ("channel",))
@@ -50,3 +51,28 @@ BATCH_ENVELOPES = Histogram(
 BACKLOG = Gauge(
     "gridledger_orderer_peer_backlog_blocks", "Blocks that the slowest reporting peer is behind", ("channel",)
 )
+
+_OF_A_CHANNEL: tuple[MetricWrapperBase, ...] = (
+    BLOCKS,
+    TRANSACTIONS,
+    REFUSED,
+    HEIGHT,
+    IS_LEADER,
+    TERM,
+    RAFT_REFUSED,
+    BROKEN,
+    DENIALS,
+    CLOCK_OFF,
+    DIFFERENT,
+    DAMAGED,
+    QUEUED,
+    BATCH_SECONDS,
+    BATCH_ENVELOPES,
+    BACKLOG,
+)
+
+
+def forget(channel: str) -> None:
+    """Measure nothing of a channel any more, and show nothing of it."""
+    for metric in _OF_A_CHANNEL:
+        metric.remove_by_labels({"channel": channel})

@@ -7,41 +7,48 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+from gridledger.channel_record import ChannelRecord
 from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import Incarnation
-from gridledger.protocol import Block
 from services.orderer.block_store import check_format
-from services.orderer.chain import Chain
 from services.orderer.channel_opener import ChannelOpener
 from services.orderer.config_judge import ConfigThread
 from services.orderer.lives import Lives
 from services.orderer.orderer import Orderer
 from services.orderer.other_orderers import OtherOrderers
-from services.orderer.raft.interface import Consensus, RaftSettings
+from services.orderer.participation import Participation, TrustedRoots
+from services.orderer.raft.interface import RaftSettings
 from services.orderer.raft.node import RaftNode
 from services.orderer.settings import OrdererSettings
 
 
 @asynccontextmanager
 async def open_orderer(
-    settings: OrdererSettings, *, clock_us: Callable[[], int], random: Random, disk: Disk = SYSTEM_DISK
+    settings: OrdererSettings,
+    *,
+    clock_us: Callable[[], int],
+    random: Random,
+    disk: Disk = SYSTEM_DISK,
+    tls: TrustedRoots | None = None,
 ) -> AsyncIterator[Orderer]:
-    """Open an orderer's data, which lies on ``disk``, take part in its channels, and close everything at the end."""
+    """Open an orderer's data, which lies on ``disk``, take part in its channels, and close everything at the end.
+
+    ``tls``: its edge, which trusts the roots of all organisations of its channels, of those that join later too.
+    """
     identity = SigningIdentity.load(settings.identity)
     others = OtherOrderers(settings.name, identity, _read_text(settings.roots), timeout_s=5.0, random=random)
-    incarnation = _incarnation(settings, disk).started(f"{random.getrandbits(32):08x}")
+    record = ChannelRecord(settings.data, disk)
+    incarnation = _incarnation(settings, record, disk).started(f"{random.getrandbits(32):08x}", clock_us())
     incarnation.write(settings.data, disk)
     others.life = incarnation.life
     # One thread for what is ordered and another for what is submitted: blocks wait for no strangers' updates.
     off_loop, submissions = ConfigThread(), ConfigThread()
-    genesis = {name: _read_genesis(settings.genesis / f"{name}.genesis") for name in settings.channels}
     consensus = await RaftNode.open(
         incarnation.raft_id, settings.data / "raft", others, _raft_settings(settings), random=random, disk=disk
     )
     opener = ChannelOpener(settings, identity, others, consensus, clock_us=clock_us, disk=disk, off_loop=off_loop)
-    chains: dict[str, Chain] = {}
     orderer = Orderer(
         settings,
         consensus,
@@ -52,43 +59,25 @@ async def open_orderer(
         lives=Lives(settings.data, disk),
         off_loop=submissions,
     )
+    participation = Participation(orderer, opener, record, incarnation, disk=disk, tls=tls)
+    orderer.participation = participation
     try:
-        for name, block in genesis.items():
-            chains[name] = opener.open_chain(block)
-        if not incarnation.begun:
-            await _begin_logs(settings.name, incarnation, chains, consensus)
-            incarnation.with_log().write(settings.data, disk)
-        for chain in chains.values():
-            orderer.enter(await opener.open(chain))
+        await participation.open_all()
         yield orderer
     finally:
         orderer.raft_senders.close()
         await consensus.stop()
-        for chain in chains.values():
-            await opener.close_chain(chain)
+        await participation.close_all()
         await others.close()
         off_loop.close()
         submissions.close()
 
 
-async def _begin_logs(node: str, incarnation: Incarnation, chains: dict[str, Chain], consensus: Consensus) -> None:
-    for name, chain in chains.items():
-        voters = chain.config.orderers.keys() - ({node} if incarnation.joins else set())
-        await consensus.create_group(name, sorted(voters))
-
-
-def _incarnation(settings: OrdererSettings, disk: Disk) -> Incarnation:
+def _incarnation(settings: OrdererSettings, record: ChannelRecord, disk: Disk) -> Incarnation:
     """This orderer's incarnation. A data folder of before there were any is told by its format."""
-    for name in settings.channels:
+    for name in record.channels(settings.channels):
         check_format(settings.data / "blocks" / name, disk)
     return Incarnation.read(settings.data, settings.name, disk)
-
-
-def _read_genesis(path: Path) -> Block:
-    try:
-        return Block.from_bytes(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"cannot read the genesis block {path}: {error.strerror}") from None
 
 
 def _raft_settings(settings: OrdererSettings) -> RaftSettings:

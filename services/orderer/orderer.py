@@ -16,6 +16,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import UnknownAuthority
 from gridledger.identity.msp import Identity, is_own_admin
 from gridledger.incarnation import node_of
+from gridledger.participating import Participating
 from gridledger.protocol import ChannelConfig, acls
 from gridledger.protocol.errors import ChannelUnknown
 from services.orderer import metrics
@@ -58,6 +59,10 @@ class Channel:
     scrubbing: Scrubbing
     follower: MembershipFollower
     clock_bound: ClockBound | None = None
+    raft_id: str = ""
+    """By which name its Raft group knows this orderer."""
+    was_named: bool = False
+    """Whether some configuration of the channel had this orderer."""
 
     async def run(self) -> None:
         """Order and check until cancelled."""
@@ -79,6 +84,9 @@ class Channel:
 
 class Orderer:
     """All channels of one orderer. ``clock_us`` gives microseconds since 1970, ``peek`` blocks of other orderers."""
+
+    participation: Participating
+    """Joins and leaves channels; set by ``open_orderer``."""
 
     def __init__(
         self,
@@ -174,6 +182,10 @@ class Orderer:
             return channel
         config.admit(resource, member)
         return channel
+
+    def votes_in(self, channel: Channel) -> bool:
+        """Whether this orderer votes in a channel, as far as it knows."""
+        return channel.raft_id in self.consensus.status(channel.chain.channel).membership.voters
 
     def broken_channels(self) -> list[str]:
         """Channels that have stopped on this orderer, while the others go on."""
@@ -282,6 +294,11 @@ class Orderer:
             led = [name for name in self.channels if self.consensus.leadership(name).is_self]
             self._handing_over = asyncio.gather(*map(self._hand_over, led))
         await asyncio.shield(self._handing_over)
+
+    async def hand_over_channel(self, name: str) -> None:
+        """Before this orderer leaves a channel: have another one lead it."""
+        if name in self.channels and self.consensus.leadership(name).is_self:
+            await self._hand_over(name)
 
     async def _hand_over(self, name: str) -> None:
         status = self.consensus.status(name)

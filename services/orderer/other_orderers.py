@@ -183,6 +183,14 @@ class OtherOrderers:
             self._drop(link)
         self._blocks.follow(config.channel, self._others(block_sources_of(config, self._roots_pem, departing=True)))
 
+    def forget(self, channel: str) -> None:
+        """Connect to a channel's orderers no more."""
+        self._followed.pop(channel, None)
+        gone = self._raft.follow(channel, {})
+        for link in [link for link in self._streams if link.way in gone]:
+            self._drop(link)
+        self._blocks.follow(channel, {})
+
     def _others(self, orderers: Mapping[str, Dialled]) -> dict[str, Dialled]:
         return {name: dialled for name, dialled in orderers.items() if name != self._name}
 

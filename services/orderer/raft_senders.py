@@ -136,6 +136,10 @@ class RaftSenders:
         """What is known of a channel beyond its blocks here."""
         return self._channels[channel]
 
+    def config_of(self, channel: str) -> ChannelConfig:
+        """The newest configuration that is known of a channel."""
+        return self._channels[channel].config
+
     def name_in(self, certificate: Certificate, channel: str) -> str | None:
         """The name of the orderer of a channel that speaks, None where the certificate is none of its orderers'."""
         senders = self._channels.get(channel)

@@ -19,7 +19,15 @@ from gridledger.identity.msp import Identity
 from gridledger.protocol import acls
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.fields import exactly, integer_of, text_of
-from gridledger.web import PlainRequest, PlainRoute, StreamResponse, WholeNumber, json_response, read_body
+from gridledger.web import (
+    PlainRequest,
+    PlainRoute,
+    StreamResponse,
+    WholeNumber,
+    json_response,
+    participation_routes,
+    read_body,
+)
 from services.orderer import metrics
 from services.orderer.deliver import deliver
 from services.orderer.membership import MAX_RAFT_ID, change_membership, hear_announcement
@@ -121,6 +129,7 @@ def make_router(orderer: Orderer) -> APIRouter:
         return json_response({"leader": orderer.describe(name)["leader"]})
 
     _add_membership_routes(router, orderer)
+    router.include_router(participation_routes(lambda: orderer.participation))
     return router
 
 

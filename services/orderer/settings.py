@@ -79,14 +79,15 @@ class Checks(SettingsPart):
 class OrdererSettings(ServiceSettings):
     """One orderer.
 
-    ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``; ``roots`` a PEM bundle.
+    ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``, and perhaps ``<channel>.config``, its
+    newest config block; ``roots`` a PEM bundle. ``channels`` may be empty: others are joined and left at run time.
     """
 
     mspid: str
     identity: Path
     genesis: Path
     roots: Path
-    channels: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    channels: Annotated[list[str], Field(max_length=1000)]
     raft: RaftTiming = RaftTiming()
     limits: OrdererLimits = OrdererLimits()
     pacing: Pacing = Pacing()

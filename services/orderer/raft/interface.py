@@ -2,8 +2,8 @@
 
 The orderer codes against ``Consensus`` and hands in a ``StateMachine`` per group and a ``Transport``; ``RaftNode``
 (node.py) is the engine behind it. Nothing here does I/O. Node ids are the orderers' names, group names are channel
-names, indexes and terms are Raft's, both counted from 1. An orderer that was readmitted has a node id of its own
-(gridledger/incarnation.py).
+names, indexes and terms are Raft's, both counted from 1. An orderer that was readmitted, or that joined a channel which
+others had begun, has a node id of its own there (gridledger/incarnation.py).
 """
 
 from __future__ import annotations
@@ -163,10 +163,12 @@ class RaftSettings:
 
 
 class Link(NamedTuple):
-    """A connection to the node ``to``; ``way`` tells apart those of groups that do not reach it in the same way."""
+    """A connection to the node ``to``; ``way`` tells apart those of groups that do not reach it in the same way, and
+    ``sender`` those of groups that know this node by another id than its own."""
 
     to: str
     way: int = 0
+    sender: str = ""
 
 
 class Transport(Protocol):
@@ -224,18 +226,22 @@ class Consensus(Protocol):
         applied: int = 0,
         accepts: Callable[[bytes], bool] | None = None,
         create: bool = True,
+        node_id: str | None = None,
     ) -> None:
-        """Take part in a group. ``members`` are its voters when the group starts (only the first time counts, later the
-        log knows better). ``applied`` is the index of the last entry the machine holds durably, 0 for none.
-        ``accepts`` judges the data of a leader's entry that is not committed yet: what this node does not accept it
-        does not acknowledge, and a leader whose entry a majority does not accept steps aside.
+        """Take part in a group, as ``node_id`` where the group knows this node by another id than its own.
+
+        ``members`` are its voters when the group starts (only the first time counts, later the log knows better).
+        ``applied`` is the index of the last entry the machine holds durably, 0 for none. ``accepts`` judges the data
+        of a leader's entry that is not committed yet: what this node does not accept it does not acknowledge, and a
+        leader whose entry a majority does not accept steps aside.
 
         Raises RaftConfigError when ``applied`` lies beyond the log (another log, or a log that lost its disk), and
         without ``create`` LogMissing where there is no log.
         """
 
     async def remove_group(self, group: str) -> None:
-        """Leave a group and forget its log for good; waits for its state machine to come to rest."""
+        """Leave a group and forget its log for good; waits for its state machine to come to rest. A log whose group
+        was not added is forgotten too, and where there is none nothing happens."""
 
     async def propose(self, group: str, data: bytes, *, timeout_s: float | None = None) -> int:
         """Append data; returns its index as soon as it is committed (durable on a majority, place in the order fixed).

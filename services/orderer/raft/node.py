@@ -143,6 +143,7 @@ class RaftNode:
         applied: int = 0,
         accepts: Callable[[bytes], bool] | None = None,
         create: bool = True,
+        node_id: str | None = None,
     ) -> None:
         """See ``Consensus.add_group``."""
         self._check_running()
@@ -169,7 +170,12 @@ class RaftNode:
             applied=applied,
         )
         core = RaftCore(
-            self.node_id, log, record.hard_state, self.settings, self._random, accepts=accepts or accepts_everything
+            node_id or self.node_id,
+            log,
+            record.hard_state,
+            self.settings,
+            self._random,
+            accepts=accepts or accepts_everything,
         )
         entered = Group(
             group,
@@ -182,7 +188,8 @@ class RaftNode:
         )
         self._groups[group] = entered
         try:
-            if (new and self.node_id == min(core.membership.voters)) or core.membership.voters == {self.node_id}:
+            voters = core.membership.voters
+            if core.node_id in voters and ((new and core.node_id == min(voters)) or len(voters) == 1):
                 core.campaign()  # nobody can lead yet: a new group's first name asks at once, and who is alone always
             self._touch(entered)
         except Exception as error:
@@ -190,10 +197,14 @@ class RaftNode:
 
     async def remove_group(self, group: str) -> None:
         """See ``Consensus.remove_group``."""
-        leaving = self._group(group)
-        del self._groups[group]
-        self._touched.pop(leaving, None)
-        await leaving.stop()
+        self._check_running()
+        leaving = self._groups.pop(group, None)
+        if leaving is not None:
+            self._touched.pop(leaving, None)
+            await leaving.stop()
+        elif self._writer.groups.pop(group, None) is None:
+            return
+        self._created.discard(group)
         await self._save(GroupWrite(group, removed=True))
 
     def groups(self) -> list[str]:
@@ -251,6 +262,7 @@ class RaftNode:
                 continue
             if sender != node_of(claimed):
                 raise MalformedBatch(f"a batch of {claimed} came from {sender}")
+            message.to = group.core.node_id
             self.counters.messages_received += 1
             try:
                 group.core.step(message)
@@ -303,10 +315,11 @@ class RaftNode:
     def _written(self, error: Exception | None) -> None:
         """A write is durable: send what waited for it, and look at its groups at once (own votes and entries count
         from now on)."""
-        saves, self._writing = self._writing, []
         if error is not None:
-            self._fail(error)
+            self._fail(error)  # who waits for this write hears of it
+            self._writing = []
             return
+        saves, self._writing = self._writing, []
         if self._stopped:
             return
         self.counters.writes += 1
@@ -341,11 +354,11 @@ class RaftNode:
 
     def _post(self, group: Group, messages: Sequence[Message]) -> None:
         for message in messages:
-            link = self._transport.link(group.name, message.to)
+            link = self._link(group, message.to)
             outbox = self._outboxes.get(link)
             if outbox is None:
                 self._close_unused(message.to)
-                outbox = Outbox(self.node_id, link, self._transport, self.settings, self._unreachable)
+                outbox = Outbox(link.sender or self.node_id, link, self._transport, self.settings, self._unreachable)
                 self._outboxes[link] = outbox
             if outbox.put(pack_message(group.name, message)):
                 self.counters.messages_sent += 1
@@ -353,9 +366,14 @@ class RaftNode:
                 self.counters.messages_dropped += 1
                 group.core.unreachable(message.to)
 
+    def _link(self, group: Group, to: str) -> Link:
+        link = self._transport.link(group.name, to)
+        own = group.core.node_id
+        return link if own == self.node_id else link._replace(sender=own)
+
     def _close_unused(self, to: str) -> None:
         """Close the outboxes to a node that no group uses any more: it has another address, or left a channel."""
-        used = {self._transport.link(group, to) for group in self._groups}
+        used = {self._link(group, to) for group in self._groups.values()}
         for link in [link for link in self._outboxes if link.to == to and link not in used]:
             task = self._loop.create_task(self._outboxes.pop(link).close())
             self._closing_outboxes.add(task)
@@ -364,7 +382,7 @@ class RaftNode:
     def _unreachable(self, link: Link) -> None:
         """A batch was lost: every group whose messages take this link probes the node, at the pace of heartbeats."""
         for group in self._running():
-            if self._transport.link(group.name, link.to) == link:
+            if self._link(group, link.to) == link:
                 group.core.unreachable(link.to)
 
     def _tick(self) -> None:

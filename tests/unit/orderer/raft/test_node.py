@@ -581,6 +581,40 @@ async def test_membership_and_leadership_move_while_it_works(tmp_path: Path) -> 
         await made.all_hold([b"1", b"2"])
 
 
+async def test_a_node_has_another_name_in_a_group_that_it_joined(tmp_path: Path) -> None:
+    """Beside a group that it began: each group's messages go out under the name that the group knows."""
+    async with cluster(tmp_path, QUICK, groups=()) as made:
+        machines = {name: Machine() for name in ABC}
+        for name in ABC:
+            await made.nodes[name].add_group("f", ABC, machines[name])
+        for name in ABC[:2]:
+            made.machines[(name, "g")] = Machine()
+            await made.nodes[name].add_group("g", ABC[:2], made.machines[(name, "g")])
+        made.nodes["c#1"] = made.nodes["c"]
+        made.machines[("c", "g")] = Machine()
+        await made.nodes["c"].add_group("g", ABC[:2], made.machines[("c", "g")], node_id="c#1")
+        leader = made.nodes[await made.leads(among=ABC[:2])]
+        await leader.propose("g", b"1")
+        await leader.change_membership("g", MembershipChange(ChangeKind.ADD_VOTER, "c#1"))
+        await leader.propose("g", b"2")
+        await made.all_hold([b"1", b"2"])
+        await leader.transfer_leadership("g", "c#1", timeout_s=10)
+        await made.nodes["c"].propose("g", b"3")
+        await made.all_hold([b"1", b"2", b"3"])
+        await made.nodes[await made.leads("f")].propose("f", b"4")
+        assert made.nodes["c"].status("f").membership.voters == frozenset(ABC)
+
+
+async def test_a_log_that_no_group_took_is_forgotten_too(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as made:
+        node = made.nodes["a"]
+        await node.create_group("h", ["a"])
+        await node.remove_group("h")
+        await node.remove_group("h")
+        with pytest.raises(LogMissing):
+            await node.add_group("h", (), Machine(), create=False)
+
+
 async def test_a_leader_leads_on_where_nobody_takes_over(tmp_path: Path) -> None:
     async with cluster(tmp_path, QUICK) as made:
         name = await made.leads()
