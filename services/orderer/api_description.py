@@ -25,6 +25,10 @@ _SCHEMAS = {
             "different": list_of(TEXT),
             "damaged_blocks": list_of(WHOLE),
             "voters": list_of(TEXT),
+            "learners": list_of(TEXT),
+            "standing": TEXT,
+            "step": TEXT,
+            "catching_up": list_of(members(node=TEXT, round=WHOLE, behind=WHOLE)),
         },
     }
 }
@@ -46,8 +50,8 @@ _OPERATIONS = {
     "GET /channels/{name}": Operation(
         "One channel's state here",
         named("OrdererChannel"),
-        description="Readers hear channel, height, last_hash, leader, term and config_sequence; an admin of the "
-        "orderer's organisation everything.",
+        description="Readers hear channel, height, last_hash, leader, term, config_sequence and standing; an admin of "
+        "the orderer's organisation everything.",
     ),
     "GET /channels/{name}/blocks/{number}/hash": Operation(
         "One block's hash, for comparison between orderers", members(number=WHOLE, hash=HASH)

@@ -57,8 +57,13 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
 def _health(orderer: Orderer) -> Mapping[str, Any]:
     if orderer.broken_channels():
         return {"status": "broken"}  # the log says which and why, as do /metrics and an admin's /status
+    removed = orderer.removed_channels()
+    if removed and len(removed) == len(orderer.channels):
+        return {"status": "removed"}
     leaders = [
-        orderer.consensus.leader(name) for name, channel in orderer.channels.items() if orderer.votes_in(channel)
+        orderer.consensus.leader(name)
+        for name, channel in orderer.channels.items()
+        if name not in removed and orderer.votes_in(channel)
     ]
     return {"status": "ok" if all(leaders) else "electing"}
 

@@ -158,14 +158,19 @@ class ChannelOpener:
         return sequencer
 
     def _follower(self, chain: Chain, raft_id: str) -> MembershipFollower:
-        timing = self._settings.raft
-        return MembershipFollower(
-            raft_id,
-            chain,
-            self._consensus,
-            self._others.announce,
-            timing.tick_s * timing.election_ticks,
-        )
+        timing, name, consensus = self._settings.raft, chain.channel, self._consensus
+        timeout_s = timing.tick_s * timing.election_ticks
+        follower = MembershipFollower(raft_id, chain, consensus, self._others.announce, timeout_s)
+        for gauge, value in (
+            (metrics.VOTERS, lambda: len(consensus.status(name).membership.voters)),
+            (metrics.LEARNERS, lambda: len(consensus.status(name).membership.learners)),
+            (metrics.CHANGING, lambda: bool(follower.step)),
+            (metrics.CATCH_UP_ROUND, lambda: max((item["round"] for item in follower.learners()), default=0)),
+            (metrics.CATCH_UP_BEHIND, lambda: max((item["behind"] for item in follower.learners()), default=0)),
+            (metrics.REMOVED, lambda: follower.removed),
+        ):
+            gauge.labels(name).set_function(value)
+        return follower
 
     def _comparing(self, chain: Chain) -> Comparing:
         def stop(error: GridLedgerError) -> None:

@@ -30,6 +30,12 @@ class NotAnOrderer(PermissionDeniedError):
     code = "NOT_AN_ORDERER"
 
 
+class OrdererRemoved(UnavailableError):
+    """Envelopes are sent to an orderer that takes no part in the channel any more."""
+
+    code = "ORDERER_REMOVED"
+
+
 class OtherIncarnation(ConflictError):
     """An orderer asks to join while Raft has another incarnation of it."""
 

@@ -17,7 +17,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig
 from services.orderer.chain import Chain
-from services.orderer.errors import NotAnOrderer, OtherIncarnation
+from services.orderer.errors import NotAnOrderer, OrdererRemoved, OtherIncarnation
 from services.orderer.membership_steps import Rounds, Situation, Step, StepKind, next_step, waits_for
 from services.orderer.raft.errors import NotLeader
 from services.orderer.raft.interface import ChangeKind, Consensus, GroupStatus, MembershipChange
@@ -134,10 +134,30 @@ class MembershipFollower:
             return "voter" if raft_id in membership.voters else "learner"
         return "announced"
 
+    @property
+    def removed(self) -> bool:
+        """Whether the channel's leader has told that neither the configuration nor Raft has this orderer."""
+        return self.standing == "removed"
+
+    def check_removed(self) -> None:
+        """Raise :class:`OrdererRemoved` where this orderer takes no part any more."""
+        if self.removed:
+            config = self._chain.config if self.ahead is None else self.ahead.config
+            names = sorted(config.orderers.keys() - {self._name})
+            raise OrdererRemoved(
+                f"{self._name} is no orderer of {self._chain.channel} any more: ask {', '.join(names)}", orderers=names
+            )
+
+    def learners(self) -> list[dict[str, Any]]:
+        """Who catches up, where this orderer leads: node, the round that is under way, and entries that it lacks."""
+        return [
+            {"node": learner, "round": rounds.number, "behind": rounds.behind}
+            for learner, rounds in sorted(self._rounds.items())
+        ]
+
     def describe(self) -> dict[str, Any]:
         """For status queries."""
-        catching_up = {learner: rounds.number for learner, rounds in sorted(self._rounds.items())}
-        return {"standing": self.standing, "step": self.step, "rounds": catching_up}
+        return {"standing": self.standing, "step": self.step, "catching_up": self.learners()}
 
     async def _turn(self) -> float:
         """Do what is to be done now; after how many seconds to look again."""
@@ -247,6 +267,8 @@ class MembershipFollower:
         if standing == self.standing:
             return
         self.standing = standing
+        # What it holds may still be needed where nobody told that it was removed.
+        self._consensus.set_quiet(self._chain.channel, quiet=self.removed)
         level = logging.WARNING if standing in ("removed", "refused") else logging.INFO
         said = f"{self._name} is {standing}" + (f": {why}" if why is not None else "")
         _log.log(level, "%s", said, extra={"channel": self._chain.channel})

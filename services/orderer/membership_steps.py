@@ -134,12 +134,14 @@ class Rounds:
 
     def __init__(self, last_index: int, now_s: float) -> None:
         self.number = 1
+        self.behind = last_index
         self._first = self._target = last_index
         self._began_s = now_s
         self._fast = False
 
     def observe(self, match: int, last_index: int, now_s: float, timeout_s: float) -> None:
         """Note how far the learner's log is."""
+        self.behind = max(0, last_index - match)
         if match < self._target:
             return
         self._fast = now_s - self._began_s < timeout_s

@@ -35,6 +35,22 @@ DIFFERENT = Gauge(
 DAMAGED = Gauge(
     "gridledger_orderer_damaged_blocks", "Blocks that were found damaged on the disk since the start", ("channel",)
 )
+VOTERS = Gauge("gridledger_orderer_voters", "Voters of the channel's Raft group, as known here", ("channel",))
+LEARNERS = Gauge("gridledger_orderer_learners", "Learners of the channel's Raft group, as known here", ("channel",))
+CHANGING = Gauge(
+    "gridledger_orderer_changing",
+    "1 where this orderer leads the channel and Raft's members are not yet the configuration's orderers",
+    ("channel",),
+)
+CATCH_UP_ROUND = Gauge(
+    "gridledger_orderer_catch_up_round", "The round of a learner's catch-up, at the leader; 0 for none", ("channel",)
+)
+CATCH_UP_BEHIND = Gauge(
+    "gridledger_orderer_catch_up_entries", "Entries that a learner still lacks, at the leader", ("channel",)
+)
+REMOVED = Gauge(
+    "gridledger_orderer_removed", "1 where this orderer takes no part in the channel any more", ("channel",)
+)
 QUEUED = Gauge("gridledger_orderer_queued", "Envelopes that wait to be ordered", ("channel",))
 BATCH_SECONDS = Histogram(
     "gridledger_orderer_batch_seconds",
@@ -65,6 +81,12 @@ _OF_A_CHANNEL: tuple[MetricWrapperBase, ...] = (
     CLOCK_OFF,
     DIFFERENT,
     DAMAGED,
+    VOTERS,
+    LEARNERS,
+    CHANGING,
+    CATCH_UP_ROUND,
+    CATCH_UP_BEHIND,
+    REMOVED,
     QUEUED,
     BATCH_SECONDS,
     BATCH_ENVELOPES,

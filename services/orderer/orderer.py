@@ -36,7 +36,7 @@ from services.orderer.settings import OrdererSettings
 _log = logging.getLogger(__name__)
 ORDERER_READERS = "/Channel/Orderer/Readers"
 
-_TOLD_TO_MEMBERS = ("channel", "height", "last_hash", "leader", "term", "config_sequence")
+_TOLD_TO_MEMBERS = ("channel", "height", "last_hash", "leader", "term", "config_sequence", "standing")
 """Of what an orderer knows of a channel."""
 
 CLOCK_LOOK_S = 1.0
@@ -191,6 +191,10 @@ class Orderer:
         """Channels that have stopped on this orderer, while the others go on."""
         return [name for name in self.channels if self.consensus.status(name).broken is not None]
 
+    def removed_channels(self) -> list[str]:
+        """Channels that this orderer takes no part in any more."""
+        return [name for name, channel in self.channels.items() if channel.follower.removed and channel.was_named]
+
     def clock_fault(self, name: str) -> str | None:
         """What shows that this orderer's clock may be off, None where nothing does."""
         raft, bound = self.consensus.status(name), self.channels[name].clock_bound
@@ -245,6 +249,8 @@ class Orderer:
             "different": list(channel.comparing.found.differ),
             "damaged_blocks": sorted(channel.scrubbing.damaged),
             "voters": sorted(raft.membership.voters),
+            "learners": sorted(raft.membership.learners),
+            **channel.follower.describe(),
         }
 
     def is_own_admin(self, caller: Identity) -> bool:

@@ -51,6 +51,7 @@ def plain_routes(orderer: Orderer) -> list[PlainRoute]:
 
     async def broadcast(request: PlainRequest) -> bytes:
         channel = orderer.authorise(request.parameter, request.caller, acls.BROADCAST)
+        channel.follower.check_removed()
         channel.sequencer.check_leader()
         body = await read_body(request, max_bytes=limits.max_body_bytes)
         envelopes = framing.unpack(body, max_frames=limits.max_envelopes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from gridledger.incarnation import Incarnation, node_of
 from gridledger.protocol import ChannelConfig
 from gridledger.protocol.config_parts import Node
+from services.orderer.errors import OrdererRemoved
+from services.orderer.raft.interface import Role
 from tests.simulation.world.machines import CHANNEL, OrdererMachine
 from tests.simulation.world.run import world_folder
 from tests.simulation.world.world import World
@@ -112,6 +115,25 @@ async def replace_orderer(world: ChangingWorld, gone: str) -> None:
     await world.until(lambda: world.standing("orderer4") == "voter", "orderer4 knowing that it votes")
     await world.until(lambda: world.standing(gone) == "removed", f"{gone} knowing that it is removed")
     world.orderers[gone].gone = True
+    await check_removed(world, gone)
+
+
+async def check_removed(world: ChangingWorld, gone: str) -> None:
+    """It says so, takes no envelopes, and disturbs nobody."""
+    orderer = world.orderers[gone].orderer
+    assert orderer is not None
+    assert orderer.removed_channels() == [CHANNEL]
+    assert orderer.describe(CHANNEL)["standing"] == "removed"
+    with pytest.raises(OrdererRemoved, match=f"{gone} is no orderer of {CHANNEL} any more: ask .*orderer4"):
+        orderer.channels[CHANNEL].follower.check_removed()
+    await world.until(lambda: orderer.consensus.status(CHANNEL).role is Role.FOLLOWER, "end of its campaign")
+    staying, until = world.orderers["orderer4"].orderer, world.loop.time() + 10.0
+    assert staying is not None
+    term = staying.consensus.status(CHANNEL).term
+    while world.loop.time() < until:
+        assert orderer.consensus.status(CHANNEL).role is Role.FOLLOWER
+        await asyncio.sleep(0.05)
+    assert staying.consensus.status(CHANNEL).term == term
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -20,14 +20,14 @@ class Election(Replication):
 
     @property
     def promotable(self) -> bool:
-        """Whether this server may campaign: a voter, and not about to install a snapshot.
+        """Whether this server may campaign: a voter, and neither about to install a snapshot nor told to be quiet.
 
         A voter whose removal is not committed still is one: the others may lack the entry, and could then elect nobody
         whose log is shorter without its vote (thesis 4.2.2, figure 4.6). It does not count its own.
         """
         log = self.log
         voter = self.node_id in self.membership.voters or self.node_id in log.membership_at(log.commit).voters
-        return voter and log.pending_snapshot is None and not self.lost_its_log
+        return voter and log.pending_snapshot is None and not self.lost_its_log and not self.quiet
 
     def campaign(self) -> None:
         """Ask for a pre-vote: would a majority vote for this server? The term stays until one would (thesis 9.6)."""

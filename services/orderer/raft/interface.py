@@ -283,6 +283,9 @@ class Consensus(Protocol):
     def failed(self) -> bool:
         """Whether the node has failed."""
 
+    def set_quiet(self, group: str, *, quiet: bool) -> None:
+        """Whether this node leaves elections of a group to others, as one that was removed does. It still votes."""
+
     def break_group(self, group: str, error: Exception) -> None:
         """Stop one group on this node for good, as an error of its own does (``GroupStatus.broken``)."""
 

@@ -422,6 +422,10 @@ class RaftNode:
         if self._stopped:
             raise NodeStopped("this node was stopped")
 
+    def set_quiet(self, group: str, *, quiet: bool) -> None:
+        """See ``Consensus.set_quiet``."""
+        self._group(group).core.quiet = quiet
+
     def break_group(self, group: str, error: Exception) -> None:
         """See ``Consensus.break_group``."""
         self._fail_group(self._group(group), error)

@@ -76,6 +76,8 @@ class Server:
         self._beyond: set[str] = set()
         self.lost_its_log = False
         """Whether a leader knows of entries held here that this log has not: a server that forgot them may not vote."""
+        self.quiet = False
+        """Whether this server leaves elections to the others."""
         self._now: list[Message] = []
         self._after_save: list[Message] = []
         self._saved_state = hard_state

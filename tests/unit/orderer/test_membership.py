@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY
 
 from gridledger.errors import GridLedgerError, InputError, NotFoundError, PermissionDeniedError
 from gridledger.identity.signer import SigningIdentity
@@ -132,6 +133,9 @@ async def test_an_orderer_that_departs_is_told_so(orderer: Orderer) -> None:
         announce(orderer, PAPER.orderers["orderer2"], JOINING)
 
 
+METRICS = {"voters": 1, "learners": 1, "changing": 1, "catch_up_round": 1, "catch_up_entries": 0, "removed": 0}
+
+
 async def test_an_orderer_that_announces_itself_joins(orderer: Orderer) -> None:
     await set_orderers(orderer, "orderer1", "orderer2")
     follower = orderer.channels[CHANNEL].follower
@@ -151,7 +155,11 @@ async def test_an_orderer_that_announces_itself_joins(orderer: Orderer) -> None:
         assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "learner"
         with pytest.raises(OtherIncarnation):
             announce(orderer, PAPER.orderers["orderer2"], "orderer2#0badcafe")
-        assert follower.describe()["rounds"] == {JOINING: 1}
+        state = orderer.describe(CHANNEL)
+        assert (state["learners"], state["step"]) == ([JOINING], f"{JOINING} catches up")
+        assert state["catching_up"] == [{"node": JOINING, "round": 1, "behind": orderer.consensus.status(CHANNEL).last}]
+        told = {name: REGISTRY.get_sample_value(f"gridledger_orderer_{name}", {"channel": CHANNEL}) for name in METRICS}
+        assert told == {**METRICS, "catch_up_entries": state["catching_up"][0]["behind"]}
         assert orderer.describe(CHANNEL)["voters"] == ["orderer1"]
     finally:
         following.cancel()

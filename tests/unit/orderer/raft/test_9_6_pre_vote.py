@@ -150,3 +150,13 @@ def test_a_pre_vote_that_nobody_heard_is_asked_for_again_soon() -> None:
     assert core.role is Role.PRE_CANDIDATE
     asked = of_kind(tick(core, 10), Kind.PRE_VOTE)
     assert (len(asked), core.term) == (10, 0)  # two voters, every second heartbeat, and the term stays
+
+
+def test_a_server_that_was_removed_asks_nobody_and_still_votes() -> None:
+    core = server(term=3)
+    core.quiet = True
+    assert of_kind(tick(core, 200), Kind.PRE_VOTE, Kind.VOTE) == []
+    (answer,) = tell(core, Message(Kind.VOTE, "b", "a", 4))
+    assert not answer.reject
+    core.quiet = False
+    assert of_kind(tick(core, 200), Kind.PRE_VOTE)
