@@ -200,7 +200,7 @@ def test_nobody_is_forgotten_that_still_votes() -> None:
 def test_a_round_that_is_fast_ends_the_catch_up() -> None:
     rounds = Rounds(last_index=100, now_s=0.0)
     rounds.observe(50, 200, 1.0, 0.5)
-    assert (rounds.number, rounds.caught_up(50, 50, 200)) == (1, False)
+    assert (rounds.number, rounds.caught_up(50, 50, 200), rounds.behind) == (1, False, 150)
     rounds.observe(100, 300, 2.0, 0.5)  # two seconds for the first 100
     assert (rounds.number, rounds.caught_up(100, 100, 300)) == (2, False)
     rounds.observe(300, 310, 2.4, 0.5)
