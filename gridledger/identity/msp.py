@@ -239,20 +239,6 @@ class MSPManager:
         return None, None
 
 
-def is_own_admin(caller: Identity, own: Certificate, mspid: str, channels: Iterable[MSPManager]) -> bool:
-    """Whether ``caller`` is an admin of a node's own organisation ``mspid``: under the root that issued ``own``, the
-    node's certificate.
-
-    A channel's config alone does not tell: its admins may give any organisation further roots. Those issue members of
-    the channel, and nobody who may install code on the organisation's nodes.
-    """
-    if caller.role != "admin" or caller.mspid != mspid:
-        return False
-    own_msps = [msps.msps[mspid] for msps in channels if mspid in msps.msps]
-    roots = [root for msp in own_msps if (root := msp.issuer_of(own)) is not None]
-    return any(caller.certificate.is_issued_by(root) for root in roots)
-
-
 def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
     try:
         return extensions.get_extension_for_class(kind).value

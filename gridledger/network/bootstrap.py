@@ -21,6 +21,7 @@ from gridledger.contract import packaging
 from gridledger.errors import SettingsError
 from gridledger.files import write_atomically
 from gridledger.formats import NETWORK_FOLDER
+from gridledger.identity import local_msp
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import Incarnation
 from gridledger.network.companions import furnish
@@ -264,6 +265,8 @@ def _furnish(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec, chann
     """Put into a node's folder what it needs beside its identity."""
     home = folder.node(node.name)
     _copy(folder.roots, home)
+    root = folder.organisation(node.organisation) / "root.pem"
+    shutil.copyfile(root, home / "msp" / local_msp.ROOTS)
     for name in channels:
         _copy(folder.genesis(name), home / "channels")
     settings = {

@@ -19,7 +19,7 @@ from gridledger.web.app import (
 from gridledger.web.call_stream import CallHandler, CallStream
 from gridledger.web.edge import Authenticator, Identify, Limits, Reserve, by_certificate
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound
-from gridledger.web.metrics_access import admins_and
+from gridledger.web.metrics_access import admins_and, own_admins_and
 from gridledger.web.participation import participation_routes
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
@@ -55,6 +55,7 @@ __all__ = [
     "by_certificate",
     "create_app",
     "json_response",
+    "own_admins_and",
     "participation_routes",
     "read_body",
     "run_service",

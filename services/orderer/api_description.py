@@ -75,6 +75,13 @@ _OPERATIONS = {
         ),
         members(channel=TEXT, change=TEXT, node=TEXT),
     ),
+    "POST /admin/revocations": Operation(
+        "Bring revocation lists of the orderer's own organisation, by which its admins are judged (its admins)",
+        members(lists=list_of(members(issuer=HASH, number=nullable(WHOLE), this_update=WHOLE, revoked=WHOLE))),
+        {**TEXT, "description": "lists in PEM"},
+        media="application/x-pem-file",
+        description="One of each root, in place of an older one; 409 where the one that is held is newer.",
+    ),
     "POST /admin/transfer-leader": Operation(
         "Give the leadership of a channel to another orderer (admins of the orderer's organisation)",
         members(leader=nullable(TEXT)),

@@ -15,10 +15,10 @@ from gridledger.web import (
     ServerTLS,
     TLSFiles,
     WebServer,
-    admins_and,
     background,
     by_certificate,
     create_app,
+    own_admins_and,
 )
 from services.orderer.api_description import DESCRIPTION
 from services.orderer.opening import open_orderer
@@ -46,11 +46,13 @@ async def open_server(settings: OrdererSettings) -> AsyncIterator[WebServer]:
             node=settings.name,
             description=DESCRIPTION,
             reserve_of=reserves(orderer),
-            may_read_metrics=admins_and(settings.metrics_readers, [settings.mspid]),
+            may_read_metrics=own_admins_and(settings.metrics_readers, orderer.is_own_admin),
         )
         app.add_plain_routes(plain_routes(orderer))
         app.include_router(make_router(orderer))
-        async with background(orderer.run()):
+        orderer.local.trust = tls.extend_roots
+        orderer.local.trust(orderer.local.roots_pem)
+        async with background(orderer.run(), orderer.local.follow()):
             yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
 

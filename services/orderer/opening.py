@@ -10,6 +10,7 @@ from random import Random
 from gridledger.channel_record import ChannelRecord
 from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import SettingsError
+from gridledger.identity.local_msp import LocalMSP
 from gridledger.identity.signer import SigningIdentity
 from gridledger.incarnation import Incarnation
 from services.orderer.block_store import check_format
@@ -38,6 +39,7 @@ async def open_orderer(
     ``tls``: its edge, which trusts the roots of all organisations of its channels, of those that join later too.
     """
     identity = SigningIdentity.load(settings.identity)
+    local = LocalMSP.open(settings.identity, settings.mspid)
     others = OtherOrderers(settings.name, identity, _read_text(settings.roots), timeout_s=5.0, random=random)
     record = ChannelRecord(settings.data, disk)
     incarnation = _incarnation(settings, record, disk).started(f"{random.getrandbits(32):08x}", clock_us())
@@ -54,6 +56,7 @@ async def open_orderer(
         consensus,
         {},
         certificate=identity.certificate,
+        local=local,
         clock_us=clock_us,
         peek=others.peek,
         lives=Lives(settings.data, disk),

@@ -14,7 +14,8 @@ from gridledger.effort import Effort
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import UnknownAuthority
-from gridledger.identity.msp import Identity, is_own_admin
+from gridledger.identity.local_msp import LocalMSP
+from gridledger.identity.msp import Identity
 from gridledger.incarnation import node_of
 from gridledger.participating import Participating
 from gridledger.protocol import ChannelConfig, acls
@@ -95,6 +96,7 @@ class Orderer:
         channels: dict[str, Channel],
         *,
         certificate: Certificate,
+        local: LocalMSP,
         clock_us: Callable[[], int],
         peek: PeekBlocks,
         lives: Lives,
@@ -102,6 +104,7 @@ class Orderer:
     ) -> None:
         self.settings = settings
         self.certificate = certificate
+        self.local = local
         self.consensus = consensus
         self.channels = channels
         self.clock_us = clock_us
@@ -154,9 +157,10 @@ class Orderer:
         return channel
 
     def authenticate(self, certificate: Certificate) -> Identity:
-        """Who a certificate is, by the first channel of which it is a member.
+        """Who a certificate is, by the first channel of which it is a member. An admin of this orderer's organisation
+        need not be one.
 
-        Where no channel knows it, the most telling refusal is raised (expired before unknown).
+        Where nobody knows it, the most telling refusal is raised (expired before unknown).
         """
         now = self.clock_us()
         refusal: GridLedgerError | None = None
@@ -166,6 +170,8 @@ class Orderer:
             except AuthenticationError as error:
                 if refusal is None or isinstance(refusal, UnknownAuthority):
                     refusal = error
+        if self.local.is_admin(certificate, now):
+            return self.local.identify(certificate, now)
         raise refusal or AuthenticationError("this orderer serves no channel")
 
     def authorise(self, name: str, caller: Identity, resource: str) -> Channel:
@@ -254,9 +260,8 @@ class Orderer:
         }
 
     def is_own_admin(self, caller: Identity) -> bool:
-        """Whether an admin of the orderer's organisation calls."""
-        msps = [channel.config.msps for channel in self.channels.values()]
-        return is_own_admin(caller, self.certificate, self.settings.mspid, msps)
+        """Whether an admin of the orderer's organisation calls, as its local MSP has it."""
+        return caller.role == "admin" and self.local.is_admin(caller.certificate, self.clock_us())
 
     def told(self, name: str, caller: Identity) -> dict[str, Any]:
         """What a caller hears of one channel: its readers how far it is, the orderer's own admins all of it.

@@ -16,6 +16,7 @@ from gridledger import framing, jsontext
 from gridledger.effort import LARGE_BYTES
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.identity.msp import Identity
+from gridledger.identity.revocation import MAX_LIST_BYTES
 from gridledger.protocol import acls
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.fields import exactly, integer_of, text_of
@@ -122,9 +123,8 @@ def make_router(orderer: Orderer) -> APIRouter:
     async def transfer(request: Request) -> Response:
         message = exactly(jsontext.loads(await read_body(request, max_bytes=4096)), _TRANSFER_MEMBERS, "a transfer")
         name = text_of(message, "channel")
-        channel = orderer.channel(name)
-        caller = channel.config.msps.identify(request.state.caller.certificate, orderer.clock_us())
-        if not orderer.is_own_admin(caller):
+        orderer.channel(name)
+        if not orderer.is_own_admin(request.state.caller):
             raise PermissionDeniedError(f"only an admin of {orderer.settings.mspid} moves the leadership of {name}")
         await orderer.transfer_leadership(name, text_of(message, "to"))
         return json_response({"leader": orderer.describe(name)["leader"]})
@@ -143,6 +143,13 @@ def _add_membership_routes(router: APIRouter, orderer: Orderer) -> None:
         channel, raft_id = text_of(message, "channel"), text_of(message, "node", max_length=MAX_RAFT_ID)
         certificate, applied = request.state.caller.certificate, integer_of(message, "applied")
         return json_response({"state": hear_announcement(orderer, certificate, channel, raft_id, applied)})
+
+    @router.post("/admin/revocations")
+    async def revocations(request: Request) -> Response:
+        if not orderer.is_own_admin(request.state.caller):
+            raise PermissionDeniedError(f"revocation lists are brought by an admin of {orderer.settings.mspid}")
+        body = await read_body(request, max_bytes=MAX_LIST_BYTES)
+        return json_response({"lists": await asyncio.to_thread(orderer.local.publish, body)})
 
     @router.post("/admin/membership")
     async def membership(request: Request) -> Response:

@@ -200,6 +200,13 @@ _OPERATIONS = {
         status=201,
         description="A host loads it first: 400 `CHAINCODE_NOT_LOADED` says why it cannot.",
     ),
+    "POST /admin/revocations": Operation(
+        "Bring revocation lists of the peer's own organisation, by which its admins are judged (its admins)",
+        members(lists=list_of(members(issuer=HASH, number=nullable(WHOLE), this_update=WHOLE, revoked=WHOLE))),
+        {**TEXT, "description": "lists in PEM"},
+        media="application/x-pem-file",
+        description="One of each root, in place of an older one; 409 where the one that is held is newer.",
+    ),
 }
 
 DESCRIPTION = Description("GridLedger peer", "Gateway, queries, events and operations of a peer", _OPERATIONS, _SCHEMAS)

@@ -12,10 +12,10 @@ from gridledger.web import (
     ServerTLS,
     TLSFiles,
     WebServer,
-    admins_and,
     background,
     by_certificate,
     create_app,
+    own_admins_and,
 )
 from services.peer.api_description import DESCRIPTION
 from services.peer.peer import open_peer
@@ -43,11 +43,11 @@ async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
             node=settings.name,
             description=DESCRIPTION,
             reserve_of=reserves(peer),
-            may_read_metrics=admins_and(settings.metrics_readers, [settings.mspid]),
+            may_read_metrics=own_admins_and(settings.metrics_readers, peer.is_own_admin),
         )
         app.add_plain_routes(plain_routes(peer))
         app.include_router(make_router(peer))
-        async with background(peer.follow_configs(), *(process.watch() for process in processes)):
+        async with background(peer.follow_configs(), peer.local.follow(), *(process.watch() for process in processes)):
             yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
 

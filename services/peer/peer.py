@@ -15,7 +15,9 @@ from gridledger.contract.packaging import package_id
 from gridledger.effort import Effort
 from gridledger.errors import BusyError, SettingsError
 from gridledger.identity.certificate import Certificate
-from gridledger.identity.msp import Identity, is_own_admin
+from gridledger.identity.errors import IdentityError
+from gridledger.identity.local_msp import LocalMSP
+from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.ledger import Ledger
 from gridledger.ledger.validation import SignatureCheck
@@ -66,6 +68,7 @@ class Peer:
         channels: Channels,
         tls: TrustedRoots,
         *,
+        local: LocalMSP,
         note: Note | None = None,
     ) -> None:
         limits, random = settings.endorsement, SystemRandom()
@@ -73,6 +76,7 @@ class Peer:
         self.settings = settings
         self.identity = identity
         self.channels = channels
+        self.local = local
         self.tls = tls
         self.packages = Packages(settings.package_directory, settings.packages)
         self.hosts = ChaincodeHosts(self.packages, settings.ledger_directory, settings.hosts)
@@ -129,13 +133,18 @@ class Peer:
             metrics.CONNECTED.labels(channel.name).set(0)
 
     def authenticate(self, certificate: Certificate) -> Identity:
-        """Who calls: asked by the edge at every request."""
-        return self.channels.identify(certificate, clock_us())
+        """Who calls: asked by the edge at every request. An admin of this peer's organisation need not be known to any
+        channel."""
+        try:
+            return self.channels.identify(certificate, clock_us())
+        except IdentityError:
+            if not self.local.is_admin(certificate, clock_us()):
+                raise
+            return self.local.identify(certificate, clock_us())
 
     def is_own_admin(self, caller: Identity) -> bool:
-        """Whether an admin of this peer's organisation calls."""
-        msps = [channel.config.msps for channel in self.channels.all()]
-        return is_own_admin(caller, self.identity.certificate, self.settings.mspid, msps)
+        """Whether an admin of this peer's organisation calls, as its local MSP has it."""
+        return caller.role == "admin" and self.local.is_admin(caller.certificate, clock_us())
 
     def take(self, report: CommitterReport) -> None:
         """What the committer says. Called in order, never while a request's code runs."""
@@ -279,6 +288,9 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
     identity = SigningIdentity.load(settings.identity)
     if identity.mspid != settings.mspid:
         raise SettingsError(f"the identity in {settings.identity} is of {identity.mspid}, not of {settings.mspid}")
+    local = LocalMSP.open(settings.identity, settings.mspid)
+    local.trust = tls.extend_roots
+    local.trust(local.roots_pem)
     for folder in (settings.ledger_directory, settings.package_directory):
         folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -303,7 +315,7 @@ async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[
         def note(channel: str, check: SignatureCheck) -> None:
             committers[channel].note(check)
 
-        peer = Peer(settings, identity, Channels(channels), tls, note=note)
+        peer = Peer(settings, identity, Channels(channels), tls, local=local, note=note)
         stack.push_async_callback(peer.close)
         stack.enter_context(metrics.GatewayCollector(peer))
         peers.append(peer)

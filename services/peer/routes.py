@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gridledger.errors import AuthenticationError, InputError, PermissionDeniedError, TimeoutExceeded
 from gridledger.identity.msp import Identity
+from gridledger.identity.revocation import MAX_LIST_BYTES
 from gridledger.protocol import acls
 from gridledger.transport import call_frames
 from gridledger.web import (
@@ -259,6 +260,13 @@ def _add_operations(router: APIRouter, peer: Peer) -> None:
             raise PermissionDeniedError(f"packages are installed by an admin of {peer.settings.mspid}")
         body = await read_body(request, max_bytes=peer.settings.edge.max_package_bytes)
         return json_response({"id": await peer.install(body)}, 201)
+
+    @router.post("/admin/revocations")
+    async def revocations(request: Request) -> Response:
+        if not peer.is_own_admin(request.state.caller):
+            raise PermissionDeniedError(f"revocation lists are brought by an admin of {peer.settings.mspid}")
+        body = await read_body(request, max_bytes=MAX_LIST_BYTES)
+        return json_response({"lists": await asyncio.to_thread(peer.local.publish, body)})
 
 
 def _readable(peer: Peer, name: str, request: Request, resource: str) -> Channel:

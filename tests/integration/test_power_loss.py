@@ -73,7 +73,7 @@ class Orderer:
         name, identity = next(iter(paper.orderers.items()))
         paper.config = replace(paper.config, orderers={name: paper.config.orderers[name]})
         Incarnation(name, "0badcafe").write(folder / "data")
-        identity.save(folder / name)
+        paper.organisations["OrdererMSP"].furnish(identity, folder / name)
         (folder / f"{paper.channel}.genesis").write_bytes(paper.genesis.to_bytes())
         (folder / "roots.pem").write_text("".join(item.root for item in paper.organisations.values()))
         self.chance = Random(seed)

@@ -62,7 +62,7 @@ class Orderers:
     def _furnish(self, name: str, port: int, configs: Iterable[ChannelConfig]) -> Service:
         home = self.folder / name
         (home / "channels").mkdir(parents=True)
-        self.paper.orderers[name].save(home / "msp")
+        self.paper.organisations["OrdererMSP"].furnish(self.paper.orderers[name], home / "msp")
         (home / "roots.pem").write_text(self.roots, encoding="ascii")
         for config in configs:
             (home / "channels" / f"{config.channel}.genesis").write_bytes(genesis_block(config).to_bytes())

@@ -73,7 +73,7 @@ class ChangingWorld(World):
     def new_orderer(self, name: str) -> Node:
         """Furnish the machine of an orderer that the channel has not yet."""
         identity = self.paper.organisations["OrdererMSP"].issue(name, "orderer")
-        identity.save(self._folder / name)
+        self.paper.organisations["OrdererMSP"].furnish(identity, self._folder / name)
         some = next(iter(self.orderers.values())).settings
         machine = OrdererMachine(self, some.model_copy(update={"name": name, "identity": self._folder / name}))
         Incarnation(name, "00c0ffee", joins=True).write(machine.settings.data, machine.disk.mount(lambda: None))

@@ -16,7 +16,7 @@ CHANNEL = "shard1"
 def lone_orderer(folder: Path, paper: PaperNetwork, raft: RaftTiming | None = None) -> OrdererSettings:
     """Write the folder of orderer1, the only one; its settings are in ``config.json`` too."""
     config = replace(paper.config, orderers={"orderer1": paper.config.orderers["orderer1"]})
-    paper.orderers["orderer1"].save(folder / "msp")
+    paper.organisations["OrdererMSP"].furnish(paper.orderers["orderer1"], folder / "msp")
     (folder / "roots.pem").write_text("".join(msp.roots[0] for msp in config.organisations.values()))
     (folder / "genesis").mkdir()
     (folder / "genesis" / f"{CHANNEL}.genesis").write_bytes(genesis_block(config).to_bytes())

@@ -350,5 +350,5 @@ def write_identities(folder: Path) -> None:
     """The files that orderers read at their start."""
     paper = _members()
     for name, identity in paper.orderers.items():
-        identity.save(folder / name)
+        paper.organisations["OrdererMSP"].furnish(identity, folder / name)
     (folder / "roots.pem").write_text("".join(item.root for item in paper.organisations.values()))

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gridledger.identity.certificate import ATTRIBUTES_OID, Certificate, encode_attributes
+from gridledger.identity.local_msp import ROOTS
 from gridledger.identity.signer import SigningIdentity
 from tests.support.paper.messages import with_high_s
 
@@ -70,9 +72,16 @@ class PaperOrganisation:
         certificate = self._signed(builder)
         return SigningIdentity(Certificate.from_der(certificate.public_bytes(Encoding.DER)), key, self.mspid)
 
-    def crl(self, *revoked: SigningIdentity) -> str:
+    def furnish(self, node: SigningIdentity, folder: Path) -> None:
+        """A node's identity folder: its certificate and key, and its local MSP."""
+        node.save(folder)
+        (folder / ROOTS).write_text(self.root, encoding="ascii")
+
+    def crl(self, *revoked: SigningIdentity, number: int | None = None, at: datetime = BEGIN) -> str:
         """A revocation list of these (PEM)."""
-        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(BEGIN).next_update(END)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(at).next_update(END)
+        if number is not None:
+            builder = builder.add_extension(x509.CRLNumber(number), False)
         for item in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(item.certificate.serial).revocation_date(BEGIN)
             builder = builder.add_revoked_certificate(entry.build())

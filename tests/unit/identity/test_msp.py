@@ -14,7 +14,6 @@ from gridledger.identity import (
     RoleMissing,
     UnknownAuthority,
 )
-from gridledger.identity.msp import is_own_admin
 from tests.support.hostile_config import counted_verifications
 from tests.support.paper import PaperOrganisation
 
@@ -215,20 +214,3 @@ def test_roots_of_one_name_are_bounded_over_all_organisations() -> None:
         MSPManager(msps)
     del msps["Org2MSP"]
     MSPManager(msps)
-
-
-def test_a_channel_makes_nobody_an_admin_of_a_nodes_organisation(new_ca) -> None:  # type: ignore[no-untyped-def]
-    """Its admins gave the organisation a root of theirs, and could install chaincode on the organisation's peers."""
-    ours, theirs = new_ca("one"), new_ca("theirs")
-    true, widened = manager(OneMSP=ours.root), MSPManager({"OneMSP": MSP("OneMSP", [theirs.root, ours.root])})
-    node = Certificate.from_pem(ours.issue("/OU=peer/CN=peer1"))
-
-    def is_admin(ca, subject: str, mspid: str = "OneMSP") -> bool:  # type: ignore[no-untyped-def]
-        certificate = Certificate.from_pem(ca.issue(subject))
-        caller = widened.identify(certificate, certificate.not_before_us)
-        return is_own_admin(caller, node, mspid, [widened, true])
-
-    assert is_admin(ours, "/OU=admin/CN=admin")
-    assert not is_admin(theirs, "/OU=admin/CN=admin")
-    assert not is_admin(ours, "/OU=client/CN=admin")
-    assert not is_admin(ours, "/OU=admin/CN=admin", "TwoMSP")

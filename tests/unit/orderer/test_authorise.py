@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from gridledger.errors import AuthenticationError, PermissionDeniedError
+from gridledger.identity.local_msp import LocalMSP
 from gridledger.identity.msp import Identity
 from gridledger.protocol import acls
 from gridledger.protocol.config import Organisation
@@ -36,6 +37,7 @@ class Serving:
             cast("Any", None),
             channels,
             certificate=signer.certificate,
+            local=LocalMSP(folder, "OrdererMSP", [paper.organisations["OrdererMSP"].root]),
             clock_us=lambda: self.now_us,
             peek=cast("Any", None),
             lives=cast("Any", None),
@@ -99,3 +101,32 @@ def test_a_channels_admins_make_themselves_no_admins_of_an_orderer(serving: Serv
         caller = serving.orderer.authenticate(organisation.issue("admin", "admin").certificate)
         assert (caller.mspid, caller.role) == ("OrdererMSP", "admin")
         assert serving.orderer.is_own_admin(caller) is expected
+
+
+def test_an_admin_whom_no_channel_knows_is_known_to_its_own_orderer(serving: Serving, paper: PaperNetwork) -> None:
+    """So an orderer without a channel can be administered, and one whose channel has lost its organisation."""
+    boss = paper.organisations["OrdererMSP"].issue("boss", "admin").certificate
+    stranger = PaperOrganisation("OrdererMSP").issue("boss", "admin").certificate
+    client = paper.organisations["OrdererMSP"].issue("boss", "client").certificate
+    serving.orderer.channels.clear()
+    assert serving.orderer.is_own_admin(serving.orderer.authenticate(boss))
+    for nobody in (stranger, client):
+        with pytest.raises(AuthenticationError):
+            serving.orderer.authenticate(nobody)
+
+
+def test_a_channel_that_revokes_an_admin_takes_no_orderer_from_it(serving: Serving, paper: PaperNetwork) -> None:
+    ordering = paper.organisations["OrdererMSP"]
+    revoking = Organisation("OrdererMSP", (ordering.root,), crls=(ordering.crl(paper.orderer_admin),), kind="orderer")
+    config = paper.config
+    serving.chain.config = replace(config, organisations={**config.organisations, "OrdererMSP": revoking})
+    assert serving.orderer.is_own_admin(serving.orderer.authenticate(paper.orderer_admin.certificate))
+
+
+def test_a_published_list_shuts_an_admin_out_at_once(serving: Serving, paper: PaperNetwork) -> None:
+    """The channel does not know of it yet, and goes on to take the admin for a member."""
+    caller = serving.orderer.authenticate(paper.orderer_admin.certificate)
+    assert serving.orderer.is_own_admin(caller)
+    serving.orderer.local.publish(paper.organisations["OrdererMSP"].crl(paper.orderer_admin).encode())
+    assert serving.orderer.authenticate(paper.orderer_admin.certificate) == caller
+    assert not serving.orderer.is_own_admin(caller)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from gridledger.errors import GridLedgerError
+from gridledger.identity.local_msp import LocalMSP
 from services.orderer import orderer as orderer_module
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain, entry_of, entry_time_us
@@ -116,6 +117,7 @@ async def test_a_leader_whose_clock_is_far_behind_hands_over(
         cast("Any", consensus),
         {CHANNEL: channel},
         certificate=signer.certificate,
+        local=LocalMSP(tmp_path, "OrdererMSP", [paper.organisations["OrdererMSP"].root]),
         clock_us=lambda: NOW_US - behind_s * 1_000_000,
         peek=cast("Any", None),
         lives=cast("Any", None),

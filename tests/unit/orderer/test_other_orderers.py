@@ -15,6 +15,7 @@ import pytest
 
 from gridledger import framing
 from gridledger.errors import GridLedgerError, InputError, MalformedFrames
+from gridledger.identity.local_msp import LocalMSP
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import Organisation
 from gridledger.transport.node_client import NodeClient, WrongNode
@@ -57,7 +58,7 @@ class Net:
         self.received = Received()
         self.requests = 0
         self.home = folder / "msp"
-        self.paper.orderers["orderer2"].save(self.home)
+        self.paper.organisations["OrdererMSP"].furnish(self.paper.orderers["orderer2"], self.home)
         store = BlockStore.open(folder / "blocks")
         self.chain = Chain.open(store, self.paper.genesis, self.paper.orderers["orderer2"], cast("Any", None))
         settings = OrdererSettings.model_construct(name="orderer2", mspid="OrdererMSP", limits=limits)
@@ -67,6 +68,7 @@ class Net:
             cast("Any", self.received),
             {self.paper.channel: channel},
             certificate=self.paper.orderers["orderer2"].certificate,
+            local=LocalMSP.open(self.home, "OrdererMSP"),
             clock_us=lambda: time.time_ns() // 1000,
             peek=cast("Any", None),
             lives=Lives(folder),
