@@ -80,12 +80,13 @@ def place_group(
 
 
 def write_applications(folder: NetworkFolder, config: NetworkConfig) -> None:
-    """Keep the applications of ``config`` in the network's description, then in its profiles, which feeders follow.
+    """Keep the applications of ``config`` in the network's description, then in its profiles, companions' copies first.
 
     Each file is replaced in one step. Cut short in between, it is to be repeated.
     """
     write_network(folder, network_now(folder).model_copy(update={"applications": config.applications}))
-    for file in (folder.host_connection, folder.connection):
+    copies = [folder.companion(spec.name) / folder.connection.name for spec in config.companions]
+    for file in (*copies, folder.host_connection, folder.connection):
         if file.exists():
             profile = jsontext.loads(file.read_bytes())
             write_atomically(file, jsontext.dumps({**profile, "applications": config.applications}))

@@ -13,6 +13,7 @@ from gridledger.errors import NotFoundError, SettingsError
 from gridledger.grid.grouping import components
 from gridledger.grid.layout import Layout
 from gridledger.network.users import enroll_user
+from gridledger.transport.pins import Dialled
 from services.feeder.concurrently import concurrently
 from services.feeder.ledger_port import Ledger, Preview
 
@@ -63,11 +64,16 @@ class GatewayCallers:
 
     async def following(self, profile: ConnectionProfile, layout: Layout, group: str) -> GatewayCallers:
         """The same callers, with those that a single group needs where another layout has it."""
-        connector, channel = self._connector.with_layout(profile, layout), layout.channel_of(group)
+        connector, channels = self._connector.with_layout(profile, layout), layout.channels_using(group)
         rank = _ranks(layout, {*self._aggregators, group})[group]
-        planner, aggregator = await concurrently((connector.planner(channel), connector.aggregator(group, rank)))
-        planners, aggregators = {**self._planners, channel: planner}, {**self._aggregators, group: aggregator}
-        return GatewayCallers(connector, planners, aggregators)
+        aggregator, *planners = await concurrently(
+            (connector.aggregator(group, rank), *(connector.planner(channel) for channel in channels))
+        )
+        return GatewayCallers(
+            connector,
+            {**self._planners, **dict(zip(channels, planners, strict=True))},
+            {**self._aggregators, group: aggregator},
+        )
 
     def planner(self, channel: str) -> Ledger:
         """A caller with grid.role=planner who may submit on ``channel``."""
@@ -126,7 +132,7 @@ class _Connector:
         self._layout = layout
         self._enrolling = asyncio.Semaphore(_ENROLMENTS_AT_ONCE)
         self._enrolments: dict[str, asyncio.Lock] = {}
-        self.gateways: dict[tuple[str, str, str], Gateway] = {}
+        self.gateways: dict[tuple[str, Dialled], Gateway] = {}
 
     def with_layout(self, profile: ConnectionProfile, layout: Layout) -> _Connector:
         """A connector for another layout, which shares this one's gateways."""
@@ -167,7 +173,8 @@ class _Connector:
 
     def _peers_of(self, channel: str) -> list[str]:
         """A channel's peers, those that the profile tells more of."""
-        return [name for name in self._profile.channels[channel].peers if name in self._profile.peers]
+        entry = self._profile.channels.get(channel)
+        return [name for name in entry.peers if name in self._profile.peers] if entry else []
 
     def _peer(self, name: str) -> NodeEntry:
         return self._profile.peers[name]
@@ -180,7 +187,7 @@ class _Connector:
         contracts = {}
         for channel, name in peers.items():
             way = self._profile.way_to(name)
-            key = (identity.fingerprint, name, way.url)
+            key = (identity.fingerprint, way)
             if key not in self.gateways:
                 self.gateways[key] = Gateway.through([way], identity, timeouts=_TIMEOUTS, max_connections=_CONNECTIONS)
             contracts[channel] = self.gateways[key].get_network(channel).get_contract(self._layout.chaincode)

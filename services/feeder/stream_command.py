@@ -62,7 +62,7 @@ async def stream(options: StreamOptions, console: Console) -> int:
         runner = ScenarioRunner(planner, power_flow, dvs=dvs, clock=SystemClock())
         merges, records = await runner.prepare()
         console.say(f"enrolled, {records} records submitted" + (f", {merges} old merges finished" if merges else ""))
-        follower = LayoutFollower(watch, clock=SystemClock(), tell=console.say)
+        follower = LayoutFollower(connection, watch, clock=SystemClock(), tell=console.say)
         for group, channel in await gather_lists(grouping, dvs, connection):
             console.say(f"group {group} had VVC left on {channel}: it is on {layout.channel_of(group)} now")
         console.say(f"{options.rate:g} frames/s of each group for {options.seconds:g} s; scenario {scenario.name}")

@@ -207,6 +207,7 @@ class Certificates:
         return self._aggregators[name]
 
     async def following(self, profile: ConnectionProfile, layout: Layout, group: str) -> Certificates:
+        self._life.before("following")
         other = Certificates(self._world, self._life, layout)
         other._aggregators = {**self._aggregators, group: other._aggregators[group]}
         return other

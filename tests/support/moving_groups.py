@@ -25,8 +25,8 @@ BEFORE = Layout("mainchain", ("shard1", "shard2", "shard3"), planners={"mainchai
 AFTER = BEFORE.placing({"2": "shard4"})
 
 
-def write_profile(file: Path, layout: Layout) -> ConnectionProfile:
-    """Write a connection profile whose network has this layout; the profile."""
+def write_profile(file: Path, layout: Layout, port: int = 7151) -> ConnectionProfile:
+    """Write a connection profile whose network has this layout, and its first peer on ``port``; the profile."""
     dvs = {
         "chaincode": layout.chaincode,
         "main": layout.main,
@@ -37,7 +37,7 @@ def write_profile(file: Path, layout: Layout) -> ConnectionProfile:
     content = {
         "name": "small",
         "channels": {name: {"peers": []} for name in BEFORE.channels},
-        "peers": {},
+        "peers": {"peer1": {"url": f"https://localhost:{port}", "organisation": "Org1", "mspid": "Org1MSP"}},
         "orderers": {},
         "ca": {"url": "https://localhost", "tls_root": "tls-root.pem", "organisations": []},
         "roots": "roots.pem",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gridledger.client import Status
+from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import UnavailableError
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import OpenLoopStream, StreamResult
@@ -40,7 +41,7 @@ class Streamed:
 async def stream(tmp_path: Path, scenario: str, move_at: tuple[str, str, int]) -> Streamed:
     """Stream; the profile changes when the ``move_at``-th payload with a member and value is committed."""
     file = tmp_path / "connection.json"
-    write_profile(file, BEFORE)
+    profile = write_profile(file, BEFORE)
     world, told = World(BEFORE), list[str]()
     runner = scenario_runner(world)
     await runner.prepare()
@@ -57,7 +58,7 @@ async def stream(tmp_path: Path, scenario: str, move_at: tuple[str, str, int]) -
 
     world.on_commit = look
     made = scenario_for(scenario, planner("corrected"), power_flow(), base_state())
-    follower = LayoutFollower(ProfileWatch(tmp_path), clock=EagerClock(), tell=told.append)
+    follower = LayoutFollower(profile, ProfileWatch(tmp_path), clock=EagerClock(), tell=told.append)
     running = OpenLoopStream(runner, made, rate=RATE, seconds=SECONDS, tell=told.append, follower=follower)
     result = await running.run()
     world.layout = AFTER
@@ -123,13 +124,27 @@ async def test_a_group_leaves_its_merge_before_it_moves(tmp_path: Path) -> None:
     assert streamed.world.unclosed_merges() == {}
 
 
+async def test_a_defect_while_following_is_not_kept_quiet(tmp_path: Path) -> None:
+    class Defect(ProfileWatch):
+        def changed(self) -> ConnectionProfile | None:
+            raise ZeroDivisionError
+
+    profile = write_profile(tmp_path / "connection.json", BEFORE)
+    runner = scenario_runner(World(BEFORE))
+    await runner.prepare()
+    made = scenario_for("base", planner("corrected"), power_flow(), base_state())
+    follower = LayoutFollower(profile, Defect(tmp_path), clock=EagerClock(), tell=lambda _line: None)
+    with pytest.raises(ZeroDivisionError):
+        await OpenLoopStream(runner, made, rate=RATE, seconds=0.2, tell=lambda _line: None, follower=follower).run()
+
+
 async def following(tmp_path: Path, life: Life | None = None) -> tuple[World, Process, LayoutFollower]:
     """A process on the layout of before, and its follower, which tells the same."""
-    write_profile(tmp_path / "connection.json", BEFORE)
+    profile = write_profile(tmp_path / "connection.json", BEFORE)
     world, grid, clock = await planned_world(BEFORE)
     running = process(world, grid, clock, BEFORE, life)
     watch = ProfileWatch(tmp_path / "connection.json")
-    return world, running, LayoutFollower(watch, clock=clock, tell=running.told.append)
+    return world, running, LayoutFollower(profile, watch, clock=clock, tell=running.told.append)
 
 
 def test_a_profile_is_read_once_each_time_it_is_written(tmp_path: Path) -> None:
@@ -190,3 +205,22 @@ async def test_two_groups_move_one_after_the_other(tmp_path: Path) -> None:
     assert [(moved.group, moved.new) for moved in follower.moves] == [("1", "shard3"), ("2", "shard4")]
     assert [answer.outcome for answer in await running.coordinator.round()] == ["normal"] * 3
     assert (world.left("1")["shard1"], world.left("2")["shard2"]) == (0.0, 0.0)
+
+
+async def test_peers_that_moved_are_reached_where_they_are_now(tmp_path: Path) -> None:
+    life = Life(faults={"following": [UnavailableError("the CA is away")]})
+    _, running, follower = await following(tmp_path, life)
+    before, file = running.dvs.callers, tmp_path / "connection.json"
+    write_profile(file, BEFORE, port=9999)
+    for _ in range(3):
+        await follower.look(running.mover)
+    assert running.told == [
+        "peers are reached as before, for now: the CA is away",
+        "peers are reached as the changed connection profile says",
+    ]
+    after = running.dvs.callers
+    assert after is not before
+    assert (running.dvs.layout, follower.moves) == (BEFORE, [])
+    write_profile(file, BEFORE.placing({"2": "shard2"}), port=9999)
+    await follower.look(running.mover)
+    assert running.dvs.callers is after

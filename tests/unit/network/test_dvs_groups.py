@@ -99,13 +99,16 @@ def folder(tmp_path: Path) -> NetworkFolder:
     return made
 
 
-def test_the_description_and_both_profiles_are_changed(folder: NetworkFolder) -> None:
+def test_the_description_and_all_profiles_are_changed(folder: NetworkFolder) -> None:
     before = jsontext.loads(folder.connection.read_bytes())
+    bridge = folder.companion("rest") / "connection.json"
+    bridge.parent.mkdir(parents=True)
+    bridge.write_bytes(folder.connection.read_bytes())
     changed, _ = place_group(network_now(folder), "2", "shard1")
     write_applications(folder, changed)
     assert network_now(folder) == changed
     assert made_for(folder) == three_shards()
-    for file in (folder.connection, folder.host_connection):
+    for file in (folder.connection, folder.host_connection, bridge):
         found = jsontext.loads(file.read_bytes())
         assert found == before | {"applications": changed.applications}
 
