@@ -20,6 +20,7 @@ from gridledger.cli import (
     ledgers,
     network,
     orderers,
+    organisations,
     processes,
     set_up,
     transactions,
@@ -40,6 +41,7 @@ app = typer.Typer(
 for module in (
     network,
     processes,
+    organisations,
     orderers,
     dvs,
     set_up,

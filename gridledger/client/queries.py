@@ -33,6 +33,11 @@ async def read_config(node: NodeClient, channel: str) -> ChannelConfig:
     return ChannelConfig.parse(decoded(await node.get(path_of("channels", channel, "config")), "the configuration"))
 
 
+async def read_config_block(node: NodeClient, channel: str) -> bytes:
+    """The channel's newest config block, which a node that joins the channel may be given."""
+    return await node.get(path_of("channels", channel, "config"), params={"format": "block"})
+
+
 async def read_definition(node: NodeClient, channel: str, chaincode: str) -> dict[str, Any]:
     """A chaincode's definition on a channel."""
     return object_of(await node.get_json(path_of("channels", channel, "chaincodes", chaincode)), "a definition")

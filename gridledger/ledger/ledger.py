@@ -121,6 +121,11 @@ class Ledger:
             kept = self._config = (number, ConfigUpdate.parse(snapshot.envelope(number, 0)).config)
         return kept[1]
 
+    def config_block_bytes(self) -> bytes:
+        """The newest config block as it was ordered: the one that holds the present configuration."""
+        with self.snapshot() as snapshot:
+            return snapshot.block_bytes(snapshot.head.config_block)
+
     def block_bytes(self, number: int) -> bytes:
         """A block as it was ordered; :class:`BlockMissing`."""
         with self.snapshot() as snapshot:

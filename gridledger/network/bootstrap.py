@@ -41,8 +41,8 @@ from gridledger.protocol.config import Forwarder
 from gridledger.sealed import seal, unseal
 
 ADMIN = "admin"
-_SECRET_BYTES = 24
-_DATA = "data"
+SECRET_BYTES = 24
+DATA = "data"
 
 
 def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) -> bool:
@@ -66,9 +66,9 @@ def prepare(config: NetworkConfig, folder: NetworkFolder, *, anew: bool = True) 
         part.mkdir(parents=True, exist_ok=True)
     write_atomically(folder.format, seal(NETWORK_FOLDER, {}))
     write_both(folder, config)
-    _write(folder.ca / "config.json", _ca_settings(config, folder))
+    write_json(folder.ca / "config.json", ca_settings(config, folder))
     for path in secret_files:
-        write_atomically(path, f"{secrets.token_urlsafe(_SECRET_BYTES)}\n".encode(), mode=0o600)
+        write_atomically(path, f"{secrets.token_urlsafe(SECRET_BYTES)}\n".encode(), mode=0o600)
     return True
 
 
@@ -90,12 +90,12 @@ def _mend_ca_paths(folder: NetworkFolder) -> None:
     for part, member in ((settings, "tls_root"), *secrets_of):
         place = Path(part.get(member) or "")
         if place.is_absolute() and place.parent.name == folder.enrolment.name:
-            part[member] = _enrolment_path(folder, place)
+            part[member] = enrolment_path(folder, place)
     if jsontext.dumps(settings) != before:
-        _write(path, settings)
+        write_json(path, settings)
 
 
-def _enrolment_path(folder: NetworkFolder, file: Path) -> str:
+def enrolment_path(folder: NetworkFolder, file: Path) -> str:
     """A file of ``enrolment`` as the CA's settings name it: from the folder of the settings on."""
     return f"../{folder.enrolment.name}/{file.name}"
 
@@ -126,21 +126,21 @@ async def bootstrap(config: NetworkConfig, folder: NetworkFolder, project: Path)
         block = Block.build(channel=name, number=0, previous_hash=ZERO_HASH, timestamp_us=now_us, envelopes=[envelope])
         write_atomically(folder.genesis(name), block.to_bytes())
     for orderer in config.orderers:
-        _furnish(config, folder, orderer, list(config.channels))
-        data = folder.node(orderer.name) / orderer.settings.get("data", _DATA)
+        furnish_node(config, folder, orderer, list(config.channels))
+        data = folder.node(orderer.name) / orderer.settings.get("data", DATA)
         Incarnation(orderer.name, secrets.token_hex(4)).write(data)
     for peer in config.peers:
         channels = config.channels_of(peer.name)
         used = {packages[spec.path] for name in channels for spec in config.channels[name].chaincodes.values()}
         for package_id in used:
-            _copy(folder.package(package_id), folder.node(peer.name) / "packages")
-        _furnish(config, folder, peer, channels, packages="packages")
-    _copy(folder.ca_tls_root, folder.root)
+            copy_into(folder.package(package_id), folder.node(peer.name) / "packages")
+        furnish_node(config, folder, peer, channels, packages="packages")
+    copy_into(folder.ca_tls_root, folder.root)
     profile, published = (connection_profile(config, roots, published=outside) for outside in (False, True))
     await furnish(config, folder, config.companions, jsontext.dumps(profile))
     if published != profile:
-        _write(folder.host_connection, published)
-    _write(folder.connection, profile)
+        write_json(folder.host_connection, published)
+    write_json(folder.connection, profile)
 
 
 def channel_config(
@@ -162,8 +162,8 @@ def channel_config(
         organisations={
             mspid: Organisation(mspid, (roots[owner],), kind=config.kind_of(owner)) for owner, mspid in mspids.items()
         },
-        peers={node.name: _node(config, folder, node) for node in peers},
-        orderers={node.name: _node(config, folder, node) for node in config.orderers},
+        peers={node.name: described_node(config, folder, node) for node in peers},
+        orderers={node.name: described_node(config, folder, node) for node in config.orderers},
         policies=channel.all_policies,
         acls=channel.acls,
         forwarders=frozenset(Forwarder(mspids[owner], user) for owner, _, user in parted),
@@ -256,41 +256,45 @@ def _pack_chaincodes(config: NetworkConfig, folder: NetworkFolder, project: Path
     return ids
 
 
-def _node(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec) -> Node:
+def described_node(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec) -> Node:
+    """A node as channels' configurations have it, with the certificate in its folder."""
     identity = SigningIdentity.load(folder.node(node.name) / "msp")
     return Node(node.name, identity.mspid, config.url(node), identity.certificate)
 
 
-def _furnish(config: NetworkConfig, folder: NetworkFolder, node: NodeSpec, channels: list[str], **places: str) -> None:
+def furnish_node(
+    config: NetworkConfig, folder: NetworkFolder, node: NodeSpec, channels: list[str], **places: str
+) -> None:
     """Put into a node's folder what it needs beside its identity."""
     home = folder.node(node.name)
-    _copy(folder.roots, home)
+    copy_into(folder.roots, home)
     root = folder.organisation(node.organisation) / "root.pem"
     shutil.copyfile(root, home / "msp" / local_msp.ROOTS)
     for name in channels:
-        _copy(folder.genesis(name), home / "channels")
+        copy_into(folder.genesis(name), home / "channels")
     settings = {
         "name": node.name,
         "mspid": config.mspid(node.organisation),
         "identity": "msp",
         "host": config.listen or config.host,
         "port": node.port,
-        "data": _DATA,
+        "data": DATA,
         "genesis": "channels",
         "roots": "roots.pem",
         "channels": channels,
         **places,
         **node.settings,
     }
-    _write(home / "config.json", settings)
+    write_json(home / "config.json", settings)
 
 
-def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]:
+def ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]:
+    """The CA service's settings."""
     organisations = [
         {
             "name": item.name,
             "mspid": item.mspid,
-            "registrar_secret_file": _enrolment_path(folder, folder.registrar_secret(item.name)),
+            "registrar_secret_file": enrolment_path(folder, folder.registrar_secret(item.name)),
         }
         for item in config.organisations
         if not item.elsewhere
@@ -299,19 +303,20 @@ def _ca_settings(config: NetworkConfig, folder: NetworkFolder) -> dict[str, Any]
         "host": config.listen or config.host,
         "port": config.ca.port,
         "tls_hosts": list(config.names_of(config.ca)),
-        "tls_root": _enrolment_path(folder, folder.ca_tls_root),
+        "tls_root": enrolment_path(folder, folder.ca_tls_root),
         "data": "data",
         "organisations": organisations,
         **config.ca.settings,
     }
 
 
-def _copy(file: Path, folder: Path) -> None:
+def copy_into(file: Path, folder: Path) -> None:
+    """Copy a file into a folder, which is made where it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, folder / file.name)
 
 
-def _write(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write a JSON file that appears whole or not at all, even when we are killed meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, jsontext.dumps(value))

@@ -145,9 +145,8 @@ class Supervisor:
         async with item.changing:
             if item.runs:
                 raise ConflictError(f"{name} runs already")
-            await self._launch(item)
-            assert item.process is not None  # noqa: S101 - just launched
-            await item.process.healthy(HEALTHY_WITHIN_S)
+            process = await self._launch(item)
+            await process.healthy(HEALTHY_WITHIN_S)
         return f"{name} is up"
 
     async def stop_process(self, name: str) -> str:
@@ -179,7 +178,10 @@ class Supervisor:
 
     async def refresh(self) -> dict[str, list[str]]:
         """Bring the processes in line with the description in the folder, which has changed; who was ``stopped``,
-        ``restarted``, ``told`` (the CA, of its organisations) and ``started``. All others are left alone."""
+        ``restarted``, ``told`` (the CA, of its organisations) and ``started``. All others are left alone.
+
+        Raises :class:`PortTaken`, and :class:`UnavailableError` for a process that does not become healthy.
+        """
         async with self._refreshing:
             self._config = network_now(self._folder)
             named = {spec.name for spec in self._companions}
@@ -198,7 +200,7 @@ class Supervisor:
             for number, service in wanted:
                 if service.name not in self._supervised:
                     check_ports(self._config, [service])
-                    await self._start_stage(number, [service])
+                    await self._start_one(number, service)
                     done["started"].append(service.name)
                 elif what := await self._follow(self._supervised[service.name], service):
                     done[what].append(service.name)
@@ -221,8 +223,8 @@ class Supervisor:
             item.service = service
             item.is_stopped = True
             await item.process.stop(STOPPED_WITHIN_S)
-            await self._launch(item)
-            await item.process.healthy(HEALTHY_WITHIN_S)
+            process = await self._launch(item)
+            await process.healthy(HEALTHY_WITHIN_S)
             return "restarted"
 
     async def stop(self) -> None:
@@ -239,16 +241,22 @@ class Supervisor:
         self._supervised.clear()
 
     async def _start_stage(self, number: int, stage: list[Service]) -> None:
-        for service in stage:
-            item = _Supervised(service, number, Restarts(time.monotonic, SystemRandom()))
-            self._supervised[service.name] = item
-            await self._launch(item)
+        processes = [await self._launch(self._supervise(number, service)) for service in stage]
         async with asyncio.TaskGroup() as tasks:
-            for item in (self._supervised[service.name] for service in stage):
-                if item.process is not None:
-                    tasks.create_task(item.process.healthy(HEALTHY_WITHIN_S))
+            for process in processes:
+                tasks.create_task(process.healthy(HEALTHY_WITHIN_S))
 
-    async def _launch(self, item: _Supervised) -> None:
+    async def _start_one(self, number: int, service: Service) -> None:
+        """Start a process that came later, and wait until it is healthy."""
+        process = await self._launch(self._supervise(number, service))
+        await process.healthy(HEALTHY_WITHIN_S)
+
+    def _supervise(self, stage: int, service: Service) -> _Supervised:
+        item = _Supervised(service, stage, Restarts(time.monotonic, SystemRandom()))
+        self._supervised[service.name] = item
+        return item
+
+    async def _launch(self, item: _Supervised) -> RunningProcess:
         """Start a process, and hear of its end."""
         log = self._folder.logs / f"{item.service.name}.log"
         item.settings = item.service.settings.read_bytes()
@@ -260,6 +268,7 @@ class Supervisor:
             self._ended.put_nowait((item, process))
 
         self._in_background(follow())
+        return process
 
     def _restart_later(self, item: _Supervised) -> None:
         pause = item.restarts.next_pause()
@@ -271,9 +280,7 @@ class Supervisor:
         async with item.changing:
             if item.runs or item.is_stopped:
                 return
-            await self._launch(item)
-            process = item.process
-        assert process is not None  # noqa: S101 - just launched
+            process = await self._launch(item)
         try:
             await process.healthy(HEALTHY_WITHIN_S)
         except UnavailableError as error:

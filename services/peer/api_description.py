@@ -157,7 +157,11 @@ _OPERATIONS = {
         "Names of this peer's channels that the caller may read", members(channels=list_of(TEXT))
     ),
     "GET /channels/{name}": Operation("How far the channel is here", named("ChainInfo")),
-    "GET /channels/{name}/config": Operation("The channel's configuration, its text", {"type": "object"}),
+    "GET /channels/{name}/config": Operation(
+        "The channel's configuration, its text",
+        {"type": "object"},
+        description="With `format=block` the newest config block's frames as `application/octet-stream`.",
+    ),
     "GET /channels/{name}/peers": Operation(
         "The channel's peers; for admins of the peer's organisation, which of them this gateway leaves out",
         members(peers={"type": "object", "additionalProperties": members(mspid=TEXT, url=TEXT, left_out=ANY)}),

@@ -150,8 +150,13 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
         return json_response(queries.chain_info(_readable(peer, name, request, acls.CHAIN_INFO)).to_dict())
 
     @router.get("/channels/{name}/config")
-    async def config(name: str, request: Request) -> Response:
-        return json_response(_readable(peer, name, request, acls.CHANNEL_CONFIG).config.text.encode())
+    async def config(
+        name: str, request: Request, form: Annotated[Literal["json", "block"], Query(alias="format")] = "json"
+    ) -> Response:
+        channel = _readable(peer, name, request, acls.CHANNEL_CONFIG)
+        if form == "block":
+            return Response(channel.ledger.config_block_bytes(), media_type="application/octet-stream")
+        return json_response(channel.config.text.encode())
 
     @router.get("/channels/{name}/peers")
     async def peers(name: str, request: Request) -> Response:

@@ -37,6 +37,8 @@ COMMANDS = {
         "verify",
     ),
     *("channel fetch", "policy set", "acl set", "limits set"),
+    *(f"org {verb}" for verb in ("add", "update", "remove")),
+    *(f"orderer {verb}" for verb in ("add", "replace", "move", "remove")),
     *("enroll", "identity list", "identity show"),
 }
 
