@@ -1,4 +1,5 @@
-"""Letting an orderer in again that lost its log: its old incarnation is removed, a new one joins, catches up, votes.
+"""Letting an orderer in again that lost its log: an admin has its old incarnation removed, and a new one is started.
+That one announces itself, and joins as any new orderer does (services/orderer/membership_follower.py).
 
 Each step looks at what there is and does what is missing: begun again after a crash at any step, it goes on.
 """
@@ -27,8 +28,6 @@ from gridledger.transport.node_client import NodeClient
 
 _MARK = "readmission"
 """A file in the data folder for as long as its incarnation does not vote yet."""
-_CLOSE = 20
-"""How many entries behind the leader's commit a learner may be when it is promoted."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _ANSWER_S = 15.0
 
@@ -63,10 +62,10 @@ class Readmission:
         """All steps."""
         incarnation = self._prepare()
         for channel in self._channels:
-            await self._enter(channel, incarnation.raft_id)
+            await self._remove_lost(channel, incarnation.raft_id)
         await self._start()
         for channel in self._channels:
-            await self._promote(channel, incarnation.raft_id)
+            await self._await_vote(channel, incarnation.raft_id)
         (self._data / _MARK).unlink(missing_ok=True)
 
     def _prepare(self) -> Incarnation:
@@ -102,30 +101,24 @@ class Readmission:
                 except ConflictError as error:
                     raise ConflictError(f"{error.message} (gridledger stop {self._name})") from None
 
-    async def _enter(self, channel: str, raft_id: str) -> None:
-        """Remove what Raft knows of this orderer, and add the new incarnation as a learner."""
+    async def _remove_lost(self, channel: str, raft_id: str) -> None:
+        """Have the incarnations that Raft knows of this orderer removed, but for the one that joins."""
         state = await self._at_leader(channel, "show", raft_id)
-        members = [*state["voters"], *state["learners"]]
-        for old in members:
+        for old in (*state["voters"], *state["learners"]):
             if node_of(old) == self._name and old != raft_id:
                 await self._at_leader(channel, "remove", old)
                 self._say(f"{channel}: {old} is removed")
-        if raft_id not in members:
-            await self._at_leader(channel, "add-learner", raft_id)
-            self._say(f"{channel}: {raft_id} is added as a learner")
 
-    async def _promote(self, channel: str, raft_id: str) -> None:
-        """Wait until the new incarnation has caught up, and have it vote."""
+    async def _await_vote(self, channel: str, raft_id: str) -> None:
+        """Wait until the new incarnation votes: it announces itself, and whoever leads lets it join as any new
+        orderer."""
         backoff = self._backoff()
         while True:
             state = await self._at_leader(channel, "show", raft_id)
             if raft_id in state["voters"]:
-                return
-            if state["match"].get(raft_id, 0) + _CLOSE >= state["commit"]:
-                await self._at_leader(channel, "promote", raft_id)
                 self._say(f"{channel}: {raft_id} has caught up and votes")
                 return
-            await self._pause(backoff, f"{raft_id} does not catch up with {channel}")
+            await self._pause(backoff, f"{raft_id} does not vote on {channel} yet")
 
     async def _at_leader(self, channel: str, change: str, raft_id: str) -> dict[str, Any]:
         """Ask whoever leads the channel, again until the request is taken."""

@@ -22,8 +22,6 @@ _RAFT_ID = re.compile(r"[\w.-]{1,128}(#[0-9a-f]{1,16})?", re.ASCII)
 _CHANGES = {
     "show": None,
     "remove": ChangeKind.REMOVE,
-    "add-learner": ChangeKind.ADD_LEARNER,
-    "promote": ChangeKind.ADD_VOTER,
 }
 
 

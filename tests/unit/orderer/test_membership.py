@@ -20,6 +20,7 @@ from services.orderer.errors import NotAnOrderer, OtherIncarnation
 from services.orderer.membership import change_membership, hear_announcement
 from services.orderer.opening import open_orderer
 from services.orderer.orderer import Orderer
+from services.orderer.raft.interface import ChangeKind, MembershipChange
 from tests.support.orderer_folder import CHANNEL, lone_orderer
 from tests.support.paper import NOW_US, PaperNetwork
 from tests.support.waiting import eventually
@@ -42,8 +43,12 @@ async def orderer(tmp_path: Path) -> AsyncIterator[Orderer]:
 ADMIN = PAPER.organisations["OrdererMSP"].issue("admin", "admin").certificate
 
 
-async def test_a_new_incarnation_enters_as_a_learner(orderer: Orderer) -> None:
-    await change_membership(orderer, ADMIN, CHANNEL, "add-learner", NEW)
+async def add_learner(orderer: Orderer, raft_id: str) -> None:
+    await orderer.consensus.change_membership(CHANNEL, MembershipChange(ChangeKind.ADD_LEARNER, raft_id))
+
+
+async def test_an_admin_has_a_lost_incarnation_removed(orderer: Orderer) -> None:
+    await add_learner(orderer, NEW)
     state = await change_membership(orderer, ADMIN, CHANNEL, "show", NEW)
     assert (state["voters"], state["learners"]) == (["orderer1"], [NEW])
     assert state["match"] == {NEW: 0}
@@ -59,8 +64,8 @@ async def test_a_new_incarnation_enters_as_a_learner(orderer: Orderer) -> None:
         ("client", "show", "orderer1", PermissionDeniedError),
         ("orderer", "remove", "orderer1", PermissionDeniedError),
         ("admin", "remove", "peer1", NotFoundError),
-        ("admin", "add-learner", "stranger#5f3a01c2", NotFoundError),
-        ("admin", "add-voter", "orderer1", InputError),
+        ("admin", "remove", "stranger#5f3a01c2", NotFoundError),
+        ("admin", "add-learner", NEW, InputError),
     ],
 )
 async def test_only_its_own_admin_changes_an_orderers_membership(
@@ -125,7 +130,7 @@ async def set_orderers(orderer: Orderer, *names: str) -> None:
 
 async def test_an_orderer_that_departs_is_told_so(orderer: Orderer) -> None:
     await set_orderers(orderer, "orderer1", "orderer2")
-    await change_membership(orderer, ADMIN, CHANNEL, "add-learner", JOINING)
+    await add_learner(orderer, JOINING)
     await set_orderers(orderer, "orderer1")
     assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "departing"
     await change_membership(orderer, ADMIN, CHANNEL, "remove", JOINING)
