@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridledger.cli.options import DEFAULT_DIR, Folder, Json, OwnConfig, Profile, User, network_folder
+from gridledger.cli.options import DEFAULT_DIR, Config, Folder, Json, Profile, User, network_folder
 from gridledger.cli.output import say, say_json
 from gridledger.cli.project import project
 from gridledger.command_line import EXIT_FAILED
@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(
-    config: OwnConfig = None,
+    config: Config = None,
     *,
     directory: Folder = DEFAULT_DIR,
     detach: Annotated[

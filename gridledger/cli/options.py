@@ -44,9 +44,7 @@ def _profile_of(ctx: typer.Context) -> tuple[Path, dict[str, Any]]:
     return folder, profile if isinstance(profile, dict) else {}
 
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The network's description, network-config/....yaml.")]
-
-OwnConfig = Annotated[
+Config = Annotated[
     Path | None,
     typer.Argument(
         metavar="[CONFIG]",

@@ -53,10 +53,12 @@ def mount_points(config: NetworkConfig) -> list[PurePosixPath]:
     return [NETWORK, NETWORK / "ca", NETWORK / "enrolment", PurePosixPath("/results"), *nodes, *companions]
 
 
-def compose_file(config: NetworkConfig, path: PurePosixPath) -> str:
-    """The compose file of a network; ``path`` is where its config lies in the checkout."""
+def compose_file(config: NetworkConfig, path: PurePosixPath | None) -> str:
+    """The compose file of a network; ``path`` is where its config lies in the checkout. None: ``config`` is the network
+    as it now is, in a folder that was made before."""
     document = _document(config, path)
-    return _text(document, f"gridledger compose {path}", "The network as containers; see docs/compose.md.")
+    command = f"gridledger compose {path}" if path else "gridledger compose"
+    return _text(document, command, "The network as containers; see docs/compose.md.")
 
 
 def override_file(config: NetworkConfig, path: PurePosixPath, base: NetworkConfig, base_path: PurePosixPath) -> str:
@@ -74,11 +76,13 @@ def override_file(config: NetworkConfig, path: PurePosixPath, base: NetworkConfi
     return _text(document, command, f"To be given behind the compose file of {base_path}.")
 
 
-def _document(config: NetworkConfig, path: PurePosixPath) -> _Map:
+def _document(config: NetworkConfig, path: PurePosixPath | None) -> _Map:
     nodes = (*config.orderers, *config.peers)
     names = [node.name for node in nodes] + [spec.name for spec in config.companions]
     if clashes := sorted(set(names) & {*_OTHERS, *_VOLUMES}):
-        raise SettingsError(f"{path}: a node cannot be called {', '.join(clashes)} where it is to be a container")
+        raise SettingsError(
+            f"{path or config.name}: a node cannot be called {', '.join(clashes)} where it is to be a container"
+        )
     common = _Anchored("common", _common())
     service = _Anchored("service", {_MERGE: common, **_long_running()})
     orderer = _Anchored("orderer", {_MERGE: service, **_limits("ORDERER", "1g", 256), "healthcheck": _checked(3)})
@@ -258,8 +262,8 @@ def _runs(module: str, home: PurePosixPath) -> _Map:
     }
 
 
-def _bootstrap(path: PurePosixPath, step: str) -> _Line:
-    command = ["gridledger", "bootstrap", str(path), "--names-as-hosts"]
+def _bootstrap(path: PurePosixPath | None, step: str) -> _Line:
+    command = ["gridledger", "bootstrap", *([str(path)] if path else []), "--names-as-hosts"]
     return _Line([*command, "--prepare"] if step == "prepare" else command)
 
 

@@ -128,7 +128,7 @@ def test_an_error_is_one_line_and_exit_code_1(
         (["nonsense"], "No such command 'nonsense'. See gridledger --help"),
         (["qery"], "No such command 'qery'. Did you mean 'query', 'verify'? See gridledger --help"),
         (["chaincode", "nonsense"], "No such command 'nonsense'"),
-        (["bootstrap"], "Missing argument 'CONFIG'. See gridledger bootstrap --help"),
+        (["org", "add"], "Missing argument 'ORG'. See gridledger org add --help"),
         (["up", "x.yaml", "--port-offset", "many"], "'--port-offset'"),
         (["status", "--jsn"], "No such option: --jsn"),
         (["status", "--json=yes"], "--json"),

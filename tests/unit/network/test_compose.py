@@ -10,8 +10,10 @@ import yaml
 
 from gridledger.cli import main
 from gridledger.errors import SettingsError
-from gridledger.network.bootstrap import connection_profile
+from gridledger.network.bootstrap import connection_profile, prepare
 from gridledger.network.compose import compose_file, mount_points, override_file
+from gridledger.network.descriptions import write_network
+from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -22,6 +24,46 @@ NODES = ("ca", "orderer1", "orderer2", "orderer3", "peer1", "peer2", "peer3", "p
 @pytest.fixture
 def config() -> NetworkConfig:
     return load_network_config(PROJECT / BASE)
+
+
+@pytest.fixture
+def changed(tmp_path: Path, config: NetworkConfig) -> NetworkFolder:
+    """The folder of containers, of which the last peer was removed, and no other part was."""
+    folder, named = NetworkFolder(tmp_path), config.with_names_as_hosts()
+    prepare(named, folder)
+    folder.connection.write_text("{}")
+    channels = {
+        name: {**spec.model_dump(mode="json"), "peers": [peer for peer in spec.peers if peer != "peer6"]}
+        for name, spec in named.channels.items()
+    }
+    members = {**named.model_dump(mode="json"), "channels": channels}
+    members["peers"] = [item for item in members["peers"] if item["name"] != "peer6"]
+    write_network(folder, NetworkConfig.model_validate(members))
+    for name in NODES[1:-1]:
+        folder.node(name).mkdir(parents=True)
+        (folder.node(name) / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_changed_network_has_a_compose_file_of_its_own(
+    changed: NetworkFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compose", "--dir", str(changed.root)]) == 0
+    services = yaml.safe_load(capsys.readouterr().out)["services"]
+    assert "peer5" in services
+    assert "peer6" not in services
+    assert services["setup"]["command"] == ["gridledger", "bootstrap", "--names-as-hosts"]
+
+
+def test_a_changed_network_is_complete_without_what_was_removed(
+    changed: NetworkFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ([], [str(PROJECT / BASE)]):
+        assert main(["bootstrap", *more, "--names-as-hosts", "--dir", str(changed.root)]) == 0
+        assert "is complete" in capsys.readouterr().out
+    (changed.node("peer5") / "config.json").unlink()
+    assert main(["bootstrap", "--names-as-hosts", "--dir", str(changed.root)]) == 1
+    assert "what belongs to peer5 is gone" in capsys.readouterr().err
 
 
 @pytest.fixture
