@@ -20,6 +20,7 @@ from typing import Any
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import GridLedgerError, NotFoundError, TimeoutExceeded
 from gridledger.grid.plant import Plant
+from gridledger.grid.records import Record
 from services.feeder.clock import Clock
 from services.feeder.coordinator import Coordinator
 from services.feeder.dvs_client import DvsClient
@@ -123,15 +124,21 @@ async def carry_list(group: str, old: DvsClient, new: DvsClient) -> Any:
     return await new.repeat(carry, lambda error: is_conflict(error.code))
 
 
-async def gather_lists(groups: Iterable[str], dvs: DvsClient, profile: ConnectionProfile) -> list[tuple[str, str]]:
-    """End moves that were cut short: carry what groups have left on other channels to their own; group and channel."""
+async def gather_lists(
+    groups: Iterable[str], dvs: DvsClient, profile: ConnectionProfile, record_of: Callable[[str], Record]
+) -> list[tuple[str, str]]:
+    """End moves that were cut short: carry what groups have left on other channels to their own; group and channel.
+
+    The records there are replaced first: they may be of another case, whose buses the own channel does not know.
+    """
     found = []
     for group in groups:
         for channel in dvs.layout.channels:
             if channel != dvs.layout.channel_of(group) and await _has_list(dvs, channel, group):
                 there = dvs.layout.placing({group: channel})
-                callers = await dvs.callers.following(profile, there, group)
-                await carry_list(group, dvs.elsewhere(there, callers), dvs)
+                old = dvs.elsewhere(there, await dvs.callers.following(profile, there, group))
+                await old.submit_record(channel, record_of(group))
+                await carry_list(group, old, dvs)
                 found.append((group, channel))
     return found
 

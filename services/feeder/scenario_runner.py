@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gridledger.client.profile import ConnectionProfile
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid, GridState, PowerFlow
 from gridledger.grid.records import Planner
@@ -13,7 +14,7 @@ from services.feeder.coordinator import Coordinator
 from services.feeder.dvs_client import DvsClient
 from services.feeder.frames_in_flight import FramesInFlight
 from services.feeder.group_loop import FrameAnswer
-from services.feeder.group_move import GroupMover
+from services.feeder.group_move import GroupMover, gather_lists
 from services.feeder.merging import Merge
 from services.feeder.record_submitter import RecordSubmitter
 from services.feeder.scenario_run import ScenarioRun
@@ -44,6 +45,11 @@ class ScenarioRunner:
         # Records first: giving back takes them as they are, and those of the other profile serve as well.
         records = await self._records.submit_all(self.base)
         return await self._coordinator().recover(), records
+
+    async def gather_lists(self, profile: ConnectionProfile) -> list[tuple[str, str]]:
+        """End moves of groups that were cut short; each group and the channel on which it had VVC left."""
+        groups = self.planner.grouping
+        return await gather_lists(groups, self._dvs, profile, lambda group: self.planner.record(group, self.base))
 
     async def run(self, scenario: Scenario) -> ScenarioRun:
         """From the base case with fresh lists: some quiet rounds, the disturbance, the loop, some quiet rounds."""

@@ -20,7 +20,6 @@ from services.feeder.clock import SystemClock
 from services.feeder.console import Console
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
-from services.feeder.group_move import gather_lists
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.scenario_runner import ScenarioRunner
@@ -63,7 +62,7 @@ async def stream(options: StreamOptions, console: Console) -> int:
         merges, records = await runner.prepare()
         console.say(f"enrolled, {records} records submitted" + (f", {merges} old merges finished" if merges else ""))
         follower = LayoutFollower(connection, watch, clock=SystemClock(), tell=console.say)
-        for group, channel in await gather_lists(grouping, dvs, connection):
+        for group, channel in await runner.gather_lists(connection):
             console.say(f"group {group} had VVC left on {channel}: it is on {layout.channel_of(group)} now")
         console.say(f"{options.rate:g} frames/s of each group for {options.seconds:g} s; scenario {scenario.name}")
         result = await OpenLoopStream(

@@ -11,12 +11,15 @@ import pytest
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import TimeoutExceeded, UnavailableError
 from gridledger.grid.layout import Layout
+from gridledger.grid.records import Record
 from services.feeder import group_move
 from services.feeder.dvs_client import DvsClient
 from services.feeder.group_move import gather_lists
+from tests.support.dvs_channel import full_list
 from tests.support.dvs_world import Died, Life, World
 from tests.support.feeder_world import GROUPS, planned_world
 from tests.support.moving_groups import AFTER, BEFORE, process, write_profile
+from tests.support.solved_grid import base_state, planner
 from tests.support.waiting import until
 
 STEPS = 6
@@ -26,6 +29,10 @@ STEPS = 6
 @pytest.fixture
 def profile(tmp_path: Path) -> ConnectionProfile:
     return write_profile(tmp_path / "connection.json", AFTER)
+
+
+def record_of(group: str) -> Record:
+    return planner("corrected").record(group, base_state())
 
 
 def frames_on(world: World, channel: str) -> int:
@@ -96,12 +103,26 @@ async def test_a_move_cut_short_is_mended_at_the_next_start(
     running = process(world, grid, clock, start)
     await running.coordinator.records.submit_all(grid.state())
     await running.coordinator.recover()
-    await gather_lists(GROUPS, running.dvs, profile)
+    await gather_lists(GROUPS, running.dvs, profile, record_of)
     own = start.channel_of("2")
     left = world.left("2")
     assert left.pop(own) == pytest.approx(whole)
     assert not any(left.values())
-    assert await gather_lists(GROUPS, running.dvs, profile) == []
+    assert await gather_lists(GROUPS, running.dvs, profile, record_of) == []
+    assert [answer.outcome for answer in await running.coordinator.round()] == ["normal"] * 3
+
+
+async def test_a_list_of_another_case_does_not_end_the_start(profile: ConnectionProfile) -> None:
+    """On the channel that the group has left, its record and its list are of buses that it has no more."""
+    world, grid, clock = await planned_world(BEFORE)
+    running = process(world, grid, clock, AFTER)
+    await running.coordinator.records.submit_all(grid.state())
+    other = record_of("3") | {"id": "2", "adjacent": ["1", "3"]}
+    world.channels["shard2"].call("InitialGrouping", other)
+    loads = planner("corrected").area("3").load_buses
+    world.channels["shard2"].call("UpdateResources", {"group": "2", "vvc": full_list(loads)})
+    await gather_lists(GROUPS, running.dvs, profile, record_of)
+    assert world.channels["shard2"].vvc("2") == dict.fromkeys(map(str, planner("corrected").area("2").load_buses), 0.0)
     assert [answer.outcome for answer in await running.coordinator.round()] == ["normal"] * 3
 
 
