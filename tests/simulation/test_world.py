@@ -20,8 +20,8 @@ from services.orderer import sequencer
 from services.orderer.raft.wal import Wal
 from services.orderer.raft.wal_records import GroupWrite
 from tests.simulation.world.disk import Mount
-from tests.simulation.world.faults import KINDS
-from tests.simulation.world.run import LEAST_SEEDS, Tally, world_folder
+from tests.simulation.world.membership import CHANGED
+from tests.simulation.world.run import KINDS, LEAST_SEEDS, Tally, world_folder
 from tests.simulation.world.world import ENOUGH, Outcome, World
 
 SEEDS = 6
@@ -95,9 +95,24 @@ def test_a_deliberate_mistake_is_seen(mistake: str, folder: Path) -> None:
 def test_a_fault_that_never_comes_to_pass_fails_a_run() -> None:
     tally = Tally()
     for seed in range(LEAST_SEEDS):
-        fired = Counter(KINDS[1:] if seed else KINDS[2:])
+        fired = Counter((CHANGED, *KINDS[1:]) if seed else (CHANGED, *KINDS[2:]))
         tally.add(Outcome(seed, acknowledged=ENOUGH, leader_changes=1, fired=fired))
     assert tally.shortcomings() == [f"in fewer than 1% of the seeds: {KINDS[0]}"]
+
+
+def test_a_run_in_which_orderers_seldom_change_fails() -> None:
+    tally = Tally()
+    for seed in range(LEAST_SEEDS):
+        fired = Counter((CHANGED, *KINDS) if seed % 11 == 0 else KINDS)
+        tally.add(Outcome(seed, acknowledged=ENOUGH, leader_changes=1, fired=fired))
+    assert tally.shortcomings() == [f"in fewer than 10% of the seeds: {CHANGED}"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_world_holds_while_orderers_come_and_go(seed: int, folder: Path) -> None:
+    outcome = World(seed, folder, orderers_change=True).run()
+    assert not outcome.violation, "\n".join((*outcome.recent[-40:], outcome.violation))
+    assert outcome.fired[CHANGED]
 
 
 def test_seeds_in_which_little_happened_do_not_count() -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.incarnation import Incarnation, node_of
+from gridledger.incarnation import node_of
 from gridledger.protocol import ChannelConfig, ConfigUpdate
 from gridledger.protocol.config_parts import Node
 from gridledger.protocol.config_update import is_config_block
 from services.orderer.chain import Chain, fetched_block
 from services.orderer.errors import OrdererRemoved, OrderersChanging
 from services.orderer.raft.interface import Membership, Role
-from tests.simulation.world.machines import CHANNEL, OrdererMachine
+from tests.simulation.world.machines import CHANNEL
+from tests.simulation.world.membership import furnish
+from tests.simulation.world.orderer_machine import OrdererMachine
 from tests.simulation.world.run import world_folder
 from tests.simulation.world.world import World
 
@@ -34,7 +36,6 @@ class ChangingWorld(World):
 
     def __init__(self, seed: int, folder: Path, change: Change) -> None:
         super().__init__(seed, folder, only=frozenset())
-        self._folder = folder
         self._change = change
 
     async def _go_through(self) -> None:
@@ -74,15 +75,7 @@ class ChangingWorld(World):
 
     def new_orderer(self, name: str) -> Node:
         """Furnish the machine of an orderer that the channel has not yet."""
-        identity = self.paper.organisations["OrdererMSP"].issue(name, "orderer")
-        self.paper.organisations["OrdererMSP"].furnish(identity, self._folder / name)
-        some = next(iter(self.orderers.values())).settings
-        machine = OrdererMachine(self, some.model_copy(update={"name": name, "identity": self._folder / name}))
-        Incarnation(name, "00c0ffee", joins=True).write(machine.settings.data, machine.disk.mount(lambda: None))
-        machine.furnished = True
-        self.orderers[name] = self.machines[name] = machine
-        self.network.urls[f"https://{name}"] = name
-        return Node(name, "OrdererMSP", f"https://{name}", identity.certificate)
+        return furnish(self, name, "00c0ffee")
 
     def config(self) -> ChannelConfig:
         ledger = next(iter(self.peers.values())).ledger

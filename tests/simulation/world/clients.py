@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from gridledger.errors import BusyError, GridLedgerError
 from gridledger.protocol.result import Read
-from tests.simulation.world.machines import PeerMachine
 from tests.simulation.world.oracle import require
+from tests.simulation.world.peer_machine import PeerMachine
 from tests.support.paper import NOW_US
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.incarnation import Incarnation, node_of
 from services.orderer.membership import change_membership
-from tests.simulation.world.machines import CHANNEL, Machine, OrdererMachine
+from tests.simulation.world.machines import CHANNEL, Machine
 from tests.simulation.world.network import Weather
+from tests.simulation.world.orderer_machine import OrdererMachine
 from tests.simulation.world.writer import SimulatedWriter
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Faults:
                 machine.life.go_on()
         for machine in world.machines.values():
             await machine.at_rest.wait()
-            self._start(machine)
+            self.start(machine)
 
     async def stop(self) -> None:
         """Let nothing more happen."""
@@ -183,7 +184,8 @@ class Faults:
         running = [machine for machine in self._running() if isinstance(machine, OrdererMachine)]
         return self._chance.choice(running) if running else None
 
-    def _start(self, machine: Machine) -> None:
+    def start(self, machine: Machine) -> None:
+        """Start a machine, unless it is up or never comes back."""
         if machine.life is None and machine.at_rest.is_set() and not machine.gone:
             if not machine.disk.full and not machine.disk.fail_syncs and machine.excuse in ("full disk", "failed sync"):
                 machine.excuse = ""
@@ -191,7 +193,7 @@ class Faults:
 
     async def _start_after(self, machine: Machine) -> None:
         await machine.at_rest.wait()
-        self._start(machine)
+        self.start(machine)
 
     def crash(self, machine: Machine, power: bool) -> None:
         """Take a machine down, and up again after a while."""
@@ -258,7 +260,7 @@ class Faults:
 
         async def transfer() -> None:
             with suppress(GridLedgerError):
-                await orderer.consensus.transfer_leadership(CHANNEL, to, timeout_s=2.0)
+                await orderer.transfer_leadership(CHANNEL, to)
                 self._world.fired("transfer of leadership")
 
         life.do(transfer())
@@ -370,7 +372,7 @@ class Faults:
     async def _do_lost_disk_of_an_orderer(self) -> None:
         """The disk comes back empty, and the orderer is let in anew."""
         machine = self._one_orderer()
-        if machine is not None and self._may_ruin():
+        if machine is not None and self.may_ruin():
             self._world.fired("lost disk of an orderer")
             await machine.end(power=True)
             machine.gone = True
@@ -389,21 +391,28 @@ class Faults:
         incarnation = Incarnation(machine.name, f"{self._chance.getrandbits(32):08x}", joins=True)
         incarnation.write(machine.settings.data, machine.disk.mount(lambda: None))
         raft_id = incarnation.raft_id
-        while raft_id not in (state := await self._at_leader("show", raft_id))["voters"]:
+        while True:
+            state = await self._at_leader("show", raft_id)
+            if state is None:
+                self._world.note(f"{raft_id} is let in no more")
+                return
+            if raft_id in state["voters"]:
+                break
             members = [*state["voters"], *state["learners"]]
             old = [name for name in members if node_of(name) == machine.name and name != raft_id]
             if old:
                 await self._at_leader("remove", old[0])
             elif machine.gone:
                 machine.gone = False
-                self._start(machine)
+                self.start(machine)
             await asyncio.sleep(0.2)
         self._world.note(f"{raft_id} votes")
         self._world.fired("readmission of an orderer")
 
-    async def _at_leader(self, change: str, raft_id: str) -> dict[str, Any]:
-        """Ask whoever leads; what that says. ``show`` is asked until somebody answers, other changes once."""
-        while True:
+    async def _at_leader(self, change: str, raft_id: str) -> dict[str, Any] | None:
+        """Ask whoever leads; what that says. ``show`` is asked until somebody answers, other changes once; None where
+        the orderer has left the channel."""
+        while node_of(raft_id) in self._world.members.config.raft_nodes:
             for leader in [machine for machine in self._world.orderers.values() if machine.leads]:
                 assert leader.life is not None
                 assert leader.orderer is not None
@@ -415,8 +424,9 @@ class Faults:
             if change != "show":
                 return {}
             await asyncio.sleep(0.2)
+        return None
 
-    def _may_ruin(self) -> bool:
+    def may_ruin(self) -> bool:
         """Of three orderers one may lose what it had: a majority has not."""
         before, self._ruined = self._ruined, True
         return not before
@@ -424,7 +434,7 @@ class Faults:
     async def _do_rot_in_the_log(self) -> None:
         """A bit flips in a batch of the log that is not the last: nothing tells a rotten last batch from a torn one."""
         machine = self._one_orderer()
-        if machine is None or not self._may_ruin():
+        if machine is None or not self.may_ruin():
             return
         await machine.end(power=True)
         name = self._chance.choice([name for name in sorted(machine.disk.names) if name.endswith(".wal")])
@@ -437,7 +447,7 @@ class Faults:
     async def _do_rot_in_the_blocks(self) -> None:
         """A bit flips in a block or in its place in the file of offsets."""
         machine = self._one_orderer()
-        if machine is None or not self._may_ruin():
+        if machine is None or not self.may_ruin():
             return
         await machine.end(power=False)
         name = f"/disk/blocks/{CHANNEL}/blocks.{self._chance.choice(('dat', 'idx'))}"

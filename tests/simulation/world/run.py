@@ -19,9 +19,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tests.simulation.world.faults import KINDS
+from tests.simulation.world.faults import KINDS as FAULTS
+from tests.simulation.world.membership import CHANGED, LEAST_CHANGED
+from tests.simulation.world.membership import KINDS as CHANGES
 from tests.simulation.world.world import Outcome, World, write_identities
 
+KINDS = (*FAULTS, *CHANGES)
 LEAST_SEEDS = 300
 LEAST_SHARE = 0.01
 LEAST_COUNTED = 0.95
@@ -75,6 +78,8 @@ class Tally:
             seldom = [kind for kind in KINDS if self.fired[kind] < LEAST_SHARE * self.seeds]
             if seldom:
                 said.append(f"in fewer than {LEAST_SHARE:.0%} of the seeds: {', '.join(seldom)}")
+            if self.fired[CHANGED] < LEAST_CHANGED * self.seeds:
+                said.append(f"in fewer than {LEAST_CHANGED:.0%} of the seeds: {CHANGED}")
         return said
 
 
@@ -129,9 +134,9 @@ def _conclude(tally: Tally) -> int:
         f"{tally.acknowledged} transactions acknowledged, {tally.blocks} blocks, "
         f"{tally.simulated_s / 3600:.1f} hours simulated; seeds in which a fault came to pass:"
     )
-    for kind in KINDS:
+    for kind in (*KINDS, CHANGED):
         print(f"  {tally.fired[kind] / max(1, tally.seeds):6.1%}  {kind}")
-    unknown = sorted(tally.fired.keys() - set(KINDS))
+    unknown = sorted(tally.fired.keys() - {*KINDS, CHANGED})
     shortcomings = tally.shortcomings() + ([f"kinds without a place in KINDS: {unknown}"] if unknown else [])
     for said in shortcomings:
         print(f"FAILED: {said}")

@@ -32,9 +32,13 @@ from tests.simulation.world.clients import Clients
 from tests.simulation.world.disk import PowerLost
 from tests.simulation.world.faults import Faults
 from tests.simulation.world.life import WorldLoop
-from tests.simulation.world.machines import CHANNEL, Machine, OrdererMachine, PeerMachine
+from tests.simulation.world.machines import CHANNEL, Machine
+from tests.simulation.world.membership import NEW_ORDERERS, MembershipChanges
+from tests.simulation.world.membership_oracle import MembershipOracle
 from tests.simulation.world.network import Network, SimulatedClient
 from tests.simulation.world.oracle import Violated, WorldOracle, require
+from tests.simulation.world.orderer_machine import OrdererMachine
+from tests.simulation.world.peer_machine import PeerMachine
 from tests.simulation.world.writer import SimulatedWriter
 from tests.support.paper import NOW_US, PaperNetwork
 
@@ -72,9 +76,16 @@ class World:
     """One seed's world; ``run`` gives its outcome."""
 
     def __init__(
-        self, seed: int, folder: Path, *, only: frozenset[str] | None = None, whole_trace: bool = False
+        self,
+        seed: int,
+        folder: Path,
+        *,
+        only: frozenset[str] | None = None,
+        whole_trace: bool = False,
+        orderers_change: bool | None = None,
     ) -> None:
-        """``only`` names the kinds of faults that may be drawn, ``whole_trace`` keeps more than the trace's end."""
+        """``only`` names the kinds of faults that may be drawn, ``whole_trace`` keeps more than the trace's end;
+        ``orderers_change`` says whether the channel's orderers change, which is drawn else."""
         self._whole_trace = whole_trace
         self.faulty = only is None
         """Whether everything may go wrong, the first start included."""
@@ -99,16 +110,18 @@ class World:
             segment_bytes=self.chance.choice((8_192, 65_536, 1 << 20)),
             proposal_timeout_s=5.0,
         )
-        self.orderers = {
+        self.orderers: dict[str, OrdererMachine] = {
             name: OrdererMachine(self, _settings(folder, name, self.paper, timing)) for name in self.paper.orderers
         }
         self.peers = {name: PeerMachine(self, identity) for name, identity in self.paper.peers.items()}
         self.machines: dict[str, Machine] = {**self.orderers, **self.peers}
-        self.network.urls = {
-            node.url: node.name for node in (*self.paper.config.orderers.values(), *self.paper.config.peers.values())
-        }
+        self.network.urls = {f"https://{name}": name for name in (*_NODES, *NEW_ORDERERS)}
         self.clients = Clients(self)
         self.faults = Faults(self, only)
+        self.changes = MembershipChanges(self, orderers_change if only is None else bool(orderers_change))
+        self.members = MembershipOracle(
+            self.paper.config, self.oracle.leaders.get, self._applied, on_change=self.changes.crash_at
+        )
 
     # what machines need
 
@@ -154,6 +167,10 @@ class World:
             self.fail(f"{machine.name} ended by itself: {type(error).__name__}: {error}")
         self.faults.ended(machine, error)
 
+    def _applied(self, orderer: str) -> int:
+        found = self.orderers[orderer].orderer
+        return 0 if found is None else found.consensus.status(CHANNEL).applied
+
     # the run
 
     def run(self) -> Outcome:
@@ -179,6 +196,7 @@ class World:
             await self._go_through()
         finally:
             self.clients.stop()
+            await self.changes.stop()
             await self.faults.stop()
             for task in self.faults.readmitting:
                 task.cancel()
@@ -196,7 +214,9 @@ class World:
         for machine in self.machines.values():
             machine.start()
         self.clients.start()
+        self.changes.start()
         await self._until(self._enough, LONGEST_S, every_s=0.05, faults=True)
+        await self.changes.stop()
         await self.faults.end()
         self.clients.stop()
         await self._until(self._of_one_mind, CALM_S, every_s=0.25)
@@ -204,9 +224,23 @@ class World:
             require(self._of_one_mind(), f"not of one mind after {CALM_S} s without faults: {self._minds()}")
             await self.clients.last()
             await self._until(lambda: self.oracle.all_found and self._of_one_mind(), CALM_S, every_s=0.25)
-        self.outcome.simulated_s = self.loop.time()
         if not self._violation:
             self._check_end()
+            await self._follow_late()
+        self.outcome.simulated_s = self.loop.time()
+
+    async def _follow_late(self) -> None:
+        """In some seeds a peer begins with the genesis block, when nobody but the present orderers, and one of those
+        of that time, is up."""
+        late = await self.changes.late_peer()
+        if late is None:
+            return
+        self.machines[late.name] = late
+        late.start()
+        await self._until(lambda: late.height == len(self.oracle.hashes), CALM_S, every_s=0.25)
+        if not self._violation:
+            require(late.height == len(self.oracle.hashes), f"a late peer got no further than block {late.height - 1}")
+            self.fired("late peer")
 
     async def _until(
         self, condition: Callable[[], bool], longest_s: float, *, every_s: float, faults: bool = False
@@ -217,6 +251,7 @@ class World:
             for machine in self.orderers.values():
                 if machine.broken is not None:
                     self.machine_ended(machine, CorruptionError(f"its channel has stopped: {machine.broken}"))
+            self.changes.look()
             if faults:
                 await self.faults.turn()
 
@@ -225,20 +260,23 @@ class World:
             len(self.oracle.acknowledged) >= ENOUGH + 20
             and self.oracle.leader_changes >= 1
             and self.faults.turns >= self.faults.least
+            and self.changes.done
         )
 
     def _of_one_mind(self) -> bool:
         orderers = [machine for machine in self.orderers.values() if not machine.gone]
+        now = self.members.config.orderers
         heights = {
             machine.orderer.channels[CHANNEL].chain.height
             for machine in orderers
-            if machine.orderer is not None and machine.name in self.network.services
+            if machine.name in now and machine.orderer is not None and machine.name in self.network.services
         }
         heights |= {machine.height for machine in self.peers.values()}
         return (
             len([machine for machine in orderers if machine.leads]) == 1
             and all(machine.name in self.network.services for machine in (*orderers, *self.peers.values()))
             and all(task.done() for task in self.faults.readmitting)
+            and all(machine.follows(now) if machine.name in now else machine.is_out for machine in orderers)
             and heights == {len(self.oracle.hashes)}
             and not any(len(machine.queue) for machine in self.peers.values() if machine.queue is not None)
         )
@@ -249,7 +287,8 @@ class World:
             orderer = machine.orderer
             state = "gone" if machine.gone else "down" if name not in self.network.services else "up"
             height = orderer.channels[CHANNEL].chain.height if orderer is not None else 0
-            told.append(f"{name} {state} {'leads ' if machine.leads else ''}{height}")
+            told.append(f"{name} {state} {'leads ' if machine.leads else ''}{height} {machine.membership}")
+        told.append(f"the orderers are {', '.join(self.members.config.orderers)}")
         told += [f"{name} {peer.height} queue {len(peer.queue or ())}" for name, peer in self.peers.items()]
         return ", ".join(told)
 
@@ -273,6 +312,7 @@ def _stand_ins(world: World) -> Iterator[None]:
     """What stands in for sockets and threads."""
     SimulatedClient.network = world.network
     SimulatedWriter.chance, SimulatedWriter.slowest_s = world.chance, 0.0
+    SimulatedWriter.members = world.members
     verify, known = Certificate.verify, dict[tuple[str, bytes, bytes], bool]()
 
     def verify_once(certificate: Certificate, signature: bytes, data: bytes) -> bool:
@@ -349,6 +389,8 @@ def _settings(folder: Path, name: str, paper: PaperNetwork, timing: RaftTiming) 
 def write_identities(folder: Path) -> None:
     """The files that orderers read at their start."""
     paper = _members()
-    for name, identity in paper.orderers.items():
-        paper.organisations["OrdererMSP"].furnish(identity, folder / name)
+    ordering = paper.organisations["OrdererMSP"]
+    later = {name: ordering.issue(name, "orderer") for name in NEW_ORDERERS}
+    for name, identity in {**paper.orderers, **later}.items():
+        ordering.furnish(identity, folder / name)
     (folder / "roots.pem").write_text("".join(item.root for item in paper.organisations.values()))

@@ -11,12 +11,15 @@ from gridledger.disk import Disk
 from services.orderer.raft.wal import Wal
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 from tests.simulation.world.disk import PowerLost
+from tests.simulation.world.life import LIFE
+from tests.simulation.world.membership_oracle import MembershipOracle
 
 
 class SimulatedWriter:
-    """Stands in for ``WalWriter``. ``chance`` is set for the time of a run."""
+    """Stands in for ``WalWriter``. ``chance`` and ``members`` are set for the time of a run."""
 
     chance: Random
+    members: MembershipOracle
     slowest_s: float = 0.0
 
     def __init__(self, wal: Wal, max_segments: int) -> None:
@@ -28,10 +31,10 @@ class SimulatedWriter:
 
     @classmethod
     async def open(cls, directory: Path, segment_bytes: int, max_segments: int, disk: Disk) -> SimulatedWriter:
-        return cls(
-            await asyncio.to_thread(Wal, directory, segment_bytes, disk, lambda: cls.chance.getrandbits(32)),
-            max_segments,
-        )
+        wal = await asyncio.to_thread(Wal, directory, segment_bytes, disk, lambda: cls.chance.getrandbits(32))
+        for record in wal.groups.values():
+            cls.members.saw_log(_machine(), record)
+        return cls(wal, max_segments)
 
     def submit(self, writes: Sequence[GroupWrite], done: Callable[[Exception | None], None]) -> None:
         self._idle.clear()
@@ -48,6 +51,8 @@ class SimulatedWriter:
             return
         except Exception as failed:
             error = failed
+        for write in writes if error is None else ():
+            self.members.saw_write(_machine(), write)
         asyncio.get_running_loop().call_later(0.0001, self._answer, done, error)
 
     def _answer(self, done: Callable[[Exception | None], None], error: Exception | None) -> None:
@@ -60,3 +65,10 @@ class SimulatedWriter:
     async def close(self) -> None:
         await self._idle.wait()
         self._wal.close()
+
+
+def _machine() -> str:
+    """On whose machine this runs."""
+    life = LIFE.get()
+    assert life is not None
+    return life.name

@@ -1,0 +1,125 @@
+"""What must hold of Raft's members while a channel's orderers change; checked at every entry that changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gridledger.incarnation import node_of
+from gridledger.protocol import ChannelConfig
+from services.orderer.raft.interface import Membership
+from services.orderer.raft.messages import Entry, EntryKind, unpack_membership
+from services.orderer.raft.wal_records import GroupRecord, GroupWrite
+from tests.simulation.world.oracle import require
+
+
+class Change(NamedTuple):
+    """One entry of the log that changes the members: what one orderer wrote, and which incarnation it is about."""
+
+    writer: str
+    what: str
+    raft_id: str
+
+
+class _Held(NamedTuple):
+    """The members from an index of the log on."""
+
+    since: int
+    membership: Membership
+
+
+@dataclass
+class MembershipOracle:
+    """Sees the memberships in every orderer's log as they are written, and the newest configuration.
+
+    ``leader_of`` gives who leads a term as far as is known, ``applied_of`` how much of the log an orderer that is up
+    has applied, by its name; ``on_change`` hears of each change once.
+    """
+
+    config: ChannelConfig
+    leader_of: Callable[[int], str | None]
+    applied_of: Callable[[str], int]
+    on_change: Callable[[Change], None] = lambda _: None
+    _logs: dict[str, list[_Held]] = field(default_factory=dict)
+    _added: dict[str, int] = field(default_factory=dict)
+    _reached: dict[str, int] = field(default_factory=dict)
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def saw_log(self, orderer: str, record: GroupRecord) -> None:
+        """An orderer has read this from its disk at its start."""
+        snapshot = record.snapshot
+        held = _Held(0, record.membership) if snapshot is None else _Held(snapshot.index, snapshot.membership)
+        self._logs[orderer] = [held]
+        self._saw_entries(orderer, [entry for entry in record.entries if entry.index > held.since])
+
+    def saw_write(self, orderer: str, write: GroupWrite) -> None:
+        """An orderer has written this, durably."""
+        if write.created is not None:
+            self._logs[orderer] = [_Held(0, write.created)]
+        if write.snapshot is not None and write.reset:
+            self._logs[orderer] = [_Held(write.snapshot.index, write.snapshot.membership)]
+        self._saw_entries(orderer, write.entries)
+
+    def heard(self, raft_id: str) -> None:
+        """An orderer that is up announces itself."""
+        self._reached[raft_id] = max(self._reached.get(raft_id, 0), self.applied_of(node_of(raft_id)))
+
+    def saw_config(self, orderer: str, config: ChannelConfig, index: int) -> None:
+        """An orderer follows a configuration from now on, which entry ``index`` brought; 0 for a block that it
+        fetched."""
+        before = self.config
+        if config.sequence <= before.sequence:
+            return
+        self.config = config
+        held = self._at(orderer, index)
+        if not index or held is None or config.orderers.keys() == before.orderers.keys():
+            return
+        votes = {node_of(voter) for voter in held.voters}
+        followed = votes == before.orderers.keys() and not held.learners
+        require(
+            followed or votes == config.orderers.keys(),
+            f"configuration {config.sequence} changes the orderers {sorted(before.orderers)} to "
+            f"{sorted(config.orderers)} while {sorted(held.voters)} vote and {sorted(held.learners)} learn",
+        )
+
+    def _at(self, orderer: str, index: int) -> Membership | None:
+        held = [item for item in self._logs.get(orderer, []) if item.since <= index]
+        return held[-1].membership if held else None
+
+    def _saw_entries(self, orderer: str, entries: tuple[Entry, ...] | list[Entry]) -> None:
+        log = self._logs.setdefault(orderer, [])
+        for entry in entries:
+            while log and log[-1].since >= entry.index:
+                log.pop()
+            if entry.kind is EntryKind.MEMBERSHIP:
+                after = unpack_membership(entry.data)
+                if log and (entry.index, entry.term) not in self._seen:
+                    self._seen.add((entry.index, entry.term))
+                    self._check(orderer, entry, log[-1].membership, after)
+                log.append(_Held(entry.index, after))
+
+    def _check(self, orderer: str, entry: Entry, before: Membership, after: Membership) -> None:
+        said = f"entry {entry.index} makes of {_told(before)} {_told(after)}"
+        gone, new = before.everyone - after.everyone, after.everyone - before.everyone
+        promoted = after.voters - before.voters
+        require(len(before.voters ^ after.voters) <= 1, f"{said}: more than one voter at a step")
+        require(len(gone | new | promoted) == 1, f"{said}: not one change")
+        require(len({node_of(item) for item in after.everyone}) == len(after.everyone), f"{said}: one orderer twice")
+        for raft_id in new:
+            require(raft_id in after.learners, f"{said}: {raft_id} votes without having been a learner")
+            self._added[raft_id] = min(entry.index, self._added.get(raft_id, entry.index))
+            self.on_change(Change(orderer, "added as a learner", raft_id))
+        for raft_id in promoted - new:
+            applied, there = self._reached.get(raft_id, 0), self._added.get(raft_id, 0)
+            require(applied >= there, f"{said}: of {there} entries {raft_id} has applied {applied}")
+            self.on_change(Change(orderer, "promoted", raft_id))
+        for raft_id in gone:
+            leads = node_of(raft_id) == self.leader_of(entry.term)
+            require(not (leads and raft_id in before.voters), f"{said}: {raft_id} leads term {entry.term}")
+            self.on_change(Change(orderer, "removed", raft_id))
+
+
+def _told(membership: Membership) -> str:
+    learners = f" and the learners {sorted(membership.learners)}" if membership.learners else ""
+    return f"{sorted(membership.voters)}{learners}"
