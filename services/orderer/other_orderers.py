@@ -278,7 +278,7 @@ class OtherOrderers:
             except (GridLedgerError, LookupError, TypeError):
                 return None
 
-        asked = [ask(name) for name in names if name in clients]
+        asked = [ask(name) for name in sorted(names) if name in clients]
         return dict(filter(None, await asyncio.gather(*asked)))
 
     async def announce(self, channel: str, raft_id: str, applied: int) -> str:
