@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.files import write_atomically
@@ -21,6 +21,13 @@ FOLDER = "channels"
 _REMEDY = "restore it from a backup of this node's data folder, or let the node join anew with an empty one"
 
 JOINED, LEAVING, LEFT = "joined", "leaving", "left"
+
+
+class ChannelFiles(NamedTuple):
+    """The file of a channel's genesis block, and those of newer config blocks that the node was given, if any."""
+
+    genesis: Path
+    configs: list[Path]
 
 
 class ChannelRecord:
@@ -51,6 +58,12 @@ class ChannelRecord:
     def entry(self, name: str) -> Mapping[str, Any]:
         """What is kept of a channel; {"state": ""} for one that has no entry."""
         return self._entries.get(name, {"state": ""})
+
+    def files(self, name: str, settled: Path) -> ChannelFiles:
+        """Where a served channel's blocks lie, where ``settled`` is the settings' folder of genesis blocks."""
+        joined = self._entries.get(name, {}).get("state") == JOINED
+        configs = [path for path in (self._file(name, "config"), settled / f"{name}.config") if path.exists()]
+        return ChannelFiles(self._file(name, "genesis") if joined else settled / f"{name}.genesis", configs)
 
     def genesis(self, name: str) -> bytes:
         """The genesis block of a joined channel."""

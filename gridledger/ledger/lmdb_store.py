@@ -282,8 +282,16 @@ def _release(path: Path, environment: _Environment) -> None:
     with _environments_lock:
         environment.users -= 1
         if environment.users == 0 and environment.pid == os.getpid():
-            del _environments[path]
+            if _environments.get(path) is environment:
+                del _environments[path]
             environment.handle.close()
+
+
+def abandon(folder: Path) -> None:
+    """Before a ledger is removed: nobody who opens ``folder`` from now on shares what this process has open of it. That
+    ends with the last who reads it."""
+    with _environments_lock:
+        _environments.pop(folder.resolve(), None)
 
 
 def _translated(error: lmdb.Error, folder: Path) -> StorageFull | StorageFailed:

@@ -16,6 +16,7 @@ from gridledger.web.openapi import (
     nullable,
     query,
 )
+from gridledger.web.participation import PARTICIPATION_OPERATIONS, PARTICIPATION_SCHEMAS
 
 _FRAMES = "application/octet-stream"
 _LINES = "application/x-ndjson"
@@ -213,4 +214,9 @@ _OPERATIONS = {
     ),
 }
 
-DESCRIPTION = Description("GridLedger peer", "Gateway, queries, events and operations of a peer", _OPERATIONS, _SCHEMAS)
+DESCRIPTION = Description(
+    "GridLedger peer",
+    "Gateway, queries, events and operations of a peer",
+    {**_OPERATIONS, **PARTICIPATION_OPERATIONS},
+    {**_SCHEMAS, **PARTICIPATION_SCHEMAS},
+)

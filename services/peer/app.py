@@ -18,7 +18,7 @@ from gridledger.web import (
     own_admins_and,
 )
 from services.peer.api_description import DESCRIPTION
-from services.peer.peer import open_peer
+from services.peer.opening import open_peer
 from services.peer.reserves import reserves
 from services.peer.routes import make_router, plain_routes
 from services.peer.settings import PeerSettings
@@ -28,7 +28,7 @@ from services.peer.settings import PeerSettings
 async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
     """One peer, ready to serve; it stops when a committer ends."""
     tls = ServerTLS(TLSFiles(settings.identity / "cert.pem", settings.identity / "key.pem", [settings.roots]))
-    async with open_peer(settings, tls) as (peer, processes):
+    async with open_peer(settings, tls) as (peer, committers):
         edge = settings.edge
         limits = Limits(
             max_body_bytes=max(edge.max_body_bytes, edge.max_package_bytes),
@@ -47,7 +47,7 @@ async def open_server(settings: PeerSettings) -> AsyncIterator[WebServer]:
         )
         app.add_plain_routes(plain_routes(peer))
         app.include_router(make_router(peer))
-        async with background(peer.follow_configs(), peer.local.follow(), *(process.watch() for process in processes)):
+        async with background(peer.follow_configs(), peer.local.follow(), committers.run()):
             yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
 

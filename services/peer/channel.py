@@ -22,9 +22,9 @@ from services.peer.errors import ChaincodeUnknown
 
 
 class Channel:
-    """One channel. ``height`` counts blocks that are durable here."""
+    """One channel. ``height`` counts blocks that are durable here; ``node`` is this peer's name."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, node: str = "", *, was_named: bool = False) -> None:
         self.name = ledger.channel
         self.ledger = ledger
         self.config: ChannelConfig = ledger.config()
@@ -32,6 +32,9 @@ class Channel:
         self.commit_hash = ledger.commit_hash
         self.source: str | None = None
         self.source_reason = "not connected yet"
+        self._node = node
+        self._was_named = was_named or self.is_named
+        """Whether some configuration had this peer, as far as it knows."""
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._waiters = 0
 
@@ -46,6 +49,20 @@ class Channel:
                 future.set_result(None)
         if block.config_changed:
             self.config = self.ledger.config()
+            self._was_named = self._was_named or self.is_named
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the configuration has this peer."""
+        return self._node in self.config.peers
+
+    @property
+    def standing(self) -> str:
+        """What this peer is on the channel: ``peer``; ``removed`` from the configuration; ``awaited``, where none has
+        had it yet."""
+        if self.is_named:
+            return "peer"
+        return "removed" if self._was_named else "awaited"
 
     async def reach(self, height: int, timeout_s: float) -> bool:
         """Wait until this many blocks are durable here; False if they are not after ``timeout_s``."""
@@ -121,6 +138,17 @@ class Channels:
         if channel is None:
             raise ChannelUnknown(f"this peer is not on the channel {name!r}: GET /channels lists which you may read")
         return channel
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._channels
+
+    def add(self, channel: Channel) -> None:
+        """Serve one more channel."""
+        self._channels[channel.name] = channel
+
+    def remove(self, name: str) -> None:
+        """Serve a channel no more."""
+        self._channels.pop(name, None)
 
     def all(self) -> list[Channel]:
         """Every channel, by name."""

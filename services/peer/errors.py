@@ -93,6 +93,12 @@ class CommitTimeout(TimeoutExceeded):
     code = "COMMIT_TIMEOUT"
 
 
+class NotInConfig(UnavailableError):
+    """The channel's config does not have this peer: it was removed, or is still to be added."""
+
+    code = "NOT_IN_CONFIG"
+
+
 class PeerStopping(UnavailableError):
     """This peer is being stopped."""
 

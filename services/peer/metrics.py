@@ -8,6 +8,7 @@ from typing import Protocol
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from services.peer.committer.messages import BlockCommitted
@@ -125,3 +126,22 @@ def observe_block(report: BlockCommitted) -> None:
     BLOCK_TRANSACTIONS.labels(block.channel).observe(len(block.codes))
     for code in set(block.codes):
         TRANSACTIONS.labels(block.channel, code.name).inc(block.codes.count(code))
+
+
+_OF_A_CHANNEL: tuple[MetricWrapperBase, ...] = (
+    ENDORSEMENTS,
+    HEIGHT,
+    COMMIT_HASH,
+    BEHIND,
+    CONNECTED,
+    TRANSACTIONS,
+    BLOCK_SECONDS,
+    BLOCK_TRANSACTIONS,
+)
+
+
+def forget(channel: str) -> None:
+    """Measure nothing of a channel any more, and show nothing of it."""
+    _endorsements.cache_clear()
+    for metric in _OF_A_CHANNEL:
+        metric.remove_by_labels({"channel": channel})

@@ -5,27 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Collection
 from random import Random, SystemRandom
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gridledger import __version__
 from gridledger.contract.packaging import package_id
 from gridledger.effort import Effort
-from gridledger.errors import BusyError, SettingsError
+from gridledger.errors import BusyError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError
 from gridledger.identity.local_msp import LocalMSP
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
-from gridledger.ledger import Ledger
-from gridledger.ledger.validation import SignatureCheck
+from gridledger.ledger.lmdb_store import abandon
+from gridledger.participating import Participating
 from gridledger.protocol.config import Node
+from gridledger.protocol.errors import ChannelUnknown
 from gridledger.protocol.transaction_status import Status
 from services.peer import metrics
 from services.peer.channel import Channel, Channels
-from services.peer.committer.child import CommitProcess
 from services.peer.committer.messages import BlockCommitted, CommitterReport, SourceChanged
 from services.peer.endorser.endorser import AdmittedProposal, Endorser, Note, ProposalResponse
 from services.peer.endorser.hosts import ChaincodeHosts
@@ -44,6 +43,7 @@ from services.peer.gateway.selection import Selection
 from services.peer.gateway.submission import Submitter
 from services.peer.settings import PeerSettings
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +59,10 @@ class TrustedRoots(Protocol):
 
 
 class Peer:
-    """Everything behind the HTTP edge. Made by :func:`open_peer`."""
+    """Everything behind the HTTP edge. Made by ``open_peer``."""
+
+    participation: Participating
+    """Joins and leaves channels; set by ``open_peer``."""
 
     def __init__(
         self,
@@ -95,8 +98,12 @@ class Peer:
         self.collector = Collector(
             self._ask, Selection(settings.name, self.health), self.health, limits, clock=clock, note=note
         )
-        self.queues = {channel.name: self._queue(channel, random) for channel in channels.all()}
-        self.events = {channel.name: ChannelEvents(channel) for channel in channels.all()}
+        self.queues: dict[str, OrderingQueue] = _OfChannels()
+        self.events: dict[str, ChannelEvents] = _OfChannels()
+        self.on_config: Callable[[Channel], None] = lambda _: None
+        """Hears of each channel whose configuration has changed."""
+        self._random = random
+        self._early: dict[str, list[CommitterReport]] = {}
         self.effort = Effort()
         # A gateway passes on what it has read itself: only one that does not is ever refused here.
         self.effort_of_nodes = Effort(part=1.0, burst_s=1.0)
@@ -129,8 +136,31 @@ class Peer:
         self._following = asyncio.Event()
         self._installing = asyncio.Lock()
         for channel in channels.all():
-            metrics.HEIGHT.labels(channel.name).set(channel.height)
-            metrics.CONNECTED.labels(channel.name).set(0)
+            self.enter(channel)
+
+    def enter(self, channel: Channel) -> None:
+        """Serve a channel from now on; its committer runs."""
+        name = channel.name
+        self.queues[name] = self._queue(channel, self._random)
+        self.events[name] = ChannelEvents(channel)
+        self.channels.add(channel)
+        metrics.HEIGHT.labels(name).set(channel.height)
+        metrics.CONNECTED.labels(name).set(0)
+        for report in self._early.pop(name, ()):
+            self.take(report)
+
+    async def leave(self, name: str) -> None:
+        """Serve a channel no more; its committer has ended. Who waits for it here hears ChannelUnknown, in time."""
+        self._early.pop(name, None)
+        if name not in self.channels:
+            return
+        # The ledger is not closed here: threads may read it still, and the last of them lets it go.
+        abandon(self.settings.ledger_directory / name)
+        self.channels.remove(name)
+        self.events.pop(name)
+        await self.queues.pop(name).close()
+        self.hosts.forget(name)
+        metrics.forget(name)
 
     def authenticate(self, certificate: Certificate) -> Identity:
         """Who calls: asked by the edge at every request. An admin of this peer's organisation need not be known to any
@@ -147,8 +177,13 @@ class Peer:
         return caller.role == "admin" and self.local.is_admin(caller.certificate, clock_us())
 
     def take(self, report: CommitterReport) -> None:
-        """What the committer says. Called in order, never while a request's code runs."""
-        if isinstance(report, BlockCommitted):
+        """What a committer says. Called in order, never while a request's code runs.
+
+        What comes before the channel is entered are heights that its ledger shows anyway, and sources.
+        """
+        if isinstance(report, BlockCommitted | SourceChanged) and (name := channel_of(report)) not in self.channels:
+            self._early.setdefault(name, []).append(report)
+        elif isinstance(report, BlockCommitted):
             block = report.block
             channel = self.channels[block.channel]
             channel.committed(block)
@@ -157,6 +192,7 @@ class Peer:
             metrics.observe_block(report)
             if block.config_changed:
                 _log.info("%s: config %d holds from now on", channel.name, channel.config.sequence)
+                self.on_config(channel)
                 self._following.set()
         elif isinstance(report, SourceChanged):
             channel = self.channels[report.channel]
@@ -213,6 +249,7 @@ class Peer:
                 "commit_hash": channel.commit_hash,
                 "config_sequence": channel.config.sequence,
                 "leader": self.queues[channel.name].leader,
+                "standing": channel.standing,
             }
             for channel in readable
         }
@@ -279,54 +316,13 @@ class Peer:
         return OrderingQueue(channel.name, orderers, send, self.settings.ordering, clock=clock, random=random)
 
 
-@asynccontextmanager
-async def open_peer(settings: PeerSettings, tls: TrustedRoots) -> AsyncIterator[tuple[Peer, list[CommitProcess]]]:
-    """Start the committer, open the ledgers it has made for reading, start chaincode hosts; stop all at the end.
+class _OfChannels(dict[str, _T]):
+    """A part for each channel, by name; ChannelUnknown for one that was left meanwhile."""
 
-    Raises :class:`SettingsError` and CommitterFailed.
-    """
-    identity = SigningIdentity.load(settings.identity)
-    if identity.mspid != settings.mspid:
-        raise SettingsError(f"the identity in {settings.identity} is of {identity.mspid}, not of {settings.mspid}")
-    local = LocalMSP.open(settings.identity, settings.mspid)
-    local.trust = tls.extend_roots
-    local.trust(local.roots_pem)
-    for folder in (settings.ledger_directory, settings.package_directory):
-        folder.mkdir(parents=True, exist_ok=True)
-    async with AsyncExitStack() as stack:
-        early: list[CommitterReport] = []
-        peers: list[Peer] = []
-
-        def take(report: CommitterReport) -> None:
-            # Reports that come before the peer is put together are heights that its ledgers show anyway, and sources.
-            peers[0].take(report) if peers else early.append(report)
-
-        shares = _shares(settings)
-        processes = [CommitProcess(settings, names, take) for names in shares]
-        committers = {name: process for names, process in zip(shares, processes, strict=True) for name in names}
-        for process in processes:
-            stack.push_async_callback(process.stop)
-        await asyncio.gather(*(process.start() for process in processes))
-        channels = {}
-        for name in settings.channels:
-            ledger = stack.enter_context(Ledger.open(settings.ledger_directory, name, readonly=True))
-            channels[name] = Channel(ledger)
-
-        def note(channel: str, check: SignatureCheck) -> None:
-            committers[channel].note(check)
-
-        peer = Peer(settings, identity, Channels(channels), tls, local=local, note=note)
-        stack.push_async_callback(peer.close)
-        stack.enter_context(metrics.GatewayCollector(peer))
-        peers.append(peer)
-        for report in early:
-            peer.take(report)
-        await peer.prepare()
-        yield peer, processes
+    def __missing__(self, name: str) -> _T:
+        raise ChannelUnknown(f"this peer is not on the channel {name!r} any more")
 
 
-def _shares(settings: PeerSettings) -> list[list[str]]:
-    """The channels of each committer's process."""
-    if settings.committer.processes == "per-channel":
-        return [[name] for name in settings.channels]
-    return [list(settings.channels)]
+def channel_of(report: BlockCommitted | SourceChanged) -> str:
+    """Which channel a report is about."""
+    return report.block.channel if isinstance(report, BlockCommitted) else report.channel

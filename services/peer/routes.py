@@ -26,6 +26,7 @@ from gridledger.web import (
     StreamResponse,
     WholeNumber,
     json_response,
+    participation_routes,
     read_body,
     unless_disconnected,
 )
@@ -46,6 +47,7 @@ def make_router(peer: Peer) -> APIRouter:
     _add_transactions(router, peer)
     _add_events(router, peer)
     _add_operations(router, peer)
+    router.include_router(participation_routes(lambda: peer.participation))
     return router
 
 

@@ -107,8 +107,9 @@ class CommitterLimits(SettingsPart):
 class PeerSettings(ServiceSettings):
     """One peer.
 
-    ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``; ``packages`` a folder with
-    ``<package id>.tar.gz`` that are installed at start; ``roots`` a PEM bundle for TLS connections to others.
+    ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``, and perhaps ``<channel>.config``, its
+    newest config block; ``packages`` a folder with ``<package id>.tar.gz`` that are installed at start; ``roots`` a PEM
+    bundle for TLS connections to others. ``channels`` may be empty: others are joined and left at run time.
     """
 
     mspid: str
@@ -116,7 +117,7 @@ class PeerSettings(ServiceSettings):
     genesis: Path
     packages: Path | None = None
     roots: Path
-    channels: Annotated[list[str], Field(min_length=1, max_length=100)]
+    channels: Annotated[list[str], Field(max_length=100)]
     edge: EdgeLimits = EdgeLimits()
     endorsement: EndorsementLimits = EndorsementLimits()
     ordering: OrderingLimits = OrderingLimits()

@@ -128,6 +128,11 @@ class CallQueue:
             if woken in self._idle:
                 self._idle.remove(woken)
 
+    def wake_all(self) -> None:
+        """Have every idle host look about."""
+        while self._idle:
+            self._idle.pop().set_result(None)
+
     def take(self, most: int) -> list[Call]:
         """The next calls for a host: ``most`` or fewer, as idle hosts share them. Wakes another host for the rest."""
         calls: list[Call] = []

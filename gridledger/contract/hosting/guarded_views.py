@@ -67,6 +67,14 @@ class GuardedViews:
         stores = [self._opened(path.parent.name) for path in ledger_files(self._ledger_dir)]
         return sum(max(2 * store.map_bytes(), DEFAULT_MAP_BYTES) for store in stores if store is not None)
 
+    def forget(self, channel: str) -> None:
+        """Open a channel's ledger anew when it is asked for next: the one of that name was removed. It is closed with
+        the last view of it."""
+        view = self._newest.get(channel)
+        if view is not None:
+            self._expire(view)
+        self._stores.pop(channel, None)
+
     def close(self) -> None:
         """Let the ledgers go, once all views are released."""
         for view in list(self._newest.values()):

@@ -97,6 +97,7 @@ class HostPool:
         self._call_s = _FIRST_CALL_S
         self._last_failure: ChaincodeUnavailable | None = None
         self._places: list[asyncio.Task[None]] = []
+        self._outdated: set[HostProcess] = set()
         self._closed = False
 
     async def __aenter__(self) -> HostPool:
@@ -146,6 +147,13 @@ class HostPool:
         signer = caller.signer if isinstance(caller, Identity) else NOBODY
         return await self._queue.add(proposal.channel, request, signer)
 
+    def forget_ledger(self, channel: str) -> None:
+        """Let go of the ledger of a channel that was removed: hosts, which may have it open, are replaced one by one,
+        each after the batch that it runs."""
+        self._views.forget(channel)
+        self._outdated |= self._hosts
+        self._queue.wake_all()
+
     def status(self) -> dict[str, int]:
         """Hosts that run, hosts without work, calls that wait."""
         return {"size": self.size, "running": len(self._hosts), "idle": self._queue.idle, "waiting": len(self._queue)}
@@ -163,10 +171,13 @@ class HostPool:
         while True:
             host = host or await self._start_until_it_works()
             self._hosts.add(host)
+            if self._outdated:
+                self._queue.wake_all()
             try:
                 await self._serve(host)
             finally:
                 self._hosts.discard(host)
+                self._outdated.discard(host)
                 await host.kill()
             host = None
 
@@ -217,6 +228,8 @@ class HostPool:
     async def _next_calls(self, host: HostProcess) -> list[Call]:
         """Wait for calls for a host; none when it has ended meanwhile."""
         while not host.closed:
+            if host in self._outdated and len(self._hosts) == self.size:
+                break
             # As many as take BATCH_S together, by what the quickest lately took.
             if calls := self._queue.take(max(1, min(wire.MAX_BATCH, int(BATCH_S / self._call_s)))):
                 return calls

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gridledger import framing
+from gridledger.channel_record import ChannelFiles
 from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.ledger.validation import SignatureCheck
 from services.peer.committer.known_signatures import Notes
@@ -43,9 +44,15 @@ class CommitProcess:
     """One committer's process, for some of the peer's channels. ``on_report`` gets its reports, in order."""
 
     def __init__(
-        self, settings: PeerSettings, channels: Sequence[str], on_report: Callable[[CommitterReport], None]
+        self,
+        settings: PeerSettings,
+        channels: Sequence[str],
+        on_report: Callable[[CommitterReport], None],
+        files: Callable[[str], ChannelFiles],
     ) -> None:
+        """``files`` tells where each channel's genesis and config blocks lie."""
         self._settings = settings
+        self._files = files
         self._channels = list(channels)
         self._on_report = on_report
         self._process: asyncio.subprocess.Process | None = None
@@ -54,6 +61,11 @@ class CommitProcess:
         self._ready: asyncio.Future[CommitterReady] | None = None
         self._stopping = False
         self._notes = Notes()
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that it commits."""
+        return list(self._channels)
 
     @property
     def pid(self) -> int:
@@ -73,7 +85,7 @@ class CommitProcess:
                 pass_fds=(theirs.fileno(),),
             )
         reader, self._writer = await asyncio.open_connection(sock=ours)
-        self._writer.write(framing.frame(_task(self._settings, self._channels).to_bytes()))
+        self._writer.write(framing.frame(_task(self._settings, self._channels, self._files).to_bytes()))
         self._ready = asyncio.get_running_loop().create_future()
         self._listening = asyncio.ensure_future(self._listen(reader))
         await asyncio.wait((self._ready, self._listening), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -165,14 +177,16 @@ def _ending(code: int) -> str:
     return f"was killed by signal {-code}"
 
 
-def _task(settings: PeerSettings, channels: list[str]) -> CommitterTask:
+def _task(settings: PeerSettings, channels: list[str], files: Callable[[str], ChannelFiles]) -> CommitterTask:
     limits = settings.committer
+    found = {name: files(name) for name in channels}
     return CommitterTask(
         name=settings.name,
         identity=str(settings.identity),
         roots=str(settings.roots),
         ledgers=str(settings.ledger_directory),
-        genesis=str(settings.genesis),
+        genesis={name: str(of.genesis) for name, of in found.items()},
+        ahead={name: [str(path) for path in of.configs] for name, of in found.items()},
         channels=channels,
         log_level=settings.log_level,
         map_bytes=limits.map_bytes,

@@ -21,13 +21,16 @@ MAX_REPORT_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CommitterTask:
-    """Paths are absolute. ``roots`` is the PEM file for connections to orderers; the rest as in the peer's settings."""
+    """Paths are absolute. ``roots`` is the PEM file for connections to orderers, ``genesis`` the file of each channel's
+    block 0, ``ahead`` those of newer config blocks that tell where its nodes are; the rest as in the peer's settings.
+    """
 
     name: str
     identity: str
     roots: str
     ledgers: str
-    genesis: str
+    genesis: dict[str, str]
+    ahead: dict[str, list[str]]
     channels: list[str]
     log_level: str
     map_bytes: int
@@ -51,7 +54,7 @@ class CommitterTask:
 
     def genesis_file(self, channel: str) -> Path:
         """Where block 0 of a channel lies."""
-        return Path(self.genesis) / f"{channel}.genesis"
+        return Path(self.genesis[channel])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from services.peer.errors import (
     ChaincodeRefused,
     ChaincodeSequence,
     DuplicateTransaction,
+    NotInConfig,
     PeerBehind,
 )
 
@@ -118,9 +119,15 @@ class Endorser:
         """Run the chaincode and sign what it did.
 
         ``min_height`` is a height that the caller has seen on another peer: this peer waits for it, within bounds.
-        Raises :class:`ChaincodeRefused`, :class:`DuplicateTransaction`, :class:`PeerBehind`, and what the hosts raise.
+        Raises :class:`NotInConfig`, :class:`ChaincodeRefused`, :class:`DuplicateTransaction`, :class:`PeerBehind`, and
+        what the hosts raise.
         """
         channel, tx_id = proposal.channel, proposal.signed.proposal.tx_id
+        if self.name not in channel.config.peers:
+            raise NotInConfig(
+                f"{self.name} is no peer of {channel.name}, as configuration {channel.config.sequence} has it: its "
+                "endorsements count for nothing there; ask a peer that the channel has"
+            )
         if min_height > channel.height and not await channel.reach(min_height, self._catch_up_s):
             raise PeerBehind(
                 f"this peer has {channel.height} blocks of {channel.name}, {min_height} are asked for",

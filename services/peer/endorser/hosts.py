@@ -66,6 +66,11 @@ class ChaincodeHosts:
                 _log.info("chaincode %s, package %s: no channel names it any more", pool.name, package)
                 await pool.close()
 
+    def forget(self, channel: str) -> None:
+        """A channel's ledger was removed: no host is to read it any more."""
+        for pool in self._pools.values():
+            pool.forget_ledger(channel)
+
     async def installed(self, package: str) -> None:
         """A package was installed: start its pool if a channel has been waiting for it."""
         async with self._changing:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,9 +29,10 @@ from gridledger.contract.hosting.host_process import (
 )
 from gridledger.contract.hosting.pool import HostPool
 from gridledger.contract.loader import ChaincodeLoadError
+from gridledger.ledger.lmdb_store import abandon
 from gridledger.protocol.result import Read, Result, Version, Write
 from tests.support.processes import children_of
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 from tests.support.wild_chaincode import CALLER, Pools, call, payload, proposal
 
 pytestmark = pytest.mark.timeout(60)
@@ -180,6 +182,33 @@ async def test_a_channel_that_came_later_is_found(pools: Pools, make_ledger: Cal
         calls = [call(pool, "add", "a", 1, channel="c2") for _ in range(4)]
         assert [result.response.payload for result in await asyncio.gather(*calls)] == [8] * 4
         assert (await call(pool, "add", "a", 1)).response.payload == 2
+
+
+async def test_a_ledger_that_was_removed_is_read_no_more(
+    pools: Pools, make_ledger: Callable[..., Any], ledger_dir: Path
+) -> None:
+    """A channel of the same name that is joined later is another one; calls on others go on."""
+
+    async def read(pool: HostPool, channel: str) -> Any:
+        return (await call(pool, "add", "k", 0, channel=channel)).response.payload
+
+    make_ledger("left", k=1).close()
+    make_ledger("stays", k=2).close()
+    async with pools(size=2) as pool:
+        for _ in range(4):
+            assert tuple(await asyncio.gather(read(pool, "left"), read(pool, "stays"))) == (1, 2)
+        abandon(ledger_dir / "left")
+        shutil.rmtree(ledger_dir / "left")
+        pool.forget_ledger("left")
+        make_ledger("left", k=3).close()
+        assert await read(pool, "stays") == 2
+
+        async def replaced() -> bool:
+            return not pool._outdated and pool.status()["running"] == pool.size
+
+        await eventually(replaced, within_s=20, what="other hosts")
+        for _ in range(4):
+            assert tuple(await asyncio.gather(read(pool, "left"), read(pool, "stays"))) == (3, 2)
 
 
 async def test_a_package_that_does_not_load_says_why(package: Path, ledger_dir: Path) -> None:

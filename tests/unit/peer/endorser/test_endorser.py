@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from gridledger.protocol.proposal import Proposal, SignedProposal
 from gridledger.protocol.result import Response, Result, endorsement_text
 from services.peer.channel import Channel, Channels
 from services.peer.endorser.endorser import AdmittedProposal, Endorser
-from services.peer.errors import ChaincodeFailed, ChaincodeRefused, DuplicateTransaction, PeerBehind
+from services.peer.errors import ChaincodeFailed, ChaincodeRefused, DuplicateTransaction, NotInConfig, PeerBehind
 from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, PaperPeer
 
 
@@ -73,6 +74,15 @@ async def test_endorsement_signs_the_result(house: House) -> None:
     text = endorsement_text(endorser.fingerprint, outcome.hash)
     assert endorser.certificate.verify(answer.endorsement.signature, text)
     assert answer.height == 1
+
+
+async def test_a_peer_that_the_config_does_not_have_endorses_nothing(house: House) -> None:
+    admitted = house.admit(house.propose())
+    config = house.channel.config
+    house.channel.config = replace(config, peers={"peer2": config.peers["peer2"]})
+    with pytest.raises(NotInConfig, match="peer1 is no peer of shard1"):
+        await house.endorser.endorse(admitted)
+    assert house.hosts.ran == []
 
 
 def _tampered(signed: SignedProposal) -> SignedProposal:
