@@ -22,6 +22,7 @@ from gridledger.cli import (
     orderers,
     organisations,
     processes,
+    revocations,
     set_up,
     transactions,
 )
@@ -53,6 +54,7 @@ for module in (
     events,
     ledgers,
     identity,
+    revocations,
 ):
     module.add_to(app)
 

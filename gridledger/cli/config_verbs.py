@@ -44,14 +44,20 @@ def add_to(app: typer.Typer) -> None:
         ("acl", "Change which policy admits to what on a channel.", set_acl),
         ("limits", "Change a channel's bounds.", set_limits),
     ):
-        group = typer.Typer(name=name, no_args_is_help=True, help=what)
-        group.callback()(_group)  # else a group of one command would be that command
+        group = group_of(name, what)
         group.command("set")(command)
         app.add_typer(group, rich_help_panel=_PANEL)
 
 
-def _group() -> None:
-    """No options."""
+def group_of(name: str, what: str) -> typer.Typer:
+    """A group of commands, though it have one only: without a callback that would stand for the group."""
+    group = typer.Typer(name=name, no_args_is_help=True, help=what)
+    group.callback()(_no_options)
+    return group
+
+
+def _no_options() -> None:
+    """The group has none."""
 
 
 def set_policy(

@@ -36,7 +36,7 @@ COMMANDS = {
         "compare",
         "verify",
     ),
-    *("channel fetch", "policy set", "acl set", "limits set"),
+    *("channel fetch", "policy set", "acl set", "limits set", "crl publish"),
     *(f"org {verb}" for verb in ("add", "update", "remove")),
     *(f"orderer {verb}" for verb in ("add", "replace", "move", "remove")),
     *("enroll", "identity list", "identity show"),
