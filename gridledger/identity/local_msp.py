@@ -19,7 +19,7 @@ from gridledger.files import write_atomically
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError
 from gridledger.identity.msp import MSP, Identity, MSPManager
-from gridledger.identity.revocation import MAX_LIST_BYTES, RevocationList, merged, read_lists, split_lists
+from gridledger.identity.revocation import MAX_LIST_BYTES, RevocationList, lists_of, merged, read_lists, split_lists
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class LocalMSP:
         self._folder = folder
         self._seen = seen
         self._writing = threading.Lock()
+        self._lists: list[RevocationList] = []
         self._take(roots, lists)
 
     @classmethod
@@ -107,8 +108,6 @@ class LocalMSP:
                 return
             self._seen = seen
             try:
-                if self._lists and seen[1] is None:
-                    raise SettingsError(f"{LISTS} is gone; put an empty list in its place if nobody is revoked")
                 self._take(*_read(self._folder))
             except (GridLedgerError, OSError) as error:
                 _log.error("the local MSP in %s is not read again: %s", self._folder, error)
@@ -123,11 +122,14 @@ class LocalMSP:
             self.refresh()
 
     def _take(self, roots: Sequence[str], lists: Sequence[str]) -> None:
-        manager = MSPManager({self.mspid: MSP(self.mspid, roots, lists)})
-        certificates = list(manager.msps[self.mspid].roots)
-        self._lists: list[RevocationList] = read_lists(self.mspid, certificates, lists)
-        self._roots = certificates
-        self._manager = manager
+        certificates = MSP(self.mspid, roots).roots
+        texts = lists_of(self.mspid, certificates, lists)
+        found = read_lists(self.mspid, certificates, texts)
+        there = {root.fingerprint for root in certificates}
+        if {item.issuer for item in self._lists} & there - {item.issuer for item in found}:
+            raise SettingsError(f"{LISTS} has no list of a root that had one: put an empty list there to end it")
+        self._manager = MSPManager({self.mspid: MSP(self.mspid, roots, texts)})
+        self._lists, self._roots = found, certificates
 
 
 def _trust_nobody_more(_pem: str) -> None:

@@ -15,7 +15,7 @@ from cryptography import x509
 from gridledger.errors import ConflictError, InputError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import BadMSP
-from gridledger.identity.msp import MSP
+from gridledger.identity.msp import MSP, RootIndex
 from gridledger.identity.reading import reading
 
 MAX_LISTS = 16
@@ -63,6 +63,19 @@ def read_lists(mspid: str, roots: Sequence[Certificate], texts: Sequence[str]) -
     """The lists of an organisation, each signed by one of its roots; :class:`BadMSP` where one is not."""
     MSP(mspid, [root.pem for root in roots], texts)  # as a channel would hold them: signatures, bounds
     return [_read(mspid, roots, text) for text in texts]
+
+
+def lists_of(mspid: str, roots: Sequence[Certificate], texts: Sequence[str]) -> list[str]:
+    """Those of the lists that one of the roots has signed: with a root that is given up its list goes too."""
+    index = RootIndex(roots)
+    found: list[str] = []
+    for text in texts:
+        with reading(BadMSP, f"a revocation list of {mspid} cannot be read"):
+            crl = x509.load_pem_x509_crl(text.encode())
+            candidates = index.candidates(crl.issuer.public_bytes(), crl.extensions)
+            if any(crl.is_signature_valid(root.public_key) for root in candidates):
+                found.append(text)
+    return found
 
 
 def merged(held: Sequence[RevocationList], published: Sequence[RevocationList]) -> list[RevocationList]:

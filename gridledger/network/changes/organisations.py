@@ -9,6 +9,8 @@ from functools import partial
 from gridledger.errors import ConflictError, InputError
 from gridledger.files import write_atomically
 from gridledger.identity import local_msp
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.revocation import lists_of
 from gridledger.network.changes.changing_network import ChangingNetwork
 from gridledger.network.changes.enrolment import enroll_organisation, write_registrar_secret
 from gridledger.network.changes.leftovers import set_aside
@@ -101,9 +103,11 @@ async def update_organisation(
         before = current.organisations.get(spec.mspid)
         if before is None:
             raise InputError(f"{spec.mspid} is no member of {current.channel}")
+        kept = roots_in(roots) if roots else before.roots
         entry = replace(
             before,
-            roots=roots_in(roots) if roots else before.roots,
+            roots=kept,
+            crls=tuple(lists_of(spec.mspid, [Certificate.from_pem(root) for root in kept], before.crls)),
             anchors=before.anchors if anchors is None else tuple(anchors),
         )
         return replace(current, organisations={**current.organisations, spec.mspid: entry})

@@ -64,7 +64,7 @@ def test_roots_that_are_none_are_refused_at_the_start(folder: Path, text: str) -
 
 
 def test_lists_that_are_none_are_refused_at_the_start(folder: Path) -> None:
-    for text in ("", "x", THEIRS.crl(), OURS.crl() + "x"):
+    for text in ("", "x", OURS.crl() + "x"):
         (folder / LISTS).write_text(text)
         with pytest.raises(SettingsError):
             LocalMSP.open(folder, "Org1MSP")
@@ -130,6 +130,19 @@ def test_what_is_no_list_of_ours_changes_nothing(folder: Path, local: LocalMSP, 
     assert not (folder / LISTS).exists()
 
 
+def test_the_list_of_a_root_that_is_given_up_goes_with_it(folder: Path, local: LocalMSP) -> None:
+    """Else a CA that was renewed could not take its old root away: a node would not start any more."""
+    local.publish(OURS.crl(ADMIN).encode())
+    replace(folder / ROOTS, OURS.root + THEIRS.root)
+    local.refresh()
+    assert admins(local) == {"boss", "stranger"}
+    replace(folder / ROOTS, THEIRS.root)
+    local.refresh()
+    assert admins(local) == admins(LocalMSP.open(folder, "Org1MSP")) == {"stranger"}
+    assert len(local.publish(THEIRS.crl(STRANGER).encode())) == 1
+    assert admins(LocalMSP.open(folder, "Org1MSP")) == set()
+
+
 def test_files_that_change_are_read_again(folder: Path, local: LocalMSP) -> None:
     trusted: list[str] = []
     local.trust = trusted.append
@@ -150,7 +163,7 @@ def test_files_that_change_are_read_again(folder: Path, local: LocalMSP) -> None
     [
         lambda folder: (folder / ROOTS).unlink(),
         lambda folder: replace(folder / ROOTS, "x"),
-        lambda folder: replace(folder / ROOTS, THEIRS.root),
+        lambda folder: replace(folder / ROOTS, OURS.root + THEIRS.crl()),
         lambda folder: replace(folder / LISTS, "x"),
         lambda folder: replace(folder / LISTS, THEIRS.crl()),
         lambda folder: (folder / LISTS).unlink(),
