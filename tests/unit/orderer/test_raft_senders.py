@@ -33,8 +33,8 @@ class Two:
         self.ahead: Chain | None = None
         self.senders = RaftSenders(self.chains, self.peek, lambda: NOW_US)
 
-    def chain(self, paper: PaperNetwork, name: str) -> Chain:
-        store = BlockStore.open(self.folder / f"{paper.channel}-{name}")
+    def chain(self, paper: PaperNetwork, name: str, folder: str = "") -> Chain:
+        store = BlockStore.open(self.folder / (folder or f"{paper.channel}-{name}"))
         return Chain.open(store, paper.genesis, paper.orderers[name], cast("Any", None))
 
     async def peek(self, channel: str, first: int) -> Sequence[bytes]:
@@ -108,11 +108,9 @@ async def test_blocks_that_prove_nothing_change_nothing(tmp_path: Path, monkeypa
         renewed = await made.renew()
         liar = PaperNetwork()  # signs with keys of its own
         assert made.ahead is not None
-        monkeypatch.setattr(made.ahead, "_signer", liar.orderers["orderer3"])
         made.ahead.store.close()
-        made.ahead = Chain.open(
-            BlockStore.open(tmp_path / "forged"), made.paper.genesis, liar.orderers["orderer3"], cast("Any", None)
-        )
+        made.ahead = made.chain(made.paper, "orderer3", folder="forged")
+        monkeypatch.setattr(made.ahead, "_signer", liar.orderers["orderer3"])
         await made.ahead.apply([CommittedEntry(1, 1, entry_of(NOW_US, [b"x"]))])
         assert made.name(renewed) is None
 
