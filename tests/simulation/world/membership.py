@@ -128,13 +128,13 @@ class MembershipChanges:
         now, chance = self._config.orderers.keys(), self._chance
         if not self.drawn or chance.random() < 0.4:
             return None
-        removed = [machine for name, machine in self._world.orderers.items() if name not in now]
-        guides = [machine for machine in removed if machine.name in self._first and machine.knows_one_of(now)]
-        if not self._first & now and not guides:
+        guides = [machine for name in sorted(self._first) if (machine := self._world.orderers[name]).leads_to(now)]
+        if not guides:
             return None
-        kept = None if self._first & now else chance.choice(guides)
-        for machine in removed:
-            if machine is not kept:
+        present = [machine for machine in guides if machine.name in now]
+        kept = None if present else chance.choice(guides)
+        for name, machine in self._world.orderers.items():
+            if name not in now and machine is not kept:
                 await machine.end(power=False)
         organisation = self._world.paper.organisations["Org1MSP"]
         return PeerMachine(self._world, organisation.issue("peer3", "peer"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from gridledger.protocol import ChannelConfig
 from services.orderer.raft.interface import Membership
 from services.orderer.raft.messages import Entry, EntryKind, unpack_membership
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite
-from tests.simulation.world.oracle import require
+from tests.simulation.world.oracle import Violated, require
 
 
 class Change(NamedTuple):
@@ -34,12 +34,13 @@ class MembershipOracle:
     """Sees the memberships in every orderer's log as they are written, and the newest configuration.
 
     ``leader_of`` gives who leads a term as far as is known, ``applied_of`` how much of the log an orderer that is up
-    has applied, by its name; ``on_change`` hears of each change once.
+    has applied, by its name; ``on_change`` hears of each change once, ``fail`` of what does not hold.
     """
 
     config: ChannelConfig
     leader_of: Callable[[int], str | None]
     applied_of: Callable[[str], int]
+    fail: Callable[[str], None]
     on_change: Callable[[Change], None] = lambda _: None
     _logs: dict[str, list[_Held]] = field(default_factory=dict)
     _added: dict[str, int] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class MembershipOracle:
         held = [item for item in self._logs.get(orderer, []) if item.since <= index]
         return held[-1].membership if held else None
 
-    def _saw_entries(self, orderer: str, entries: tuple[Entry, ...] | list[Entry]) -> None:
+    def _saw_entries(self, orderer: str, entries: Sequence[Entry]) -> None:
         log = self._logs.setdefault(orderer, [])
         for entry in entries:
             while log and log[-1].since >= entry.index:
@@ -96,7 +97,10 @@ class MembershipOracle:
                 after = unpack_membership(entry.data)
                 if log and (entry.index, entry.term) not in self._seen:
                     self._seen.add((entry.index, entry.term))
-                    self._check(orderer, entry, log[-1].membership, after)
+                    try:
+                        self._check(orderer, entry, log[-1].membership, after)
+                    except Violated as violated:
+                        self.fail(str(violated))
                 log.append(_Held(entry.index, after))
 
     def _check(self, orderer: str, entry: Entry, before: Membership, after: Membership) -> None:

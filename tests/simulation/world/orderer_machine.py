@@ -119,13 +119,11 @@ class OrdererMachine(Machine):
         """Whether it says that it is no orderer of the channel."""
         return self.orderer is not None and self.orderer.channels[CHANNEL].follower.standing == "removed"
 
-    def knows_one_of(self, orderers: Collection[str]) -> bool:
-        """Whether it is up and its newest block leads to one of these orderers."""
-        return (
-            self.life is not None
-            and self.orderer is not None
-            and any(name in self.orderer.channels[CHANNEL].config.orderers for name in orderers)
-        )
+    def leads_to(self, orderers: Collection[str]) -> bool:
+        """Whether it is up with good blocks, the newest of which lead to one of these orderers."""
+        if self.life is None or self.orderer is None or self.rotten:
+            return False
+        return not self.orderer.channels[CHANNEL].config.orderers.keys().isdisjoint(orderers)
 
     @property
     def membership(self) -> str:

@@ -120,7 +120,7 @@ class World:
         self.faults = Faults(self, only)
         self.changes = MembershipChanges(self, orderers_change if only is None else bool(orderers_change))
         self.members = MembershipOracle(
-            self.paper.config, self.oracle.leaders.get, self._applied, on_change=self.changes.crash_at
+            self.paper.config, self.oracle.leaders.get, self._applied, self.fail, on_change=self.changes.crash_at
         )
 
     # what machines need
