@@ -181,7 +181,7 @@ async def comes_up_as_it_is(network: DetachedNetwork) -> None:
     for channel, (height, _) in heights.items():
         assert (await network.agree(channel))[0] >= height
     state = json.loads((await asyncio.to_thread(gridledger, "status", "--dir", folder, "--json")).stdout)
-    assert {node["name"] for node in state["nodes"]} >= orderers
+    assert set(state["nodes"]) >= orderers
     async with network.gateway("peer1") as gateway:
         contract = gateway.get_network(CHANNEL).get_contract("kv")
         assert (await contract.submit_with_status("put", "after-all", 1))[1].code.name == "VALID"
