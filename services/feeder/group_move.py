@@ -13,6 +13,7 @@ the next start. From the first write of the list on the move only goes forward, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,8 @@ class GroupMover:
     ) -> None:
         self.dvs = dvs
         self.groups = coordinator.groups
+        self.held: list[tuple[float, float]] = []
+        """When groups were apart, by time.perf_counter: frames of merges that they left may have conflicted then."""
         self._coordinator = coordinator
         self._records = records
         self._plant = plant
@@ -75,8 +78,17 @@ class GroupMover:
         await self._submit_record(new, new.layout.channel_of(group), group)
         # Now, so that the group waits for less, and so that a refusal comes while it can still stay.
         await new.submit(group, "UpdateResources", vvc={})
+        begun = time.perf_counter()
+        try:
+            resources = await self._move_apart(group, old, new)
+        finally:
+            self.held.append((begun, time.perf_counter()))
+        channels = old.layout.channel_of(group), new.layout.channel_of(group)
+        return Moved(group, *channels, time.perf_counter() - begun, sum(resources["vvc"].values()))
+
+    async def _move_apart(self, group: str, old: DvsClient, new: DvsClient) -> Any:
+        """What is done while the group is not measured; its resources on the new channel."""
         async with self._coordinator.apart(group):
-            begun_us = self._clock.now_us()
             if not await self._frames.ended(group, FRAMES_END_WITHIN_S):
                 raise TimeoutExceeded(f"frames of group {group} are on their way for {FRAMES_END_WITHIN_S:g} s")
             await self._coordinator.loop(group).catch_up()
@@ -84,9 +96,7 @@ class GroupMover:
             resources = await self._go_forward(group, old, new)
             self._plant.start_counting(group, resources["actions"])
             self.dvs.go_on_as(new)
-        held_s = (self._clock.now_us() - begun_us) / 1e6
-        channels = old.layout.channel_of(group), new.layout.channel_of(group)
-        return Moved(group, *channels, held_s, sum(resources["vvc"].values()))
+        return resources
 
     async def _go_forward(self, group: str, old: DvsClient, new: DvsClient) -> Any:
         """Carry the list and tell the main channel, again until both are done; the group's resources then."""

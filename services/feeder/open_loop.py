@@ -127,13 +127,15 @@ class OpenLoopStream:
             for rank, group in enumerate(coordinator.groups)
         ]
         others = [asyncio.create_task(self._disturb(run, begin)), asyncio.create_task(self._report(run, begin))]
+        mover = self._runner.mover(coordinator, self._in_flight, self._tell)
         if self._follower is not None:
-            mover = self._runner.mover(coordinator, self._in_flight, self._tell)
             others.append(asyncio.create_task(self._follower.run(mover)))
         try:
             await asyncio.gather(*senders)
-            if self._follower is not None and not await self._follower.idle(_DRAIN_S):
-                self._tell("a move of a group is not done; the next start of the feeder finishes it")
+            if self._follower is not None:
+                if not await self._follower.idle(_DRAIN_S):
+                    self._tell("a move of a group is not done; the next start of the feeder finishes it")
+                others[-1].cancel()
             if self._in_flight:
                 await asyncio.wait(self._in_flight, timeout=_DRAIN_S)
         finally:
@@ -146,6 +148,8 @@ class OpenLoopStream:
                 raise error
         if self._errors:
             raise self._errors[0]
+        for held in mover.held:
+            self._changes.add_any(*held)
         self._judge_conflicts()
         run.add_round(await coordinator.round())
         run.vvc_after = await self._runner.left()

@@ -39,6 +39,10 @@ class Changes:
         elif answer.outcome in _ANY_GROUP:
             self._found.append(Change(None, begin_s, end_s))
 
+    def add_any(self, begin_s: float, end_s: float) -> None:
+        """Note a time in which any group may have been changed."""
+        self._found.append(Change(None, begin_s, end_s))
+
     def met(self, group: str, begin_s: float, end_s: float) -> bool:
         """Whether a frame of a group that was on its way in this time met a change."""
         own = frozenset(components(group))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from gridledger.errors import UnavailableError
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import OpenLoopStream, StreamResult
 from services.feeder.scenarios import scenario_for
-from tests.support.dvs_world import Caller, Life, World
+from tests.support.dvs_world import Caller, Life, World, conflict
 from tests.support.feeder_world import planned_world, scenario_runner
 from tests.support.moving_groups import AFTER, BEFORE, EagerClock, Process, process, write_profile
 from tests.support.solved_grid import base_state, planner, power_flow
@@ -100,6 +101,28 @@ async def test_frames_of_other_groups_go_on_while_one_moves(tmp_path: Path, monk
     assert result.gaps.longest_s["2"] > 2 / RATE
     assert result.gaps.missed.keys() == {"2"}
     assert any(line.startswith("group 2 moved from shard2 to shard4 with") for line in streamed.told)
+
+
+async def test_a_frame_that_conflicts_while_a_group_moves_is_superseded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Group 1 might have been in the merge that group 2 leaves."""
+    commit, moving, conflicted = Caller.submit, asyncio.Event(), asyncio.Event()
+
+    async def submit(self: Caller, channel: str, function: str, argument: Mapping[str, Any]) -> tuple[Any, Status]:
+        if (channel, function, argument.get("vvc")) == ("shard2", "UpdateResources", {}):
+            moving.set()
+            async with asyncio.timeout(10):
+                await conflicted.wait()
+        if function == "ComputeVSI" and argument["group"] == "1" and moving.is_set() and not conflicted.is_set():
+            conflicted.set()
+            raise conflict()
+        return await commit(self, channel, function, argument)
+
+    monkeypatch.setattr(Caller, "submit", submit)
+    streamed = await stream(tmp_path, "base", ("group", "2", 4))
+    check_moved(streamed)
+    assert {name: tally.superseded for name, tally in streamed.result.tallies.items()} == {"1": 1, "2": 0, "3": 0}
 
 
 def _frames_since(world: World, begin: int, channel: str) -> int:
