@@ -109,11 +109,11 @@ class LocalMSP:
             self._seen = seen
             try:
                 self._take(*_read(self._folder))
+                self.trust(self.roots_pem)
             except (GridLedgerError, OSError) as error:
                 _log.error("the local MSP in %s is not read again: %s", self._folder, error)
                 return
         _log.info("the local MSP in %s is read again", self._folder)
-        self.trust(self.roots_pem)
 
     async def follow(self) -> None:
         """Look at the files once a second, until cancelled."""

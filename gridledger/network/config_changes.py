@@ -21,6 +21,7 @@ from gridledger.backoff import Backoff
 from gridledger.client.profile import ConnectionProfile
 from gridledger.client.queries import read_config
 from gridledger.errors import (
+    BusyError,
     ConflictError,
     GridLedgerError,
     NotFoundError,
@@ -290,7 +291,7 @@ class ChannelNodes:
             for name in names:
                 try:
                     return await work(name)
-                except (UnavailableError, TimeoutExceeded) as error:
+                except (UnavailableError, TimeoutExceeded, BusyError) as error:
                     last: GridLedgerError = error
             if time.monotonic() >= deadline:
                 raise last

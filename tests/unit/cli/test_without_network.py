@@ -90,6 +90,20 @@ def test_commands_without_network_run_on_any_system(code: Path, network: Path) -
         assert done.stdout
 
 
+def test_an_update_is_made_and_signed_on_any_system(network: Path, tmp_path: Path) -> None:
+    paper, files = PaperNetwork("shard1"), [tmp_path / name for name in ("old.json", "new.json", "update.json")]
+    old, new, update = files
+    old.write_text(json.dumps(paper.config.plain))
+    new.write_text(old.read_text().replace('"proposal_window_s": 300', '"proposal_window_s": 301'))
+    for arguments in (
+        ("compute", "shard1", "--from", old, "--to", new, "--output", update),
+        ("sign", update, "--user", "Org1/admin", "--dir", network),
+        ("show", update, "--from", old),
+    ):
+        done = run_elsewhere("channel", "update", *arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+
+
 def test_verify_names_the_extra_that_is_missing(ledger: Path) -> None:
     done = run_elsewhere("verify", ledger)
     assert (done.returncode, done.stdout) == (1, "")

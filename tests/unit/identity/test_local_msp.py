@@ -204,6 +204,16 @@ async def test_files_are_looked_at_by_themselves(
     assert admins(local) == {"boss"}
 
 
+def test_roots_that_tls_refuses_stop_no_node(folder: Path, local: LocalMSP, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(_pem: str) -> None:
+        raise SettingsError("no TLS roots")
+
+    local.trust = refuse
+    replace(folder / ROOTS, OURS.root + THEIRS.root)
+    local.refresh()
+    assert "is not read again: no TLS roots" in caplog.text
+
+
 def test_a_list_that_cannot_be_written_does_not_hold(folder: Path, local: LocalMSP) -> None:
     """Else it would be forgotten at the next start."""
     (folder / LISTS).mkdir()

@@ -11,7 +11,14 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.client.profile import ConnectionProfile, load_profile
-from gridledger.errors import ConflictError, GridLedgerError, NotFoundError, PermissionDeniedError, UnavailableError
+from gridledger.errors import (
+    BusyError,
+    ConflictError,
+    GridLedgerError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from gridledger.network import config_changes
 from gridledger.network.bootstrap import connection_profile
 from gridledger.network.config_changes import ChannelNodes, UpdateOvertaken, change_config, draft_update
@@ -186,6 +193,13 @@ async def test_another_peer_is_asked_where_one_is_down(profile: ConnectionProfil
     changed = await change_config(profile, "shard1", wider, within_s=0.2)
     assert [name for name, _ in ledger.submitted] == ["peer1", "peer2"]
     assert (ledger.config.sequence, changed.behind) == (1, ("peer1",))
+
+
+async def test_a_busy_peer_is_asked_again(profile: ConnectionProfile, ledger: Ledger) -> None:
+    """Nothing was done there, so another update that comes first is one of others."""
+    ledger.faults = [lambda _: BusyError("too much at once")] * 3
+    assert (await change_config(profile, "shard1", wider)).changed
+    assert [name for name, _ in ledger.submitted] == ["peer1", "peer2", "peer1", "peer2"]
 
 
 async def test_a_peer_that_stays_is_asked_first(profile: ConnectionProfile, ledger: Ledger) -> None:
