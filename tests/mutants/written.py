@@ -11,6 +11,8 @@ _LOG = "services/orderer/raft/log.py"
 _GROUP = "services/orderer/raft/group.py"
 _WAL = "services/orderer/raft/wal.py"
 _SEQUENCER = "services/orderer/sequencer.py"
+_FOLLOWER = "services/orderer/membership_follower.py"
+_STEPS = "services/orderer/membership_steps.py"
 _CHAIN = "services/orderer/chain.py"
 _CATCHING_UP = "services/orderer/catching_up.py"
 _BLOCK_STORE = "services/orderer/block_store.py"
@@ -178,6 +180,55 @@ WRITTEN = (
         "a proposal is answered before it is committed",
         "while proposals and proposals[0][0] <= log.commit:",
         "while proposals:",
+    ),
+    # Raft follows the configuration: one change at a time, and nobody decides who has not what is decided on.
+    Mutation(
+        _FOLLOWER,
+        "a learner is promoted before it has caught up",
+        "            if rounds.caught_up(match, applied, status.last):\n",
+        "            if True:\n",
+    ),
+    Mutation(
+        _STEPS,
+        "a learner is promoted before it has the blocks",
+        "return (self._fast or close) and applied >= self._first",
+        "return self._fast or close",
+    ),
+    Mutation(
+        _STEPS,
+        "a leader that is to go leads on",
+        "if node_of(situation.leader) not in situation.wanted and (heir := _heir(situation)):",
+        "if False and (heir := _heir(situation)):",
+    ),
+    Mutation(
+        _STEPS,
+        "a leader removes itself",
+        "situation.unwanted(membership.voters - {situation.leader})",
+        "situation.unwanted(membership.voters)",
+    ),
+    Mutation(
+        _STEPS,
+        "a voter is removed before the new one votes",
+        "    if situation.without_voter():\n        return None\n    for voter",
+        "    for voter",
+    ),
+    Mutation(
+        _STEPS,
+        "a learner counts as a voter when the next change is asked for",
+        "{node_of(voter) for voter in membership.voters} == set(wanted) and not membership.learners",
+        "{node_of(voter) for voter in membership.everyone} == set(wanted)",
+    ),
+    Mutation(
+        _SEQUENCER,
+        "orderers change while the last change is under way",
+        "        check_change(config.orderers.keys(), following, membership, forgotten)\n",
+        "",
+    ),
+    Mutation(
+        _CHAIN,
+        "an orderer signs blocks that do not name it",
+        "        if self._may_sign:\n",
+        "        if True:\n",
     ),
     # The write-ahead log: what is told to be durable is.
     Mutation(_WAL, "a batch is not synced", "            self._disk.fdatasync(self._fd)\n", ""),
