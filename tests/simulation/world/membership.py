@@ -38,7 +38,7 @@ WEIGHTS = {
     "replace": 3,
     "replace the leader": 3,
     "remove the leader": 1,
-    "replace a lost one": 1,
+    "replace a lost one": 3,
     "replace in vain": 1,
 }
 
@@ -173,7 +173,8 @@ class MembershipChanges:
             await self._change(self._one_of(before, kind), None)
         elif kind == "replace in vain":
             await self._replace_in_vain(self._one_of(before, kind), self._furnish())
-        elif kind == "replace a lost one" and self.has_followed() and faults.may_ruin():
+        elif kind == "replace a lost one" and await self._until_followed() and faults.may_ruin():
+            before = self._config.orderers
             gone = self._one_of(before, kind)
             await self._lose(self._world.orderers[gone])
             if await self._change(gone, self._furnish()):
@@ -183,6 +184,14 @@ class MembershipChanges:
             if await self._change(gone, self._furnish()) and self._chance.random() < 0.2 and faults.may_ruin():
                 await asyncio.sleep(3.0 * self._chance.random())
                 await self._lose(self._world.orderers[gone])
+
+    async def _until_followed(self) -> bool:
+        """Wait until Raft has followed the last change: who has not joined cannot be replaced."""
+        for _ in range(100):
+            if self.has_followed():
+                return True
+            await asyncio.sleep(0.1)
+        return False
 
     def _one_of(self, orderers: Mapping[str, Node], kind: str) -> str:
         leaders = [name for name in orderers if self._world.orderers[name].leads]
