@@ -8,11 +8,13 @@ trusted as they are, since an admin of the node gives them; the chain must lead 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gridledger import framing
-from gridledger.errors import ConflictError, InputError
-from gridledger.protocol.block import ZERO_HASH, Block
+from gridledger.errors import ConflictError, CorruptionError, InputError, SettingsError
+from gridledger.protocol.block import ZERO_HASH, Block, BlockHeader
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import ConfigUpdate, is_config_block
 
@@ -60,12 +62,37 @@ class ConfigBlock:
             raise
         except InputError as error:
             raise BadJoinBlock(f"a channel is joined by config blocks: {error.message}") from None
-        if config.channel != block.header.channel or _NAME.fullmatch(config.channel) is None:
+        if config.channel != block.header.channel:
             raise BadJoinBlock(
-                f"a block of {block.header.channel!r:.80} with the configuration of {config.channel!r:.80}: a "
-                f"channel's name must match {_NAME.pattern}"
+                f"a block of {block.header.channel!r:.80} with the configuration of {config.channel!r:.80}"
             )
         return cls(block, config)
+
+    @classmethod
+    def read_files(cls, paths: Iterable[Path], genesis: ConfigBlock) -> ConfigBlock | None:
+        """The newest of the config blocks in files, None where there is none; each must be of the channel.
+
+        Raises :class:`SettingsError`, which names the file.
+        """
+        found = []
+        for path in paths:
+            try:
+                newest = Joining.of(genesis, cls.read(path.read_bytes())).newest
+            except BadJoinBlock as error:
+                raise SettingsError(f"{path} is no newer config block of {genesis.config.channel}: {error}") from None
+            except OSError as error:
+                raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+            found += [newest] if newest is not None else []
+        return max(found, key=lambda block: block.number, default=None)
+
+    def check(self, header: BlockHeader) -> None:
+        """Raise :class:`CorruptionError` where the chain has another block of this number."""
+        if header.number == self.number and header.hash != self.hash:
+            raise CorruptionError(
+                f"{header.channel}: block {header.number} of the chain ({header.hash[:16]}) is not the config block "
+                f"that this node was given ({self.hash[:16]}): one of them is another network's. Leave the channel, "
+                "and join it with its own blocks"
+            )
 
     @property
     def number(self) -> int:
@@ -96,7 +123,10 @@ class Joining:
             raise BadJoinBlock(
                 "a request to join holds the channel's genesis block, and perhaps its newest config block"
             )
-        return cls.of(ConfigBlock.read(frames[0]), ConfigBlock.read(frames[1]) if len(frames) > 1 else None)
+        joining = cls.of(ConfigBlock.read(frames[0]), ConfigBlock.read(frames[1]) if len(frames) > 1 else None)
+        if _NAME.fullmatch(joining.genesis.config.channel) is None:
+            raise BadJoinBlock(f"the name of a channel that is joined must match {_NAME.pattern}")
+        return joining
 
     @classmethod
     def of(cls, genesis: ConfigBlock, newest: ConfigBlock | None) -> Joining:

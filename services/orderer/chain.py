@@ -23,6 +23,7 @@ from gridledger.protocol.block import MAX_ENVELOPES, BlockHeader, SignedBlock
 from gridledger.protocol.config_update import is_config_block
 from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.fields import MAX_INTEGER
+from gridledger.protocol.joining import ConfigBlock
 from services.orderer.block_store import BlockStore
 from services.orderer.catching_up import CatchUp, FetchBlocks
 from services.orderer.config_judge import OffLoop, judge_update
@@ -50,6 +51,8 @@ class Chain:
         self.config = self._stored_config()
         self.leadership: Leadership | None = None
         self.fault: GridLedgerError | None = None
+        self.given: ConfigBlock | None = None
+        """The newest config block that this orderer was given: the chain must lead to it."""
         self.on_leadership: Callable[[Leadership], None] = lambda _: None
         self.on_config: Callable[[ChannelConfig], None] = lambda _: None
         self.on_block: Callable[[BlockHeader, int], None] = lambda _header, _envelopes: None
@@ -204,7 +207,10 @@ class Chain:
 
     def check_fetched(self, record: bytes) -> SignedBlock:
         """The block in a record from another orderer, where it is the next one."""
-        return fetched_block(self.config, self.last_header, record)
+        signed = fetched_block(self.config, self.last_header, record)
+        if self.given is not None:
+            self.given.check(signed.block.header)
+        return signed
 
     async def take_fetched(self, signed: SignedBlock, raft_index: int) -> None:
         """Append a checked block from another orderer; ``raft_index`` is 0 for all but a snapshot's last."""
@@ -224,6 +230,8 @@ class Chain:
     async def _store_block(
         self, block: Block, data: Sequence[Piece], signature: HeaderSignature, raft_index: int
     ) -> None:
+        if self.given is not None:
+            self.given.check(block.header)
         following = await self.config_after(self.config, block)
         self.store.append_pieces(
             block.header,

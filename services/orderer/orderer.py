@@ -164,12 +164,15 @@ class Orderer:
         """
         now = self.clock_us()
         refusal: GridLedgerError | None = None
-        for channel in self.channels.values():
-            try:
-                return channel.config.msps.identify(certificate, now)
-            except AuthenticationError as error:
-                if refusal is None or isinstance(refusal, UnknownAuthority):
-                    refusal = error
+        for name, channel in self.channels.items():
+            # Orderers may have other roots by now than the chain here has come to.
+            ahead = self.raft_senders.config_of(name)
+            for config in (channel.config,) if ahead is channel.config else (channel.config, ahead):
+                try:
+                    return config.msps.identify(certificate, now)
+                except AuthenticationError as error:
+                    if refusal is None or isinstance(refusal, UnknownAuthority):
+                        refusal = error
         if self.local.is_admin(certificate, now):
             return self.local.identify(certificate, now)
         raise refusal or AuthenticationError("this orderer serves no channel")

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from gridledger.channel_record import JOINED, LEAVING, ChannelRecord
 from gridledger.disk import SYSTEM_DISK, Disk
-from gridledger.errors import ConflictError, LimitError, PermissionDeniedError, SettingsError
+from gridledger.errors import ConflictError, CorruptionError, LimitError, PermissionDeniedError, SettingsError
 from gridledger.identity.msp import Identity
 from gridledger.incarnation import Incarnation
 from gridledger.protocol import Block
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.errors import ChannelUnknown
-from gridledger.protocol.joining import ConfigBlock, Joining, OtherChannel
+from gridledger.protocol.joining import BadJoinBlock, ConfigBlock, Joining, OtherChannel
 from services.orderer.chain import Chain
 from services.orderer.channel_opener import ChannelOpener
 from services.orderer.orderer import Channel, Orderer
@@ -76,7 +76,8 @@ class Participation:
             await self._remove(name)
         genesis = {name: self._genesis_of(name) for name in self._record.channels(self._settings.channels)}
         for name, block in genesis.items():
-            self._chains[name] = self._opener.open_chain(block)
+            self._chains[name] = chain = self._opener.open_chain(block)
+            chain.given = self._given(name, block)
         if not self._incarnation.begun:
             for name, chain in self._chains.items():
                 if not self._record.entry(name)["state"]:
@@ -116,6 +117,24 @@ class Participation:
         channel.was_named = bool(entry.get("named")) or self._settings.name in first.orderers
         self._orderer.enter(channel)
         self._note_named(channel.config)
+        if chain.given is not None:
+            self._use(chain, chain.given)
+
+    def _given(self, name: str, genesis: Block) -> ConfigBlock | None:
+        """The newest config block that this orderer was given of a channel, by a join or beside the genesis block."""
+        files = self._record.files(name, self._settings.genesis)
+        return ConfigBlock.read_files(files.configs, ConfigBlock.of(genesis)) if files.configs else None
+
+    def _use(self, chain: Chain, given: ConfigBlock) -> None:
+        """Find the others by a config block ahead of the chain. The channel stops here where the chain has another."""
+        if given.number < chain.height:
+            try:
+                given.check(chain.header(given.number))
+            except CorruptionError as error:
+                chain.stop(error)
+                self._consensus.break_group(chain.channel, error)
+        else:
+            self._orderer.raft_senders.learn(given)
 
     def _follow(self, config: ChannelConfig) -> None:
         """Take a channel's newest config: trust its organisations' roots at the edge."""
@@ -155,9 +174,23 @@ class Participation:
         async with self._changing:
             if name in self._orderer.channels:
                 self._check_same(name, joining.genesis, self._chains[name].header(0).hash)
+                if joining.newest is not None:
+                    await self._renew(self._chains[name], joining.newest)
                 return self.told(name)
             await self._join(name, joining)
             return self.told(name)
+
+    async def _renew(self, chain: Chain, newest: ConfigBlock) -> None:
+        """Take a newer config block of a joined channel."""
+        if newest.number < chain.height:
+            try:
+                newest.check(chain.header(newest.number))
+            except CorruptionError as error:
+                raise BadJoinBlock(error.message) from None
+        elif chain.given is None or newest.number >= chain.given.number:
+            await asyncio.to_thread(self._record.renew, chain.channel, newest.block.to_bytes())
+            chain.given = newest
+            self._use(chain, newest)
 
     def _check_same(self, name: str, genesis: ConfigBlock, present: str) -> None:
         if genesis.hash != present:
@@ -191,7 +224,9 @@ class Participation:
             how = "as one of those that begin it" if raft_id == self._settings.name else "as one that is to be added"
             _log.info("joins the channel %s (%s)", how, raft_id, extra={"channel": name})
         if name not in self._chains:
-            self._chains[name] = await asyncio.to_thread(self._opener.open_chain, joining.genesis.block)
+            chain = await asyncio.to_thread(self._opener.open_chain, joining.genesis.block)
+            chain.given = joining.newest
+            self._chains[name] = chain
         await self._enter(name)
 
     def _new_raft_id(self, name: str, genesis: ConfigBlock) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
 from gridledger.protocol import ChannelConfig
+from gridledger.protocol.joining import ConfigBlock
 from services.orderer import metrics
 from services.orderer.chain import Chain, fetched_block
 from services.orderer.membership_follower import Ahead
@@ -84,6 +85,13 @@ class _Senders:
         if role == "orderer":
             self.look_ahead()
 
+    def learn(self, given: ConfigBlock) -> None:
+        """Judge by a newer config block that an admin has given, and look ahead from there."""
+        if given.number > max(self._ahead[0].number, self._chain.last_header.number):
+            self._ahead = (given.block.header, given.config)
+            if self.config is given.config:
+                self._chain.on_config(given.config)
+
     def look_ahead(self) -> None:
         """Begin to look ahead, unless that is under way or was a moment ago."""
         now = asyncio.get_running_loop().time()
@@ -139,6 +147,10 @@ class RaftSenders:
     def config_of(self, channel: str) -> ChannelConfig:
         """The newest configuration that is known of a channel."""
         return self._channels[channel].config
+
+    def learn(self, given: ConfigBlock) -> None:
+        """See :meth:`_Senders.learn`."""
+        self._channels[given.config.channel].learn(given)
 
     def name_in(self, certificate: Certificate, channel: str) -> str | None:
         """The name of the orderer of a channel that speaks, None where the certificate is none of its orderers'."""

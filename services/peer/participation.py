@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from gridledger.channel_record import JOINED, LEAVING, ChannelRecord
-from gridledger.errors import LimitError, PermissionDeniedError
+from gridledger.errors import CorruptionError, LimitError, PermissionDeniedError
 from gridledger.identity.msp import Identity
 from gridledger.ledger import Ledger
 from gridledger.protocol.errors import ChannelUnknown
-from gridledger.protocol.joining import ConfigBlock, Joining, OtherChannel
+from gridledger.protocol.joining import BadJoinBlock, ConfigBlock, Joining, OtherChannel
 from services.peer.channel import Channel
 from services.peer.committers import Committers
 from services.peer.peer import Peer
@@ -61,9 +61,26 @@ class Participation:
         async with self._changing:
             if name in self._peer.channels:
                 self._check_same(name, joining.genesis)
+                if joining.newest is not None:
+                    await self._renew(self._peer.channels[name], joining)
             else:
                 await self._join(name, joining)
             return self.told(name)
+
+    async def _renew(self, channel: Channel, joining: Joining) -> None:
+        """Take a newer config block of a joined channel: its committer, started again, finds the orderers by it."""
+        newest, name = joining.newest, channel.name
+        assert newest is not None  # noqa: S101 - the caller looked
+        if newest.number < channel.height:
+            try:
+                newest.check(channel.ledger.block(newest.number).header)
+            except CorruptionError as error:
+                raise BadJoinBlock(error.message) from None
+            return
+        known = ConfigBlock.read_files(self._record.files(name, self._settings.genesis).configs, joining.genesis)
+        if known is None or newest.number >= known.number:
+            await asyncio.to_thread(self._record.renew, name, newest.block.to_bytes())
+            await self._committers.renew(name)
 
     def _check_same(self, name: str, genesis: ConfigBlock) -> None:
         present = self._peer.channels[name].ledger.block(0).header.hash

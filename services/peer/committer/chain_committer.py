@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 
 from gridledger.backoff import Backoff
-from gridledger.errors import GridLedgerError
+from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.ledger import BlockRejected, StorageFull
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.errors import CapabilityUnknown
-from services.peer.committer.buffer import BlockBuffer
+from gridledger.protocol.joining import ConfigBlock
+from services.peer.committer.buffer import BlockBuffer, Delivered
 from services.peer.committer.messages import BlockCommitted, CommitterReport, SourceChanged
 from services.peer.committer.orderers import Orderers
 from services.peer.committer.source import BlockSource
@@ -43,7 +44,11 @@ class ChainCommitter:
         max_blocks: int,
         max_bytes: int,
         progress_interval_s: float,
+        given: ConfigBlock | None = None,
     ) -> None:
+        """``given`` is the newest config block that this peer was given: the chain must lead to it."""
+        self._given = given
+        self._told_given = False
         self.channel = committer.ledger.channel
         self._committer = committer
         self._source = source
@@ -62,7 +67,13 @@ class ChainCommitter:
 
     async def run(self) -> None:
         """Fetch and commit until cancelled. Raises what makes it impossible to go on."""
-        await self._orderers.follow(self._committer.ledger.config())
+        ledger, given = self._committer.ledger, self._given
+        if given is not None and given.number < ledger.height:
+            try:
+                given.check(ledger.block(given.number).header)
+            except CorruptionError as error:
+                await self._stop_at(error)
+        await self._orderers.follow(ledger.config())
         running = {asyncio.ensure_future(self._source.run()), asyncio.ensure_future(self._commit_all())}
         try:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -82,6 +93,10 @@ class ChainCommitter:
     async def _commit_some(self) -> None:
         """Wait for blocks and commit as many as one commit takes."""
         items = await self._buffer.head(self._max_blocks, self._max_bytes)
+        if self._given is not None:
+            items = self._leading_to(self._given, items)
+            if not items:
+                return
         started = self._clock()
         work = asyncio.get_running_loop().run_in_executor(
             self._executor, self._committer.process, [item.block for item in items]
@@ -114,8 +129,23 @@ class ChainCommitter:
                 await self._orderers.follow(self._committer.ledger.config())
         self._report_progress(committed[-1].number + 1)
 
-    async def _stop_at(self, error: CapabilityUnknown) -> None:
-        """Commit nothing more of this channel until this process is another version's; the other channels go on."""
+    def _leading_to(self, given: ConfigBlock, items: Sequence[Delivered]) -> Sequence[Delivered]:
+        """The blocks before one that is not the config block that this peer was given. That one is nobody's to commit:
+        another orderer may have the right one, and where none has, the channel goes no further here."""
+        for position, item in enumerate(items):
+            try:
+                given.check(item.block.block.header)
+            except CorruptionError as error:
+                if not self._told_given:
+                    self._told_given = True
+                    _log.error("%s stops before block %d: %s", self.channel, given.number, error.message)
+                if not position:
+                    self._source.reject(item.orderer, self._committer.ledger.height)
+                return items[:position]
+        return items
+
+    async def _stop_at(self, error: CapabilityUnknown | CorruptionError) -> None:
+        """Commit nothing more of this channel until this process is started anew; the other channels go on."""
         _log.error("%s stops at block %d: %s", self.channel, self._committer.ledger.height, error.message)
         await self._tell(SourceChanged(self.channel, None, error.message))
         await asyncio.get_running_loop().create_future()

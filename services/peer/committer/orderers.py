@@ -36,9 +36,13 @@ class Orderers(Protocol):
 
 class HttpOrderers:
     """Orderers over mutual TLS. ``roots_pem``: local roots, for an orderer whose organisation's roots are newer than
-    the config at hand."""
+    the config at hand. ``ahead``: a config that this peer was given, by which it finds them until the chain is newer.
+    """
 
-    def __init__(self, channel: str, peer: str, identity: SigningIdentity, roots_pem: str) -> None:
+    def __init__(
+        self, channel: str, peer: str, identity: SigningIdentity, roots_pem: str, ahead: ChannelConfig | None = None
+    ) -> None:
+        self._ahead = ahead
         self._path = f"/channels/{channel}"
         self._peer = peer
         self._identity = identity
@@ -64,6 +68,8 @@ class HttpOrderers:
         await self._client(orderer).post(f"{self._path}/progress", body, timeout_s=REQUEST_TIMEOUT_S)
 
     async def follow(self, config: ChannelConfig) -> None:
+        if self._ahead is not None and self._ahead.sequence > config.sequence:
+            config = self._ahead
         before, dialled_before = self._clients, self._dialled
         self._clients, self._dialled = {}, block_sources_of(config, self._roots_pem)
         for name, dialled in self._dialled.items():

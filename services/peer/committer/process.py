@@ -25,6 +25,7 @@ from gridledger.ledger.newest import check_newest
 from gridledger.ledger.validation import VerifyMany
 from gridledger.logs import setup
 from gridledger.protocol.block import Block
+from gridledger.protocol.joining import ConfigBlock
 from services.peer.committer.buffer import BlockBuffer
 from services.peer.committer.chain_committer import ChainCommitter
 from services.peer.committer.known_signatures import MAX_FRAME_BYTES, KnownSignatures
@@ -129,9 +130,11 @@ async def _open(
     chains = []
     for channel in task.channels:
         ledger = stack.enter_context(_ledger(task, channel))
-        orderers = HttpOrderers(channel, task.name, identity, roots_pem)
+        ahead = [Path(path) for path in task.ahead[channel]]
+        given = ConfigBlock.read_files(ahead, ConfigBlock.of(ledger.block(0))) if ahead else None
+        orderers = HttpOrderers(channel, task.name, identity, roots_pem, None if given is None else given.config)
         stack.push_async_callback(orderers.close)
-        chains.append(_Chain(ledger, _chain(task, ledger, orderers, workers, verify_many, tell=tell)))
+        chains.append(_Chain(ledger, _chain(task, ledger, orderers, workers, verify_many, tell=tell, given=given)))
     # Pushed last, so ended first: no thread works on a ledger that is closed.
     stack.callback(workers.shutdown)
     stack.callback(verifiers.shutdown)
@@ -146,6 +149,7 @@ def _chain(
     verify_many: VerifyMany,
     *,
     tell: Tell,
+    given: ConfigBlock | None,
 ) -> ChainCommitter:
     random = SystemRandom()
     buffer = BlockBuffer(task.max_buffered_bytes)
@@ -178,6 +182,7 @@ def _chain(
         max_blocks=task.max_blocks_per_commit,
         max_bytes=task.max_bytes_per_commit,
         progress_interval_s=task.progress_interval_s,
+        given=given,
     )
 
 

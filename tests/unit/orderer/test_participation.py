@@ -9,18 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from gridledger import framing
 from gridledger.channel_record import ChannelRecord
 from gridledger.disk import Piece, SystemDisk
-from gridledger.errors import ConflictError, DiskFailed, GridLedgerError, PermissionDeniedError
+from gridledger.errors import ConflictError, DiskFailed, GridLedgerError, PermissionDeniedError, SettingsError
 from gridledger.incarnation import Incarnation, NoLog
 from gridledger.participating import Participating
-from gridledger.protocol import Block, Organisation
+from gridledger.protocol import Block, ConfigUpdate, Organisation
 from gridledger.protocol.errors import ChannelUnknown
-from gridledger.protocol.joining import BadJoinBlock, OtherChannel
+from gridledger.protocol.joining import BadJoinBlock, ConfigBlock, OtherChannel
 from services.orderer import metrics
 from services.orderer.chain import entry_of
 from services.orderer.opening import open_orderer
@@ -216,6 +217,89 @@ async def test_the_roots_of_who_joins_are_trusted_at_the_edge(tmp_path: Path, pa
         later = replace(chain.config, sequence=1, organisations=joined)
         chain.on_config(later)
         assert edge.roots.endswith(later.msps.roots_pem())
+
+
+def config_block(paper: PaperNetwork, genesis: Block, number: int = 1, **changes: Any) -> Block:
+    """A config block that follows a genesis block, or stands further ahead."""
+    config = ConfigBlock.of(genesis).config
+    update = ConfigUpdate.build(replace(config, sequence=1, **changes), paper.all_admins, time_us=NOW_US)
+    return Block.build(
+        channel=config.channel,
+        number=number,
+        previous_hash=genesis.header.hash,
+        timestamp_us=NOW_US,
+        envelopes=[update.to_bytes()],
+    )
+
+
+def moved(paper: PaperNetwork, genesis: Block, number: int = 1) -> Block:
+    """The config block by which orderer2 is elsewhere."""
+    orderers = ConfigBlock.of(genesis).config.orderers
+    node2 = replace(orderers["orderer2"], url="https://localhost:4711")
+    return config_block(paper, genesis, number, orderers={**orderers, "orderer2": node2})
+
+
+def url_of(orderer: Orderer, name: str = "orderer2") -> str:
+    """Where an orderer looks for another one."""
+    return orderer.raft_senders.config_of(SECOND).orderers[name].url
+
+
+async def test_who_joins_by_a_newer_config_block_looks_where_it_says(tmp_path: Path, paper: PaperNetwork) -> None:
+    settings = lone_orderer(tmp_path, paper).model_copy(update={"channels": []})
+    genesis = genesis_of(paper, orderers=("orderer2", "orderer3"))
+    async with running(settings) as orderer:
+        await node(orderer).join(body(genesis, moved(paper, genesis, 7)))
+        assert url_of(orderer) == "https://localhost:4711"
+        assert orderer.channels[SECOND].config.sequence == 0
+    async with running(settings) as orderer:
+        assert url_of(orderer) == "https://localhost:4711"
+
+
+async def test_a_newer_config_block_renews_the_addresses(tmp_path: Path, paper: PaperNetwork) -> None:
+    """For one that was down while the others moved; also by a file beside the genesis block."""
+    settings = lone_orderer(tmp_path, paper).model_copy(update={"channels": [SECOND]})
+    genesis = genesis_of(paper, orderers=("orderer1", "orderer2"))
+    (settings.genesis / f"{SECOND}.genesis").write_bytes(genesis.to_bytes())
+    async with running(settings) as orderer:
+        before = url_of(orderer)
+        await node(orderer).join(body(genesis, moved(paper, genesis)))
+        assert url_of(orderer) == "https://localhost:4711" != before
+    (settings.data / "channels" / f"{SECOND}.config").unlink()
+    async with running(settings) as orderer:
+        assert url_of(orderer) == before
+    (settings.genesis / f"{SECOND}.config").write_bytes(moved(paper, genesis).to_bytes())
+    async with running(settings) as orderer:
+        assert url_of(orderer) == "https://localhost:4711"
+    (settings.genesis / f"{SECOND}.config").write_bytes(b"x")
+    with pytest.raises(SettingsError, match=r"shard2\.config is no newer config block of shard2"):
+        async with running(settings):
+            pass
+
+
+async def test_a_chain_that_leads_to_another_config_block_stops(tmp_path: Path, paper: PaperNetwork) -> None:
+    settings, genesis = lone_orderer(tmp_path, paper), genesis_of(paper)
+    other = config_block(paper, genesis, 2)
+    async with running(settings) as orderer:
+        await node(orderer).join(body(genesis, other))
+        await order(orderer, SECOND)
+        await orderer.consensus.propose(SECOND, entry_of(NOW_US, [b"y"]))
+
+        async def stopped() -> bool:
+            return node(orderer).told(SECOND)["status"] == "failed"
+
+        await eventually(stopped, within_s=10, what="the channel stops")
+        assert "is not the config block that this node was given" in str(orderer.consensus.status(SECOND).broken)
+        assert orderer.channels[SECOND].chain.height == 2
+        await order(orderer, CHANNEL)
+
+
+async def test_a_config_block_that_is_not_the_chains_is_refused(tmp_path: Path, paper: PaperNetwork) -> None:
+    genesis = genesis_of(paper)
+    async with running(lone_orderer(tmp_path, paper)) as orderer:
+        await node(orderer).join(body(genesis))
+        await order(orderer, SECOND)
+        with pytest.raises(BadJoinBlock, match="is not the config block"):
+            await node(orderer).join(body(genesis, config_block(paper, genesis)))
 
 
 class Crashing(SystemDisk):

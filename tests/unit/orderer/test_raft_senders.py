@@ -13,6 +13,7 @@ import pytest
 
 from gridledger.errors import PermissionDeniedError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.joining import ConfigBlock
 from services.orderer import raft_senders as module
 from services.orderer.block_store import BlockStore
 from services.orderer.chain import Chain, entry_of
@@ -142,3 +143,18 @@ async def test_orderers_of_one_name_are_told_apart_by_their_roots(
         ]
         assert issuers[0] != issuers[1]
         assert made.senders.issuer_of(made.paper.client.certificate) == ""
+
+
+async def test_a_config_block_that_was_given_is_judged_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody known speaks, and nobody was asked: the others may be where no older config looks for them."""
+    async with two(tmp_path, monkeypatch, only_strangers_s=60.0) as made:
+        renewed = await made.renew()
+        assert made.ahead is not None
+        followed: list[int] = []
+        made.chains["shard1"].on_config = lambda config: followed.append(config.sequence)
+        made.senders.learn(ConfigBlock.of(made.ahead.store.block(2)))
+        made.senders.learn(ConfigBlock.of(made.ahead.store.block(0)))
+        assert (made.name(renewed), made.name(made.paper.orderers["orderer2"])) == ("orderer2", None)
+        assert (followed, made.asked) == ([1], [])
+        assert made.senders.config_of("shard1").sequence == 1
+        assert made.chains["shard1"].config.sequence == 0

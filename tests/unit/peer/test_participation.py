@@ -14,16 +14,16 @@ from gridledger import framing
 from gridledger.channel_record import ChannelRecord
 from gridledger.errors import PermissionDeniedError
 from gridledger.participating import Participating
-from gridledger.protocol import Block
+from gridledger.protocol import Block, ConfigUpdate
 from gridledger.protocol.errors import ChannelUnknown
-from gridledger.protocol.joining import BadJoinBlock, OtherChannel
+from gridledger.protocol.joining import BadJoinBlock, ConfigBlock, OtherChannel
 from services.peer import metrics
 from services.peer.committer.child import CommitterFailed
 from services.peer.committers import Committers
 from services.peer.opening import open_peer
 from services.peer.peer import Peer
 from services.peer.settings import CommitterLimits, PeerSettings
-from tests.support.paper import PaperNetwork, genesis_block
+from tests.support.paper import NOW_US, PaperNetwork, genesis_block
 
 FIRST, SECOND, THIRD = "shard1", "shard2", "shard3"
 
@@ -186,6 +186,24 @@ async def test_a_join_that_fails_leaves_nothing(
         assert not (settings.ledger_directory / SECOND).exists()
         assert ChannelRecord(settings.data).channels([]) == []
         assert (await node(peer).join(body(genesis_of(paper, SECOND))))["height"] == 1
+
+
+async def test_a_newer_config_block_is_kept_and_followed(tmp_path: Path, paper: PaperNetwork) -> None:
+    settings, genesis = peer_folder(tmp_path, paper, FIRST), genesis_of(paper, FIRST)
+    config = ConfigBlock.of(genesis).config
+    update = ConfigUpdate.build(replace(config, sequence=1), paper.all_admins, time_us=NOW_US)
+    newer = Block.build(
+        channel=FIRST, number=9, previous_hash="0" * 64, timestamp_us=NOW_US, envelopes=[update.to_bytes()]
+    )
+    async with running(settings) as (peer, committers):
+        before = committers._processes[FIRST]
+        await node(peer).join(body(genesis, newer))
+        assert committers._processes[FIRST] is not before
+        assert ChannelRecord(settings.data).config_block(FIRST) == newer.to_bytes()
+        with pytest.raises(BadJoinBlock):
+            await node(peer).join(body(genesis, genesis_of(paper, SECOND)))
+    async with running(settings) as (peer, _):
+        assert node(peer).channels() == [FIRST]
 
 
 async def test_what_was_being_left_is_removed_at_the_next_start(tmp_path: Path, paper: PaperNetwork) -> None:

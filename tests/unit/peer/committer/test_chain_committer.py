@@ -16,9 +16,10 @@ from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
 from gridledger.ledger import Ledger, StorageFull
 from gridledger.ledger.committer import BlockCommitter
-from gridledger.protocol.block import SignedBlock
+from gridledger.protocol.block import Block, SignedBlock
 from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.events import CommittedBlock
+from gridledger.protocol.joining import ConfigBlock
 from services.peer.committer.buffer import BlockBuffer
 from services.peer.committer.chain_committer import ChainCommitter
 from services.peer.committer.messages import BlockCommitted, CommitterReport, SourceChanged
@@ -66,6 +67,7 @@ class House:
             max_blocks=options.get("max_blocks", 32),
             max_bytes=1024 * 1024,
             progress_interval_s=0.0,
+            given=options.get("given"),
         )
 
         self.batches: list[int] = []
@@ -191,3 +193,34 @@ async def test_a_capability_that_is_not_known_stops_this_channel_alone(tmp_path:
         assert house.batches == []
     (told,) = (report for report in house.reports if isinstance(report, SourceChanged))
     assert told == SourceChanged("shard1", None, "the channel 'shard1' asks for V2: upgrade this node")
+
+
+def _given(house: House, block: Block) -> ConfigBlock:
+    return ConfigBlock(block, house.paper.config)
+
+
+async def test_a_chain_leads_to_the_config_block_that_was_given(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(tmp_path)
+    other = Block.build(channel="shard1", number=3, previous_hash="0" * 64, timestamp_us=1, envelopes=[b"x"])
+    house.committer._given = _given(house, other)
+    async with committing(house):
+        await house.reach(3)
+        await until(lambda: len([name for name in house.sources if name is not None]) > 3)
+        assert house.numbers() == [1, 2]
+        # Whichever orderer has the right one is found: the next one asked.
+        house.committer._given = _given(house, house.chain.blocks[3])
+        await house.reach(6)
+    assert caplog.text.count("stops before block 3") == 1
+
+
+async def test_a_ledger_with_another_block_than_was_given_stops(tmp_path: Path) -> None:
+    house = House(tmp_path, count=0)
+    other = Block.build(channel="shard1", number=0, previous_hash="0" * 64, timestamp_us=1, envelopes=[b"x"])
+    house.committer._given = _given(house, other)
+    async with committing(house):
+        await until(lambda: bool(house.reports))
+    (told,) = house.reports
+    assert isinstance(told, SourceChanged)
+    assert "is not the config block that this node was given" in told.reason

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from gridledger import jsontext
 from gridledger.errors import MalformedMessage, UnavailableError
+from gridledger.protocol.config import ChannelConfig
 from services.peer.committer.orderers import HttpOrderers
 from tests.support.paper import PaperNetwork, PaperOrganisation
 
@@ -88,3 +89,19 @@ async def test_heights_are_asked_and_progress_is_told(orderers: HttpOrderers) ->
         with pytest.raises(MalformedMessage) as caught:
             await orderers.height("orderer1")
         assert caught.value.status == 502
+
+
+async def test_orderers_are_looked_for_where_a_newer_config_says() -> None:
+    """Until the chain's own is as new."""
+    node = PAPER.config.orderers["orderer1"]
+
+    def at(port: int, sequence: int) -> ChannelConfig:
+        return replace(
+            PAPER.config, sequence=sequence, orderers={"orderer1": replace(node, url=f"https://localhost:{port}")}
+        )
+
+    made = HttpOrderers("shard1", "peer1", PAPER.peers["peer1"], "", at(5, 3))
+    for port, sequence, expected in ((1, 0, 5), (2, 2, 5), (3, 3, 3), (4, 4, 4)):
+        await made.follow(at(port, sequence))
+        assert made._clients["orderer1"].base_url == f"https://localhost:{expected}"
+    await made.close()
