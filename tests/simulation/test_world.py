@@ -15,8 +15,11 @@ import pytest
 
 from gridledger.errors import GridLedgerError
 from gridledger.ledger.validation import _JudgingRound
-from gridledger.protocol.block import Block
-from services.orderer import sequencer
+from gridledger.protocol.block import Block, HeaderSignature
+from services.orderer import membership_follower, sequencer
+from services.orderer.chain import Chain
+from services.orderer.membership_steps import Rounds, StepKind
+from services.orderer.raft.interface import ChangeKind
 from services.orderer.raft.wal import Wal
 from services.orderer.raft.wal_records import GroupWrite
 from tests.simulation.world.disk import Mount
@@ -76,6 +79,10 @@ def _write_unsynced(self: Wal, writes: Sequence[GroupWrite]) -> None:
     self._note(writes)
 
 
+async def _sign_whatever(self: Chain, block: Block, _most: int) -> HeaderSignature:
+    return HeaderSignature(self._signer.fingerprint, self._signer.sign(block.header.text.encode()))
+
+
 MISTAKES: dict[str, AbstractContextManager[object]] = {
     "a failed batch is acknowledged": mock.patch.object(sequencer, "_settle", _acknowledge_all),
     "the log is written unsynced": mock.patch.object(Wal, "write", _write_unsynced),
@@ -89,6 +96,23 @@ MISTAKES: dict[str, AbstractContextManager[object]] = {
 def test_a_deliberate_mistake_is_seen(mistake: str, folder: Path) -> None:
     with MISTAKES[mistake]:
         outcomes = (World(seed, folder).run() for seed in range(20))
+        assert any(outcome.violation for outcome in outcomes)
+
+
+MISTAKES_IN_CHANGES: dict[str, AbstractContextManager[object]] = {
+    "a learner is promoted before it has caught up": mock.patch.object(Rounds, "caught_up", return_value=True),
+    "orderers change before Raft has followed": mock.patch.object(sequencer, "check_change"),
+    "a new orderer votes at once": mock.patch.dict(
+        membership_follower._CHANGES, {StepKind.ADD_LEARNER: ChangeKind.ADD_VOTER}
+    ),
+    "an orderer signs what does not name it": mock.patch.object(Chain, "_signature", _sign_whatever),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES_IN_CHANGES)
+def test_a_mistake_in_a_change_of_orderers_is_seen(mistake: str, folder: Path) -> None:
+    with MISTAKES_IN_CHANGES[mistake]:
+        outcomes = (World(seed, folder, orderers_change=True).run() for seed in range(20))
         assert any(outcome.violation for outcome in outcomes)
 
 
