@@ -81,6 +81,9 @@ class OrdererSettings(ServiceSettings):
 
     ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``, and perhaps ``<channel>.config``, its
     newest config block; ``roots`` a PEM bundle. ``channels`` may be empty: others are joined and left at run time.
+
+    ``identity`` is a folder with ``cert.pem``, ``key.pem`` and ``mspid``, and the local MSP beside them: ``roots.pem``,
+    the organisation's own roots, and ``crls.pem`` where somebody is revoked.
     """
 
     mspid: str

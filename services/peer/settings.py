@@ -110,6 +110,9 @@ class PeerSettings(ServiceSettings):
     ``genesis`` is a folder with ``<channel>.genesis`` for each of ``channels``, and perhaps ``<channel>.config``, its
     newest config block; ``packages`` a folder with ``<package id>.tar.gz`` that are installed at start; ``roots`` a PEM
     bundle for TLS connections to others. ``channels`` may be empty: others are joined and left at run time.
+
+    ``identity`` is a folder with ``cert.pem``, ``key.pem`` and ``mspid``, and the local MSP beside them: ``roots.pem``,
+    the organisation's own roots, and ``crls.pem`` where somebody is revoked.
     """
 
     mspid: str
