@@ -21,6 +21,7 @@ from gridledger.participating import Participating
 from gridledger.protocol import ChannelConfig, acls
 from gridledger.protocol.errors import ChannelUnknown
 from services.orderer import metrics
+from services.orderer.balance import Balance
 from services.orderer.chain import Chain
 from services.orderer.clock_bound import ClockBound
 from services.orderer.comparing import Comparing
@@ -115,6 +116,7 @@ class Orderer:
         self.off_loop = off_loop
         self.lives = lives
         self.raft_senders = RaftSenders({name: item.chain for name, item in channels.items()}, peek, clock_us)
+        self.balance = Balance(settings.name, consensus, channels, settings.balance_s)
         self._handing_over: asyncio.Future[list[None]] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -338,6 +340,7 @@ class Orderer:
                 for name in self.channels:
                     self._run_channel(name)
                 self._tasks.create_task(self.mind_the_clock())
+                self._tasks.create_task(self.balance.run())
                 raise await self.consensus.failure()
         except* Exception as failures:
             # Whatever failed first is the cause; the rest are the tasks that fell with it.

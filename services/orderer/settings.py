@@ -84,6 +84,9 @@ class OrdererSettings(ServiceSettings):
 
     ``identity`` is a folder with ``cert.pem``, ``key.pem`` and ``mspid``, and the local MSP beside them: ``roots.pem``,
     the organisation's own roots, and ``crls.pem`` where somebody is revoked.
+
+    Where it leads at least two channels more than another orderer, it hands one over every ``balance_s`` seconds; 0
+    switches that off.
     """
 
     mspid: str
@@ -95,3 +98,4 @@ class OrdererSettings(ServiceSettings):
     limits: OrdererLimits = OrdererLimits()
     pacing: Pacing = Pacing()
     checks: Checks = Checks()
+    balance_s: Annotated[float, Field(ge=0)] = 10.0
