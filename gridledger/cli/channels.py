@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridledger.cli import channel_updates
+from gridledger.cli import channel_changes, channel_updates
 from gridledger.cli.options import DEFAULT_DIR, Channel, Json, Profile, User
 from gridledger.cli.output import say, say_fields, say_json, say_table, time_text
 from gridledger.command_line import EXIT_FAILED
@@ -25,24 +25,45 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(name="channel", no_args_is_help=True, help="List channels, show one, change its configuration.")
     group.command("list")(list_channels)
     group.command("info")(info)
+    channel_changes.add_to(group)
     channel_updates.add_to(group)
     app.add_typer(group, rich_help_panel=_PANEL)
     app.command(rich_help_panel=_PANEL)(compare)
 
 
-def list_channels(*, user: User = None, directory: Profile = DEFAULT_DIR, as_json: Json = False) -> int:
+def list_channels(
+    *,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="NODE", help="Those that this node has joined, as its own admin."),
+    ] = None,
+    user: User = None,
+    directory: Profile = DEFAULT_DIR,
+    as_json: Json = False,
+) -> int:
     """List the network's channels, with height and commit hash of those that the user may read.
 
     \b
-    Example:
+    Examples:
       gridledger channel list --user Org1/alice
+      gridledger channel list --node orderer1
     """
     import asyncio  # noqa: PLC0415
 
-    from gridledger.cli.reading import read_heights  # noqa: PLC0415
+    from gridledger.cli.reading import read_heights, read_joined  # noqa: PLC0415
     from gridledger.client.profile import load_profile  # noqa: PLC0415
 
     profile = load_profile(directory)
+    if node is not None:
+        joined = asyncio.run(read_joined(profile, node, user))
+        if as_json:
+            say_json({"node": node, "channels": joined})
+        else:
+            columns = ("name", "status", "consensusRelation", "height")
+            say_table(
+                ("channel", "status", "takes part as", "height"), [[item[key] for key in columns] for item in joined]
+            )
+        return 0
     found = asyncio.run(read_heights(profile, user))
     channels = [{"name": name, "peers": list(profile.channels[name].peers), **told} for name, told in found.items()]
     if as_json:

@@ -9,9 +9,10 @@ from typing import Any
 
 from gridledger.cli.connection import only_peers_of
 from gridledger.client import Network
+from gridledger.client.participation import list_channels
 from gridledger.client.profile import ConnectionProfile
 from gridledger.client.queries import read_block, read_chain_info
-from gridledger.errors import CorruptionError, GridLedgerError
+from gridledger.errors import CorruptionError, GridLedgerError, NotFoundError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import MAX_ENVELOPES
 from gridledger.protocol.codes import TxValidationCode, code_of
@@ -57,6 +58,16 @@ async def read_heights(profile: ConnectionProfile, user: str | None) -> dict[str
 
     found = await asyncio.gather(*map(read, profile.channels))
     return dict(zip(profile.channels, found, strict=True))
+
+
+async def read_joined(profile: ConnectionProfile, node: str, user: str | None) -> list[dict[str, Any]]:
+    """The channels that a node has joined, as it tells its own admin (or ``user``, as ``Org1/admin``)."""
+    nodes = {**profile.orderers, **profile.peers}
+    if node not in nodes:
+        raise NotFoundError(f"there is no node {node!r}; there are: {', '.join(nodes)}")
+    identity = SigningIdentity.load(profile.user_folder(user or f"{nodes[node].organisation}/admin"))
+    async with NodeClient.to(profile.way_to(node), identity) as client:
+        return await list_channels(client)
 
 
 async def past_events(network: Network, start: int, height: int) -> AsyncIterator[ChaincodeEvent]:

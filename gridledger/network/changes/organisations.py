@@ -15,6 +15,7 @@ from gridledger.network.changes.changing_network import ChangingNetwork
 from gridledger.network.changes.enrolment import enroll_organisation, write_registrar_secret
 from gridledger.network.changes.leftovers import set_aside
 from gridledger.network.changes.roots import roots_in
+from gridledger.network.config_changes import present_config
 from gridledger.network.schema import OrganisationSpec
 from gridledger.protocol.config import ChannelConfig, Organisation
 from gridledger.protocol.config_policies import APPLICATION, OBSERVER, ORDERER
@@ -35,8 +36,8 @@ async def add_organisation(
         network.keep_root(spec.name, roots)
     else:
         write_registrar_secret(network, spec.name)
-    others = [item for item in network.config.organisations if item.name != spec.name]
-    network.keep(network.changed(organisations=(*others, spec)))
+    known = network.config.organisations
+    network.keep(network.changed(organisations=known if spec.name in [item.name for item in known] else (*known, spec)))
     if not spec.elsewhere:
         await network.follow()
         await enroll_organisation(network, spec.name)
@@ -60,6 +61,7 @@ async def remove_organisation(network: ChangingNetwork, name: str, channels: Seq
     for channel in chosen:
         if not set(config.channels[channel].peers) - own:
             raise InputError(f"{channel} has no peer but those of {name}: a channel needs one")
+    await _check_removal(network, spec.mspid, chosen)
     for channel in chosen:
         await network.change(channel, partial(_without, spec.mspid), f"{spec.mspid} is no member")
         present = network.config.channels[channel]
@@ -121,6 +123,19 @@ async def update_organisation(
         for node in (*config.peers, *config.orderers):
             if node.organisation == name:
                 write_atomically(network.folder.node(node.name) / "msp" / local_msp.ROOTS, roots.encode("ascii"))
+
+
+async def _check_removal(network: ChangingNetwork, mspid: str, channels: Sequence[str]) -> None:
+    """Raise :class:`InputError` for a channel that cannot be without the organisation, before any is changed."""
+    for channel in channels:
+        current = await present_config(network.profile, channel)
+        try:
+            current.followed_by(_without(mspid, current)).check()
+        except InputError as error:
+            raise InputError(
+                f"{channel} cannot be without {mspid}: {error.message}; change that first (a chaincode's policy by "
+                f"gridledger chaincode deploy DIR --channel {channel} --policy POLICY)"
+            ) from None
 
 
 def _check_new(network: ChangingNetwork, spec: OrganisationSpec, roots: str) -> None:

@@ -54,9 +54,8 @@ async def join_peer(network: ChangingNetwork, channel: str, name: str) -> None:
     network.check_channels([channel])
     config = await present_config(network.profile, channel)
     if config.organisations.get(network.config.mspid(spec.organisation)) is None:
-        raise InputError(
-            f"{spec.organisation} is no member of {channel}: gridledger org add {spec.organisation} --channel"
-        )
+        what_to_do = f"gridledger org add {spec.organisation} --channel {channel}"
+        raise InputError(f"{spec.organisation} is no member of {channel} ({what_to_do})")
     async with network.node(name) as node:
         await network.until(partial(list_channels, node), f"that {name} answers")
         await install_packages(network, node, {item.package for item in config.chaincodes.values()})

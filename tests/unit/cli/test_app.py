@@ -39,6 +39,8 @@ COMMANDS = {
     *("channel fetch", "policy set", "acl set", "limits set", "crl publish"),
     *(f"org {verb}" for verb in ("add", "update", "remove")),
     *(f"orderer {verb}" for verb in ("add", "replace", "move", "remove")),
+    *(f"peer {verb}" for verb in ("add", "move", "remove")),
+    *(f"channel {verb}" for verb in ("create", "join", "leave")),
     *("enroll", "identity list", "identity show"),
 }
 

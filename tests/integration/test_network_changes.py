@@ -1,0 +1,150 @@
+"""A network that changes while it is used: organisations, peers, channels and orderers come, move and go; what was
+acknowledged stays, and the network starts again as it now is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gridledger.client.profile import load_profile
+from gridledger.errors import GridLedgerError, InputError
+from gridledger.network.changes.changing_network import ChangingNetwork
+from gridledger.network.changes.channels import create_channel, leave
+from gridledger.network.changes.orderers import move_orderer, replace_orderer
+from gridledger.network.changes.organisations import add_organisation, remove_organisation
+from gridledger.network.changes.peers import add_peer, move_peer, remove_peer
+from gridledger.network.schema import NodeSpec, OrganisationSpec
+from gridledger.protocol.codes import TxValidationCode as Code
+from tests.support.local_network import LocalNetwork, local_network
+from tests.support.network_configs import CHANNEL, few_nodes
+from tests.support.processes import free_ports
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+ORG3 = OrganisationSpec(name="Org3", mspid="Org3MSP", kind="application")
+
+
+def changing(network: LocalNetwork) -> ChangingNetwork:
+    return ChangingNetwork(network.folder, print)
+
+
+def renewed(network: LocalNetwork) -> None:
+    """Have the test know the network as it now is."""
+    network.profile = load_profile(network.folder.root)
+    network.roots = network.profile.roots.read_text(encoding="ascii")
+
+
+async def put(network: LocalNetwork, peer: str, channel: str = CHANNEL, *, endorsed_by: str | None = None) -> str:
+    """Have a transaction committed through a peer; its id."""
+    async with network.gateway(peer) as gateway:
+        contract = gateway.get_network(channel).get_contract("kv")
+        organisations = [endorsed_by] if endorsed_by else None
+        _, status = await contract.submit_with_status("put", peer, 1, endorsing_organisations=organisations)
+        assert status.code is Code.VALID
+        return status.tx_id
+
+
+@asynccontextmanager
+async def under_load(network: LocalNetwork, acknowledged: set[str]) -> AsyncIterator[None]:
+    """Transactions through peer1, one behind the other, while the block lasts; those that committed are noted."""
+    ended = asyncio.Event()
+
+    async def submit() -> None:
+        async with network.gateway("peer1") as gateway:
+            contract = gateway.get_network(CHANNEL).get_contract("kv")
+            while not ended.is_set():
+                try:
+                    _, status = await contract.submit_with_status("put", "load", len(acknowledged))
+                except GridLedgerError:
+                    continue
+                acknowledged.add(status.tx_id)
+
+    work = asyncio.create_task(submit())
+    try:
+        yield
+    finally:
+        before = len(acknowledged)
+
+        async def goes_on() -> bool:
+            return len(acknowledged) > before
+
+        await eventually(goes_on, within_s=30, what="transactions that commit")
+        ended.set()
+        await work
+
+
+async def on_chain(network: LocalNetwork, peer: str, acknowledged: set[str]) -> bool:
+    verdicts = await network.verdicts(peer, CHANNEL)
+    return all(verdicts.get(tx_id) == [Code.VALID] for tx_id in acknowledged)
+
+
+async def test_an_organisation_comes_endorses_and_goes(tmp_path: Path) -> None:
+    config, acknowledged = few_nodes(orderers=3, peers=2, endorsers=1), set[str]()
+    port, moved = free_ports(2)
+    with local_network(config, tmp_path) as network:
+        pids = {name: network.pid(name) for name in ("ca", "orderer1", "orderer2", "orderer3", "peer1")}
+        async with under_load(network, acknowledged):
+            for _ in range(2):  # the second time there is nothing left to do
+                await add_organisation(changing(network), ORG3, [CHANNEL])
+                await add_peer(changing(network), NodeSpec(name="peer3", organisation="Org3", port=port), [CHANNEL])
+            renewed(network)
+            acknowledged.add(await put(network, "peer3", endorsed_by="Org3MSP"))
+            await create_channel(changing(network), "more", like=CHANNEL, peers=["peer1", "peer3"])
+            renewed(network)
+            await put(network, "peer3", "more")
+            await move_peer(changing(network), "peer2", moved)
+            renewed(network)
+            acknowledged.add(await put(network, "peer2"))
+            await leave(changing(network), "more", "peer3")
+            await remove_organisation(changing(network), "Org3")
+        renewed(network)
+        assert await on_chain(network, "peer2", acknowledged)
+        # Nobody was started anew but the peer that moved.
+        assert pids == {name: network.pid(name) for name in pids}
+        assert not any(network.log(name).count('"message": "listening"') > 1 for name in pids)
+    with local_network(config, tmp_path) as again:
+        assert again.entry("peer2").url.endswith(f":{moved}")
+        assert again.profile.channels["more"].peers == ("peer1",)
+        assert "peer3" not in again.profile.peers
+        await put(again, "peer1", "more")
+        await put(again, "peer2")
+        await again.agree(CHANNEL)
+        assert await on_chain(again, "peer1", acknowledged)
+
+
+async def test_what_a_channel_cannot_be_without_is_told_before_anything_changes(tmp_path: Path) -> None:
+    config = few_nodes(peers=2)
+    with local_network(config, tmp_path) as network:
+        with pytest.raises(InputError, match=f"{CHANNEL} cannot be without Org2MSP"):
+            await remove_organisation(changing(network), "Org2")
+        await remove_peer(changing(network), "peer2")
+        assert network.folder.node("peer2.removed-1").exists()
+        renewed(network)
+        with pytest.raises(InputError, match="peer1 is the only peer of"):
+            await remove_peer(changing(network), "peer1")
+        assert load_profile(network.folder.root).channels[CHANNEL].peers == ("peer1",)
+
+
+async def test_an_orderer_is_replaced_and_another_one_moves(tmp_path: Path) -> None:
+    config, acknowledged = few_nodes(orderers=3), set[str]()
+    port, moved = free_ports(2)
+    with local_network(config, tmp_path) as network:
+        async with under_load(network, acknowledged):
+            leader = await network.leader(CHANNEL)
+            other = next(name for name in network.profile.orderers if name != leader)
+            await replace_orderer(changing(network), leader, "orderer4", port)
+            renewed(network)
+            await move_orderer(changing(network), other, moved)
+            renewed(network)
+        assert await on_chain(network, "peer1", acknowledged)
+    with local_network(config, tmp_path) as again:
+        assert again.profile.orderers.keys() == {"orderer1", "orderer2", "orderer3", "orderer4"} - {leader}
+        assert again.entry(other).url.endswith(f":{moved}")
+        await put(again, "peer1")
+        await again.agree(CHANNEL)
+        assert await on_chain(again, "peer1", acknowledged)
