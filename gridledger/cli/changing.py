@@ -25,15 +25,19 @@ def carry_out(
     import asyncio  # noqa: PLC0415
 
     from gridledger.network.changes.changing_network import ChangingNetwork  # noqa: PLC0415
+    from gridledger.network.descriptions import network_now  # noqa: PLC0415
+    from gridledger.network.lock import changing  # noqa: PLC0415
 
     steps: list[str] = []
     folder = network_folder(directory)
-    network = ChangingNetwork(folder, steps.append if as_json else say, timeout_s=timeout_s)
+    network_now(folder)  # that there is one
 
     async def run() -> None:
         await work(network)
 
-    asyncio.run(run())
+    with changing(folder):
+        network = ChangingNetwork(folder, steps.append if as_json else say, timeout_s=timeout_s)
+        asyncio.run(run())
     if as_json:
         say_json({"network": network.config.name, "folder": str(folder.root), "steps": steps, "done": done})
     else:

@@ -64,14 +64,17 @@ def move_group(
 
     from gridledger.network.descriptions import network_now  # noqa: PLC0415
     from gridledger.network.dvs_groups import place_group, write_applications  # noqa: PLC0415
+    from gridledger.network.lock import changing  # noqa: PLC0415
 
     folder = network_folder(directory)
-    config = network_now(folder)
+    network_now(folder)  # that there is one
     named = [mspid.strip() for mspid in aggregators.split(",") if mspid.strip()]
-    changed, place = place_group(config, group, channel, planner, named)
-    owner = config.peer(config.channels[channel].peers[0]).organisation
-    asyncio.run(_check_chaincode(folder.root, place, user or f"{owner}/admin"))
-    write_applications(folder, changed)
+    with changing(folder):
+        config = network_now(folder)
+        changed, place = place_group(config, group, channel, planner, named)
+        owner = config.peer(config.channels[channel].peers[0]).organisation
+        asyncio.run(_check_chaincode(folder.root, place, user or f"{owner}/admin"))
+        write_applications(folder, changed)
     if as_json:
         say_json(
             {

@@ -63,6 +63,11 @@ class NetworkFolder:
         return self.root / "supervisor.lock"
 
     @property
+    def changes_lock(self) -> Path:
+        """Held locked by a command that changes the network."""
+        return self.root / "changes.lock"
+
+    @property
     def control_socket(self) -> Path:
         """Where the supervisor takes commands while it runs."""
         return self.root / "control.sock"
@@ -106,7 +111,7 @@ class NetworkFolder:
             self.logs,
             *(self.root / part for part in parts),
         )
-        return [*profiles, *folders, self.control_socket, self.supervisor_lock, self.config]
+        return [*profiles, *folders, self.control_socket, self.changes_lock, self.supervisor_lock, self.config]
 
     def node(self, name: str) -> Path:
         """An orderer's or peer's folder. It holds all that the node needs, so that it can be carried elsewhere."""

@@ -1,4 +1,5 @@
-"""The lock of a network's folder: one supervisor at a time, found and told to stop by its process id."""
+"""The locks of a network's folder: one supervisor at a time, found and told to stop by its process id, and one command
+at a time that changes the network."""
 
 from __future__ import annotations
 
@@ -35,6 +36,24 @@ def locked(folder: NetworkFolder) -> Iterator[None]:
             raise ConflictError(f"the network in {folder.root} was just reset; try again")
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def changing(folder: NetworkFolder) -> Iterator[None]:
+    """Hold the folder for one command that changes the network; :class:`ConflictError` while another one does. Each
+    reads the description at its begin and writes it: of two at once one would undo what the other did."""
+    locks = _locks()
+    descriptor = os.open(folder.changes_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        try:
+            locks.flock(descriptor, locks.LOCK_EX | locks.LOCK_NB)
+        except OSError:
+            raise ConflictError(
+                f"another command changes the network in {folder.root} now: try again when it is done"
+            ) from None
         yield
     finally:
         os.close(descriptor)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gridledger import jsontext
+from gridledger.cli import main
 from gridledger.client.profile import load_profile
 from gridledger.errors import ConflictError, InputError, NotFoundError
 from gridledger.network.bootstrap import prepare
@@ -20,6 +21,7 @@ from gridledger.network.changes.packages import find_package
 from gridledger.network.changes.roots import read_roots_file
 from gridledger.network.descriptions import made_for, network_now, to_run
 from gridledger.network.folder import NetworkFolder
+from gridledger.network.lock import changing
 from gridledger.network.schema import NetworkConfig, NodeSpec, OrganisationSpec, load_network_config
 from gridledger.protocol.config import ChannelConfig, Forwarder, Organisation
 from tests.support.paper import PaperNetwork, PaperOrganisation
@@ -168,3 +170,15 @@ def test_one_update_takes_one_orderer_for_another(channel: ChannelConfig) -> Non
     assert orderers._with(new, name, changed) == changed  # again, as by a change that is run twice
     moved = orderers._with_address(name, "https://127.0.0.1:10", channel)
     assert moved.orderers[name] == replace(node, url="https://127.0.0.1:10")
+
+
+def test_two_commands_do_not_change_a_network_at_once(
+    network: ChangingNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ("--dir", str(network.folder.root))
+    with changing(network.folder):
+        for command in (("org", "add", "Org7", "--channel", "grid"), ("dvs", "move-group", "1", "grid")):
+            assert main([*command, *place]) == 1
+            assert "another command changes the network" in capsys.readouterr().err
+    with changing(network.folder):
+        pass
