@@ -81,8 +81,11 @@ class MembershipFollower:
         self._woken = asyncio.Event()
         self._heard_s = 0.0
         self.ahead: Ahead | None = None
+        self.was_named: Callable[[], bool] = lambda: True
+        """Whether some configuration of the channel had this orderer."""
         self.standing = "voter"
-        """What this orderer is on the channel: voter, departing, learner, announced, removed, refused or unheard."""
+        """What this orderer is on the channel: voter, departing, learner, announced, unnamed, removed, refused or
+        unheard."""
         self.step = ""
         """What it does as the leader now, or waits for; empty where Raft has followed."""
 
@@ -245,7 +248,7 @@ class MembershipFollower:
         try:
             standing = await self._announce(self._chain.channel, own, status.applied)
         except NotAnOrderer as refused:
-            self._stand("removed", refused)
+            self._stand("removed" if self.was_named() else "unnamed", refused)
             self._look_ahead()
             return REFUSED_S
         except OtherIncarnation as refused:

@@ -128,6 +128,7 @@ class Orderer:
         self.places[name] = QueueShares(self.settings.limits)
         self.raft_senders.add(channel.chain)
         channel.follower.ahead = self.raft_senders.ahead_of(name)
+        channel.follower.was_named = lambda: channel.was_named
         metrics.CLOCK_OFF.labels(name).set_function(lambda: int(self.clock_fault(name) is not None))
         self._share_scrubbing()
         self._run_channel(name)
@@ -204,7 +205,7 @@ class Orderer:
 
     def removed_channels(self) -> list[str]:
         """Channels that this orderer takes no part in any more."""
-        return [name for name, channel in self.channels.items() if channel.follower.removed and channel.was_named]
+        return [name for name, channel in self.channels.items() if channel.follower.removed]
 
     def clock_fault(self, name: str) -> str | None:
         """What shows that this orderer's clock may be off, None where nothing does."""

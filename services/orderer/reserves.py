@@ -18,7 +18,7 @@ def reserves(orderer: Orderer) -> ReserveOf:
     def reserve_of(caller: Identity) -> Reserve | None:
         fingerprint = caller.fingerprint
         configs = [channel.config for channel in orderer.channels.values()]
-        if caller.role == "orderer" and any(fingerprint in config.orderers_by_fingerprint for config in configs):
+        if caller.role == "orderer" and any(fingerprint in config.raft_nodes_by_fingerprint for config in configs):
             return of_orderers
         if caller.role == "peer" and any(fingerprint in config.peers_by_fingerprint for config in configs):
             return of_peers

@@ -260,6 +260,20 @@ def test_one_that_was_removed_while_it_was_down_learns_of_it(folder: Path) -> No
     run(9, folder, change)
 
 
+def test_an_orderer_that_comes_before_its_configuration_waits_for_it(folder: Path) -> None:
+    async def change(world: ChangingWorld) -> None:
+        new = world.new_orderer("orderer4")
+        world.orderers["orderer4"].start()
+        await world.until(lambda: world.standing("orderer4") == "unnamed", "orderer4 knowing that it is not named yet")
+        orderer = world.orderers["orderer4"].orderer
+        assert orderer is not None
+        assert orderer.removed_channels() == []
+        await world.set_orderers(*world.config().orderers.values(), new)
+        await world.until(lambda: "orderer4" in world.voters(), "orderer4 voting")
+
+    run(11, folder, change)
+
+
 def test_a_new_orderer_that_never_comes_is_given_up(folder: Path) -> None:
     async def change(world: ChangingWorld) -> None:
         before = list(world.config().orderers.values())
