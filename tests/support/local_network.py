@@ -46,12 +46,17 @@ class LocalNetwork:
         self.ready_s = 0.0
         self._loop = loop
         self._processes: dict[str, RunningProcess] = {}
+        self._services: dict[str, Service] = {}
         self._again: list[RunningProcess] = []
 
     def adopt(self, supervisor: Supervisor) -> None:
         """Know the processes that a supervisor has started."""
         self._processes = {process.service.name: process for process in supervisor.processes}
         self.ready_s = supervisor.ready_s
+
+    def know(self, service: Service) -> None:
+        """Know a node that comes to the network, for :meth:`start`."""
+        self._services[service.name] = service
 
     # Who and where
 
@@ -108,7 +113,7 @@ class LocalNetwork:
 
     async def start(self, name: str, module: str | None = None, *, wait: bool = True) -> None:
         """Start a node that ended, or another program in its place, and wait until it is healthy."""
-        service = self._processes[name].service
+        service = self._services.get(name) or self._processes[name].service
         process = await self._there(self._start(replace(service, module=module or service.module)))
         self._processes[name] = process
         self._again.append(process)
