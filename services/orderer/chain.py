@@ -145,7 +145,6 @@ class Chain:
     async def install_snapshot(self, snapshot: Snapshot) -> None:
         """Fetch the blocks up to a snapshot from the other orderers and verify them (``StateMachine``)."""
         target: dict[str, Any] = jsontext.loads(snapshot.data)
-        self._elsewhere.forget()
         await CatchUp(self, self._fetch, target["height"], target["hash"], snapshot.index).run()
         self.store.applied = max(self.store.applied, snapshot.index)
         await asyncio.to_thread(self.store.sync)

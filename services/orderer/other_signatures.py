@@ -26,6 +26,7 @@ class OtherSignatures:
         self._channel = channel
         self._fetch = fetch
         self._fetched: deque[bytes] = deque()
+        self._next = 0
         self._source = ""
         self._refused: set[str] = set()
 
@@ -36,6 +37,9 @@ class OtherSignatures:
         block in it follows and an orderer of the channel has signed it.
         """
         number = block.header.number
+        if number != self._next:
+            self._fetched.clear()  # those were of blocks that this orderer signed by itself in the end
+        self._next = number + 1
         while True:
             if not self._fetched:
                 found = await self._fetch(
@@ -56,7 +60,3 @@ class OtherSignatures:
                 self._fetched.clear()
                 continue
             return signed.signature
-
-    def forget(self) -> None:
-        """Keep nothing of what was fetched ahead."""
-        self._fetched.clear()

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from copy import copy
 from pathlib import Path
 
+import pytest
+
 from gridledger.formats import BLOCK_STORE
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import BatchLimits, ChannelConfig, ConfigUpdate
@@ -128,6 +130,24 @@ async def test_a_restart_goes_on_with_the_signatures_of_others(tmp_path: Path) -
     assert again.store.applied == 1
     await again.apply(ENTRIES[1:])
     assert signers_of(again) == ["orderer1", "orderer1", "orderer1", "orderer4", "orderer4"]
+
+
+async def test_what_was_fetched_for_nothing_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """orderer4 fetches five blocks ahead and signs the last two by itself; later it departs."""
+    ahead = await ordered(tmp_path)
+    others = Others(orderer1=ahead)
+    joining = opened(tmp_path, "orderer4", others)
+    await joining.apply(ENTRIES)
+    paper = copy(PAPER)
+    paper.config = joining.config
+    after = paper.config.with_orderers({name: paper.config.orderers[name] for name in ("orderer1", "orderer2")})
+    update = paper.update(orderers=after.orderers, departing_orderers=after.departing_orderers).to_bytes()
+    more = [CommittedEntry(n, 1, entry_of(NOW_US + n, [envelope])) for n, envelope in ((6, update), (7, b"f"))]
+    await ahead.apply(more)
+    await joining.apply(more)
+    assert joining.last_header == ahead.last_header
+    assert others.asked == [("orderer1", 1), ("orderer1", 7)]
+    assert caplog.text == ""
 
 
 async def test_whoever_serves_another_block_is_left_out(tmp_path: Path) -> None:
