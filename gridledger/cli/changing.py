@@ -24,13 +24,12 @@ def carry_out(
     """Change the network in a folder; ``done`` is what is said at the end. With ``as_json`` one document has all."""
     import asyncio  # noqa: PLC0415
 
-    from gridledger.network.changes.changing_network import ChangingNetwork  # noqa: PLC0415
-    from gridledger.network.descriptions import network_now  # noqa: PLC0415
+    from gridledger.network.changes.changing_network import ChangingNetwork, check_network  # noqa: PLC0415
     from gridledger.network.lock import changing  # noqa: PLC0415
 
     steps: list[str] = []
     folder = network_folder(directory)
-    network_now(folder)  # that there is one
+    check_network(folder)
 
     async def run() -> None:
         await work(network)

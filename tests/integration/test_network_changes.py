@@ -4,8 +4,9 @@ acknowledged stays, and the network starts again as it now is."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,30 @@ pytestmark = pytest.mark.integration
 ORG3 = OrganisationSpec(name="Org3", mspid="Org3MSP", kind="application")
 
 
+class CutShort(Exception):
+    """A command that ends in the midst of its work."""
+
+
 def changing(network: LocalNetwork) -> ChangingNetwork:
     return ChangingNetwork(network.folder, print)
+
+
+async def through_cuts(network: LocalNetwork, change: Callable[[ChangingNetwork], Awaitable[None]]) -> int:
+    """Make a change that is cut short behind each step that is new; how often it was."""
+    seen: set[str] = set()
+
+    def say(line: str) -> None:
+        if line not in seen:
+            seen.add(line)
+            raise CutShort(line)
+
+    for _ in range(100):
+        try:
+            await change(ChangingNetwork(network.folder, say))
+        except CutShort:
+            continue
+        return len(seen)
+    raise AssertionError(f"it does not end: {seen}")
 
 
 def renewed(network: LocalNetwork) -> None:
@@ -89,9 +112,9 @@ async def test_an_organisation_comes_endorses_and_goes(tmp_path: Path) -> None:
     with local_network(config, tmp_path) as network:
         pids = {name: network.pid(name) for name in ("ca", "orderer1", "orderer2", "orderer3", "peer1")}
         async with under_load(network, acknowledged):
-            for _ in range(2):  # the second time there is nothing left to do
-                await add_organisation(changing(network), ORG3, [CHANNEL])
-                await add_peer(changing(network), NodeSpec(name="peer3", organisation="Org3", port=port), [CHANNEL])
+            peer3 = NodeSpec(name="peer3", organisation="Org3", port=port)
+            assert await through_cuts(network, lambda here: add_organisation(here, ORG3, [CHANNEL])) >= 3
+            assert await through_cuts(network, lambda here: add_peer(here, peer3, [CHANNEL])) >= 4
             renewed(network)
             acknowledged.add(await put(network, "peer3", endorsed_by="Org3MSP"))
             await create_channel(changing(network), "more", like=CHANNEL, peers=["peer1", "peer3"])
@@ -101,8 +124,10 @@ async def test_an_organisation_comes_endorses_and_goes(tmp_path: Path) -> None:
             renewed(network)
             acknowledged.add(await put(network, "peer2"))
             await leave(changing(network), "more", "peer3")
-            await remove_organisation(changing(network), "Org3")
+            assert await through_cuts(network, lambda here: remove_organisation(here, "Org3")) >= 3
         renewed(network)
+        assert network.folder.node("peer3.removed-1").exists()
+        assert not network.folder.node("peer3").exists()
         assert await on_chain(network, "peer2", acknowledged)
         # Nobody was started anew but the peer that moved.
         assert pids == {name: network.pid(name) for name in pids}
@@ -137,7 +162,8 @@ async def test_an_orderer_is_replaced_and_another_one_moves(tmp_path: Path) -> N
         async with under_load(network, acknowledged):
             leader = await network.leader(CHANNEL)
             other = next(name for name in network.profile.orderers if name != leader)
-            await replace_orderer(changing(network), leader, "orderer4", port)
+            replacing = partial(replace_orderer, old=leader, new="orderer4", port=port)
+            assert await through_cuts(network, replacing) >= 5
             renewed(network)
             await move_orderer(changing(network), other, moved)
             renewed(network)

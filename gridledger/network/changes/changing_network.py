@@ -20,10 +20,17 @@ from gridledger import jsontext
 from gridledger.backoff import Backoff
 from gridledger.client.ca import CAClient
 from gridledger.client.profile import ConnectionProfile, load_profile
-from gridledger.errors import GridLedgerError, InputError, NotFoundError, PermissionDeniedError, TimeoutExceeded
+from gridledger.errors import (
+    GridLedgerError,
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    SettingsError,
+    TimeoutExceeded,
+)
 from gridledger.files import write_atomically
 from gridledger.identity.signer import SigningIdentity
-from gridledger.network.bootstrap import ADMIN, ca_settings, check_format, connection_profile, write_json
+from gridledger.network.bootstrap import ADMIN, ca_settings, check_format, connection_profile, copy_into, write_json
 from gridledger.network.config_changes import Change, Changed, change_config
 from gridledger.network.control import ask
 from gridledger.network.descriptions import network_now, write_network
@@ -42,6 +49,14 @@ Say = Callable[[str], None]
 _T = TypeVar("_T")
 
 
+def check_network(folder: NetworkFolder) -> None:
+    """Raise :class:`SettingsError` where the folder holds no network that was made whole, or one of another format."""
+    network_now(folder)
+    if not folder.connection.exists():
+        raise SettingsError(f"the network in {folder.root} was not made whole: start it first (gridledger up)")
+    check_format(folder)
+
+
 class ChangingNetwork:
     """The network in a folder. ``say`` gets a line on each step; what is waited for has ``timeout_s`` each time."""
 
@@ -50,8 +65,8 @@ class ChangingNetwork:
         self.folder = folder
         self.say = say
         self.timeout_s = timeout_s
+        check_network(folder)
         self.config = network_now(folder)
-        check_format(folder)
 
     @property
     def profile(self) -> ConnectionProfile:
@@ -106,6 +121,11 @@ class ChangingNetwork:
         roots = {item.name: root for item in config.organisations if (root := self.root_of(item.name))}
         write_atomically(self.folder.roots, "".join(roots.values()).encode("ascii"))
         profile, published = (connection_profile(config, roots, published=outside) for outside in (False, True))
+        for spec in config.companions:
+            home = self.folder.companion(spec.name)
+            if (home / self.folder.connection.name).exists():
+                copy_into(self.folder.roots, home)
+                write_json(home / self.folder.connection.name, profile)
         if published != profile:
             write_json(self.folder.host_connection, published)
         write_json(self.folder.connection, profile)

@@ -98,18 +98,23 @@ async def leave(network: ChangingNetwork, channel: str, node: str) -> None:
 
 
 def place_application(network: ChangingNetwork, application: str, channel: str, like: str) -> None:
-    """Describe for an application what a new channel is to it: the first of the channel's organisations plans, all act
-    for its groups. Which groups run there is told by the feeder when they move."""
-    described = network.config.applications.get(application)
+    """Describe for an application what a new channel is to it, as ``like`` is: the organisations with a peer there and
+    on its main channel act for its groups, and the first of them plans. Which groups run there is said later."""
+    config = network.config
+    described = config.applications.get(application)
     if described is None:
-        raise NotFoundError(f"there is no application {application!r}: {', '.join(network.config.applications)}")
-    owners = dict.fromkeys(network.peer(peer).organisation for peer in network.config.channels[channel].peers)
-    mspids = [network.config.mspid(owner) for owner in owners]
+        raise NotFoundError(f"there is no application {application!r}: {', '.join(config.applications) or 'none'}")
+    main = config.channels.get(described.get("main", ""))
+    on_main = {config.peer(peer).organisation for peer in (main.peers if main else config.channels[channel].peers)}
+    owners = dict.fromkeys(config.peer(peer).organisation for peer in config.channels[channel].peers)
+    mspids = [config.mspid(owner) for owner in owners if owner in on_main]
+    if not mspids:
+        raise InputError(f"no organisation has a peer on {channel} and on the main channel of {application}")
     changed = dict(described)
     for member, value in (("planners", mspids[0]), ("aggregators", mspids)):
         if like in described.get(member, {}):
             changed[member] = {**described[member], channel: value}
-    network.keep(network.changed(applications={**network.config.applications, application: changed}))
+    network.keep(network.changed(applications={**config.applications, application: changed}))
 
 
 async def _first_config(

@@ -25,7 +25,8 @@ _MAX_ENROLLMENTS = 3
 
 
 async def enroll_organisation(network: ChangingNetwork, organisation: str) -> None:
-    """Wait until the CA service hosts an organisation, and enrol its registrar and its admin; its root is kept."""
+    """Wait until the CA service hosts an organisation, and enrol its registrar and its admin; its root is kept
+    where none is known yet."""
     folder, client = network.folder, network.ca(organisation)
     root = await network.until(client.root, f"that the CA service hosts {organisation}")
     home = folder.user(organisation, REGISTRAR)
@@ -33,7 +34,8 @@ async def enroll_organisation(network: ChangingNetwork, organisation: str) -> No
         secret = folder.registrar_secret(organisation).read_text(encoding="ascii").strip()
         await client.enroll(REGISTRAR, secret, directory=home)
     await _enroll(client, SigningIdentity.load(home), ADMIN, "admin", home=folder.user(organisation, ADMIN))
-    network.keep_root(organisation, root)
+    if not network.root_of(organisation):
+        network.keep_root(organisation, root)
 
 
 async def enroll_node(network: ChangingNetwork, node: NodeSpec, role: str) -> None:

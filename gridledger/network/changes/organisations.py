@@ -13,7 +13,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.identity.revocation import lists_of
 from gridledger.network.changes.changing_network import ChangingNetwork
 from gridledger.network.changes.enrolment import enroll_organisation, write_registrar_secret
-from gridledger.network.changes.leftovers import set_aside
+from gridledger.network.changes.leftovers import left_behind, set_aside
 from gridledger.network.changes.roots import roots_in
 from gridledger.network.config_changes import present_config
 from gridledger.network.schema import OrganisationSpec
@@ -43,7 +43,7 @@ async def add_organisation(
         await enroll_organisation(network, spec.name)
         network.keep(network.config)  # with its root
         network.say(f"{spec.name} has a CA, and its admin is enrolled")
-    entry = Organisation(spec.mspid, roots_in(network.root_of(spec.name)), kind=spec.kind or APPLICATION)
+    entry = await _entry_of(network, spec)
     for channel in channels:
         await network.change(channel, partial(_with_entry, entry), f"{spec.mspid} is a member")
         _note_member(network, channel, spec)
@@ -76,16 +76,13 @@ async def remove_organisation(network: ChangingNetwork, name: str, channels: Seq
         )
     if channels:
         return
-    config = network.config
-    network.keep(
-        network.changed(
-            organisations=tuple(item for item in config.organisations if item.name != name),
-            peers=tuple(item for item in config.peers if item.organisation != name),
-        )
-    )
+    network.keep(network.changed(peers=tuple(item for item in network.config.peers if item.organisation != name)))
     await network.follow()
-    for peer in sorted(own):
+    for peer in left_behind(network, spec.mspid):
         set_aside(network, peer)
+    # The last step, by which it is known that all others are done. The CA service lets nobody go before its next start.
+    others = tuple(item for item in network.config.organisations if item.name != name)
+    network.keep(network.changed(organisations=others))
 
 
 async def update_organisation(
@@ -123,6 +120,16 @@ async def update_organisation(
         for node in (*config.peers, *config.orderers):
             if node.organisation == name:
                 write_atomically(network.folder.node(node.name) / "msp" / local_msp.ROOTS, roots.encode("ascii"))
+
+
+async def _entry_of(network: ChangingNetwork, spec: OrganisationSpec) -> Organisation:
+    """An organisation's entry as a channel has it that it is on already, its lists and policies too; else a new one."""
+    for channel in network.config.channels:
+        if spec.name in network.config.members_of(channel):
+            present = (await present_config(network.profile, channel)).organisations.get(spec.mspid)
+            if present is not None:
+                return replace(present, anchors=())
+    return Organisation(spec.mspid, roots_in(network.root_of(spec.name)), kind=spec.kind or APPLICATION)
 
 
 async def _check_removal(network: ChangingNetwork, mspid: str, channels: Sequence[str]) -> None:

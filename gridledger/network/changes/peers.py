@@ -93,7 +93,8 @@ async def leave_peer(network: ChangingNetwork, channel: str, name: str) -> None:
 
 async def remove_peer(network: ChangingNetwork, name: str) -> None:
     """Take a peer off all channels, and stop it. Its folder is kept; its organisation stays a member."""
-    network.peer(name)
+    if not network.folder.node(name).exists():
+        network.peer(name)
     for channel in network.config.channels_of(name):
         await _withdraw(network, channel, name)
     network.keep(network.changed(peers=tuple(item for item in network.config.peers if item.name != name)))

@@ -14,7 +14,7 @@ from gridledger.cli import main
 from gridledger.client.profile import load_profile
 from gridledger.errors import ConflictError, InputError, NotFoundError
 from gridledger.network.bootstrap import prepare
-from gridledger.network.changes import orderers, organisations, peers
+from gridledger.network.changes import channels, orderers, organisations, peers
 from gridledger.network.changes.changing_network import ChangingNetwork
 from gridledger.network.changes.leftovers import set_aside
 from gridledger.network.changes.packages import find_package
@@ -22,7 +22,7 @@ from gridledger.network.changes.roots import read_roots_file
 from gridledger.network.descriptions import made_for, network_now, to_run
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.lock import changing
-from gridledger.network.schema import NetworkConfig, NodeSpec, OrganisationSpec, load_network_config
+from gridledger.network.schema import ChannelSpec, NetworkConfig, NodeSpec, OrganisationSpec, load_network_config
 from gridledger.protocol.config import ChannelConfig, Forwarder, Organisation
 from tests.support.paper import PaperNetwork, PaperOrganisation
 
@@ -39,6 +39,7 @@ def network(tmp_path: Path, config: NetworkConfig) -> ChangingNetwork:
     """The folder of a network, with its organisations' roots."""
     folder = NetworkFolder(tmp_path)
     prepare(config, folder)
+    folder.connection.write_text("{}")
     found = ChangingNetwork(folder, lambda _: None)
     for item in config.organisations:
         found.keep_root(item.name, PaperOrganisation(item.mspid).root)
@@ -122,6 +123,47 @@ def test_a_file_of_roots_may_hold_several_and_words_between(tmp_path: Path) -> N
     file.write_text("nothing")
     with pytest.raises(InputError, match="holds no certificate"):
         read_roots_file(file)
+
+
+def test_a_companion_has_the_network_as_it_now_is(network: ChangingNetwork, config: NetworkConfig) -> None:
+    copy = network.folder.companion("rest") / "connection.json"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("{}")
+    network.keep(network.changed(peers=config.peers[:5], channels=without_peer6(config)))
+    assert copy.read_bytes() == network.folder.connection.read_bytes()
+    assert (copy.parent / "roots.pem").read_bytes() == network.folder.roots.read_bytes()
+
+
+def without_peer6(config: NetworkConfig) -> dict[str, ChannelSpec]:
+    return {
+        name: spec.model_copy(update={"peers": tuple(peer for peer in spec.peers if peer != "peer6")})
+        for name, spec in config.channels.items()
+    }
+
+
+def test_a_network_that_was_not_made_whole_is_not_changed(
+    network: ChangingNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network.folder.connection.unlink()
+    assert main(["org", "remove", "Org1", "--dir", str(network.folder.root)]) == 1
+    assert "was not made whole" in capsys.readouterr().err
+
+
+def test_a_new_channel_is_described_to_an_application(network: ChangingNetwork) -> None:
+    """Of its organisations those act that are on the main channel too."""
+    spec = network.config.channels["grid"].model_copy(update={"peers": ("peer2", "peer1")})
+    network.keep(network.changed(channels={**network.config.channels, "shard4": spec}))
+    network.keep(network.with_channel("grid", peers=("peer1", "peer3")))
+    channels.place_application(network, "dvs", "shard4", "grid")
+    described = load_profile(network.folder.root).applications["dvs"]
+    assert described["planners"]["shard4"] == "Org1MSP"
+    assert described["aggregators"]["shard4"] == ["Org1MSP"]
+    assert described["groups"] == ["grid"]
+    network.keep(network.with_channel("grid", peers=("peer3",)))
+    with pytest.raises(InputError, match="no organisation has a peer on shard4 and on the main channel of dvs"):
+        channels.place_application(network, "dvs", "shard4", "grid")
+    with pytest.raises(NotFoundError, match="there is no application 'chess': dvs"):
+        channels.place_application(network, "chess", "shard4", "grid")
 
 
 @pytest.fixture
