@@ -35,7 +35,7 @@ def hear_announcement(orderer: Orderer, caller: Certificate, channel: str, raft_
     if name is None:
         # It may have been removed while it was down, or be still to come: an orderer of a member may know.
         identity = known.config.msps.identify(caller, orderer.clock_us())
-        if identity.role != "orderer" or claimed in known.config.raft_nodes:
+        if identity.role != "orderer" or claimed in known.config.orderers:
             raise PermissionDeniedError(f"this certificate is none that {channel} knows as an orderer's")
     elif name != claimed:
         raise PermissionDeniedError(f"{name} announces itself alone, and not {claimed}")

@@ -81,11 +81,9 @@ class MembershipFollower:
         self._woken = asyncio.Event()
         self._heard_s = 0.0
         self.ahead: Ahead | None = None
-        self.was_named: Callable[[], bool] = lambda: True
-        """Whether some configuration of the channel had this orderer."""
         self.standing = "voter"
-        """What this orderer is on the channel: voter, departing, learner, announced, unnamed, removed, refused or
-        unheard."""
+        """What this orderer is on the channel: voter, departing, learner, announced, removed, refused or unheard. One
+        that is still to be named counts as removed: who leads cannot tell them apart."""
         self.step = ""
         """What it does as the leader now, or waits for; empty where Raft has followed."""
 
@@ -248,7 +246,7 @@ class MembershipFollower:
         try:
             standing = await self._announce(self._chain.channel, own, status.applied)
         except NotAnOrderer as refused:
-            self._stand("removed" if self.was_named() else "unnamed", refused)
+            self._stand("removed", refused)
             self._look_ahead()
             return REFUSED_S
         except OtherIncarnation as refused:

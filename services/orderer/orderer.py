@@ -115,7 +115,8 @@ class Orderer:
         self.places = {name: QueueShares(settings.limits) for name in channels}
         self.off_loop = off_loop
         self.lives = lives
-        self.raft_senders = RaftSenders({name: item.chain for name, item in channels.items()}, peek, clock_us)
+        chains = {name: item.chain for name, item in channels.items()}
+        self.raft_senders = RaftSenders(chains, peek, clock_us, self._is_member)
         self.balance = Balance(settings.name, consensus, channels, settings.balance_s)
         self._handing_over: asyncio.Future[list[None]] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -128,7 +129,6 @@ class Orderer:
         self.places[name] = QueueShares(self.settings.limits)
         self.raft_senders.add(channel.chain)
         channel.follower.ahead = self.raft_senders.ahead_of(name)
-        channel.follower.was_named = lambda: channel.was_named
         metrics.CLOCK_OFF.labels(name).set_function(lambda: int(self.clock_fault(name) is not None))
         self._share_scrubbing()
         self._run_channel(name)
@@ -195,6 +195,9 @@ class Orderer:
         config.admit(resource, member)
         return channel
 
+    def _is_member(self, name: str, orderer: str) -> bool:
+        return self.consensus.is_member(name, orderer)
+
     def votes_in(self, channel: Channel) -> bool:
         """Whether this orderer votes in a channel, as far as it knows."""
         return channel.raft_id in self.consensus.status(channel.chain.channel).membership.voters
@@ -205,7 +208,7 @@ class Orderer:
 
     def removed_channels(self) -> list[str]:
         """Channels that this orderer takes no part in any more."""
-        return [name for name, channel in self.channels.items() if channel.follower.removed]
+        return [name for name, channel in self.channels.items() if channel.follower.removed and channel.was_named]
 
     def clock_fault(self, name: str) -> str | None:
         """What shows that this orderer's clock may be off, None where nothing does."""

@@ -1,4 +1,5 @@
-"""Who may speak Raft here: for each channel the orderers of its configuration, by the fingerprint of their certificate.
+"""Who may speak Raft here: for each channel the orderers of its configuration, by the fingerprint of their certificate,
+and one that departs until Raft has removed it.
 
 An orderer that was down while the others' certificates were renewed knows none of them. Where it hears only orderers
 that it does not know it looks ahead: it fetches the blocks that it lacks, verifies them, and judges by the
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 PeekBlocks = Callable[[str, int], Awaitable[Sequence[bytes]]]
 """``peek(channel, first)``: some records (block and signature frames) from ``first`` on, none where nobody has them."""
 
+IsMember = Callable[[str, str], bool]
+"""``is_member(channel, name)``: whether an orderer is a member of the channel's Raft group."""
+
 ONLY_STRANGERS_S = 2.0
 """How long no orderer that is known may speak before strangers are reason to look ahead."""
 LOOK_AGAIN_S = 5.0
@@ -34,8 +38,9 @@ _MOST_TOLD = 100
 class _Senders:
     """The orderers of one channel."""
 
-    def __init__(self, chain: Chain, peek: PeekBlocks, clock_us: Callable[[], int]) -> None:
+    def __init__(self, chain: Chain, peek: PeekBlocks, clock_us: Callable[[], int], is_member: IsMember) -> None:
         self._chain = chain
+        self._is_member = is_member
         self._peek = peek
         self._clock_us = clock_us
         self._ahead = (chain.last_header, chain.config)
@@ -56,6 +61,8 @@ class _Senders:
         node = config.raft_nodes_by_fingerprint.get(certificate.fingerprint)
         if node is None:
             return None
+        if node.name not in config.orderers and not self._is_member(config.channel, node.name):
+            return None  # Raft has removed it
         try:
             config.msps.identify(certificate, self._clock_us())
         except AuthenticationError:
@@ -125,7 +132,15 @@ class _Senders:
 class RaftSenders:
     """The same for all channels of an orderer. ``clock_us`` gives microseconds since 1970."""
 
-    def __init__(self, chains: Mapping[str, Chain], peek: PeekBlocks, clock_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        chains: Mapping[str, Chain],
+        peek: PeekBlocks,
+        clock_us: Callable[[], int],
+        is_member: IsMember = lambda _channel, _name: True,
+    ) -> None:
+        """``is_member`` says whether Raft still has an orderer that departs."""
+        self._is_member = is_member
         self._peek = peek
         self._clock_us = clock_us
         self._channels: dict[str, _Senders] = {}
@@ -134,7 +149,7 @@ class RaftSenders:
 
     def add(self, chain: Chain) -> None:
         """Hear the orderers of one more channel."""
-        self._channels[chain.channel] = _Senders(chain, self._peek, self._clock_us)
+        self._channels[chain.channel] = _Senders(chain, self._peek, self._clock_us, self._is_member)
 
     def remove(self, channel: str) -> None:
         """Hear a channel's orderers no more."""

@@ -264,7 +264,7 @@ def test_an_orderer_that_comes_before_its_configuration_waits_for_it(folder: Pat
     async def change(world: ChangingWorld) -> None:
         new = world.new_orderer("orderer4")
         world.orderers["orderer4"].start()
-        await world.until(lambda: world.standing("orderer4") == "unnamed", "orderer4 knowing that it is not named yet")
+        await world.until(lambda: world.standing("orderer4") == "removed", "orderer4 knowing that it is not named")
         orderer = world.orderers["orderer4"].orderer
         assert orderer is not None
         assert orderer.removed_channels() == []

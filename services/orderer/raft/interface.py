@@ -212,7 +212,7 @@ class Consensus(Protocol):
 
     @property
     def node_id(self) -> str:
-        """The name that this node has in its groups."""
+        """The name that this node has in its groups, where they know it by no other."""
 
     async def create_group(self, group: str, members: Sequence[str]) -> None:
         """Begin a group's log, durably, where there is none, ahead of ``add_group``."""
@@ -264,6 +264,10 @@ class Consensus(Protocol):
 
     def status(self, group: str) -> GroupStatus:
         """One group's state; raises GroupUnknown."""
+
+    def is_member(self, group: str, node: str) -> bool:
+        """Whether an incarnation of the orderer ``node`` belongs to a group: by what is committed here, or by a change
+        of membership that may still be undone."""
 
     def groups(self) -> list[str]:
         """Names of the groups that this node takes part in, sorted."""

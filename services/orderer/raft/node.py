@@ -224,6 +224,12 @@ class RaftNode:
         """See ``Consensus.status``."""
         return self._group(group).status()
 
+    def is_member(self, group: str, node: str) -> bool:
+        """See ``Consensus.is_member``."""
+        log = self._group(group).core.log
+        members = log.membership.everyone | log.membership_at(log.commit).everyone
+        return any(node_of(member) == node for member in members)
+
     # requests
 
     async def propose(self, group: str, data: bytes, *, timeout_s: float | None = None) -> int:

@@ -158,3 +158,25 @@ async def test_a_config_block_that_was_given_is_judged_by(tmp_path: Path, monkey
         assert (followed, made.asked) == ([1], [])
         assert made.senders.config_of("shard1").sequence == 1
         assert made.chains["shard1"].config.sequence == 0
+
+
+async def test_a_departing_orderer_is_heard_until_raft_has_removed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two(tmp_path, monkeypatch) as made:
+        members = {"orderer1", "orderer2", "orderer3"}
+        chain = made.chains["shard1"]
+        made.senders = RaftSenders(made.chains, made.peek, lambda: NOW_US, lambda _, name: name in members)
+        nodes = {name: node for name, node in made.paper.config.orderers.items() if name != "orderer3"}
+        after = made.paper.config.with_orderers(nodes)
+        update = made.paper.update(orderers=after.orderers, departing_orderers=after.departing_orderers)
+        await chain.apply([CommittedEntry(1, 1, entry_of(NOW_US, [update.to_bytes()]))])
+        assert chain.config.orderers.keys() == {"orderer1", "orderer2"}
+        departing = made.paper.orderers["orderer3"]
+        assert made.name(departing) == made.senders.check(departing.certificate) == "orderer3"
+        members.discard("orderer3")
+        assert made.name(departing) is None
+        with pytest.raises(PermissionDeniedError):
+            made.senders.check(departing.certificate)
+        members.discard("orderer2")  # as one that is to be readmitted
+        assert made.name(made.paper.orderers["orderer2"]) == "orderer2"

@@ -35,7 +35,16 @@ from services.orderer.raft.interface import (
     RaftSettings,
     Snapshot,
 )
-from services.orderer.raft.messages import Kind, Message, pack_batch_header, pack_message, unpack_batch
+from services.orderer.raft.messages import (
+    Entry,
+    EntryKind,
+    Kind,
+    Message,
+    pack_batch_header,
+    pack_membership,
+    pack_message,
+    unpack_batch,
+)
 from services.orderer.raft.node import RaftNode
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 from tests.support.waiting import eventually
@@ -500,6 +509,26 @@ async def test_who_is_no_member_of_a_group_is_not_heard() -> None:
     assert (node.status("g").term, node.counters.messages_refused) == (0, 1)
     node.receive({"g": "b"}.get, heartbeat)
     assert node.status("g").term == 7
+    await saved(writer)
+    await node.stop()
+
+
+async def test_a_member_is_one_until_its_removal_is_committed() -> None:
+    """A removal that may still be undone must not keep the others from hearing it."""
+    writer, wire = HeldWriter(), Sink("a", {})
+    node, _ = await alone(writer, wire)
+    removal = Entry(1, 7, EntryKind.MEMBERSHIP, pack_membership(Membership(frozenset(("a", "b#1")))))
+
+    def tell(message: Message) -> None:
+        node.receive({"g": "b"}.get, pack_batch_header("b#1") + pack_message("g", message))
+
+    assert node.is_member("g", "c")
+    tell(Message(Kind.APPEND, "b#1", "a", 7, entries=(removal,)))
+    assert node.status("g").membership.voters == {"a", "b#1"}
+    assert node.is_member("g", "c")
+    tell(Message(Kind.COMMIT, "b#1", "a", 7, 1, commit=1))
+    assert not node.is_member("g", "c")
+    assert node.is_member("g", "b")
     await saved(writer)
     await node.stop()
 
