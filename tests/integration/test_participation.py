@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gridledger.client.participation import join_channel, leave_channel, list_channels
-from gridledger.client.queries import read_config
+from gridledger.client.queries import read_config, read_config_block
 from gridledger.errors import ConflictError, PermissionDeniedError
 from gridledger.protocol import Block, ConfigUpdate
 from gridledger.protocol.block import ZERO_HASH
@@ -55,9 +55,13 @@ async def join(network: LocalNetwork, name: str, genesis: Block) -> dict[str, An
         return await join_channel(node, genesis)
 
 
-async def put(network: LocalNetwork, channel: str, key: str, peer: str = "peer1") -> None:
+async def put(
+    network: LocalNetwork, channel: str, key: str, peer: str = "peer1", by: Sequence[str] | None = None
+) -> None:
+    """A transaction through a peer's gateway, endorsed ``by`` these organisations."""
     async with network.gateway(peer) as gateway:
-        _, status = await gateway.get_network(channel).get_contract("kv").submit_with_status("put", key, 1)
+        contract = gateway.get_network(channel).get_contract("kv")
+        _, status = await contract.submit_with_status("put", key, 1, endorsing_organisations=by)
         assert status.code.name == "VALID"
 
 
@@ -79,7 +83,7 @@ async def test_a_channel_is_made_and_left_while_the_network_runs(network: LocalN
             await join_channel(node, genesis)
     for name in ("orderer1", "orderer2", "peer1", "peer2"):
         assert (await join(network, name, genesis))["status"] == "active"
-    await put(network, SECOND, "a")
+    await put(network, SECOND, "a", by=("Org1MSP", "Org2MSP"))
     assert (await join(network, "orderer3", genesis))["consensusRelation"] == "consenter"
     await heights(network, *ORDERERS, "peer1", "peer2")
 
@@ -87,7 +91,7 @@ async def test_a_channel_is_made_and_left_while_the_network_runs(network: LocalN
         await network.stop(name)
         await network.start(name)
     await network.leader(SECOND)
-    await put(network, SECOND, "b", "peer2")
+    await put(network, SECOND, "b", "peer2", by=("Org1MSP", "Org2MSP"))
     assert await heights(network, *ORDERERS, "peer1", "peer2") == 3
 
     async with network.node("peer2") as node:
@@ -122,3 +126,11 @@ async def test_a_channel_is_made_and_left_while_the_network_runs(network: LocalN
     await put(network, SECOND, "e")
     assert (await network.status("orderer1", SECOND))["voters"] == ["orderer1", "orderer2"]
     await put(network, CHANNEL, "f", "peer2")
+
+    # Back by the newest config block, to which the chain leads.
+    async with network.node("peer1") as node:
+        newest = await read_config_block(node, SECOND)
+    async with network.node("peer2") as node:
+        assert (await join_channel(node, genesis, newest))["status"] == "active"
+    await heights(network, "peer1", "peer2")
+    await put(network, SECOND, "g", by=("Org1MSP", "Org2MSP"))
