@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.files import write_atomically
 from gridledger.formats import CHANNEL_RECORD
+from gridledger.incarnation import Incarnation
 from gridledger.sealed import seal, unseal
 
 FILE = "channels.json"
@@ -58,6 +59,10 @@ class ChannelRecord:
     def entry(self, name: str) -> Mapping[str, Any]:
         """What is kept of a channel; {"state": ""} for one that has no entry."""
         return self._entries.get(name, {"state": ""})
+
+    def raft_id(self, name: str, incarnation: Incarnation) -> str:
+        """By which name Raft knows an orderer on one of its channels."""
+        return str(self.entry(name).get("raft_id", incarnation.raft_id))
 
     def files(self, name: str, settled: Path) -> ChannelFiles:
         """Where a served channel's blocks lie, where ``settled`` is the settings' folder of genesis blocks."""

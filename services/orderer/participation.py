@@ -155,7 +155,7 @@ class Participation:
 
     def _raft_id(self, name: str) -> str:
         """By which name Raft knows this orderer in a channel."""
-        return str(self._record.entry(name).get("raft_id", self._incarnation.raft_id))
+        return self._record.raft_id(name, self._incarnation)
 
     # joining
 

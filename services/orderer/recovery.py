@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gridledger import jsontext
+from gridledger.channel_record import ChannelRecord
 from gridledger.command_line import EXIT_FAILED, tell_error
 from gridledger.errors import GridLedgerError, InputError
 from gridledger.incarnation import Incarnation, no_log
@@ -28,21 +29,24 @@ from services.orderer.settings import OrdererSettings
 def recover(settings: OrdererSettings, *, force: bool) -> list[str]:
     """A line on each channel: what is kept, what may be lost. With ``force`` the log is changed."""
     incarnation = Incarnation.read(settings.data, settings.name)
+    record = ChannelRecord(settings.data)
+    channels = record.channels(settings.channels)
     wal = Wal(settings.data / "raft", settings.raft.segment_bytes)
     try:
-        for channel in settings.channels:
+        for channel in channels:
             if channel not in wal.groups:
                 raise no_log(settings.name, settings.data, channel)
-        lines = [_kept(settings, channel, wal.groups[channel]) for channel in settings.channels]
+        lines = [_kept(settings, channel, wal.groups[channel]) for channel in channels]
         if force:
-            alone = Membership(frozenset((incarnation.raft_id,)))
-            wal.write([_alone(channel, wal.groups[channel], alone) for channel in settings.channels])
+            names = {channel: record.raft_id(channel, incarnation) for channel in channels}
+            wal.write([_alone(channel, wal.groups[channel], names[channel]) for channel in channels])
     finally:
         wal.close()
     return lines
 
 
-def _alone(channel: str, record: GroupRecord, membership: Membership) -> GroupWrite:
+def _alone(channel: str, record: GroupRecord, raft_id: str) -> GroupWrite:
+    membership = Membership(frozenset((raft_id,)))
     last_term = record.entries[-1].term if record.entries else record.snapshot.term if record.snapshot else 0
     term = max(record.hard_state.term, last_term) + 1
     entry = Entry(record.last_index + 1, term, EntryKind.MEMBERSHIP, pack_membership(membership))

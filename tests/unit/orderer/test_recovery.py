@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from gridledger import framing
 from gridledger.errors import GridLedgerError
 from gridledger.incarnation import NoLog
 from services.orderer.chain import entry_of
@@ -18,7 +20,7 @@ from services.orderer.raft.wal_records import GroupWrite
 from services.orderer.recovery import main, recover
 from services.orderer.settings import OrdererSettings
 from tests.support.orderer_folder import CHANNEL, lone_orderer
-from tests.support.paper import NOW_US, PaperNetwork
+from tests.support.paper import NOW_US, PaperNetwork, genesis_block
 from tests.support.waiting import eventually
 
 THREE = Membership(frozenset(("orderer1", "orderer2", "orderer3")))
@@ -80,3 +82,15 @@ async def test_a_survivor_that_runs_or_has_no_log_is_refused(tmp_path: Path, pap
 
 def replace_data(settings: OrdererSettings, folder: Path) -> OrdererSettings:
     return settings.model_copy(update={"data": folder})
+
+
+async def test_a_survivor_goes_on_with_the_channels_that_it_joined(tmp_path: Path, paper: PaperNetwork) -> None:
+    """Each under the name by which its Raft group knows it."""
+    settings = lone_orderer(tmp_path, paper)
+    config = replace(paper.config, channel="shard2", orderers={"orderer2": paper.config.orderers["orderer2"]})
+    async with open_orderer(settings, clock_us=lambda: NOW_US, random=Random(1)) as orderer:
+        await orderer.participation.join(framing.pack([genesis_block(config).to_bytes()]))
+    assert len(recover(settings, force=True)) == 2
+    async with open_orderer(settings, clock_us=lambda: NOW_US, random=Random(1)) as orderer:
+        voters = {name: orderer.consensus.status(name).membership.voters for name in (CHANNEL, "shard2")}
+    assert voters == {CHANNEL: {"orderer1"}, "shard2": {"orderer1#0badcafe"}}
