@@ -412,7 +412,7 @@ class Faults:
     async def _at_leader(self, change: str, raft_id: str) -> dict[str, Any] | None:
         """Ask whoever leads; what that says. ``show`` is asked until somebody answers, other changes once; None where
         the orderer has left the channel."""
-        while node_of(raft_id) in self._world.members.config.raft_nodes:
+        while node_of(raft_id) in self._world.members.config.orderers:
             for leader in [machine for machine in self._world.orderers.values() if machine.leads]:
                 assert leader.life is not None
                 assert leader.orderer is not None
