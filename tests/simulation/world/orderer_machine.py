@@ -60,7 +60,7 @@ class OrdererMachine(Machine):
         chain = orderer.channels[CHANNEL].chain
         if not self.rotten:
             world.oracle.saw_store(self.name, chain.store)
-        self._checked(world.members.saw_config, self.name, chain.config, 0)
+        self._checked(world.members.saw_config, self.name, chain.config, chain.store.config_block, 0)
         count, lead, follow, install = chain.on_block, chain.on_leadership, chain.on_config, chain.install_snapshot
 
         def on_block(header: Any, envelopes: int) -> None:
@@ -69,6 +69,7 @@ class OrdererMachine(Machine):
                 world.note(f"{self.name} has block {header.number} {header.hash[:12]} of {envelopes}")
                 self._checked(world.oracle.saw_block, self.name, header)
                 self._checked(world.saw_time, header)
+                self._checked(world.members.saw_applied, self.name, chain.store.applied)
 
         def on_leadership(leadership: Leadership) -> None:
             lead(leadership)
@@ -80,8 +81,9 @@ class OrdererMachine(Machine):
             follow(config)
             # What was read ahead is told too.
             if config is chain.config and not life.cut_off:
-                index = chain.store.record(chain.height - 1).raft_index
-                self._checked(world.members.saw_config, self.name, config, index)
+                number = chain.store.config_block
+                index = chain.store.record(number).raft_index
+                self._checked(world.members.saw_config, self.name, config, number, index)
 
         async def install_snapshot(snapshot: Snapshot) -> None:
             await install(snapshot)

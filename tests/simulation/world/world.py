@@ -25,8 +25,10 @@ from gridledger.errors import CorruptionError
 from gridledger.identity.certificate import Certificate
 from gridledger.ledger.genesis import genesis_commit_hash
 from gridledger.ledger.verify import verify
+from gridledger.protocol import ChannelConfig
 from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.limits import BatchLimits, TransactionLimits
+from services.orderer.raft.interface import Membership
 from services.orderer.settings import OrdererLimits, OrdererSettings, RaftTiming
 from tests.simulation.world.clients import Clients
 from tests.simulation.world.disk import PowerLost
@@ -120,7 +122,13 @@ class World:
         self.faults = Faults(self, only)
         self.changes = MembershipChanges(self, orderers_change if only is None else bool(orderers_change))
         self.members = MembershipOracle(
-            self.paper.config, self.oracle.leaders.get, self._applied, self.fail, on_change=self.changes.crash_at
+            self.paper.config,
+            leader_of=self.oracle.leaders.get,
+            applied_of=self._applied,
+            config_of=self._config_of,
+            in_force=self._in_force,
+            fail=self.fail,
+            on_change=self.changes.crash_at,
         )
 
     # what machines need
@@ -170,6 +178,14 @@ class World:
     def _applied(self, orderer: str) -> int:
         found = self.orderers[orderer].orderer
         return 0 if found is None else found.consensus.status(CHANNEL).applied
+
+    def _config_of(self, orderer: str) -> ChannelConfig | None:
+        found = self.orderers[orderer].orderer
+        return None if found is None else found.channels[CHANNEL].config
+
+    def _in_force(self) -> list[Membership]:
+        running = [machine.orderer for machine in self.orderers.values() if machine.life and machine.orderer]
+        return [orderer.consensus.status(CHANNEL).membership for orderer in running]
 
     # the run
 
@@ -299,7 +315,9 @@ class World:
             task.result()
         for name, machine in self.orderers.items():
             if not machine.gone and machine.orderer is not None and not machine.rotten:
-                oracle.saw_store(name, machine.orderer.channels[CHANNEL].chain.store)
+                store = machine.orderer.channels[CHANNEL].chain.store
+                oracle.saw_store(name, store)
+                self.members.saw_signatures(name, store)
         if self.chance.random() < 0.2:
             peer = self.chance.choice(list(self.peers.values()))
             assert peer.ledger is not None
