@@ -322,10 +322,11 @@ class Orderer:
 
     async def _hand_over(self, name: str) -> None:
         status = self.consensus.status(name)
+        stay = self.channels[name].config.orderers
         heirs = [
             voter
             for voter, known in status.followers.items()
-            if known.recently_active and voter in status.membership.voters
+            if known.recently_active and voter in status.membership.voters and node_of(voter) in stay
         ]
         if not heirs:
             return

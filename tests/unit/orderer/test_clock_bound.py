@@ -103,10 +103,14 @@ class Following:
         self.moved.set()
 
 
-@pytest.mark.parametrize(("behind_s", "leader"), [(9, "orderer1"), (400 * 86_400, "orderer3")])
+@pytest.mark.parametrize(
+    ("behind_s", "leaving", "leader"),
+    [(9, "", "orderer1"), (400 * 86_400, "", "orderer3"), (400 * 86_400, "orderer3", "orderer2")],
+)
 async def test_a_leader_whose_clock_is_far_behind_hands_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind_s: int, leader: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind_s: int, leaving: str, leader: str
 ) -> None:
+    """To one that stays, with most of the log."""
     monkeypatch.setattr(orderer_module, "CLOCK_LOOK_S", 0.0)
     paper, consensus = PaperNetwork(), Following()
     signer = paper.orderers["orderer1"]
@@ -122,6 +126,9 @@ async def test_a_leader_whose_clock_is_far_behind_hands_over(
         peek=cast("Any", None),
         lives=cast("Any", None),
     )
+    if leaving:
+        nodes = {name: node for name, node in paper.config.orderers.items() if name != leaving}
+        channel.chain.config = paper.config.with_orderers(nodes)
     minding = asyncio.create_task(orderer.mind_the_clock())
     if leader == "orderer1":
         for _ in range(20):
