@@ -65,6 +65,13 @@ async def put(
         assert status.code.name == "VALID"
 
 
+async def submit(network: LocalNetwork, following: ChannelConfig) -> None:
+    """Change the second channel's orderers."""
+    update = ConfigUpdate.build(following, [network.admin("Orderer")], time_us=now_us())
+    async with network.node("peer1") as node:
+        await node.post("/gateway/submit", update.to_bytes())
+
+
 async def heights(network: LocalNetwork, *names: str) -> int:
     """The height that these nodes agree on."""
 
@@ -107,9 +114,7 @@ async def test_a_channel_is_made_and_left_while_the_network_runs(network: LocalN
     following = replace(
         config, sequence=1, orderers=remaining, departing_orderers={"orderer3": config.orderers["orderer3"]}
     )
-    update = ConfigUpdate.build(following, [network.admin("Orderer")], time_us=now_us())
-    async with network.node("peer1") as node:
-        await node.post("/gateway/submit", update.to_bytes())
+    await submit(network, following)
 
     async def left() -> bool:
         async with network.node("orderer3") as node:
@@ -127,10 +132,21 @@ async def test_a_channel_is_made_and_left_while_the_network_runs(network: LocalN
     assert (await network.status("orderer1", SECOND))["voters"] == ["orderer1", "orderer2"]
     await put(network, CHANNEL, "f", "peer2")
 
-    # Back by the newest config block, to which the chain leads.
+    # Both back, by the newest config block, to which the chain leads; the orderer under another Raft name.
+    await submit(network, replace(config, sequence=2))
     async with network.node("peer1") as node:
         newest = await read_config_block(node, SECOND)
+    async with network.node("orderer3") as node:
+        assert (await join_channel(node, genesis, newest))["consensusRelation"] == "consenter"
+
+    async def votes() -> bool:
+        return bool((await told(network, "orderer3"))["status"] == "active")
+
+    await eventually(votes, within_s=30, what="orderer3 votes again")
+    voters = (await network.status("orderer1", SECOND))["voters"]
+    assert [name.partition("#")[0] for name in voters] == list(ORDERERS)
+    assert "orderer3" not in voters
     async with network.node("peer2") as node:
         assert (await join_channel(node, genesis, newest))["status"] == "active"
-    await heights(network, "peer1", "peer2")
+    await heights(network, *ORDERERS, "peer1", "peer2")
     await put(network, SECOND, "g", by=("Org1MSP", "Org2MSP"))
