@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridledger.cli.options import network_folder
-from gridledger.cli.output import say, say_json
+from gridledger.cli.output import note, say, say_json
 
 if TYPE_CHECKING:
     from gridledger.network.changes.changing_network import ChangingNetwork
@@ -19,9 +19,16 @@ NewPort = Annotated[int, typer.Option("--port", metavar="PORT", min=1, max=65535
 
 
 def carry_out(
-    work: Callable[[ChangingNetwork], Awaitable[None]], done: str, directory: Path, *, timeout_s: float, as_json: bool
+    work: Callable[[ChangingNetwork], Awaitable[None]],
+    done: str,
+    directory: Path,
+    *,
+    timeout_s: float,
+    as_json: bool,
+    quiet: bool = False,
 ) -> int:
-    """Change the network in a folder; ``done`` is what is said at the end. With ``as_json`` one document has all."""
+    """Change the network in a folder; ``done`` is what is said at the end. With ``as_json`` one document has all. Where
+    ``quiet`` the steps are notes, and the result is still to come."""
     import asyncio  # noqa: PLC0415
 
     from gridledger.network.changes.changing_network import ChangingNetwork, check_network  # noqa: PLC0415
@@ -35,8 +42,11 @@ def carry_out(
         await work(network)
 
     with changing(folder):
-        network = ChangingNetwork(folder, steps.append if as_json else say, timeout_s=timeout_s)
+        tell = note if quiet else steps.append if as_json else say
+        network = ChangingNetwork(folder, tell, timeout_s=timeout_s)
         asyncio.run(run())
+    if quiet:
+        return 0
     if as_json:
         say_json({"network": network.config.name, "folder": str(folder.root), "steps": steps, "done": done})
     else:

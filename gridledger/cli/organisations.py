@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gridledger.cli.changing import Timeout, carry_out
-from gridledger.cli.options import DEFAULT_DIR, Folder, Json
+from gridledger.cli.config_verbs import Output, change
+from gridledger.cli.options import DEFAULT_DIR, Folder, Json, network_folder
+from gridledger.cli.output import note
+from gridledger.errors import InputError
 
 if TYPE_CHECKING:
     from gridledger.network.changes.changing_network import ChangingNetwork
+    from gridledger.protocol.config import Organisation as Entry
 
 _PANEL = "Network"
 
@@ -46,6 +51,7 @@ def add(
         typer.Option("--kind", help="What it counts as: observers read, and count among nobody."),
     ] = "application",
     msp: Roots = None,
+    output: Output = None,
     directory: Folder = DEFAULT_DIR,
     timeout_s: Timeout = 120.0,
     as_json: Json = False,
@@ -53,23 +59,39 @@ def add(
     """Make an organisation a member of channels that run.
 
     The CA service hosts its CA, and its admin is enrolled; with --msp its CA is elsewhere, and nothing is. The admins
-    whose keys are in the folder sign, as many as it needs, and are named. Cut short, it goes on when it is run again.
+    whose keys are in the folder sign, as many as it needs, and are named. Cut short, it goes on when it is run again;
+    so it does when others have signed and submitted what --output wrote.
 
     \b
     Examples:
       gridledger org add Org7 --channel shard1
       gridledger org add Auditor --kind observer --channel mainchain
     """
+    from gridledger.network.changes.organisations import (  # noqa: PLC0415
+        add_organisation,
+        begin_organisation,
+        with_entry,
+    )
+    from gridledger.network.changes.roots import read_roots_file  # noqa: PLC0415
+    from gridledger.network.schema import OrganisationSpec  # noqa: PLC0415
+
+    entries: list[Entry] = []
 
     async def work(network: ChangingNetwork) -> None:
-        from gridledger.network.changes.organisations import add_organisation  # noqa: PLC0415
-        from gridledger.network.changes.roots import read_roots_file  # noqa: PLC0415
-        from gridledger.network.schema import OrganisationSpec  # noqa: PLC0415
-
-        spec = OrganisationSpec(name=organisation, mspid=mspid or f"{organisation}MSP", kind=kind, elsewhere=bool(msp))
         roots = "" if msp is None else read_roots_file(msp)
-        await add_organisation(network, spec, channels or (), roots=roots)
+        name = mspid or f"{organisation}MSP"
+        spec = OrganisationSpec(name=organisation, mspid=name, kind=kind, elsewhere=bool(msp))
+        if output is None:
+            await add_organisation(network, spec, channels or (), roots=roots)
+        else:
+            entries.append(await begin_organisation(network, spec, roots=roots))
 
+    if output is not None:
+        channel = _only_one(channels)
+        carry_out(work, "", directory, timeout_s=timeout_s, as_json=False, quiet=True)
+        return change(
+            channel, lambda current: with_entry(entries[0], current), output, None, directory, as_json=as_json
+        )
     return carry_out(work, f"{organisation} takes part", directory, timeout_s=timeout_s, as_json=as_json)
 
 
@@ -85,6 +107,7 @@ def update(
         list[str] | None,
         typer.Option("--anchor", metavar="PEER", help="A peer of it that others find it by. May be repeated."),
     ] = None,
+    output: Output = None,
     directory: Folder = DEFAULT_DIR,
     timeout_s: Timeout = 120.0,
     as_json: Json = False,
@@ -98,12 +121,15 @@ def update(
       gridledger org update Org7 --msp both-roots.pem
       gridledger org update Org7 --anchor peer7 --channel shard1
     """
+    from gridledger.network.changes.organisations import update_organisation, with_own_entry  # noqa: PLC0415
+    from gridledger.network.changes.roots import read_roots_file  # noqa: PLC0415
+
+    roots = "" if msp is None else read_roots_file(msp)
+    if output is not None:
+        edit = partial(with_own_entry, _mspid(directory, organisation), roots, anchors)
+        return change(_only_one(channels), edit, output, None, directory, as_json=as_json)
 
     async def work(network: ChangingNetwork) -> None:
-        from gridledger.network.changes.organisations import update_organisation  # noqa: PLC0415
-        from gridledger.network.changes.roots import read_roots_file  # noqa: PLC0415
-
-        roots = "" if msp is None else read_roots_file(msp)
         await update_organisation(network, organisation, channels or (), roots=roots, anchors=anchors)
 
     return carry_out(work, f"the entry of {organisation} is changed", directory, timeout_s=timeout_s, as_json=as_json)
@@ -113,6 +139,7 @@ def remove(
     organisation: Organisation,
     *,
     channels: OnChannels = None,
+    output: Output = None,
     directory: Folder = DEFAULT_DIR,
     timeout_s: Timeout = 120.0,
     as_json: Json = False,
@@ -126,10 +153,26 @@ def remove(
     Example:
       gridledger org remove Org7
     """
+    from gridledger.network.changes.organisations import remove_organisation, without  # noqa: PLC0415
+
+    if output is not None:
+        edit = partial(without, _mspid(directory, organisation))
+        return change(_only_one(channels), edit, output, None, directory, as_json=as_json)
 
     async def work(network: ChangingNetwork) -> None:
-        from gridledger.network.changes.organisations import remove_organisation  # noqa: PLC0415
-
         await remove_organisation(network, organisation, channels or ())
 
     return carry_out(work, f"{organisation} is removed", directory, timeout_s=timeout_s, as_json=as_json)
+
+
+def _only_one(channels: list[str] | None) -> str:
+    if channels is None or len(channels) != 1:
+        raise InputError("--output goes with one --channel: an update is for one channel")
+    return channels[0]
+
+
+def _mspid(directory: Path, organisation: str) -> str:
+    """The MSP id of an organisation of the network in a folder."""
+    from gridledger.network.changes.changing_network import ChangingNetwork  # noqa: PLC0415
+
+    return ChangingNetwork(network_folder(directory), note).organisation(organisation).mspid

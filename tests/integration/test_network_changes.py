@@ -18,8 +18,10 @@ from gridledger.network.changes.channels import create_channel, leave
 from gridledger.network.changes.orderers import move_orderer, replace_orderer
 from gridledger.network.changes.organisations import add_organisation, remove_organisation
 from gridledger.network.changes.peers import add_peer, move_peer, remove_peer
+from gridledger.network.config_changes import present_config
 from gridledger.network.schema import NodeSpec, OrganisationSpec
 from gridledger.protocol.codes import TxValidationCode as Code
+from tests.support.command import gridledger
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import CHANNEL, few_nodes
 from tests.support.processes import free_ports
@@ -142,11 +144,27 @@ async def test_an_organisation_comes_endorses_and_goes(tmp_path: Path) -> None:
         assert await on_chain(again, "peer1", acknowledged)
 
 
+async def an_update_travels_before_it_holds(network: LocalNetwork, file: Path) -> None:
+    """What would be changed is written for others to sign, and holds when somebody submits it."""
+    place = ("--dir", str(network.folder.root))
+
+    async def anchors() -> tuple[str, ...]:
+        return (await present_config(network.profile, CHANNEL)).organisations["Org2MSP"].anchors
+
+    change = ("org", "update", "Org2", "--anchor", "peer2", "--channel", CHANNEL, "--output", str(file))
+    assert (await asyncio.to_thread(gridledger, *change, *place)).returncode == 0
+    assert await anchors() == ()
+    submit = ("channel", "update", "submit", str(file), "--user", "Org1/admin")
+    assert (await asyncio.to_thread(gridledger, *submit, *place)).returncode == 0
+    assert await anchors() == ("peer2",)
+
+
 async def test_what_a_channel_cannot_be_without_is_told_before_anything_changes(tmp_path: Path) -> None:
     config = few_nodes(peers=2)
     with local_network(config, tmp_path) as network:
         with pytest.raises(InputError, match=f"{CHANNEL} cannot be without Org2MSP"):
             await remove_organisation(changing(network), "Org2")
+        await an_update_travels_before_it_holds(network, tmp_path / "update.json")
         await remove_peer(changing(network), "peer2")
         assert network.folder.node("peer2.removed-1").exists()
         renewed(network)

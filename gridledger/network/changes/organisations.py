@@ -27,11 +27,18 @@ async def add_organisation(
     """Make an organisation a member of channels. The CA service hosts its CA and its admin is enrolled, unless it is
     ``elsewhere`` and brings its ``roots`` (PEM)."""
     network.check_channels(channels)
+    everywhere = network.config.channels
+    if spec.kind == ORDERER and set(channels) != set(everywhere):
+        raise InputError(f"an organisation of orderers is a member of all channels: {', '.join(everywhere)}")
+    entry = await begin_organisation(network, spec, roots=roots)
+    for channel in channels:
+        await network.change(channel, partial(with_entry, entry), f"{spec.mspid} is a member")
+        _note_member(network, channel, spec)
+
+
+async def begin_organisation(network: ChangingNetwork, spec: OrganisationSpec, *, roots: str = "") -> Organisation:
+    """What an organisation needs before it is a member: a CA here and an admin, or its ``roots`` (PEM). Its entry."""
     _check_new(network, spec, roots)
-    if spec.kind == ORDERER and set(channels) != set(network.config.channels):
-        raise InputError(
-            f"an organisation of orderers is a member of all channels: {', '.join(network.config.channels)}"
-        )
     if spec.elsewhere:
         network.keep_root(spec.name, roots)
     else:
@@ -43,10 +50,7 @@ async def add_organisation(
         await enroll_organisation(network, spec.name)
         network.keep(network.config)  # with its root
         network.say(f"{spec.name} has a CA, and its admin is enrolled")
-    entry = await _entry_of(network, spec)
-    for channel in channels:
-        await network.change(channel, partial(_with_entry, entry), f"{spec.mspid} is a member")
-        _note_member(network, channel, spec)
+    return await _entry_of(network, spec)
 
 
 async def remove_organisation(network: ChangingNetwork, name: str, channels: Sequence[str] = ()) -> None:
@@ -63,7 +67,7 @@ async def remove_organisation(network: ChangingNetwork, name: str, channels: Seq
             raise InputError(f"{channel} has no peer but those of {name}: a channel needs one")
     await _check_removal(network, spec.mspid, chosen)
     for channel in chosen:
-        await network.change(channel, partial(_without, spec.mspid), f"{spec.mspid} is no member")
+        await network.change(channel, partial(without, spec.mspid), f"{spec.mspid} is no member")
         present = network.config.channels[channel]
         network.keep(
             network.with_channel(
@@ -137,7 +141,7 @@ async def _check_removal(network: ChangingNetwork, mspid: str, channels: Sequenc
     for channel in channels:
         current = await present_config(network.profile, channel)
         try:
-            current.followed_by(_without(mspid, current)).check()
+            current.followed_by(without(mspid, current)).check()
         except InputError as error:
             raise InputError(
                 f"{channel} cannot be without {mspid}: {error.message}; change that first (a chaincode's policy by "
@@ -164,7 +168,8 @@ def _note_member(network: ChangingNetwork, channel: str, spec: OrganisationSpec)
     network.keep(network.with_channel(channel, **{member: (*named, spec.name)}))
 
 
-def _with_entry(entry: Organisation, current: ChannelConfig) -> ChannelConfig:
+def with_entry(entry: Organisation, current: ChannelConfig) -> ChannelConfig:
+    """The configuration with an organisation; as it is where it has that already."""
     present = current.organisations.get(entry.mspid)
     if present is None:
         return current.with_organisations({**current.organisations, entry.mspid: entry})
@@ -173,7 +178,20 @@ def _with_entry(entry: Organisation, current: ChannelConfig) -> ChannelConfig:
     return current
 
 
-def _without(mspid: str, current: ChannelConfig) -> ChannelConfig:
+def without(mspid: str, current: ChannelConfig) -> ChannelConfig:
     """The configuration without an organisation, its peers and its forwarders."""
     staying = current.with_organisations({name: item for name, item in current.organisations.items() if name != mspid})
     return replace(staying, forwarders=frozenset(item for item in current.forwarders if item.mspid != mspid))
+
+
+def with_own_entry(mspid: str, roots: str, anchors: Sequence[str] | None, current: ChannelConfig) -> ChannelConfig:
+    """The configuration where an organisation has these roots (PEM) and anchors, each where given."""
+    before = current.organisations.get(mspid)
+    if before is None:
+        raise InputError(f"{mspid} is no member of {current.channel}")
+    entry = replace(
+        before,
+        roots=roots_in(roots) if roots else before.roots,
+        anchors=before.anchors if anchors is None else tuple(anchors),
+    )
+    return replace(current, organisations={**current.organisations, mspid: entry})

@@ -166,6 +166,26 @@ def test_a_new_channel_is_described_to_an_application(network: ChangingNetwork) 
         channels.place_application(network, "chess", "shard4", "grid")
 
 
+def test_an_update_for_others_to_sign_is_for_one_channel(
+    network: ChangingNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (("update", "Org1", "--anchor", "peer1"), ("remove", "Org1"), ("add", "Org7")):
+        assert main(["org", *command, "--output", "x", "--dir", str(network.folder.root)]) == 1
+        assert "--output goes with one --channel" in capsys.readouterr().err
+
+
+def test_an_organisation_changes_its_roots_and_its_anchors(channel: ChannelConfig) -> None:
+    name, node = next(iter(channel.peers.items()))
+    before = channel.organisations[node.mspid]
+    root = PaperOrganisation(node.mspid).root
+    changed = after(channel, partial(organisations.with_own_entry, node.mspid, "", [name]))
+    assert changed.organisations[node.mspid] == replace(before, anchors=(name,))
+    both = after(changed, partial(organisations.with_own_entry, node.mspid, before.roots[0] + root, None))
+    assert both.organisations[node.mspid] == replace(before, anchors=(name,), roots=(before.roots[0], root))
+    with pytest.raises(InputError, match="NobodyMSP is no member of"):
+        organisations.with_own_entry("NobodyMSP", "", None, channel)
+
+
 @pytest.fixture
 def channel() -> ChannelConfig:
     return replace(PaperNetwork().config, chaincodes={})
@@ -180,7 +200,7 @@ def after(current: ChannelConfig, change: Callable[[ChannelConfig], ChannelConfi
 def test_an_organisation_that_goes_takes_its_peers_and_forwarders_along(channel: ChannelConfig) -> None:
     gone, kept, *_ = channel.peer_organisations
     current = replace(channel, forwarders=frozenset((Forwarder(gone, "bridge"), Forwarder(kept, "bridge"))))
-    following = after(current, partial(organisations._without, gone))
+    following = after(current, partial(organisations.without, gone))
     assert gone not in following.organisations
     assert gone in following.removed_organisations
     assert gone not in {node.mspid for node in following.peers.values()}
@@ -190,9 +210,9 @@ def test_an_organisation_that_goes_takes_its_peers_and_forwarders_along(channel:
 def test_an_organisation_that_is_there_stays_as_it_is(channel: ChannelConfig) -> None:
     mspid = channel.peer_organisations[0]
     other = Organisation(mspid, (PaperOrganisation(mspid).root,))
-    assert organisations._with_entry(other, channel) is channel
+    assert organisations.with_entry(other, channel) is channel
     with pytest.raises(ConflictError, match="of the kind 'application'"):
-        organisations._with_entry(replace(other, kind="observer"), channel)
+        organisations.with_entry(replace(other, kind="observer"), channel)
 
 
 def test_a_peer_that_goes_is_no_anchor_any_more(channel: ChannelConfig) -> None:
