@@ -286,6 +286,8 @@ class Participation:
         if name in self._orderer.channels:
             await self._orderer.leave(name)
         chain = self._chains.pop(name, None)
+        if chain is not None:
+            chain.stop(ChannelUnknown(f"{self._settings.name} has left it"))  # who reads blocks now hears it
         self._opener.forget(name)
         await self._consensus.remove_group(name)
         if chain is not None:

@@ -53,11 +53,12 @@ def plain_routes(orderer: Orderer) -> list[PlainRoute]:
     async def broadcast(request: PlainRequest) -> bytes:
         channel = orderer.authorise(request.parameter, request.caller, acls.BROADCAST)
         channel.follower.check_removed()
+        places = orderer.places[request.parameter]
         channel.sequencer.check_leader()
         body = await read_body(request, max_bytes=limits.max_body_bytes)
         envelopes = framing.unpack(body, max_frames=limits.max_envelopes)
         caller, is_peer = request.caller, channel.is_peer(request.caller)
-        with orderer.places[request.parameter].holding(caller.signer, len(envelopes), len(body), is_peer=is_peer):
+        with places.holding(caller.signer, len(envelopes), len(body), is_peer=is_peer):
             return jsontext.dumps({"results": await _order_all(orderer, channel, envelopes, caller)})
 
     return [PlainRoute("/channels/{name}/broadcast", broadcast)]

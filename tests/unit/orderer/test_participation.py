@@ -24,6 +24,7 @@ from gridledger.protocol.errors import ChannelUnknown
 from gridledger.protocol.joining import BadJoinBlock, ConfigBlock, OtherChannel
 from services.orderer import metrics
 from services.orderer.chain import entry_of
+from services.orderer.errors import ChannelStopped
 from services.orderer.opening import open_orderer
 from services.orderer.orderer import Orderer
 from services.orderer.participation import StillOrderer
@@ -138,7 +139,14 @@ async def test_an_orderer_that_a_channel_has_leaves_by_force_alone(tmp_path: Pat
         await order(orderer, SECOND)
         with pytest.raises(StillOrderer, match="force"):
             await node(orderer).leave(SECOND, force=False)
+        left = orderer.channels[SECOND]
+        waiting = asyncio.create_task(left.chain.wait_beyond(left.chain.height, 30))
+        await asyncio.sleep(0)
         await node(orderer).leave(SECOND, force=True)
+        async with asyncio.timeout(5):
+            await waiting
+        with pytest.raises(ChannelStopped, match="orderer1 has left it"):
+            left.chain.check()
         with pytest.raises(ChannelUnknown):
             await node(orderer).leave(SECOND, force=True)
         measured = [sample.labels["channel"] for found in metrics.HEIGHT.collect() for sample in found.samples]
