@@ -326,7 +326,7 @@ class Orderer:
         heirs = [
             voter
             for voter, known in status.followers.items()
-            if known.recently_active and voter in status.membership.voters and node_of(voter) in stay
+            if known.is_heard and voter in status.membership.voters and node_of(voter) in stay
         ]
         if not heirs:
             return

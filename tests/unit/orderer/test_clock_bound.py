@@ -93,7 +93,8 @@ class Following:
         return Leadership(group, 1, self.leader, is_self=self.leader == "orderer1", ready=True)
 
     def status(self, group: str) -> GroupStatus:
-        followers = {f"orderer{n}": FollowerStatus(n, n + 1, "replicate", recently_active=True) for n in (2, 3)}
+        # Just after a leader has counted whom it heard: they were heard, and nothing came of them since.
+        followers = {f"orderer{n}": FollowerStatus(n, n + 1, "replicate", recently_active=False) for n in (2, 3)}
         voters = Membership(frozenset(("orderer1", *followers)))
         return GroupStatus(group, Role.LEADER, 1, self.leader, 3, 3, 1, 3, 3, 0, voters, 0, followers=followers)
 
