@@ -205,6 +205,17 @@ async def test_an_orderer_that_is_to_be_added_waits_as_a_follower(tmp_path: Path
         assert node(orderer).channels() == []
 
 
+async def test_an_orderer_that_a_config_had_is_told_as_removed(tmp_path: Path, paper: PaperNetwork) -> None:
+    settings = lone_orderer(tmp_path, paper).model_copy(update={"channels": []})
+    async with running(settings) as orderer:
+        await node(orderer).join(body(genesis_of(paper, orderers=("orderer2", "orderer3"))))
+        chain = orderer.channels[SECOND].chain
+        chain.on_config(replace(chain.config, orderers=paper.config.orderers))
+    async with running(settings) as orderer:
+        told = node(orderer).told(SECOND)
+        assert (told["status"], told["consensusRelation"]) == ("removed", "follower")
+
+
 async def test_only_the_organisations_own_admins_change_its_channels(tmp_path: Path, paper: PaperNetwork) -> None:
     async with running(lone_orderer(tmp_path, paper)) as orderer:
         node(orderer).check_admin(paper.identity(paper.orderer_admin))

@@ -218,12 +218,13 @@ async def test_what_was_being_left_is_removed_at_the_next_start(tmp_path: Path, 
 
 
 async def test_a_peer_that_no_config_had_yet_says_so(tmp_path: Path, paper: PaperNetwork) -> None:
-    async with running(peer_folder(tmp_path, paper)) as (peer, _):
+    settings = peer_folder(tmp_path, paper)
+    async with running(settings) as (peer, _):
         assert (await node(peer).join(body(genesis_of(paper, SECOND, "peer2"))))["status"] == "onboarding"
         channel = peer.channels[SECOND]
         channel.config = paper.config
-        channel._was_named = True
+        peer.on_config(channel)
         assert node(peer).told(SECOND)["status"] == "active"
-        peers = {"peer2": paper.config.peers["peer2"]}
-        channel.config = replace(paper.config, channel=SECOND, peers=peers)
-        assert node(peer).told(SECOND)["status"] == "removed"
+    async with running(settings) as (peer, _):
+        assert node(peer).told(SECOND)["status"] == "removed", "the config that had it is not the present one"
+        assert peer.channels[SECOND].standing == "removed"
