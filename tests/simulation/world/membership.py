@@ -128,7 +128,8 @@ class MembershipChanges:
         now, chance = self._config.orderers.keys(), self._chance
         if not self.drawn or chance.random() < 0.4:
             return None
-        guides = [machine for name in sorted(self._first) if (machine := self._world.orderers[name]).leads_to(now)]
+        up = {name for name in now if self._world.orderers[name].life is not None}
+        guides = [machine for name in sorted(self._first) if (machine := self._world.orderers[name]).leads_to(up)]
         if not guides:
             return None
         present = [machine for machine in guides if machine.name in now]
