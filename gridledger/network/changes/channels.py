@@ -11,10 +11,9 @@ from gridledger.client.participation import join_channel, leave_channel
 from gridledger.client.queries import read_config_block
 from gridledger.errors import ConflictError, InputError, NotFoundError
 from gridledger.files import write_atomically
-from gridledger.network.bootstrap import described_node
 from gridledger.network.changes.changing_network import ChangingNetwork
 from gridledger.network.changes.packages import find_package, install_packages
-from gridledger.network.changes.peers import join_peer, leave_peer
+from gridledger.network.changes.peers import join_peer, leave_peer, peer_entry
 from gridledger.network.config_changes import present_config
 from gridledger.network.schema import ChannelSpec
 from gridledger.protocol import Block, ConfigUpdate
@@ -137,7 +136,7 @@ async def _first_config(
         channel=name,
         sequence=0,
         organisations=organisations,
-        peers={spec.name: described_node(network.config, network.folder, spec) for spec in specs},
+        peers={spec.name: await peer_entry(network, spec) for spec in specs},
         orderers=source.orderers,
     )
     if like is None:

@@ -64,9 +64,7 @@ async def join_peer(network: ChangingNetwork, channel: str, name: str) -> None:
         await join_channel(node, genesis, newest)
         network.say(f"{channel}: {name} has joined, and catches up")
         await _caught_up(network, channel, name)
-    await network.change(
-        channel, partial(_with_peer, described_node(network.config, network.folder, spec)), f"{name} is a peer"
-    )
+    await network.change(channel, partial(_with_peer, await peer_entry(network, spec)), f"{name} is a peer")
     present = network.config.channels[channel]
     if name not in present.peers:
         network.keep(
@@ -76,6 +74,15 @@ async def join_peer(network: ChangingNetwork, channel: str, name: str) -> None:
                 organisations=tuple(item for item in present.organisations if item != spec.organisation),
             )
         )
+
+
+async def peer_entry(network: ChangingNetwork, spec: NodeSpec) -> Node:
+    """A peer as another channel has it, with a renewed certificate too; else with the certificate in its folder."""
+    for channel in network.config.channels_of(spec.name):
+        present = (await present_config(network.profile, channel)).peers.get(spec.name)
+        if present is not None:
+            return present
+    return described_node(network.config, network.folder, spec)
 
 
 async def leave_peer(network: ChangingNetwork, channel: str, name: str) -> None:
