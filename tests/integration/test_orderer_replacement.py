@@ -33,7 +33,7 @@ from tests.support.network_configs import CHANNEL, few_nodes
 from tests.support.processes import hold_ports
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.deep, pytest.mark.timeout(600)]
 
 WITHIN_S = 60.0
 
