@@ -18,7 +18,7 @@ from tests.support.processes import REPOSITORY
 RATE, SECONDS = 8, 16
 FRAMES = RATE * SECONDS
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.deep, pytest.mark.timeout(300)]
 
 
 async def ask(network: LocalNetwork, peer: str, channel: str, function: str, **argument: Any) -> Any:

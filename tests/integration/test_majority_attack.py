@@ -116,6 +116,7 @@ async def test_the_others_do_not_change_an_organisation(network: LocalNetwork) -
         assert (await forger.contract.submit_with_status("put", "after", 1))[1].code.name == "VALID"
 
 
+@pytest.mark.deep
 async def test_the_others_do_not_become_an_organisation_by_removal(network: LocalNetwork) -> None:
     evil = PaperOrganisation("Org1MSP")
     async with network.gateway("peer2") as gateway:

@@ -173,6 +173,7 @@ async def test_what_a_channel_cannot_be_without_is_told_before_anything_changes(
         assert load_profile(network.folder.root).channels[CHANNEL].peers == ("peer1",)
 
 
+@pytest.mark.deep
 async def test_an_orderer_is_replaced_and_another_one_moves(tmp_path: Path) -> None:
     config, acknowledged = few_nodes(orderers=3), set[str]()
     port, moved = free_ports(2)

@@ -27,12 +27,15 @@ TO_ADMINS = {
     "orderer1": {"settings"},
 }
 OF_A_CHANNEL = {
-    "peer1": {"height", "commit_hash", "config_sequence", "leader"},
-    "orderer1": {"channel", "height", "last_hash", "config_sequence", "leader", "term"},
+    "peer1": {"height", "commit_hash", "config_sequence", "leader", "standing"},
+    "orderer1": {"channel", "height", "last_hash", "config_sequence", "leader", "term", "standing"},
 }
 OF_A_CHANNEL_TO_ADMINS = {
     "peer1": {"orderer", "reason"},
-    "orderer1": {"role", "queued", "voters", "broken", "clock", "different", "damaged_blocks"},
+    "orderer1": {
+        *("role", "queued", "broken", "clock", "different", "damaged_blocks"),
+        *("voters", "learners", "step", "catching_up"),
+    },
 }
 
 
