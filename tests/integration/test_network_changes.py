@@ -108,6 +108,7 @@ async def on_chain(network: LocalNetwork, peer: str, acknowledged: set[str]) -> 
     return all(verdicts.get(tx_id) == [Code.VALID] for tx_id in acknowledged)
 
 
+@pytest.mark.deep
 async def test_an_organisation_comes_endorses_and_goes(tmp_path: Path) -> None:
     config, acknowledged = few_nodes(orderers=3, peers=2, endorsers=1), set[str]()
     port, moved = free_ports(2)
