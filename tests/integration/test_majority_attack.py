@@ -17,7 +17,7 @@ from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import CHANNEL, few_nodes
 from tests.support.paper import PaperOrganisation
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.deep]
 
 ORDERERS = ("orderer1", "orderer2", "orderer3")
 PEERS = ("peer1", "peer2", "peer3")
@@ -116,7 +116,6 @@ async def test_the_others_do_not_change_an_organisation(network: LocalNetwork) -
         assert (await forger.contract.submit_with_status("put", "after", 1))[1].code.name == "VALID"
 
 
-@pytest.mark.deep
 async def test_the_others_do_not_become_an_organisation_by_removal(network: LocalNetwork) -> None:
     evil = PaperOrganisation("Org1MSP")
     async with network.gateway("peer2") as gateway:
