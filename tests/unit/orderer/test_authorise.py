@@ -87,6 +87,16 @@ def test_orderers_of_members_read_blocks_that_do_not_name_them(serving: Serving,
             serving.orderer.authorise(CHANNEL, paper.identity(caller), acls.DELIVER)
 
 
+def test_an_orderer_that_is_not_named_may_read_and_no_more(serving: Serving, paper: PaperNetwork) -> None:
+    """Where the channel lets the application alone broadcast, the right to read blocks lets nobody else in."""
+    serving.chain.config = replace(paper.config, acls={acls.BROADCAST: "/Channel/Application/Writers"})
+    joining = paper.identity(paper.organisations["OrdererMSP"].issue("orderer4", "orderer"))
+    assert serving.orderer.authorise(CHANNEL, joining, acls.DELIVER)
+    with pytest.raises(PermissionDeniedError) as caught:
+        serving.orderer.authorise(CHANNEL, joining, acls.BROADCAST)
+    assert caught.value.details["resource"] == acls.BROADCAST
+
+
 def test_an_orderer_with_an_expired_certificate_reads_nothing(serving: Serving, paper: PaperNetwork) -> None:
     caller = paper.identity(paper.orderers["orderer2"])
     serving.now_us += HUNDRED_YEARS_US
