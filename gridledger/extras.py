@@ -11,6 +11,7 @@ from gridledger.errors import GridLedgerError
 MODULES: Final[dict[str, tuple[str, ...]]] = {
     "server": ("fastapi", "isal", "lmdb", "prometheus_client", "uvicorn"),
     "feeder": ("matplotlib", "numpy", "pandapower"),
+    "relay": ("comtrade", "iec61850", "jinja2", "matplotlib", "pyarrow", "pymodbus"),
     "bench": ("jinja2", "locust", "matplotlib", "psutil", "simpy"),
 }
 """The modules that each extra brings wherever it can be installed; uvloop, which Windows lacks, is not among them."""
