@@ -136,6 +136,12 @@ def feeder(context: typer.Context) -> None:
 
 
 @app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
+def relay(context: typer.Context) -> None:
+    """Relay monitoring: servers that read a substation's relay, and what the ledger has of it."""
+    raise typer.Exit(run_own(context.info_name or "", context.args))
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
 def rest(context: typer.Context) -> None:
     """Run the REST bridge by itself, from a settings file; 'gridledger up --with rest' runs it with a network."""
     raise typer.Exit(run_own(context.info_name or "", context.args))

@@ -1,4 +1,4 @@
-"""Commands with parsers of their own: ``simulate``, and the kinds of companions (``feeder``, ``rest``)."""
+"""Commands with parsers of their own: ``simulate``, and the kinds of companions (``feeder``, ``relay``, ``rest``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gridledger.network.companion_kinds import KINDS
 
 SIMULATE = "simulate"
-NAMES = frozenset((SIMULATE, *KINDS))
+NAMES = frozenset((SIMULATE, *(name for name, kind in KINDS.items() if kind.is_command)))
 
 
 def run_own(name: str, arguments: Sequence[str]) -> int:

@@ -12,14 +12,18 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class CompanionKind:
-    """What runs a kind of companion. ``extra`` is what it needs beyond the extra ``server``."""
+    """What runs a kind of companion. ``extra`` is what it needs beyond the extra ``server``; ``is_command``:
+    ``gridledger KIND`` runs its module."""
 
     module: str
     is_service: bool
     extra: str | None = None
+    is_command: bool = True
 
 
 KINDS: Final[dict[str, CompanionKind]] = {
     "feeder": CompanionKind("services.feeder", is_service=False, extra="feeder"),
+    "relay": CompanionKind("services.relay", is_service=True),
+    "relay-simulator": CompanionKind("services.relay.simulator", is_service=True, is_command=False),
     "rest": CompanionKind("services.rest", is_service=True),
 }

@@ -20,7 +20,7 @@ from tests.support.processes import REPOSITORY
 SLOW_TO_IMPORT = ("asyncio", "aiohttp", "httpx", "cryptography", "yaml", "lmdb", "fastapi", "orjson")
 """What no help may import; pydantic is typer's own."""
 COMMANDS = {
-    *("up", "down", "status", "start", "stop", "reset", "bootstrap", "compose", "feeder", "rest"),
+    *("up", "down", "status", "start", "stop", "reset", "bootstrap", "compose", "feeder", "relay", "rest"),
     *("chaincode check", "chaincode pack", "chaincode deploy", "chaincode list", "chaincode info", "simulate"),
     *("invoke", "query"),
     *(
@@ -86,7 +86,7 @@ def test_docs_tell_of_every_command(command: str) -> None:
     assert f"`gridledger {command}" in (REPOSITORY / "docs/command.md").read_text()
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS - {"simulate", "feeder", "rest", "channel fetch"}))
+@pytest.mark.parametrize("command", sorted(COMMANDS - {"simulate", "feeder", "relay", "rest", "channel fetch"}))
 def test_every_command_has_help_and_the_flag_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*command.split(), "--help"]) == 0
     out = capsys.readouterr().out

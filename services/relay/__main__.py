@@ -1,0 +1,92 @@
+"""``python -m services.relay``, which ``gridledger relay`` runs: relay monitoring's subcommands."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Final
+
+from gridledger.command_line import EXIT_INTERRUPTED, EXIT_USAGE, tell_error
+from gridledger.errors import GridLedgerError
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """What a subcommand does, and the module whose ``main(argv)`` carries it out; it is imported when it is called."""
+
+    module: str
+    does: str
+
+
+_PLANNED: Final[dict[str, Subcommand]] = {
+    "serve": Subcommand("services.relay.server.command", "run a server: read relays, record, attest, conclude"),
+    "simulate": Subcommand("services.relay.simulator.command", "run a simulated relay"),
+    "register": Subcommand("services.relay.commands.register", "register a relay from a file"),
+    "update": Subcommand("services.relay.commands.update", "put a relay's record anew from a file"),
+    "status": Subcommand("services.relay.commands.status", "relays, their servers, and what is open"),
+    "captures": Subcommand("services.relay.commands.captures", "list captures"),
+    "show": Subcommand("services.relay.commands.show", "one capture with its attestations and verdict"),
+    "gaps": Subcommand("services.relay.commands.gaps", "minutes without a capture"),
+    "disputes": Subcommand("services.relay.commands.disputes", "captures on which the servers do not agree"),
+    "statistics": Subcommand("services.relay.commands.statistics", "synopses of hours"),
+    "watch": Subcommand("services.relay.commands.watch", "events as they come"),
+    "faults": Subcommand("services.relay.commands.faults", "fault records that servers have stated"),
+    "check-fault": Subcommand("services.relay.commands.check_fault", "compare a COMTRADE file with the ledger"),
+    "export": Subcommand("services.relay.commands.export", "captures as the article's chain, CSV or Parquet"),
+    "compare": Subcommand("services.relay.commands.compare", "an operator's report beside the ledger"),
+    "parse": Subcommand("services.relay.commands.parse", "a capture's text as JSON"),
+    "verify": Subcommand("services.relay.commands.verify", "verify a chain of the article's form"),
+    "demo": Subcommand("services.relay.demonstration.command", "the demonstration with four servers and its faults"),
+}
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+SUBCOMMANDS: Final = {name: entry for name, entry in _PLANNED.items() if _is_there(entry.module)}
+
+
+def main(argv: list[str]) -> int:
+    """Run a subcommand; the exit code. An error of ours is one line."""
+    name = argv[0] if argv else "--help"
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0 if argv else EXIT_USAGE
+    try:
+        entry = SUBCOMMANDS.get(name)
+        if entry is None:
+            sys.stderr.write(f"error: there is no subcommand {name!r:.40}. See gridledger relay --help\n")
+            return EXIT_USAGE
+        code: int = importlib.import_module(entry.module).main(argv[1:])
+    except GridLedgerError as error:
+        return tell_error(error)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return code
+
+
+def _help() -> str:
+    width = max(map(len, SUBCOMMANDS), default=0)
+    lines = [f"  {name:<{width}}  {entry.does}" for name, entry in SUBCOMMANDS.items()]
+    return "\n".join(
+        (
+            "usage: gridledger relay SUBCOMMAND ...",
+            "",
+            "Relay monitoring: several servers read a substation's relay, and the ledger has each minute once.",
+            "",
+            *lines,
+            "",
+            "'gridledger relay SUBCOMMAND --help' tells a subcommand's options.",
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

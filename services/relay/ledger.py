@@ -1,0 +1,196 @@
+"""The contract ``relay`` through the SDK: one method for each of its functions, for servers and commands alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from gridledger.client import NO_RETRY, ChainInfo, Contract, Gateway, Network, Retry, SigningIdentity, Timeouts
+from gridledger.client.profile import ConnectionProfile
+from gridledger.errors import SettingsError
+from gridledger.network.users import enroll_user
+
+APPLICATION: Final = "relay"
+SERVER, OPERATOR = "server", "operator"
+
+_TIMEOUTS: Final = Timeouts(evaluate_s=10.0, endorse_s=10.0, submit_s=15.0, commit_status_s=30.0)
+_ONCE: Final = NO_RETRY
+"""Of two servers that record one minute at once the later loses by a read conflict: that is the outcome."""
+
+Answer = dict[str, Any]
+
+
+class RelayLedger:
+    """One identity's calls of the contract. Its errors are the SDK's: a refusal is ``CHAINCODE_REFUSED``."""
+
+    def __init__(self, contract: Contract, network: Network | None = None) -> None:
+        self.contract = contract
+        self._network = network
+
+    @property
+    def network(self) -> Network:
+        """The channel, for its configuration, blocks and events."""
+        if self._network is None:
+            raise SettingsError("this ledger was opened for a contract alone")
+        return self._network
+
+    async def chain_info(self) -> ChainInfo:
+        """How far the channel is."""
+        return await self.network.get_chain_info()
+
+    async def register_relay(self, record: Mapping[str, Any]) -> Answer:
+        """RegisterRelay: the stored record."""
+        return await self._submit("RegisterRelay", record)
+
+    async def update_relay(self, record: Mapping[str, Any]) -> Answer:
+        """UpdateRelay: the stored record, with the next revision."""
+        return await self._submit("UpdateRelay", record)
+
+    async def record_capture(
+        self, relay: str, text: str, source: Mapping[str, str], minute: int | None = None
+    ) -> Answer:
+        """RecordCapture. ``source`` has ``protocol`` and ``sha256``; ``minute`` is UTC, where the reader knows it."""
+        argument: Answer = {"relay": relay, "text": text, "source": dict(source)}
+        if minute is not None:
+            argument["minute"] = minute
+        return await self._submit("RecordCapture", argument, _ONCE)
+
+    async def attest_capture(self, relay: str, minute: int, sha256: str, text: str | None = None) -> Answer:
+        """AttestCapture. ``text`` comes exactly when ``sha256`` is not the capture's."""
+        argument: Answer = {"relay": relay, "minute": minute, "sha256": sha256}
+        if text is not None:
+            argument["text"] = text
+        return await self._submit("AttestCapture", argument)
+
+    async def conclude(self, relay: str, minute: int) -> Answer:
+        """Conclude: the verdict."""
+        return await self._submit("Conclude", {"relay": relay, "minute": minute}, _ONCE)
+
+    async def report_silence(self, relay: str, minute: int, reason: str) -> Answer:
+        """ReportSilence since ``minute``."""
+        return await self._submit("ReportSilence", {"relay": relay, "minute": minute, "reason": reason}, _ONCE)
+
+    async def end_silence(self, relay: str, minute: int) -> Answer:
+        """EndSilence with ``minute``."""
+        return await self._submit("EndSilence", {"relay": relay, "minute": minute}, _ONCE)
+
+    async def close_hour(self, relay: str, hour: int) -> Answer:
+        """CloseHour: the hour's synopsis."""
+        return await self._submit("CloseHour", {"relay": relay, "hour": hour}, _ONCE)
+
+    async def record_fault(self, fault: Mapping[str, Any]) -> Answer:
+        """RecordFault: this server's statement of a fault record."""
+        return await self._submit("RecordFault", fault)
+
+    async def get_relay(self, relay: str) -> Answer:
+        """GetRelay: the record, and ``silence``."""
+        return await self._evaluate("GetRelay", {"relay": relay})
+
+    async def list_relays(self, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
+        """ListRelays: one page, ``items`` and ``bookmark``."""
+        return await self._evaluate("ListRelays", _given(limit=limit, bookmark=bookmark))
+
+    async def get_capture(self, relay: str, minute: int) -> Answer:
+        """GetCapture: text, attestations, verdict, text of record."""
+        return await self._evaluate("GetCapture", {"relay": relay, "minute": minute})
+
+    async def list_captures(
+        self,
+        relay: str,
+        first: int,
+        end: int,
+        *,
+        limit: int | None = None,
+        bookmark: str | None = None,
+        texts: bool | None = None,
+    ) -> Answer:
+        """ListCaptures of the minutes from ``first`` up to, but not with, ``end``: one page."""
+        more = _given(limit=limit, bookmark=bookmark, texts=texts)
+        return await self._evaluate("ListCaptures", {"relay": relay, "from": first, "to": end, **more})
+
+    async def get_gaps(self, relay: str, first: int, end: int, *, bookmark: str | None = None) -> Answer:
+        """GetGaps of the same minutes: ``gaps``, ``captures``, ``bookmark``."""
+        more = _given(bookmark=bookmark)
+        return await self._evaluate("GetGaps", {"relay": relay, "from": first, "to": end, **more})
+
+    async def get_statistics(self, relay: str, from_hour: int, to_hour: int) -> Answer:
+        """GetStatistics of hours: ``hours``, ``total``, ``open_hours``."""
+        return await self._evaluate("GetStatistics", {"relay": relay, "from_hour": from_hour, "to_hour": to_hour})
+
+    async def get_disputes(self, relay: str, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
+        """GetDisputes: one page."""
+        return await self._evaluate("GetDisputes", {"relay": relay, **_given(limit=limit, bookmark=bookmark)})
+
+    async def get_faults(self, relay: str, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
+        """GetFaults: one page."""
+        return await self._evaluate("GetFaults", {"relay": relay, **_given(limit=limit, bookmark=bookmark)})
+
+    async def _submit(self, function: str, argument: Mapping[str, Any], retry: Retry | None = None) -> Answer:
+        answer: Answer = await self.contract.submit_transaction(function, dict(argument), retry=retry)
+        return answer
+
+    async def _evaluate(self, function: str, argument: Mapping[str, Any]) -> Answer:
+        answer: Answer = await self.contract.evaluate_transaction(function, dict(argument))
+        return answer
+
+
+def _given(**members: Any) -> Answer:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+@asynccontextmanager
+async def relay_ledger(
+    profile: ConnectionProfile,
+    signer: SigningIdentity,
+    *,
+    own_peer: str | None = None,
+    timeouts: Timeouts = _TIMEOUTS,
+) -> AsyncIterator[RelayLedger]:
+    """The contract as ``signer`` calls it; its gateways are open in the block.
+
+    The first gateway is ``own_peer``, or a peer of the signer's organisation; the channel's other peers take over when
+    it fails.
+    """
+    channel, chaincode = application_of(profile)
+    peers = peers_of(profile, channel, signer.mspid, own_peer)
+    async with Gateway.through([profile.way_to(name) for name in peers], signer, timeouts=timeouts) as gateway:
+        network = gateway.get_network(channel)
+        yield RelayLedger(network.get_contract(chaincode), network)
+
+
+def application_of(profile: ConnectionProfile) -> tuple[str, str]:
+    """The channel and the chaincode of relay monitoring; :class:`SettingsError` where a network has none."""
+    application = profile.applications.get(APPLICATION)
+    if application is None:
+        raise SettingsError(
+            f"the network {profile.name} has no relay monitoring: its description wants applications.{APPLICATION} "
+            "with chaincode and channel"
+        )
+    try:
+        channel, chaincode = str(application["channel"]), str(application["chaincode"])
+    except KeyError as error:
+        raise SettingsError(f"applications.{APPLICATION} of the network {profile.name} lacks {error}") from None
+    return channel, chaincode
+
+
+def peers_of(profile: ConnectionProfile, channel: str, mspid: str, own_peer: str | None = None) -> list[str]:
+    """A channel's peers: ``own_peer`` first, then those of the organisation ``mspid``, then the others."""
+    entry = profile.channels.get(channel)
+    names = [name for name in entry.peers if name in profile.peers] if entry else []
+    if not names:
+        raise SettingsError(f"the connection profile knows no peer of the channel {channel}")
+    if own_peer is not None and own_peer not in names:
+        raise SettingsError(f"there is no peer {own_peer} on {channel}; there are: {', '.join(names)}")
+    return sorted(names, key=lambda name: (name != own_peer, profile.peers[name].mspid != mspid))
+
+
+async def server_identity(profile: ConnectionProfile, organisation: str, server: str) -> SigningIdentity:
+    """The identity of a server, enrolled by the organisation's registrar where it is not yet."""
+    attributes = {"relay.role": SERVER, "relay.server": server}
+    return await enroll_user(profile, organisation, f"relay-server-{server}", "client", attributes)
+
+
+async def operator_identity(profile: ConnectionProfile, organisation: str) -> SigningIdentity:
+    """The identity of an operator, enrolled by the organisation's registrar where it is not yet."""
+    return await enroll_user(profile, organisation, "relay-operator", "client", {"relay.role": OPERATOR})
