@@ -47,7 +47,11 @@ def up(
     port_offset: Annotated[int, typer.Option("--port-offset", metavar="N", help="Add this to every port.")] = 0,
     companions: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="COMPANION", help="Start this companion too, such as rest. May be repeated."),
+        typer.Option(
+            "--with",
+            metavar="NAME",
+            help="Start this companion too, such as rest, or all of this application, such as relay. May be repeated.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -62,6 +66,7 @@ def up(
       gridledger up
       gridledger up network-config/no-shard.yaml --dir out/other --port-offset 100 --detach
       gridledger up network-config/no-shard.yaml --with rest
+      gridledger up network-config/substation.yaml --with relay
     """
     from gridledger.network.companions import chosen  # noqa: PLC0415
     from gridledger.network.descriptions import made_for, network_now  # noqa: PLC0415

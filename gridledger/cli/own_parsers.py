@@ -1,4 +1,4 @@
-"""Commands with parsers of their own: ``simulate``, and the kinds of companions (``feeder``, ``relay``, ``rest``)."""
+"""Commands with parsers of their own: ``simulate``, and kinds of companions (``feeder``, ``relay``, ``rest``)."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def run_own(name: str, arguments: Sequence[str]) -> int:
     from gridledger.cli.project import run_service  # noqa: PLC0415
 
     kind = KINDS[name]
-    return run_service(kind.module, list(arguments), extra=kind.extra)
+    return run_service(kind.module, list(arguments), extra=None if kind.asks_for_extra else kind.extra)

@@ -15,7 +15,7 @@ from gridledger.extras import require_extra, require_server
 def project() -> Path:
     """The checkout in which we stand, or in which the library lies."""
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
-        if (folder / "services" / "peer").is_dir():
+        if (folder / "services" / "__init__.py").is_file() and (folder / "network-config").is_dir():
             return folder
     raise SettingsError("the services run from a checkout of GridLedger; change into one")
 

@@ -21,26 +21,26 @@ from gridledger.errors import NotFoundError, SettingsError
 from gridledger.extras import require_extra
 from gridledger.files import write_atomically
 from gridledger.identity.signer import SigningIdentity
-from gridledger.network.companion_kinds import KINDS
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import LOOPBACK, CompanionSpec, NetworkConfig
+from gridledger.network.schema import CompanionSpec, NetworkConfig
 
 _TOKEN_BYTES = 32
 
 
 def chosen(config: NetworkConfig, names: Sequence[str]) -> list[CompanionSpec]:
-    """The companions to start for these names, those that one needs before it.
+    """The companions to start for these names of companions and applications, those that one needs before it.
 
     Raises :class:`NotFoundError` for a name that is not described, :class:`SettingsError` for a job, and MissingExtra
     where what one needs is not installed.
     """
     known = {spec.name: spec for spec in config.companions}
+    applications = {name: config.services_of(name) for spec in known.values() if (name := spec.application)}
     found: dict[str, CompanionSpec] = {}
 
     def take(name: str) -> None:
         spec = known.get(name)
         if spec is None:
-            there = ", ".join(known) or "none"
+            there = ", ".join((*known, *applications)) or "none"
             raise NotFoundError(
                 f"there is no companion {name!r} in the description of {config.name}; there are: {there}"
             )
@@ -52,11 +52,11 @@ def chosen(config: NetworkConfig, names: Sequence[str]) -> list[CompanionSpec]:
         found[name] = spec
 
     for name in names:
-        take(name)
+        for each in [spec.name for spec in applications[name]] if name in applications else [name]:
+            take(each)
     for spec in found.values():
-        extra = KINDS[spec.kind].extra if spec.kind else None
-        if extra is not None:
-            require_extra(extra, f"the companion {spec.name}")
+        if spec.extra is not None:
+            require_extra(spec.extra, f"the companion {spec.name}")
     return list(found.values())
 
 
@@ -93,13 +93,16 @@ async def _enroll(config: NetworkConfig, folder: NetworkFolder, spec: CompanionS
 
 
 def settings_of(config: NetworkConfig, spec: CompanionSpec) -> dict[str, Any]:
-    """A companion's settings file. Where other machines reach a service, it serves with its own certificate."""
+    """A companion's settings file: what follows from the network, then its own settings."""
     identities = {organisation: f"identities/{organisation}" for organisation in spec.organisations}
-    settings: dict[str, Any] = {"name": spec.name, "connection": "connection.json", "identities": identities}
+    settings: dict[str, Any] = {"name": spec.name}
+    if spec.has_identity:
+        settings.update(connection="connection.json", identities=identities)
+        if spec.application is not None:
+            settings["companions"] = {one.name: config.url(one) for one in config.services_of(spec.application)}
     if spec.port is not None:
-        host = config.listen or config.host
-        settings.update(host=host, port=spec.port, data="data")
-        if host not in LOOPBACK:
+        settings.update(host=config.listen or config.host, port=spec.port, data="data", **spec.ports)
+        if identities and config.serves_tls(spec):
             own = next(iter(identities.values()))
             settings["tls"] = {"cert": f"{own}/cert.pem", "key": f"{own}/key.pem"}
             settings["hostnames"] = list(config.names_of(spec))

@@ -17,6 +17,8 @@ from gridledger.network.schema import CompanionSpec, NetworkConfig, NodeSpec
 
 NETWORK = PurePosixPath("/network")
 BENCH_PORT = 8089
+_BASE = "services"
+"""The image of nodes, and of companions that need no extra."""
 _OTHERS = ("prepare", "ca", "setup", "cli", "feeder", "bench-setup", "bench", "bench-worker")
 _VOLUMES = ("clients", "enrolment", "results")
 _HEALTHY = {"condition": "service_healthy"}
@@ -123,6 +125,7 @@ def _document(config: NetworkConfig, path: PurePosixPath | None) -> _Map:
     services.update({node.name: _node(config, node, peer, "peer", ready) for node in config.peers})
     services.update({spec.name: _companion(config, spec, common, service) for spec in config.companions})
     services.update(_clients(config, common))
+    used = {mount.partition(":")[0] for service in services.values() for mount in service["volumes"]}
     return {
         "name": _project(config),
         "x-common": common,
@@ -130,7 +133,7 @@ def _document(config: NetworkConfig, path: PurePosixPath | None) -> _Map:
         "x-orderer": orderer,
         "x-peer": peer,
         "services": services,
-        "volumes": {name: {} for name in ("ca", *_VOLUMES, *names)},
+        "volumes": {name: {} for name in ("ca", *_VOLUMES, *names) if name in used},
     }
 
 
@@ -141,7 +144,7 @@ def _common() -> _Map:
     own) that takes ten seconds in which the library's resolver is blocked; so it gives up after one.
     """
     return {
-        "image": "gridledger/services:${GRIDLEDGER_TAG:-latest}",
+        "image": _image(_BASE),
         "init": True,
         "read_only": True,
         "tmpfs": _Line(["/tmp:size=64m,mode=1777"]),  # noqa: S108 - the container's own
@@ -150,6 +153,11 @@ def _common() -> _Map:
         "security_opt": _Line(["no-new-privileges:true"]),
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
     }
+
+
+def _image(target: str) -> str:
+    """The image of a target of docker/Dockerfile."""
+    return f"gridledger/{target}:${{GRIDLEDGER_TAG:-latest}}"
 
 
 def _long_running() -> _Map:
@@ -185,16 +193,29 @@ def _node(config: NetworkConfig, node: NodeSpec, kind: _Anchored, module: str, n
 
 
 def _companion(config: NetworkConfig, spec: CompanionSpec, common: _Anchored, service: _Anchored) -> _Map:
-    """A companion behind a profile of its own: a service that is watched, or a job that runs once."""
+    """A companion behind profiles: its own, its application's, and those of companions that need it."""
     home = _companion_home(spec)
     needs = dict.fromkeys((*(peer.name for peer in config.peers), *spec.needs), _HEALTHY)
     runs = {**_runs(spec.runs, home), "depends_on": needs, "volumes": [_at(spec.name, home)]}
-    # One that others need comes with them.
-    profile = {"profiles": _Line([spec.name, *(other.name for other in config.companions if spec.name in other.needs)])}
+    behind: _Map = {"profiles": _Line(_profiles(config, spec))}
+    if spec.image != _BASE:
+        behind["image"] = _image(spec.image)
+        if next(other for other in config.companions if other.image == spec.image) is spec:
+            behind["build"] = _build(spec.image)  # once: side by side, engines build an image twice
     if spec.port is None:
-        return {_MERGE: common, **_ONCE, **profile, **runs}
+        return {_MERGE: common, **_ONCE, **behind, **runs}
+    if not config.with_names_as_hosts().serves_tls(spec):
+        runs["environment"]["HEALTH_SCHEME"] = "http"
     watched = {**_limits("COMPANION", "512m", 128), "healthcheck": _checked(5)}
-    return {_MERGE: service, **profile, **watched, **runs, "ports": [_port(config, spec.port)]}
+    ports = [_port(config, port) for port in spec.all_ports]
+    return {_MERGE: service, **behind, **watched, **runs, "ports": ports}
+
+
+def _profiles(config: NetworkConfig, spec: CompanionSpec) -> list[str]:
+    """The profiles with which a companion comes."""
+    own = [spec.name] if spec.application is None else [spec.name, spec.application]
+    others = [_profiles(config, other) for other in config.companions if spec.name in other.needs]
+    return list(dict.fromkeys((*own, *(name for profiles in others for name in profiles))))
 
 
 def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
@@ -205,14 +226,20 @@ def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
     feeder = {"image": "gridledger/feeder:${GRIDLEDGER_TAG:-latest}", **_limits("FEEDER", "2g", 256)}
     bench = {"image": "gridledger/bench:${GRIDLEDGER_TAG:-latest}", **_limits("BENCH", "1g", 256)}
     locust = ["locust", "--locustfile", "benchmarks/load/locustfile.py"]
-    return {
+    cli: _Map = {
         "cli": {
             **clients,
+            **_commands_of(config),
             "profiles": _Line(["tools"]),
             "entrypoint": _Line(["gridledger"]),
             "command": _Line(["status"]),
             "volumes": [users],
-        },
+        }
+    }
+    if "dvs" not in config.applications:
+        return cli
+    return {
+        **cli,
         "feeder": {
             **clients,
             **feeder,
@@ -252,6 +279,15 @@ def _clients(config: NetworkConfig, common: _Anchored) -> _Map:
             "volumes": [f"{users}:ro"],
         },
     }
+
+
+def _commands_of(config: NetworkConfig) -> _Map:
+    """The image that has the commands of the network's application, where one needs more than nodes do."""
+    images = {spec.image for spec in config.companions if spec.application} - {_BASE}
+    if len(images) != 1:
+        return {}
+    (target,) = images
+    return {"image": _image(target), "build": _build(target)}
 
 
 def _runs(module: str, home: PurePosixPath) -> _Map:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from gridledger.errors import GridLedgerError, PortTaken, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import LOOPBACK, CompanionSpec, NetworkConfig, NodeSpec
+from gridledger.network.schema import CompanionSpec, NetworkConfig, NodeSpec
 from gridledger.transport.node_client import NodeClient
 
 _PR_SET_PDEATHSIG = 1
@@ -43,7 +43,7 @@ class Service:
 
     ``settings`` is its settings file, ``roots`` whom its certificate leads to, ``identity`` as whom its health is asked
     for (its organisation's admin; None where there is no identity yet). A companion's health is asked for without
-    certificates.
+    certificates, and it may have ``more_ports``.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Service:
     roots: Path
     identity: Path | None = None
     is_companion: bool = False
+    more_ports: tuple[int, ...] = ()
 
 
 def services_of(
@@ -70,21 +71,41 @@ def services_of(
     ca = Service("ca", "services.ca", folder.ca / "config.json", ca_url, config.ca.port, folder.ca_tls_root)
     orderers = [node(item, "services.orderer") for item in config.orderers]
     peers = [node(item, "services.peer") for item in config.peers]
-    return [[ca], orderers, peers, *([companion_service(config, folder, item)] for item in companions)]
+    beside = [[companion_service(config, folder, item) for item in layer] for layer in _layers(companions)]
+    return [[ca], orderers, peers, *beside]
+
+
+def _layers(companions: Sequence[CompanionSpec]) -> list[list[CompanionSpec]]:
+    """Companions side by side, behind those that they need; who is needed stands before in ``companions``."""
+    depths: dict[str, int] = {}
+    layers: list[list[CompanionSpec]] = []
+    for spec in companions:
+        depth = depths[spec.name] = max((depths.get(needed, -1) + 1 for needed in spec.needs), default=0)
+        if depth == len(layers):
+            layers.append([])
+        layers[depth].append(spec)
+    return layers
 
 
 def companion_service(config: NetworkConfig, folder: NetworkFolder, spec: CompanionSpec) -> Service:
     """The process of a companion that is a service."""
     assert spec.port is not None  # noqa: S101 - a job has no process of its own here
-    is_plain = "tls" not in spec.settings and (config.listen or config.host) in LOOPBACK
-    url = f"{'http' if is_plain else 'https'}://{spec.host or config.host}:{spec.port}"
-    settings = folder.companion(spec.name) / "config.json"
-    return Service(spec.name, spec.runs, settings, url, spec.port, folder.roots, is_companion=True)
+    return Service(
+        spec.name,
+        spec.runs,
+        folder.companion(spec.name) / "config.json",
+        config.url(spec),
+        spec.port,
+        folder.roots,
+        is_companion=True,
+        more_ports=tuple(spec.ports.values()),
+    )
 
 
 def check_ports(config: NetworkConfig, services: list[Service]) -> None:
     """Raise :class:`PortTaken` naming each port that another process has, and who would need it."""
-    taken = [f"{service.port} ({service.name})" for service in services if _taken(config.host, service.port)]
+    wanted = [(port, service.name) for service in services for port in (service.port, *service.more_ports)]
+    taken = [f"{port} ({name})" for port, name in wanted if _taken(config.host, port)]
     if taken:
         raise PortTaken(
             f"taken on {config.host}: port {', '.join(taken)}; stop who has it, or move all ports by --port-offset"

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from gridledger.errors import GridLedgerError, SettingsError
-from gridledger.network.companion_kinds import KINDS
+from gridledger.network.companion_kinds import KINDS, CompanionKind, ServesTLS
 from gridledger.network.endorsement import check_can_be_met
 from gridledger.protocol.acls import read_acls
 from gridledger.protocol.config_policies import (
@@ -32,6 +32,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Addresses that no other machine reaches."""
 
 Host = Annotated[str, Field(min_length=1, max_length=253)]
+SettingName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+_OWN_SETTINGS = ("name", "host", "port", "data", "connection", "identities", "tls", "hostnames", "companions")
+"""Members of a companion's settings file that follow from the network."""
 
 
 class OrganisationSpec(SettingsPart):
@@ -68,15 +71,19 @@ class CASpec(SettingsPart):
 class CompanionSpec(SettingsPart):
     """A process with identities beside the nodes: of a ``kind`` of the table, or of a ``module`` of one's own.
 
-    It gets an identity of each of ``organisations``, with ``attributes``. With a ``port`` it is a service, else a job
-    that runs on demand. ``needs`` are companions that must run before it; ``settings`` go into its settings file.
+    It gets an identity of each of ``organisations``, with ``attributes``; a kind that has none leaves them out. With a
+    ``port`` it is a service, else a job that runs on demand. ``ports`` are further ones by the name that they have in
+    its settings file. ``needs`` are companions that must run before it; ``settings`` go into its settings file. Those
+    of one ``application`` are started together and told of one another.
     """
 
     name: Name
     kind: str | None = None
     module: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")] | None = None
-    organisations: Annotated[tuple[Name, ...], Field(min_length=1)]
+    application: Name | None = None
+    organisations: tuple[Name, ...] = ()
     port: Port | None = None
+    ports: dict[SettingName, Port] = Field(default_factory=dict)
     host: Host | None = None
     attributes: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -85,7 +92,39 @@ class CompanionSpec(SettingsPart):
     @property
     def runs(self) -> str:
         """The module that is run."""
-        return self.module or KINDS[self.kind or ""].module
+        return self.module or self._of_table.module
+
+    @property
+    def extra(self) -> str | None:
+        """The extra that it needs beyond ``server``."""
+        return self._of_table.extra
+
+    @property
+    def image(self) -> str:
+        """The image that it runs in as a container."""
+        return self._of_table.image
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether it takes part in the network."""
+        return self._of_table.has_identity
+
+    @property
+    def tls(self) -> ServesTLS:
+        """Where it serves with its own certificate; its settings may say so, or that it does not."""
+        if "tls" in self.settings:
+            return "always"
+        return "never" if self.settings.get("plain") is True else self._of_table.tls
+
+    @property
+    def all_ports(self) -> tuple[int, ...]:
+        """Its port and its further ones."""
+        return tuple(port for port in (self.port, *self.ports.values()) if port is not None)
+
+    @property
+    def _of_table(self) -> CompanionKind:
+        """Its row of the table; a module of one's own is a service as others are."""
+        return KINDS[self.kind] if self.kind is not None else CompanionKind(self.module or "", is_service=True)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -97,6 +136,14 @@ class CompanionSpec(SettingsPart):
             if KINDS[self.kind].is_service != (self.port is not None):
                 wants = "a service and needs a port" if KINDS[self.kind].is_service else "a job and has no port"
                 raise ValueError(f"companion {self.name}: {self.kind} is {wants}")
+        if self.has_identity and not self.organisations:
+            raise ValueError(f"companion {self.name}: name one or several organisations, whose identities it gets")
+        if not self.has_identity and self.organisations:
+            raise ValueError(f"companion {self.name}: {self.kind} has no identity; leave organisations out")
+        if self.ports and self.port is None:
+            raise ValueError(f"companion {self.name}: only a service has ports")
+        if twice := sorted(self.ports.keys() & {*self.settings, *_OWN_SETTINGS}):
+            raise ValueError(f"companion {self.name}: {', '.join(twice)} is among its ports and its settings")
         return self
 
 
@@ -192,9 +239,20 @@ class NetworkConfig(SettingsPart):
         """The channels that a peer is on."""
         return [name for name, channel in self.channels.items() if peer in channel.peers]
 
-    def url(self, place: NodeSpec | CASpec) -> str:
-        """Where a node or the CA service is reached."""
-        return f"https://{place.host or self.host}:{place.port}"
+    def url(self, place: NodeSpec | CASpec | CompanionSpec) -> str:
+        """Where a node, the CA service or a companion is reached."""
+        is_plain = isinstance(place, CompanionSpec) and not self.serves_tls(place)
+        return f"{'http' if is_plain else 'https'}://{place.host or self.host}:{place.port}"
+
+    def serves_tls(self, companion: CompanionSpec) -> bool:
+        """Whether a companion serves with its own certificate."""
+        return companion.tls == "always" or (
+            companion.tls == "elsewhere" and (self.listen or self.host) not in LOOPBACK
+        )
+
+    def services_of(self, application: str) -> list[CompanionSpec]:
+        """The companions of an application that are services."""
+        return [spec for spec in self.companions if spec.application == application and spec.port is not None]
 
     def names_of(self, place: NodeSpec | CASpec | CompanionSpec) -> tuple[str, ...]:
         """The names and addresses under which a node, a companion or the CA service may be called."""
@@ -219,6 +277,8 @@ class NetworkConfig(SettingsPart):
         moved["ca"]["port"] += offset
         for node in (*moved["orderers"], *moved["peers"], *moved["companions"]):
             node["port"] = node["port"] + offset if node["port"] else None
+        for companion in moved["companions"]:
+            companion["ports"] = {name: port + offset for name, port in companion["ports"].items()}
         return NetworkConfig.model_validate(moved)
 
     @model_validator(mode="after")
@@ -227,7 +287,8 @@ class NetworkConfig(SettingsPart):
         _unique("MSP id", [item.mspid for item in self.organisations])
         nodes = (*self.orderers, *self.peers)
         _unique("node", ["ca", *(item.name for item in nodes), *(item.name for item in self.companions)])
-        ports = [self.ca.port, *(item.port for item in nodes), *(item.port for item in self.companions if item.port)]
+        ports = [self.ca.port, *(node.port for node in nodes)]
+        ports += [port for companion in self.companions for port in companion.all_ports]
         _unique("port", [str(port) for port in ports])
         organisations = {item.name for item in self.organisations}
         for node in nodes:
@@ -281,7 +342,10 @@ class NetworkConfig(SettingsPart):
     def _check_companions(self, organisations: set[str]) -> None:
         """Each needs only what stands before it, so that none can need itself."""
         before: set[str] = set()
+        applications = {spec.application for spec in self.companions}
         for spec in self.companions:
+            if spec.name in applications:
+                raise ValueError(f"companion {spec.name}: an application is called so; --with would mean both")
             if unknown := sorted(set(spec.organisations) - organisations):
                 raise ValueError(f"companion {spec.name}: there are no organisations {unknown}")
             if missing := sorted(set(spec.needs) - before):

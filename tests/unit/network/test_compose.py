@@ -67,6 +67,12 @@ def test_a_changed_network_is_complete_without_what_was_removed(
 
 
 @pytest.fixture
+def substation() -> str:
+    path = PurePosixPath("network-config/substation.yaml")
+    return compose_file(load_network_config(PROJECT / path), path)
+
+
+@pytest.fixture
 def document(config: NetworkConfig) -> dict[str, Any]:
     return dict(yaml.safe_load(compose_file(config, BASE)))
 
@@ -80,6 +86,10 @@ def test_the_committed_overrides_are_what_is_generated(name: str, config: Networ
     path = PurePosixPath(f"network-config/{name}.yaml")
     expected = override_file(load_network_config(PROJECT / path), path, config, BASE)
     assert (PROJECT / f"docker/compose.{name}.yaml").read_text() == expected, "run make compose"
+
+
+def test_the_committed_substation_is_what_is_generated(substation: str) -> None:
+    assert (PROJECT / "docker/compose.substation.yaml").read_text() == substation, "run make compose"
 
 
 def test_the_command_writes_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +172,32 @@ def test_a_job_runs_once_and_what_it_needs_comes_with_it(config: NetworkConfig) 
     assert services["job"]["restart"] == "no"
     assert services["job"]["depends_on"]["first"]["condition"] == "service_healthy"
     assert "ports" not in services["job"]
+
+
+def test_an_application_comes_by_its_profile(substation: str) -> None:
+    services = yaml.safe_load(substation)["services"]
+    simulator, server = services["rele1"], services["server5004"]
+    assert simulator["profiles"] == ["rele1", "relay"]
+    assert server["profiles"] == ["server5004", "relay"]
+    assert simulator["image"] == server["image"] == services["cli"]["image"]
+    assert simulator["image"].startswith("gridledger/relay:")
+    assert [name for name, one in services.items() if one.get("build", {}).get("target") == "relay"] == ["rele1", "cli"]
+    assert simulator["ports"] == [f"127.0.0.1:{port}:{port}" for port in (5010, 5020, 10102)]
+    assert simulator["environment"]["HEALTH_SCHEME"] == "http"
+    assert "HEALTH_SCHEME" not in server["environment"]
+    assert not {"feeder", "bench"} & services.keys()
+
+
+def test_what_one_needs_comes_with_all_that_need_it(config: NetworkConfig) -> None:
+    needs: dict[str, list[str]] = {"first": [], "second": ["first"], "third": ["second"]}
+    companions = [
+        {"name": name, "module": "mine.it", "organisations": ["Org1"], "port": 7301 + number, "needs": needed}
+        for number, (name, needed) in enumerate(needs.items())
+    ]
+    companions[2]["application"] = "mine"
+    described = NetworkConfig.model_validate({**config.model_dump(mode="json"), "companions": companions})
+    services = yaml.safe_load(compose_file(described, BASE))["services"]
+    assert services["first"]["profiles"] == ["first", "second", "third", "mine"]
 
 
 def test_volumes_are_declared_and_the_image_has_their_folders(document: dict[str, Any], config: NetworkConfig) -> None:

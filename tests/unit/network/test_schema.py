@@ -39,6 +39,22 @@ def test_the_topologies_of_the_thesis(name: str, channels: dict[str, int]) -> No
     }
 
 
+@pytest.mark.parametrize(("name", "relay", "count"), [("substation", "rele1", 4), ("substation-15", "rele1-15", 15)])
+def test_a_substation_and_its_relay_name_the_same_servers(name: str, relay: str, count: int) -> None:
+    config = load_network_config(SHIPPED / f"{name}.yaml")
+    record = yaml.safe_load((SHIPPED / "relays" / f"{relay}.yaml").read_text(encoding="utf-8"))
+    simulator, *servers = config.services_of("relay")
+    assert record["servers"] == [
+        {"id": spec.settings["server"], "mspid": config.mspid(spec.organisations[0])} for spec in servers
+    ]
+    assert [spec.attributes["relay.server"] for spec in servers] == [str(5004 + number) for number in range(count)]
+    assert record["quorum"] == count // 2 + 1
+    assert record["address"] == config.url(simulator)
+    assert {peer.organisation for peer in config.peers} == {spec.organisations[0] for spec in servers}
+    assert config.kind_of("Customers") == "observer"
+    assert "Customers" in config.members_of("substation")
+
+
 def test_an_organisation_is_of_the_kind_that_its_nodes_are() -> None:
     config = load_network_config(SHIPPED / "no-shard.yaml")
     assert {item.name: config.kind_of(item.name) for item in config.organisations} == {
