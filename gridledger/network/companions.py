@@ -70,9 +70,11 @@ async def furnish(
     for spec in companions:
         await asyncio.gather(*(_enroll(config, folder, spec, organisation) for organisation in spec.organisations))
         home = folder.companion(spec.name)
-        write_atomically(home / folder.connection.name, profile)
-        for file in (folder.roots, folder.tls_root):
-            shutil.copyfile(file, home / file.name)
+        home.mkdir(parents=True, exist_ok=True)
+        if spec.has_identity:
+            write_atomically(home / folder.connection.name, profile)
+            for file in (folder.roots, folder.tls_root):
+                shutil.copyfile(file, home / file.name)
         settings = settings_of(config, spec)
         if "tls" in settings and spec.kind == "rest":
             _ensure_token(home / "tokens" / "default")

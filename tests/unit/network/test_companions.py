@@ -14,7 +14,7 @@ from gridledger import extras, jsontext
 from gridledger.errors import NotFoundError, PortTaken, SettingsError
 from gridledger.extras import MissingExtra
 from gridledger.network.companion_kinds import KINDS, CompanionKind
-from gridledger.network.companions import chosen, settings_of
+from gridledger.network.companions import chosen, furnish, settings_of
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.processes import check_ports, companion_service, services_of
 from gridledger.network.schema import NetworkConfig, load_network_config
@@ -147,6 +147,12 @@ def test_one_without_identity_is_told_nothing_of_the_network() -> None:
     assert settings_of(config, simulator) == {"name": "rele1", "host": "127.0.0.1", "data": "data", **ports}
     inside = config.with_names_as_hosts()
     assert inside.url(inside.companions[0]) == "http://rele1:5010"
+
+
+async def test_the_folder_of_one_without_identity_has_settings_only(tmp_path: Path) -> None:
+    config, folder = substation(), NetworkFolder(tmp_path)
+    await furnish(config, folder, [config.companions[0]], b"{}")
+    assert [path.name for path in folder.companion("rele1").iterdir()] == ["config.json"]
 
 
 def test_further_ports_must_be_free_too() -> None:
