@@ -19,4 +19,6 @@ def run_own(name: str, arguments: Sequence[str]) -> int:
     from gridledger.cli.project import run_service  # noqa: PLC0415
 
     kind = KINDS[name]
-    return run_service(kind.module, list(arguments), extra=None if kind.asks_for_extra else kind.extra)
+    if kind.asks_for_extra:
+        return run_service(kind.module, list(arguments), extra=None, server=False)
+    return run_service(kind.module, list(arguments), extra=kind.extra)

@@ -20,11 +20,13 @@ def project() -> Path:
     raise SettingsError("the services run from a checkout of GridLedger; change into one")
 
 
-def run_service(module: str, arguments: list[str], *, extra: str | None) -> int:
-    """Run a service of the checkout in the foreground; its exit code. ``extra`` is what it needs besides ``server``."""
+def run_service(module: str, arguments: list[str], *, extra: str | None, server: bool = True) -> int:
+    """Run a service of the checkout in the foreground; its exit code. ``extra`` is what it needs besides ``server``,
+    which it needs too unless it asks for its extras itself."""
     user = f"gridledger {module.rpartition('.')[2]}"
     try:
-        require_server(user)
+        if server:
+            require_server(user)
         if extra is not None:
             require_extra(extra, user)
         path = os.pathsep.join(filter(None, (str(project()), os.environ.get("PYTHONPATH"))))

@@ -19,7 +19,7 @@ class CompanionKind:
 
     ``extra`` is what it needs beyond the extra ``server``; the image of that name has it. One that has no identity
     takes no part in the network, and is told nothing of it. ``is_command``: ``gridledger KIND`` runs its module, with
-    ``extra`` asked for first, unless the module itself does so where a command needs it (``asks_for_extra``).
+    both extras asked for first, unless the module itself does so where a command needs it (``asks_for_extra``).
     """
 
     module: str

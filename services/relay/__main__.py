@@ -10,19 +10,26 @@ from typing import Final
 
 from gridledger.command_line import EXIT_INTERRUPTED, EXIT_USAGE, tell_error
 from gridledger.errors import GridLedgerError
+from gridledger.extras import require_server
 
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """What a subcommand does, and the module whose ``main(argv)`` carries it out; it is imported when it is called."""
+    """What a subcommand does, and the module whose ``main(argv)`` carries it out; it is imported when it is called.
+
+    ``serves``: it needs what nodes need, the extra ``server`` and a POSIX system. The others run on the base install.
+    """
 
     module: str
     does: str
+    serves: bool = False
 
 
 _PLANNED: Final[dict[str, Subcommand]] = {
-    "serve": Subcommand("services.relay.server.command", "run a server: read relays, record, attest, conclude"),
-    "simulate": Subcommand("services.relay.simulator.command", "run a simulated relay"),
+    "serve": Subcommand(
+        "services.relay.server.command", "run a server: read relays, record, attest, conclude", serves=True
+    ),
+    "simulate": Subcommand("services.relay.simulator.command", "run a simulated relay", serves=True),
     "register": Subcommand("services.relay.commands.register", "register a relay from a file"),
     "update": Subcommand("services.relay.commands.update", "put a relay's record anew from a file"),
     "status": Subcommand("services.relay.commands.status", "relays, their servers, and what is open"),
@@ -38,7 +45,9 @@ _PLANNED: Final[dict[str, Subcommand]] = {
     "compare": Subcommand("services.relay.commands.compare", "an operator's report beside the ledger"),
     "parse": Subcommand("services.relay.commands.parse", "a capture's text as JSON"),
     "verify": Subcommand("services.relay.commands.verify", "verify a chain of the article's form"),
-    "demo": Subcommand("services.relay.demonstration.command", "the demonstration with four servers and its faults"),
+    "demo": Subcommand(
+        "services.relay.demonstration.command", "the demonstration with four servers and its faults", serves=True
+    ),
 }
 
 
@@ -63,6 +72,8 @@ def main(argv: list[str]) -> int:
         if entry is None:
             sys.stderr.write(f"error: there is no subcommand {name!r:.40}. See gridledger relay --help\n")
             return EXIT_USAGE
+        if entry.serves:
+            require_server(f"gridledger relay {name}")
         code: int = importlib.import_module(entry.module).main(argv[1:])
     except GridLedgerError as error:
         return tell_error(error)

@@ -70,6 +70,7 @@ def test_simulate_runs_and_keeps_its_state(meter: Path, tmp_path: Path) -> None:
         (["chaincode", "check", "meter"], "record"),
         (["compose", str(NETWORK)], "services:"),
         (["simulate", "--help"], "usage"),
+        (["relay", "--help"], "usage"),
     ],
 )
 @pytest.mark.usefixtures("meter")
