@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from gridledger.command_line import EXIT_INTERRUPTED, tell_error
+from gridledger.demonstration.running import run_to_end
 from gridledger.errors import GridLedgerError
 
 _BEGUN = time.monotonic()
@@ -32,7 +28,7 @@ def main(argv: list[str]) -> int:
 
 
 def _demo(argv: list[str]) -> int:
-    from services.feeder.console import Console  # noqa: PLC0415 -- these take a while; --help does without
+    from services.feeder.console import ScenarioConsole  # noqa: PLC0415 -- these take a while; --help does without
     from services.feeder.demo import DemoOptions, demonstrate  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(prog="python -m services.feeder demo", description="The closed loop on case30.")
@@ -44,13 +40,13 @@ def _demo(argv: list[str]) -> int:
     parser.add_argument("--port-offset", type=int, default=0, help="add this to every port")
     parser.add_argument("--connect", type=Path, metavar="DIR", help="use the network that runs in DIR instead")
     options = DemoOptions(**vars(parser.parse_args(argv)), begun=_BEGUN)
-    return _run(demonstrate(options, Console()))
+    return run_to_end(demonstrate(options, ScenarioConsole()))
 
 
 def _stream(argv: list[str]) -> int:
+    from gridledger.demonstration.console import Console  # noqa: PLC0415
     from gridledger.grid.case import CASE_NAMES  # noqa: PLC0415
     from gridledger.grid.records import PROFILES  # noqa: PLC0415
-    from services.feeder.console import Console  # noqa: PLC0415
     from services.feeder.scenarios import NAMES  # noqa: PLC0415
     from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
 
@@ -68,7 +64,7 @@ def _stream(argv: list[str]) -> int:
     parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables as JSON")
     options = StreamOptions(**vars(parser.parse_args(argv[1:] if argv[:1] in (["stream"], ["run"]) else argv)))
-    return _run(stream(options, Console()))
+    return run_to_end(stream(options, Console()))
 
 
 def _positive(text: str) -> float:
@@ -76,19 +72,6 @@ def _positive(text: str) -> float:
     if not 0.0 < value < _LARGEST:
         raise argparse.ArgumentTypeError(f"must be above 0 and below {_LARGEST:g}")
     return value
-
-
-def _run(work: Coroutine[Any, Any, int]) -> int:
-    """Run to the end; SIGTERM ends it as Ctrl-C does, with everything that was started stopped."""
-
-    async def stoppable() -> int:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await work
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(stoppable())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from typing import Any
 
 from gridledger import jsontext
 from gridledger.client.profile import load_profile
+from gridledger.demonstration.console import Console
+from gridledger.demonstration.summary import percentiles_ms
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import grouping_of
 from gridledger.grid.layout import layout_of
@@ -17,14 +19,12 @@ from gridledger.grid.planning import THRESHOLD_MARGIN, planner_for
 from gridledger.grid.power_flow import Grid, PowerFlow
 from gridledger.grid.records import Profile
 from services.feeder.clock import SystemClock
-from services.feeder.console import Console
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios import scenario_for
-from services.feeder.summary import percentiles_ms
 
 _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
 

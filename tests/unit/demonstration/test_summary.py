@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.feeder.summary import percentiles_ms
+from gridledger.demonstration.summary import percentiles_ms
 
 
 def test_percentiles_are_of_the_nearest_rank() -> None:

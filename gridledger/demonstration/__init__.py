@@ -1,0 +1,1 @@
+"""What the applications' demonstrations share: a network to run on, a console, a summary, a report, an exit code."""
