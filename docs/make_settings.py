@@ -17,6 +17,7 @@ from gridledger.settings import ENVIRONMENT_PREFIX, ServiceSettings
 from services.ca.settings import CASettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
+from services.relay.simulator.settings import SimulatorSettings
 from services.rest.settings import RestSettings
 
 PAGE = Path(__file__).with_name("settings.md")
@@ -24,6 +25,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "ca": CASettings,
     "orderer": OrdererSettings,
     "peer": PeerSettings,
+    "relay-simulator": SimulatorSettings,
     "rest": RestSettings,
 }
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}

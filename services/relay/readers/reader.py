@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-MAX_CAPTURE_BYTES = 64 * 1024
-"""A capture's text is no longer; the contract has the same bound."""
 MAX_HELD = 5_000
 """Captures that a relay may list: three times what the article's keeps in a day."""
 ANSWER_S = 10.0
@@ -17,10 +15,10 @@ ANSWER_S = 10.0
 class Delivered:
     """A capture as a relay delivered it.
 
-    ``text`` has the article's form; of Modbus and IEC 61850 it is made from the values, so that every protocol gives
-    the same ``sha256`` (of the text, UTF-8). ``source_sha256`` is the hash of what came over the wire. ``minute`` is
-    the UTC epoch minute, where it is known; ``completed_us`` when the relay completed the capture, by the relay's
-    clock, in microseconds since 1970, where it is known.
+    ``text`` has the article's form, and the strict grammar takes it; of Modbus and IEC 61850 it is made from the
+    values, so that every protocol gives the same ``sha256`` (of the text, UTF-8). ``source_sha256`` is the hash of what
+    came over the wire. ``minute`` is the UTC epoch minute, where it is known; ``completed_us`` when the relay completed
+    the capture, by the relay's clock, in microseconds since 1970, where it is known.
     """
 
     name: str

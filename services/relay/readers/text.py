@@ -1,8 +1,8 @@
 """Reads a relay's captures as text over HTTP/1.1.
 
 ``GET /capture`` is the last complete capture, ``GET /captures`` the list of what the relay has, ``GET /captures/NAME``
-one of them. With ``?after=SHA256&wait_s=S`` a relay that can holds its answer until there is a newer capture; one that
-answers at once is asked again every second.
+one of them. A text that the strict grammar refuses is a bad answer. With ``?after=SHA256&wait_s=S`` a relay that can
+holds its answer until there is a newer capture; one that answers at once is asked again every second.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from yarl import URL
 
 from gridledger import jsontext
 from gridledger.errors import MalformedJSON, SettingsError
+from gridledger.field.capture import MAX_BYTES, CaptureError, read_capture
 from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
-from services.relay.readers.reader import ANSWER_S, MAX_CAPTURE_BYTES, MAX_HELD, Delivered, Held
+from services.relay.readers.minutes import minute_of, time_in_name
+from services.relay.readers.reader import ANSWER_S, MAX_HELD, Delivered, Held
 
 LONGEST_WAIT_S = 60.0
 """For how long a relay is asked to hold one answer."""
@@ -47,6 +49,7 @@ class TextReader:
     """The reader of a relay whose address is ``http://HOST:PORT`` or ``https://HOST:PORT``."""
 
     def __init__(self, record: dict[str, Any], server: str, *, answer_s: float = ANSWER_S) -> None:
+        self._record = record
         self._base = _base_of(record)
         self._agent = f"gridledger-relay/{server}"
         self._answer_s = answer_s
@@ -69,7 +72,7 @@ class TextReader:
     async def _newer(self, after: str | None, wait_s: float) -> Delivered | None:
         query = {"wait_s": f"{wait_s:.3f}"} | ({"after": after} if after else {})
         headers = {"If-None-Match": f'"{after}"'} if after else {}
-        answer = await self._get("capture", MAX_CAPTURE_BYTES, query, headers, wait_s)
+        answer = await self._get("capture", MAX_BYTES, query, headers, wait_s)
         if answer.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
             return None
         found = self._delivered(answer, _name_in(answer.headers))
@@ -92,7 +95,7 @@ class TextReader:
         if not is_plain_name(name):
             raise self._bad(f"{name!r:.80} cannot be a capture's name")
         path = f"captures/{quote(name, safe='')}"
-        return self._delivered(await self._get(path, MAX_CAPTURE_BYTES), name)
+        return self._delivered(await self._get(path, MAX_BYTES), name)
 
     async def close(self) -> None:
         """Leave the relay."""
@@ -106,16 +109,20 @@ class TextReader:
         sha256, completed = entry.get("sha256"), entry.get("completed_us")
         if not isinstance(sha256, str | None) or not (completed is None or _is_time(completed)):
             raise self._bad(f"its list gives {name} no SHA-256 and time that can be read")
-        return Held(name, sha256, None, completed)
+        time = time_in_name(name)
+        return Held(name, sha256, minute_of(time, completed, self._record) if time else None, completed)
 
     def _delivered(self, answer: _Answer, name: str | None) -> Delivered:
         self._expect_ok(answer, "a capture")
         try:
-            text = answer.body.decode()
-        except UnicodeDecodeError as error:
-            raise self._bad(f"the capture is not UTF-8 at byte {error.start}") from None
+            capture = read_capture(answer.body, period_s=self._record["period_s"])
+        except CaptureError as error:
+            raise self._bad(error.message) from None
         sha256 = hashlib.sha256(answer.body).hexdigest()
-        return Delivered(name or "capture", text, sha256, sha256, None, _last_modified_us(answer.headers))
+        completed_us = _last_modified_us(answer.headers)
+        minute = minute_of(capture.time, completed_us, self._record)
+        name = name or f"{capture.time:%d %m %Y %H %M}.txt"
+        return Delivered(name, answer.body.decode(), sha256, sha256, minute, completed_us)
 
     async def _get(
         self,

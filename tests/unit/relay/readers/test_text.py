@@ -13,7 +13,9 @@ import pytest
 from gridledger.errors import SettingsError
 from services.relay.readers import Held, Reader, RelayAnswerBad, RelayUnreachable, open_reader
 
-TEXT = "30 11 2026 02 24\nRelay 1\nBogotá\n\nOpenings caused by faults: 22.0\n\n"
+ROW = "Time Stamp;30 11 2026 02 24 00;Vab;115.3;Vbc;116.0;Vca;116.2;Ia;26.0;Ib;30.8;Ic;45.1;F;60.1;FP;0.9;P;2.3;Q;5.7\n"
+TEXT = f"30 11 2026 02 24\nRelay 1\nBogotá\n\nOpenings caused by faults: 22.0\n\n{ROW}"
+MINUTE = 29_933_424
 SHA256 = hashlib.sha256(TEXT.encode()).hexdigest()
 ANSWER_S = 0.4
 Peer = Callable[[bytes, asyncio.StreamWriter], object]
@@ -58,7 +60,8 @@ async def reader_of(*answers: bytes | None, endless: bytes = b"", pause_s: float
 
 
 def record(address: str, protocol: str = "text") -> dict[str, object]:
-    return {"relay": "Rele_1", "protocol": protocol, "address": address}
+    offsets = [{"from_minute": 0, "offset_min": 0}]
+    return {"relay": "Rele_1", "protocol": protocol, "address": address, "utc_offsets": offsets, "period_s": 60}
 
 
 async def test_a_capture_comes_with_name_hash_and_time() -> None:
@@ -69,11 +72,11 @@ async def test_a_capture_comes_with_name_hash_and_time() -> None:
     assert found is not None
     assert (found.name, found.text) == ("30 11 2026 02 24.txt", TEXT)
     assert found.sha256 == found.source_sha256 == SHA256
-    assert found.completed_us == 1_796_005_500_000_000
+    assert (found.completed_us, found.minute) == (1_796_005_500_000_000, MINUTE)
 
 
 async def test_what_was_seen_is_waited_beyond() -> None:
-    seen, newer = whole(TEXT.encode()), whole(TEXT.replace("24", "25").encode())
+    seen, newer = whole(TEXT.encode()), whole(TEXT.replace("02 24", "02 25").encode())
     async with reader_of(seen, newer) as reader:
         found = await reader.latest(SHA256, 5)
     assert found is not None
@@ -87,9 +90,15 @@ async def test_no_newer_capture_is_none_after_the_wait(answer: bytes) -> None:
 
 
 async def test_the_list_is_read() -> None:
-    entries = [{"name": "a.txt", "sha256": SHA256, "completed_us": 5}, {"name": "b.txt"}]
+    entries = [
+        {"name": "30 11 2026 02 24 (2).txt", "sha256": SHA256, "completed_us": 5},
+        {"name": "31 02 2026 02 24.txt"},
+    ]
     async with reader_of(whole(json.dumps(entries).encode())) as reader:
-        assert await reader.held() == [Held("a.txt", SHA256, None, 5), Held("b.txt", None, None, None)]
+        assert await reader.held() == [
+            Held("30 11 2026 02 24 (2).txt", SHA256, MINUTE, 5),
+            Held("31 02 2026 02 24.txt", None, None, None),
+        ]
 
 
 BAD_ANSWERS = {
@@ -98,6 +107,7 @@ BAD_ANSWERS = {
     "a redirect": (whole(b"", "Location: http://127.0.0.1:1/", status="302 Found"), b"", "HTTP status 302"),
     "an error": (whole(b"", status="500 Oops"), b"", "HTTP status 500"),
     "no UTF-8": (whole(b"\xff\xfe"), b"", "not UTF-8 at byte 0"),
+    "no capture": (whole(TEXT.replace("22.0", "many").encode()), b"", "faults, line 5"),
     "compressed": (whole(b"x", "Content-Encoding: gzip"), b"", "compressed"),
     "no HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", b"", "does not speak HTTP"),
     "a long header": (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, b"", "does not speak HTTP"),

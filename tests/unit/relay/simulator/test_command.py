@@ -1,0 +1,100 @@
+"""The simulated relay as a process: by options, and as a companion by its settings file."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gridledger.errors import SettingsError
+from services.relay.simulator import command
+from services.relay.simulator.settings import SimulatorSettings
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[4]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings_by(*options: str) -> SimulatorSettings:
+    return command.settings_of(command._parser().parse_args(options))
+
+
+def config(tmp_path: Path, **members: object) -> Path:
+    file = tmp_path / "config.json"
+    told = {"name": "relay", "host": "127.0.0.1", "port": free_port(), "data": "data", **members}
+    file.write_text(json.dumps(told))
+    return file
+
+
+async def test_a_companion_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    port = free_port()
+    others = {"connection": "connection.json", "identities": {}, "companions": {"5004": "https://127.0.0.1:5004"}}
+    file = config(tmp_path, port=port, minute_s=0.3, minutes=100, **others)
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.relay.simulator", "--config", str(file)], cwd=ROOT
+    ) as process:
+        try:
+            async with aiohttp.ClientSession() as session:
+
+                async def captured() -> str | None:
+                    async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+                        last: str | None = (await answer.json())["last"]
+                        return last
+
+                last = await eventually(captured, within_s=20, what="a capture", ignore=(aiohttp.ClientError,))
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+    assert last is not None
+    assert (tmp_path / "data/captures" / last).exists()
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        file = config(tmp_path, port=taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "services.relay.simulator", "--config", str(file)],
+            cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert done.returncode == 98
+    assert done.stderr.splitlines()[-1].startswith("error: cannot listen on 127.0.0.1:")
+
+
+def test_options_become_settings(tmp_path: Path) -> None:
+    told = settings_by(
+        "--port", "6000", "--folder", str(tmp_path), "--minute-s", "6", "--minutes", "12", "--interval-s", "5",
+        "--seed", "3", "--name", "Relay 2", "--substation", "Sur", "--utc-offset", "-300",
+        "--utc-offset", "29580000:-240", "--physical", "--misbehave", "two-faced",
+    )  # fmt: skip
+    assert (told.port, told.data, told.minute_s, told.minutes, told.interval_s) == (6000, tmp_path, 6.0, 12, 5)
+    assert (told.seed, told.relay, told.substation, told.physical, told.misbehave) == (
+        3, "Relay 2", "Sur", True, "two-faced",
+    )  # fmt: skip
+    assert [(each.from_minute, each.offset_min) for each in told.utc_offsets] == [(0, -300), (29_580_000, -240)]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--interval-s", "7"), "interval_s 7 does not divide a minute"),
+        (("--minute-s", "61"), "minute_s"),
+        (("--port", "70000"), "port"),
+        (("--utc-offset", "5:0"), "the first from 0"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: tuple[str, ...], why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        settings_by(*options)
