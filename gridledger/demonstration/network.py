@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from gridledger.demonstration.console import Console
 from gridledger.errors import SettingsError
 from gridledger.network.companions import chosen
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import load_network_config
+from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.status import NetworkState, network_state, own_admins
 from gridledger.network.supervisor import Supervisor, running_network
 
@@ -31,7 +31,8 @@ class Place:
     """Where a demonstration runs.
 
     ``connect``: the folder of a running network; None to start ``network`` in the fresh folder ``folder``, with the
-    companions (or applications) ``companions``. ``begun`` is when the program began (``time.monotonic``).
+    companions (or applications) ``companions``, which have more ``settings`` by companion. ``begun`` is when the
+    program began (``time.monotonic``).
     """
 
     network: Path
@@ -40,6 +41,7 @@ class Place:
     port_offset: int = 0
     connect: Path | None = None
     companions: Sequence[str] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     begun: float = 0.0
 
 
@@ -87,7 +89,7 @@ async def demo_network(place: Place, console: Console) -> AsyncIterator[DemoNetw
         console.say(f"using the network {profile.name} in {place.connect}")
         yield DemoNetwork(profile, time.monotonic() - place.begun, None)
         return
-    config = load_network_config(place.network).with_port_offset(place.port_offset)
+    config = described(place)
     beside = chosen(config, place.companions)
     folder = NetworkFolder(place.folder.resolve())
     clear(folder)
@@ -100,6 +102,16 @@ async def demo_network(place: Place, console: Console) -> AsyncIterator[DemoNetw
         console.say(f"ready, {ready_s:.1f} s after the begin; channels {', '.join(config.channels)}")
         yield DemoNetwork(load_profile(folder.root), ready_s, supervisor)
         console.say("stopping the network")
+
+
+def described(place: Place) -> NetworkConfig:
+    """The network to start: as its file says, with ports moved and the companions' further settings."""
+    config = load_network_config(place.network).with_port_offset(place.port_offset)
+    companions = [
+        spec.model_copy(update={"settings": {**spec.settings, **place.settings.get(spec.name, {})}})
+        for spec in config.companions
+    ]
+    return NetworkConfig.model_validate({**config.model_dump(mode="json"), "companions": companions})
 
 
 def clear(folder: NetworkFolder) -> None:

@@ -9,11 +9,12 @@ from typing import cast
 import pytest
 
 from gridledger.client.profile import ConnectionProfile
-from gridledger.demonstration.network import DemoNetwork, clear, disagreements
+from gridledger.demonstration.network import DemoNetwork, Place, clear, described, disagreements
 from gridledger.errors import SettingsError
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.status import ChannelState, NetworkState, PeerState
 from gridledger.network.supervisor import ProcessEnded, Supervisor
+from tests.support.processes import REPOSITORY
 
 
 class Watched:
@@ -45,6 +46,20 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds something other than a network"):
         clear(NetworkFolder(tmp_path))
     assert (tmp_path / "thesis.odt").exists()
+
+
+def test_companions_have_further_settings_for_a_demonstration() -> None:
+    place = Place(
+        REPOSITORY / "network-config" / "substation.yaml",
+        REPOSITORY / "out",
+        REPOSITORY,
+        port_offset=7,
+        settings={"server5004": {"minute_s": 6}},
+    )
+    companions = {spec.name: spec for spec in described(place).companions}
+    assert companions["server5004"].settings == {"server": "5004", "minute_s": 6}
+    assert companions["server5005"].settings == {"server": "5005"}
+    assert companions["server5004"].port == 5011
 
 
 @pytest.mark.parametrize("supervised", [False, True])

@@ -144,7 +144,8 @@ def test_one_without_identity_is_told_nothing_of_the_network() -> None:
     config = substation()
     simulator = config.companions[0]
     ports = {"port": 5010, "modbus_port": 5020, "iec61850_port": 10102}
-    assert settings_of(config, simulator) == {"name": "rele1", "host": "127.0.0.1", "data": "data", **ports}
+    told = {"name": "rele1", "host": "127.0.0.1", "data": "data", **ports}
+    assert settings_of(config, simulator) == {**told, **simulator.settings}
     inside = config.with_names_as_hosts()
     assert inside.url(inside.companions[0]) == "http://rele1:5010"
 

@@ -50,6 +50,7 @@ def test_a_substation_and_its_relay_name_the_same_servers(name: str, relay: str,
     assert [spec.attributes["relay.server"] for spec in servers] == [str(5004 + number) for number in range(count)]
     assert record["quorum"] == count // 2 + 1
     assert record["address"] == config.url(simulator)
+    assert record["utc_offsets"] == simulator.settings["utc_offsets"]
     assert {peer.organisation for peer in config.peers} == {spec.organisations[0] for spec in servers}
     assert config.kind_of("Customers") == "observer"
     assert "Customers" in config.members_of("substation")
