@@ -50,7 +50,7 @@ _ROW: Final = re.compile(
     _ROW_START + _ROW_TIME.pattern + "".join(f";{measure};({_NUMBER.pattern})" for measure in MEASURES)
 )
 #: Control characters, other ends of lines, marks of direction, the byte order mark, surrogates: nobody sees them.
-_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 class Fault(Exception):
@@ -161,7 +161,7 @@ def _time(match: re.Match[str] | None, number: int, written: str) -> datetime:
 def _name(field: str, number: int, name: str) -> str:
     if len(name) > MAX_NAME:
         raise Fault(field, number, f"is longer than {MAX_NAME} characters")
-    if unseen := _UNSEEN.search(name):
+    if unseen := UNSEEN.search(name):
         raise Fault(field, number, f"has a character that nobody sees: U+{ord(unseen.group()):04X}")
     if name != name.strip(" "):
         raise Fault(field, number, "begins or ends with a blank")

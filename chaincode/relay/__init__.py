@@ -1,0 +1,1 @@
+"""The chaincode ``relay``: what several servers read of a relay, one record of each minute."""
