@@ -18,8 +18,9 @@ START_MINUTE = 27_000_000
 @asynccontextmanager
 async def simulated_relay(data: Path, **settings: Any) -> AsyncIterator[RunningRelay]:
     """Run a relay for as long as the block lasts. A minute lasts 0.3 s where nothing else is said."""
-    told = {"minute_s": 0.3, "start_minute": START_MINUTE, "seed": 7, **settings}
-    async with running(SimulatorSettings(name="relay", port=1, data=data, **told), port=0) as relay:
+    told: dict[str, Any] = {"minute_s": 0.3, "start_minute": START_MINUTE, "seed": 7, **settings}
+    told |= {"name": "relay", "data": data, "port": 1, "modbus_port": 1}
+    async with running(SimulatorSettings(**told), any_ports=True) as relay:
         yield relay
 
 
@@ -35,12 +36,13 @@ async def reader_of(relay: RunningRelay, protocol: str = "text", server: str = "
 
 def record_of(relay: RunningRelay, protocol: str = "text") -> dict[str, Any]:
     """The relay's record, as the contract would have it."""
+    addresses = {"text": f"http://127.0.0.1:{relay.port}", "modbus": f"127.0.0.1:{relay.modbus_port}"}
     return {
         "relay": "Rele_1",
         "name": "Relay 1",
         "substation": "Bogotá Electrical Substation - U.D.",
         "protocol": protocol,
-        "address": f"http://127.0.0.1:{relay.port}",
+        "address": addresses[protocol],
         "utc_offsets": [{"from_minute": 0, "offset_min": 0}],
         "period_s": 60,
         "reading_s": 10,

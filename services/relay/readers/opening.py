@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger.errors import SettingsError
+from gridledger.extras import require_extra
 from services.relay.readers.reader import ANSWER_S, Reader
 from services.relay.readers.text import TextReader
 
@@ -18,5 +19,10 @@ def open_reader(record: dict[str, Any], server: str, *, answer_s: float = ANSWER
     match record["protocol"]:
         case "text":
             return TextReader(record, server, answer_s=answer_s)
+        case "modbus":
+            require_extra("relay", f"reading {record['relay']} by Modbus")
+            from services.relay.readers.modbus import ModbusReader  # noqa: PLC0415 - a package of an extra
+
+            return ModbusReader(record, answer_s=answer_s)
         case other:
             raise SettingsError(f"relay {record['relay']}: the protocol {other} is not read")

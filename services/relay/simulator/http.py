@@ -28,7 +28,7 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError, PortTaken
 from services.relay.simulator.folder import Complete
 from services.relay.simulator.misbehaviour import KINDS, MAX_MINUTES
-from services.relay.simulator.relay import SimulatedRelay
+from services.relay.simulator.relay import LONGEST_HOLD_S, SimulatedRelay
 
 LONGEST_WAIT_S = 60.0
 SLOW_BYTE_S = 0.5
@@ -66,7 +66,7 @@ class CaptureServer:
             return await handler(request)
         match self._relay.kind:
             case "silent":
-                await self._silence()
+                await self._relay.hold("silent", LONGEST_HOLD_S)
                 return _dropped(request)
             case "reset":
                 return _dropped(request)
@@ -74,12 +74,6 @@ class CaptureServer:
                 return await _slowly(request, await handler(request))
             case _:
                 return await handler(request)
-
-    async def _silence(self) -> None:
-        """Say nothing while the relay is silent, for a minute at most: whoever waits longer is cut off."""
-        end = asyncio.get_running_loop().time() + LONGEST_WAIT_S
-        while self._relay.kind == "silent" and (left := end - asyncio.get_running_loop().time()) > 0:
-            await self._relay.next_complete(left)
 
     async def _latest(self, request: web.Request) -> web.StreamResponse:
         after = request.query.get("after") or request.headers.get("If-None-Match", "").strip('"')

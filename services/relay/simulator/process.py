@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import math
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from gridledger import jsontext, logs
 from gridledger.command_line import EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError
+from gridledger.extras import require_extra
 from gridledger.files import write_atomically
 from gridledger.waiting import first_done
 from services.relay.simulator import http
@@ -26,6 +28,7 @@ from services.relay.simulator.recorder import Recorder
 from services.relay.simulator.relay import SimulatedRelay
 from services.relay.simulator.settings import SimulatorSettings
 
+Serving = AbstractAsyncContextManager[int]
 _log = logging.getLogger(__name__)
 _SEED_BITS = 32
 UTC = {"from_minute": 0, "offset_min": 0}
@@ -37,6 +40,7 @@ class RunningRelay:
 
     relay: SimulatedRelay
     port: int
+    modbus_port: int | None
     work: asyncio.Task[None]
 
 
@@ -61,14 +65,14 @@ async def _until_stopped(settings: SimulatorSettings) -> None:
             stopped.set_result(None)
 
     loop.add_signal_handler(signal.SIGTERM, stop)
-    async with running(settings, settings.port) as running_relay:
+    async with running(settings) as running_relay:
         _log.info("relay listens", extra={"host": settings.host, "port": running_relay.port})
         await first_done([stopped, running_relay.work])
 
 
 @asynccontextmanager
-async def running(settings: SimulatorSettings, port: int) -> AsyncIterator[RunningRelay]:
-    """Run a relay for as long as the block lasts. ``port`` 0 is any free one."""
+async def running(settings: SimulatorSettings, *, any_ports: bool = False) -> AsyncIterator[RunningRelay]:
+    """Run a relay for as long as the block lasts. ``any_ports``: at free ports, where it has any."""
     settings.data.mkdir(parents=True, exist_ok=True)
     pace, seed, is_new = _run_of(settings)
     clock = RelayClock(pace, time.time)
@@ -87,10 +91,26 @@ async def running(settings: SimulatorSettings, port: int) -> AsyncIterator[Runni
         seed=seed,
     )
     async with AsyncExitStack() as stack:
-        bound = await stack.enter_async_context(http.serving(relay, settings.host, port))
+        stack.callback(relay.close)
+
+        async def served(protocol: Callable[[SimulatedRelay, str, int], Serving], port: int) -> int:
+            return await stack.enter_async_context(protocol(relay, settings.host, 0 if any_ports else port))
+
+        port = await served(http.serving, settings.port)
+        modbus_port = None
+        if settings.modbus_port is not None:
+            require_extra("relay", "the simulated relay's Modbus")
+            modbus_port = await served(_serving_of("modbus"), settings.modbus_port)
         work = asyncio.create_task(relay.run(first_minute))
         stack.push_async_callback(_ended, work)
-        yield RunningRelay(relay, bound, work)
+        yield RunningRelay(relay, port, modbus_port, work)
+
+
+def _serving_of(protocol: str) -> Callable[[SimulatedRelay, str, int], Serving]:
+    """What serves a protocol whose package belongs to the extra ``relay``, imported when it is needed."""
+    serving: Callable[[SimulatedRelay, str, int], Serving]
+    serving = importlib.import_module(f"services.relay.simulator.{protocol}").serving
+    return serving
 
 
 async def _ended(work: asyncio.Task[None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -13,6 +14,8 @@ from services.relay.simulator.folder import CaptureFolder, Complete
 from services.relay.simulator.misbehaviour import SHIFTS_S, Kind, Misbehaviour, Spell, garbage, other_face
 from services.relay.simulator.recorder import Measured, OpenCapture, Recorder
 
+LONGEST_HOLD_S = 60.0
+"""How long a relay that does not answer keeps a request."""
 _MICROSECONDS = 1_000_000
 
 
@@ -51,6 +54,7 @@ class SimulatedRelay:
         self._interval_s = interval_s
         self._seed = seed
         self._news = asyncio.Event()
+        self._is_closed = False
 
     @property
     def kind(self) -> Kind | None:
@@ -71,11 +75,21 @@ class SimulatedRelay:
 
     async def next_complete(self, timeout_s: float) -> None:
         """Wait until a further capture is complete, or for ``timeout_s``."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._news.wait()
-        except TimeoutError:
-            pass
+
+    async def hold(self, kind: Kind, longest_s: float) -> None:
+        """Wait for as long as the relay does this wrong, at most ``longest_s``."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + longest_s
+        while self.kind == kind and not self._is_closed and (left := end - loop.time()) > 0:
+            await self.next_complete(left)
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        self._is_closed = True
+        self._news.set()
 
     def _step(self, second: int) -> None:
         kind = self._misbehaviour.at(second)
