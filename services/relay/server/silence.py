@@ -1,0 +1,137 @@
+"""Reporting a relay that is silent, and its return. The first server whose turn it is reports; nobody repeats it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from gridledger.command_line import one_line
+from gridledger.errors import GridLedgerError
+from services.relay.server.recording import is_conflict, is_refusal
+from services.relay.server.voices import turn_of
+
+SILENT_AFTER: Final = 2.0
+"""Periods without a capture."""
+_MAX_REASON: Final = 200
+_AHEAD: Final = 60 * 24 * 366
+"""How far behind our own newest minute others' captures are looked for."""
+
+_log = logging.getLogger(__name__)
+
+
+class SilenceLedger(Protocol):
+    """What it asks of the ledger."""
+
+    async def get_relay(self, relay: str) -> dict[str, Any]:
+        """GetRelay."""
+
+    async def list_captures(
+        self,
+        relay: str,
+        first: int,
+        end: int,
+        *,
+        limit: int | None = None,
+        bookmark: str | None = None,
+        texts: bool | None = None,
+    ) -> dict[str, Any]:
+        """ListCaptures."""
+
+    async def report_silence(self, relay: str, minute: int, reason: str) -> dict[str, Any]:
+        """ReportSilence."""
+
+    async def end_silence(self, relay: str, minute: int) -> dict[str, Any]:
+        """EndSilence."""
+
+
+class Silence:
+    """Watches one relay. ``period_s`` is the relay's period in the time of ``clock`` (monotonic, seconds); ``pace_s``
+    the time of a turn; ``now_us`` the time since 1970."""
+
+    def __init__(
+        self,
+        server: str,
+        record: Callable[[], Mapping[str, Any]],
+        ledger: SilenceLedger,
+        clock: Callable[[], float],
+        now_us: Callable[[], int],
+        *,
+        period_s: float,
+        pace_s: float,
+    ) -> None:
+        self._server = server
+        self._record = record
+        self._ledger = ledger
+        self._clock = clock
+        self._now_us = now_us
+        self._period_s = period_s
+        self._pace_s = pace_s
+        self._heard_at = clock()
+        self._newest: int | None = None
+        self._told = False
+        self.reason = "no capture came"
+        """Why the relay is not heard, as the last failure said."""
+
+    def heard(self, minute: int) -> None:
+        """A good capture of a minute came."""
+        self._heard_at = self._clock()
+        self._newest = minute if self._newest is None else max(self._newest, minute)
+        self._told = False
+        self.reason = "no capture came"
+
+    def known(self, minute: int | None) -> None:
+        """The newest minute that an earlier life of this server dealt with."""
+        if self._newest is None:
+            self._newest = minute
+
+    async def look(self) -> None:
+        """Report the silence if it is one and our turn has come."""
+        if self._told or self._clock() - self._heard_at < self._due_s():
+            return
+        relay = self._record()["relay"]
+        since = self._first_missing()
+        try:
+            others = await self._ledger.list_captures(relay, since, since + _AHEAD, limit=1)
+            if others["items"]:  # others hear the relay: it is we who do not
+                self._newest = max(since, others["items"][0]["minute"])
+                self._heard_at = self._clock()
+                _log.warning(
+                    "other servers read the relay, this one does not", extra={"relay": relay, "why": self.reason}
+                )
+                return
+            await self._ledger.report_silence(relay, since, one_line(self.reason)[:_MAX_REASON].strip())
+        except GridLedgerError as error:
+            if not (is_refusal(error) or is_conflict(error)):
+                raise
+            self._told = True  # another server has reported it
+            _log.info("the relay is silent", extra={"relay": relay, "minute": since, "why": error.message})
+            return
+        self._told = True
+        _log.warning("the relay is silent", extra={"relay": relay, "minute": since, "why": self.reason})
+
+    async def end(self, minute: int) -> None:
+        """After a capture of ``minute`` was recorded: end the silence that is open, if one is."""
+        record = await self._ledger.get_relay(self._record()["relay"])
+        silence = record["silence"]
+        if silence is None or minute < silence["from"]:
+            return
+        try:
+            await self._ledger.end_silence(record["relay"], minute)
+        except GridLedgerError as error:
+            if not (is_refusal(error) or is_conflict(error)):
+                raise
+            return
+        _log.info("the relay is back", extra={"relay": record["relay"], "minute": minute})
+
+    def _due_s(self) -> float:
+        record = self._record()
+        servers = [item["id"] for item in record["servers"]]
+        turn = turn_of(servers, self._server, self._first_missing()) if self._server in servers else 0
+        return SILENT_AFTER * self._period_s + turn * self._pace_s
+
+    def _first_missing(self) -> int:
+        if self._newest is None:
+            return self._now_us() // 60_000_000
+        minutes: int = self._record()["period_s"] // 60
+        return self._newest + minutes
