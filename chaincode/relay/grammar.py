@@ -163,8 +163,8 @@ def _name(field: str, number: int, name: str) -> str:
         raise Fault(field, number, f"is longer than {MAX_NAME} characters")
     if unseen := UNSEEN.search(name):
         raise Fault(field, number, f"has a character that nobody sees: U+{ord(unseen.group()):04X}")
-    if name != name.strip(" "):
-        raise Fault(field, number, "begins or ends with a blank")
+    if name != name.strip(" ") or ";" in name:
+        raise Fault(field, number, "has a semicolon, or a blank at an end")
     return name
 
 

@@ -181,7 +181,7 @@ def _captures(
     for minute, capture in _range(stub, relay_id, start, end, limit + 1):
         verdict = stub.get_state(keys.verdict(relay_id, minute))
         of_record = text_of_record(stub, relay_id, minute, capture, verdict)
-        summary = {name: capture[name] for name in ("faults", "readings", "breaches")}
+        summary = capture
         text = capture["text"] if of_record is None else of_record["text"]
         if of_record is not None and of_record["server"] != capture["server"]:
             record = revisions[capture["revision"]]
@@ -190,7 +190,7 @@ def _captures(
             "minute": minute,
             "server": capture["server"],
             "sha256": capture["sha256"],
-            **summary,
+            **{name: summary[name] for name in ("faults", "readings", "breaches")},
             "status": OPEN if verdict is None else verdict["status"],
             "record_sha256": None if of_record is None else of_record["sha256"],
             "time_us": capture["time_us"],

@@ -96,8 +96,8 @@ def check_record(argument: Any) -> Record:
     servers = _servers(argument["servers"])
     return {
         "relay": identifier(argument["relay"], "relay"),
-        "name": name(argument["name"], "name"),
-        "substation": name(argument["substation"], "substation"),
+        "name": _told_name(argument["name"], "name"),
+        "substation": _told_name(argument["substation"], "substation"),
         "protocol": choice(argument["protocol"], "protocol", PROTOCOLS),
         "address": name(argument["address"], "address", MAX_REMARK),
         "utc_offsets": _utc_offsets(argument["utc_offsets"], period_s // 60),
@@ -117,6 +117,13 @@ def _write(stub: Stub, event: str, record: Record, operator_msp: str, revision: 
     stub.put_state(keys.revision(record["relay"], revision), kept)
     stub.set_event(event, kept)
     return kept
+
+
+def _told_name(value: Any, where: str) -> str:
+    """A name that a capture may have."""
+    if ";" in name(value, where):
+        refuse(where, "has a semicolon")
+    return str(value)
 
 
 def _utc_offsets(value: Any, period_min: int) -> list[dict[str, int]]:

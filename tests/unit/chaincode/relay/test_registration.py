@@ -36,6 +36,7 @@ def test_what_may_be_left_out_is_filled_in() -> None:
         ("name", " Relay 1", "name: begins or ends"),
         ("name", "Relay\n1", "name: has a character"),
         ("name", "R" * 129, "name: must be a string"),
+        ("substation", "U;D", "substation: has a semicolon"),
         ("substation", 7, "substation: must be a string"),
         ("protocol", "dnp3", "protocol: must be text or modbus or iec61850"),
         ("address", "x" * 257, "address: must be a string"),

@@ -1,0 +1,159 @@
+"""CloseHour and GetStatistics: what an hour's texts of record come to."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from gridledger.field.capture import MEASURES, parse_capture, text_hash
+from tests.support.relay_channel import HOUR, MINUTE, RelayChannel, S, after, client, server, told
+
+CLOSE = {"relay": "Rele_1", "hour": HOUR}
+MAX_AGE_S = 7_776_000
+
+
+def closed(channel: RelayChannel, hour: int = HOUR) -> Any:
+    """CloseHour once all is told."""
+    return channel.call("CloseHour", {"relay": "Rele_1", "hour": hour}, server("5004"), after((hour + 1) * 60))
+
+
+@pytest.fixture
+def channel() -> RelayChannel:
+    """A channel with a whole hour: minute 7 disputed, minute 9 lied about by its winner."""
+    channel = RelayChannel().register()
+    for minute in range(MINUTE, MINUTE + 60):
+        if minute - MINUTE not in (7, 9):
+            channel.confirm(minute, seed=minute)
+    channel.now_us = after(MINUTE + 60)
+    channel.record("5004", told(MINUTE + 7))
+    for seed, who in enumerate(("5005", "5006", "5007"), 1):
+        channel.attest(who, told(MINUTE + 7, seed=seed), MINUTE + 7)
+    channel.conclude(minute=MINUTE + 7)
+    channel.record("5007", told(MINUTE + 9, seed=1))
+    for who in ("5004", "5005", "5006"):
+        channel.attest(who, told(MINUTE + 9, seed=MINUTE + 9), MINUTE + 9)
+    channel.conclude(minute=MINUTE + 9)
+    return channel
+
+
+def test_the_synopsis_is_of_the_texts_of_record(channel: RelayChannel) -> None:
+    found = closed(channel)
+    assert channel.last is not None
+    assert channel.last.event == {"name": "HourClosed", "payload": found}
+    assert not [key for key in channel.last.writes if not key.startswith("hour/")]
+    texts = {minute: told(minute, seed=minute) for minute in range(MINUTE, MINUTE + 60) if minute != MINUTE + 7}
+    captures = [parse_capture(given) for given in texts.values()]
+    rows = [reading.values for capture in captures for reading in capture.readings]
+    assert (found["captures"], found["confirmed"], found["disputed"], found["gaps"]) == (60, 59, 1, [])
+    assert (found["readings"], len(rows)) == (354, 354)
+    assert found["faults"] == sum(capture.faults for capture in captures)
+    for index, measure in enumerate(MEASURES):
+        values = [row[index] for row in rows]
+        got = found["measures"][measure]
+        assert (got["min"], got["max"]) == (min(values), max(values))
+        assert got["mean"] == pytest.approx(float(sum(map(Fraction, values)) / len(values)), rel=1e-15)
+    outside = [row[6] for row in rows if not 59.5 <= row[6] <= 60.5]
+    assert 0 < len(outside) < 354
+    assert (
+        found["measures"]["F"] | {"limited": 354, "breaches": len(outside), "outside": len(outside) / 354}
+        == (found["measures"]["F"])
+    )
+    assert (found["measures"]["P"]["limited"], found["measures"]["P"]["outside"]) == (0, None)
+    assert found["frequency_deviation_hz"]["max"] == max(abs(row[6] - 60) for row in rows)
+    unbalance = [100 * max(abs(v - sum(row[:3]) / 3) for v in row[:3]) / (sum(row[:3]) / 3) for row in rows]
+    assert found["unbalance_percent"]["max"] == pytest.approx(max(unbalance))
+    assert found["unbalance_percent"]["mean"] == pytest.approx(sum(unbalance) / 354)
+    assert found["energy_mwh"] == pytest.approx(sum(row[8] for row in rows) / 6 / 60)
+    assert found["energy_mvarh"] == pytest.approx(sum(row[9] for row in rows) / 6 / 60)
+    lines = [f"{m} {text_hash(texts[m]) if m in texts else '-'}\n" for m in range(MINUTE, MINUTE + 60)]
+    assert found["sha256"] == sha256("".join(lines).encode()).hexdigest()
+
+
+def test_an_hour_is_closed_again_only_when_something_has_changed(channel: RelayChannel) -> None:
+    found = closed(channel)
+    message = channel.refused(
+        "CloseHour", CLOSE, "closed already by 5004", caller=server("5005"), time_us=after(MINUTE + 120)
+    )
+    assert "nothing has changed since" in message
+    assert channel.call("GetStatistics", {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 1})["hours"] == [
+        found
+    ]
+
+
+def test_a_dispute_that_is_settled_later_changes_the_synopsis() -> None:
+    channel = RelayChannel().register()
+    for minute in range(MINUTE, MINUTE + 59):
+        channel.confirm(minute, seed=minute)
+    given = told(MINUTE + 59)
+    channel.now_us = after(MINUTE + 60)
+    channel.record("5004", given)
+    channel.conclude(minute=MINUTE + 59, time_us=channel.now_us + 120 * S)
+    assert closed(channel)["disputed"] == 1
+    for who in ("5005", "5006"):
+        channel.attest(who, given, MINUTE + 59)
+    channel.conclude(minute=MINUTE + 59)
+    again = closed(channel)
+    assert (again["confirmed"], again["disputed"]) == (60, 0)
+
+
+def test_gaps_are_closed_when_they_can_no_longer_be_filled() -> None:
+    channel = RelayChannel().register()
+    channel.confirm(MINUTE + 2, seed=1)
+    too_old_us = ((HOUR + 1) * 3600 + MAX_AGE_S + 120) * S
+    channel.refused("CloseHour", CLOSE, "is not recorded, and may be until", caller=server("5004"), time_us=too_old_us)
+    found = channel.call("CloseHour", CLOSE, server("5004"), too_old_us + S)
+    assert found["gaps"] == [[MINUTE, MINUTE + 2], [MINUTE + 3, MINUTE + 60]]
+    empty = channel.call("CloseHour", {"relay": "Rele_1", "hour": HOUR + 1}, server("5004"), too_old_us + 3601 * S)
+    assert (empty["captures"], empty["readings"], empty["measures"]) == (0, 0, {})
+    assert (empty["unbalance_percent"], empty["energy_mwh"]) == (None, 0.0)
+    before = {"relay": "Rele_1", "hour": HOUR - 1}
+    channel.refused("CloseHour", before, "it began before Rele_1", caller=server("5004"), time_us=too_old_us)
+    total = channel.call("GetStatistics", {"relay": "Rele_1", "from_hour": HOUR - 1, "to_hour": HOUR + 2})
+    assert (total["open_hours"], total["total"]["gap_minutes"], total["total"]["readings"]) == ([HOUR - 1], 119, 6)
+
+
+def test_a_capture_that_comes_meanwhile_is_a_conflict() -> None:
+    channel = RelayChannel().register()
+    for minute in range(MINUTE, MINUTE + 60):
+        channel.confirm(minute, seed=minute)
+    now_us = after(MINUTE + 60)
+    result = channel.endorse("CloseHour", CLOSE, server("5004"), now_us, 1)
+    channel.attest("5007", told(MINUTE, seed=3), MINUTE)
+    channel.conclude(minute=MINUTE)
+    assert not channel.order(result, now_us)
+
+
+def test_the_total_is_that_of_all_readings() -> None:
+    channel = RelayChannel().register(period_s=1800)
+    rows = []
+    for hour in (HOUR, HOUR + 1, HOUR + 2):
+        for half in (0, 30):
+            minute, count = hour * 60 + half, 1 + (hour + half) % 4
+            given = told(minute, seed=minute, readings=count)
+            rows += [reading.values for reading in parse_capture(given).readings]
+            now_us = after(minute, period_s=1800)
+            channel.record("5004", given, time_us=now_us)
+            for who in ("5005", "5006"):
+                channel.attest(who, given, minute, now_us)
+            channel.conclude(minute=minute, time_us=now_us)
+        closed(channel, hour)
+    found = channel.call("GetStatistics", {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 3})
+    total = found["total"]
+    assert (total["captures"], total["readings"], found["open_hours"]) == (6, len(rows), [])
+    for index, measure in enumerate(MEASURES):
+        values = [row[index] for row in rows]
+        assert total["measures"][measure]["mean"] == pytest.approx(sum(values) / len(values))
+        assert total["measures"][measure]["max"] == max(values)
+    assert total["energy_mwh"] == pytest.approx(sum(hour["energy_mwh"] for hour in found["hours"]))
+    assert total["frequency_deviation_hz"]["mean"] == pytest.approx(sum(abs(row[6] - 60) for row in rows) / len(rows))
+
+
+def test_only_servers_close_and_fields_are_named() -> None:
+    channel = RelayChannel().register()
+    channel.refused("CloseHour", CLOSE, "relay.role", caller=client("Server5004MSP"))
+    channel.refused("CloseHour", CLOSE | {"hour": -1}, "hour: must lie", caller=server("5004"))
+    span = {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 337}
+    channel.refused("GetStatistics", span, "to_hour: must lie within from_hour and 336 hours")
