@@ -43,6 +43,10 @@ class WindowValues:
             for measure, value in zip(MEASURES, reading.values, strict=True):
                 self._values[measure].append(value)
 
+    def forget(self) -> None:
+        """Let go of the values; how many captures there were is kept."""
+        self._values = {measure: array("d") for measure in MEASURES}
+
     def statistic(self, name: str, measure: str, limits: Limits | None = None) -> float | None:
         """One of ``STATISTICS``, or ``share_outside`` of ``limits``; None where there are no readings.
 

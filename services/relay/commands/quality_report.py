@@ -11,6 +11,7 @@ from typing import Final
 
 from gridledger.errors import GridLedgerError, InputError, LimitError
 from gridledger.field.capture import MEASURES
+from services.relay.commands.files import read_bytes
 from services.relay.commands.minutes import minute_of
 from services.relay.statistics import SHARE_OUTSIDE, STATISTICS, UNITS
 
@@ -65,8 +66,7 @@ def read_report(path: Path) -> tuple[list[ReportRow], list[BadRow]]:
 
     Raises :class:`InputError` where the file is no report at all, :class:`LimitError` beyond 16 MiB or 100,000 rows.
     """
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    data = read_bytes(path, MAX_BYTES)
     if len(data) > MAX_BYTES:
         raise LimitError(f"{path}: a report has at most {MAX_BYTES} bytes")
     try:

@@ -1,0 +1,10 @@
+"""``gridledger relay register``: put a relay on the ledger."""
+
+from __future__ import annotations
+
+from services.relay.commands import registering
+
+
+def main(argv: list[str]) -> int:
+    """Submit the file's record as the relay's operator."""
+    return registering.run("register", argv)

@@ -1,0 +1,86 @@
+"""What ``register`` and ``update`` share: the operator who submits a record, and what a refusal says of the file."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from gridledger.cli.output import say, say_json
+from gridledger.client import EndorseError
+from gridledger.client.profile import ConnectionProfile, load_profile
+from gridledger.errors import InputError, NotFoundError
+from services.relay.commands.options import add_json, add_network, new_parser
+from services.relay.commands.record_file import RecordFile, read_record
+from services.relay.ledger import RelayLedger, application_of, operator_identity, peers_of, relay_ledger
+
+_FIELD: Final = re.compile(r"([A-Za-z_]+(?:\.[A-Za-z0-9_-]+)*)\b")
+
+
+def run(name: str, argv: list[str]) -> int:
+    """Register a relay, or put its record anew (``name`` is ``update``)."""
+    parser = new_parser(
+        name,
+        "Register a relay on the ledger, from a YAML file with the members of its record."
+        if name == "register"
+        else "Put a relay's whole record anew, from a YAML file. Only the organisation that registered it may.",
+        (
+            f"{name} network-config/relays/rele1.yaml",
+            f"{name} rele1.yaml --address http://10.0.0.7:5010 --as Server5004",
+        ),
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the registration")
+    parser.add_argument("--address", metavar="URL", help="where the relay is, in place of what the file says")
+    parser.add_argument(
+        "--as",
+        dest="organisation",
+        metavar="ORG",
+        help="the operator's organisation, whose registrar (in the network's folder) enrols relay-operator "
+        "(default: that of the channel's first peer)",
+    )
+    add_network(parser)
+    add_json(parser)
+    options = parser.parse_args(argv)
+    file = read_record(options.file)
+    if options.address is not None:
+        file.record["address"] = options.address
+    stored = asyncio.run(_submit(name, load_profile(options.directory), options.organisation, file, options.file))
+    if options.as_json:
+        say_json(stored)
+    else:
+        did = "registered" if name == "register" else "updated"
+        say(f"relay {stored['relay']} is {did}: revision {stored['revision']}, operator {stored['operator_msp']}")
+    return 0
+
+
+async def _submit(
+    name: str, profile: ConnectionProfile, organisation: str | None, file: RecordFile, path: Path
+) -> dict[str, Any]:
+    operator = await operator_identity(profile, organisation or _first_organisation(profile))
+    async with relay_ledger(profile, operator) as ledger:
+        try:
+            return await _call(name, ledger, file.record)
+        except EndorseError as error:
+            if error.code != "CHAINCODE_REFUSED":
+                raise
+            raise InputError(f"{path}: {with_line(error.message, file)}") from None
+
+
+async def _call(name: str, ledger: RelayLedger, record: dict[str, Any]) -> dict[str, Any]:
+    return await (ledger.register_relay(record) if name == "register" else ledger.update_relay(record))
+
+
+def _first_organisation(profile: ConnectionProfile) -> str:
+    channel, _ = application_of(profile)
+    for name in peers_of(profile, channel, ""):
+        if profile.peers[name].organisation in profile.ca.organisations:
+            return profile.peers[name].organisation
+    raise NotFoundError("the network's CA has no organisation with a peer on the channel: name one with --as")
+
+
+def with_line(message: str, file: RecordFile) -> str:
+    """A refusal of the contract, ``field: why``, with the line that the field has in the file."""
+    found = _FIELD.match(message)
+    line = file.line_of(found[1]) if found else None
+    return message if found is None or line is None else f"{found[1]}, line {line}{message[found.end() :]}"

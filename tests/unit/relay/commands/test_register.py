@@ -1,0 +1,86 @@
+"""``register`` and ``update``: a file's record, submitted by the operator of an organisation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridledger.client.profile import CAEntry, ChannelEntry, ConnectionProfile, NodeEntry
+from services.relay.__main__ import main
+from services.relay.commands import registering
+from services.relay.ledger import RelayLedger
+from tests.support.processes import REPOSITORY
+from tests.support.relay_channel import RelayChannel, client
+from tests.support.relay_commands import ledger_on
+
+OURS = str(REPOSITORY / "network-config" / "relays" / "rele1.yaml")
+
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RelayChannel:
+    """The commands act on this channel, as the operator of the organisation that they choose."""
+    channel = RelayChannel()
+    node = NodeEntry(url="https://127.0.0.1:1", organisation="Server5004", mspid="Server5004MSP")
+    other = NodeEntry(url="https://127.0.0.1:2", organisation="Server5005", mspid="Server5005MSP")
+    profile = ConnectionProfile(
+        name="substation",
+        channels={"substation": ChannelEntry(peers=("peer5004", "peer5005"))},
+        peers={"peer5004": node, "peer5005": other},
+        orderers={},
+        ca=CAEntry(url="https://127.0.0.1:3", tls_root=tmp_path, organisations=("Server5004", "Server5005")),
+        roots=tmp_path,
+        organisations=tmp_path,
+        applications={"relay": {"chaincode": "relay", "channel": "substation"}},
+    )
+
+    async def operator_identity(_: ConnectionProfile, organisation: str) -> Any:
+        return organisation
+
+    @asynccontextmanager
+    async def relay_ledger(_: ConnectionProfile, organisation: Any) -> AsyncIterator[RelayLedger]:
+        yield ledger_on(channel, client(f"{organisation}MSP", relay_role="operator"))
+
+    monkeypatch.setattr(registering, "load_profile", lambda _: profile)
+    monkeypatch.setattr(registering, "operator_identity", operator_identity)
+    monkeypatch.setattr(registering, "relay_ledger", relay_ledger)
+    return channel
+
+
+def test_a_relay_is_registered_as_its_file_says(channel: RelayChannel, capsys: pytest.CaptureFixture[str]):
+    assert main(["register", OURS, "--address", "http://127.0.0.1:6010"]) == 0
+    assert capsys.readouterr().out == "relay Rele_1 is registered: revision 1, operator Server5004MSP\n"
+    stored = channel.call("GetRelay", {"relay": "Rele_1"})
+    assert (stored["address"], stored["quorum"], len(stored["servers"])) == ("http://127.0.0.1:6010", 3, 4)
+
+
+@pytest.mark.usefixtures("channel")
+def test_an_update_is_the_next_revision(capsys: pytest.CaptureFixture[str]):
+    assert main(["register", OURS]) == 0
+    assert main(["update", OURS, "--address", "http://127.0.0.1:6010", "--json"]) == 0
+    stored = json.loads(capsys.readouterr().out.splitlines()[1])
+    assert (stored["revision"], stored["address"]) == (2, "http://127.0.0.1:6010")
+
+
+@pytest.mark.usefixtures("channel")
+def test_another_organisation_may_not_update(capsys: pytest.CaptureFixture[str]):
+    assert main(["register", OURS]) == 0
+    assert main(["update", OURS, "--as", "Server5005"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "Server5004MSP" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("channel")
+def test_a_refusal_names_the_line_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "rele1.yaml"
+    text = Path(OURS).read_text(encoding="utf-8")
+    path.write_text(text.replace("quorum: 3", "quorum: 1"), encoding="utf-8")
+    line = 1 + next(number for number, item in enumerate(text.splitlines()) if item.startswith("quorum"))
+    assert main(["register", str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {path}: quorum, line {line}: ")
