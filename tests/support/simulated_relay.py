@@ -19,7 +19,7 @@ START_MINUTE = 27_000_000
 async def simulated_relay(data: Path, **settings: Any) -> AsyncIterator[RunningRelay]:
     """Run a relay for as long as the block lasts. A minute lasts 0.3 s where nothing else is said."""
     told: dict[str, Any] = {"minute_s": 0.3, "start_minute": START_MINUTE, "seed": 7, **settings}
-    told |= {"name": "relay", "data": data, "port": 1, "modbus_port": 1}
+    told |= {"name": "relay", "data": data, "port": 1, "modbus_port": 1, "iec61850_port": 1}
     async with running(SimulatorSettings(**told), any_ports=True) as relay:
         yield relay
 
@@ -36,7 +36,11 @@ async def reader_of(relay: RunningRelay, protocol: str = "text", server: str = "
 
 def record_of(relay: RunningRelay, protocol: str = "text") -> dict[str, Any]:
     """The relay's record, as the contract would have it."""
-    addresses = {"text": f"http://127.0.0.1:{relay.port}", "modbus": f"127.0.0.1:{relay.modbus_port}"}
+    addresses = {
+        "text": f"http://127.0.0.1:{relay.port}",
+        "modbus": f"127.0.0.1:{relay.modbus_port}",
+        "iec61850": f"127.0.0.1:{relay.iec61850_port}",
+    }
     return {
         "relay": "Rele_1",
         "name": "Relay 1",

@@ -24,5 +24,10 @@ def open_reader(record: dict[str, Any], server: str, *, answer_s: float = ANSWER
             from services.relay.readers.modbus import ModbusReader  # noqa: PLC0415 - a package of an extra
 
             return ModbusReader(record, answer_s=answer_s)
+        case "iec61850":
+            require_extra("relay", f"reading {record['relay']} by IEC 61850")
+            from services.relay.readers.iec61850 import MmsReader  # noqa: PLC0415 - a package of an extra
+
+            return MmsReader(record, answer_s=answer_s)
         case other:
             raise SettingsError(f"relay {record['relay']}: the protocol {other} is not read")

@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=DEFAULT_PORT, help="of HTTP; default %(default)s")
     add("--host", help="default 127.0.0.1")
     add("--modbus-port", type=int, help="serve Modbus TCP there too, for example 5020")
+    add("--iec61850-port", type=int, help="serve IEC 61850 (MMS) there too, for example 10102")
     add("--folder", type=Path, dest="data", default=Path("out/simulated-relay"), help="default %(default)s")
     add("--minute-s", type=float, help="how long a minute of its clock lasts, at most the 60 s of a real one")
     add("--minutes", type=int, help="how many of them it begins before the present, which it then reaches; 1440")

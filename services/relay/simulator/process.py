@@ -41,6 +41,7 @@ class RunningRelay:
     relay: SimulatedRelay
     port: int
     modbus_port: int | None
+    iec61850_port: int | None
     work: asyncio.Task[None]
 
 
@@ -97,13 +98,16 @@ async def running(settings: SimulatorSettings, *, any_ports: bool = False) -> As
             return await stack.enter_async_context(protocol(relay, settings.host, 0 if any_ports else port))
 
         port = await served(http.serving, settings.port)
-        modbus_port = None
+        modbus_port = iec61850_port = None
         if settings.modbus_port is not None:
             require_extra("relay", "the simulated relay's Modbus")
             modbus_port = await served(_serving_of("modbus"), settings.modbus_port)
+        if settings.iec61850_port is not None:
+            require_extra("relay", "the simulated relay's IEC 61850")
+            iec61850_port = await served(_serving_of("iec61850"), settings.iec61850_port)
         work = asyncio.create_task(relay.run(first_minute))
         stack.push_async_callback(_ended, work)
-        yield RunningRelay(relay, port, modbus_port, work)
+        yield RunningRelay(relay, port, modbus_port, iec61850_port, work)
 
 
 def _serving_of(protocol: str) -> Callable[[SimulatedRelay, str, int], Serving]:

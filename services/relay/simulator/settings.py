@@ -30,7 +30,7 @@ class SimulatorSettings(ServiceSettings):
     taken every ``interval_s`` seconds of this clock. The same ``seed`` gives the same captures in the same minutes;
     without one it is drawn once for a ``data`` folder. ``physical``: P and Q follow from voltage, current and power
     factor, and are not drawn. ``misbehave``: what it does wrong from its first minute on.
-    ``modbus_port``: where it speaks Modbus TCP too. ``iec61850_port`` is taken and not served yet.
+    ``modbus_port`` and ``iec61850_port``: where it speaks Modbus TCP and MMS too.
 
     ``connection``, ``identities``, ``companions``, ``tls`` and ``hostnames``, which every companion's settings may
     have, are not used: a relay has no identity.
