@@ -98,6 +98,11 @@ def test_a_row_within_its_tolerance_does_not_differ(statistic: str, value: float
     assert difference_of(row(statistic, value), window(110.0, 114.0, 118.0), {}, {}) is None
 
 
+@pytest.mark.parametrize("value", [113.9988, 114.0012])
+def test_a_row_just_beyond_its_tolerance_differs(value: float):
+    assert difference_of(row("mean", value), window(110.0, 114.0, 118.0), {}, {}) is not None
+
+
 def test_a_row_beyond_its_tolerance_tells_both_values():
     found = difference_of(row("mean", 114.2), window(110.0, 114.0, 118.0), {}, {})
     assert str(found) == ("line 2: Vab mean of 2026-11-30T02:20Z to 2026-11-30T02:30Z: report 114.2 kV, ledger 114 kV")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from gridledger.errors import InputError
 from gridledger.field.capture import MEASURES, parse_capture, text_hash
 from services.relay.__main__ import main
 from services.relay.article import verify_chain
@@ -113,6 +115,18 @@ def test_a_failed_export_leaves_what_was_there(
     assert main(["export", "--csv", "-o", str(tmp_path / "no" / "folder.csv"), *SPAN]) == 1
     assert "No such file or directory" in capsys.readouterr().err
     assert [item.name for item in tmp_path.iterdir()] == ["captures.csv"]
+
+
+def test_an_export_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pages: list[object] = []
+
+    async def breaks_off(*_: object, **__: object) -> AsyncIterator[list[object]]:
+        yield pages
+        raise InputError("the network is gone")
+
+    monkeypatch.setattr(export, "pages_of_captures", breaks_off)
+    assert main(["export", "--csv", "-o", str(tmp_path / "captures.csv"), *SPAN]) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_tells_what_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

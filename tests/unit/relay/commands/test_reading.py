@@ -91,6 +91,18 @@ def test_show_names_who_is_against(capsys: pytest.CaptureFixture[str]):
     assert "disputed, for: 5004, against: 5005, 5006, 5007" in run(capsys, "show", str(MINUTE + 2))
 
 
+def test_show_tells_the_text_of_record(channel: RelayChannel, capsys: pytest.CaptureFixture[str]):
+    channel.record("5007", told(MINUTE + 1, seed=66), time_us=after(MINUTE + 1))
+    for who in ("5004", "5005", "5006"):
+        channel.attest(who, told(MINUTE + 1, seed=5), MINUTE + 1, after(MINUTE + 1))
+    channel.conclude(minute=MINUTE + 1, time_us=after(MINUTE + 1))
+    out = run(capsys, "show", str(MINUTE + 1))
+    assert "confirmed, for: 5004, 5005, 5006, against: 5007" in out
+    assert told(MINUTE + 1, seed=5).splitlines()[-1] in out
+    assert told(MINUTE + 1, seed=66).splitlines()[-1] not in out
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("500")] == ["NO"] * 3
+
+
 @pytest.mark.usefixtures("channel")
 def test_a_minute_without_capture_is_a_refusal(capsys: pytest.CaptureFixture[str]):
     assert main(["show", str(MINUTE + 1)]) == 1
@@ -129,7 +141,7 @@ def test_gaps_end_before_what_may_be_on_its_way(capsys: pytest.CaptureFixture[st
 @pytest.mark.usefixtures("channel")
 def test_disputes_name_the_servers(capsys: pytest.CaptureFixture[str]):
     (line,) = run(capsys, "disputes").splitlines()[1:]
-    assert line.split()[0] == "2026-11-30T02:02Z"
+    assert line.split() == ["2026-11-30T02:02Z", "5004", "5005,", "5006,", "5007"]
     (item,) = run_json(capsys, "disputes")["items"]
     assert (item["minute"], item["against"]) == (MINUTE + 2, ["5005", "5006", "5007"])
 
