@@ -13,7 +13,7 @@ from gridledger.contract import ClientIdentity, ContractError, Stub
 
 from . import keys
 from .arguments import identifier, members, minute_number, moment, refuse, sha256
-from .captures import find_capture, told_by
+from .captures import find_capture, open_hour_again, told_by
 from .permissions import require_server
 from .registration import Record, Revisions
 
@@ -146,6 +146,8 @@ def _write(stub: Stub, relay_id: str, minute: int, outcome: dict[str, Any], time
         )
     stub.put_state(keys.verdict(relay_id, minute), outcome | {"time_us": time_us})
     before = None if stored is None else stored["status"]
+    if outcome["status"] != before:
+        open_hour_again(stub, relay_id, minute)
     if outcome["status"] == DISPUTED and before != DISPUTED:
         stub.put_state(keys.dispute(relay_id, minute), {"since_us": time_us})
     elif outcome["status"] == CONFIRMED and before == DISPUTED:

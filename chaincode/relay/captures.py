@@ -64,6 +64,7 @@ def record_capture(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[st
             "tx_id": stub.get_tx_id(),
         },
     )
+    open_hour_again(stub, relay_id, told.minute)
     result = {"relay": relay_id, "minute": told.minute, "server": server, "sha256": told.sha256, **summary}
     stub.set_event("CaptureRecorded", result)
     return result
@@ -75,6 +76,13 @@ def find_capture(stub: Stub, relay_id: str, minute: int) -> dict[str, Any]:
     if stored is None:
         refuse("minute", f"no capture of {relay_id} is recorded for {minute_shown(minute)}")
     return stored
+
+
+def open_hour_again(stub: Stub, relay_id: str, minute: int) -> None:
+    """Take back the synopsis of an hour of which something has changed, so that it is closed anew."""
+    key = keys.hour(relay_id, minute // 60)
+    if stub.get_state(key) is not None:
+        stub.del_state(key)
 
 
 def told_by(record: Record, text: Any, given: int | None) -> Told:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any, Final
 
 from gridledger.contract import Stub
 
 from . import keys
-from .arguments import hour_number, identifier, members, minute_number, refuse
+from .arguments import hour_number, identifier, members, minute_number, refuse, sha256
 from .attestation import text_of_record
 from .captures import find_capture, summary_of
 from .grammar import parse
@@ -23,6 +22,10 @@ GAPS_READ: Final = 4000
 MAX_HOURS: Final = 336
 #: Texts of attestations that GetCapture answers, bytes; beyond that GetAttestation answers each.
 ATTESTED_TEXTS: Final = 400_000
+#: Most files that one call of GetFaults answers, and most statements of one: each file is a range, of which a
+#: transaction may read 100.
+MAX_FAULTS: Final = 90
+MAX_STATEMENTS: Final = 100
 
 OPEN: Final = "open"
 
@@ -152,10 +155,10 @@ def get_faults(stub: Stub, argument: Any) -> dict[str, Any]:
     """GetFaults({relay, limit?, bookmark?}): {sha256, station, ..., servers} by hash."""
     members(argument, "", ("relay",), ("limit", "bookmark"))
     relay_id = identifier(argument["relay"], "relay")
-    limit = limit_of(argument)
-    start = bookmark_of(argument, lambda bookmark: len(bookmark) == 64 and "/" not in bookmark, "")
+    limit = min(limit_of(argument), MAX_FAULTS)
+    start = bookmark_of(argument, lambda bookmark: bool(sha256(bookmark, "bookmark")), "")
     read_record(stub, relay_id)
-    return page(_faults(stub, f"fault/{relay_id}/", start), limit)
+    return page(_faults(stub, f"fault/{relay_id}/", start, limit), limit)
 
 
 def _span(argument: dict[str, Any]) -> tuple[int, int]:
@@ -218,16 +221,28 @@ def _attestations(stub: Stub, relay_id: str, minute: int, winner: str, record: R
         yield {"server": server["id"], **attestation}
 
 
-def _faults(stub: Stub, prefix: str, start: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One item for each file."""
-    entries = stub.get_state_by_range(prefix + start, keys.behind(prefix))
-    by_hash = groupby(entries, key=lambda entry: entry[0].split("/")[2])
-    for file_hash, group in by_hash:
-        stated = [(key.rpartition("/")[2], statement) for key, statement in group]
-        yield file_hash, {"sha256": file_hash, **_statements(stated)}
+def _faults(stub: Stub, prefix: str, start: str, limit: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One item for each file, one more than ``limit``; each read as a range of its own, so that both are bounded."""
+    for _ in range(limit + 1):
+        statements = list(_statements_of_first(stub, prefix, start))
+        if not statements:
+            return
+        file_hash = statements[0][0]
+        yield file_hash, {"sha256": file_hash, **_agreeing([(server, stated) for _, server, stated in statements])}
+        start = keys.behind(file_hash + "/")
 
 
-def _statements(stated: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+def _statements_of_first(stub: Stub, prefix: str, start: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(hash, server, statement) of the first file from ``start`` on."""
+    first = None
+    for key, statement in stub.get_state_by_range(prefix + start, keys.behind(prefix), MAX_STATEMENTS):
+        file_hash, server = key[len(prefix) :].split("/")
+        if file_hash != (first := first or file_hash):
+            return
+        yield file_hash, server, statement
+
+
+def _agreeing(stated: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     """What most servers state of a file, since when, who; ``others``: what others state of it."""
     alike: list[dict[str, Any]] = []
     for server, statement in stated:

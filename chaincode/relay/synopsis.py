@@ -22,6 +22,8 @@ from .permissions import require_server
 from .registration import Record, Revisions, read_record
 
 HOUR_MIN: Final = 60
+#: How long an hour with gaps waits for captures that come late, seconds.
+PATIENCE_S: Final = 3600
 _VOLTAGES: Final = slice(0, 3)
 _F: Final = MEASURES.index("F")
 _P: Final = MEASURES.index("P")
@@ -40,26 +42,23 @@ class Hour:
 
 
 def close_hour(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
-    """CloseHour({relay, hour}): the synopsis. Again, where what has been told since changes it."""
+    """CloseHour({relay, hour}): the synopsis. What is told later of a minute of the hour opens it again."""
     members(argument, "", ("relay", "hour"))
     relay_id, hour = identifier(argument["relay"], "relay"), hour_number(argument["hour"])
     record = read_record(stub, relay_id)
     server = require_server(caller, record)
-    time_us = stub.get_tx_timestamp()
+    key = keys.hour(relay_id, hour)
+    stored = stub.get_state(key)
+    if stored is not None:
+        refuse("hour", f"closed already by {stored['server']} at {moment(stored['time_us'])}")
     found = _read(stub, relay_id, hour)
     gaps = gaps_between(found.minutes, hour * HOUR_MIN, (hour + 1) * HOUR_MIN)
     _check_complete(stub, record, hour, found, gaps)
-    synopsis = _synopsis(found, gaps)
-    key = keys.hour(relay_id, hour)
-    stored = stub.get_state(key)
-    if stored is not None and all(stored[member] == value for member, value in synopsis.items()):
-        refuse(
-            "hour", f"closed already by {stored['server']} at {moment(stored['time_us'])}, nothing has changed since"
-        )
-    result = {"relay": relay_id, "hour": hour, **synopsis, "server": server, "time_us": time_us}
-    stub.put_state(key, result)
-    stub.set_event("HourClosed", result)
-    return result
+    synopsis = {"relay": relay_id, "hour": hour, **_synopsis(found, gaps)}
+    synopsis |= {"server": server, "time_us": stub.get_tx_timestamp()}
+    stub.put_state(key, synopsis)
+    stub.set_event("HourClosed", synopsis)
+    return synopsis
 
 
 def gaps_between(minutes: Iterable[tuple[int, int]], start: int, end: int) -> list[list[int]]:
@@ -121,16 +120,14 @@ def _read(stub: Stub, relay_id: str, hour: int) -> Hour:
 
 
 def _check_complete(stub: Stub, record: Record, hour: int, found: Hour, gaps: list[list[int]]) -> None:
-    """Refuse while something may still come: until the last minute is too old to be recorded."""
-    waits_until_s = (hour + 1) * 3600 + record["max_age_s"] + SKEW_S
-    if stub.get_tx_timestamp() // 1_000_000 <= waits_until_s:
-        if gaps:
-            refuse(
-                "hour",
-                f"{minute_shown(gaps[0][0])} is not recorded, and may be until {moment(waits_until_s * 1_000_000)}",
-            )
-        if found.undecided:
-            refuse("hour", f"{minute_shown(found.undecided[0])} is not concluded")
+    """Refuse while more may be told: gaps for some time, minutes without verdict until they are too old."""
+    end_s = (hour + 1) * 3600
+    now_s = stub.get_tx_timestamp() // 1_000_000
+    if gaps and now_s <= end_s + PATIENCE_S:
+        until = moment((end_s + PATIENCE_S) * 1_000_000)
+        refuse("hour", f"{minute_shown(gaps[0][0])} is not recorded; with gaps it can be closed after {until}")
+    if found.undecided and now_s <= end_s + record["max_age_s"] + SKEW_S:
+        refuse("hour", f"{minute_shown(found.undecided[0])} is not concluded")
     if not found.minutes:
         first = Revisions(stub, record["relay"])[1]
         if hour * 3600 < first["time_us"] // 1_000_000:

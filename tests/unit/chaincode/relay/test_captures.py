@@ -8,6 +8,7 @@ import pytest
 
 from gridledger.field.capture import text_hash
 from tests.support.relay_channel import (
+    HOUR,
     MINUTE,
     OPERATOR,
     RECORD,
@@ -43,7 +44,7 @@ def test_a_capture_is_recorded_as_the_relay_told_it(channel: RelayChannel) -> No
     }
     assert channel.last is not None
     assert channel.last.event == {"name": "CaptureRecorded", "payload": result}
-    assert sorted(channel.last.reads) == [f"capture/Rele_1/{MINUTE:010d}", "relay/Rele_1"]
+    assert sorted(channel.last.reads) == [f"capture/Rele_1/{MINUTE:010d}", f"hour/Rele_1/{HOUR:08d}", "relay/Rele_1"]
     assert list(channel.last.writes) == [f"capture/Rele_1/{MINUTE:010d}"]
     stored = channel.stored(f"capture/Rele_1/{MINUTE:010d}")
     assert (stored["text"], stored["revision"], stored["time_us"]) == (TEXT, 1, channel.now_us)

@@ -65,6 +65,20 @@ def test_faults_are_paged_by_their_hash(channel: RelayChannel) -> None:
     assert found == hashes
 
 
+def test_the_largest_page_of_faults_stays_within_a_call_s_accesses() -> None:
+    servers = [{"id": f"s{number}", "mspid": f"M{number}"} for number in range(64)]
+    channel = RelayChannel().register(servers=servers, quorum=33)
+    hashes = [f"{number:064x}" for number in range(92)]
+    for sha256 in hashes:
+        for one in servers:
+            channel.call("RecordFault", FAULT | {"sha256": sha256}, server(one["id"], one["mspid"]))
+    page = channel.call("GetFaults", {"relay": "Rele_1", "limit": 500})
+    assert ([item["sha256"] for item in page["items"]], page["bookmark"]) == (hashes[:90], hashes[90])
+    assert all(len(item["servers"]) == 64 for item in page["items"])
+    rest = channel.call("GetFaults", {"relay": "Rele_1", "bookmark": page["bookmark"]})
+    assert ([item["sha256"] for item in rest["items"]], rest["bookmark"]) == (hashes[90:], None)
+
+
 @pytest.mark.parametrize(
     ("member", "value", "why"),
     [

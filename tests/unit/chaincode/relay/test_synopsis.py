@@ -12,6 +12,7 @@ from gridledger.field.capture import MEASURES, parse_capture, text_hash
 from tests.support.relay_channel import HOUR, MINUTE, RelayChannel, S, after, client, server, told
 
 CLOSE = {"relay": "Rele_1", "hour": HOUR}
+STATISTICS = {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 1}
 MAX_AGE_S = 7_776_000
 
 
@@ -43,7 +44,7 @@ def test_the_synopsis_is_of_the_texts_of_record(channel: RelayChannel) -> None:
     found = closed(channel)
     assert channel.last is not None
     assert channel.last.event == {"name": "HourClosed", "payload": found}
-    assert not [key for key in channel.last.writes if not key.startswith("hour/")]
+    assert list(channel.last.writes) == [f"hour/Rele_1/{HOUR:08d}"]
     texts = {minute: told(minute, seed=minute) for minute in range(MINUTE, MINUTE + 60) if minute != MINUTE + 7}
     captures = [parse_capture(given) for given in texts.values()]
     rows = [reading.values for capture in captures for reading in capture.readings]
@@ -72,18 +73,17 @@ def test_the_synopsis_is_of_the_texts_of_record(channel: RelayChannel) -> None:
     assert found["sha256"] == sha256("".join(lines).encode()).hexdigest()
 
 
-def test_an_hour_is_closed_again_only_when_something_has_changed(channel: RelayChannel) -> None:
+def test_an_hour_is_closed_once(channel: RelayChannel) -> None:
     found = closed(channel)
-    message = channel.refused(
-        "CloseHour", CLOSE, "closed already by 5004", caller=server("5005"), time_us=after(MINUTE + 120)
-    )
-    assert "nothing has changed since" in message
-    assert channel.call("GetStatistics", {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 1})["hours"] == [
-        found
-    ]
+    message = "hour: closed already by 5004 at 2026-11-30T03:01:00Z"
+    assert channel.refused("CloseHour", CLOSE, caller=server("5005"), time_us=after(MINUTE + 120)) == message
+    assert channel.call("GetStatistics", STATISTICS)["hours"] == [found]
+    channel.attest("5007", told(MINUTE + 5, seed=MINUTE + 5), MINUTE + 5)
+    channel.conclude(minute=MINUTE + 5)
+    assert channel.call("GetStatistics", STATISTICS)["hours"] == [found], "one voice more changes nothing in it"
 
 
-def test_a_dispute_that_is_settled_later_changes_the_synopsis() -> None:
+def test_a_dispute_that_is_settled_later_opens_the_hour_again() -> None:
     channel = RelayChannel().register()
     for minute in range(MINUTE, MINUTE + 59):
         channel.confirm(minute, seed=minute)
@@ -95,24 +95,60 @@ def test_a_dispute_that_is_settled_later_changes_the_synopsis() -> None:
     for who in ("5005", "5006"):
         channel.attest(who, given, MINUTE + 59)
     channel.conclude(minute=MINUTE + 59)
+    assert channel.call("GetStatistics", STATISTICS)["open_hours"] == [HOUR]
     again = closed(channel)
     assert (again["confirmed"], again["disputed"]) == (60, 0)
 
 
-def test_gaps_are_closed_when_they_can_no_longer_be_filled() -> None:
+def test_an_hour_with_gaps_is_closed_later_and_opened_when_they_fill() -> None:
     channel = RelayChannel().register()
     channel.confirm(MINUTE + 2, seed=1)
-    too_old_us = ((HOUR + 1) * 3600 + MAX_AGE_S + 120) * S
-    channel.refused("CloseHour", CLOSE, "is not recorded, and may be until", caller=server("5004"), time_us=too_old_us)
-    found = channel.call("CloseHour", CLOSE, server("5004"), too_old_us + S)
+    waited_us = ((HOUR + 1) * 3600 + 3600) * S
+    message = channel.refused("CloseHour", CLOSE, caller=server("5004"), time_us=waited_us)
+    assert message == (
+        f"hour: {MINUTE} (2026-11-30T02:00Z) is not recorded; with gaps it can be closed after 2026-11-30T04:00:00Z"
+    )
+    found = channel.call("CloseHour", CLOSE, server("5004"), waited_us + S)
     assert found["gaps"] == [[MINUTE, MINUTE + 2], [MINUTE + 3, MINUTE + 60]]
-    empty = channel.call("CloseHour", {"relay": "Rele_1", "hour": HOUR + 1}, server("5004"), too_old_us + 3601 * S)
+    channel.record("5006", told(MINUTE), time_us=waited_us + 2 * S)
+    assert channel.call("GetStatistics", STATISTICS)["open_hours"] == [HOUR]
+    channel.refused(
+        "CloseHour",
+        CLOSE,
+        f"{MINUTE} (2026-11-30T02:00Z) is not concluded",
+        caller=server("5004"),
+        time_us=waited_us + 3 * S,
+    )
+    channel.conclude(time_us=waited_us + 200 * S)
+    again = channel.call("CloseHour", CLOSE, server("5004"), waited_us + 201 * S)
+    assert (again["captures"], again["confirmed"], again["disputed"]) == (2, 1, 1)
+    assert again["gaps"] == [[MINUTE + 1, MINUTE + 2], [MINUTE + 3, MINUTE + 60]]
+
+
+def test_hours_without_a_capture_are_closed_since_the_registration() -> None:
+    channel = RelayChannel().register()
+    now_us = ((HOUR + 3) * 3600) * S
+    empty = channel.call("CloseHour", {"relay": "Rele_1", "hour": HOUR + 1}, server("5004"), now_us + S)
     assert (empty["captures"], empty["readings"], empty["measures"]) == (0, 0, {})
     assert (empty["unbalance_percent"], empty["energy_mwh"]) == (None, 0.0)
-    before = {"relay": "Rele_1", "hour": HOUR - 1}
-    channel.refused("CloseHour", before, "it began before Rele_1", caller=server("5004"), time_us=too_old_us)
-    total = channel.call("GetStatistics", {"relay": "Rele_1", "from_hour": HOUR - 1, "to_hour": HOUR + 2})
-    assert (total["open_hours"], total["total"]["gap_minutes"], total["total"]["readings"]) == ([HOUR - 1], 119, 6)
+    for hour in (HOUR, HOUR - 1):
+        close = {"relay": "Rele_1", "hour": hour}
+        channel.refused(
+            "CloseHour", close, "it began before Rele_1 was registered", caller=server("5004"), time_us=now_us
+        )
+    found = channel.call("GetStatistics", {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 2})
+    assert (found["open_hours"], found["total"]["gap_minutes"], found["total"]["measures"]) == ([HOUR], 60, {})
+
+
+def test_what_nobody_can_conclude_is_closed_when_it_is_too_old() -> None:
+    channel = RelayChannel().register()
+    channel.record("5004", told(MINUTE))
+    too_old_us = ((HOUR + 1) * 3600 + MAX_AGE_S + 120) * S
+    channel.refused("CloseHour", CLOSE, "is not concluded", caller=server("5004"), time_us=too_old_us)
+    found = channel.call("CloseHour", CLOSE, server("5004"), too_old_us + S)
+    assert (found["captures"], found["confirmed"], found["disputed"]) == (1, 0, 0)
+    channel.conclude(time_us=too_old_us + 2 * S)
+    assert channel.call("GetStatistics", STATISTICS)["open_hours"] == [HOUR]
 
 
 def test_a_capture_that_comes_meanwhile_is_a_conflict() -> None:
