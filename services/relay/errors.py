@@ -15,3 +15,9 @@ class SpoolFull(LimitError):
     """A relay's spool takes no further capture; what it has is kept."""
 
     code = "SPOOL_FULL"
+
+
+class FaultRecordBad(InputError):
+    """A file is no COMTRADE record that can be read."""
+
+    code = "BAD_FAULT_RECORD"

@@ -15,10 +15,11 @@ ANSWER_S = 10.0
 class Delivered:
     """A capture as a relay delivered it.
 
-    ``text`` has the article's form, and the strict grammar takes it; of Modbus and IEC 61850 it is made from the
-    values, so that every protocol gives the same ``sha256`` (of the text, UTF-8). ``source_sha256`` is the hash of what
-    came over the wire. ``minute`` is the UTC epoch minute, where it is known; ``completed_us`` when the relay completed
-    the capture, by the relay's clock, in microseconds since 1970, where it is known.
+    ``text`` over HTTP is what the relay sent, parsed by whoever takes it; of Modbus and IEC 61850 it is made from the
+    values in the article's form, so that every protocol gives the same ``sha256`` (of the text, UTF-8).
+    ``source_sha256`` is the hash of what came over the wire. ``minute`` is the UTC epoch minute, where the protocol
+    tells it; ``completed_us`` when the relay completed the capture, by the relay's clock, in microseconds since 1970,
+    where it is known.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Reads a relay's captures as text over HTTP/1.1.
 
 ``GET /capture`` is the last complete capture, ``GET /captures`` the list of what the relay has, ``GET /captures/NAME``
-one of them. A text that the strict grammar refuses is a bad answer. With ``?after=SHA256&wait_s=S`` a relay that can
-holds its answer until there is a newer capture; one that answers at once is asked again every second.
+one of them. What comes is not parsed here: it is UTF-8 of at most 64 KiB. With ``?after=SHA256&wait_s=S`` a relay that
+can holds its answer until there is a newer capture; one that answers at once is asked again every second.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from yarl import URL
 
 from gridledger import jsontext
 from gridledger.errors import MalformedJSON, SettingsError
-from gridledger.field.capture import MAX_BYTES, CaptureError, read_capture
+from gridledger.field.capture import MAX_BYTES
 from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
 from services.relay.readers.minutes import minute_of, time_in_name
 from services.relay.readers.reader import ANSWER_S, MAX_HELD, Delivered, Held
@@ -34,6 +34,8 @@ POLL_S = 1.0
 """How often a relay is asked that holds no answer."""
 MAX_LIST_BYTES = 1024 * 1024
 MAX_NAME = 128
+_NO_NAME = "capture"
+"""Of one whose name the relay does not tell."""
 _CHUNK = 16 * 1024
 _LAST_US = 1 << 53
 
@@ -115,14 +117,11 @@ class TextReader:
     def _delivered(self, answer: _Answer, name: str | None) -> Delivered:
         self._expect_ok(answer, "a capture")
         try:
-            capture = read_capture(answer.body, period_s=self._record["period_s"])
-        except CaptureError as error:
-            raise self._bad(error.message) from None
+            text = answer.body.decode()
+        except UnicodeDecodeError as error:
+            raise self._bad(f"the capture is not UTF-8 at byte {error.start}") from None
         sha256 = hashlib.sha256(answer.body).hexdigest()
-        completed_us = _last_modified_us(answer.headers)
-        minute = minute_of(capture.time, completed_us, self._record)
-        name = name or f"{capture.time:%d %m %Y %H %M}.txt"
-        return Delivered(name, answer.body.decode(), sha256, sha256, minute, completed_us)
+        return Delivered(name or _NO_NAME, text, sha256, sha256, None, _last_modified_us(answer.headers))
 
     async def _get(
         self,

@@ -22,6 +22,7 @@ from gridledger.files import write_atomically
 from gridledger.waiting import first_done
 from services.relay.simulator import http
 from services.relay.simulator.clock import MINUTE_S, Pace, RelayClock
+from services.relay.simulator.faults import FaultFolder
 from services.relay.simulator.folder import CaptureFolder
 from services.relay.simulator.misbehaviour import MAX_MINUTES, Misbehaviour
 from services.relay.simulator.recorder import Recorder
@@ -87,6 +88,7 @@ async def running(settings: SimulatorSettings, *, any_ports: bool = False) -> As
         clock=clock,
         recorder=recorder,
         folder=CaptureFolder(settings.data),
+        faults=FaultFolder(settings.data, settings.relay, settings.substation, seed),
         misbehaviour=misbehaviour,
         interval_s=settings.interval_s,
         seed=seed,

@@ -10,6 +10,7 @@ from random import Random
 
 from gridledger.field.capture import Capture, render_capture
 from services.relay.simulator.clock import MINUTE_S, RelayClock
+from services.relay.simulator.faults import FaultFolder
 from services.relay.simulator.folder import CaptureFolder, Complete
 from services.relay.simulator.misbehaviour import SHIFTS_S, Kind, Misbehaviour, Spell, garbage, other_face
 from services.relay.simulator.recorder import Measured, OpenCapture, Recorder
@@ -42,6 +43,7 @@ class SimulatedRelay:
         clock: RelayClock,
         recorder: Recorder,
         folder: CaptureFolder,
+        faults: FaultFolder,
         misbehaviour: Misbehaviour,
         interval_s: int,
         seed: int,
@@ -50,6 +52,7 @@ class SimulatedRelay:
         self.folder = folder
         self.listeners: list[Callable[[Step], None]] = []
         self._recorder = recorder
+        self._faults = faults
         self._misbehaviour = misbehaviour
         self._interval_s = interval_s
         self._seed = seed
@@ -121,6 +124,8 @@ class SimulatedRelay:
             data = garbage(capture, Random(f"{self._seed} garbage {finished.began}"))  # noqa: S311 - repeats itself
         elif finished.kind == "two-faced":
             other = render_capture(other_face(capture)).encode()
+        if finished.kind != "garbage":
+            self._faults.take(capture)
         shift_s = SHIFTS_S.get(finished.kind or "", 0)
         completed_us = round((self.clock.now() + shift_s) * _MICROSECONDS)
         return self.folder.complete(

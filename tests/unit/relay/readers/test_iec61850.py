@@ -51,10 +51,12 @@ async def test_mms_gives_the_text_that_http_gives(tmp_path: Path) -> None:
     ):
         first = await next_of(mms, None)
         second = await next_of(mms, first)
-        told = {capture.sha256: await text.fetch(capture.name) for capture in await text.held()}
+        held = await text.held()
+        told = {capture.sha256: await text.fetch(capture.name) for capture in held}
+        minutes = {capture.sha256: capture.minute for capture in held}
     for one in (first, second):
         assert told[one.sha256].text == one.text
-        assert told[one.sha256].minute == one.minute
+        assert minutes[one.sha256] == one.minute
     assert second.minute == (first.minute or 0) + 1
 
 

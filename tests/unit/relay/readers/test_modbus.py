@@ -217,10 +217,12 @@ async def test_modbus_gives_the_text_that_http_gives(tmp_path: Path) -> None:
             assert one is not None
             after = one.sha256
             found.append(one)
-        told = {capture.sha256: await text.fetch(capture.name) for capture in await text.held()}
+        held = await text.held()
+        told = {capture.sha256: await text.fetch(capture.name) for capture in held}
+        minutes = {capture.sha256: capture.minute for capture in held}
     for one in found:
         assert told[one.sha256].text == one.text
-        assert told[one.sha256].minute == one.minute
+        assert minutes[one.sha256] == one.minute
         assert one.source_sha256 != one.sha256
 
 
