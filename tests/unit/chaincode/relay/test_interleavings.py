@@ -1,4 +1,4 @@
-"""Any number of servers, in any order, endorsed and ordered apart, with restarts, replays and liars.
+"""Any number of servers, in any order, endorsed and ordered apart, with restarts, replays, liars and new revisions.
 
 Each minute is recorded once, no voice is changed, and the text of record is the one with a quorum, never two.
 """
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gridledger.field.capture import text_hash
 from gridledger.protocol.result import Result
-from tests.support.relay_channel import MINUTE, RelayChannel, S, after, recording, server, told
+from tests.support.relay_channel import MINUTE, OPERATOR, RECORD, RelayChannel, S, after, recording, server, told
 
 MINUTES = range(MINUTE, MINUTE + 3)
 SUCCESS = 200
@@ -30,11 +30,13 @@ class World:
     quorum: int
     texts: dict[tuple[int, int], int]
     channel: RelayChannel = field(init=False)
+    record: dict[str, Any] = field(init=False)
     endorsed: list[tuple[Result, int]] = field(default_factory=list)
     calls: int = 0
 
     def __post_init__(self) -> None:
         servers = [{"id": f"s{number}", "mspid": f"M{number}"} for number in range(self.servers)]
+        self.record = RECORD | {"servers": servers, "quorum": self.quorum}
         self.channel = RelayChannel().register(servers=servers, quorum=self.quorum)
 
     def text(self, who: int, minute: int) -> str:
@@ -44,6 +46,8 @@ class World:
     def argument(self, function: str, who: int, minute: int) -> dict[str, Any]:
         """What a server that knows nothing of what it did before hands over."""
         own = self.text(who, minute)
+        if function == "UpdateRelay":  # an operator that would like other rules
+            return self.record | {"quorum": self.servers if minute == MINUTE else self.quorum, "reading_s": 1 + who}
         if function == "RecordCapture":
             return recording(own)
         at: dict[str, Any] = {"relay": "Rele_1", "minute": minute}
@@ -57,7 +61,7 @@ class World:
         """Have a call endorsed now; it is ordered when :meth:`order` says so, or never."""
         self.calls += 1
         time_us = after(MINUTES[-1]) + late_s * S
-        caller = server(f"s{who}", f"M{who}")
+        caller = OPERATOR if function == "UpdateRelay" else server(f"s{who}", f"M{who}")
         result = self.channel.endorse(function, self.argument(function, who, minute), caller, time_us, self.calls)
         assert result.response.status in (SUCCESS, 400), result.response.message
         if result.response.status == SUCCESS:
@@ -98,7 +102,12 @@ class World:
         assert not agreeing & {told_by[name] for name in verdict["against"]}
         if verdict["status"] == "confirmed":
             assert agreeing == {verdict["sha256"]} == {told_by[verdict["by"]]}
-            assert len(verdict["for"]) >= self.quorum
+            assert len(verdict["for"]) >= self.quorum_of(minute)
+
+    def quorum_of(self, minute: int) -> int:
+        """The quorum of the revision that a minute was recorded under."""
+        revision = self.channel.stored(f"capture/Rele_1/{minute:010d}")["revision"]
+        return int(self.channel.stored(f"revision/Rele_1/{revision:08d}")["quorum"])
 
     def attestations(self, minute: int) -> list[str]:
         """The keys under which others than the winner may tell."""
@@ -111,7 +120,7 @@ class World:
             text, voices = count.most_common(1)[0]
             got = self.channel.get(minute)
             assert len(got["attestations"]) == self.servers - 1
-            if voices >= self.quorum:
+            if voices >= self.quorum_of(minute):
                 assert got["verdict"]["status"] == "confirmed"
                 assert text_hash(got["record"]["text"]) == got["record"]["sha256"] == text
                 liars = {f"s{who}" for who in range(self.servers) if text_hash(self.text(who, minute)) != text}
@@ -121,7 +130,7 @@ class World:
 
 
 calls = st.tuples(
-    st.sampled_from(["RecordCapture", "AttestCapture", "Conclude"]),
+    st.sampled_from(["RecordCapture", "AttestCapture", "Conclude", "UpdateRelay"]),
     st.integers(0, 6),
     st.sampled_from(MINUTES),
     st.integers(0, 300),
