@@ -14,9 +14,10 @@ from gridledger.web import metrics as web
 from services.ca import metrics as ca
 from services.orderer import metrics as orderer
 from services.peer import metrics as peer
+from services.relay import metrics as relay
 
 PAGE = Path(__file__).with_name("metrics.md")
-SERVICES: dict[str, ModuleType] = {"every service": web, "peer": peer, "orderer": orderer, "ca": ca}
+SERVICES: dict[str, ModuleType] = {"every service": web, "peer": peer, "orderer": orderer, "ca": ca, "relay": relay}
 _KINDS: dict[type[MetricWrapperBase], str] = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
 _BEGIN = """# Metrics
 

@@ -17,6 +17,8 @@ from services.orderer import api_description as orderer
 from services.orderer import routes as orderer_routes
 from services.peer import api_description as peer
 from services.peer import routes as peer_routes
+from services.relay import api_description as relay
+from services.relay import routes as relay_routes
 from services.rest import api_description as rest
 from services.rest import routes as rest_routes
 from services.rest.settings import RestLimits
@@ -26,6 +28,7 @@ SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
     "ca": (ca.DESCRIPTION, ca_routes.make_router),
     "orderer": (orderer.DESCRIPTION, orderer_routes.make_router),
     "peer": (peer.DESCRIPTION, peer_routes.make_router),
+    "relay": (relay.DESCRIPTION, relay_routes.make_router),
     "rest": (rest.DESCRIPTION, lambda bridge: rest_routes.make_router(bridge, bridge, RestLimits())),
 }
 

@@ -17,6 +17,7 @@ from gridledger.settings import ENVIRONMENT_PREFIX, ServiceSettings
 from services.ca.settings import CASettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
+from services.relay.settings import RelaySettings
 from services.relay.simulator.settings import SimulatorSettings
 from services.rest.settings import RestSettings
 
@@ -25,6 +26,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "ca": CASettings,
     "orderer": OrdererSettings,
     "peer": PeerSettings,
+    "relay": RelaySettings,
     "relay-simulator": SimulatorSettings,
     "rest": RestSettings,
 }

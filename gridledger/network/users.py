@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gridledger.client.ca import CAClient, RegisteredIdentity
@@ -20,12 +20,19 @@ _EXISTS, _REVOKED = "IDENTITY_EXISTS", "IDENTITY_REVOKED"
 
 
 async def enroll_user(
-    profile: ConnectionProfile, organisation: str, name: str, role: str, attributes: Mapping[str, str]
+    profile: ConnectionProfile,
+    organisation: str,
+    name: str,
+    role: str,
+    attributes: Mapping[str, str],
+    *,
+    hosts: Sequence[str] = (),
 ) -> SigningIdentity:
     """Register ``name`` as the organisation's registrar, enrol it, and keep its identity in the network's folder.
 
-    An identity that is there already is returned as it is. Raises :class:`PermissionDeniedError` where it, or its
-    certificate, is revoked, and :class:`ConflictError` where it has another role or other attributes.
+    ``hosts``: names and addresses under which it serves. An identity that is there already is returned as it is.
+    Raises :class:`PermissionDeniedError` where it, or its certificate, is revoked, and :class:`ConflictError` where it
+    has another role or other attributes.
     """
     if organisation not in profile.ca.organisations:
         raise NotFoundError(
@@ -38,7 +45,7 @@ async def enroll_user(
     registrar = SigningIdentity.load(profile.user(organisation, REGISTRAR))
     known = await client.registered(registrar, name)
     if known is None:
-        secret = await client.register(registrar, name, role, attributes)
+        secret = await client.register(registrar, name, role, attributes, hosts=hosts)
         return await client.enroll(name, secret, directory=home)
     _check_registered(known, organisation, role, attributes)
     if not (home / "cert.pem").exists():

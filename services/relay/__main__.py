@@ -1,4 +1,4 @@
-"""``python -m services.relay``, which ``gridledger relay`` runs: relay monitoring's subcommands."""
+"""``python -m services.relay``: a server of the companion kind ``relay`` (``--config FILE``), or one subcommand."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ class Subcommand:
 
 
 _PLANNED: Final[dict[str, Subcommand]] = {
-    "serve": Subcommand(
-        "services.relay.server.command", "run a server: read relays, record, attest, conclude", serves=True
-    ),
+    "serve": Subcommand("services.relay.serve", "run a server: read relays, record, attest, conclude", serves=True),
     "simulate": Subcommand("services.relay.simulator.command", "run a simulated relay", serves=True),
     "register": Subcommand("services.relay.commands.register", "register a relay from a file"),
     "update": Subcommand("services.relay.commands.update", "put a relay's record anew from a file"),
@@ -62,11 +60,13 @@ SUBCOMMANDS: Final = {name: entry for name, entry in _PLANNED.items() if _is_the
 
 
 def main(argv: list[str]) -> int:
-    """Run a subcommand; the exit code. An error of ours is one line."""
+    """Run a server from its settings file, or a subcommand; the exit code. An error of ours is one line."""
     name = argv[0] if argv else "--help"
     if name in ("-h", "--help"):
         print(_help())
         return 0 if argv else EXIT_USAGE
+    if name.startswith("--config"):
+        return _serve(argv)
     try:
         entry = SUBCOMMANDS.get(name)
         if entry is None:
@@ -83,12 +83,21 @@ def main(argv: list[str]) -> int:
     return code
 
 
+def _serve(argv: list[str]) -> int:
+    from gridledger.web import run_service  # noqa: PLC0415 -- these take a while; --help does without
+    from services.relay.app import open_server  # noqa: PLC0415
+    from services.relay.settings import RelaySettings  # noqa: PLC0415
+
+    return run_service("relay", RelaySettings, open_server, argv)
+
+
 def _help() -> str:
     width = max(map(len, SUBCOMMANDS), default=0)
     lines = [f"  {name:<{width}}  {entry.does}" for name, entry in SUBCOMMANDS.items()]
     return "\n".join(
         (
             "usage: gridledger relay SUBCOMMAND ...",
+            "       python -m services.relay --config FILE",
             "",
             "Relay monitoring: several servers read a substation's relay, and the ledger has each minute once.",
             "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -185,10 +185,18 @@ def peers_of(profile: ConnectionProfile, channel: str, mspid: str, own_peer: str
     return sorted(names, key=lambda name: (name != own_peer, profile.peers[name].mspid != mspid))
 
 
-async def server_identity(profile: ConnectionProfile, organisation: str, server: str) -> SigningIdentity:
-    """The identity of a server, enrolled by the organisation's registrar where it is not yet."""
+def server_user(server: str) -> str:
+    """The user of a server's identity in the network's folder."""
+    return f"relay-server-{server}"
+
+
+async def server_identity(
+    profile: ConnectionProfile, organisation: str, server: str, hosts: Sequence[str] = ()
+) -> SigningIdentity:
+    """The identity of a server, enrolled by the organisation's registrar where it is not yet; its certificate is for
+    ``hosts``, too."""
     attributes = {"relay.role": SERVER, "relay.server": server}
-    return await enroll_user(profile, organisation, f"relay-server-{server}", "client", attributes)
+    return await enroll_user(profile, organisation, server_user(server), "client", attributes, hosts=hosts)
 
 
 async def operator_identity(profile: ConnectionProfile, organisation: str) -> SigningIdentity:

@@ -16,6 +16,7 @@ PLAIN = {
     "peer": {"POST /gateway/calls", "POST /gateway/endorse", "POST /gateway/submit", "POST /gateway/evaluate"},
     "orderer": {"POST /channels/{name}/broadcast"},
     "ca": set(),
+    "relay": set(),
     "rest": set(),
 }
 

@@ -1,0 +1,115 @@
+"""What the page's routes tell: the chain, the nodes, the latest captures, how this server is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from services.relay.server.chain_form import ChainForm
+from services.relay.server.collectors import Collectors
+from services.relay.server.nodes import Nodes
+
+MAX_RELAYS_SHOWN: Final = 50
+_FIRST_LOOK_BACK: Final = 1440
+
+
+class ViewLedger(Protocol):
+    """What the routes ask of the ledger."""
+
+    async def get_relay(self, relay: str) -> dict[str, Any]:
+        """GetRelay."""
+
+    async def list_captures(
+        self,
+        relay: str,
+        first: int,
+        end: int,
+        *,
+        limit: int | None = None,
+        bookmark: str | None = None,
+        texts: bool | None = None,
+    ) -> dict[str, Any]:
+        """ListCaptures."""
+
+
+class View:
+    """One server's view. ``max_page`` bounds blocks and captures of one answer."""
+
+    def __init__(
+        self,
+        server: str,
+        ledger: ViewLedger,
+        collectors: Collectors,
+        *,
+        chain: ChainForm,
+        nodes: Nodes,
+        max_page: int,
+    ) -> None:
+        self.server = server
+        self.max_page = max_page
+        self._ledger = ledger
+        self._collectors = collectors
+        self._chain = chain
+        self._nodes = nodes
+
+    async def get_chain(self, first: int, limit: int) -> dict[str, Any]:
+        """The article's document: the whole chain's length, and blocks from index ``first`` on."""
+        blocks = await self._chain.blocks(first, min(limit, self.max_page))
+        return {"1_length": self._chain.length, "2_chain": blocks}
+
+    async def is_valid(self, first: int | None, limit: int) -> dict[str, Any]:
+        """Whether blocks hold; without ``first`` the newest ones."""
+        count = min(limit, self.max_page)
+        begin = max(1, self._chain.length - count + 1) if first is None else first
+        return await self._chain.check(begin, count)
+
+    async def nodes(self) -> dict[str, Any]:
+        """This server's state, and who of the others is up."""
+        return {"server": self.server, "relays": self._states(), "nodes": await self._nodes.states()}
+
+    async def latest(self, relay: str | None, limit: int) -> dict[str, Any]:
+        """The latest captures of one relay or of all that this server reads, the newest first."""
+        names = [relay] if relay is not None else list(self._collectors.records)[:MAX_RELAYS_SHOWN]
+        share = max(1, min(limit, self.max_page) // max(1, len(names)))
+        return {"relays": list(await asyncio.gather(*(self._latest_of(name, share) for name in names)))}
+
+    async def summary(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+        """What the page for people shows: relays with captures, nodes, the chain."""
+        latest, nodes = await asyncio.gather(self.latest(None, 10), self._nodes.states())
+        return latest["relays"], nodes, {"length": self._chain.length, "fault": self._chain.fault}
+
+    def health(self) -> Mapping[str, Any]:
+        """For ``/healthz``: a server that waits for its ledger or its relay is well."""
+        return {"status": "ok", "server": self.server, "relays": len(self._collectors.records)}
+
+    def _states(self) -> list[dict[str, Any]]:
+        working = {collector.relay: collector for collector in self._collectors}
+        return [
+            {
+                "relay": relay,
+                "newest": working[relay].newest if relay in working else None,
+                "spool": len(working[relay].spool) if relay in working else None,
+                "fault": working[relay].fault if relay in working else "starting",
+            }
+            for relay in self._collectors.records
+        ]
+
+    async def _latest_of(self, relay: str, limit: int) -> dict[str, Any]:
+        record = await self._ledger.get_relay(relay)
+        collector = self._collectors.get(relay)
+        known = [
+            minute
+            for minute in (self._chain.newest(relay), None if collector is None else collector.newest)
+            if minute is not None
+        ]
+        items: list[dict[str, Any]] = []
+        if known:
+            period, newest = record["period_s"] // 60, max(known)
+            first = max(0, newest - limit * period + 1)
+            page = await self._ledger.list_captures(
+                relay, first, newest + _FIRST_LOOK_BACK, limit=limit + 10, texts=True
+            )
+            items = page["items"][-limit:][::-1]
+        about = {name: record[name] for name in ("relay", "name", "substation", "silence")}
+        return {**about, "captures": items}
