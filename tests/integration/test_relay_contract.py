@@ -76,6 +76,7 @@ async def test_an_altered_text_is_not_endorsed_nor_is_a_stranger(tmp_path: Path)
         async with contract_of(network, "Customers", "reader") as reader:
             assert (await reader.evaluate_transaction("GetCapture", at))["record"]["text"] == honest
             assert (await refused(reader, "Conclude", at)).code == "PERMISSION_DENIED"
+            await check_queries(reader, minute)
         await network.agree(CHANNEL)
 
 
@@ -86,6 +87,19 @@ async def check_alteration(server: Contract, text: str) -> None:
     shown = {peer: str(what["writes"]) for peer, what in error.details["peers"].items()}
     assert shown.keys() == {"peer1", "peer3"}
     assert (TOLD in shown["peer1"], ALTERED in shown["peer3"]) == (True, True)
+
+
+async def check_queries(reader: Contract, minute: int) -> None:
+    """What one captured minute shows in the queries that read ranges."""
+    span = {"relay": "Rele_1", "from": minute - 1, "to": minute + 2}
+    listed = await reader.evaluate_transaction("ListCaptures", span | {"texts": True})
+    assert [(item["minute"], item["status"]) for item in listed["items"]] == [(minute, "confirmed")]
+    gaps = await reader.evaluate_transaction("GetGaps", span)
+    assert gaps == {"gaps": [[minute - 1, minute], [minute + 1, minute + 2]], "captures": 1, "bookmark": None}
+    relays = await reader.evaluate_transaction("ListRelays", {})
+    assert [(item["relay"], item["operator_msp"]) for item in relays["items"]] == [("Rele_1", "Org1MSP")]
+    for query in ("GetDisputes", "GetFaults", "GetSilences"):
+        assert await reader.evaluate_transaction(query, {"relay": "Rele_1"}) == {"items": [], "bookmark": None}
 
 
 async def check_strangers(network: LocalNetwork, minute: int) -> None:
