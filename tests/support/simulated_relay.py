@@ -25,9 +25,11 @@ async def simulated_relay(data: Path, **settings: Any) -> AsyncIterator[RunningR
 
 
 @asynccontextmanager
-async def reader_of(relay: RunningRelay, protocol: str = "text", server: str = "5004") -> AsyncIterator[Reader]:
-    """A server's reader of the relay."""
-    reader = open_reader(record_of(relay, protocol), server, answer_s=1.0)
+async def reader_of(
+    relay: RunningRelay, protocol: str = "text", server: str = "5004", *, answer_s: float = 1.0, **record: Any
+) -> AsyncIterator[Reader]:
+    """A server's reader of the relay; ``record`` are members that differ from :func:`record_of`."""
+    reader = open_reader(record_of(relay, protocol) | record, server, answer_s=answer_s)
     try:
         yield reader
     finally:

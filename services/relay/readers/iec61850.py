@@ -161,12 +161,12 @@ class MmsReader:
             raise RelayUnreachable(
                 f"the relay at {self._host}:{self._port} gave no answer within {self._answer_s:g} s"
             ) from None
-        except iec61850.IedConnectionError as error:
+        except (iec61850.IedDataAccessError, ValueError, TypeError, OverflowError) as error:
+            raise self._bad(f"{error!s:.200}") from None
+        except iec61850.IedError as error:  # the connection is of no more use, whatever the device meant by it
             raise RelayUnreachable(
                 f"the relay at {self._host}:{self._port} cannot be reached: {error!s:.200}"
             ) from None
-        except (iec61850.IedError, ValueError, TypeError, OverflowError) as error:
-            raise self._bad(f"{error!s:.200}") from None
 
     def _bad(self, why: str) -> RelayAnswerBad:
         return RelayAnswerBad(f"the relay at {self._host}:{self._port}: {why}")

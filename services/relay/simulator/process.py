@@ -94,7 +94,6 @@ async def running(settings: SimulatorSettings, *, any_ports: bool = False) -> As
         seed=seed,
     )
     async with AsyncExitStack() as stack:
-        stack.callback(relay.close)
 
         async def served(protocol: Callable[[SimulatedRelay, str, int], Serving], port: int) -> int:
             return await stack.enter_async_context(protocol(relay, settings.host, 0 if any_ports else port))
@@ -107,6 +106,7 @@ async def running(settings: SimulatorSettings, *, any_ports: bool = False) -> As
         if settings.iec61850_port is not None:
             require_extra("relay", "the simulated relay's IEC 61850")
             iec61850_port = await served(_serving_of("iec61850"), settings.iec61850_port)
+        stack.callback(relay.close)  # before the servers end, which wait for those whom it lets go
         work = asyncio.create_task(relay.run(first_minute))
         stack.push_async_callback(_ended, work)
         yield RunningRelay(relay, port, modbus_port, iec61850_port, work)
