@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.processes import RunningProcess, Service
-from gridledger.network.schema import NetworkConfig
+from gridledger.network.schema import CompanionSpec, NetworkConfig
 from gridledger.network.supervisor import Supervisor, running_network
 from gridledger.network.users import enroll_user
 from gridledger.protocol.codes import TxValidationCode as Code
@@ -208,8 +208,10 @@ class LocalNetwork:
 
 
 @contextmanager
-def local_network(config: NetworkConfig, folder: Path) -> Iterator[LocalNetwork]:
-    """A started, healthy network in ``folder``, stopped at the end."""
+def local_network(
+    config: NetworkConfig, folder: Path, companions: Sequence[CompanionSpec] = ()
+) -> Iterator[LocalNetwork]:
+    """A started, healthy network in ``folder`` with these of its companions, stopped at the end."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="network", daemon=True)
     thread.start()
@@ -218,7 +220,7 @@ def local_network(config: NetworkConfig, folder: Path) -> Iterator[LocalNetwork]
         return asyncio.run_coroutine_threadsafe(work, loop).result(120)
 
     place = NetworkFolder(folder.resolve())
-    running = running_network(config, place, project=REPOSITORY, sink=_no_sink)
+    running = running_network(config, place, project=REPOSITORY, sink=_no_sink, companions=companions)
     try:
         supervisor = run(running.__aenter__())
         try:
