@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 from gridledger.client import ChaincodeEvent, Network, SigningIdentity
 from gridledger.client.profile import ConnectionProfile, load_profile, read_roots
 from gridledger.errors import SettingsError
+from gridledger.extras import require_extra
 from gridledger.files import lock_folder
 from gridledger.transport.node_client import client_tls
 from gridledger.web import (
@@ -33,8 +35,10 @@ from services.relay.routes import make_router
 from services.relay.server.chain_form import CONFIRMED, ChainForm
 from services.relay.server.collector import CollectorOptions
 from services.relay.server.collectors import Collectors
+from services.relay.server.fault_folder import FaultFolder
 from services.relay.server.members import Members
 from services.relay.server.nodes import Nodes
+from services.relay.server.page_reads import PageReads
 from services.relay.server.plain_callers import PlainCallers
 from services.relay.server.view import View
 from services.relay.settings import RelaySettings
@@ -53,15 +57,16 @@ async def open_server(settings: RelaySettings) -> AsyncIterator[WebServer]:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock_folder(settings.data)  # held until the process ends
     async with relay_ledger(profile, identity, own_peer=settings.own_peer) as ledger:
-        collectors = _collectors(settings, identity.mspid, ledger)
+        collectors, reads = _collectors(settings, identity.mspid, ledger), PageReads(ledger)
         roots = read_roots(profile.roots)
-        with closing(_chain(settings, ledger)) as chain:
+        with closing(_chain(settings, ledger, reads)) as chain:
             nodes = Nodes(settings.companions, client_tls(None, roots))
             bound = settings.limits.max_page
-            view = View(settings.server, ledger, collectors, chain=chain, nodes=nodes, max_page=bound)
+            view = View(settings.server, reads, collectors, chain=chain, nodes=nodes, max_page=bound)
             app, tls, members = _edge(settings, profile, identity, ledger.network, view)
             app.include_router(make_router(view))
-            async with background(collectors.run(), chain.run(), members.follow()):
+            work = [collectors.run(), chain.run(), members.follow(), *_fault_folder(settings, ledger)]
+            async with background(*work):
                 yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
 
@@ -93,7 +98,7 @@ def _collectors(settings: RelaySettings, mspid: str, ledger: RelayLedger) -> Col
     )
 
 
-def _chain(settings: RelaySettings, ledger: RelayLedger) -> ChainForm:
+def _chain(settings: RelaySettings, ledger: RelayLedger, reads: PageReads) -> ChainForm:
     network, chaincode = ledger.network, ledger.contract.chaincode
 
     async def genesis_us() -> int:
@@ -102,7 +107,20 @@ def _chain(settings: RelaySettings, ledger: RelayLedger) -> ChainForm:
     def confirmed(start_block: int) -> AsyncIterator[ChaincodeEvent]:
         return network.chaincode_events(chaincode, name=CONFIRMED, start_block=start_block)
 
-    return ChainForm(settings.data / "chain", ledger, confirmed, genesis_us)
+    return ChainForm(settings.data / "chain", ledger, confirmed, genesis_us, page=reads)
+
+
+def _fault_folder(settings: RelaySettings, ledger: RelayLedger) -> Iterator[Coroutine[Any, Any, None]]:
+    """What watches the folder of fault records, where there is one."""
+    if settings.fault_folder is None or settings.fault_relay is None:
+        return
+    require_extra("relay", "a server with a fault_folder")
+    from services.relay.readers.comtrade import read_fault_record  # noqa: PLC0415 -- of the extra
+
+    def read(path: Path) -> dict[str, Any]:
+        return read_fault_record(path).to_dict()
+
+    yield FaultFolder(settings.fault_folder, settings.fault_relay, ledger, read).run()
 
 
 def _edge(

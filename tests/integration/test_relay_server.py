@@ -151,6 +151,7 @@ async def test_without_orderers_captures_wait_in_the_spool(place: RelayNetwork, 
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(600)
 async def test_two_hundred_minutes_with_everything_killed_in_turn(place: RelayNetwork, ledger: RelayLedger) -> None:
     network = place.network
     begun = len(place.completed())

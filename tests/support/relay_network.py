@@ -1,4 +1,4 @@
-"""The network of network-config/substation.yaml with its relay and servers, on free ports; the relay's clock is fast."""
+"""The network of network-config/substation.yaml with relay and servers, on free ports; the relay has a fast clock."""
 
 from __future__ import annotations
 

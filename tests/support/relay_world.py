@@ -56,11 +56,15 @@ def text_of(minute: int, seed: int, name: str = "Relay 1") -> str:
 @dataclass
 class SimulatedRelay:
     """Completes a capture each minute while it is on. ``two_faced`` minutes have another text for every other asker;
-    ``garbled`` minutes have no capture at all, and no text that could be one."""
+    ``garbled`` minutes have no capture at all, and no text that could be one. Its clock is ``ahead`` by minutes; while
+    it is ``fickle`` it tells another text whenever it is asked."""
 
     seed: int
     keeps: int = 1440
     is_on: bool = True
+    ahead: int = 0
+    fickle: bool = False
+    asked: int = 0
     two_faced: set[int] = field(default_factory=set)
     garbled: set[int] = field(default_factory=set)
     captures: dict[int, str] = field(default_factory=dict)
@@ -72,7 +76,8 @@ class SimulatedRelay:
         while True:
             await asyncio.sleep((minute + 1) * 60 - now_us() / 1e6)
             if self.is_on:
-                self.captures[minute] = "garbage\n" * 3 if minute in self.garbled else text_of(minute, self.seed)
+                shown = minute + self.ahead
+                self.captures[shown] = "garbage\n" * 3 if shown in self.garbled else text_of(shown, self.seed)
                 for old in sorted(self.captures)[: -self.keeps]:
                     del self.captures[old]
                 grown, self.grown = self.grown, asyncio.Event()
@@ -81,7 +86,8 @@ class SimulatedRelay:
 
     def tell(self, minute: int, server: str) -> Delivered:
         """What a server gets of a minute; the same whenever it asks."""
-        text = self.captures[minute]
+        self.asked += 1
+        text = text_of(minute, self.asked) if self.fickle else self.captures[minute]
         if minute in self.two_faced - self.garbled and int(server) % 2:
             text = text_of(minute, self.seed + 1)
         self.told[minute, server] = text

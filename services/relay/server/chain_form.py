@@ -88,7 +88,8 @@ class Link:
 
 
 class ChainForm:
-    """The chain, and how it grows. :meth:`run` follows the ledger; the rest answers from what is there."""
+    """The chain, and how it grows. :meth:`run` follows the ledger; the rest answers from what is there, with texts that
+    are read through ``page``."""
 
     def __init__(
         self,
@@ -97,6 +98,7 @@ class ChainForm:
         events: Events,
         genesis_us: Callable[[], Any],
         *,
+        page: ChainLedger | None = None,
         disk: Disk = SYSTEM_DISK,
         random: Random | None = None,
     ) -> None:
@@ -106,6 +108,7 @@ class ChainForm:
         self._read_genesis_us = genesis_us
         self._disk = disk
         self._random = random or SystemRandom()
+        self._page = ledger if page is None else page
         self._genesis: Block | None = None
         self._descriptor = -1
         self._count = 0
@@ -247,7 +250,7 @@ class ChainForm:
         return link
 
     async def _with_texts(self, links: Sequence[tuple[int, Link]]) -> list[Block]:
-        captures = await asyncio.gather(*(self._ledger.get_capture(link.relay, link.minute) for _, link in links))
+        captures = await asyncio.gather(*(self._page.get_capture(link.relay, link.minute) for _, link in links))
         found = []
         for (index, link), capture in zip(links, captures, strict=True):
             told = ArticleCapture(link.relay, link.server, _text_of_record(capture), link.time_us)

@@ -156,8 +156,8 @@ class Collector:
             backoff.succeeded()
             if delivered is not None:
                 after = delivered.sha256
-                self._deliver(delivered)
-                await asyncio.sleep(LEAST_INTERVAL_S)
+                news = self._deliver(delivered)
+                await asyncio.sleep(LEAST_INTERVAL_S if news else max(LEAST_INTERVAL_S, self._period_s / 10))
 
     def _relay_failed(self, error: GridLedgerError) -> None:
         self._silence.reason = error.message
@@ -173,8 +173,8 @@ class Collector:
             self._relay_is_away = None
             self._behind.set()
 
-    def _deliver(self, delivered: Delivered) -> None:
-        """Take a capture that has just come; it goes its way by itself."""
+    def _deliver(self, delivered: Delivered) -> bool:
+        """Take a capture that has just come; it goes its way by itself. Whether it is one, of a minute that is new."""
         try:
             taken = self._take(delivered)
         except CaptureError as error:
@@ -184,12 +184,12 @@ class Collector:
                 "the relay delivered no capture",
                 extra={"relay": self.relay, "capture": delivered.name, "why": error.message},
             )
-            return
+            return False
         if delivered.completed_us is not None:
             metrics.LATENCY_SECONDS.labels(self.relay).observe(max(0, self._now_us() - delivered.completed_us) / 1e6)
         self._silence.heard(taken.minute)
         if self._is_known(taken):
-            return
+            return False
         minutes = self.record["period_s"] // 60
         if self._last_live is not None and taken.minute != self._last_live + minutes:
             self._behind.set()
@@ -197,6 +197,7 @@ class Collector:
         task = asyncio.get_running_loop().create_task(self._bring(taken))
         self._live.add(task)
         task.add_done_callback(self._was_brought)
+        return True
 
     def _was_brought(self, task: asyncio.Task[None]) -> None:
         self._live.discard(task)

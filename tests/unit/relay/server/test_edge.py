@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from gridledger.errors import UnavailableError
+from gridledger.errors import BusyError, UnavailableError
 from gridledger.identity.certificate import Certificate
 from services.relay.errors import WrongHost
 from services.relay.server.members import ConfigSource, Members
 from services.relay.server.nodes import Nodes
 from services.relay.server.page import HEADERS, page
+from services.relay.server.page_reads import PageReads, ReadLedger
 from services.relay.server.plain_callers import PlainCallers
 from services.relay.settings import RelaySettings
 
@@ -195,3 +196,24 @@ async def test_nodes_are_asked_once_in_a_while_however_many_ask() -> None:
         now = 2.0
         await nodes.states()
         assert asked == 2
+
+
+async def test_the_page_reads_little_at_once_and_waits_not_for_ever() -> None:
+    under_way, most = 0, 0
+    let_go = asyncio.Event()
+
+    class Ledger:
+        async def get_relay(self, relay: str) -> dict[str, Any]:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await let_go.wait()
+            under_way -= 1
+            return {"relay": relay}
+
+    reads = PageReads(cast("ReadLedger", Ledger()), at_once=3, wait_s=0.05)
+    outcomes = await asyncio.gather(*(reads.get_relay("R") for _ in range(10)), return_exceptions=True)
+    assert most == 3
+    assert all(isinstance(outcome, BusyError) for outcome in outcomes)
+    let_go.set()
+    assert await asyncio.gather(*(reads.get_relay("R") for _ in range(10))) == [{"relay": "R"}] * 10

@@ -64,6 +64,8 @@ def assert_verdicts_are_right(world: World) -> None:
 async def settled(world: World) -> None:
     """All is well again for a while."""
     world.relay.is_on = True
+    for disk in world.disks.values():
+        disk.full = False
     world.faults.ledger_is_away = False
     world.faults.without_ledger.clear()
     world.faults.without_relay.clear()
@@ -95,7 +97,7 @@ def test_whatever_fails_each_minute_is_recorded_once(seed: int) -> None:
         await world.begin()
         for _ in range(30):
             await asyncio.sleep(chance.uniform(0, 2 * MINUTE_S))
-            match chance.randrange(9):
+            match chance.randrange(10):
                 case 0:
                     await world.kill(chance.choice(world.servers), power=chance.random() < 0.5)
                 case 1 | 2:
@@ -112,6 +114,9 @@ def test_whatever_fails_each_minute_is_recorded_once(seed: int) -> None:
                     world.faults.lost_answers = chance.choice((0.0, 0.3, 1.0))
                     world.faults.slowness_s = chance.choice((0.05, 1.0, 5.0))
                 case 8:
+                    disk = world.disks[chance.choice(world.servers)]
+                    disk.full = not disk.full
+                case 9:
                     ahead = FIRST_MINUTE + int(asyncio.get_running_loop().time() // 60) + 1
                     (world.relay.two_faced if chance.random() < 0.5 else world.relay.garbled).add(ahead)
         await settled(world)
@@ -239,6 +244,66 @@ def test_a_two_faced_relay_is_disputed_with_both_texts() -> None:
             text_of(FIRST_MINUTE + 1, 2),
         } - {seen["text"]}
         assert world.verdicts()[FIRST_MINUTE + 2]["status"] == "confirmed"
+
+    in_world(story)
+
+
+def test_a_full_disk_costs_nothing_while_the_relay_holds_its_captures() -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(2.2)
+        for disk in world.disks.values():
+            disk.full = True
+        world.faults.ledger_is_away = True
+        await minutes(5)
+        assert world.spooled() == 0
+        world.faults.ledger_is_away = False
+        await minutes(3)
+        assert_all_recorded(world)
+        assert_verdicts_are_right(world)
+
+    in_world(story)
+
+
+def test_a_capture_that_the_ledger_refuses_now_is_recorded_later() -> None:
+    """The relay's clock is three minutes ahead, and the contract allows two."""
+
+    async def story(world: World) -> None:
+        world.relay.ahead = 3
+        await world.begin()
+        await minutes(5.2)
+        assert world.spooled()
+        world.relay.is_on = False
+        await minutes(20)
+        assert_all_recorded(world)
+        assert world.spooled() == 0
+
+    in_world(story)
+
+
+def test_a_capture_that_is_refused_for_good_is_dropped_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(world: World) -> None:
+        world.relay.ahead = -10_000
+        await world.begin(max_age_s=3600)
+        await minutes(1.2)
+        world.relay.is_on = False
+        await minutes(2)
+        assert world.spooled() == 1
+        await minutes(300)
+        assert world.spooled() == 0
+
+    in_world(story, servers=1)
+    assert "a capture that the ledger refuses is dropped" in caplog.text
+
+
+def test_a_relay_that_changes_its_word_all_the_time_is_asked_seldom() -> None:
+    async def story(world: World) -> None:
+        world.relay.fickle = True
+        await world.begin()
+        await minutes(10.4)
+        recorded = world.captures()
+        assert len(recorded) == 10
+        assert world.relay.asked < 1500, "each of four servers asks every few seconds"
 
     in_world(story)
 
