@@ -44,6 +44,9 @@ install: $(VENV)/.installed  ## the virtual environment .venv with the command g
 demo: $(VENV)/.installed-feeder  ## the closed loop on the IEEE 30-bus grid, from set-up to plots in out/demo
 	@$(BIN)/python -m services.feeder demo --network $(NETWORK) --out out/demo
 
+relay-demo: $(VENV)/.installed-relay  ## relay monitoring: four servers, what befalls them in twelve minutes, and a report in out/relay
+	@$(BIN)/python -m services.relay demo $(ARGS)
+
 up: $(VENV)/.installed  ## start a network in the foreground (NETWORK=network-config/...yaml)
 	@$(BIN)/gridledger up $(NETWORK) --dir $(DIR)
 
