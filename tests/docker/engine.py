@@ -51,9 +51,9 @@ def eventually(what: str, within_s: float, ask: Callable[[], _T | None]) -> _T:
 class Compose:
     """A compose project of its own, from one or two of the committed files."""
 
-    def __init__(self, name: str, *overrides: str) -> None:
+    def __init__(self, name: str, *overrides: str, base: str = "compose.yaml") -> None:
         self.name = name
-        files = [part for file in ("compose.yaml", *overrides) for part in ("-f", f"docker/{file}")]
+        files = [part for file in (base, *overrides) for part in ("-f", f"docker/{file}")]
         self._base = ["docker", "compose", "-p", name, *files]
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
