@@ -135,13 +135,13 @@ def test_a_later_voice_settles_a_dispute(channel: RelayChannel) -> None:
     channel.now_us += PATIENCE_S * S
     channel.attest("5005", FALSE)
     channel.conclude()
-    assert f"dispute/Rele_1/{KEY}" in channel.stored_keys()
+    since = channel.stored(f"dispute/Rele_1/{KEY}")
+    assert since == {"since_us": channel.now_us}
+    channel.now_us += 86_400 * S
     channel.attest("5006", TRUE)
     assert channel.conclude()["for"] == ["5004", "5006"]
-    since = channel.stored(f"dispute/Rele_1/{KEY}")
-    channel.now_us += 86_400 * S
-    channel.attest("5007", TRUE)
     assert channel.stored(f"dispute/Rele_1/{KEY}") == since
+    channel.attest("5007", TRUE)
     found = channel.conclude()
     assert (found["status"], found["for"], found["against"]) == ("confirmed", ["5004", "5006", "5007"], ["5005"])
     assert f"dispute/Rele_1/{KEY}" not in channel.stored_keys()

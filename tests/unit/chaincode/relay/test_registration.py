@@ -124,3 +124,18 @@ def test_an_update_does_not_change_what_was_recorded() -> None:
         channel.attest(who, true)
     assert channel.conclude()["status"] == "confirmed"
     assert channel.get()["revision"] == 1
+
+
+def test_what_is_recorded_after_an_update_is_judged_by_it() -> None:
+    channel = RelayChannel().register()
+    channel.call("UpdateRelay", RECORD | {"quorum": 4}, OPERATOR)
+    channel.record("5004", told(MINUTE))
+    for who in SERVERS[1:3]:
+        channel.attest(who, told(MINUTE))
+    assert channel.get()["revision"] == 2
+    conclude = {"relay": "Rele_1", "minute": MINUTE}
+    channel.refused(
+        "Conclude", conclude, "3 of 4 servers have spoken, no text has the quorum of 4", caller=server("5004")
+    )
+    channel.attest("5007", told(MINUTE))
+    assert channel.conclude()["status"] == "confirmed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from hashlib import sha256
 from typing import Any
@@ -149,6 +150,18 @@ def test_what_nobody_can_conclude_is_closed_when_it_is_too_old() -> None:
     assert (found["captures"], found["confirmed"], found["disputed"]) == (1, 0, 0)
     channel.conclude(time_us=too_old_us + 2 * S)
     assert channel.call("GetStatistics", STATISTICS)["open_hours"] == [HOUR]
+
+
+def test_a_dead_busbar_has_no_unbalance() -> None:
+    channel = RelayChannel().register(period_s=3600)
+    dead = re.sub(";(V..);[0-9.]+", r";\1;0.0", told(MINUTE))
+    channel.record("5004", dead, time_us=after(MINUTE, period_s=3600))
+    for who in ("5005", "5006"):
+        channel.attest(who, dead)
+    channel.now_us = after(MINUTE, period_s=3600)
+    channel.conclude()
+    found = closed(channel)
+    assert (found["unbalance_percent"], found["measures"]["Vab"]["mean"]) == ({"mean": 0.0, "max": 0.0}, 0.0)
 
 
 def test_a_capture_that_comes_meanwhile_is_a_conflict() -> None:
