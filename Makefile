@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-deep mutants test-quick simulate simulate-deep bench bench-quick figures frames scale compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo up down status test test-deep mutants test-quick simulate simulate-deep bench bench-quick figures frames scale relay-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -90,6 +90,9 @@ scale: $(VENV)/.installed-bench  ## the model of 1 to 1,000 shards from a report
 
 frames: $(VENV)/.installed-bench  ## the feeder's frames for minutes: latency, memory (ARGS="--groups 16 --rate 30 --seconds 600")
 	@$(BIN)/python -m benchmarks.commands.frame_stream $(ARGS)
+
+relay-bench: $(VENV)/.installed-dev  ## update times of relay monitoring beside the article's algorithm (ARGS="update --servers 1 4")
+	@$(BIN)/python -m benchmarks.relay $(ARGS)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff check .

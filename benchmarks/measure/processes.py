@@ -27,6 +27,8 @@ KINDS = {
     "locust": LOCUST,
     "services.feeder": FEEDER,
     "services.ca": "CA",
+    "services.relay": "relay server",
+    "services.relay.simulator": "relay",
 }
 """The kind of a process by the module on its command line."""
 _STOP_WITHIN_S = 10.0
