@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from gridledger.errors import SettingsError
+from gridledger.errors import GridLedgerError, SettingsError
 from services.relay import modbus_map
 from services.relay.modbus_map import SlotHead, Table
 from services.relay.readers import Reader, RelayAnswerBad, RelayUnreachable, open_reader
@@ -235,3 +236,39 @@ async def test_modbus_catches_up_on_ten_captures(tmp_path: Path) -> None:
     assert len(minutes) == 10
     assert minutes == list(range(minutes[0], minutes[0] + 10))
     assert [each.minute for each in fetched] == minutes[2:]
+
+
+async def test_changed_bytes_end_in_our_errors() -> None:
+    """A device that changes a byte of each second answer, or its length."""
+    draws = random.Random(5)
+    outcomes: list[object] = []
+    image = [0] * modbus_map.REGISTERS
+    for address, registers in ((modbus_map.TABLE, table()), (modbus_map.FIRST_SLOT, slot())):
+        image[address : address + len(registers)] = registers
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while len(request := await reader.read(256)) >= 12:
+                address, count = int.from_bytes(request[8:10], "big"), int.from_bytes(request[10:12], "big")
+                values = modbus_map.data_of(image[address : address + count])
+                length = (3 + len(values)).to_bytes(2, "big")
+                answer = bytearray(request[:4] + length + request[6:8] + bytes([len(values)]) + values)
+                if draws.random() < 0.5:
+                    answer[draws.randrange(len(answer))] ^= 1 << draws.randrange(8)
+                writer.write(answer[: draws.choice((len(answer), len(answer), draws.randrange(len(answer))))])
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        reader = open_reader(record(address), "5004", answer_s=0.05)
+        for _ in range(50):
+            try:
+                outcomes.append(await reader.latest(None, 0))
+            except GridLedgerError as error:
+                outcomes.append(error)
+    codes = {outcome.code for outcome in outcomes if isinstance(outcome, GridLedgerError)}
+    assert codes == {"RELAY_UNREACHABLE", "RELAY_ANSWER_BAD"}
