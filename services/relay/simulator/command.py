@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gridledger.cli.output import note
 from gridledger.command_line import EXIT_INTERRUPTED
 from gridledger.errors import SettingsError
 from services.relay.simulator.misbehaviour import KINDS
@@ -19,8 +20,9 @@ DEFAULT_PORT = 5010
 
 def main(argv: list[str]) -> int:
     """Run a simulated relay until Ctrl-C; the exit code. Raises :class:`SettingsError` for options that do not fit."""
-    options = _parser().parse_args(argv)
-    code = run(settings_of(options))
+    settings = settings_of(_parser().parse_args(argv))
+    note(f"relay at http://{settings.host}:{settings.port}, captures in {settings.data}; Ctrl-C ends it")
+    code = run(settings)
     return 0 if code == EXIT_INTERRUPTED else code
 
 

@@ -64,16 +64,19 @@ class CaptureServer:
     async def _misbehaving(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/capture"):
             return await handler(request)
+        answer = None
+        if self._relay.kind not in ("silent", "reset"):
+            answer = await handler(request)
+        # What it does wrong when it answers counts: a wait for the next capture may have begun before.
         match self._relay.kind:
             case "silent":
                 await self._relay.hold("silent", LONGEST_HOLD_S)
                 return _dropped(request)
+            case "slow" if answer is not None:
+                return await _slowly(request, answer)
             case "reset":
                 return _dropped(request)
-            case "slow":
-                return await _slowly(request, await handler(request))
-            case _:
-                return await handler(request)
+        return answer or _dropped(request)
 
     async def _latest(self, request: web.Request) -> web.StreamResponse:
         after = request.query.get("after") or request.headers.get("If-None-Match", "").strip('"')

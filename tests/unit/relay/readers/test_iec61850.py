@@ -122,6 +122,12 @@ async def test_a_minute_that_was_missed_in_part_is_a_gap() -> None:
     assert f"gap: of the minute {START_MINUTE + 1} 4 readings were not seen" in gap
 
 
+async def test_values_of_different_times_are_no_reading() -> None:
+    async with reader_of_model(MODEL) as (reader, server, second):
+        server.on_read("MEAS/GGIO1.AnIn1.t", lambda _: mms_names.time_bytes(second[0] - 10))
+        assert await shown(reader, second, *range(0, 70, 10)) == []
+
+
 async def test_a_device_without_times_gives_nothing() -> None:
     async with reader_of_model(MODEL) as (reader, _, second):
         second[0] = 0

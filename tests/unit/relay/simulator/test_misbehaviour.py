@@ -49,6 +49,14 @@ async def test_a_relay_that_cannot_be_heard_is_unreachable(tmp_path: Path, proto
     assert parse_capture(found.text)
 
 
+async def test_a_wait_that_began_before_a_silence_is_not_answered(tmp_path: Path) -> None:
+    async with simulated_relay(tmp_path, minute_s=1.0) as relay, reader_of(relay, answer_s=0.3) as reader:
+        first = await newest(reader)
+        relay.relay.misbehave("silent", 3)
+        with pytest.raises(RelayUnreachable):
+            await reader.latest(first.sha256, 2)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_garbage_is_refused(tmp_path: Path, protocol: str) -> None:
     async with (
