@@ -208,7 +208,7 @@ def test_an_address_that_is_no_host_and_port_is_refused(address: str) -> None:
 
 async def test_modbus_gives_the_text_that_http_gives(tmp_path: Path) -> None:
     async with (
-        simulated_relay(tmp_path, minute_s=1.0) as relay,
+        simulated_relay(tmp_path, minute_s=0.6) as relay,
         reader_of(relay) as text,
         reader_of(relay, "modbus") as modbus,
     ):
@@ -228,14 +228,14 @@ async def test_modbus_gives_the_text_that_http_gives(tmp_path: Path) -> None:
 
 
 async def test_modbus_catches_up_on_ten_captures(tmp_path: Path) -> None:
-    async with simulated_relay(tmp_path, minute_s=0.5) as relay, reader_of(relay, "modbus") as reader:
+    async with simulated_relay(tmp_path, minute_s=0.3) as relay, reader_of(relay, "modbus") as reader:
         await until(lambda: len(list(relay.relay.folder)) >= 13, within_s=20)
         held = await reader.held()
-        fetched = [await reader.fetch(each.name) for each in held[2:]]
+        fetched = [await reader.fetch(each.name) for each in held[4:]]
     minutes = [each.minute or 0 for each in held]
     assert len(minutes) == 10
     assert minutes == list(range(minutes[0], minutes[0] + 10))
-    assert [each.minute for each in fetched] == minutes[2:]
+    assert [each.minute for each in fetched] == minutes[4:]
 
 
 async def test_changed_bytes_end_in_our_errors() -> None:

@@ -50,7 +50,7 @@ async def test_the_files_are_what_is_served(tmp_path: Path) -> None:
 async def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
     written = []
     for run in ("a", "b"):
-        async with simulated_relay(tmp_path / run) as relay:
+        async with simulated_relay(tmp_path / run, minute_s=0.1) as relay:
             folder = relay.relay.folder
             await until(lambda: len(list(folder)) >= 4)  # noqa: B023 - within this turn
         files = sorted((tmp_path / run / "captures").glob("03*.txt"))[:4]
@@ -84,7 +84,7 @@ async def test_a_two_faced_relay_tells_every_second_asker_otherwise(tmp_path: Pa
 
 
 async def test_garbage_is_no_capture(tmp_path: Path) -> None:
-    async with simulated_relay(tmp_path, misbehave="garbage") as relay, reader_of(relay) as reader:
+    async with simulated_relay(tmp_path, minute_s=0.1, misbehave="garbage") as relay, reader_of(relay) as reader:
         await until(lambda: len(list(relay.relay.folder)) >= 6)
         for held in (await reader.held())[:6]:
             with pytest.raises((RelayAnswerBad, CaptureError)):

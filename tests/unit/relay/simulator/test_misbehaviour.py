@@ -50,11 +50,11 @@ async def test_a_relay_that_cannot_be_heard_is_unreachable(tmp_path: Path, proto
 
 
 async def test_a_wait_that_began_before_a_silence_is_not_answered(tmp_path: Path) -> None:
-    async with simulated_relay(tmp_path, minute_s=1.0) as relay, reader_of(relay, answer_s=0.3) as reader:
+    async with simulated_relay(tmp_path, minute_s=0.4) as relay, reader_of(relay, answer_s=0.3) as reader:
         first = await newest(reader)
-        relay.relay.misbehave("silent", 3)
+        relay.relay.misbehave("silent", 6)
         with pytest.raises(RelayUnreachable):
-            await reader.latest(first.sha256, 2)
+            await reader.latest(first.sha256, 1)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
