@@ -45,6 +45,19 @@ RECORD: dict[str, Any] = {
     "limits": {"Vab": [109.0, 118.0], "F": [59.5, 60.5]},
 }
 
+FAULT: dict[str, Any] = {
+    "relay": "Rele_1",
+    "sha256": "ab" * 32,
+    "station": "Bogotá",
+    "device": "Relay 1",
+    "trigger_time": "2026-11-30T02:24:33.000001",
+    "samples": 4000,
+    "channels": 16,
+    "bytes": 123_456,
+    "revision_year": 2013,
+}
+"""What a server states of a COMTRADE record."""
+
 
 def client(mspid: str, **attributes: str) -> ClientIdentity:
     """A caller; ``relay_role`` stands for the attribute relay.role."""

@@ -6,19 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.relay_channel import OPERATOR, RelayChannel, server
-
-FAULT: dict[str, Any] = {
-    "relay": "Rele_1",
-    "sha256": "ab" * 32,
-    "station": "Bogotá",
-    "device": "Relay 1",
-    "trigger_time": "2026-11-30T02:24:33.000001",
-    "samples": 4000,
-    "channels": 16,
-    "bytes": 123_456,
-    "revision_year": 2013,
-}
+from tests.support.relay_channel import FAULT, OPERATOR, RelayChannel, server
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridledger.field.capture import text_hash
-from tests.support.relay_channel import MINUTE, OPERATOR, RECORD, RelayChannel, after, server, told
+from tests.support.relay_channel import FAULT, MINUTE, OPERATOR, RECORD, RelayChannel, S, after, recording, server, told
 
 SPAN = {"relay": "Rele_1", "from": MINUTE, "to": MINUTE + 100}
 MOST_BYTES = 1024 * 1024
@@ -165,3 +165,20 @@ def test_pages_end_before_they_grow_too_large() -> None:
     assert len(parts) > 1
     assert sum(map(len, parts)) == 30
     assert all(len(json.dumps(part).encode()) < MOST_BYTES for part in parts)
+
+
+def test_a_relay_shows_nothing_of_one_whose_id_begins_alike() -> None:
+    channel = RelayChannel()
+    ids = ["Rele_1", "Rele_10", "Rele_1-0", "Rele_1_0", "Rele_1a"]
+    for relay in ids:
+        channel.call("RegisterRelay", RECORD | {"relay": relay}, OPERATOR)
+        at = {"relay": relay, "minute": MINUTE}
+        channel.call("RecordCapture", recording(told(MINUTE), relay=relay), server("5004"))
+        channel.call("Conclude", at, server("5004"), channel.now_us + 120 * S)
+        channel.call("ReportSilence", at | {"reason": relay}, server("5004"))
+        channel.call("RecordFault", FAULT | {"relay": relay, "device": relay}, server("5004"))
+    for relay in ids:
+        assert len(channel.call("GetDisputes", {"relay": relay})["items"]) == 1
+        assert [one["reason"] for one in channel.call("GetSilences", {"relay": relay})["items"]] == [relay]
+        assert [one["device"] for one in channel.call("GetFaults", {"relay": relay})["items"]] == [relay]
+        assert len(channel.call("ListCaptures", SPAN | {"relay": relay})["items"]) == 1
