@@ -18,3 +18,8 @@ def host_and_port(record: Mapping[str, Any]) -> tuple[str, int]:
     if match is None or not 0 < int(match.group(3)) <= _LAST_PORT:
         raise SettingsError(f"relay {record['relay']}: the address {record['address']!r} is no HOST:PORT")
     return match.group(1) or match.group(2), int(match.group(3))
+
+
+def joined(host: str, port: int) -> str:
+    """A host and a port as one address again."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -18,7 +18,7 @@ import iec61850
 from gridledger.errors import GridLedgerError
 from gridledger.field.capture import CaptureError
 from services.relay import mms_names
-from services.relay.readers.addresses import host_and_port
+from services.relay.readers.addresses import host_and_port, joined
 from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
 from services.relay.readers.minute_watch import MinuteWatch, Seen
 from services.relay.readers.reader import ANSWER_S, Delivered, Held
@@ -36,7 +36,7 @@ class MmsReader:
 
     def __init__(self, record: dict[str, Any], *, answer_s: float = ANSWER_S) -> None:
         self._record = record
-        self._host, self._port = host_and_port(record)
+        self._address = joined(*host_and_port(record))
         self._answer_s = answer_s
         self._watch = MinuteWatch(record["period_s"], record["reading_s"])
         self._task: asyncio.Task[None] | None = None
@@ -94,9 +94,7 @@ class MmsReader:
     async def _watch_once(self) -> None:
         timeout_ms = max(1, round(self._answer_s * 1000))
         connection = await self._asked(
-            iec61850.IedConnection.connect(
-                f"{self._host}:{self._port}", timeout_ms=timeout_ms, request_timeout_ms=timeout_ms
-            )
+            iec61850.IedConnection.connect(self._address, timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
         )
         try:
             device = await self._device(connection)
@@ -158,15 +156,11 @@ class MmsReader:
             async with asyncio.timeout(self._answer_s):
                 return await answer
         except (TimeoutError, iec61850.IedTimeoutError):
-            raise RelayUnreachable(
-                f"the relay at {self._host}:{self._port} gave no answer within {self._answer_s:g} s"
-            ) from None
+            raise RelayUnreachable(f"the relay at {self._address} gave no answer within {self._answer_s:g} s") from None
         except (iec61850.IedDataAccessError, ValueError, TypeError, OverflowError) as error:
             raise self._bad(f"{error!s:.200}") from None
         except iec61850.IedError as error:  # the connection is of no more use, whatever the device meant by it
-            raise RelayUnreachable(
-                f"the relay at {self._host}:{self._port} cannot be reached: {error!s:.200}"
-            ) from None
+            raise RelayUnreachable(f"the relay at {self._address} cannot be reached: {error!s:.200}") from None
 
     def _bad(self, why: str) -> RelayAnswerBad:
-        return RelayAnswerBad(f"the relay at {self._host}:{self._port}: {why}")
+        return RelayAnswerBad(f"the relay at {self._address}: {why}")

@@ -20,7 +20,7 @@ from pymodbus.exceptions import ModbusException
 from gridledger.field.capture import CaptureError
 from services.relay import modbus_map
 from services.relay.modbus_map import HEAD_REGISTERS, MAX_READINGS, READING_REGISTERS, SLOTS, Table
-from services.relay.readers.addresses import host_and_port
+from services.relay.readers.addresses import host_and_port, joined
 from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
 from services.relay.readers.reader import ANSWER_S, Delivered, Held
 from services.relay.readers.values import text_of
@@ -43,6 +43,7 @@ class ModbusReader:
     def __init__(self, record: dict[str, Any], *, answer_s: float = ANSWER_S) -> None:
         self._record = record
         self._host, self._port = host_and_port(record)
+        self._address = joined(self._host, self._port)
         self._answer_s = answer_s
         # The newest capture that was read: its number in the relay, and the hash of its text.
         self._read: tuple[int, str] | None = None
@@ -152,7 +153,7 @@ class ModbusReader:
             client.close()
 
     def _unreachable(self, why: str) -> RelayUnreachable:
-        return RelayUnreachable(f"the relay at {self._host}:{self._port} {why}")
+        return RelayUnreachable(f"the relay at {self._address} {why}")
 
     def _bad(self, why: str) -> RelayAnswerBad:
-        return RelayAnswerBad(f"the relay at {self._host}:{self._port}: {why}")
+        return RelayAnswerBad(f"the relay at {self._address}: {why}")

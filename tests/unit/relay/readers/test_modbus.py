@@ -19,6 +19,7 @@ from gridledger.errors import GridLedgerError, SettingsError
 from services.relay import modbus_map
 from services.relay.modbus_map import SlotHead, Table
 from services.relay.readers import Reader, RelayAnswerBad, RelayUnreachable, open_reader
+from services.relay.readers.addresses import host_and_port, joined
 from tests.support.simulated_relay import START_MINUTE, reader_of, simulated_relay
 from tests.support.waiting import until
 
@@ -204,6 +205,12 @@ async def test_nobody_listening_is_unreachable() -> None:
 def test_an_address_that_is_no_host_and_port_is_refused(address: str) -> None:
     with pytest.raises(SettingsError, match="no HOST:PORT"):
         open_reader(record(address), "5004")
+
+
+def test_an_address_may_be_of_ip_version_6() -> None:
+    told = record("[::1]:5020")
+    assert host_and_port(told) == ("::1", 5020)
+    assert joined("::1", 5020) == "[::1]:5020"
 
 
 async def test_modbus_gives_the_text_that_http_gives(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -9,6 +10,7 @@ import pytest
 
 from gridledger.field.capture import CaptureError, parse_capture
 from services.relay.readers import Delivered, Reader, RelayAnswerBad
+from services.relay.simulator.folder import KEPT, CaptureFolder
 from services.relay.simulator.process import RunningRelay
 from tests.support.simulated_relay import START_MINUTE, reader_of, simulated_relay
 from tests.support.waiting import until
@@ -39,6 +41,20 @@ async def test_captures_follow_each_other(tmp_path: Path) -> None:
     assert held[1].completed_us is not None
     assert 0 <= held[1].completed_us - second.completed_us < 1_000_000
     assert second.completed_us // 60_000_000 == START_MINUTE + 2
+
+
+async def test_a_day_is_listed_and_served(tmp_path: Path) -> None:
+    folder = CaptureFolder(tmp_path)
+    for minute in range(KEPT):
+        time = datetime.fromtimestamp((START_MINUTE - KEPT + minute) * 60, UTC).replace(tzinfo=None)
+        text = f"{time:%d %m %Y %H %M}".encode()
+        folder.begin("")
+        folder.complete(time, START_MINUTE - KEPT + minute, text, other=None, completed_us=minute, real_us=0)
+    async with simulated_relay(tmp_path, minute_s=60) as relay, reader_of(relay) as reader:
+        held = await reader.held()
+        oldest = await reader.fetch(held[0].name)
+    assert [one.minute for one in held] == list(range(START_MINUTE - KEPT, START_MINUTE))
+    assert (oldest.text, oldest.sha256) == ("02 05 2021 00 00", held[0].sha256)
 
 
 async def test_the_files_are_what_is_served(tmp_path: Path) -> None:
