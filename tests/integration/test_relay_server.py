@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,8 +16,11 @@ import pytest_asyncio
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import client_tls
+from services.relay.__main__ import main as relay_command
 from services.relay.article import verify_chain
 from services.relay.ledger import RelayLedger
+from tests.support.command import gridledger
+from tests.support.processes import REPOSITORY
 from tests.support.relay_network import RELAY, SERVERS, RelayNetwork, relay_network, substation
 from tests.support.waiting import eventually
 
@@ -68,6 +72,64 @@ async def all_spoken(ledger: RelayLedger, minutes: list[int], within_s: float = 
 async def test_four_servers_record_each_minute_once(place: RelayNetwork, ledger: RelayLedger) -> None:
     found = await recorded(place, ledger, more=8)
     await all_spoken(ledger, sorted(found)[:8])
+
+
+def test_the_commands_read_what_the_servers_recorded(
+    place: RelayNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ("--dir", str(place.network.folder.root), "--user", "Customers/admin", "--relay", RELAY)
+
+    def said(name: str, *arguments: str, code: int = 0) -> str:
+        assert relay_command([name, *arguments, *at]) == code
+        return capsys.readouterr().out
+
+    shown = json.loads(said("show", "latest", "--json"))
+    assert shown["sha256"] == place.completed()[shown["minute"]]
+    span = ("--from", str(shown["minute"] - 7), "--to", str(shown["minute"] + 1))
+    listed = json.loads(said("captures", *span, "--json"))["items"]
+    assert [item["minute"] for item in listed] == list(range(shown["minute"] - 7, shown["minute"] + 1))
+    assert json.loads(said("gaps", *span, "--json"))["gaps"] == []
+    (state,) = json.loads(said("status", "--json"))["relays"]
+    assert (state["relay"], state["recent"]["missing"] < 60) == (RELAY, True)
+    events = said("watch", "--from", "0", "--event", "CaptureRecorded", "--count", "2").splitlines()
+    assert ["CaptureRecorded" in line for line in events] == [True, True]
+
+    said("export", "--csv", "-o", str(tmp_path / "captures.csv"), *span)
+    with (tmp_path / "captures.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["minute"]) for row in rows[::6]] == [item["minute"] for item in listed]
+    said("export", "--article", "-o", str(tmp_path / "chain.json"), *span)
+    assert relay_command(["verify", str(tmp_path / "chain.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["length"] == 9
+
+    begin = shown["minute"] - 9
+    said("export", "--csv", "-o", str(tmp_path / "window.csv"), "--from", str(begin), "--to", str(begin + 10))
+    with (tmp_path / "window.csv").open(newline="", encoding="utf-8") as file:
+        highest = max(float(row["Vab"]) for row in csv.DictReader(file))
+    report = tmp_path / "report.csv"
+    lines = [f"{begin},{begin + 10},Vab,max,{value:.3f},kV" for value in (highest, highest - 0.5)]
+    report.write_text("\n".join(["from,to,measure,statistic,value,unit", *lines]))
+    (difference,) = said("compare", str(report), code=1).splitlines()
+    assert difference.startswith("line 3: Vab max of ")
+
+
+def test_a_relay_is_registered_by_its_operator_from_a_file(
+    place: RelayNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (REPOSITORY / "network-config/relays/rele1.yaml").read_text(encoding="utf-8").replace("Rele_1", "Rele_2")
+    head, _, behind = text.partition("servers:\n")
+    behind = behind.partition("quorum: 3\n")[2]
+    file = tmp_path / "rele2.yaml"
+    file.write_text(f'{head}servers: [{{id: "9999", mspid: Server5004MSP}}]\nquorum: 1\n{behind}', encoding="utf-8")
+    done = gridledger("relay", "register", file, "--dir", place.network.folder.root, "--as", "Server5005")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "relay Rele_2 is registered: revision 1, operator Server5005MSP\n"
+    assert relay_command(["captures", "--dir", str(place.network.folder.root)]) == 1
+    assert "name one with --relay: Rele_1, Rele_2" in capsys.readouterr().err
+    done = gridledger("relay", "update", file, "--dir", place.network.folder.root, "--as", "Server5004")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Server5005MSP" in done.stderr
 
 
 async def test_the_page_is_for_members_and_has_the_articles_chain(place: RelayNetwork, ledger: RelayLedger) -> None:
