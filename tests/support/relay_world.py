@@ -270,6 +270,10 @@ class World:
         """The verdicts by minute."""
         return {int(digits): value for digits, value in self.state(f"verdict/{RELAY}/").items()}
 
+    def codes(self) -> list[str]:
+        """The validation codes of all transactions, in the ledger's order."""
+        return [code.name for block in self._gateway._ledger.events for code in block.codes]
+
     def spooled(self) -> int:
         """How many captures wait in all spools."""
         return sum(len(collector.spool) for server in self._running for collector in self.collectors[server])

@@ -404,9 +404,7 @@ class Collector:
 
     async def _find_open(self) -> None:
         """Expect a verdict for what is recorded and not concluded."""
-        newest = self._progress.minute
-        if newest is None:
-            return
+        newest = self._now_us() // 60_000_000 if self._progress.minute is None else self._progress.minute
         bookmark = None
         for _ in range(_MAX_PAGES):
             page = await self._ledger.list_captures(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -55,6 +56,7 @@ class Spool:
         self._disk = disk
         self._max_captures = max_captures
         self._waiting: dict[int, Waiting] = {}
+        self._held: Counter[tuple[int, str]] = Counter()
         self._bytes = 0
         self._next = 1
         self._end = 0
@@ -86,7 +88,7 @@ class Spool:
 
     def holds(self, minute: int, sha256: str) -> bool:
         """Whether this capture waits already."""
-        return any(item.taken.minute == minute and item.taken.sha256 == sha256 for item in self._waiting.values())
+        return (minute, sha256) in self._held
 
     def add(self, taken: Taken) -> int:
         """Keep a capture; its number. Raises :class:`SpoolFull`, and what a full or failing disk is told as."""
@@ -98,8 +100,7 @@ class Spool:
         number = self._next
         size = self._append({"number": number, **asdict(taken)})
         self._next += 1
-        self._waiting[number] = Waiting(number, taken, size)
-        self._bytes += size
+        self._hold(Waiting(number, taken, size))
         return number
 
     def refused(self, number: int) -> int:
@@ -110,10 +111,8 @@ class Spool:
 
     def done(self, number: int) -> None:
         """Let go of a capture. Where the disk fails it will be tried once more after the next start: no harm."""
-        item = self._waiting.pop(number, None)
-        if item is None:
+        if not self._release(number):
             return
-        self._bytes -= item.size
         if not self._waiting or self._end > 2 * self._bytes + _LEAST_REWRITE:
             self._rewrite()
         else:
@@ -180,13 +179,29 @@ class Spool:
 
     def _take_up(self, record: dict[str, Any], size: int) -> None:
         if "done" in record:
-            item = self._waiting.pop(record["done"], None)
-            self._bytes -= 0 if item is None else item.size
+            self._release(record["done"])
             return
         number = record.pop("number")
-        self._waiting[number] = Waiting(number, Taken(**record), size)
-        self._bytes += size
+        self._release(number)
+        self._hold(Waiting(number, Taken(**record), size))
         self._next = max(self._next, number + 1)
+
+    def _hold(self, item: Waiting) -> None:
+        self._waiting[item.number] = item
+        self._held[item.taken.minute, item.taken.sha256] += 1
+        self._bytes += item.size
+
+    def _release(self, number: int) -> bool:
+        """Let go of a capture in memory; whether it was there."""
+        item = self._waiting.pop(number, None)
+        if item is None:
+            return False
+        key = (item.taken.minute, item.taken.sha256)
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+        self._bytes -= item.size
+        return True
 
     def _rewrite_whole(self) -> None:
         if self._waiting:

@@ -318,10 +318,57 @@ def test_a_complete_hour_is_closed_once() -> None:
     in_world(story, servers=2)
 
 
+def test_what_was_left_open_is_concluded_though_the_relay_forgot_it() -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await world.until(lambda: len(world.captures()) == 2, within_s=200)
+        for server in world.servers:
+            await world.kill(server)
+        assert FIRST_MINUTE + 1 not in world.verdicts()
+        world.relay.captures.clear()
+        world.relay.is_on = False
+        for server in world.servers:
+            world.start(server)
+        await minutes(5)
+        assert world.verdicts().keys() == world.captures().keys()
+
+    in_world(story)
+
+
+def test_after_an_outage_the_spool_is_left_alone() -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(2.2)
+        world.faults.ledger_is_away = True
+        await minutes(2)
+        world.faults.ledger_is_away = False
+        await minutes(3)
+        world.disks["5004"].fail_syncs = 100
+        await minutes(3)
+        assert world.disks["5004"].fail_syncs == 100, "no flush was asked for"
+        assert_all_recorded(world)
+
+    in_world(story, servers=1)
+
+
+def test_a_capture_whose_bringing_fails_late_is_tried_again_soon() -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(2.2)
+        world.faults.ledger_is_away, world.faults.slowness_s = True, 20.0
+        await world.until(lambda: world.spooled() == 1, within_s=70)
+        await asyncio.sleep(21)
+        world.faults.ledger_is_away, world.faults.slowness_s = False, 0.05
+        await world.until(lambda: FIRST_MINUTE + 2 in world.captures(), within_s=35)
+
+    in_world(story, servers=1, seed=3)
+
+
 def test_with_a_stagger_hardly_a_transaction_is_lost() -> None:
     async def story(world: World) -> None:
         await world.begin()
         await minutes(12.2)
+        assert world.codes().count("MVCC_READ_CONFLICT") <= 3
         assert_all_recorded(world)
         assert_verdicts_are_right(world)
         winners = [capture["server"] for capture in world.captures().values()]
