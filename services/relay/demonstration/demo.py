@@ -39,6 +39,8 @@ RELAY: Final = PROJECT / "network-config" / "relays" / "rele1.yaml"
 READERS: Final = "Customers"
 SETTLED_WITHIN_S: Final = 120.0
 _POLL_S: Final = 0.5
+_PATIENCE_MINUTES, _PATIENCE_S = 2, 30.0
+"""How long the relay may take for its next capture: minutes of its own, and more where the machine is busy."""
 _SPARE_S: Final = 90.0
 """How long the network's start, the registration and the end may take together, before the relay's clock, which runs
 fast from the past, has reached the present."""
@@ -123,7 +125,7 @@ async def _run(network: DemoNetwork, options: DemoOptions, console: Console) -> 
         reader = await enroll_user(network.profile, READERS, "watchdog", "client", {})
         watched = await stack.enter_async_context(watching(network.profile, reader))
         ledger = await stack.enter_async_context(relay_ledger(network.profile, reader))
-        renames = Renames(stage.renames)
+        renames = Renames(stage.renames, _PATIENCE_MINUTES * options.minute_s + _PATIENCE_S)
         # The minute that runs began before anyone could read it.
         first = await renames.newest() + 2
         director = Director(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gridledger import jsontext
+from gridledger.errors import UnavailableError
 
 POLL_S: Final = 0.02
 
@@ -22,10 +23,11 @@ class Rename:
 
 
 class Renames:
-    """Reads the file as it grows; ``all`` has what was read by minute."""
+    """Reads the file as it grows; ``all`` has what was read by minute. Nothing new within ``patience_s`` is a fault."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float) -> None:
         self._path = path
+        self._patience_s = patience_s
         self._read = 0
         self.all: dict[int, Rename] = {}
 
@@ -44,15 +46,25 @@ class Renames:
             self.all[told["minute"]] = Rename(told["minute"], told["sha256"], told["renamed_us"])
 
     async def until(self, minute: int) -> Rename:
-        """The rename of a minute's capture, waited for."""
+        """The rename of a minute's capture, waited for. :class:`UnavailableError` when the relay completes no more."""
         while minute not in self.all:
-            await asyncio.sleep(POLL_S)
-            self.look()
+            await self._news()
         return self.all[minute]
 
     async def newest(self) -> int:
         """The newest complete minute, waited for where there is none yet."""
-        while not self.all:
-            await asyncio.sleep(POLL_S)
-            self.look()
+        if not self.all:
+            await self._news()
         return max(self.all)
+
+    async def _news(self) -> None:
+        known = len(self.all)
+        try:
+            async with asyncio.timeout(self._patience_s):
+                while len(self.all) == known:
+                    await asyncio.sleep(POLL_S)
+                    self.look()
+        except TimeoutError:
+            raise UnavailableError(
+                f"the simulated relay completed no capture within {self._patience_s:g} s ({self._path})"
+            ) from None

@@ -65,6 +65,9 @@ async def watching(profile: ConnectionProfile, reader: SigningIdentity) -> Async
     tasks = [asyncio.create_task(follow(peer)) for peer in peers]
     try:
         yield watched
+        for task in tasks:
+            if task.done():  # none ends by itself but by a fault
+                task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -6,6 +6,9 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
+from gridledger.errors import UnavailableError
 from services.relay.demonstration.renames import Rename, Renames
 
 
@@ -16,7 +19,7 @@ def line(minute: int) -> bytes:
 
 def test_what_is_written_whole_is_read_once(tmp_path: Path) -> None:
     file = tmp_path / "renames.jsonl"
-    renames = Renames(file)
+    renames = Renames(file, 5.0)
     renames.look()
     assert renames.all == {}
     file.write_bytes(line(7) + line(8)[:20])
@@ -29,7 +32,7 @@ def test_what_is_written_whole_is_read_once(tmp_path: Path) -> None:
 
 async def test_a_minute_is_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "renames.jsonl"
-    renames = Renames(file)
+    renames = Renames(file, 5.0)
     newest, waiting = asyncio.create_task(renames.newest()), asyncio.create_task(renames.until(9))
     await asyncio.sleep(0)
     file.write_bytes(line(8))
@@ -39,3 +42,10 @@ async def test_a_minute_is_waited_for(tmp_path: Path) -> None:
     file.write_bytes(line(8) + line(9))
     async with asyncio.timeout(5):
         assert (await waiting).renamed_us == 90
+
+
+async def test_a_relay_that_completes_no_more_is_told(tmp_path: Path) -> None:
+    renames = Renames(tmp_path / "renames.jsonl", 0.05)
+    for waiting in (renames.newest(), renames.until(9)):
+        with pytest.raises(UnavailableError, match=r"completed no capture within 0.05 s"):
+            await waiting
