@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import PROJECT
+from benchmarks.relay.delays import beside
 from benchmarks.relay.substations import CHAINCODE, peers_by_server, servers_of, simulator_of
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig
@@ -25,15 +26,18 @@ class ChannelSet:
     def __init__(self, config: NetworkConfig, network: Path, home: Path, channel: str) -> None:
         self._config, self._network, self._home, self._channel = config, NetworkFolder(network), home, channel
 
-    def prepare(self, simulator: dict[str, Any]) -> None:
+    def prepare(self, simulator: dict[str, Any], *, own_peer_beside: bool = False) -> None:
         """Write the settings: those of the network's companions, with the channel in the servers' connection profile.
-        The servers keep what they have; the relay begins anew, with ``simulator`` among its settings."""
+        The servers keep what they have; the relay begins anew, with ``simulator`` among its settings. With
+        ``own_peer_beside`` each server reaches its own peer without the delay of all others."""
         for spec in servers_of(self._config):
             target = self._home / spec.name
             shutil.copytree(self._network.companion(spec.name), target, dirs_exist_ok=True)
             connection = target / "connection.json"
             profile = json.loads(connection.read_bytes())
             profile["applications"]["relay"] = {"chaincode": CHAINCODE, "channel": self._channel}
+            if own_peer_beside:
+                profile = beside(profile, {self.own_peers[spec.attributes["relay.server"]]})
             connection.write_text(json.dumps(profile))
         spec = simulator_of(self._config)
         shutil.rmtree(self._home / spec.name, ignore_errors=True)

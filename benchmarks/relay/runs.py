@@ -14,7 +14,9 @@ from typing import Any
 from benchmarks import PROJECT
 from benchmarks.measure.processes import ProcessWatcher, Samples
 from benchmarks.measure.window import Window, process_uses
+from benchmarks.relay.delays import Delay, all_beside, delayed, moved_aside
 from benchmarks.relay.outcome import Rename, outcome_of, read_renames, updates_of
+from benchmarks.relay.own_processes import ChannelSet
 from benchmarks.relay.substations import CHANNEL, peers_by_server, registration, simulator_of, substation
 from benchmarks.relay.watching import CaptureWatch
 from gridledger.client.profile import ConnectionProfile, load_profile
@@ -39,13 +41,16 @@ _MIB = 2**20
 @dataclass(frozen=True, slots=True)
 class Run:
     """What to run: servers, real seconds of one of the relay's minutes, minutes that are measured and those before,
-    and how long a server waits for each place in a minute's turns before it submits."""
+    how long a server waits for each place in a minute's turns before it submits, and by how much a question to another
+    node and its answer are delayed."""
 
     servers: int
     minute_s: float
     minutes: int
     warmup: int = 3
     stagger_ms: int = 0
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
     port_offset: int = 20_000
 
 
@@ -54,13 +59,9 @@ async def measure(run: Run, folder: Path, tell: Tell) -> dict[str, Any]:
     settings = {"minute_s": run.minute_s, "minutes": run.warmup + run.minutes + _SPARE_MINUTES, "seed": 1}
     server = {"minute_s": run.minute_s, "stagger_ms": run.stagger_ms}
     config = substation(run.servers, port_offset=run.port_offset, simulator=settings, server=server)
-    shutil.rmtree(folder, ignore_errors=True)
-    async with running_network_of(config, folder, chosen(config, (_APPLICATION,))):
-        profile = load_profile(folder)
-        await register(profile, config)
+    async with _running(run, config, folder) as (profile, log):
         tell(f"{run.servers} servers: the network runs, the relay is registered")
         watch = CaptureWatch(profile, CHANNEL, [peer.name for peer in config.peers])
-        log = folder / "companions" / simulator_of(config).name / "data" / "renames.jsonl"
         async with watch.following(), sampled() as samples:
             followed = await follow_minutes(watch, log, run, tell)
             codes = await watch.outcomes()
@@ -68,6 +69,27 @@ async def measure(run: Run, folder: Path, tell: Tell) -> dict[str, Any]:
     outcome = outcome_of(followed.renames, updates, codes)
     uses = uses_of(samples, followed.begun, followed.lasted_s)
     return {**asdict(run), **outcome, "lasted_s": followed.lasted_s, **uses}
+
+
+@asynccontextmanager
+async def _running(run: Run, config: NetworkConfig, folder: Path) -> AsyncIterator[tuple[ConnectionProfile, Path]]:
+    """The network with relay and servers, the relay registered: a profile by which peers are reached without delay, and
+    the relay's log of renames."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not run.delay_ms:
+        async with running_network_of(config, folder, chosen(config, (_APPLICATION,))):
+            profile = load_profile(folder)
+            await register(profile, config)
+            yield profile, folder / "companions" / simulator_of(config).name / "data" / "renames.jsonl"
+        return
+    aside = moved_aside(config)
+    async with delayed(config, Delay(run.delay_ms, run.jitter_ms)), running_network_of(aside, folder):
+        profile = all_beside(load_profile(folder))
+        await register(profile, config)
+        processes = ChannelSet(config, folder, folder / "beside", CHANNEL)
+        processes.prepare({}, own_peer_beside=True)
+        async with processes.running():
+            yield profile, processes.renames
 
 
 @dataclass(frozen=True, slots=True)

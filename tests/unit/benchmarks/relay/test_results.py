@@ -15,6 +15,7 @@ LATENCY = {"mean_ms": 40.0, "p50_ms": 40.4, "p95_ms": 90.0, "p99_ms": 99.6, "max
 RUN: dict[str, Any] = {
     "servers": 4,
     "minute_s": 3.0,
+    "delay_ms": 0.0,
     "minutes": 200,
     "lost": [],
     "own_peer": LATENCY,
@@ -84,6 +85,7 @@ def test_the_other_tables_are_markdown():
         ({}, ""),
         ({"lost": [1]}, "4 servers: 1 minutes are not on every peer"),
         ({"own_peer": LATENCY | {"p99_ms": 250.0}}, "4 servers: p99 250 ms is not below 250 ms"),
+        ({"own_peer": LATENCY | {"p99_ms": 250.0}, "delay_ms": 100.0}, ""),
         ({"own_peer": LATENCY | {"p99_ms": 900.0}, "servers": 15}, ""),
         ({"own_peer": LATENCY | {"p99_ms": 9000.0}, "servers": 8}, ""),
     ],
