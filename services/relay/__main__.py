@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
-from gridledger.command_line import EXIT_INTERRUPTED, EXIT_USAGE, tell_error
+from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, one_line, tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.extras import require_server
 
@@ -77,6 +77,9 @@ def main(argv: list[str]) -> int:
         code: int = importlib.import_module(entry.module).main(argv[1:])
     except GridLedgerError as error:
         return tell_error(error)
+    except OSError as error:  # such as of a pipe whose reader has gone
+        sys.stderr.write(f"error: {one_line(str(error))}\n")
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -72,6 +72,17 @@ def test_a_missing_file_is_told_in_one_line(command: str, capsys: pytest.Capture
     assert capsys.readouterr().err == "error: no-such-file: No such file or directory\n"
 
 
+def test_a_reader_that_has_gone_is_told_in_one_line(
+    chain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("services.relay.commands.verify.say_json", broken)
+    assert main(["verify", str(chain)]) == 1
+    assert capsys.readouterr().err == "error: [Errno 32] Broken pipe\n"
+
+
 @pytest.mark.parametrize("command", ["parse", "verify"])
 def test_wrong_usage_is_exit_code_2(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
