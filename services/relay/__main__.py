@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Final
 
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, one_line, tell_error
@@ -25,7 +24,7 @@ class Subcommand:
     serves: bool = False
 
 
-_PLANNED: Final[dict[str, Subcommand]] = {
+SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "serve": Subcommand("services.relay.serve", "run a server: read relays, record, attest, conclude", serves=True),
     "simulate": Subcommand("services.relay.simulator.command", "run a simulated relay", serves=True),
     "register": Subcommand("services.relay.commands.register", "register a relay from a file"),
@@ -47,16 +46,6 @@ _PLANNED: Final[dict[str, Subcommand]] = {
         "services.relay.demonstration.command", "the demonstration with four servers and its faults", serves=True
     ),
 }
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-SUBCOMMANDS: Final = {name: entry for name, entry in _PLANNED.items() if _is_there(entry.module)}
 
 
 def main(argv: list[str]) -> int:
