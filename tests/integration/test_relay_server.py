@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from services.relay.__main__ import main as relay_command
 from services.relay.article import verify_chain
 from services.relay.ledger import RelayLedger
 from tests.support.command import gridledger
-from tests.support.processes import REPOSITORY
+from tests.support.processes import REPOSITORY, free_ports
 from tests.support.relay_network import RELAY, SERVERS, RelayNetwork, relay_network, substation
 from tests.support.waiting import eventually
 
@@ -231,6 +232,29 @@ async def test_two_hundred_minutes_with_everything_killed_in_turn(place: RelayNe
     assert found.keys() >= set(sorted(place.completed())[: begun + 200])
     await all_spoken(ledger, sorted(found)[-210:-10:10], within_s=120)
     await network.agree("substation")
+
+
+@pytest.mark.deep
+async def test_a_server_is_enrolled_and_served_from_the_command_line(place: RelayNetwork) -> None:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "services.relay", "serve", "--server", "5004", "--plain"]
+    command += ["--dir", str(place.network.folder.root), "--listen", f"127.0.0.1:{port}"]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=REPOSITORY, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+
+            async def chain() -> Any:
+                async with session.get("/get_chain?limit=3") as answer:
+                    return len((await answer.json())["2_chain"]) == 3
+
+            await eventually(chain, within_s=30, what="a chain", ignore=(aiohttp.ClientError, KeyError))
+            async with session.get("/get_chain", headers={"host": "evil.example"}) as answer:
+                assert (await answer.json())["error"]["code"] == "WRONG_HOST"
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
 
 
 class Refused(Exception):
