@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +10,28 @@ from typing import Any
 
 import pytest
 
+from gridledger.client.testing import FakeGateway
 from gridledger.errors import ConflictError, InputError, UnavailableError
+from gridledger.field.capture import parse_capture
 from services.relay.errors import FaultRecordBad
+from services.relay.ledger import RelayLedger
+from services.relay.readers.comtrade import read_fault_record
 from services.relay.server.fault_folder import FaultFolder
+from services.relay.simulator.faults import FaultFolder as SimulatedFaults
+from tests.support.relay_world import FIRST_MINUTE, RELAY, text_of
+
+RECORD = {
+    "relay": RELAY,
+    "name": "Relay 1",
+    "substation": "Bogota",
+    "protocol": "text",
+    "address": "http://127.0.0.1:5010",
+    "utc_offsets": [{"from_minute": 0, "offset_min": 0}],
+    "period_s": 60,
+    "reading_s": 10,
+    "servers": [{"id": "5004", "mspid": "Server5004MSP"}],
+    "quorum": 1,
+}
 
 
 class Ledger:
@@ -98,3 +118,31 @@ async def test_what_was_stated_before_a_restart_is_left(tmp_path: Path, code: st
         await watch.look()
     ledger.fails = ConflictError("asked again")
     await watch.look()
+
+
+async def test_a_simulated_relays_records_are_on_the_contracts_ledger(tmp_path: Path) -> None:
+    writer = SimulatedFaults(tmp_path, "Relay 1", "Bogota", 1)
+    captures = [parse_capture(text_of(FIRST_MINUTE + n, 1)) for n in range(40)]
+    written = [file for capture in captures if (file := writer.take(capture)) is not None]
+    gateway = FakeGateway(
+        {"relay": Path("chaincode/relay")},
+        attributes={"relay.role": "operator"},
+        mspid="Server5004MSP",
+    )
+    server = FakeGateway(
+        {"relay": Path("chaincode/relay")},
+        attributes={"relay.role": "server", "relay.server": "5004"},
+        mspid="Server5004MSP",
+    )
+    server._ledger._running = gateway._ledger._running
+    operator = RelayLedger(gateway.get_network("channel").get_contract("relay"))
+    await operator.register_relay(RECORD)
+    ledger = RelayLedger(server.get_network("channel").get_contract("relay"))
+    watch = FaultFolder(tmp_path / "faults", RELAY, ledger, lambda path: read_fault_record(path).to_dict())
+    for _ in range(3):
+        await watch.look()
+    stated = (await ledger.get_faults(RELAY))["items"]
+    assert len(stated) == len(written) > 0
+    whole = written[0].read_bytes() + written[0].with_suffix(".dat").read_bytes()
+    assert hashlib.sha256(whole).hexdigest() in {item["sha256"] for item in stated}
+    assert {tuple(item["servers"]) for item in stated} == {("5004",)}

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gridledger.field.capture import text_hash
+from services.relay.server.catching_up import Order
 from services.relay.server.collector import CollectorOptions
 from tests.simulation.virtual_loop import run
 from tests.support.relay_world import FIRST_MINUTE, World, text_of
@@ -197,6 +198,33 @@ def test_minutes_in_which_no_server_worked_are_fetched_later() -> None:
         assert_verdicts_are_right(world)
 
     in_world(story)
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_missed_minutes_come_in_the_order_that_is_set(order: Order) -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(1.2)
+        await world.kill("5004")
+        await minutes(10)
+        world.start("5004")
+        await minutes(1.5)
+        missed = range(FIRST_MINUTE + 1, FIRST_MINUTE + 10)
+        times = [world.captures()[minute]["time_us"] for minute in missed]
+        assert times == sorted(times, reverse=order == "newest")
+
+    in_world(story, servers=1, options=CollectorOptions(catch_up=order))
+
+
+def test_fifteen_servers_race_and_agree() -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(4.7)
+        assert len(world.captures()) == 4
+        assert_all_recorded(world)
+        assert_verdicts_are_right(world)
+
+    in_world(story, servers=15)
 
 
 def test_a_silent_relay_is_reported_once_and_its_return() -> None:
