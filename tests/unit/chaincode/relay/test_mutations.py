@@ -166,5 +166,5 @@ def test_10_000_mutants_are_refused_or_read_alike() -> None:
 
 @pytest.mark.deep
 @pytest.mark.timeout(1800)
-def test_a_million_mutants_are_refused_or_read_alike() -> None:
-    assert try_mutants(1_000_000).total() == 1_000_000
+def test_200_000_mutants_are_refused_or_read_alike() -> None:
+    assert try_mutants(200_000).total() == 200_000
