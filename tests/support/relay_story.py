@@ -12,7 +12,7 @@ from gridledger.field.capture import Capture, Reading, parse_capture, render_cap
 from services.relay.demonstration.liar import flattered
 from services.relay.demonstration.outcome import MinuteOutcome, breaches_of, outcome_of
 from services.relay.demonstration.renames import Rename
-from services.relay.demonstration.story import BACK_IN, KILLED_IN, LIE_IN, MADE_UP_IN, TWO_FACES_IN, cast_of, is_late
+from services.relay.demonstration.story import BACK_IN, KILLED_IN, LIE_IN, MADE_UP_IN, TWO_FACES_IN, cast_of
 from tests.support.processes import REPOSITORY
 
 RECORD: dict[str, Any] = yaml.safe_load(
@@ -122,7 +122,7 @@ def outcome(number: int, ledger: dict[str, Any] | None = None, *, times_recorded
     """A minute of the story, or one of which the ledger says something else."""
     draws = Random(number)
     renamed_us = COMPLETE_US + (number - 1) * MINUTE_US
-    late_us = {5: 12_000_000, 6: 6_000_000}.get(number, 0) if is_late(number) else 0
+    late_us = {5: 12_000_000, 6: 6_000_000}.get(number, 0)
     late_us = -4_800_000 if number == MADE_UP_IN else late_us
     arrivals = {f"peer{server}": renamed_us + late_us + draws.randrange(28_000, 90_000) for server in CAST.servers}
     said = stored(number) if ledger is None else ledger

@@ -204,7 +204,7 @@ def _draw_updates(axes: Axes, shown: Shown) -> None:
     axes.legend(
         handles=[
             Patch(color=_BLUE, label="until the record is valid on the winner's own peer"),
-            Patch(color="#aab4c3", label="the same, where the relay answered nobody meanwhile"),
+            Patch(color="#aab4c3", label="not counted: the relay had fallen silent"),
         ],
         loc="upper right",
         frameon=False,

@@ -45,7 +45,8 @@ class Director:
         liar = await self.stage.ledger_as(stack, self.cast.liar)
         racer = await self.stage.ledger_as(stack, self.cast.racer)
         acts: dict[int, Callable[[], Awaitable[None]]] = {
-            story.KILLED_IN: self._kill_and_fall_silent,
+            story.KILLED_IN: self._kill,
+            story.SILENT_IN[0] - 1: lambda: self.stage.misbehave("silent", len(story.SILENT_IN)),
             story.LIE_IN: self._step_aside_and_turn_two_faced,
             story.LIE_IN + 1: lambda: self._attest_lie(liar, lies),
             story.BACK_IN: lambda: self.stage.start(self.cast.killed),
@@ -68,10 +69,8 @@ class Director:
         """A minute's number of the story as UTC epoch minute."""
         return self.first + number - 1
 
-    async def _kill_and_fall_silent(self) -> None:
-        """A server dies at once; the relay answers nobody from the next minute on."""
+    async def _kill(self) -> None:
         self.stage.kill(companion(self.cast.killed))
-        await self.stage.misbehave("silent", len(story.SILENT_IN))
 
     async def _step_aside_and_turn_two_faced(self) -> None:
         """The liar's own program stops when it has said what it has to say; the next minute has two faces."""

@@ -189,8 +189,8 @@ def _against(results: Results) -> Table:
 
 
 def _gaps_told(results: Results) -> str:
-    first, *_, last = SILENT_IN
-    silent = f"In minutes {first} to {last} the relay answered nobody; its captures were fetched when it was back. "
+    first, last = SILENT_IN
+    silent = f"In minutes {first} and {last} the relay answered nobody; its captures were fetched when it was back. "
     if not results.gaps:
         return silent + "The ledger has no gap."
     ranges = ", ".join(f"{time_text(begin)} to {time_text(end)}" for begin, end in results.gaps)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 KILLED_IN: Final = 4
-SILENT_IN: Final = (5, 6, 7)
-"""Three: what was complete before is still delivered, and servers report a silence after two periods."""
+SILENT_IN: Final = (6, 7)
 LIE_IN: Final = 8
 TWO_FACES_IN: Final = 9
 BACK_IN: Final = 10
@@ -38,6 +37,7 @@ def remark(number: int, cast: Cast) -> str:
     """What befalls a minute, in a few words."""
     return {
         KILLED_IN: f"server {cast.killed} is killed (kill -9)",
+        SILENT_IN[0] - 1: "the relay falls silent at its end",
         **dict.fromkeys(SILENT_IN, "the relay answers nobody"),
         LIE_IN: f"server {cast.liar} attests another text",
         TWO_FACES_IN: "the relay tells two texts",
@@ -47,13 +47,9 @@ def remark(number: int, cast: Cast) -> str:
     }.get(number, "")
 
 
-def is_late(number: int) -> bool:
-    """Whether the servers can have a minute's capture only when the relay answers again: it is completed in silence."""
-    return number in SILENT_IN[:-1]
-
-
 def is_timed(number: int, winner: str, cast: Cast) -> bool:
-    """Whether a minute's update time counts: the relay answered, what was recorded came from it, and the winner's own
-    peer was there to tell."""
+    """Whether a minute's update time counts: the relay answered when the minute was complete, what was recorded came
+    from it, and the winner's own peer was there to tell."""
+    is_silent = SILENT_IN[0] - 1 <= number < SILENT_IN[-1]
     is_cut_off = number == CUT_OFF_IN and winner == cast.killed
-    return not is_late(number) and number != MADE_UP_IN and not is_cut_off
+    return not is_silent and number != MADE_UP_IN and not is_cut_off

@@ -91,7 +91,7 @@ async def played(tmp_path: Path, count: int, *, refuses: bool = False) -> tuple[
 
 
 STORY = [
-    *("kill server5005", "silent for 3"),
+    *("kill server5005", "silent for 2"),
     *("two-faced for 1", "stop 5006", "start 5006"),
     *("start 5005", "cut off peer5005"),
     *("stop 5007", "connect all", "start 5007"),
