@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.article.chain import Block
 from benchmarks.article.network import chain_of, running_article_network
 from benchmarks.measure.machine import this_machine
 from benchmarks.measure.results import Latency
 from gridledger import jsontext
 from gridledger.files import write_atomically
+from services.relay.article import next_proof
 
+_STORED_EVERY = 250
 _PREFILLED_BY = "Red_BKC_NODO_5004"
 
 
@@ -32,11 +33,12 @@ def prefilled(folder: Path, length: int) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         proofs: list[int] = json.loads(store.read_bytes()) if store.exists() else [1]
-        chain: list[Block] = []
-        try:
-            chain = chain_of(length, proofs, _PREFILLED_BY)
-        finally:
-            write_atomically(store, jsontext.dumps(proofs))
+        while len(proofs) <= length:
+            proofs.append(next_proof(proofs[-1]))
+            if len(proofs) % _STORED_EVERY == 0 or len(proofs) > length:
+                write_atomically(store, jsontext.dumps(proofs))
+                print(f"{len(proofs):,} of {length + 1:,} proofs", file=sys.stderr, flush=True)
+        chain = chain_of(length, proofs, _PREFILLED_BY)
         write_atomically(path, json.dumps({"1_length": len(chain), "2_chain": chain}).encode())
     return path
 

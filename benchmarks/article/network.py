@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from benchmarks import PROJECT
-from benchmarks.article.chain import Block, captures_of, genesis, next_block, proof_after
+from benchmarks.article.chain import Block, captures_of, genesis, next_block
 
 _START_WITHIN_S = 60.0
 _STOP_WITHIN_S = 10.0
@@ -42,14 +42,12 @@ def capture_text(minute: int, generator: random.Random) -> str:
     return "\n".join(lines) + "\n"
 
 
-def chain_of(length: int, proofs: list[int], server: str, seed: int = 1) -> list[Block]:
-    """A chain with ``length`` captures of minutes before the first. ``proofs`` (which begins with genesis's, 1) grows
-    as it is needed: it is the same in every chain, and each costs 65,536 hashes."""
+def chain_of(length: int, proofs: Sequence[int], server: str, seed: int = 1) -> list[Block]:
+    """A chain with ``length`` captures of minutes before the first. ``proofs`` begins with genesis's, 1: it is the same
+    in every chain, and each costs 65,536 hashes."""
     generator = random.Random(seed)  # noqa: S311 - numbers to fill captures with
     chain = [genesis(str(_BEGIN))]
     for index in range(1, length + 1):
-        if len(proofs) <= index:
-            proofs.append(proof_after(proofs[-1]))
         text = capture_text(index - length - 1, generator)
         chain.append(next_block(chain, str(_BEGIN), proofs[index], server, text))
     return chain

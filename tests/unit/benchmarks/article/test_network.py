@@ -40,6 +40,13 @@ async def test_nodes_begin_with_a_chain_from_a_file(tmp_path):
     assert captures == [["28 09 2021 06 56", "28 09 2021 06 57", "28 09 2021 06 58"]]
 
 
+def test_proofs_that_were_found_are_kept(tmp_path, monkeypatch):
+    prefilled(tmp_path, 2)
+    monkeypatch.setattr("benchmarks.article_chain.next_proof", {45293: 21391}.__getitem__)
+    assert len(jsontext.loads(prefilled(tmp_path, 3).read_bytes())["2_chain"]) == 4
+    assert prefilled(tmp_path, 1).exists()
+
+
 def test_the_command_measures_and_writes_a_report(tmp_path, capsys):
     assert main(["--nodes", "1", "--lengths", "1", "--minutes", "2", "--out", str(tmp_path)]) == 0
     report = jsontext.loads((tmp_path / "article.json").read_bytes())
@@ -51,4 +58,4 @@ def test_the_command_measures_and_writes_a_report(tmp_path, capsys):
 @pytest.fixture(autouse=True)
 def _few_hashes(monkeypatch):
     """Prefilled chains need proofs: the article's are known."""
-    monkeypatch.setattr("benchmarks.article.network.proof_after", {1: 533, 533: 45293}.__getitem__)
+    monkeypatch.setattr("benchmarks.article_chain.next_proof", {1: 533, 533: 45293}.__getitem__)
