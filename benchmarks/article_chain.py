@@ -20,6 +20,8 @@ from benchmarks.article.network import chain_of, running_article_network
 from benchmarks.measure.machine import this_machine
 from benchmarks.measure.results import Latency
 from gridledger import jsontext
+from gridledger.command_line import EXIT_INTERRUPTED
+from gridledger.demonstration.running import run_to_end
 from gridledger.files import write_atomically
 from services.relay.article import next_proof
 
@@ -125,9 +127,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=int, default=20, help="captures measured of each")
     parser.add_argument("--out", type=Path, default=Path("out/relay-bench/article"))
     options = parser.parse_args(argv)
+    try:
+        return run_to_end(_report(options))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return EXIT_INTERRUPTED
+
+
+async def _report(options: argparse.Namespace) -> int:
     print("| nodes | captures before | minutes | p50 ms | p99 ms | max ms | median ms of each phase |")
     print("|---|---|---|---|---|---|---|")
-    report = asyncio.run(run(options))
+    report = await run(options)
     dead, race = report["dead node"], report["two at once"]
     reason = dead["stopped"][0] if dead["stopped"] else "nothing stopped"
     of, chained = dead["minutes"], dead["on the chain"]

@@ -8,6 +8,7 @@ the ledger has. Each starts what it needs, stops it again, and keeps finished ru
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -139,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_to_end(mode(options))
     except GridLedgerError as error:
         return tell_error(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return EXIT_INTERRUPTED
 
 
