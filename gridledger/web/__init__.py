@@ -18,8 +18,9 @@ from gridledger.web.app import (
 )
 from gridledger.web.call_stream import CallHandler, CallStream
 from gridledger.web.edge import Authenticator, Identify, Limits, Reserve, by_certificate
-from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound
+from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound, WrongHost
 from gridledger.web.metrics_access import admins_and, own_admins_and
+from gridledger.web.own_host import OwnHost
 from gridledger.web.participation import participation_routes
 from gridledger.web.plain_routes import PlainRequest, PlainRoute, unless_disconnected
 from gridledger.web.server import ServerSettings, WebServer, bind, serve
@@ -38,6 +39,7 @@ __all__ = [
     "Identify",
     "Limits",
     "MethodNotAllowed",
+    "OwnHost",
     "PlainRequest",
     "PlainRoute",
     "Pool",
@@ -49,6 +51,7 @@ __all__ = [
     "TLSFiles",
     "WebServer",
     "WholeNumber",
+    "WrongHost",
     "admins_and",
     "background",
     "bind",

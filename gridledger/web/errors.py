@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridledger.errors import AuthenticationError, InputError, LimitError, NotFoundError
+from gridledger.errors import AuthenticationError, InputError, LimitError, NotFoundError, PermissionDeniedError
 
 
 class ClientCertificateRequired(AuthenticationError):
@@ -28,3 +28,9 @@ class MethodNotAllowed(InputError):
 
     code = "METHOD_NOT_ALLOWED"
     status = 405
+
+
+class WrongHost(PermissionDeniedError):
+    """The Host header names another machine: a page in a browser may be calling."""
+
+    code = "WRONG_HOST"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridledger.errors import InputError, LimitError, PermissionDeniedError
+from gridledger.errors import InputError, LimitError
 
 
 class ArticleChainBad(InputError):
@@ -21,9 +21,3 @@ class FaultRecordBad(InputError):
     """A file is no COMTRADE record that can be read."""
 
     code = "BAD_FAULT_RECORD"
-
-
-class WrongHost(PermissionDeniedError):
-    """The Host header names another machine: a page in a browser may be calling."""
-
-    code = "WRONG_HOST"

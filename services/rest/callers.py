@@ -6,14 +6,12 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from services.rest.errors import WrongHost
+from gridledger.web import OwnHost
 from services.rest.settings import RestSettings
 from services.rest.tokens import Tokens
 
 Scope: TypeAlias = MutableMapping[str, Any]
 """A request as ASGI has it."""
-
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +34,13 @@ class Callers:
         self._tokens = tokens
         self._all = tuple(settings.identities)
         self._of_client = settings.clients
-        names = [name.lower() for name in (*_LOOPBACK, settings.host, *settings.hostnames)]
-        self._hosts = {*names, *(f"{name}:{settings.port}" for name in names)}
+        self._own_host = OwnHost(settings.port, (settings.host, *settings.hostnames))
 
     def identify(self, scope: Scope) -> Client:
-        """The client that sends a request; raises :class:`WrongHost` and :class:`TokenRequired`."""
-        self.check_host(scope)
+        """The client that sends a request; raises :class:`~gridledger.web.WrongHost` and :class:`TokenRequired`."""
+        self._own_host.check(scope)
         name = self._tokens.client(_header(scope, b"authorization"))
         return Client(name, self._of_client.get(name, self._all))
-
-    def check_host(self, scope: Scope) -> None:
-        """Raise :class:`WrongHost` unless the request names this bridge."""
-        host = _header(scope, b"host").lower()
-        if host not in self._hosts:
-            raise WrongHost(f"this bridge is not {host[:255]!r}: call it by its own address, or add it to hostnames")
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from gridledger.errors import AuthenticationError, NotFoundError, PermissionDeniedError
+from gridledger.errors import AuthenticationError, NotFoundError
 
 
 class TokenRequired(AuthenticationError):
     """No bearer token came, or one that no client has."""
 
     code = "TOKEN_REQUIRED"
-
-
-class WrongHost(PermissionDeniedError):
-    """The Host header names another machine: a page in a browser may be calling."""
-
-    code = "WRONG_HOST"
 
 
 class IdentityUnknown(NotFoundError):

@@ -1,18 +1,12 @@
-"""Who calls a page without TLS: any program on this machine, through a Host that is this one.
-
-The Host is checked so that a page in a browser cannot read through a name of its own that leads to loopback.
-"""
+"""Who calls a page without TLS: any program on this machine, through a Host that is this one."""
 
 from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from services.relay.errors import WrongHost
-
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
-_SHOWN: Final = 255
+from gridledger.web import OwnHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +25,9 @@ class PlainCallers:
     """Identifies each request to a page that listens at ``port``."""
 
     def __init__(self, port: int, hostnames: tuple[str, ...] = ()) -> None:
-        names = [name.lower() for name in (*_LOOPBACK, *hostnames)]
-        self._hosts = {*names, *(f"{name}:{port}" for name in names)}
+        self._own_host = OwnHost(port, hostnames)
 
     def identify(self, scope: MutableMapping[str, Any]) -> LocalCaller:
-        """The caller; :class:`WrongHost` for a request to another name."""
-        hosts = [value for key, value in scope["headers"] if key == b"host"]
-        host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
-        if host not in self._hosts:
-            raise WrongHost(f"this server is not {host[:_SHOWN]!r}: call it by its own address")
+        """The caller; :class:`~gridledger.web.WrongHost` for a request to another name."""
+        self._own_host.check(scope)
         return LocalCaller()

@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from gridledger.errors import SettingsError
+from gridledger.web import WrongHost
 from services.rest.callers import Callers, Client
-from services.rest.errors import TokenRequired, WrongHost
+from services.rest.errors import TokenRequired
 from services.rest.settings import RestSettings
 from services.rest.tokens import DEFAULT_CLIENT, Tokens
 
@@ -52,7 +53,7 @@ def test_a_client_acts_as_whom_the_settings_say(tmp_path):
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "grid.lab:8080"])
 def test_hosts_of_the_bridge_are_taken(tmp_path, host):
-    callers(tmp_path, hostnames=["grid.lab"]).check_host(request(host))
+    callers(tmp_path, hostnames=["grid.lab"]).identify(request(host))
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost:8081", "localhost.evil.example", "", "127.0.0.1:8080,x"])

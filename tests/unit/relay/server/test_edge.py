@@ -12,7 +12,7 @@ import pytest
 
 from gridledger.errors import BusyError, UnavailableError
 from gridledger.identity.certificate import Certificate
-from services.relay.errors import WrongHost
+from gridledger.web import WrongHost
 from services.relay.server.members import ConfigSource, Members
 from services.relay.server.nodes import Nodes
 from services.relay.server.page import HEADERS, page
