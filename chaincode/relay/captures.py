@@ -13,11 +13,11 @@ from typing import Any, Final
 from gridledger.contract import ClientIdentity, ContractError, Stub
 
 from . import keys
-from .arguments import choice, identifier, members, minute_number, minute_shown, moment, refuse, sha256, shown
+from .arguments import choice, identifier, integer, members, minute_number, minute_shown, moment, refuse, sha256, shown
 from .clock import exact_and_near
 from .grammar import MEASURES, Capture, Fault, parse, text_hash
 from .permissions import require_server
-from .registration import PROTOCOLS, Record, read_record
+from .registration import PROTOCOLS, Record, Revisions, read_record
 
 #: How far a relay's clock may be ahead of the proposal's, seconds.
 SKEW_S: Final = 120
@@ -35,11 +35,15 @@ class Told:
 
 
 def record_capture(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
-    """RecordCapture({relay, text, source, minute?}): {relay, minute, server, sha256, readings, faults, breaches}."""
-    members(argument, "", ("relay", "text", "source"), ("minute",))
+    """RecordCapture({relay, text, source, minute?, revision?}): {relay, minute, server, sha256, readings, faults,
+    breaches}.
+
+    ``revision``: that of the record under which the server took the text, for one that waited while the record changed.
+    """
+    members(argument, "", ("relay", "text", "source"), ("minute", "revision"))
     relay_id = identifier(argument["relay"], "relay")
     given = None if argument.get("minute") is None else minute_number(argument["minute"])
-    record = read_record(stub, relay_id)
+    record, valid_until_us = _record_of(stub, relay_id, argument.get("revision"))
     server = require_server(caller, record)
     told = told_by(record, argument["text"], given)
     source = _source(argument["source"], told)
@@ -50,6 +54,8 @@ def record_capture(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[st
         )
     time_us = stub.get_tx_timestamp()
     _check_age(record, told.minute, time_us)
+    if valid_until_us is not None:
+        _check_revision(record, told.minute, valid_until_us)
     summary = summary_of(told.capture, record)
     stub.put_state(
         keys.capture(relay_id, told.minute),
@@ -140,6 +146,26 @@ def _minute(record: Record, time: datetime, given: int | None) -> int:
         fitting = " or ".join(map(minute_shown, exact))
         refuse("minute", f"the relay's clock shows {header}, which the header has, twice; name one: {fitting}")
     return exact[0]
+
+
+def _record_of(stub: Stub, relay_id: str, revision: Any) -> tuple[Record, int | None]:
+    """The record under which a capture is recorded, and the time of the revision that replaced it, if one has."""
+    record = read_record(stub, relay_id)
+    if revision is None or integer(revision, "revision", 1, record["revision"]) == record["revision"]:
+        return record, None
+    revisions = Revisions(stub, relay_id)
+    return revisions[revision], revisions[revision + 1]["time_us"]
+
+
+def _check_revision(record: Record, minute: int, valid_until_us: int) -> None:
+    """An earlier revision stands for the periods that ended under it; :data:`SKEW_S` later clocks are forgiven."""
+    late_s = minute * 60 + record["period_s"] - valid_until_us // 1_000_000
+    if late_s > SKEW_S:
+        refuse(
+            "revision",
+            f"{record['revision']} was replaced at {moment(valid_until_us)}, and the period {minute_shown(minute)} "
+            f"ended {late_s} s later; {SKEW_S} s are allowed",
+        )
 
 
 def _check_age(record: Record, minute: int, time_us: int) -> None:

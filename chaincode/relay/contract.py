@@ -27,7 +27,7 @@ class Relay(Contract):
 
     @transaction(name="RecordCapture")
     def record_capture(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{relay, text, source, minute?} -> {relay, minute, server, sha256, readings, faults, breaches}"""
+        """{relay, text, source, minute?, revision?} -> {relay, minute, server, sha256, readings, faults, breaches}"""
         return captures.record_capture(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="AttestCapture")
@@ -62,7 +62,7 @@ class Relay(Contract):
 
     @transaction(name="GetRelay", readonly=True)
     def get_relay(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{relay} -> record with silence"""
+        """{relay, revision?} -> record with silence"""
         return queries.get_relay(ctx.stub, argument)
 
     @transaction(name="ListRelays", readonly=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from gridledger.contract import Stub
 
 from . import keys
-from .arguments import hour_number, identifier, members, minute_number, refuse, sha256
+from .arguments import hour_number, identifier, integer, members, minute_number, refuse, sha256
 from .attestation import text_of_record
 from .captures import find_capture, summary_of
 from .grammar import parse
@@ -31,9 +31,12 @@ OPEN: Final = "open"
 
 
 def get_relay(stub: Stub, argument: Any) -> dict[str, Any]:
-    """GetRelay({relay}): the record, and ``silence``: the open one or null."""
-    members(argument, "", ("relay",))
+    """GetRelay({relay, revision?}): the record, as it is or was, and ``silence``: the open one or null."""
+    members(argument, "", ("relay",), ("revision",))
     record = read_record(stub, identifier(argument["relay"], "relay"))
+    if argument.get("revision") is not None:
+        revision = integer(argument["revision"], "revision", 1, record["revision"])
+        record = Revisions(stub, record["relay"])[revision]
     return record | {"silence": stub.get_state(keys.open_silence(record["relay"]))}
 
 

@@ -48,12 +48,16 @@ class RelayLedger:
         return await self._submit("UpdateRelay", record)
 
     async def record_capture(
-        self, relay: str, text: str, source: Mapping[str, str], minute: int | None = None
+        self,
+        relay: str,
+        text: str,
+        source: Mapping[str, str],
+        minute: int | None = None,
+        revision: int | None = None,
     ) -> Answer:
-        """RecordCapture. ``source`` has ``protocol`` and ``sha256``; ``minute`` is UTC, where the reader knows it."""
-        argument: Answer = {"relay": relay, "text": text, "source": dict(source)}
-        if minute is not None:
-            argument["minute"] = minute
+        """RecordCapture. ``source`` has ``protocol`` and ``sha256``; ``minute`` is UTC, where the reader knows it;
+        ``revision`` that of the record under which the capture was taken, where it is not the present one."""
+        argument = {"relay": relay, "text": text, "source": dict(source), **_given(minute=minute, revision=revision)}
         return await self._submit("RecordCapture", argument, _ONCE)
 
     async def attest_capture(self, relay: str, minute: int, sha256: str, text: str | None = None) -> Answer:
@@ -83,9 +87,9 @@ class RelayLedger:
         """RecordFault: this server's statement of a fault record."""
         return await self._submit("RecordFault", fault)
 
-    async def get_relay(self, relay: str) -> Answer:
-        """GetRelay: the record, and ``silence``."""
-        return await self._evaluate("GetRelay", {"relay": relay})
+    async def get_relay(self, relay: str, revision: int | None = None) -> Answer:
+        """GetRelay: the record, as it is or as a revision of it was, and ``silence``."""
+        return await self._evaluate("GetRelay", {"relay": relay, **_given(revision=revision)})
 
     async def list_relays(self, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """ListRelays: one page, ``items`` and ``bookmark``."""

@@ -159,3 +159,46 @@ def test_breaches_are_bounded_and_so_is_what_is_answered() -> None:
     long = told(MINUTE, readings=360)
     assert len(channel.record("5004", long)["breaches"]) == 1000
     assert RECORD["period_s"] == 60
+
+
+def test_a_capture_that_waited_is_recorded_under_its_revision(channel: RelayChannel) -> None:
+    """The record changes while a capture waits in a spool: name, servers, limits are those of before."""
+    changes = {"name": "Relay 9", "servers": RECORD["servers"][1:], "quorum": 2, "period_s": 120, "limits": {}}
+    channel.call("UpdateRelay", RECORD | changes, OPERATOR)
+    argument = recording(TEXT)
+    channel.refused("RecordCapture", argument, "no server of", caller=server("5004"))
+    channel.refused("RecordCapture", argument, "relay, line 2", caller=server("5005"))
+    channel.call("RecordCapture", argument | {"revision": 1}, server("5004"))
+    assert channel.get()["revision"] == 1
+    channel.attest("5005", TEXT)
+    channel.attest("5006", TEXT)
+    assert channel.conclude("5007")["status"] == "confirmed"
+
+
+def test_an_earlier_revision_records_only_what_ended_under_it(channel: RelayChannel) -> None:
+    replaced_s = (MINUTE + 1) * 60 - 120
+    channel.call("UpdateRelay", RECORD | {"name": "Relay 9"}, OPERATOR, replaced_s * S)
+    late = recording(told(MINUTE + 1)) | {"revision": 1}
+    channel.now_us = after(MINUTE + 1)
+    why = "revision: 1 was replaced at 2026-11-30T01:59:00Z", "ended 180 s later; 120 s are allowed"
+    channel.refused("RecordCapture", late, *why, caller=server("5004"))
+    channel.call("RecordCapture", recording(TEXT) | {"revision": 1}, server("5004"))
+
+
+@pytest.mark.parametrize("revision", [0, 2, "1", True])
+def test_a_revision_that_is_not_there_is_refused(channel: RelayChannel, revision: Any) -> None:
+    channel.refused("RecordCapture", recording(TEXT) | {"revision": revision}, "revision: must", caller=server("5004"))
+    channel.refused("GetRelay", {"relay": "Rele_1", "revision": revision}, "revision: must")
+
+
+def test_a_revision_of_a_record_is_told(channel: RelayChannel) -> None:
+    channel.call("UpdateRelay", RECORD | {"name": "Relay 9"}, OPERATOR)
+    names = [channel.call("GetRelay", {"relay": "Rele_1", "revision": revision})["name"] for revision in (1, 2)]
+    assert names == ["Relay 1", "Relay 9"]
+
+
+def test_a_server_records_under_no_revision_without_it() -> None:
+    channel = RelayChannel().register(servers=RECORD["servers"][:3], quorum=2)
+    channel.call("UpdateRelay", RECORD, OPERATOR)
+    argument = recording(TEXT) | {"revision": 1}
+    channel.refused("RecordCapture", argument, "no server of Server5007MSP", caller=server("5007"))
