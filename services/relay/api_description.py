@@ -44,6 +44,7 @@ _SCHEMAS: dict[str, Schema] = {
     "Nodes": members(
         server=TEXT,
         relays=list_of(members(relay=TEXT, newest=nullable(WHOLE), spool=nullable(WHOLE), fault=nullable(TEXT))),
+        passed_over=list_of(members(operator=TEXT, relays=WHOLE, why=TEXT)),
         nodes=list_of(members(name=TEXT, url=TEXT, up=_BOOLEAN, status=nullable(TEXT), why=nullable(TEXT))),
     ),
     "Latest": members(

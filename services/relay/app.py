@@ -93,6 +93,7 @@ def _collectors(settings: RelaySettings, mspid: str, ledger: RelayLedger) -> Col
         ledger,
         lambda record: open_reader(record, settings.server),
         settings.data,
+        operators=settings.operators,
         options=options,
         spool_captures=settings.limits.spool_captures,
     )

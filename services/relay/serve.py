@@ -34,6 +34,7 @@ def main(argv: list[str]) -> int:
         "data": str(home),
         "plain": given.plain,
         "stagger_ms": given.stagger_ms,
+        **({} if given.operators is None else {"operators": given.operators}),
     }
     return _run(home, settings)
 
@@ -51,11 +52,14 @@ def _run(home: Path, settings: dict[str, Any]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gridledger relay serve",
-        description="Run a server: it reads the relays whose records name it, records, attests and concludes.",
+        description="Run a server: it reads the relays of its operators that name it, records, attests and concludes.",
     )
     parser.add_argument("--server", required=True, metavar="ID", help="its id, as relays' records name it: 5004")
     parser.add_argument("--dir", dest="folder", type=Path, help="the network's folder (default: out/network)")
     parser.add_argument("--as", dest="organisation", metavar="ORG", help="its organisation (default: ServerID)")
+    parser.add_argument(
+        "--operators", nargs="+", metavar="MSP", help="whose relays it follows (default: those of its own organisation)"
+    )
     parser.add_argument("--listen", metavar="HOST:PORT", help="where its page is (default: 127.0.0.1:ID)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="its own folder (default: relay/ID in the network's)")
     parser.add_argument("--plain", action="store_true", help="serve the page without TLS, on loopback only")

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from gridledger.settings import Count, Seconds, ServiceSettings, SettingsPart
 
 ServerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+MspId = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class RelayTLS(SettingsPart):
@@ -33,6 +34,8 @@ class RelaySettings(ServiceSettings):
 
     ``server`` is its id, as relays' records name it. ``connection`` is the network's connection profile, ``identities``
     the folder of its one identity, ``own_peer`` the peer whose gateway it prefers (default: one of its organisation).
+    ``operators``: MSPs of the operators whose relays it follows (default: that of its identity). Each of them decides
+    which addresses this server calls.
     ``attest``: whether it attests what others recorded. ``catch_up``: which of the missed captures come first.
     ``stagger_ms``: waited for each place in a minute's turns before a capture is submitted. ``minute_s``: how long a
     relay's minute lasts, other than 60 for a simulated relay whose clock runs faster. ``fault_folder``: where COMTRADE
@@ -43,6 +46,7 @@ class RelaySettings(ServiceSettings):
     server: ServerId
     connection: Path
     identities: dict[str, Path] = Field(min_length=1, max_length=1)
+    operators: tuple[MspId, ...] | None = Field(default=None, max_length=1000)
     own_peer: str | None = None
     attest: Literal["none", "sample", "all"] = "all"
     catch_up: Literal["oldest", "newest"] = "oldest"

@@ -31,6 +31,7 @@ START = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
 START_US = int(START.timestamp()) * 1_000_000
 FIRST_MINUTE = START_US // 60_000_000
 RELAY = "Rele_1"
+OPERATOR = "OperatorMSP"
 PERIOD_S = 60
 
 
@@ -185,7 +186,7 @@ class World:
         self.relay = SimulatedRelay(seed)
         self.servers = [str(5004 + n) for n in range(servers)]
         self.options = options or CollectorOptions()
-        self._gateway = self._gateway_of("operator", {"relay.role": "operator"}, "OperatorMSP")
+        self._gateway = self._gateway_of("operator", {"relay.role": "operator"}, OPERATOR)
         self.ledger = self._ledger_of(self._gateway)
         self.disks = {name: SimulatedDisk(self.chance, lambda _: None, lambda _: None) for name in self.servers}
         self.collectors: dict[str, Collectors] = {}
@@ -231,6 +232,7 @@ class World:
             self._ledger_of(gateway),
             open_reader,
             Path("data"),
+            operators=(OPERATOR,),
             options=self.options,
             now_us=now_us,
             random=self.chance,
@@ -295,6 +297,10 @@ class World:
             ours._running, ours.blocks, ours.events = theirs._running, theirs.blocks, theirs.events
             ours._statuses = theirs._statuses
         return gateway
+
+    def ledger_as(self, user: str, attributes: dict[str, str], mspid: str) -> RelayLedger:
+        """The ledger as another user calls it, without faults."""
+        return self._ledger_of(self._gateway_of(user, attributes, mspid))
 
     def _ledger_of(self, gateway: FakeGateway) -> RelayLedger:
         network = gateway.get_network("substation")

@@ -1,11 +1,11 @@
-"""Follows the ledger's relays: for each one that names this server there is a collector."""
+"""Follows the ledger's relays: for each one that is followed there is a collector."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final, Protocol
@@ -15,12 +15,14 @@ from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import GridLedgerError
 from services.relay.readers import Reader
 from services.relay.server.collector import Collector, CollectorLedger, CollectorOptions
+from services.relay.server.following import Following
 from services.relay.server.progress import Progress
 from services.relay.server.spool import MAX_CAPTURES, Spool
 
-MAX_RELAYS: Final = 200
 LOOK_EVERY_S: Final = 5.0
-_MAX_PAGES: Final = 50
+"""How often a page of the ledger's relays is read."""
+_FIRST_LOOKS_S: Final = 0.05
+"""How far apart the pages of the first reading of the whole list are."""
 _RESTART_S: Final = (1.0, 60.0)
 
 _log = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ class CollectorsLedger(CollectorLedger, Protocol):
 
 
 class Collectors:
-    """The collectors of one server, by relay. ``open_reader`` gives the reader for a relay's record."""
+    """The collectors of one server, by relay. ``open_reader`` gives the reader for a relay's record; ``operators`` are
+    the MSPs whose relays are followed (default: ``mspid``)."""
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Collectors:
         open_reader: Callable[[dict[str, Any]], Reader],
         data: Path,
         *,
+        operators: Iterable[str] | None = None,
         options: CollectorOptions | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         random: Random | None = None,
@@ -51,7 +55,6 @@ class Collectors:
         spool_captures: int = MAX_CAPTURES,
     ) -> None:
         self.server = server
-        self.mspid = mspid
         self.ledger_fault: str | None = None
         self._ledger = ledger
         self._open_reader = open_reader
@@ -61,7 +64,10 @@ class Collectors:
         self._random = random or SystemRandom()
         self._disk = disk
         self._spool_captures = spool_captures
-        self._records: dict[str, dict[str, Any]] = {}
+        trusted = (mspid,) if operators is None else operators
+        self._following = Following(server, mspid, trusted, self._was_followed)
+        self._bookmark: str | None = None
+        self._list_is_read = False
         self._running: dict[str, asyncio.Task[None]] = {}
         self._collectors: dict[str, Collector] = {}
 
@@ -75,8 +81,13 @@ class Collectors:
 
     @property
     def records(self) -> Mapping[str, dict[str, Any]]:
-        """The records of the relays that name this server, by id."""
-        return self._records
+        """The records of the relays that are followed, by id."""
+        return self._following.records
+
+    @property
+    def passed_over(self) -> list[dict[str, Any]]:
+        """How many records name this server and are not followed: {operator, relays, why}."""
+        return self._following.passed_over
 
     async def run(self) -> None:
         """Follow the relays until this is cancelled."""
@@ -84,10 +95,10 @@ class Collectors:
         try:
             while True:
                 try:
-                    await self._follow(await self._named())
+                    await self._look()
                     self._ledger_answered()
                     backoff.succeeded()
-                    pause_s = LOOK_EVERY_S if self._records else LOOK_EVERY_S / 5
+                    pause_s = self._pause_s()
                 except GridLedgerError as error:
                     self._ledger_failed(error)
                     pause_s = backoff.failed()
@@ -105,27 +116,32 @@ class Collectors:
             _log.info("the ledger answers")
         self.ledger_fault = None
 
-    async def _named(self) -> dict[str, dict[str, Any]]:
-        """The relays whose records name this server with its MSP."""
-        found: dict[str, dict[str, Any]] = {}
-        bookmark = None
-        for _ in range(_MAX_PAGES):
-            page = await self._ledger.list_relays(bookmark=bookmark)
-            for record in page["items"]:
-                if {"id": self.server, "mspid": self.mspid} in record["servers"] and len(found) < MAX_RELAYS:
-                    found[record["relay"]] = record
-            bookmark = page["bookmark"]
-            if not bookmark:
-                break
-        return found
+    def _pause_s(self) -> float:
+        if not self._list_is_read:
+            return _FIRST_LOOKS_S
+        return LOOK_EVERY_S if self.records else LOOK_EVERY_S / 5
 
-    async def _follow(self, named: dict[str, dict[str, Any]]) -> None:
-        before, self._records = self._records, named
-        changed = [relay for relay in self._running if _revision(before, relay) != _revision(named, relay)]
+    async def _look(self) -> None:
+        """Read the next page of the ledger's relays, and follow what it tells. The list may be as long as it likes."""
+        page = await self._ledger.list_relays(bookmark=self._bookmark)
+        self._bookmark = page["bookmark"] or None
+        before = dict(self.records)
+        self._following.take(page["items"], is_last=self._bookmark is None)
+        self._list_is_read = self._list_is_read or self._bookmark is None
+        await self._follow(before)
+
+    async def _follow(self, before: Mapping[str, Mapping[str, Any]]) -> None:
+        changed = [relay for relay in self._running if _revision(before, relay) != _revision(self.records, relay)]
         await self._stop(changed)
-        for relay in named.keys() - self._running.keys():
-            _log.info("reading a relay", extra={"relay": relay, "address": named[relay]["address"]})
+        for relay in self.records.keys() - self._running.keys():
+            _log.info("reading a relay", extra={"relay": relay, "address": self.records[relay]["address"]})
             self._running[relay] = asyncio.get_running_loop().create_task(self._keep_running(relay), name=relay)
+
+    def _was_followed(self, relay: str) -> bool:
+        return self._disk.exists(self._folder(relay) / "spool")
+
+    def _folder(self, relay: str) -> Path:
+        return self._data / "relays" / relay
 
     async def _stop(self, relays: list[str]) -> None:
         tasks = [self._running.pop(relay) for relay in relays]
@@ -138,7 +154,7 @@ class Collectors:
         backoff = Backoff(*_RESTART_S, self._random)
         while True:
             try:
-                await self._collect(self._records[relay])
+                await self._collect(self.records[relay])
             except* GridLedgerError as errors:
                 message = "; ".join(str(error) for error in errors.exceptions)
                 _log.error("a relay cannot be collected", extra={"relay": relay, "why": message})
@@ -151,7 +167,7 @@ class Collectors:
         reader = self._open_reader(record)
         spool = None
         try:
-            folder = self._data / "relays" / relay
+            folder = self._folder(relay)
             spool = Spool.open(folder / "spool", disk=self._disk, max_captures=self._spool_captures)
             collector = Collector(
                 self.server,

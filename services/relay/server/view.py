@@ -66,7 +66,9 @@ class View:
 
     async def nodes(self) -> dict[str, Any]:
         """This server's state, and who of the others is up."""
-        return {"server": self.server, "relays": self._states(), "nodes": await self._nodes.states()}
+        nodes = await self._nodes.states()
+        passed_over = self._collectors.passed_over
+        return {"server": self.server, "relays": self._states(), "passed_over": passed_over, "nodes": nodes}
 
     async def latest(self, relay: str | None, limit: int) -> dict[str, Any]:
         """The latest captures of one relay or of all that this server reads, the newest first."""

@@ -53,6 +53,12 @@ def test_the_settings_are_those_of_a_companion(ran: list[Any], tmp_path: Path) -
     assert settings.identity == Path("/network/organisations/Server5004/users/relay-server-5004")
     assert settings.data == tmp_path / "relay" / "5004"
     assert jsontext.loads(Path(file).read_bytes())["name"] == "server5004"
+    assert settings.operators is None, "its own organisation's"
+
+
+def test_operators_of_other_organisations_are_named(ran: list[Any], tmp_path: Path) -> None:
+    assert serve.main(["--dir", str(tmp_path), "--operators", "Server5004MSP", "GridMSP", "--server", "5004"]) == 0
+    assert load_settings(RelaySettings, Path(ran[1][1])).operators == ("Server5004MSP", "GridMSP")
 
 
 @pytest.mark.parametrize("listen", ["5004", "127.0.0.1:", ":5004", "127.0.0.1:0", "127.0.0.1:65536", "a:b"])
