@@ -36,7 +36,7 @@ def test_channels_are_alike():
     assert config.channels["a"] == config.channels["b"]
     (simulator,) = (item for item in config.companions if item.kind == "relay-simulator")
     assert simulator.settings["minute_s"] == 6
-    assert servers_of(config)[0].settings == {"server": "5004", "attest": "none"}
+    assert servers_of(config)[0].settings == {"server": "5004", "operators": ["Server5004MSP"], "attest": "none"}
 
 
 @pytest.mark.parametrize("count", [0, 16])
