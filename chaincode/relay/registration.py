@@ -98,7 +98,7 @@ def check_record(argument: Any) -> Record:
         "name": _told_name(argument["name"], "name"),
         "substation": _told_name(argument["substation"], "substation"),
         "protocol": choice(argument["protocol"], "protocol", PROTOCOLS),
-        "address": name(argument["address"], "address", MAX_REMARK),
+        "address": _address(argument["address"]),
         "utc_offsets": _utc_offsets(argument["utc_offsets"], period_s // 60),
         "period_s": period_s,
         "reading_s": integer(argument["reading_s"], "reading_s", 1, period_s),
@@ -122,6 +122,13 @@ def _told_name(value: Any, where: str) -> str:
     """A name that a capture may have."""
     if ";" in name(value, where):
         refuse(where, "has a semicolon")
+    return str(value)
+
+
+def _address(value: Any) -> str:
+    """What follows an @ of a URL is its host: a reader of the record may take what is before it for that."""
+    if "@" in name(value, "address", MAX_REMARK):
+        refuse("address", "has an @: a relay is called without user and password")
     return str(value)
 
 

@@ -189,7 +189,7 @@ async def test_a_dead_relay_is_reported_and_its_return(place: RelayNetwork, ledg
         return (await ledger.get_relay(RELAY))["silence"]
 
     silence = await eventually(silent, within_s=20, what="a silence")
-    assert "cannot be reached" in silence["reason"]
+    assert silence["reason"] == "unreachable"
     await place.network.start("rele1")
 
     async def back() -> bool:

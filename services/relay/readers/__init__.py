@@ -6,8 +6,8 @@ when a relay speaks them: their packages belong to the extra ``relay``.
 
 from __future__ import annotations
 
-from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
+from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable, in_brief
 from services.relay.readers.opening import open_reader
 from services.relay.readers.reader import Delivered, Held, Reader
 
-__all__ = ["Delivered", "Held", "Reader", "RelayAnswerBad", "RelayUnreachable", "open_reader"]
+__all__ = ["Delivered", "Held", "Reader", "RelayAnswerBad", "RelayUnreachable", "in_brief", "open_reader"]

@@ -19,7 +19,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.field.capture import CaptureError
 from services.relay import mms_names
 from services.relay.readers.addresses import host_and_port, joined
-from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
+from services.relay.readers.errors import ANSWERED_BADLY, GAP, LATE, RelayAnswerBad, RelayUnreachable
 from services.relay.readers.minute_watch import MinuteWatch, Seen
 from services.relay.readers.reader import ANSWER_S, Delivered, Held
 from services.relay.readers.values import text_of
@@ -139,7 +139,7 @@ class MmsReader:
         if minute is None:
             return
         if minute.missing:
-            self._tell(self._bad(f"gap: of the minute {minute.minute} {minute.missing} readings were not seen"))
+            self._tell(self._bad(f"gap: of the minute {minute.minute} {minute.missing} readings were not seen", GAP))
             return
         try:
             text = text_of(self._record, minute.minute, minute.faults, minute.rows)
@@ -156,11 +156,12 @@ class MmsReader:
             async with asyncio.timeout(self._answer_s):
                 return await answer
         except (TimeoutError, iec61850.IedTimeoutError):
-            raise RelayUnreachable(f"the relay at {self._address} gave no answer within {self._answer_s:g} s") from None
+            why = f"the relay at {self._address} gave no answer within {self._answer_s:g} s"
+            raise RelayUnreachable(why, brief=LATE) from None
         except (iec61850.IedDataAccessError, ValueError, TypeError, OverflowError) as error:
             raise self._bad(f"{error!s:.200}") from None
         except iec61850.IedError as error:  # the connection is of no more use, whatever the device meant by it
             raise RelayUnreachable(f"the relay at {self._address} cannot be reached: {error!s:.200}") from None
 
-    def _bad(self, why: str) -> RelayAnswerBad:
-        return RelayAnswerBad(f"the relay at {self._address}: {why}")
+    def _bad(self, why: str, brief: str = ANSWERED_BADLY) -> RelayAnswerBad:
+        return RelayAnswerBad(f"the relay at {self._address}: {why}", brief=brief)

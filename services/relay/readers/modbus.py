@@ -21,7 +21,7 @@ from gridledger.field.capture import CaptureError
 from services.relay import modbus_map
 from services.relay.modbus_map import HEAD_REGISTERS, MAX_READINGS, READING_REGISTERS, SLOTS, Table
 from services.relay.readers.addresses import host_and_port, joined
-from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
+from services.relay.readers.errors import LATE, UNREACHABLE, RelayAnswerBad, RelayUnreachable
 from services.relay.readers.reader import ANSWER_S, Delivered, Held
 from services.relay.readers.values import text_of
 
@@ -148,12 +148,12 @@ class ModbusReader:
                     raise self._unreachable("does not take a connection")
                 yield client
         except TimeoutError:
-            raise self._unreachable(f"gave no whole answer within {wait_s + self._answer_s:g} s") from None
+            raise self._unreachable(f"gave no whole answer within {wait_s + self._answer_s:g} s", LATE) from None
         finally:
             client.close()
 
-    def _unreachable(self, why: str) -> RelayUnreachable:
-        return RelayUnreachable(f"the relay at {self._address} {why}")
+    def _unreachable(self, why: str, brief: str = UNREACHABLE) -> RelayUnreachable:
+        return RelayUnreachable(f"the relay at {self._address} {why}", brief=brief)
 
     def _bad(self, why: str) -> RelayAnswerBad:
         return RelayAnswerBad(f"the relay at {self._address}: {why}")

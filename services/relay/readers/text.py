@@ -24,7 +24,7 @@ from yarl import URL
 from gridledger import jsontext
 from gridledger.errors import MalformedJSON, SettingsError
 from gridledger.field.capture import MAX_BYTES
-from services.relay.readers.errors import RelayAnswerBad, RelayUnreachable
+from services.relay.readers.errors import ANSWERED_BADLY, LATE, NOT_HTTP, RelayAnswerBad, RelayUnreachable
 from services.relay.readers.minutes import minute_of, time_in_name
 from services.relay.readers.reader import ANSWER_S, MAX_HELD, Delivered, Held
 
@@ -140,10 +140,10 @@ class TextReader:
                 return _Answer(response.status, response.headers, await self._body(response, bound))
         except TimeoutError:
             raise RelayUnreachable(
-                f"the relay at {self._base} gave no whole answer within {wait_s + self._answer_s:g} s"
+                f"the relay at {self._base} gave no whole answer within {wait_s + self._answer_s:g} s", brief=LATE
             ) from None
         except (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError) as error:
-            raise self._bad(f"it does not speak HTTP: {error.message or type(error).__name__:.200}") from None
+            raise self._bad(f"it does not speak HTTP: {error.message or type(error).__name__:.200}", NOT_HTTP) from None
         except (aiohttp.ClientError, OSError) as error:
             raise RelayUnreachable(f"the relay at {self._base} cannot be reached: {error!s:.200}") from None
         except ValueError as error:  # headers that aiohttp cannot read
@@ -174,8 +174,8 @@ class TextReader:
         if answer.status != HTTPStatus.OK:
             raise self._bad(f"asked for {what} it answered HTTP status {answer.status}")
 
-    def _bad(self, why: str) -> RelayAnswerBad:
-        return RelayAnswerBad(f"the relay at {self._base}: {why}")
+    def _bad(self, why: str, brief: str = ANSWERED_BADLY) -> RelayAnswerBad:
+        return RelayAnswerBad(f"the relay at {self._base}: {why}", brief=brief)
 
 
 def is_plain_name(name: str) -> bool:
@@ -186,11 +186,14 @@ def is_plain_name(name: str) -> bool:
 def _base_of(record: dict[str, Any]) -> str:
     try:
         url = URL(record["address"])
-        usable = url.scheme in ("http", "https") and url.host and not url.query_string and not url.fragment
+        usable = url.scheme in ("http", "https") and url.host and "@" not in record["address"]
+        usable = usable and not url.query_string and not url.fragment
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError(f"relay {record['relay']}: the address {record['address']!r} is no http://HOST:PORT")
+        raise SettingsError(
+            f"relay {record['relay']}: the address {record['address']!r} is no http://HOST:PORT without a user"
+        )
     return str(url).rstrip("/")
 
 

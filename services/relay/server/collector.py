@@ -17,7 +17,7 @@ from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
 from gridledger.field.capture import CaptureError
 from services.relay import metrics
-from services.relay.readers import Delivered, Reader
+from services.relay.readers import Delivered, Reader, in_brief
 from services.relay.server.catching_up import CatchUp, CatchUpLedger, Order
 from services.relay.server.conclusions import ConcludingLedger, Conclusions
 from services.relay.server.hours import Hours, HoursLedger
@@ -160,11 +160,11 @@ class Collector:
                 await asyncio.sleep(LEAST_INTERVAL_S if news else max(LEAST_INTERVAL_S, self._period_s / 10))
 
     def _relay_failed(self, error: GridLedgerError) -> None:
-        self._silence.reason = error.message
+        self._silence.reason = in_brief(error)
         metrics.READS.labels(self.relay).set(0)
         if self._relay_is_away is None:
             _log.warning("the relay cannot be read", extra={"relay": self.relay, "why": error.message})
-        self._relay_is_away = error.message
+        self._relay_is_away = in_brief(error)
 
     def _relay_answered(self) -> None:
         metrics.READS.labels(self.relay).set(1)
@@ -179,7 +179,7 @@ class Collector:
             taken = self._take(delivered)
         except CaptureError as error:
             metrics.BAD.labels(self.relay).inc()
-            self._silence.reason = error.message
+            self._silence.reason = in_brief(error)
             _log.warning(
                 "the relay delivered no capture",
                 extra={"relay": self.relay, "capture": delivered.name, "why": error.message},

@@ -41,6 +41,7 @@ def test_what_may_be_left_out_is_filled_in() -> None:
         ("protocol", "dnp3", "protocol: must be text or modbus or iec61850"),
         ("address", "x" * 257, "address: must be a string"),
         ("address", ..., "address: is missing"),
+        ("address", "http://user:secret@10.0.0.7", "address: has an @"),
         ("colour", "red", "colour: is no field here"),
         ("utc_offsets", [], "utc_offsets: must be an array"),
         ("utc_offsets.0.from_minute", 1, "utc_offsets[0].from_minute: the first"),

@@ -15,7 +15,7 @@ import pytest
 
 from gridledger.errors import GridLedgerError
 from services.relay import mms_names
-from services.relay.readers import Delivered, Reader, RelayAnswerBad, RelayUnreachable, open_reader
+from services.relay.readers import Delivered, Reader, RelayAnswerBad, RelayUnreachable, in_brief, open_reader
 from services.relay.simulator.iec61850 import _MODEL
 from tests.support.simulated_relay import START_MINUTE, reader_of, simulated_relay
 from tests.support.waiting import eventually, until
@@ -105,7 +105,7 @@ async def shown(reader: Reader, second: list[int], *seconds: int) -> list[str]:
         try:
             found = await reader.latest(after, 0.3)
         except RelayAnswerBad as error:
-            told.append(error.message)
+            told.append(f"{in_brief(error)}: {error.message}")
             continue
         if found is not None:
             told.append(found.name)
@@ -124,6 +124,7 @@ async def test_a_minute_that_was_missed_in_part_is_a_gap() -> None:
     async with reader_of_model(MODEL) as (reader, _, second):
         name, gap = await shown(reader, second, *range(0, 60, 10), 60, 80, 120)
     assert name == str(START_MINUTE)
+    assert gap.startswith("gap: the relay at ")
     assert f"gap: of the minute {START_MINUTE + 1} 4 readings were not seen" in gap
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gridledger.errors import SettingsError
-from services.relay.readers import Held, Reader, RelayAnswerBad, RelayUnreachable, open_reader
+from services.relay.readers import Held, Reader, RelayAnswerBad, RelayUnreachable, in_brief, open_reader
 
 ROW = "Time Stamp;30 11 2026 02 24 00;Vab;115.3;Vbc;116.0;Vca;116.2;Ia;26.0;Ib;30.8;Ic;45.1;F;60.1;FP;0.9;P;2.3;Q;5.7\n"
 TEXT = f"30 11 2026 02 24\nRelay 1\nBogotá\n\nOpenings caused by faults: 22.0\n\n{ROW}"
@@ -121,6 +121,7 @@ async def test_an_answer_that_is_no_capture_is_refused(kind: str) -> None:
         with pytest.raises(RelayAnswerBad, match=why) as refused:
             await reader.latest(None, 0)
     assert refused.value.code == "RELAY_ANSWER_BAD"
+    assert in_brief(refused.value) == ("not HTTP" if why == "does not speak HTTP" else "answered badly")
 
 
 CUT_ANSWERS = {
@@ -139,6 +140,7 @@ async def test_an_answer_that_does_not_end_is_given_up(kind: str) -> None:
         with pytest.raises(RelayUnreachable, match=why) as refused:
             await reader.latest(None, 0)
     assert refused.value.code == "RELAY_UNREACHABLE"
+    assert in_brief(refused.value) == ("unreachable" if why == "cannot be reached" else "no answer in time")
 
 
 async def test_nobody_listening_is_unreachable() -> None:
@@ -183,7 +185,18 @@ async def test_a_strange_time_of_completion_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "127.0.0.1:5010", "file:///etc/passwd", "http://", "http://a:x/", "http://a/?b"]
+    "address",
+    [
+        "",
+        "127.0.0.1:5010",
+        "file:///etc/passwd",
+        "http://",
+        "http://a:x/",
+        "http://a/?b",
+        "http://u:p@a",
+        "http://u@a",
+        "http://@a",
+    ],
 )
 def test_an_address_that_is_no_url_is_refused(address: str) -> None:
     with pytest.raises(SettingsError, match="Rele_1"):

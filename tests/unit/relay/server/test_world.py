@@ -239,10 +239,23 @@ def test_a_silent_relay_is_reported_once_and_its_return() -> None:
         history = list(world.state("silence/Rele_1/").values())
         assert [silence["from"] for silence in history] == [FIRST_MINUTE + 3]
         assert history[0]["until"] == FIRST_MINUTE + 9
-        assert history[0]["reason"] == "the relay does not answer"
+        assert history[0]["reason"] == "unreachable"
         assert not world.state("silent/")
 
     in_world(story)
+
+
+@pytest.mark.parametrize("text", ["garbage\n" * 3, "30 11 2026 02 00\nroot:secret\n"])
+def test_what_a_relay_answers_is_told_to_nobody(text: str) -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(2.2)
+        world.relay.captures[FIRST_MINUTE + 5] = text
+        await minutes(6)
+        (silence,) = world.state("silence/").values()
+        assert silence["reason"] == "answered badly"
+
+    in_world(story, servers=1)
 
 
 def test_a_server_that_alone_does_not_hear_the_relay_reports_nothing() -> None:
