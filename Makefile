@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-deep mutants test-quick simulate simulate-deep bench bench-quick figures frames scale relay-bench compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames scale relay-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -63,6 +63,9 @@ test: $(VENV)/.installed-dev  ## the tests: units side by side, then real proces
 test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
 	@$(BIN)/python -m pytest -q -n auto -m deep tests/unit
 	@$(BIN)/python -m pytest -q -m deep tests/integration
+
+test-long: $(VENV)/.installed-dev  ## the tests that take minutes each, before a release
+	@$(BIN)/python -m pytest -q -m long tests/unit tests/integration
 
 mutants: $(VENV)/.installed-deep  ## deliberate mistakes, by hand and drawn, and whether the tests see them (ARGS="--only drawn --seed 7")
 	@$(BIN)/python -m tests.mutants $(ARGS)

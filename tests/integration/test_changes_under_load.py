@@ -31,7 +31,7 @@ CHANNEL = "shard1"
 SOURCES = [Source("peer1", CHANNEL, 50), Source("peer2", CHANNEL, 50)]
 LONGEST_S = 900.0
 LONGEST_GAP_S = 10.0
-FEEDER_S = 60
+FEEDER_S = 20
 ORDERERS = ("orderer2", "orderer4", "orderer5")
 
 

@@ -70,6 +70,7 @@ async def test_a_start_on_a_full_disk_is_refused_in_one_line(tmp_path: Path, dis
     assert done.stderr.startswith(f"error: {FULL}{disk.root}")
 
 
+@pytest.mark.deep
 async def test_a_start_that_found_no_room_is_begun_anew(tmp_path: Path, disk: SmallDisk) -> None:
     description = _describe(tmp_path)
     disk.fill(free_kib=180)

@@ -19,7 +19,7 @@ from tests.support.packages import KV_ID
 from tests.support.steady_load import PATIENT, Source, codes, running_load
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.deep]
 SHARDS = [Source("peer1", "shard1", 30), Source("peer3", "shard2", 30), Source("peer5", "shard3", 30)]
 """The thesis's load: 30 frames a second for each of three groups."""
 

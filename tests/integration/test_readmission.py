@@ -164,6 +164,7 @@ async def readmit_is_refused_while_it_runs(network: LocalNetwork, name: str) -> 
     return False
 
 
+@pytest.mark.deep
 async def test_one_survivor_goes_on_when_a_majority_lost_its_log(network: LocalNetwork) -> None:
     await put(network, *range(6))
     lost, survivor = ("orderer1", "orderer2"), "orderer3"

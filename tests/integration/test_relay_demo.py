@@ -17,7 +17,7 @@ from tests.support.processes import REPOSITORY, running
 
 SUBSTATION = REPOSITORY / "network-config" / "substation.yaml"
 
-pytestmark = [pytest.mark.integration, pytest.mark.deep, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(400)]
 
 
 def test_the_story_is_told_and_all_expectations_hold(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ async def test_without_orderers_captures_wait_in_the_spool(place: RelayNetwork, 
     await recorded(place, ledger, more=2, within_s=90)
 
 
-@pytest.mark.deep
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_two_hundred_minutes_with_everything_killed_in_turn(place: RelayNetwork, ledger: RelayLedger) -> None:
     network = place.network

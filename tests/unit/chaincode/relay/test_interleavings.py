@@ -168,7 +168,7 @@ def test_no_minute_has_two_texts_of_record(world: World, work: Sequence[Any]) ->
     run(world, work)
 
 
-@pytest.mark.deep
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @given(worlds(), steps)
 @settings(deadline=None, max_examples=5000)

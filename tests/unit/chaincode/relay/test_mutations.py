@@ -164,7 +164,7 @@ def test_10_000_mutants_are_refused_or_read_alike() -> None:
     assert 500 < found["taken"] < 5000
 
 
-@pytest.mark.deep
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_200_000_mutants_are_refused_or_read_alike() -> None:
     assert try_mutants(200_000).total() == 200_000
