@@ -57,12 +57,13 @@ _OPERATIONS = {
         "Nodes, latest captures and verdicts, as a page for people", TEXT, answer_media="text/html; charset=utf-8"
     ),
     "GET /get_chain": Operation(
-        "The article's chain, made from the ledger",
+        "The article's chain of a relay that this server follows, made from the ledger",
         named("Chain"),
-        description="`1_length` is the whole chain's; `2_chain` has at most `limits.max_page` blocks from `from` on.",
+        description="Without `relay` it is the first one's by id. `1_length` is the whole chain's; `2_chain` has at "
+        "most `limits.max_page` blocks from `from` on.",
     ),
     "GET /is_valid": Operation(
-        "Whether blocks of that chain hold: proofs, hashes, the ledger's texts; without `from` the newest ones",
+        "Whether blocks of such a chain hold: proofs, hashes, the ledger's texts; without `from` the newest ones",
         named("Validity"),
     ),
     "GET /nodes": Operation("How this server is, and which others are up", named("Nodes")),

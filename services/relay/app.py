@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from services.relay.ledger import RelayLedger, relay_ledger
 from services.relay.readers import open_reader
 from services.relay.routes import make_router
 from services.relay.server.chain_form import CONFIRMED, ChainForm
+from services.relay.server.chains import Chains
 from services.relay.server.collector import CollectorOptions
 from services.relay.server.collectors import Collectors
 from services.relay.server.fault_folder import FaultFolder
@@ -57,15 +58,16 @@ async def open_server(settings: RelaySettings) -> AsyncIterator[WebServer]:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock_folder(settings.data)  # held until the process ends
     async with relay_ledger(profile, identity, own_peer=settings.own_peer) as ledger:
-        collectors, reads = _collectors(settings, identity.mspid, ledger), PageReads(ledger)
+        reads = PageReads(ledger)
         roots = read_roots(profile.roots)
-        with closing(_chain(settings, ledger, reads)) as chain:
+        async with aclosing(_chains(settings, ledger, reads)) as chains:
+            collectors = _collectors(settings, identity.mspid, ledger, chains.follow)
             nodes = Nodes(settings.companions, client_tls(None, roots))
             bound = settings.limits.max_page
-            view = View(settings.server, reads, collectors, chain=chain, nodes=nodes, max_page=bound)
+            view = View(settings.server, reads, collectors, chains=chains, nodes=nodes, max_page=bound)
             app, tls, members = _edge(settings, profile, identity, ledger.network, view)
             app.include_router(make_router(view))
-            work = [collectors.run(), chain.run(), members.follow(), *_fault_folder(settings, ledger)]
+            work = [collectors.run(), members.follow(), *_fault_folder(settings, ledger)]
             async with background(*work):
                 yield WebServer(app, ServerSettings(settings.host, settings.port, tls))
 
@@ -79,7 +81,9 @@ def _check_identity(settings: RelaySettings, identity: SigningIdentity) -> None:
         )
 
 
-def _collectors(settings: RelaySettings, mspid: str, ledger: RelayLedger) -> Collectors:
+def _collectors(
+    settings: RelaySettings, mspid: str, ledger: RelayLedger, tell: Callable[[Collection[str]], None]
+) -> Collectors:
     options = CollectorOptions(
         attest=settings.attest,
         catch_up=settings.catch_up,
@@ -94,12 +98,13 @@ def _collectors(settings: RelaySettings, mspid: str, ledger: RelayLedger) -> Col
         lambda record: open_reader(record, settings.server),
         settings.data,
         operators=settings.operators,
+        tell=tell,
         options=options,
         spool_captures=settings.limits.spool_captures,
     )
 
 
-def _chain(settings: RelaySettings, ledger: RelayLedger, reads: PageReads) -> ChainForm:
+def _chains(settings: RelaySettings, ledger: RelayLedger, reads: PageReads) -> Chains:
     network, chaincode = ledger.network, ledger.contract.chaincode
 
     async def genesis_us() -> int:
@@ -108,7 +113,11 @@ def _chain(settings: RelaySettings, ledger: RelayLedger, reads: PageReads) -> Ch
     def confirmed(start_block: int) -> AsyncIterator[ChaincodeEvent]:
         return network.chaincode_events(chaincode, name=CONFIRMED, start_block=start_block)
 
-    return ChainForm(settings.data / "chain", ledger, confirmed, genesis_us, page=reads)
+    def make(relay: str) -> ChainForm:
+        path = settings.data / "relays" / relay / "chain"
+        return ChainForm(path, relay, ledger, confirmed, genesis_us, page=reads)
+
+    return Chains(make)
 
 
 def _fault_folder(settings: RelaySettings, ledger: RelayLedger) -> Iterator[Coroutine[Any, Any, None]]:

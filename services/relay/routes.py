@@ -13,6 +13,7 @@ from services.relay.server.view import View
 
 _RELAY = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
 _Index = Annotated[int, Query(alias="from", ge=1, lt=2**53)]
+_Relay = Annotated[str | None, Query(pattern=_RELAY)]
 _Limit = Annotated[int, Query(ge=1, lt=2**31)]
 
 
@@ -22,28 +23,29 @@ def make_router(view: View) -> APIRouter:
 
     @router.get("/")
     async def page_for_people(request: Request) -> Response:
-        relays, nodes, chain = await unless_disconnected(request.scope, view.summary())
-        body = page(view.server, relays, nodes, chain)
+        relays, nodes, chains = await unless_disconnected(request.scope, view.summary())
+        body = page(view.server, relays, nodes, chains)
         return Response(body, media_type="text/html; charset=utf-8", headers=HEADERS)
 
     @router.get("/get_chain")
-    async def get_chain(request: Request, first: _Index = 1, limit: _Limit = 20) -> Response:
-        return json_response(await unless_disconnected(request.scope, view.get_chain(first, limit)))
+    async def get_chain(request: Request, relay: _Relay = None, first: _Index = 1, limit: _Limit = 20) -> Response:
+        return json_response(await unless_disconnected(request.scope, view.get_chain(relay, first, limit)))
 
     @router.get("/is_valid")
     async def is_valid(
-        request: Request, first: Annotated[WholeNumber | None, Query(alias="from", ge=1)] = None, limit: _Limit = 100
+        request: Request,
+        relay: _Relay = None,
+        first: Annotated[WholeNumber | None, Query(alias="from", ge=1)] = None,
+        limit: _Limit = 100,
     ) -> Response:
-        return json_response(await unless_disconnected(request.scope, view.is_valid(first, limit)))
+        return json_response(await unless_disconnected(request.scope, view.is_valid(relay, first, limit)))
 
     @router.get("/nodes")
     async def nodes(request: Request) -> Response:
         return json_response(await unless_disconnected(request.scope, view.nodes()))
 
     @router.get("/captures/latest")
-    async def latest(
-        request: Request, relay: Annotated[str | None, Query(pattern=_RELAY)] = None, limit: _Limit = 10
-    ) -> Response:
+    async def latest(request: Request, relay: _Relay = None, limit: _Limit = 10) -> Response:
         return json_response(await unless_disconnected(request.scope, view.latest(relay, limit)))
 
     return router

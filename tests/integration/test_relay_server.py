@@ -142,7 +142,9 @@ async def test_the_page_is_for_members_and_has_the_articles_chain(place: RelayNe
     assert [block["1_Index"] for block in blocks] == [1, 2, 3, 4, 5]
     other = await fetched(place, "5007", "/get_chain?from=2&limit=3", customer)
     assert json.loads(other)["2_chain"] == blocks[1:4], "every server makes the same chain"
-    assert json.loads(await fetched(place, "5005", "/is_valid", customer))["valid"] is True
+    assert json.loads(await fetched(place, "5005", f"/is_valid?relay={RELAY}", customer))["valid"] is True
+    with pytest.raises(Refused, match="this server does not follow Rele_9; it follows: Rele_1"):
+        await fetched(place, "5005", "/get_chain?relay=Rele_9", customer)
     nodes = json.loads(await fetched(place, "5006", "/nodes", customer))["nodes"]
     assert {node["name"]: node["up"] for node in nodes} == dict.fromkeys(place.ports, True)
     latest = json.loads(await fetched(place, "5006", "/captures/latest?limit=3", customer))["relays"][0]["captures"]

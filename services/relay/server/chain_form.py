@@ -1,4 +1,4 @@
-"""The article's chain of this channel, as long as the ledger's confirmed captures, kept as a file of its links.
+"""The article's chain of a relay, as long as its confirmed captures on the ledger, kept as a file of its links.
 
 A block stands for the first CaptureConfirmed of a minute, in the ledger's order, so the chain only grows, and is the
 same at every server. The file has one record of fixed size a block: which capture, and the block's proof and hashes.
@@ -94,6 +94,7 @@ class ChainForm:
     def __init__(
         self,
         path: Path,
+        relay: str,
         ledger: ChainLedger,
         events: Events,
         genesis_us: Callable[[], Any],
@@ -103,6 +104,7 @@ class ChainForm:
         random: Random | None = None,
     ) -> None:
         self._path = path
+        self._relay = relay
         self._ledger = ledger
         self._events = events
         self._read_genesis_us = genesis_us
@@ -113,18 +115,15 @@ class ChainForm:
         self._descriptor = -1
         self._count = 0
         self._last: Link | None = None
-        self._seen: dict[str, dict[int, int]] = {}
-        self._newest: dict[str, int] = {}
+        self._seen: dict[int, int] = {}
+        self.newest: int | None = None
+        """The newest confirmed minute."""
         self.fault: str | None = None
 
     @property
     def length(self) -> int:
         """Blocks, the genesis included; 0 as long as the ledger has not been asked for that."""
         return 0 if self._genesis is None else self._count + 1
-
-    def newest(self, relay: str) -> int | None:
-        """The newest confirmed minute of a relay."""
-        return self._newest.get(relay)
 
     def close(self) -> None:
         """Close the file."""
@@ -154,7 +153,7 @@ class ChainForm:
     async def _take(self, event: ChaincodeEvent) -> None:
         told = event.payload
         relay, minute = str(told["relay"]), int(told["minute"])
-        if self._is_seen(relay, minute):
+        if relay != self._relay or self._is_seen(minute):
             return
         capture = await self._ledger.get_capture(relay, minute)
         found = ArticleCapture(relay, str(told["by"]), _text_of_record(capture), capture["time_us"])
@@ -173,14 +172,14 @@ class ChainForm:
         self._note(link)
 
     def _note(self, link: Link) -> None:
-        hours = self._seen.setdefault(link.relay, {})
-        hours[link.minute // 60] = hours.get(link.minute // 60, 0) | 1 << link.minute % 60
-        self._newest[link.relay] = max(link.minute, self._newest.get(link.relay, 0))
+        hour, minute = divmod(link.minute, 60)
+        self._seen[hour] = self._seen.get(hour, 0) | 1 << minute
+        self.newest = max(link.minute, self.newest or 0)
         self._last = link
         self._count += 1
 
-    def _is_seen(self, relay: str, minute: int) -> bool:
-        return bool(self._seen.get(relay, {}).get(minute // 60, 0) >> minute % 60 & 1)
+    def _is_seen(self, minute: int) -> bool:
+        return bool(self._seen.get(minute // 60, 0) >> minute % 60 & 1)
 
     def _open(self, genesis: Block) -> None:
         """Read the file's links as far as they hold together, and cut off the rest."""
@@ -191,7 +190,12 @@ class ChainForm:
         previous, proof = bytes.fromhex(block_hash(genesis)), FIRST_PROOF
         for start in range(0, len(content), _SIZE):
             link = Link.unpacked(content[start : start + _SIZE])
-            if link is None or link.previous != previous or not is_proof(link.proof, proof):
+            if (
+                link is None
+                or link.relay != self._relay
+                or link.previous != previous
+                or not is_proof(link.proof, proof)
+            ):
                 _log.warning("the article's chain is made anew from block %d on", self._count + 2)
                 break
             self._note(link)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final, Protocol
@@ -37,7 +37,7 @@ class CollectorsLedger(CollectorLedger, Protocol):
 
 class Collectors:
     """The collectors of one server, by relay. ``open_reader`` gives the reader for a relay's record; ``operators`` are
-    the MSPs whose relays are followed (default: ``mspid``)."""
+    the MSPs whose relays are followed (default: ``mspid``); ``tell`` is told which relays those are."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Collectors:
         data: Path,
         *,
         operators: Iterable[str] | None = None,
+        tell: Callable[[Collection[str]], None] = lambda _: None,
         options: CollectorOptions | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         random: Random | None = None,
@@ -66,6 +67,7 @@ class Collectors:
         self._spool_captures = spool_captures
         trusted = (mspid,) if operators is None else operators
         self._following = Following(server, mspid, trusted, self._was_followed)
+        self._tell = tell
         self._bookmark: str | None = None
         self._list_is_read = False
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -128,6 +130,7 @@ class Collectors:
         before = dict(self.records)
         self._following.take(page["items"], is_last=self._bookmark is None)
         self._list_is_read = self._list_is_read or self._bookmark is None
+        self._tell(self.records.keys())
         await self._follow(before)
 
     async def _follow(self, before: Mapping[str, Mapping[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
+from urllib.parse import quote
 
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
@@ -26,21 +27,29 @@ _STYLE: Final = (
 
 
 def page(
-    server: str, relays: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]], chain: Mapping[str, Any]
+    server: str,
+    relays: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
+    chains: Sequence[Mapping[str, Any]],
 ) -> str:
-    """``relays`` as ``/captures/latest`` tells them, ``nodes`` as ``/nodes``; ``chain`` has ``length``, ``fault``."""
-    return "".join(_parts(server, relays, nodes, chain))
+    """``relays`` as ``/captures/latest`` tells them, ``nodes`` as ``/nodes``; ``chains`` have relay, length, fault."""
+    return "".join(_parts(server, relays, nodes, chains))
 
 
 def _parts(
-    server: str, relays: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]], chain: Mapping[str, Any]
+    server: str,
+    relays: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
+    chains: Sequence[Mapping[str, Any]],
 ) -> Iterator[str]:
     title = escape(f"Server {server}: relay monitoring")
     yield f"<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content={REFRESH_S}>"
     yield f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>"
-    yield f"<p>The article's chain has {chain['length']} blocks: <a href=/get_chain>/get_chain</a>, "
-    yield "<a href=/is_valid>/is_valid</a>, <a href=/nodes>/nodes</a>, "
-    yield "<a href=/captures/latest>/captures/latest</a>.</p>"
+    for chain in chains:
+        query = f"?relay={quote(chain['relay'], safe='')}"
+        yield f"<p>The article's chain of {escape(chain['relay'])} has {chain['length']} blocks: "
+        yield f"<a href='/get_chain{query}'>/get_chain</a>, <a href='/is_valid{query}'>/is_valid</a>.</p>"
+    yield "<p>More: <a href=/nodes>/nodes</a>, <a href=/captures/latest>/captures/latest</a>.</p>"
     yield "<h2>Nodes</h2>"
     yield from _table(("node", "address", "state"), (_node(node) for node in nodes))
     for relay in relays:

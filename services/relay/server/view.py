@@ -1,4 +1,4 @@
-"""What the page's routes tell: the chain, the nodes, the latest captures, how this server is."""
+"""What the page's routes tell: the chains, the nodes, the latest captures, how this server is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from services.relay.server.chain_form import ChainForm
+from services.relay.server.chains import Chains
 from services.relay.server.collectors import Collectors
 from services.relay.server.nodes import Nodes
 
@@ -42,7 +42,7 @@ class View:
         ledger: ViewLedger,
         collectors: Collectors,
         *,
-        chain: ChainForm,
+        chains: Chains,
         nodes: Nodes,
         max_page: int,
     ) -> None:
@@ -50,19 +50,21 @@ class View:
         self.max_page = max_page
         self._ledger = ledger
         self._collectors = collectors
-        self._chain = chain
+        self._chains = chains
         self._nodes = nodes
 
-    async def get_chain(self, first: int, limit: int) -> dict[str, Any]:
-        """The article's document: the whole chain's length, and blocks from index ``first`` on."""
-        blocks = await self._chain.blocks(first, min(limit, self.max_page))
-        return {"1_length": self._chain.length, "2_chain": blocks}
+    async def get_chain(self, relay: str | None, first: int, limit: int) -> dict[str, Any]:
+        """The article's document of a relay: the whole chain's length, and blocks from index ``first`` on."""
+        chain = self._chains.of(relay)
+        blocks = await chain.blocks(first, min(limit, self.max_page))
+        return {"1_length": chain.length, "2_chain": blocks}
 
-    async def is_valid(self, first: int | None, limit: int) -> dict[str, Any]:
-        """Whether blocks hold; without ``first`` the newest ones."""
+    async def is_valid(self, relay: str | None, first: int | None, limit: int) -> dict[str, Any]:
+        """Whether blocks of a relay's chain hold; without ``first`` the newest ones."""
+        chain = self._chains.of(relay)
         count = min(limit, self.max_page)
-        begin = max(1, self._chain.length - count + 1) if first is None else first
-        return await self._chain.check(begin, count)
+        begin = max(1, chain.length - count + 1) if first is None else first
+        return await chain.check(begin, count)
 
     async def nodes(self) -> dict[str, Any]:
         """This server's state, and who of the others is up."""
@@ -76,10 +78,10 @@ class View:
         share = max(1, min(limit, self.max_page) // max(1, len(names)))
         return {"relays": list(await asyncio.gather(*(self._latest_of(name, share) for name in names)))}
 
-    async def summary(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-        """What the page for people shows: relays with captures, nodes, the chain."""
+    async def summary(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+        """What the page for people shows: relays with captures, nodes, the chains."""
         latest, nodes = await asyncio.gather(self.latest(None, 10), self._nodes.states())
-        return latest["relays"], nodes, {"length": self._chain.length, "fault": self._chain.fault}
+        return latest["relays"], nodes, self._chains.summary()
 
     def health(self) -> Mapping[str, Any]:
         """For ``/healthz``: a server that waits for its ledger or its relay is well."""
@@ -102,7 +104,7 @@ class View:
         collector = self._collectors.get(relay)
         known = [
             minute
-            for minute in (self._chain.newest(relay), None if collector is None else collector.newest)
+            for minute in (self._chains.newest(relay), None if collector is None else collector.newest)
             if minute is not None
         ]
         items: list[dict[str, Any]] = []

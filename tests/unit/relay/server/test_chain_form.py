@@ -13,9 +13,10 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.client import ChaincodeEvent
-from gridledger.errors import CorruptionError, UnavailableError
+from gridledger.errors import CorruptionError, NotFoundError, UnavailableError
 from services.relay.article import verify_chain
 from services.relay.server.chain_form import ChainForm
+from services.relay.server.chains import Chains
 from tests.support.waiting import until
 
 GENESIS_US = 1_796_007_777_129_917
@@ -30,9 +31,9 @@ class Ledger:
         self.grown = asyncio.Event()
         self.asked_from: list[int] = []
 
-    def confirm(self, minute: int, by: str = "5005") -> None:
+    def confirm(self, minute: int, by: str = "5005", relay: str = "Rele_1") -> None:
         self.texts.setdefault(minute, f"text of {minute}\n")
-        payload = {"relay": "Rele_1", "minute": minute, "status": "confirmed", "by": by}
+        payload = {"relay": relay, "minute": minute, "status": "confirmed", "by": by}
         block = 10 + len(self.told)
         self.told.append(ChaincodeEvent("substation", "relay", "CaptureConfirmed", payload, "00", block, 0, 0))
         grown, self.grown = self.grown, asyncio.Event()
@@ -54,11 +55,11 @@ class Ledger:
 
 
 @contextlib.asynccontextmanager
-async def growing(path: Path, ledger: Ledger) -> AsyncIterator[ChainForm]:
+async def growing(path: Path, ledger: Ledger, relay: str = "Rele_1") -> AsyncIterator[ChainForm]:
     async def genesis_us() -> int:
         return GENESIS_US
 
-    chain = ChainForm(path, ledger, ledger.events, genesis_us, random=Random(1))
+    chain = ChainForm(path, relay, ledger, ledger.events, genesis_us, random=Random(1))
     task = asyncio.create_task(chain.run())
     try:
         yield chain
@@ -101,7 +102,7 @@ async def test_a_minute_is_a_block_once_in_the_order_of_verdicts(path: Path) -> 
             "fault": None,
             "head": verify_chain(await whole(chain))["head"],
         }
-        assert chain.newest("Rele_1") == 7
+        assert chain.newest == 7
         assert [block["1_Index"] for block in await chain.blocks(2, 2)] == [2, 3]
         assert await chain.blocks(5, 2) == []
 
@@ -173,9 +174,54 @@ async def test_without_the_ledger_the_chain_is_not_known(path: Path) -> None:
         raise UnavailableError("no gateway can be reached")
 
     ledger = Ledger()
-    chain = ChainForm(path, ledger, ledger.events, fails, random=Random(1))
+    chain = ChainForm(path, "Rele_1", ledger, ledger.events, fails, random=Random(1))
     task = asyncio.create_task(chain.run())
     await until(lambda: chain.fault is not None, within_s=5)
     with pytest.raises(UnavailableError, match="no gateway can be reached"):
         await chain.blocks(1, 1)
     task.cancel()
+
+
+async def test_a_chain_has_the_captures_of_its_relay_alone(path: Path) -> None:
+    ledger = Ledger()
+    ledger.confirm(1, relay="Evil")
+    ledger.confirm(2)
+    ledger.confirm(2, relay="Evil")
+    ledger.confirm(3)
+    async with growing(path, ledger) as chain:
+        await of_length(chain, 3)
+        told = [block["5_transactions"][0]["A. Equipo"] for block in (await chain.blocks(2, 9))]
+        assert told == ["Rele_1", "Rele_1"]
+        assert chain.newest == 3
+    content = path.read_bytes()
+    async with growing(path, ledger, "Evil") as chain:
+        await of_length(chain, 3)
+    assert path.read_bytes() != content, "the file of another relay's chain is made anew"
+
+
+async def test_a_server_has_the_chains_of_its_relays(tmp_path: Path) -> None:
+    async def genesis_us() -> int:
+        return GENESIS_US
+
+    ledger = Ledger()
+    ledger.confirm(1, relay="B")
+    ledger.confirm(2, relay="A")
+    ledger.confirm(3, relay="B")
+    chains = Chains(lambda relay: ChainForm(tmp_path / relay / "chain", relay, ledger, ledger.events, genesis_us))
+    with pytest.raises(UnavailableError, match="follows no relay"):
+        chains.of(None)
+    chains.follow({"B"})
+    chains.follow({"A", "B"})
+    await of_length(chains.of(None), 2)
+    await of_length(chains.of("B"), 3)
+    assert [(item["relay"], item["length"]) for item in chains.summary()] == [("A", 2), ("B", 3)]
+    assert (chains.newest("A"), chains.newest("B"), chains.newest("C")) == (2, 3, None)
+    with pytest.raises(NotFoundError, match="does not follow C; it follows: A, B"):
+        chains.of("C")
+    chains.follow({"A"})
+    with pytest.raises(NotFoundError, match="does not follow B"):
+        chains.of("B")
+    ledger.confirm(4, relay="A")
+    await of_length(chains.of("A"), 3)
+    await chains.aclose()
+    assert chains.summary() == []

@@ -132,7 +132,7 @@ def test_what_relays_and_nodes_say_is_escaped() -> None:
         "captures": [capture],
     }
     node = {"name": HOSTILE, "url": HOSTILE, "up": False, "why": HOSTILE}
-    told = page(HOSTILE, [relay], [node], {"length": 1, "fault": HOSTILE})
+    told = page(HOSTILE, [relay], [node], [{"relay": HOSTILE, "length": 1, "fault": HOSTILE}])
     assert "<script" not in told
     assert told.count("&lt;script&gt;") >= 10
     assert "src=" not in told
