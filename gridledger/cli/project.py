@@ -21,8 +21,11 @@ def project() -> Path:
 
 
 def run_service(module: str, arguments: list[str], *, extra: str | None, server: bool = True) -> int:
-    """Run a service of the checkout in the foreground; its exit code. ``extra`` is what it needs besides ``server``,
-    which it needs too unless it asks for its extras itself."""
+    """Run a service of the checkout in the foreground, in place of this process; the exit code, where it cannot run.
+
+    So signals reach the service itself, and Ctrl-C is told by it alone. ``extra`` is what it needs besides ``server``,
+    which it needs too unless it asks for its extras itself.
+    """
     user = f"gridledger {module.rpartition('.')[2]}"
     try:
         if server:
@@ -33,4 +36,9 @@ def run_service(module: str, arguments: list[str], *, extra: str | None, server:
     except GridLedgerError as error:
         return tell_error(error)
     environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.call([sys.executable, "-m", module, *arguments], env=environment)  # noqa: S603 - our own module
+    command = [sys.executable, "-m", module, *arguments]
+    if os.name == "posix":  # Windows has no exec that keeps the process
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(sys.executable, command, environment)  # noqa: S606 - our own module
+    return subprocess.call(command, env=environment)  # noqa: S603 - our own module

@@ -10,6 +10,7 @@ from typing import Final
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, one_line, tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.extras import require_server
+from services.relay.ending import run_and_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ def main(argv: list[str]) -> int:
         code: int = importlib.import_module(entry.module).main(argv[1:])
     except GridLedgerError as error:
         return tell_error(error)
-    except OSError as error:  # such as of a pipe whose reader has gone
+    except BrokenPipeError:  # as in 'watch | head': whoever reads has what he wanted
+        return EXIT_FAILED
+    except OSError as error:
         sys.stderr.write(f"error: {one_line(str(error))}\n")
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -101,4 +104,4 @@ def _help() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_and_end(main)

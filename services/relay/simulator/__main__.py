@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from gridledger.command_line import tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.settings import load_settings
 from gridledger.web import settings_file
+from services.relay.ending import run_and_end
 from services.relay.simulator.process import run
 from services.relay.simulator.settings import SimulatorSettings
 
@@ -22,4 +21,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_and_end(main)

@@ -23,7 +23,9 @@ def main(argv: list[str]) -> int:
     settings = settings_of(_parser().parse_args(argv))
     note(f"relay at http://{settings.host}:{settings.port}, captures in {settings.data}; Ctrl-C ends it")
     code = run(settings)
-    return 0 if code == EXIT_INTERRUPTED else code
+    if code == EXIT_INTERRUPTED:
+        note("stopped")
+    return code
 
 
 def settings_of(options: argparse.Namespace) -> SimulatorSettings:

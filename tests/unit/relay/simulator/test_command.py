@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 
 from gridledger.errors import SettingsError
+from services.relay.readers import Delivered, RelayAnswerBad, RelayUnreachable, open_reader
 from services.relay.simulator import command
 from services.relay.simulator.settings import SimulatorSettings
 from tests.support.waiting import eventually
@@ -29,6 +31,12 @@ def free_port() -> int:
 
 def settings_by(*options: str) -> SimulatorSettings:
     return command.settings_of(command._parser().parse_args(options))
+
+
+def mms_record(address: str) -> dict[str, object]:
+    utc = [{"from_minute": 0, "offset_min": 0}]
+    named = {"relay": "Rele_1", "name": "Relay 1", "substation": "Sur", "protocol": "iec61850", "address": address}
+    return {**named, "utc_offsets": utc, "period_s": 60, "reading_s": 10}
 
 
 def config(tmp_path: Path, **members: object) -> Path:
@@ -60,6 +68,35 @@ async def test_a_companion_runs_until_it_is_told_to_stop(tmp_path: Path) -> None
             process.kill()
     assert last is not None
     assert (tmp_path / "data/captures" / last).exists()
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_a_relay_ends_at_once_after_it_was_read_over_mms(told: signal.Signals, code: int, tmp_path: Path) -> None:
+    """By the command ``gridledger``: a signal to it is one to the relay."""
+    mms = free_port()
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "gridledger.cli", "relay", "simulate", "--port", str(free_port()),
+            "--iec61850-port", str(mms), "--folder", str(tmp_path), "--minute-s", "0.6", "--minutes", "100",
+        ],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            reader = open_reader(mms_record(f"127.0.0.1:{mms}"), "5004")
+
+            async def read() -> Delivered | None:
+                return await reader.latest(None, 1)
+
+            trouble = (RelayAnswerBad, RelayUnreachable)
+            await eventually(read, within_s=30, what="a capture", ignore=trouble)
+            process.send_signal(told)
+            assert await asyncio.to_thread(process.wait, 10) == code
+            await reader.close()
+        finally:
+            process.kill()
+        lines = process.communicate()[1].splitlines()
+    assert lines[0].startswith("relay at http")
+    assert [line for line in lines[1:] if not line.startswith("{")] == (["stopped"] if code else [])
 
 
 def test_a_port_that_is_taken_is_told_in_a_line(tmp_path: Path) -> None:
