@@ -25,7 +25,8 @@ MAX_FILE_BYTES: Final = 2**40
 
 STATED: Final = ("station", "device", "trigger_time", "samples", "channels", "bytes", "revision_year")
 
-_TRIGGER: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,9})?")
+#: Hours up to 23: Python takes T24:00:00 from 3.14 on, and all peers must answer the same.
+_TRIGGER: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,9})?")
 
 
 def record_fault(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:

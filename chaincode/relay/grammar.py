@@ -49,8 +49,20 @@ _FAULTS: Final = re.compile(rf"[O0]penings caused by faults: ({_NUMBER.pattern})
 _ROW: Final = re.compile(
     _ROW_START + _ROW_TIME.pattern + "".join(f";{measure};({_NUMBER.pattern})" for measure in MEASURES)
 )
-#: Control characters, other ends of lines, marks of direction, the byte order mark, surrogates: nobody sees them.
-UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+#: What nobody sees in a name, or takes for a blank: by ranges of code points, as Python's versions know different
+#: versions of Unicode.
+_UNSEEN_RANGES: Final = (
+    "\x00-\x1f\x7f-\xa0"  # control characters, no-break space
+    "\xad\u034f\u061c"  # soft hyphen, grapheme joiner, Arabic letter mark
+    "\u115f\u1160\u3164\uffa0"  # Hangul fillers
+    "\u1680\u2000-\u200f\u2028-\u202f\u205f\u3000"  # spaces, zero widths, ends of lines, marks of direction
+    "\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f"  # Khmer inherent vowels, variation selectors
+    "\u2060-\u206f\u2800\ufeff\ufff0-\ufffb"  # joiners, isolates, blank Braille, byte order mark, annotations
+    "\ud800-\udfff"  # surrogates
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # shorthand and musical format controls
+    "\U000e0000-\U000e0fff"  # tags, further variation selectors
+)
+UNSEEN: Final = re.compile(f"[{_UNSEEN_RANGES}]")
 
 
 class Fault(Exception):
@@ -130,6 +142,8 @@ def text_hash(text: str) -> str:
 
 def _lines(text: str, strict: bool) -> list[tuple[int, str]]:
     """Number and content of the header's four lines and of those with rows."""
+    if strict:
+        text = _without_empty_end(text)
     numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(text.split("\n"), 1)]
     if not strict:
         trimmed = ((number, line.strip(" \t")) for number, line in numbered)
@@ -143,6 +157,12 @@ def _lines(text: str, strict: bool) -> list[tuple[int, str]]:
         if line and not own:
             raise Fault(field, number, f"an empty line must stand before, not {_shown(line)}")
     return [(number, line) for number, line in numbered if line]
+
+
+def _without_empty_end(text: str) -> str:
+    """The text without the empty lines at its end, of which a text may have 60,000."""
+    kept = text.rstrip("\r\n")
+    return text if "\r\r" in text[len(kept) :] else kept  # after a second CR a line is not empty
 
 
 def _time(match: re.Match[str] | None, number: int, written: str) -> datetime:

@@ -41,7 +41,11 @@ def register_relay(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     record = check_record(argument)
     stored = find_record(stub, record["relay"])
     if stored is not None:
-        refuse("relay", f"{record['relay']} is registered by {stored['operator_msp']} already; UpdateRelay replaces it")
+        refuse(
+            "relay",
+            f"{record['relay']} is registered by {stored['operator_msp']} already; UpdateRelay replaces it "
+            "(gridledger relay update FILE)",
+        )
     return _write(stub, "RelayRegistered", record, mspid, 1)
 
 
@@ -67,7 +71,10 @@ def read_record(stub: Stub, relay_id: str) -> Record:
     """The record of a relay as it is now; refused where there is none."""
     record = find_record(stub, relay_id)
     if record is None:
-        refuse("relay", f"{relay_id} is not registered; an operator registers it by RegisterRelay")
+        refuse(
+            "relay",
+            f"{relay_id} is not registered; an operator registers it by RegisterRelay (gridledger relay register FILE)",
+        )
     return record
 
 

@@ -16,7 +16,7 @@ from gridledger.contract import ClientIdentity, Stub
 from . import keys
 from .arguments import hour_number, identifier, members, minute_shown, moment, refuse
 from .attestation import DISPUTED, text_of_record
-from .captures import SKEW_S, limits_of
+from .captures import SKEW_S
 from .grammar import MEASURES, Capture, parse
 from .permissions import require_server
 from .registration import Record, Revisions, read_record
@@ -143,7 +143,7 @@ def _synopsis(found: Hour, gaps: list[list[int]]) -> dict[str, Any]:
         "gaps": gaps,
         "readings": len(rows),
         "faults": fsum(capture.faults for capture, _ in found.confirmed),
-        "measures": {measure: _measure(rows, index) for index, measure in enumerate(MEASURES) if rows},
+        "measures": {measure: _measure(rows, measure) for measure in MEASURES if rows},
         "frequency_deviation_hz": _mean_and_max([abs(values[_F] - record["nominal_hz"]) for values, record in rows]),
         "unbalance_percent": _mean_and_max([_unbalance(values[_VOLTAGES]) for values, _ in rows]),
         "energy_mwh": _energy(found.confirmed, _P),
@@ -152,10 +152,12 @@ def _synopsis(found: Hour, gaps: list[list[int]]) -> dict[str, Any]:
     }
 
 
-def _measure(rows: list[tuple[tuple[float, ...], Record]], index: int) -> dict[str, Any]:
+def _measure(rows: list[tuple[tuple[float, ...], Record]], measure: str) -> dict[str, Any]:
     """{min, mean, max, limited, breaches, outside}: readings that have limits, those outside, and their share."""
+    index = MEASURES.index(measure)
     values = [row[index] for row, _ in rows]
-    judged = [low <= row[index] <= high for row, record in rows for i, low, high in limits_of(record) if i == index]
+    limited = [(row[index], record["limits"][measure]) for row, record in rows if measure in record["limits"]]
+    judged = [low <= value <= high for value, (low, high) in limited]
     return _with_share(min(values), fsum(values) / len(values), max(values), len(judged), judged.count(False))
 
 

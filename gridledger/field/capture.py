@@ -39,7 +39,7 @@ def parse_capture(text: str, *, strict: bool = True, period_s: int = 60) -> Capt
 
 
 def read_capture(data: bytes, *, strict: bool = True, period_s: int = 60) -> Capture:
-    """The same of a file's bytes: UTF-8, at most :data:`MAX_BYTES`."""
+    """The same of a file's bytes: UTF-8, at most :data:`MAX_BYTES`. Not strict: a byte order mark does not count."""
     if len(data) > MAX_BYTES:
         raise CaptureError(f"bytes, line 1: there are {len(data)}, at most {MAX_BYTES} are read", field="bytes", line=1)
     try:
@@ -47,7 +47,7 @@ def read_capture(data: bytes, *, strict: bool = True, period_s: int = 60) -> Cap
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CaptureError(f"bytes, line {line}: not UTF-8 at byte {error.start}", field="bytes", line=line) from None
-    return parse_capture(text, strict=strict, period_s=period_s)
+    return parse_capture(text if strict else text.removeprefix("\ufeff"), strict=strict, period_s=period_s)
 
 
 def render_capture(capture: Capture) -> str:

@@ -76,13 +76,18 @@ def _run(main: Coroutine[Any, Any, None], data: Path) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except (OSError, BaseExceptionGroup) as error:
-        told: GridLedgerError | None = no_space_left(error, data)
-        if told is None and isinstance(error, OSError) and error.errno == errno.EIO:
-            told = disk_failure(error, Path(error.filename or data))
+        told = disk_trouble(error, data)
         if told is None:
             raise
         return tell_error(told)
     return 0
+
+
+def disk_trouble(error: BaseException, data: Path) -> GridLedgerError | None:
+    """What is told where a process failed by a full or failing disk, on which ``data`` lies; None where it did not."""
+    if isinstance(error, OSError) and error.errno == errno.EIO:
+        return disk_failure(error, Path(error.filename or data))
+    return no_space_left(error, data)
 
 
 @asynccontextmanager

@@ -3,16 +3,19 @@
 A block's ``4_previous_hash`` is the SHA-256 of the previous block's JSON with sorted members and escaped letters; its
 ``3_proof`` is the least n >= 1 for which the SHA-256 of the decimal text of n^2 - p^2, where p is the previous block's
 proof, begins with 0000. The article does not say so; both are what its printed values follow. The proof does not
-depend on what the block holds, so the form protects nothing by itself: the ledger does.
+depend on what the block holds, so the form protects nothing by itself: the ledger does. All chains have the same
+proofs, and there are 225 of them: from the 226th block on they come again, from the 68th on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from services.relay.errors import ArticleChainBad
@@ -28,6 +31,8 @@ _MAX_PROOF: Final = 2**53
 _MEMBERS: Final = frozenset(("1_Index", "2_Estampa_de_tiempo", "3_proof", "4_previous_hash", "5_transactions"))
 _TRANSACTION: Final = frozenset(("A. Equipo", "B. Servidor", "C. Informacion"))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{6})?")
 
 Block = dict[str, Any]
 """A block as the article prints it."""
@@ -77,6 +82,7 @@ def first_proof_from(start: int, count: int, previous: int) -> int | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def next_proof(previous: int) -> int:
     """The proof of the block after one whose proof is ``previous``: some 65,000 hashes, a good half of 0.1 s."""
     found, start, step = None, 1, 65536
@@ -101,7 +107,7 @@ def chain_of(blocks: Iterable[Block]) -> dict[str, Any]:
 
 
 def verify_chain(document: bytes) -> dict[str, Any]:
-    """Verify a chain's text: hashes, proofs, and that no capture is in it twice.
+    """Verify a chain's text: form, times, hashes, that each proof is the least, and that no capture is in it twice.
 
     Returns ``{"length", "head"}``, where ``head`` is the hash of the last block. Raises :class:`ArticleChainBad`, which
     names the block.
@@ -109,7 +115,7 @@ def verify_chain(document: bytes) -> dict[str, Any]:
     if len(document) > MAX_CHAIN_BYTES:
         raise ArticleChainBad(f"bytes: a chain of more than {MAX_CHAIN_BYTES} bytes is not read")
     try:
-        value = json.loads(document, object_pairs_hook=_once, parse_constant=_no_number)
+        value = json.loads(document.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise ArticleChainBad(f"bytes: not the JSON of a chain: {error}") from None
     if not isinstance(value, dict) or value.keys() != {"1_length", "2_chain"}:
@@ -153,9 +159,10 @@ def _check_form(block: Any, index: int) -> None:
         raise ArticleChainBad(f"block {index}, 1_Index: is {block['1_Index']!r:.40}")
     if type(block["3_proof"]) is not int or not 0 < block["3_proof"] < _MAX_PROOF:
         raise ArticleChainBad(f"block {index}, 3_proof: must be a whole number from 1 on")
-    for name in ("2_Estampa_de_tiempo", "4_previous_hash"):
-        if not isinstance(block[name], str):
-            raise ArticleChainBad(f"block {index}, {name}: must be a text")
+    if not _is_time(block["2_Estampa_de_tiempo"]):
+        raise ArticleChainBad(f"block {index}, 2_Estampa_de_tiempo: must be a time such as 2021-09-28 06:58:11.088496")
+    if not isinstance(block["4_previous_hash"], str):
+        raise ArticleChainBad(f"block {index}, 4_previous_hash: must be a text")
     if not isinstance(block["5_transactions"], list) or len(block["5_transactions"]) != 1:
         raise ArticleChainBad(f"block {index}, 5_transactions: must be a list of one")
 
@@ -175,12 +182,25 @@ def _check_link(block: Block, previous: Block) -> None:
         raise ArticleChainBad(f"block {index}, 4_previous_hash: is not the hash of block {index - 1}")
     if not is_proof(block["3_proof"], previous["3_proof"]):
         raise ArticleChainBad(f"block {index}, 3_proof: {block['3_proof']} does not follow {previous['3_proof']}")
+    if block["3_proof"] != (least := next_proof(previous["3_proof"])):
+        raise ArticleChainBad(f"block {index}, 3_proof: {block['3_proof']} is not the least proof, which is {least}")
     transaction = block["5_transactions"][0]
     if not isinstance(transaction, dict) or transaction.keys() != _TRANSACTION:
         raise ArticleChainBad(f"block {index}, 5_transactions: one has {', '.join(sorted(_TRANSACTION))}")
     for name, text in transaction.items():
         if not isinstance(text, str):
             raise ArticleChainBad(f"block {index}, {name}: must be a text")
+        if _LONE_SURROGATE.search(text):
+            raise ArticleChainBad(f"block {index}, {name}: has half a character, which no text in UTF-8 can have")
+
+
+def _is_time(value: object) -> bool:
+    """Whether ``value`` is a time as Python's ``str`` writes one, with microseconds or without."""
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    try:
+        return match is not None and bool(datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC))
+    except ValueError:
+        return False
 
 
 def _block(index: int, time_us: int, proof: int, previous_hash: str, transactions: list[Any]) -> Block:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,9 +37,19 @@ class _Contract:
         return answer.payload
 
 
-def ledger_on(channel: RelayChannel, caller: ClientIdentity = READER) -> RelayLedger:
-    """The ledger as a caller has it."""
-    return RelayLedger(_Contract(channel, caller))  # type: ignore[arg-type]
+class _Network:
+    """Has the channel's configuration, as far as it names the members."""
+
+    def __init__(self, members: Iterable[str]) -> None:
+        self._members = members
+
+    async def get_config(self) -> Any:
+        return SimpleNamespace(organisations=dict.fromkeys(self._members))
+
+
+def ledger_on(channel: RelayChannel, caller: ClientIdentity = READER, members: Iterable[str] = ()) -> RelayLedger:
+    """The ledger as a caller has it. ``members``: the MSPs of the channel."""
+    return RelayLedger(_Contract(channel, caller), _Network(members))  # type: ignore[arg-type]
 
 
 def on_ledger(monkeypatch: pytest.MonkeyPatch, channel: RelayChannel) -> None:

@@ -83,6 +83,7 @@ def read_record(path: Path) -> RecordFile:
 def parse_record(text: str) -> RecordFile:
     """As :func:`read_record`, of a text."""
     try:
+        _refuse_aliases(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         lines = dict(_lines_of(node, "", 0)) if node is not None else {}
         value = yaml.safe_load(text)
@@ -92,6 +93,8 @@ def parse_record(text: str) -> RecordFile:
         raise InputError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from None
     except RecursionError:
         raise InputError("not a record: nested too deeply") from None
+    except ValueError as error:  # a date that is none, a number of thousands of digits
+        raise InputError(f"not a record: {error}") from None
     if not isinstance(value, dict):
         raise InputError("line 1: a registration is a mapping: relay, name, substation, ...")
     file = RecordFile(value, lines)
@@ -100,6 +103,14 @@ def parse_record(text: str) -> RecordFile:
     except ValidationError as error:
         raise InputError(_told(error, file)) from None
     return file
+
+
+def _refuse_aliases(text: str) -> None:
+    """Aliases of aliases make a small file a value without bound; a registration needs none."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
+            raise InputError(f"{where}*{event.anchor} is an alias: write the value out")
 
 
 def _lines_of(node: yaml.Node, path: str, depth: int) -> Iterator[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from services.relay.commands.options import add_json, add_network, new_parser
 from services.relay.commands.record_file import RecordFile, read_record
 from services.relay.ledger import RelayLedger, application_of, operator_identity, peers_of, relay_ledger
 
-_FIELD: Final = re.compile(r"([A-Za-z_]+(?:\.[A-Za-z0-9_-]+)*)\b")
+_FIELD: Final = re.compile(r"([A-Za-z_]+(?:\.[A-Za-z0-9_-]+|\[[0-9]+\])*)(?=:)")
 
 
 def run(name: str, argv: list[str]) -> int:
@@ -59,12 +60,23 @@ async def _submit(
 ) -> dict[str, Any]:
     operator = await operator_identity(profile, organisation or _first_organisation(profile))
     async with relay_ledger(profile, operator) as ledger:
+        check_servers(file, path, (await ledger.network.get_config()).organisations)
         try:
             return await _call(name, ledger, file.record)
         except EndorseError as error:
             if error.code != "CHAINCODE_REFUSED":
                 raise
             raise InputError(f"{path}: {with_line(error.message, file)}") from None
+
+
+def check_servers(file: RecordFile, path: Path, members: Iterable[str]) -> None:
+    """Refuse a server of an MSP that is no member of the channel: the contract cannot see who is, and nobody could
+    speak as that server. ``members``: the MSPs of the channel's organisations."""
+    known = sorted(members)
+    for index, server in enumerate(file.record["servers"]):
+        if server["mspid"] not in known:
+            told = f"servers[{index}].mspid: {server['mspid']} is no member of the channel; members: {', '.join(known)}"
+            raise InputError(f"{path}: {with_line(told, file)}")
 
 
 async def _call(name: str, ledger: RelayLedger, record: dict[str, Any]) -> dict[str, Any]:
@@ -82,5 +94,5 @@ def _first_organisation(profile: ConnectionProfile) -> str:
 def with_line(message: str, file: RecordFile) -> str:
     """A refusal of the contract, ``field: why``, with the line that the field has in the file."""
     found = _FIELD.match(message)
-    line = file.line_of(found[1]) if found else None
+    line = file.line_of(found[1].replace("[", ".").replace("]", "")) if found else None
     return message if found is None or line is None else f"{found[1]}, line {line}{message[found.end() :]}"

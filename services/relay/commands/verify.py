@@ -15,7 +15,8 @@ def main(argv: list[str]) -> int:
     parser = new_parser(
         "verify",
         "Verify a chain in the article's form, as 'export --article' writes it and a server's /get_chain answers: "
-        "hashes, proofs, and that no capture is in it twice.",
+        "form, times, hashes, that each proof is the least, and that no capture is in it twice. A proof takes some "
+        "60 ms to find; there are 225, so that the longest chain takes some 15 s more.",
         ("verify chain.json",),
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the chain's JSON")

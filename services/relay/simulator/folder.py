@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,10 +83,11 @@ class CaptureFolder:
         """Give the file its name, with what it holds at last, and drop the oldest one."""
         name = self._free_name(time)
         (self._captures / CAPTURING).write_bytes(data)
-        (self._captures / CAPTURING).replace(self._captures / name)
         capture = Complete(name, minute, data, hashlib.sha256(data).hexdigest(), completed_us, other)
-        self._held[name] = capture
+        # First the line: without a file it is nothing, and a file without it would not be found after a crash.
         self._write_line(capture, real_us)
+        (self._captures / CAPTURING).replace(self._captures / name)
+        self._held[name] = capture
         while len(self._held) > KEPT:
             self._drop(next(iter(self._held)))
         return capture
@@ -116,17 +118,21 @@ class CaptureFolder:
             self._lines = len(lines)
 
     def _logged(self) -> deque[dict[str, Any]]:
-        """The newest entries of the log; a line that was cut short by a crash is left out."""
+        """The newest entries of the log. A last line that a crash cut short is cut off, so that the next one begins
+        anew; what else is no entry is left out."""
         entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
         if not self._log.exists():
             return entries
+        whole = 0
         with self._log.open("rb") as file:
             for line in file:
+                if not line.endswith(b"\n"):
+                    os.truncate(self._log, whole)
+                    break
+                whole += len(line)
                 self._lines += 1
-                try:
-                    entries.append(jsontext.loads(line))
-                except GridLedgerError:
-                    continue
+                if (entry := _entry_of(line)) is not None:
+                    entries.append(entry)
         return entries
 
     def _load(self, entry: dict[str, Any]) -> None:
@@ -141,3 +147,16 @@ class CaptureFolder:
     def _drop(self, name: str) -> None:
         del self._held[name]
         (self._captures / name).unlink(missing_ok=True)
+
+
+def _entry_of(line: bytes) -> dict[str, Any] | None:
+    """What a line of the log says, or None where it is not one of :meth:`CaptureFolder._write_line`."""
+    try:
+        entry = jsontext.loads(line)
+    except GridLedgerError:
+        return None
+    kinds = {"name": str, "minute": int, "completed_us": int}
+    if not isinstance(entry, dict) or any(type(entry.get(name)) is not kind for name, kind in kinds.items()):
+        return None
+    is_known = Path(entry["name"]).name == entry["name"] and isinstance(entry.get("other", ""), str)
+    return entry if is_known else None

@@ -20,6 +20,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.extras import require_extra
 from gridledger.files import write_atomically
 from gridledger.waiting import first_done
+from gridledger.web.service import disk_trouble
 from services.relay.simulator import http
 from services.relay.simulator.clock import MINUTE_S, Pace, RelayClock
 from services.relay.simulator.faults import FaultFolder
@@ -47,7 +48,7 @@ class RunningRelay:
 
 
 def run(settings: SimulatorSettings) -> int:
-    """Run a simulated relay until it is told to stop; the exit code."""
+    """Run a simulated relay until it is told to stop; the exit code. A full or failing disk is told in one line."""
     logs.setup("relay-simulator", settings.name, settings.log_level)
     try:
         asyncio.run(_until_stopped(settings))
@@ -55,6 +56,11 @@ def run(settings: SimulatorSettings) -> int:
         return tell_error(error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except (OSError, BaseExceptionGroup) as error:
+        told = disk_trouble(error, settings.data)
+        if told is None:
+            raise
+        return tell_error(told)
     return 0
 
 

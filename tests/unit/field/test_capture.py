@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
+from unicodedata import category
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,8 @@ from gridledger.field.capture import (
     render_capture,
     text_hash,
 )
+from gridledger.field.grammar import UNSEEN
+from tests.support.call_count import calls_of
 from tests.support.captures import FIGURE_2, FIGURE_2_MANUSCRIPT, FIGURE_2_ROWS, MANUSCRIPT_ROW_5, SUBSTATION, text
 
 MINUTE = datetime(2021, 9, 28, 7, 1)
@@ -55,10 +59,10 @@ def with_row(old: str, new: str, number: int = 7) -> str:
     return with_line(number, LINES[number - 1].replace(old, new, 1))
 
 
-def fault_of(given_text: str, **options: int) -> CaptureError:
+def fault_of(given_text: str, **options: Any) -> CaptureError:
     """The error that a text is refused with."""
     with pytest.raises(CaptureError) as caught:
-        parse_capture(given_text, **options)  # type: ignore[arg-type]
+        parse_capture(given_text, **options)
     assert caught.value.code == "BAD_CAPTURE"
     assert str(caught.value).startswith(f"{caught.value.details['field']}, line {caught.value.details['line']}: ")
     return caught.value
@@ -98,7 +102,7 @@ def test_both_ways_to_print_rows_are_read_alike() -> None:
 
 numbers = st.floats(-999_999, 999_999, allow_nan=False).map(lambda value: round(value, 3) + 0.0)
 names = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters=";"), min_size=1, max_size=40).filter(
-    lambda name: not any(0x200B <= ord(c) <= 0x200F or 0x2060 <= ord(c) <= 0x2069 or c == "\ufeff" for c in name)
+    lambda name: not UNSEEN.search(name)
 )
 
 
@@ -185,6 +189,51 @@ def test_a_fault_is_named_with_field_and_line(bad: str, field: str, line: int, w
     error = fault_of(bad)
     assert error.details == {"field": field, "line": line}, error
     assert why in error.message
+
+
+#: Controls, fillers, joiners, marks of direction, variation selectors, tags, and blanks other than U+0020.
+NOBODY_SEES = (
+    "\x00\x7f\x85\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b\u180e\u180f\u2000\u200a\u200b\u200f\u2028\u202a\u202f"
+    "\u205f\u2060\u2065\u206a\u206f\u2800\u3000\u3164\ufe00\ufe0f\ufeff\uffa0\ufff0\ufff9\ufffb\ud800\U0001bca0\U0001d173"
+    "\U0001d17a\U000e0001\U000e0041\U000e01ef"
+)
+
+
+@pytest.mark.parametrize("unseen", NOBODY_SEES, ids=ascii)
+def test_a_name_has_nothing_that_nobody_sees(unseen: str) -> None:
+    for line, field, name in ((2, "relay", f"Relay{unseen}1"), (3, "substation", f"{unseen}Bogotá")):
+        error = fault_of(with_line(line, name), strict=False)
+        assert error.message == f"{field}, line {line}: has a character that nobody sees: U+{ord(unseen):04X}"
+
+
+@pytest.mark.parametrize("seen", "áÑß-·€日한ب🔌\u0301", ids=ascii)
+def test_a_name_may_have_any_letter(seen: str) -> None:
+    assert parse_capture(with_line(2, f"Relay{seen}1")).relay == f"Relay{seen}1"
+
+
+def test_format_characters_of_this_python_are_unseen() -> None:
+    visible = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13440)}
+    of_format = (code for code in range(0x110000) if category(chr(code)) in ("Cc", "Cf", "Zl", "Zp", "Zs"))
+    assert [
+        hex(code) for code in of_format if code not in visible and code != 0x20 and not UNSEEN.match(chr(code))
+    ] == []
+
+
+def test_a_byte_order_mark_counts_where_it_is_strict() -> None:
+    marked = b"\xef\xbb\xbf" + GOOD.encode()
+    assert read_capture(marked, strict=False) == parse_capture(GOOD)
+    with pytest.raises(CaptureError, match="time, line 1: "):
+        read_capture(marked)
+    with pytest.raises(CaptureError, match="time, line 1: "):
+        read_capture(b"\xef\xbb\xbf" + marked, strict=False)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_empty_lines_at_the_end_cost_nothing(end: str) -> None:
+    padded = GOOD + end * ((MAX_BYTES - len(GOOD.encode())) // len(end))
+    calls = calls_of(lambda: parse_capture(padded))
+    assert calls < 2 * calls_of(lambda: parse_capture(GOOD))
+    assert fault_of(padded[:-3] + "\r\r\n").details["field"] == "reading"
 
 
 def test_what_is_read_leniently_is_still_a_capture() -> None:

@@ -23,6 +23,7 @@ from services.relay.article import (
     verify_chain,
 )
 from services.relay.errors import ArticleChainBad
+from tests.support.call_count import calls_of
 
 GENESIS_US = int(datetime(2021, 9, 28, 6, 58, 11, 88496, UTC).timestamp()) * 1_000_000 + 88496
 PROOFS = [1, 533, 45293, 21391, 8018]
@@ -113,6 +114,65 @@ def test_an_altered_chain_is_refused_with_its_block(alter: Callable[[dict[str, A
     alter(made)
     with pytest.raises(ArticleChainBad, match=told):
         verify_chain(jsontext.dumps(made))
+
+
+def _take_a_later_proof(made: dict[str, Any]) -> None:
+    block, previous = made["2_chain"][3], made["2_chain"][2]
+    block["3_proof"] = first_proof_from(block["3_proof"] + 1, 2_000_000, previous["3_proof"])
+
+
+def test_a_proof_that_is_not_the_least_is_refused() -> None:
+    made = chain()
+    _take_a_later_proof(made)
+    assert is_proof(made["2_chain"][3]["3_proof"], PROOFS[2])
+    with pytest.raises(ArticleChainBad, match=r"block 4, 3_proof: [0-9]+ is not the least proof, which is 21391"):
+        verify_chain(jsontext.dumps(made))
+
+
+@pytest.mark.parametrize(
+    "time", ["no time", "", "2021-09-28", "2021-02-30 06:58:11.088496", "2021-09-28 24:00:00", "2021-09-28 06:58:60",
+             "2021-09-28 06:58:11.08849", "2021-09-28T06:58:11.088496", "2021-09-28 06:58:1\u0661", 1, None],
+)  # fmt: skip
+def test_a_time_that_is_none_is_refused(time: Any) -> None:
+    made = chain()
+    made["2_chain"][3]["2_Estampa_de_tiempo"] = time
+    with pytest.raises(ArticleChainBad, match="block 4, 2_Estampa_de_tiempo: must be a time such as"):
+        verify_chain(json.dumps(made).encode())
+
+
+def test_a_time_without_microseconds_is_one() -> None:
+    made = chain()
+    made["2_chain"][3]["2_Estampa_de_tiempo"] = "2021-09-28 06:58:11"
+    assert verify_chain(jsontext.dumps(made))["length"] == 4
+
+
+@pytest.mark.parametrize("member", ["A. Equipo", "B. Servidor", "C. Informacion"])
+def test_half_a_character_is_refused(member: str) -> None:
+    made = chain()
+    made["2_chain"][3]["5_transactions"][0][member] = "Rele\ud800"
+    with pytest.raises(ArticleChainBad, match=f"block 4, {member}: has half a character"):
+        verify_chain(json.dumps(made).encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le"])
+def test_a_chain_in_another_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(ArticleChainBad, match="bytes: not the JSON of a chain"):
+        verify_chain(json.dumps(chain()).encode(encoding))
+    assert verify_chain(json.dumps(chain()).encode("utf-8-sig"))["length"] == 4
+
+
+def test_a_proof_is_looked_for_once() -> None:
+    made = chain()
+    verify_chain(jsontext.dumps(made))
+    assert calls_of(lambda: verify_chain(jsontext.dumps(made))) < 10_000
+
+
+@pytest.mark.deep
+def test_the_proofs_repeat_after_225() -> None:
+    proofs = [1]
+    while (proof := next_proof(proofs[-1])) not in proofs:
+        proofs.append(proof)
+    assert (len(proofs), proofs.index(proof)) == (225, 67)
 
 
 def test_a_capture_that_comes_twice_is_refused() -> None:

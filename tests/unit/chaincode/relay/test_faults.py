@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chaincode.relay import faults
 from tests.support.relay_channel import FAULT, OPERATOR, RelayChannel, server
 
 
@@ -76,6 +77,7 @@ def test_the_largest_page_of_faults_stays_within_a_call_s_accesses() -> None:
         ("trigger_time", "30/11/2026,02:24:33", "trigger_time: must be a time"),
         ("trigger_time", "2026-02-30T02:24:33", "trigger_time: must be a time"),
         ("trigger_time", "2026-11-30T02:24:33Z", "trigger_time: must be a time"),
+        ("trigger_time", "2026-11-30T24:00:00", "trigger_time: must be a time"),
         ("samples", -1, "samples: must lie"),
         ("channels", 1.0, "channels: must be an integer"),
         ("bytes", 0, "bytes: must lie"),
@@ -95,3 +97,9 @@ def test_stations_without_a_name_are_taken(channel: RelayChannel) -> None:
     channel.call(
         "RecordFault", FAULT | {"station": "", "device": "", "trigger_time": "2026-11-30T02:24:33"}, server("5004")
     )
+
+
+def test_no_python_version_has_an_hour_24() -> None:
+    """From 3.14 on its fromisoformat has one, so the pattern must not."""
+    assert faults._TRIGGER.fullmatch("2026-11-30T23:59:59")
+    assert not faults._TRIGGER.fullmatch("2026-11-30T24:00:00")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from fractions import Fraction
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from gridledger.field.capture import MEASURES, parse_capture, text_hash
-from tests.support.relay_channel import HOUR, MINUTE, RelayChannel, S, after, client, server, told
+from gridledger.field.capture import MAX_BYTES, MEASURES, parse_capture, text_hash
+from tests.support.call_count import calls_of
+from tests.support.captures import SUBSTATION
+from tests.support.relay_channel import HOUR, MINUTE, RelayChannel, S, after, client, local, server, told
 
 CLOSE = {"relay": "Rele_1", "hour": HOUR}
 STATISTICS = {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 1}
@@ -206,3 +209,31 @@ def test_only_servers_close_and_fields_are_named() -> None:
     channel.refused("CloseHour", CLOSE | {"hour": -1}, "hour: must lie", caller=server("5004"))
     span = {"relay": "Rele_1", "from_hour": HOUR, "to_hour": HOUR + 337}
     channel.refused("GetStatistics", span, "to_hour: must lie within from_hour and 336 hours")
+
+
+def largest(minute: int, value: str) -> str:
+    """As many readings as a minute can have, and empty lines up to the bound."""
+    time = local(minute)
+    values = "".join(f";{measure};{'0.123456789' if measure == 'FP' else value}" for measure in MEASURES)
+    rows = [f"Time Stamp;{time + timedelta(seconds=s):%d %m %Y %H %M %S}{values}" for s in range(71)]
+    head = f"{time:%d %m %Y %H %M}\nRelay 1\n{SUBSTATION}\n\nOpenings caused by faults: 1.0\n"
+    given = "\n".join([head, *rows])
+    return given + "\n" * (MAX_BYTES - len(given.encode()))
+
+
+def test_the_largest_hour_costs_a_part_of_a_call_s_time() -> None:
+    channel = RelayChannel().register(limits={measure: [-1.0, 1.0] for measure in MEASURES})
+    for minute in range(MINUTE, MINUTE + 60):
+        now_us = after(minute)
+        channel.record("5004", largest(minute, "2.5"), time_us=now_us)
+        for who in ("5005", "5006", "5007"):
+            channel.attest(who, largest(minute, "123456789.123456789"), minute, now_us)
+        channel.conclude(minute=minute, time_us=now_us)
+    calls = calls_of(lambda: closed(channel))
+    assert closed_readings(channel) == 60 * 71
+    assert calls < 500_000, "0.12 s of a core; a call may take 5 s"
+
+
+def closed_readings(channel: RelayChannel) -> int:
+    (hour,) = channel.call("GetStatistics", STATISTICS)["hours"]
+    return int(hour["readings"])

@@ -57,6 +57,8 @@ def test_the_registrations_of_the_checkout_are_read():
         ("Vab: [109.25, 120]", "Vxx: [1, 2]", "limits.Vxx, line 16: Input should be 'Vab'"),
         ("offset_min: -300", "offset_min: -300.5", "utc_offsets.0.offset_min, line 7: Input should be a valid integer"),
         ("period_s: 60", "period_s: 60: 1", "line 8: not YAML: mapping values are not allowed here"),
+        ("quorum: 2", f"quorum: {'9' * 5000}", "not a record: Exceeds the limit"),
+        ("name: Relay 1", "name: 2026-13-45", "not a record: month must be in 1..12"),
         ("name: Relay 1", "name: [[[[[[[[[[[[1]]]]]]]]]]]]", "line 2: nested too deeply"),
     ],
 )
@@ -65,6 +67,12 @@ def test_a_fault_is_told_with_field_and_line(old: str, new: str, told: str):
         parse_record(TEXT.replace(old, new))
     assert told in refused.value.message
     assert "\n" not in refused.value.message
+
+
+def test_aliases_are_refused_before_they_multiply():
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8))
+    with pytest.raises(InputError, match=r"line 2: \*a0 is an alias: write the value out"):
+        parse_record(bomb)
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "just text\n", "42\n"])
@@ -89,6 +97,8 @@ def test_a_file_has_a_bound_and_is_named(tmp_path: Path):
         ("quorum: must be over half", "quorum, line 14: must be over half"),
         ("limits.Vab: 1 is not below 0", "limits.Vab, line 16: 1 is not below 0"),
         ("servers.1.mspid: unknown", "servers.1.mspid, line 13: unknown"),
+        ("servers[1].mspid: unknown", "servers[1].mspid, line 13: unknown"),
+        ("limits.Vab[0]: too low", "limits.Vab[0], line 16: too low"),
         ("max_age_s: too large", "max_age_s: too large"),
         ("you may not", "you may not"),
     ],

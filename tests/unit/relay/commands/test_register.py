@@ -43,7 +43,8 @@ def channel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RelayChannel:
 
     @asynccontextmanager
     async def relay_ledger(_: ConnectionProfile, organisation: Any) -> AsyncIterator[RelayLedger]:
-        yield ledger_on(channel, client(f"{organisation}MSP", relay_role="operator"))
+        members = ("CustomersMSP", *(f"Server{number}MSP" for number in range(5004, 5008)))
+        yield ledger_on(channel, client(f"{organisation}MSP", relay_role="operator"), members)
 
     monkeypatch.setattr(registering, "load_profile", lambda _: profile)
     monkeypatch.setattr(registering, "operator_identity", operator_identity)
@@ -84,3 +85,29 @@ def test_a_refusal_names_the_line_in_the_file(tmp_path: Path, capsys: pytest.Cap
     line = 1 + next(number for number, item in enumerate(text.splitlines()) if item.startswith("quorum"))
     assert main(["register", str(path)]) == 1
     assert capsys.readouterr().err.startswith(f"error: {path}: quorum, line {line}: ")
+
+
+@pytest.mark.parametrize("command", ["register", "update"])
+def test_a_server_of_no_member_is_refused(
+    command: str, channel: RelayChannel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    if command == "update":
+        assert main(["register", OURS]) == 0
+    path = tmp_path / "rele1.yaml"
+    text = Path(OURS).read_text(encoding="utf-8")
+    path.write_text(text.replace("Server5006MSP", "Server5006"), encoding="utf-8")
+    before = channel.state.to_bytes()
+    assert main([command, str(path)]) == 1
+    line = 1 + next(number for number, item in enumerate(text.splitlines()) if "Server5006MSP" in item)
+    assert capsys.readouterr().err == (
+        f"error: {path}: servers[2].mspid, line {line}: Server5006 is no member of the channel; members: CustomersMSP, "
+        "Server5004MSP, Server5005MSP, Server5006MSP, Server5007MSP\n"
+    )
+    assert channel.state.to_bytes() == before
+
+
+@pytest.mark.usefixtures("channel")
+def test_who_registers_twice_is_told_of_update(capsys: pytest.CaptureFixture[str]):
+    assert main(["register", OURS]) == 0
+    assert main(["register", OURS]) == 1
+    assert "UpdateRelay replaces it (gridledger relay update FILE)" in capsys.readouterr().err

@@ -110,6 +110,19 @@ def test_a_port_that_is_taken_is_told_in_a_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("error: cannot listen on 127.0.0.1:")
 
 
+def test_a_full_disk_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "data/captures").mkdir(parents=True)
+    (tmp_path / "data/captures/CAPTURING.txt").symlink_to("/dev/full")
+    file = config(tmp_path, minute_s=0.3, minutes=10)
+    done = subprocess.run(
+        [sys.executable, "-m", "services.relay.simulator", "--config", str(file)],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"error: no space left on device: free space in {tmp_path / 'data'}"
+    assert "Traceback" not in done.stderr
+
+
 def test_options_become_settings(tmp_path: Path) -> None:
     told = settings_by(
         "--port", "6000", "--folder", str(tmp_path), "--minute-s", "6", "--minutes", "12", "--interval-s", "5",

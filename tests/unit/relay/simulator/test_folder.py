@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +62,44 @@ def test_a_relay_started_again_has_what_it_had(tmp_path: Path) -> None:
         file.write('{"name": "cut sho')
     (tmp_path / "captures" / "30 11 2026 02 26.txt").unlink()
     assert list(CaptureFolder(tmp_path)) == list(folder)[:2]
+
+
+def test_a_line_cut_short_loses_no_other_capture(tmp_path: Path) -> None:
+    folder = CaptureFolder(tmp_path)
+    for minute in range(3):
+        complete(folder, minute)
+    log = tmp_path / "renames.jsonl"
+    os.truncate(log, log.stat().st_size - 20)
+    for minute in (3, 4):
+        complete(CaptureFolder(tmp_path), minute)
+    assert [capture.minute for capture in CaptureFolder(tmp_path)] == [100, 101, 103, 104]
+    assert [json.loads(line)["minute"] for line in log.read_text().splitlines()] == [100, 101, 103, 104]
+
+
+def test_a_complete_capture_always_has_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    folder = CaptureFolder(tmp_path)
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        complete(folder)
+    assert "30 11 2026 02 24.txt" in (tmp_path / "renames.jsonl").read_text()
+    assert list(CaptureFolder(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[]", "1", '{"minute": 1, "completed_us": 2}', '{"name": "x", "minute": "1", "completed_us": 2}',
+     '{"name": "../x", "minute": 1, "completed_us": 2}', '{"name": "x", "minute": 1, "completed_us": 2, "other": 3}'],
+)  # fmt: skip
+def test_a_line_that_is_no_entry_is_left_out(line: str, tmp_path: Path) -> None:
+    complete(CaptureFolder(tmp_path))
+    for name in ("x", "captures/x"):
+        (tmp_path / name).write_text("no capture")
+    with (tmp_path / "renames.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert [capture.minute for capture in CaptureFolder(tmp_path)] == [100]
 
 
 def test_the_log_is_cut_in_half_when_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
