@@ -245,8 +245,11 @@ class World:
         task = self._running.pop(server, None)
         if task is None:
             return
+        disk = self.disks[server]
+        was_full, disk.full = disk.full, True  # nothing is written any more
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        disk.full = was_full
         if power:
             self.disks[server].lose_power()
         else:
@@ -279,6 +282,10 @@ class World:
     def spooled(self) -> int:
         """How many captures wait in all spools."""
         return sum(len(collector.spool) for server in self._running for collector in self.collectors[server])
+
+    def file(self, server: str, path: str) -> bytes:
+        """What a server's disk has in a file."""
+        return self.disks[server].content()[path]
 
     async def until(self, holds: Callable[[], bool], *, within_s: float) -> None:
         """Wait, in virtual time, until something holds."""

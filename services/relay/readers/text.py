@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from gridledger import jsontext
 from gridledger.errors import MalformedJSON, SettingsError
 from gridledger.field.capture import MAX_BYTES
 from services.relay.readers.errors import ANSWERED_BADLY, LATE, NOT_HTTP, RelayAnswerBad, RelayUnreachable
-from services.relay.readers.minutes import minute_of, time_in_name
+from services.relay.readers.minutes import minutes_in_order, time_in_name
 from services.relay.readers.reader import ANSWER_S, MAX_HELD, Delivered, Held
 
 LONGEST_WAIT_S = 60.0
@@ -90,7 +90,10 @@ class TextReader:
             raise self._bad(f"its list of captures is {error.message}") from None
         if not isinstance(entries, list) or len(entries) > MAX_HELD:
             raise self._bad(f"its list of captures is no list of at most {MAX_HELD}")
-        return [self._held(entry) for entry in entries]
+        held = [self._held(entry) for entry in entries]
+        dated = [(time_in_name(item.name), item.completed_us) for item in held]
+        minutes = minutes_in_order(dated, self._record)
+        return [replace(item, minute=minute) for item, minute in zip(held, minutes, strict=True)]
 
     async def fetch(self, name: str) -> Delivered:
         """One of what :meth:`held` lists."""
@@ -111,8 +114,7 @@ class TextReader:
         sha256, completed = entry.get("sha256"), entry.get("completed_us")
         if not isinstance(sha256, str | None) or not (completed is None or _is_time(completed)):
             raise self._bad(f"its list gives {name} no SHA-256 and time that can be read")
-        time = time_in_name(name)
-        return Held(name, sha256, minute_of(time, completed, self._record) if time else None, completed)
+        return Held(name, sha256, None, completed)
 
     def _delivered(self, answer: _Answer, name: str | None) -> Delivered:
         self._expect_ok(answer, "a capture")

@@ -23,9 +23,10 @@ from services.relay.server.conclusions import ConcludingLedger, Conclusions
 from services.relay.server.hours import Hours, HoursLedger
 from services.relay.server.progress import Progress
 from services.relay.server.recording import Attest, CaptureRefused, Recorder, RecordingLedger, Result
+from services.relay.server.records import Records, RecordsLedger
 from services.relay.server.silence import Silence, SilenceLedger
 from services.relay.server.spool import Spool, Waiting
-from services.relay.server.taken import Taken, take
+from services.relay.server.taken import MinuteUnknown, Taken, take
 from services.relay.server.voices import turn_of
 
 LONGEST_WAIT_S: Final = 30.0
@@ -37,7 +38,7 @@ LEAST_INTERVAL_S: Final = 0.1
 SPOOL_AFTER_S: Final = 1.0
 """A capture that is not on the ledger after so long is written to the spool, whatever becomes of it."""
 MAX_REFUSALS: Final = 8
-"""So often a capture that the ledger refuses is tried, with growing pauses, before it is dropped, loudly."""
+"""So often a capture that the ledger refuses is tried, with growing pauses, before it is set aside, loudly."""
 _LONGEST_WORK_S: Final = 120.0
 """By then a capture that is under way has come to an end."""
 _OPEN_BACK: Final = 1440
@@ -47,7 +48,9 @@ _RETRY_S: Final = (0.5, 15.0)
 _log = logging.getLogger(__name__)
 
 
-class CollectorLedger(RecordingLedger, ConcludingLedger, SilenceLedger, HoursLedger, CatchUpLedger, Protocol):
+class CollectorLedger(
+    RecordingLedger, ConcludingLedger, RecordsLedger, SilenceLedger, HoursLedger, CatchUpLedger, Protocol
+):
     """What a collector asks of the ledger."""
 
 
@@ -93,13 +96,14 @@ class Collector:
         clock = asyncio.get_running_loop().time
         self._period_s = record["period_s"] * options.minute_s / 60
         pace_s = min(options.pace_s, self._period_s / 4)
-        self._recorder = Recorder(self.relay, server, ledger, options.attest)
-        self._conclusions = Conclusions(server, lambda: self.record, ledger, now_us, pace_s)
+        self._records = Records(server, record, ledger)
+        self._recorder = Recorder(self.relay, server, ledger, self._records, attest=options.attest)
+        self._conclusions = Conclusions(server, self._records, ledger, now_us, pace_s)
         self._silence = Silence(
             server, lambda: self.record, ledger, clock, now_us, period_s=self._period_s, pace_s=pace_s
         )
-        self._hours = Hours(server, lambda: self.record, ledger, now_us)
-        self._catch_up = CatchUp(self.relay, reader, ledger, progress, self._take, order=options.catch_up)
+        self._hours = Hours(server, self._records, ledger, now_us)
+        self._catch_up = CatchUp(self.relay, reader, ledger, progress, self._records.take, order=options.catch_up)
         self._replay = asyncio.Event()
         self._behind = asyncio.Event()
         self._retry_at: dict[int, float] = {}
@@ -144,20 +148,23 @@ class Collector:
 
     async def _read(self) -> None:
         after: str | None = None
+        waited = False  # for the capture that comes next, which the relay has completed just now then
         backoff = Backoff(_RETRY_S[0], max(_RETRY_S[0], min(_RETRY_S[1], self._period_s / 2)), self._random)
         while True:
             try:
                 delivered = await self._reader.latest(after, min(LONGEST_WAIT_S, self._period_s))
             except GridLedgerError as error:
                 self._relay_failed(error)
+                waited = False
                 await asyncio.sleep(backoff.failed())
                 continue
             self._relay_answered()
             backoff.succeeded()
             if delivered is not None:
                 after = delivered.sha256
-                news = self._deliver(delivered)
+                news = self._deliver(delivered, is_fresh=waited)
                 await asyncio.sleep(LEAST_INTERVAL_S if news else max(LEAST_INTERVAL_S, self._period_s / 10))
+            waited = True
 
     def _relay_failed(self, error: GridLedgerError) -> None:
         self._silence.reason = in_brief(error)
@@ -173,11 +180,20 @@ class Collector:
             self._relay_is_away = None
             self._behind.set()
 
-    def _deliver(self, delivered: Delivered) -> bool:
-        """Take a capture that has just come; it goes its way by itself. Whether it is one, of a minute that is new."""
+    def _deliver(self, delivered: Delivered, *, is_fresh: bool) -> bool:
+        """Take the relay's last capture; it goes its way by itself. Whether it is one, of a minute that is new.
+
+        What fits an earlier revision of the record, or needs the relay's list to tell its minute, is left to catching
+        up. ``is_fresh``: the relay has completed it while we waited.
+        """
         try:
-            taken = self._take(delivered)
+            taken = take(delivered, self.record, now_us=self._now_us() if is_fresh else None)
+        except MinuteUnknown:
+            self._behind.set()
+            return False
         except CaptureError as error:
+            if self.record["revision"] > 1:
+                self._behind.set()
             metrics.BAD.labels(self.relay).inc()
             self._silence.reason = in_brief(error)
             _log.warning(
@@ -215,9 +231,6 @@ class Collector:
             )
         return known is not None
 
-    def _take(self, delivered: Delivered) -> Taken:
-        return take(delivered, self.record, self._now_us())
-
     # the ledger
 
     async def _bring(self, taken: Taken) -> None:
@@ -241,6 +254,10 @@ class Collector:
             else:
                 self._retry_at.pop(number, None)
                 self._replay.set()
+        except asyncio.CancelledError:  # the record has changed, or this process ends
+            if number is None:
+                self._keep(taken)
+            raise
         else:
             self._let_go(number)
         finally:
@@ -281,16 +298,30 @@ class Collector:
         )
         number = self._keep(taken, replay_in_s=self._period_s) if number is None else number
         if number is not None:
-            self._put_off(number)
+            self._put_off(number, taken, refused)
 
-    def _put_off(self, number: int) -> None:
+    def _put_off(self, number: int, taken: Taken, refused: CaptureRefused) -> None:
+        """Try a refused capture again later; after :data:`MAX_REFUSALS` times it is kept for people."""
         count = self.spool.refused(number)
-        if count >= MAX_REFUSALS:
-            _log.error("a capture that the ledger refuses is dropped", extra={"relay": self.relay, "refused": count})
-            self._let_go(number)
+        if count >= MAX_REFUSALS and self._set_aside(number, taken, refused):
             return
+        count = min(count, MAX_REFUSALS)
         self._retry_at[number] = asyncio.get_running_loop().time() + self._period_s * 2 ** (count - 1)
         self._replay.set()
+
+    def _set_aside(self, number: int, taken: Taken, refused: CaptureRefused) -> bool:
+        why = refused.error.message
+        more = {"relay": self.relay, "minute": taken.minute, "sha256": taken.sha256, "why": why}
+        try:
+            file = self.spool.set_aside(number, why)
+        except GridLedgerError as error:
+            _log.error("a capture that the ledger refuses cannot be set aside", extra=more | {"disk": error.message})
+            return False
+        self._retry_at.pop(number, None)
+        self._progress.finish(taken.sha256, None)
+        metrics.SPOOLED.labels(self.relay).set(len(self.spool))
+        _log.error("a capture that the ledger refuses is set aside", extra=more | {"file": str(file)})
+        return True
 
     def _ledger_failed(self, error: GridLedgerError) -> None:
         if not self._ledger_is_away:
@@ -360,6 +391,7 @@ class Collector:
     async def _replay_one(self, waiting: Waiting) -> None:
         taken = waiting.taken
         try:
+            taken = await self._records.renewed(taken)
             await self._settled(taken, self._recorder.record(taken))
         except CaptureRefused as refused:
             self._ledger_answered()
@@ -367,7 +399,7 @@ class Collector:
                 "the ledger refuses a capture",
                 extra={"relay": self.relay, "minute": taken.minute, "why": refused.error.message},
             )
-            self._put_off(waiting.number)
+            self._put_off(waiting.number, taken, refused)
         else:
             self._let_go(waiting.number)
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from gridledger.errors import GridLedgerError
 from services.relay import metrics
 from services.relay.server.recording import is_conflict, is_refusal
+from services.relay.server.records import Records
 from services.relay.server.voices import DISPUTED, Outcome, is_stored, outcome_of, turn_of
 
 MAX_PENDING: Final = 10_000
@@ -35,19 +36,19 @@ class ConcludingLedger(Protocol):
 class Conclusions:
     """The minutes of one relay that are to be concluded, each at its time. ``pace_s`` is the time of a turn.
 
-    ``record`` gives the relay's present record, ``now_us`` the time in microseconds since 1970.
+    A capture is judged by that one of ``records`` under which it was recorded. ``now_us`` is the time since 1970.
     """
 
     def __init__(
         self,
         server: str,
-        record: Callable[[], Mapping[str, Any]],
+        records: Records,
         ledger: ConcludingLedger,
         now_us: Callable[[], int],
         pace_s: float = 1.0,
     ) -> None:
         self._server = server
-        self._record = record
+        self._records = records
         self._ledger = ledger
         self._now_us = now_us
         self._pace_s = pace_s
@@ -96,14 +97,16 @@ class Conclusions:
 
     async def _settle(self, minute: int) -> bool:
         """Conclude a minute if it is time; whether nothing is left to do."""
-        record = self._record()
-        relay = record["relay"]
+        relay = self._records.present["relay"]
         try:
             capture = await self._ledger.get_capture(relay, minute)
         except GridLedgerError as error:
             if is_refusal(error):
                 return self._looks[minute] > 0  # the peer may be a block behind
             raise
+        record = await self._records.of(capture["revision"])
+        if not self._records.names_us(record):
+            return True
         servers = [item["id"] for item in record["servers"]]
         outcome = outcome_of(capture, servers, record["quorum"], record["period_s"], self._now_us())
         if outcome is None:
@@ -131,7 +134,7 @@ class Conclusions:
         _log.log(level, verdict["status"], extra={"relay": relay, "minute": minute, "against": against})
 
     def _turn(self, minute: int) -> int:
-        record = self._record()
+        record = self._records.present
         servers = [item["id"] for item in record["servers"]]
         periods = minute * 60 // record["period_s"]
         return turn_of(servers, self._server, periods) if self._server in servers else len(servers)

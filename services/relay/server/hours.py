@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from gridledger.errors import GridLedgerError
 from services.relay.server.recording import is_conflict, is_refusal
+from services.relay.server.records import Records
 from services.relay.server.voices import turn_of
 
 HOURS_BACK: Final = 168
 """How far back complete hours are looked for: what comes later than a week is closed when it has expired."""
 _EXPIRED_BACK: Final = 24
 _SPARE_S: Final = 120
+_PATIENCE_S: Final = 3600
+"""So long after its end the contract closes an hour of which minutes are not recorded."""
 _MAX_PAGES: Final = 50
 
 _log = logging.getLogger(__name__)
@@ -35,27 +38,28 @@ class HoursLedger(Protocol):
 class Hours:
     """The hours of one relay. ``now_us`` is the time since 1970."""
 
-    def __init__(
-        self, server: str, record: Callable[[], Mapping[str, Any]], ledger: HoursLedger, now_us: Callable[[], int]
-    ) -> None:
+    def __init__(self, server: str, records: Records, ledger: HoursLedger, now_us: Callable[[], int]) -> None:
         self._server = server
-        self._record = record
+        self._records = records
         self._ledger = ledger
         self._now_us = now_us
         self._looks: dict[int, int] = {}
 
     async def look(self, newest_minute: int | None) -> None:
         """Close what is complete and ours by turn. ``newest_minute`` is the newest that was captured."""
-        record = self._record()
+        record = self._records.present
         relay = record["relay"]
-        expired = (self._now_us() // 1_000_000 - record["max_age_s"] - _SPARE_S) // 3600
+        now_s = self._now_us() // 1_000_000
+        expired = (now_s - record["max_age_s"] - _SPARE_S) // 3600
+        registered = -(-(await self._records.of(1))["time_us"] // 3_600_000_000)
         found = await self._open_hours(relay, expired - _EXPIRED_BACK, expired)
-        if record["revision"] == 1:  # before it was registered there is nothing to close
-            found = {hour for hour in found if (hour + 1) * 3600 > record["time_us"] // 1_000_000}
+        found = {hour for hour in found if hour >= registered}  # before it there is nothing to close
         if newest_minute is not None:
             end = newest_minute // 60
             hours = await self._open_hours(relay, end - HOURS_BACK, end)
-            found |= await self._complete(relay, hours)
+            complete, empty = await self._complete_and_empty(relay, hours)
+            given_up = {hour for hour in hours if now_s > (hour + 1) * 3600 + _PATIENCE_S + _SPARE_S}
+            found |= complete | given_up - {hour for hour in empty if hour < registered}
         self._looks = {hour: self._looks.get(hour, -1) + 1 for hour in found}
         servers = [item["id"] for item in record["servers"]]
         for hour in sorted(found):
@@ -66,19 +70,20 @@ class Hours:
         statistics = await self._ledger.get_statistics(relay, max(0, first), max(1, end))
         return set(statistics["open_hours"])
 
-    async def _complete(self, relay: str, hours: set[int]) -> set[int]:
-        """Those hours of which every minute is recorded."""
+    async def _complete_and_empty(self, relay: str, hours: set[int]) -> tuple[set[int], set[int]]:
+        """Those hours of which every minute is recorded, and those of which none is."""
         if not hours:
-            return set()
-        gapless, bookmark = set(hours), None
+            return set(), set()
+        complete, empty, bookmark = set(hours), set(), None
         for _ in range(_MAX_PAGES):
             page = await self._ledger.get_gaps(relay, min(hours) * 60, (max(hours) + 1) * 60, bookmark=bookmark)
             for first, end in page["gaps"]:
-                gapless.difference_update(range(first // 60, (end - 1) // 60 + 1))
+                complete.difference_update(range(first // 60, (end - 1) // 60 + 1))
+                empty |= hours & set(range(-(-first // 60), end // 60))
             bookmark = page["bookmark"]
             if not bookmark:
-                return gapless
-        return set()
+                return complete, empty
+        return set(), hours
 
     async def _close(self, relay: str, hour: int) -> None:
         try:

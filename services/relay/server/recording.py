@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol
 from gridledger.client import CommitError
 from gridledger.errors import GridLedgerError, UnavailableError
 from services.relay import metrics
+from services.relay.server.records import Records
 from services.relay.server.taken import Taken
 
 ALREADY_RECORDED: Final = "ALREADY_RECORDED"
@@ -30,7 +31,12 @@ class RecordingLedger(Protocol):
     """What recording asks of the ledger."""
 
     async def record_capture(
-        self, relay: str, text: str, source: Mapping[str, str], minute: int | None = None
+        self,
+        relay: str,
+        text: str,
+        source: Mapping[str, str],
+        minute: int | None = None,
+        revision: int | None = None,
     ) -> dict[str, Any]:
         """RecordCapture."""
 
@@ -48,6 +54,7 @@ class Result(Enum):
     OURS = "recorded by this server before"
     ATTESTED = "attested"
     UNATTESTED = "recorded by another server, and not attested"
+    NOT_OURS = "recorded under a revision of the relay's record that does not name this server"
 
 
 class CaptureRefused(Exception):
@@ -76,12 +83,15 @@ class Recorder:
         relay: str,
         server: str,
         ledger: RecordingLedger,
+        records: Records,
+        *,
         attest: Attest = "all",
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._relay = relay
         self._server = server
         self._ledger = ledger
+        self._records = records
         self._attest = attest
         self._clock = clock or asyncio.get_running_loop().time
 
@@ -89,7 +99,7 @@ class Recorder:
         """Record a capture, or attest it where another server was first. Raises :class:`CaptureRefused`."""
         began = self._clock()
         try:
-            await self._ledger.record_capture(self._relay, taken.text, taken.source, taken.minute)
+            await self._ledger.record_capture(self._relay, taken.text, taken.source, taken.minute, taken.revision)
         except GridLedgerError as error:
             if not (is_refusal(error) or is_conflict(error)):
                 raise
@@ -136,6 +146,8 @@ class Recorder:
             return Result.OURS
         if self._has_spoken(capture):
             return Result.ATTESTED
+        if not self._records.names_us(await self._records.of(capture["revision"])):
+            return Result.NOT_OURS
         if not self._is_to_attest(taken.minute, same):
             metrics.LOST.labels(self._relay).inc()
             self._tell(f"lost to {capture['server']}, not attested", taken)

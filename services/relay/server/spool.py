@@ -28,6 +28,8 @@ from services.relay.server.taken import Taken
 MAX_CAPTURES: Final = 100_000
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Of the captures that wait. The file is at most twice as long, and a little."""
+MAX_REFUSED_BYTES: Final = 16 * 1024 * 1024
+"""Of each of the two files with captures that the ledger will not take."""
 
 _FORMAT: Final = b"gridledger relay spool 1\n"
 _HEAD: Final = Struct(">II")
@@ -117,6 +119,30 @@ class Spool:
             self._rewrite()
         else:
             self._append({"done": number})
+
+    def set_aside(self, number: int, why: str) -> Path:
+        """Let go of a capture that the ledger will not take, and keep it in a file for people: ``refused`` beside the
+        spool, a JSON text a line. Beyond :data:`MAX_REFUSED_BYTES` it becomes ``refused.old``, in place of the one of
+        before. The file; where the disk fails the capture stays in the spool."""
+        path = self._path.with_name("refused")
+        line = jsontext.dumps({"why": why, **asdict(self._waiting[number].taken)}) + b"\n"
+        try:
+            descriptor = self._disk.open(path, _FLAGS, 0o600)
+            size = self._disk.size(descriptor)
+            if size + len(line) > MAX_REFUSED_BYTES:
+                self._disk.close(descriptor)
+                self._disk.replace(path, path.with_name("refused.old"))
+                descriptor, size = self._disk.open(path, _FLAGS, 0o600), 0
+            try:
+                self._disk.pwrite(descriptor, (line,), size)
+                self._disk.fsync(descriptor)
+            finally:
+                self._disk.close(descriptor)
+            self._disk.sync_folder(path.parent)
+        except OSError as error:
+            raise disk_failure(error, path) from error
+        self.done(number)
+        return path
 
     def _append(self, record: dict[str, Any]) -> int:
         data = _packed(record)
@@ -278,7 +304,7 @@ def _is_record(record: Any) -> bool:
         return type(record["done"]) is int
     texts = ("text", "sha256", "protocol", "source_sha256")
     return (
-        record.keys() == {"number", "minute", *texts}
-        and all(type(record[name]) is int for name in ("number", "minute"))
+        record.keys() == {"number", "minute", "revision", *texts}
+        and all(type(record[name]) is int for name in ("number", "minute", "revision"))
         and all(isinstance(record[name], str) for name in texts)
     )

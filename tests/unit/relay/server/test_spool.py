@@ -22,7 +22,7 @@ from tests.simulation.world.disk import SimulatedDisk
 def taken(minute: int, text: str = "") -> Taken:
     text = text or f"text of {minute}\n"
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return Taken(minute, text, sha256, "text", sha256)
+    return Taken(minute, text, sha256, "text", sha256, 1)
 
 
 def minutes_in(spool: Spool) -> list[int]:

@@ -17,6 +17,7 @@ RECORD: dict[str, Any] = {
     "substation": "Bogota",
     "protocol": "text",
     "period_s": 60,
+    "revision": 1,
     "utc_offsets": [{"from_minute": 0, "offset_min": 0}],
 }
 TEXT = text_of(FIRST_MINUTE, 1)
@@ -28,14 +29,14 @@ def delivered(text: str = TEXT, minute: int | None = None, completed_us: int | N
 
 
 def test_a_capture_stands_in_its_minute() -> None:
-    taken = take(delivered(), RECORD, NOW_US)
+    taken = take(delivered(), RECORD)
     assert taken.minute == FIRST_MINUTE
     assert taken.source == {"protocol": "text", "sha256": "00"}
 
 
 def test_local_time_becomes_utc() -> None:
     bogota = RECORD | {"utc_offsets": [{"from_minute": 0, "offset_min": -300}]}
-    assert take(delivered(), bogota, NOW_US).minute == FIRST_MINUTE + 300
+    assert take(delivered(), bogota).minute == FIRST_MINUTE + 300
 
 
 @pytest.mark.parametrize(
@@ -48,15 +49,15 @@ def test_local_time_becomes_utc() -> None:
 )
 def test_a_text_that_is_not_this_relays_is_refused(change: tuple[str, str], field: str) -> None:
     with pytest.raises(CaptureError) as refused:
-        take(delivered(TEXT.replace(*change)), RECORD, NOW_US)
+        take(delivered(TEXT.replace(*change)), RECORD)
     assert refused.value.code == "BAD_CAPTURE"
     assert refused.value.details["field"].startswith(field) or field == "reading"
 
 
 def test_a_minute_that_does_not_fit_the_header_is_refused() -> None:
-    assert take(delivered(minute=FIRST_MINUTE), RECORD, NOW_US).minute == FIRST_MINUTE
+    assert take(delivered(minute=FIRST_MINUTE), RECORD).minute == FIRST_MINUTE
     with pytest.raises(CaptureError, match="is no time of this relay's clock"):
-        take(delivered(minute=FIRST_MINUTE + 1), RECORD, NOW_US)
+        take(delivered(minute=FIRST_MINUTE + 1), RECORD)
 
 
 def test_the_hour_that_a_clock_change_repeats_is_told_apart() -> None:
@@ -67,6 +68,6 @@ def test_the_hour_that_a_clock_change_repeats_is_told_apart() -> None:
     text = text_of(change + 17, 1)  # its header says 02:17
     for minute in (change - 43, change + 17):
         completed_us = (minute + 1) * 60_000_000 + 300_000
-        assert take(delivered(text, completed_us=completed_us), record, NOW_US * 2).minute == minute
-        assert take(delivered(text), record, completed_us).minute == minute
-        assert take(delivered(text, minute=minute), record, 0).minute == minute
+        assert take(delivered(text, completed_us=completed_us), record, now_us=NOW_US * 2).minute == minute
+        assert take(delivered(text), record, now_us=completed_us).minute == minute
+        assert take(delivered(text, minute=minute), record, now_us=0).minute == minute

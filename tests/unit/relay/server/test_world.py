@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable
 
@@ -322,7 +323,7 @@ def test_a_capture_that_the_ledger_refuses_now_is_recorded_later() -> None:
     in_world(story)
 
 
-def test_a_capture_that_is_refused_for_good_is_dropped_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_capture_that_is_refused_for_good_is_set_aside(caplog: pytest.LogCaptureFixture) -> None:
     async def story(world: World) -> None:
         world.relay.ahead = -10_000
         await world.begin(max_age_s=3600)
@@ -330,11 +331,19 @@ def test_a_capture_that_is_refused_for_good_is_dropped_in_the_end(caplog: pytest
         world.relay.is_on = False
         await minutes(2)
         assert world.spooled() == 1
-        await minutes(300)
+        await minutes(90)
+        assert world.spooled() == 1, "the pauses grow"
+        await minutes(60)
         assert world.spooled() == 0
+        lines = world.file("5004", "data/relays/Rele_1/refused").splitlines()
+        assert [json.loads(line)["text"] for line in lines] == list(world.relay.captures.values())
+        assert "max_age_s is 3600" in json.loads(lines[0])["why"]
+        world.relay.is_on = True
+        await minutes(5)
+        assert not [item for item in world.file("5004", "data/relays/Rele_1/refused").splitlines()[1:]]
 
     in_world(story, servers=1)
-    assert "a capture that the ledger refuses is dropped" in caplog.text
+    assert "a capture that the ledger refuses is set aside" in caplog.text
 
 
 def test_a_relay_that_changes_its_word_all_the_time_is_asked_seldom() -> None:
