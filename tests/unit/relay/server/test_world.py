@@ -340,7 +340,7 @@ def test_a_capture_that_is_refused_for_good_is_set_aside(caplog: pytest.LogCaptu
         assert "max_age_s is 3600" in json.loads(lines[0])["why"]
         world.relay.is_on = True
         await minutes(5)
-        assert not [item for item in world.file("5004", "data/relays/Rele_1/refused").splitlines()[1:]]
+        assert world.file("5004", "data/relays/Rele_1/refused").splitlines() == lines
 
     in_world(story, servers=1)
     assert "a capture that the ledger refuses is set aside" in caplog.text
