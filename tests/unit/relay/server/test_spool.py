@@ -191,3 +191,34 @@ def test_power_loss_takes_nothing_that_was_added(seed: int) -> None:
                 item = taken(life * 100 + step, "t" * chance.randrange(1, 2000))
                 waiting[spool.add(item)] = item
         disk.lose_power()
+
+
+def test_a_spool_of_too_many_bytes_is_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.relay.server.spool.MAX_BYTES", 1000)
+    spool = Spool.open(path)
+    number = spool.add(taken(1, "x" * 1000))
+    with pytest.raises(SpoolFull):
+        spool.add(taken(2))
+    spool.done(number)
+    spool.add(taken(2))
+
+
+def test_what_is_set_aside_leaves_the_spool_for_bounded_files(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.relay.server.spool.MAX_REFUSED_BYTES", 800)
+    spool = Spool.open(path)
+    for minute in range(20):
+        file = spool.set_aside(spool.add(taken(minute)), "too old")
+    assert len(spool) == 0
+    assert len(reopened(spool, path)) == 0
+    assert '"minute":19' in file.read_text()
+    assert file.stat().st_size <= 800
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["refused", "refused.old", "spool"]
+
+
+def test_what_cannot_be_set_aside_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool.open(path)
+    number = spool.add(taken(1))
+    (path.parent / "refused").mkdir()
+    with pytest.raises(DiskFailed):
+        spool.set_aside(number, "too old")
+    assert len(reopened(spool, path)) == 1

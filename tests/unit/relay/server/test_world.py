@@ -435,3 +435,46 @@ def test_a_server_that_attests_nothing_is_left_out_of_the_verdict() -> None:
         assert {verdict["status"] for verdict in world.verdicts().values()} == {"disputed"}
 
     in_world(story, options=CollectorOptions(attest="none"))
+
+
+def test_a_minute_that_was_skipped_is_fetched_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(2.5)
+        newest = FIRST_MINUTE + 2
+        for minute in (newest, newest + 1):
+            world.relay.captures[minute] = text_of(minute, 1)
+        world.relay.grown.set()
+        await asyncio.sleep(10)
+        assert world.captures().keys() >= {newest, newest + 1}
+
+    in_world(story, servers=1)
+
+
+def test_beyond_a_number_at_once_captures_go_to_the_spool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.relay.server.collector.AT_ONCE", 0)
+    monkeypatch.setattr("services.relay.server.collector.SPOOL_AFTER_S", 1000.0)
+
+    async def story(world: World) -> None:
+        await world.begin()
+        world.faults.slowness_s = 30.0
+        await asyncio.sleep(60.5)
+        assert world.spooled() == 1
+
+    in_world(story, servers=1)
+
+
+def test_an_hour_with_a_gap_is_closed_an_hour_after_its_end() -> None:
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(20.2)
+        world.relay.is_on = False
+        await minutes(5)
+        world.relay.is_on = True
+        await minutes(95)
+        assert not world.state("hour/Rele_1/")
+        await minutes(20)
+        hours = world.state("hour/Rele_1/")
+        assert [value["captures"] for value in hours.values()] == [55, 60]
+
+    in_world(story, servers=1)
