@@ -26,6 +26,7 @@ GENESIS: Final = "Bloque Génesis"
 NODE_PREFIX: Final = "Red_BKC_NODO_"
 MAX_CHAIN_BYTES: Final = 512 * 1024 * 1024
 
+_WRITTEN_BY: Final = " ('gridledger relay export --article' writes one)"
 _WORK: Final = "0000"
 _MAX_PROOF: Final = 2**53
 _MEMBERS: Final = frozenset(("1_Index", "2_Estampa_de_tiempo", "3_proof", "4_previous_hash", "5_transactions"))
@@ -117,9 +118,9 @@ def verify_chain(document: bytes) -> dict[str, Any]:
     try:
         value = json.loads(document.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise ArticleChainBad(f"bytes: not the JSON of a chain: {error}") from None
+        raise ArticleChainBad(f"bytes: not the JSON of a chain{_WRITTEN_BY}: {error}") from None
     if not isinstance(value, dict) or value.keys() != {"1_length", "2_chain"}:
-        raise ArticleChainBad("members: a chain has 1_length and 2_chain")
+        raise ArticleChainBad(f"members: a chain has 1_length and 2_chain{_WRITTEN_BY}")
     blocks = value["2_chain"]
     if not isinstance(blocks, list) or not blocks:
         raise ArticleChainBad("2_chain: must be a list that begins with the genesis")

@@ -62,7 +62,8 @@ def main(argv: list[str]) -> int:
         for window in windows:
             for remark in window.remarks():
                 note(f"note: {remark}")
-        note(f"{len(rows) - len(differences)} of {len(rows)} rows agree with the ledger")
+        unusable = f"; {len(bad)} cannot be used" if bad else ""
+        note(f"{len(rows) - len(differences)} of {len(rows) + len(bad)} rows agree with the ledger{unusable}")
     for row in bad:
         sys.stderr.write(f"error: {one_line(str(row))}\n")
     return EXIT_FAILED if differences or bad else 0

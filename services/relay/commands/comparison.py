@@ -80,9 +80,11 @@ class Difference:
     def __str__(self) -> str:
         """One line for people."""
         row = self.row
-        unit = "" if row.statistic == SHARE_OUTSIDE else UNITS[row.measure]
-        ledger = self.why if self.ledger is None else f"ledger {_number(self.ledger)} {unit}".rstrip()
-        report = f"report {_number(row.value)} {unit}".rstrip()
+        of_share = row.statistic == SHARE_OUTSIDE
+        unit = row.unit.strip("1") if of_share else UNITS[row.measure]
+        times = 100.0 if of_share and unit == "%" else 1.0
+        ledger = self.why if self.ledger is None else f"ledger {_number(self.ledger * times)} {unit}".rstrip()
+        report = f"report {_number(row.value * times)} {unit}".rstrip()
         return f"line {row.line}: {row.measure} {row.statistic} of {range_text(*row.window)}: {report}, {ledger}"
 
 

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gridledger.client.profile import DEFAULT_PROFILE, PROFILE_VARIABLE
-from gridledger.command_line import one_line
+from gridledger.command_line import EXIT_USAGE, one_line
 from gridledger.errors import InputError
 from services.relay.commands.minutes import minute_of
 
 PROGRAM = "gridledger relay"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong usage in one line, as the other commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        sys.stderr.write(f"error: {one_line(message)}. See {self.prog} --help\n")
+        sys.exit(EXIT_USAGE)
+
+
 def new_parser(name: str, description: str, examples: Sequence[str]) -> argparse.ArgumentParser:
     """A subcommand's parser, whose help ends with examples; each is what follows ``gridledger relay``."""
     shown = "\n".join(f"  {PROGRAM} {example}" for example in examples)
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=f"{PROGRAM} {name}",
         description=description,
         epilog=f"examples:\n{shown}",

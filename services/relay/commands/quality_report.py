@@ -35,6 +35,8 @@ class ReportRow:
     measure: str
     statistic: str
     value: float
+    unit: str = ""
+    """As the report has it: of a ``share_outside`` ``%``, or ``1`` or nothing."""
 
     @property
     def window(self) -> tuple[int, int]:
@@ -118,7 +120,7 @@ def _row(line: int, cells: list[str], order: dict[str, int]) -> ReportRow:
         raise _BadField("to", f"a window has {', '.join(WINDOWS.values())}, not {end - begin} minutes")
     measure = _one_of(field, "measure", MEASURES)
     statistic = _one_of(field, "statistic", (*STATISTICS, SHARE_OUTSIDE))
-    return ReportRow(line, begin, end, measure, statistic, _value(field, measure, statistic))
+    return ReportRow(line, begin, end, measure, statistic, _value(field, measure, statistic), field["unit"])
 
 
 def _minute(field: dict[str, str], name: str) -> int:

@@ -9,11 +9,14 @@ from typing import Final
 
 from gridledger.client import SigningIdentity
 from gridledger.client.profile import load_profile
-from gridledger.errors import InputError, NotFoundError
+from gridledger.errors import InputError, NotFoundError, UnavailableError
+from gridledger.transport.node_client import ConnectionFailed
 from services.relay.ledger import Answer, RelayLedger, application_of, peers_of, relay_ledger
 
 PAGE: Final = 500
 """The most captures that the contract lists at once."""
+
+_US_PER_MINUTE: Final = 60_000_000
 
 
 @asynccontextmanager
@@ -24,7 +27,13 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[RelayLedger]:
     here = {name: profile.peers[name] for name in peers_of(profile, channel, "")}
     home = profile.model_copy(update={"peers": here}).user_folder(options.user)
     async with relay_ledger(profile, SigningIdentity.load(home)) as ledger:
-        yield ledger
+        try:
+            yield ledger
+        except ConnectionFailed as error:
+            # It lists every gateway's failure, which is mostly the same: the first one tells it.
+            first = error.message.removeprefix("no gateway can be reached: ").partition("; ")[0]
+            message = f"no peer answers; 'gridledger status' says which run. The first failure: {first}"
+            raise UnavailableError(message, code=error.code) from None
 
 
 async def relay_named(ledger: RelayLedger, wanted: str | None) -> str:
@@ -84,6 +93,12 @@ async def latest_minute(ledger: RelayLedger, relay: str, end: int) -> int | None
         later = await first_from(middle)
         low, high = (low, middle) if later is None else (later, high)
     return low
+
+
+async def registered_minute(ledger: RelayLedger, record: Answer) -> int:
+    """The first whole minute that a relay was registered, however often its record was put anew since."""
+    first = record if record["revision"] == 1 else await ledger.get_relay(str(record["relay"]), revision=1)
+    return -(-int(first["time_us"]) // _US_PER_MINUTE)
 
 
 async def gaps_of(ledger: RelayLedger, relay: str, begin: int, end: int) -> AsyncIterator[tuple[int, int]]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from gridledger.cli.output import say, say_json
+from gridledger.cli.output import note, say, say_json
 from gridledger.client import EndorseError
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import InputError, NotFoundError
 from services.relay.commands.options import add_json, add_network, new_parser
 from services.relay.commands.record_file import RecordFile, read_record
+from services.relay.commands.relay_address import place_of, why_silent
 from services.relay.ledger import RelayLedger, application_of, operator_identity, peers_of, relay_ledger
 
 _FIELD: Final = re.compile(r"([A-Za-z_]+(?:\.[A-Za-z0-9_-]+|\[[0-9]+\])*)(?=:)")
@@ -46,13 +48,27 @@ def run(name: str, argv: list[str]) -> int:
     file = read_record(options.file)
     if options.address is not None:
         file.record["address"] = options.address
+    host, port = _place(file, options)
     stored = asyncio.run(_submit(name, load_profile(options.directory), options.organisation, file, options.file))
     if options.as_json:
         say_json(stored)
     else:
         did = "registered" if name == "register" else "updated"
         say(f"relay {stored['relay']} is {did}: revision {stored['revision']}, operator {stored['operator_msp']}")
+        note(f"whether servers read it: gridledger relay status --relay {stored['relay']}")
+    if (why := asyncio.run(why_silent(host, port))) is not None:
+        note(f"warning: nobody answers at {stored['address']} from here ({why}); what counts is what its servers reach")
     return 0
+
+
+def _place(file: RecordFile, options: argparse.Namespace) -> tuple[str, int]:
+    """Where the relay is read; :class:`InputError` for an address of no use, with the line of the file that has it."""
+    try:
+        return place_of(file.record)
+    except InputError as error:
+        if options.address is not None:
+            raise InputError(f"--{error.message}") from None
+        raise InputError(f"{options.file}: {with_line(error.message, file)}") from None
 
 
 async def _submit(

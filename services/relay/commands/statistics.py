@@ -37,6 +37,8 @@ def main(argv: list[str]) -> int:
     say_table(
         ("hour", "captures", "confirmed", "disputed", "gaps", "faults", "MWh", "MVArh"), map(_row, answer["hours"])
     )
+    if not answer["hours"]:
+        note("note: a server closes an hour once each of its minutes is concluded, or its servers have had their time")
     total = answer["total"]
     if total["measures"]:
         say("")

@@ -52,7 +52,7 @@ class TextReader:
 
     def __init__(self, record: dict[str, Any], server: str, *, answer_s: float = ANSWER_S) -> None:
         self._record = record
-        self._base = _base_of(record)
+        self._base = base_of(record)
         self._agent = f"gridledger-relay/{server}"
         self._answer_s = answer_s
         self._session: aiohttp.ClientSession | None = None
@@ -185,7 +185,8 @@ def is_plain_name(name: str) -> bool:
     return 0 < len(name) <= MAX_NAME and name.isprintable() and name.strip(". ") != "" and not set(name) & set("/\\")
 
 
-def _base_of(record: dict[str, Any]) -> str:
+def base_of(record: Mapping[str, Any]) -> str:
+    """A relay's address without a slash at its end; :class:`SettingsError` where it is none of HTTP."""
     try:
         url = URL(record["address"])
         usable = url.scheme in ("http", "https") and url.host and "@" not in record["address"]

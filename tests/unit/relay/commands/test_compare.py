@@ -138,7 +138,7 @@ def test_a_window_without_readings_differs(tmp_path: Path, capsys: pytest.Captur
 def test_bad_rows_are_told_and_the_others_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     lines = [f"{TEN},Vab,max,{max(values('Vab'))},kV", f"{TEN},Vab,middle,1,kV"]
     _, err = compare(tmp_path, capsys, lines, code=1)
-    assert err.splitlines()[0] == "1 of 1 rows agree with the ledger"
+    assert err.splitlines()[0] == "1 of 2 rows agree with the ledger; 1 cannot be used"
     assert err.splitlines()[1].startswith("error: line 3: statistic: 'middle' is none of")
     answer = compare_json(tmp_path, capsys, lines, code=1)
     assert [(item["line"], item["field"]) for item in answer["bad"]] == [(3, "statistic")]

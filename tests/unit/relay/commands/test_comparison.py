@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gridledger.errors import InputError, LimitError
 from services.relay.commands import quality_report
-from services.relay.commands.comparison import Window, difference_of
+from services.relay.commands.comparison import Difference, Window, difference_of
 from services.relay.commands.quality_report import ReportRow, parse_report, read_report
 from tests.support.relay_readings import capture_with
 
@@ -43,7 +44,7 @@ def test_a_report_is_read_row_by_row():
 
 def test_columns_may_come_in_any_order_behind_a_mark():
     rows, _ = parse_report("unit,value,statistic,measure,to,from\nHz,60,max,F,29933430,29933420\n")
-    assert rows == [ReportRow(2, BEGIN, BEGIN + 10, "F", "max", 60.0)]
+    assert rows == [ReportRow(2, BEGIN, BEGIN + 10, "F", "max", 60.0, "Hz")]
 
 
 @pytest.mark.parametrize(
@@ -146,3 +147,9 @@ def test_a_window_tells_gaps_and_disputes():
         "disputed and left out: 2026-11-30T02:23Z",
         "1 of 1 captures are not confirmed yet",
     ]
+
+
+def test_a_share_is_told_in_the_reports_unit():
+    given = ReportRow(2, BEGIN, BEGIN + 10, "Vab", "share_outside", 0.4, "%")
+    assert str(Difference(given, 0.025, 0.001)).endswith("report 40 %, ledger 2.5 %")
+    assert str(Difference(replace(given, unit="1"), 0.025, 0.001)).endswith("report 0.4, ledger 0.025")

@@ -94,7 +94,8 @@ def test_wrong_usage_is_exit_code_2(command: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as ended:
         main([command])
     assert ended.value.code == 2
-    assert "usage: gridledger relay" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err == f"error: the following arguments are required: FILE. See gridledger relay {command} --help\n"
 
 
 def test_both_run_on_the_base_install(chain: Path, tmp_path: Path) -> None:
@@ -104,3 +105,9 @@ def test_both_run_on_the_base_install(chain: Path, tmp_path: Path) -> None:
         done = run_bare(program, command, path, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         assert isinstance(json.loads(done.stdout), dict)
+
+
+def test_what_is_no_chain_is_told_what_makes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "chain.json").write_text('{"length": 1}')
+    assert main(["verify", str(tmp_path / "chain.json")]) == 1
+    assert "'gridledger relay export --article' writes one" in capsys.readouterr().err

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
+from gridledger.errors import UnavailableError
+from gridledger.transport.node_client import ConnectionFailed
 from services.relay.__main__ import main
-from services.relay.commands import captures, gaps, show, statistics, status
-from services.relay.commands.reaching import gaps_of, latest_minute, pages_of_captures, relay_named
+from services.relay.commands import captures, gaps, reaching, show, statistics, status
+from services.relay.commands.reaching import gaps_of, latest_minute, opened, pages_of_captures, relay_named
 from tests.support.relay_channel import HOUR, MINUTE, OPERATOR, RECORD, RelayChannel, after, server, told
 from tests.support.relay_commands import ledger_on, on_ledger
 
@@ -154,13 +159,71 @@ def test_status_tells_what_is_open(channel: RelayChannel, capsys: pytest.Capture
     assert "2026-11-30T02:03Z by 5004, open" in out
     assert "since 2026-11-30T02:04Z: no answer" in out
     (state,) = run_json(capsys, "status")["relays"]
-    assert state["recent"] == {"captures": 3, "missing": 57, "open": 1}
+    assert state["recent"] == {"captures": 3, "missing": 0, "open": 1}
     assert (state["disputes"], state["last"]["minute"]) == (1, MINUTE + 3)
 
 
 def test_status_of_a_relay_without_captures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    on_ledger(monkeypatch, RelayChannel().register())
-    assert "no capture yet" in run(capsys, "status")
+    on_ledger(monkeypatch, RelayChannel().register())  # half a second into minute MINUTE + 1
+    monkeypatch.setattr(status, "minute_now", lambda: MINUTE + 4)
+    assert "no capture yet; the first comes within two periods" in run(capsys, "status")
+    assert run_json(capsys, "status")["relays"][0]["unread_min"] is None
+    monkeypatch.setattr(status, "minute_now", lambda: MINUTE + 5)
+    assert "no capture in the 3 min since it was registered: its servers do not reach it" in run(capsys, "status")
+
+
+def test_an_update_is_no_registration(channel: RelayChannel, capsys: pytest.CaptureFixture[str]):
+    channel.call("UpdateRelay", RECORD | {"quorum": 4}, OPERATOR, after(MINUTE + 3))
+    assert run_json(capsys, "gaps")["from"] == MINUTE + 2
+
+
+@pytest.mark.usefixtures("channel")
+def test_gaps_begin_with_the_registration(capsys: pytest.CaptureFixture[str]):
+    assert main(["gaps"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert err.splitlines()[0] == "0 of 2 minutes without a capture of Rele_1"
+    assert err.splitlines()[1] == "note: from its registration on, 2026-11-30T02:02Z"
+
+
+@pytest.mark.usefixtures("channel")
+def test_a_limit_alone_is_of_the_newest(capsys: pytest.CaptureFixture[str]):
+    """The span is widened over gaps; the oldest comes first."""
+    assert [item["minute"] for item in run_json(capsys, "captures", "--limit", "1")["items"]] == [MINUTE + 3]
+    two = run_json(capsys, "captures", "--limit", "2")["items"]
+    assert [item["minute"] for item in two] == [MINUTE + 2, MINUTE + 3]
+    three = run_json(capsys, "captures", "--limit", "3")["items"]
+    assert [item["minute"] for item in three] == [MINUTE, MINUTE + 2, MINUTE + 3]
+
+
+async def test_no_peer_that_answers_is_told_in_short(monkeypatch: pytest.MonkeyPatch):
+    @asynccontextmanager
+    async def unreachable(*_: Any) -> AsyncIterator[None]:
+        yield None
+
+    monkeypatch.setattr(reaching, "application_of", lambda _: ("substation", "relay"))
+    monkeypatch.setattr(reaching, "SigningIdentity", MagicMock())
+    monkeypatch.setattr(reaching, "peers_of", lambda *_: [])
+    monkeypatch.setattr(reaching, "load_profile", lambda _: MagicMock(peers={}))
+    monkeypatch.setattr(reaching, "relay_ledger", unreachable)
+    with pytest.raises(UnavailableError) as told:
+        async with opened(MagicMock()):
+            raise ConnectionFailed("no gateway can be reached: peer1 refuses; peer2 refuses. See which")
+    assert told.value.message == "no peer answers; 'gridledger status' says which run. The first failure: peer1 refuses"
+
+
+@pytest.mark.usefixtures("channel")
+def test_a_table_without_hours_says_when_one_closes(capsys: pytest.CaptureFixture[str]):
+    assert main(["statistics"]) == 0
+    assert "a server closes an hour once each of its minutes is concluded" in capsys.readouterr().err
+
+
+def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["show", "04:05"])
+    err = capsys.readouterr().err
+    assert err.startswith("error: argument MINUTE: ")
+    assert err.count("\n") == 1
 
 
 def test_status_without_a_relay_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -53,10 +54,15 @@ def channel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RelayChannel:
 
 
 def test_a_relay_is_registered_as_its_file_says(channel: RelayChannel, capsys: pytest.CaptureFixture[str]):
-    assert main(["register", OURS, "--address", "http://127.0.0.1:6010"]) == 0
-    assert capsys.readouterr().out == "relay Rele_1 is registered: revision 1, operator Server5004MSP\n"
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    assert main(["register", OURS, "--address", f"http://127.0.0.1:{port}"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "relay Rele_1 is registered: revision 1, operator Server5004MSP\n"
+    assert err.splitlines()[0] == "whether servers read it: gridledger relay status --relay Rele_1"
+    assert err.splitlines()[1].startswith(f"warning: nobody answers at http://127.0.0.1:{port} from here (")
     stored = channel.call("GetRelay", {"relay": "Rele_1"})
-    assert (stored["address"], stored["quorum"], len(stored["servers"])) == ("http://127.0.0.1:6010", 3, 4)
+    assert (stored["address"], stored["quorum"], len(stored["servers"])) == (f"http://127.0.0.1:{port}", 3, 4)
 
 
 @pytest.mark.usefixtures("channel")
@@ -70,6 +76,7 @@ def test_an_update_is_the_next_revision(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.usefixtures("channel")
 def test_another_organisation_may_not_update(capsys: pytest.CaptureFixture[str]):
     assert main(["register", OURS]) == 0
+    capsys.readouterr()
     assert main(["update", OURS, "--as", "Server5005"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: ")
@@ -93,6 +100,7 @@ def test_a_server_of_no_member_is_refused(
 ):
     if command == "update":
         assert main(["register", OURS]) == 0
+        capsys.readouterr()
     path = tmp_path / "rele1.yaml"
     text = Path(OURS).read_text(encoding="utf-8")
     path.write_text(text.replace("Server5006MSP", "Server5006"), encoding="utf-8")
@@ -111,3 +119,30 @@ def test_who_registers_twice_is_told_of_update(capsys: pytest.CaptureFixture[str
     assert main(["register", OURS]) == 0
     assert main(["register", OURS]) == 1
     assert "UpdateRelay replaces it (gridledger relay update FILE)" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("channel")
+def test_a_relay_that_answers_is_no_warning(capsys: pytest.CaptureFixture[str]):
+    with socket.create_server(("127.0.0.1", 0)) as relay:
+        assert main(["register", OURS, "--address", f"http://127.0.0.1:{relay.getsockname()[1]}"]) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("protocol", "address"),
+    [("modbus", "modbus://127.0.0.1:36120"), ("modbus", "127.0.0.1"), ("iec61850", "http://a:1"), ("text", "a:1")],
+)
+def test_an_address_of_no_use_is_refused(
+    protocol: str, address: str, channel: RelayChannel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "rele1.yaml"
+    lines = Path(OURS).read_text(encoding="utf-8").splitlines()
+    number = 1 + next(index for index, line in enumerate(lines) if line.startswith("address:"))
+    lines[number - 1] = f"address: {address}"
+    text = "\n".join(lines).replace("protocol: text", f"protocol: {protocol}")
+    path.write_text(text, encoding="utf-8")
+    assert main(["register", str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {path}: address, line {number}: the address '{address}' is no ")
+    assert main(["register", str(path), "--address", address]) == 1
+    assert capsys.readouterr().err.startswith(f"error: --address: the address '{address}' is no ")
+    assert channel.call("ListRelays", {})["items"] == []
