@@ -23,8 +23,7 @@ def make_router(view: View) -> APIRouter:
 
     @router.get("/")
     async def page_for_people(request: Request) -> Response:
-        relays, nodes, chains = await unless_disconnected(request.scope, view.summary())
-        body = page(view.server, relays, nodes, chains)
+        body = page(view.server, **await unless_disconnected(request.scope, view.summary()))
         return Response(body, media_type="text/html; charset=utf-8", headers=HEADERS)
 
     @router.get("/get_chain")

@@ -12,6 +12,8 @@ from services.relay.server.nodes import Nodes
 
 MAX_RELAYS_SHOWN: Final = 50
 _FIRST_LOOK_BACK: Final = 1440
+_SHOWN: Final = 10
+"""Captures on the page for people, of all relays together; each has one at least."""
 
 
 class ViewLedger(Protocol):
@@ -19,6 +21,9 @@ class ViewLedger(Protocol):
 
     async def get_relay(self, relay: str) -> dict[str, Any]:
         """GetRelay."""
+
+    async def get_capture(self, relay: str, minute: int) -> dict[str, Any]:
+        """GetCapture."""
 
     async def list_captures(
         self,
@@ -78,10 +83,24 @@ class View:
         share = max(1, min(limit, self.max_page) // max(1, len(names)))
         return {"relays": list(await asyncio.gather(*(self._latest_of(name, share) for name in names)))}
 
-    async def summary(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-        """What the page for people shows: relays with captures, nodes, the chains."""
-        latest, nodes = await asyncio.gather(self.latest(None, 10), self._nodes.states())
-        return latest["relays"], nodes, self._chains.summary()
+    async def summary(self) -> dict[str, list[dict[str, Any]]]:
+        """What the page for people shows, as the arguments of :func:`~services.relay.server.page.page`."""
+        latest, nodes = await asyncio.gather(self.latest(None, _SHOWN), self._nodes.states())
+        return {
+            "relays": [await self._with_voices(relay) for relay in latest["relays"]],
+            "nodes": nodes,
+            "chains": self._chains.summary(),
+            "states": self._states(),
+            "passed_over": self._collectors.passed_over,
+        }
+
+    async def _with_voices(self, relay: dict[str, Any]) -> dict[str, Any]:
+        """A relay's captures with what each server said of them."""
+        asked = (self._ledger.get_capture(relay["relay"], item["minute"]) for item in relay["captures"])
+        told = await asyncio.gather(*asked)
+        voices = [{name: one[name] for name in ("attestations", "verdict")} for one in told]
+        captures = [item | voice for item, voice in zip(relay["captures"], voices, strict=True)]
+        return relay | {"captures": captures}
 
     def health(self) -> Mapping[str, Any]:
         """For ``/healthz``: a server that waits for its ledger or its relay is well."""

@@ -120,7 +120,9 @@ def test_what_relays_and_nodes_say_is_escaped() -> None:
         "minute": 10**12,
         "server": HOSTILE,
         "faults": HOSTILE,
-        "breaches": [],
+        "breaches": [{"reading": 0, "field": HOSTILE, "value": HOSTILE, "limit": HOSTILE}],
+        "attestations": [{"server": HOSTILE, "match": True}, {"server": HOSTILE + "2", "match": False}],
+        "verdict": {"against": [HOSTILE + "2"]},
         "status": HOSTILE,
         "text": HOSTILE,
     }
@@ -132,10 +134,21 @@ def test_what_relays_and_nodes_say_is_escaped() -> None:
         "captures": [capture],
     }
     node = {"name": HOSTILE, "url": HOSTILE, "up": False, "why": HOSTILE}
-    told = page(HOSTILE, [relay], [node], [{"relay": HOSTILE, "length": 1, "fault": HOSTILE}])
+    state = {"relay": HOSTILE, "newest": None, "spool": HOSTILE, "fault": HOSTILE}
+    over = {"operator": HOSTILE, "relays": 1, "why": HOSTILE}
+    told = page(
+        HOSTILE,
+        [relay],
+        [node],
+        [{"relay": HOSTILE, "length": 1, "fault": HOSTILE}],
+        states=[state],
+        passed_over=[over],
+    )
     assert "<script" not in told
-    assert told.count("&lt;script&gt;") >= 10
+    assert told.count("&lt;script&gt;") >= 20
     assert "src=" not in told
+    assert "(limit &lt;script&gt;" in told
+    assert told.index("Nodes") < told.index("The article's chain")
     assert HEADERS["content-security-policy"].startswith("default-src 'none'")
 
 
