@@ -57,8 +57,8 @@ def test_companions_have_further_settings_for_a_demonstration() -> None:
         settings={"server5004": {"minute_s": 6}},
     )
     companions = {spec.name: spec for spec in described(place).companions}
-    assert companions["server5004"].settings == {"server": "5004", "minute_s": 6}
-    assert companions["server5005"].settings == {"server": "5005"}
+    assert companions["server5004"].settings == {**companions["server5005"].settings, "server": "5004", "minute_s": 6}
+    assert "minute_s" not in companions["server5005"].settings
     assert companions["server5004"].port == 5011
 
 
