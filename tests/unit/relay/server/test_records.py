@@ -97,7 +97,28 @@ def test_a_dispute_is_concluded_by_the_quorum_of_its_revision() -> None:
         await world.ledger.update_relay(record | {"quorum": 4})
         for server in world.servers:
             world.start(server)
-        await minutes(5)
+        await asyncio.sleep(20)  # by the present quorum it would be a dispute, after two minutes
         assert world.verdicts()[FIRST_MINUTE + 1]["status"] == "confirmed"
+
+    in_world(story)
+
+
+def test_a_server_that_heard_late_of_an_update_records_under_it() -> None:
+    """Cut off from the ledger, it takes captures under the revision of before long after that was replaced."""
+
+    async def story(world: World) -> None:
+        await world.begin()
+        await minutes(2.2)
+        world.faults.without_ledger |= set(world.servers)
+        await world.ledger.update_relay(world.record() | {"max_age_s": 86_400})
+        await minutes(10)
+        world.relay.is_on = False
+        before = set(world.relay.captures)
+        world.relay.captures.clear()
+        world.faults.without_ledger.clear()
+        await minutes(10)
+        assert before <= world.captures().keys()
+        assert world.captures()[max(before)]["revision"] == 2
+        assert world.spooled() == 0
 
     in_world(story)
