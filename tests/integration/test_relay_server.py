@@ -134,8 +134,16 @@ def test_a_relay_is_registered_by_its_operator_from_a_file(
 
 
 async def test_the_page_is_for_members_and_has_the_articles_chain(place: RelayNetwork, ledger: RelayLedger) -> None:
-    await recorded(place, ledger, more=1)
+    await recorded(place, ledger, more=5)
     customer = place.network.admin("Customers")
+
+    async def grown() -> bool:
+        chains = [
+            json.loads(await fetched(place, server, "/get_chain?limit=1", customer)) for server in ("5004", "5007")
+        ]
+        return all(chain["1_length"] >= 5 for chain in chains)
+
+    await eventually(grown, within_s=20, what="five blocks at both servers")
     chain = await fetched(place, "5004", "/get_chain?limit=5", customer)
     blocks = json.loads(chain)["2_chain"]
     assert verify_chain(json.dumps({"1_length": 5, "2_chain": blocks}).encode())["length"] == 5

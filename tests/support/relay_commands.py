@@ -17,7 +17,7 @@ from gridledger.errors import InputError
 from services.relay.ledger import RelayLedger
 from tests.support.relay_channel import READER, RelayChannel
 
-MODULES = ("captures", "check_fault", "compare", "disputes", "export", "faults", "gaps", "show", "statistics", "status")
+MODULES = ("captures", "check_fault", "compare", "listing", "export", "gaps", "show", "statistics", "status")
 
 
 class _Contract:

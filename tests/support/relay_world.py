@@ -281,7 +281,7 @@ class World:
 
     def spooled(self) -> int:
         """How many captures wait in all spools."""
-        return sum(len(collector.spool) for server in self._running for collector in self.collectors[server])
+        return sum(collector.spooled for server in self._running for collector in self.collectors[server])
 
     def file(self, server: str, path: str) -> bytes:
         """What a server's disk has in a file."""

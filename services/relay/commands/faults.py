@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-from typing import Any
+from services.relay.commands.listing import list_items
+from services.relay.commands.options import new_parser
+from services.relay.ledger import Answer
 
-from gridledger.cli.output import note, say_json, say_table
-from services.relay.commands.options import add_reading, count_up_to, new_parser
-from services.relay.commands.reaching import items_up_to, opened, relay_named
-
-_MOST = 10_000
 _HASH_SHOWN = 12
 
 
@@ -21,36 +16,16 @@ def main(argv: list[str]) -> int:
         "List the fault records (COMTRADE) that servers have stated: hash, station, trigger time, and who has each.",
         ("faults", "faults --relay Rele_1 --json"),
     )
-    add_reading(parser)
-    parser.add_argument(
-        "--limit", type=count_up_to(_MOST), default=500, metavar="N", help="at most so many (default: %(default)s)"
+    return list_items(
+        parser,
+        argv,
+        lambda ledger, relay, bookmark: ledger.get_faults(relay, bookmark=bookmark),
+        ("trigger time", "station", "device", "samples", "stated by", "sha256"),
+        _row,
     )
-    options = parser.parse_args(argv)
-    relay, items, more = asyncio.run(_read(options))
-    if options.as_json:
-        say_json({"relay": relay, "items": items, "more": more})
-    else:
-        say_table(
-            ("trigger time", "station", "device", "samples", "stated by", "sha256"),
-            (
-                (
-                    item["trigger_time"],
-                    item["station"],
-                    item["device"],
-                    item["samples"],
-                    ", ".join(map(str, item["servers"])),
-                    item["sha256"][:_HASH_SHOWN],
-                )
-                for item in items
-            ),
-        )
-    if more:
-        note("note: there are more; raise --limit")
-    return 0
 
 
-async def _read(options: argparse.Namespace) -> tuple[str, list[dict[str, Any]], bool]:
-    async with opened(options) as ledger:
-        relay = await relay_named(ledger, options.relay)
-        items, more = await items_up_to(lambda mark: ledger.get_faults(relay, bookmark=mark), options.limit)
-    return relay, items, more
+def _row(item: Answer) -> tuple[object, ...]:
+    servers = ", ".join(map(str, item["servers"]))
+    shown = item["sha256"][:_HASH_SHOWN]
+    return item["trigger_time"], item["station"], item["device"], item["samples"], servers, shown

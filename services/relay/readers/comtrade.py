@@ -19,6 +19,7 @@ from typing import Any
 
 import comtrade
 
+from gridledger.field.grammar import UNSEEN
 from services.relay.errors import FaultRecordBad
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -93,7 +94,7 @@ def _checked(path: Path, cfg: bytes, dat: bytes) -> comtrade.Comtrade:
         record.read(text, _text(path, dat) if is_ascii else dat)
     except FaultRecordBad:
         raise
-    except Exception as error:
+    except Exception as error:  # what the package makes of a file that is none: any error of Python's
         raise _bad(path, f"it cannot be read: {type(error).__name__}: {error!s:.200}") from None
     return record
 
@@ -162,7 +163,7 @@ def _text(path: Path, data: bytes) -> str:
 
 
 def _name(path: Path, what: str, told: str) -> str:
-    if len(told) > MAX_NAME or not told.isprintable():
+    if len(told) > MAX_NAME or UNSEEN.search(told):
         raise _bad(path, f"its {what} is longer than {MAX_NAME} characters, or has some that nobody sees")
     return told.strip()
 

@@ -63,6 +63,7 @@ async def _grow(relay: str, form: ChainForm) -> None:
     try:
         await form.run()
     except Exception:
+        form.fault = "it does not grow any more: this server's log says why"
         _log.exception("a relay's chain does not grow any more", extra={"relay": relay})
         raise
     finally:

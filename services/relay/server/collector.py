@@ -26,6 +26,7 @@ from services.relay.server.recording import Attest, CaptureRefused, Recorder, Re
 from services.relay.server.records import Records, RecordsLedger
 from services.relay.server.silence import Silence, SilenceLedger
 from services.relay.server.spool import Spool, Waiting
+from services.relay.server.spool_queue import SpoolQueue, until
 from services.relay.server.taken import MinuteUnknown, Taken, take
 from services.relay.server.voices import turn_of
 
@@ -37,8 +38,6 @@ LEAST_INTERVAL_S: Final = 0.1
 """A relay that delivers faster than this is not asked sooner."""
 SPOOL_AFTER_S: Final = 1.0
 """A capture that is not on the ledger after so long is written to the spool, whatever becomes of it."""
-MAX_REFUSALS: Final = 8
-"""So often a capture that the ledger refuses is tried, with growing pauses, before it is set aside, loudly."""
 _LONGEST_WORK_S: Final = 120.0
 """By then a capture that is under way has come to an end."""
 _OPEN_BACK: Final = 1440
@@ -87,7 +86,6 @@ class Collector:
         self.record = record
         self.relay: str = record["relay"]
         self.options = options
-        self.spool = spool
         self._reader = reader
         self._ledger = ledger
         self._progress = progress
@@ -104,15 +102,18 @@ class Collector:
         )
         self._hours = Hours(server, self._records, ledger, now_us)
         self._catch_up = CatchUp(self.relay, reader, ledger, progress, self._records.take, order=options.catch_up)
-        self._replay = asyncio.Event()
         self._behind = asyncio.Event()
-        self._retry_at: dict[int, float] = {}
+        self._queue = SpoolQueue(self.relay, spool, self._period_s)
         self._ledger_is_away = False
         self._relay_is_away: str | None = None
         self._last_live: int | None = None
         self._live: set[asyncio.Task[None]] = set()
         self._silence.known(progress.minute)
-        metrics.SPOOLED.labels(self.relay).set(len(spool))
+
+    @property
+    def spooled(self) -> int:
+        """How many captures wait in the spool."""
+        return len(self._queue.spool)
 
     @property
     def newest(self) -> int | None:
@@ -127,7 +128,6 @@ class Collector:
     async def run(self) -> None:
         """Work until it is cancelled."""
         self._behind.set()
-        self._replay.set()
         try:
             async with asyncio.TaskGroup() as group:
                 for work in (
@@ -243,7 +243,7 @@ class Collector:
         try:
             done, _ = await asyncio.wait((work,), timeout=SPOOL_AFTER_S + self._stagger_s(taken.minute))
             if not done:
-                number = self._keep(taken, replay_in_s=_LONGEST_WORK_S)
+                number = self._keep(taken, retry_in_s=_LONGEST_WORK_S)
             await self._settled(taken, work)
         except CaptureRefused as refused:
             self._refused(taken, refused, number)
@@ -252,14 +252,14 @@ class Collector:
             if number is None:
                 self._keep(taken)
             else:
-                self._retry_at.pop(number, None)
-                self._replay.set()
+                self._queue.retry_now(number)
         except asyncio.CancelledError:  # the record has changed, or this process ends
             if number is None:
                 self._keep(taken)
             raise
         else:
-            self._let_go(number)
+            if number is not None:
+                self._queue.let_go(number)
         finally:
             work.cancel()
 
@@ -296,32 +296,13 @@ class Collector:
             "the ledger refuses a capture",
             extra={"relay": self.relay, "minute": taken.minute, "why": refused.error.message},
         )
-        number = self._keep(taken, replay_in_s=self._period_s) if number is None else number
+        number = self._keep(taken, retry_in_s=self._period_s) if number is None else number
         if number is not None:
             self._put_off(number, taken, refused)
 
     def _put_off(self, number: int, taken: Taken, refused: CaptureRefused) -> None:
-        """Try a refused capture again later; after :data:`MAX_REFUSALS` times it is kept for people."""
-        count = self.spool.refused(number)
-        if count >= MAX_REFUSALS and self._set_aside(number, taken, refused):
-            return
-        count = min(count, MAX_REFUSALS)
-        self._retry_at[number] = asyncio.get_running_loop().time() + self._period_s * 2 ** (count - 1)
-        self._replay.set()
-
-    def _set_aside(self, number: int, taken: Taken, refused: CaptureRefused) -> bool:
-        why = refused.error.message
-        more = {"relay": self.relay, "minute": taken.minute, "sha256": taken.sha256, "why": why}
-        try:
-            file = self.spool.set_aside(number, why)
-        except GridLedgerError as error:
-            _log.error("a capture that the ledger refuses cannot be set aside", extra=more | {"disk": error.message})
-            return False
-        self._retry_at.pop(number, None)
-        self._progress.finish(taken.sha256, None)
-        metrics.SPOOLED.labels(self.relay).set(len(self.spool))
-        _log.error("a capture that the ledger refuses is set aside", extra=more | {"file": str(file)})
-        return True
+        if self._queue.put_off(number, taken, refused):
+            self._progress.finish(taken.sha256, None)
 
     def _ledger_failed(self, error: GridLedgerError) -> None:
         if not self._ledger_is_away:
@@ -333,54 +314,25 @@ class Collector:
 
     def _ledger_answered(self) -> None:
         if self._ledger_is_away:
-            _log.info("the ledger answers", extra={"relay": self.relay, "spool": len(self.spool)})
+            _log.info("the ledger answers", extra={"relay": self.relay, "spool": self.spooled})
             self._ledger_is_away = False
             self._behind.set()
 
     # the spool
 
-    def _keep(self, taken: Taken, *, replay_in_s: float = 0.0) -> int | None:
-        """Write a capture to the spool; its number, None where it is there or cannot be kept, which is said loudly."""
-        if self.spool.holds(taken.minute, taken.sha256):
-            return None
+    def _keep(self, taken: Taken, *, retry_in_s: float = 0.0) -> int | None:
+        """Write a capture to the spool; its number, None where it is there or cannot be kept."""
         try:
-            number = self.spool.add(taken)
-        except GridLedgerError as error:
-            metrics.NOT_SPOOLED.labels(self.relay).inc()
-            _log.error(
-                "a capture cannot be kept: the relay is asked for it again while it holds it",
-                extra={"relay": self.relay, "minute": taken.minute, "why": error.message},
-            )
+            return self._queue.keep(taken, retry_in_s=retry_in_s)
+        except GridLedgerError:
             self._behind.set()
             return None
-        metrics.SPOOLED.labels(self.relay).set(len(self.spool))
-        if replay_in_s:
-            self._retry_at[number] = asyncio.get_running_loop().time() + replay_in_s
-        self._replay.set()
-        return number
-
-    def _let_go(self, number: int | None) -> None:
-        if number is None:
-            return
-        self._retry_at.pop(number, None)
-        try:
-            self.spool.done(number)
-        except GridLedgerError as error:
-            # It is tried once more after the next start, and found on the ledger.
-            _log.warning("the spool cannot be written", extra={"relay": self.relay, "why": error.message})
-        metrics.SPOOLED.labels(self.relay).set(len(self.spool))
 
     async def _replay_spool(self) -> None:
         """Bring what the spool has to the ledger, in order; while the ledger is away, one try after a pause."""
         backoff = Backoff(_RETRY_S[0], max(_RETRY_S[0], min(_RETRY_S[1], self._period_s / 2)), self._random)
-        loop = asyncio.get_running_loop()
         while True:
-            self._replay.clear()
-            waiting = next((item for item in self.spool if self._retry_at.get(item.number, 0.0) <= loop.time()), None)
-            if waiting is None:
-                due = min((self._retry_at.get(item.number, 0.0) for item in self.spool), default=None)
-                await _until(self._replay, None if due is None else due - loop.time())
-                continue
+            waiting = await self._queue.next()
             try:
                 await self._replay_one(waiting)
                 backoff.succeeded()
@@ -401,7 +353,7 @@ class Collector:
             )
             self._put_off(waiting.number, taken, refused)
         else:
-            self._let_go(waiting.number)
+            self._queue.let_go(waiting.number)
 
     # what was missed, and what time brings
 
@@ -419,11 +371,11 @@ class Collector:
                     _log.warning("cannot catch up now", extra={"relay": self.relay, "why": error.message})
                 await asyncio.sleep(backoff.failed())
                 continue
-            await _until(self._behind, 10 * self._period_s)
+            await until(self._behind, 10 * self._period_s)
 
     async def _take_missed(self) -> None:
         async for taken, unrecorded in self._catch_up.missed():
-            if self.spool.holds(taken.minute, taken.sha256):
+            if self._queue.spool.holds(taken.minute, taken.sha256):
                 continue
             try:
                 await self._settled(taken, self._missed(taken, unrecorded=unrecorded))
@@ -464,12 +416,3 @@ class Collector:
                 await self._hours.look(self._progress.minute)
             except GridLedgerError as error:
                 _log.debug("hours cannot be closed now", extra={"relay": self.relay, "why": error.message})
-
-
-async def _until(event: asyncio.Event, timeout_s: float | None) -> None:
-    """Wait for an event, or for so long."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from gridledger.errors import BusyError
+from services.relay.server.capture_queries import CaptureQueries
 
 AT_ONCE: Final = 8
 WAIT_S: Final = 20.0
@@ -15,32 +16,10 @@ WAIT_S: Final = 20.0
 _T = TypeVar("_T")
 
 
-class ReadLedger(Protocol):
-    """The queries that the page makes."""
-
-    async def get_relay(self, relay: str) -> dict[str, Any]:
-        """GetRelay."""
-
-    async def get_capture(self, relay: str, minute: int) -> dict[str, Any]:
-        """GetCapture."""
-
-    async def list_captures(
-        self,
-        relay: str,
-        first: int,
-        end: int,
-        *,
-        limit: int | None = None,
-        bookmark: str | None = None,
-        texts: bool | None = None,
-    ) -> dict[str, Any]:
-        """ListCaptures."""
-
-
 class PageReads:
     """The same queries of ``ledger``, at most so many at once."""
 
-    def __init__(self, ledger: ReadLedger, at_once: int = AT_ONCE, wait_s: float = WAIT_S) -> None:
+    def __init__(self, ledger: CaptureQueries, at_once: int = AT_ONCE, wait_s: float = WAIT_S) -> None:
         self._ledger = ledger
         self._turns = asyncio.Semaphore(at_once)
         self._wait_s = wait_s

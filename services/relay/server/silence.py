@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from gridledger.command_line import one_line
 from gridledger.errors import GridLedgerError
+from services.relay.server.capture_queries import CaptureQueries
 from services.relay.server.recording import is_conflict, is_refusal
 from services.relay.server.voices import CONFIRMED, turn_of, voices_of
 
@@ -26,26 +27,8 @@ _VOICES: Final = 2
 _log = logging.getLogger(__name__)
 
 
-class SilenceLedger(Protocol):
+class SilenceLedger(CaptureQueries, Protocol):
     """What it asks of the ledger."""
-
-    async def get_relay(self, relay: str) -> dict[str, Any]:
-        """GetRelay."""
-
-    async def get_capture(self, relay: str, minute: int) -> dict[str, Any]:
-        """GetCapture."""
-
-    async def list_captures(
-        self,
-        relay: str,
-        first: int,
-        end: int,
-        *,
-        limit: int | None = None,
-        bookmark: str | None = None,
-        texts: bool | None = None,
-    ) -> dict[str, Any]:
-        """ListCaptures."""
 
     async def report_silence(self, relay: str, minute: int, reason: str) -> dict[str, Any]:
         """ReportSilence."""

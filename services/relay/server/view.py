@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from services.relay.server.capture_queries import CaptureQueries
 from services.relay.server.chains import Chains
 from services.relay.server.collectors import Collectors
 from services.relay.server.nodes import Nodes
@@ -16,35 +17,13 @@ _SHOWN: Final = 10
 """Captures on the page for people, of all relays together; each has one at least."""
 
 
-class ViewLedger(Protocol):
-    """What the routes ask of the ledger."""
-
-    async def get_relay(self, relay: str) -> dict[str, Any]:
-        """GetRelay."""
-
-    async def get_capture(self, relay: str, minute: int) -> dict[str, Any]:
-        """GetCapture."""
-
-    async def list_captures(
-        self,
-        relay: str,
-        first: int,
-        end: int,
-        *,
-        limit: int | None = None,
-        bookmark: str | None = None,
-        texts: bool | None = None,
-    ) -> dict[str, Any]:
-        """ListCaptures."""
-
-
 class View:
     """One server's view. ``max_page`` bounds blocks and captures of one answer."""
 
     def __init__(
         self,
         server: str,
-        ledger: ViewLedger,
+        ledger: CaptureQueries,
         collectors: Collectors,
         *,
         chains: Chains,
@@ -112,7 +91,7 @@ class View:
             {
                 "relay": relay,
                 "newest": working[relay].newest if relay in working else None,
-                "spool": len(working[relay].spool) if relay in working else None,
+                "spool": working[relay].spooled if relay in working else None,
                 "fault": working[relay].fault if relay in working else "starting",
             }
             for relay in self._collectors.records

@@ -86,7 +86,7 @@ class MmsServer:
 
     def _read_time(self, _: str) -> bytes:
         if self._relay.kind == "slow":
-            time.sleep(SLOW_READ_S)
+            time.sleep(SLOW_READ_S)  # a thread of the package's own, which asks for one value at a time
         return self._stamp
 
 

@@ -13,10 +13,11 @@ import pytest
 from gridledger.errors import BusyError, UnavailableError
 from gridledger.identity.certificate import Certificate
 from gridledger.web import WrongHost
+from services.relay.server.capture_queries import CaptureQueries
 from services.relay.server.members import ConfigSource, Members
 from services.relay.server.nodes import Nodes
 from services.relay.server.page import HEADERS, page
-from services.relay.server.page_reads import PageReads, ReadLedger
+from services.relay.server.page_reads import PageReads
 from services.relay.server.plain_callers import PlainCallers
 from services.relay.settings import RelaySettings
 
@@ -224,7 +225,7 @@ async def test_the_page_reads_little_at_once_and_waits_not_for_ever() -> None:
             under_way -= 1
             return {"relay": relay}
 
-    reads = PageReads(cast("ReadLedger", Ledger()), at_once=3, wait_s=0.05)
+    reads = PageReads(cast("CaptureQueries", Ledger()), at_once=3, wait_s=0.05)
     outcomes = await asyncio.gather(*(reads.get_relay("R") for _ in range(10)), return_exceptions=True)
     assert most == 3
     assert all(isinstance(outcome, BusyError) for outcome in outcomes)
