@@ -56,15 +56,15 @@ def slot(rows: list[Row] = ROWS, **changed: Any) -> list[int]:
 
 @asynccontextmanager
 async def reader_of_device(
-    table: list[int], slot: list[int], refuse: Callable[[int], ExcCodes | None] = lambda address: None
+    table: list[int], slot: list[int], asked: Callable[[int, list[int]], ExcCodes | None] = lambda *_: None
 ) -> AsyncIterator[Reader]:
-    """The reader of a device that has these registers; ``refuse`` is called with the address of each request."""
+    """The reader of a device that has these registers; ``asked`` gets each request's address, and all registers."""
     image = [0] * modbus_map.REGISTERS
     for address, registers in ((modbus_map.TABLE, table), (modbus_map.FIRST_SLOT, slot)):
         image[address : address + len(registers)] = registers
 
     async def answer(*request: Any) -> ExcCodes | None:
-        return refuse(request[2])
+        return asked(request[2], request[4])
 
     device = SimDevice(1, simdata=[SimData(0, values=image, datatype=DataType.REGISTERS)], action=answer)
     server = ModbusTcpServer(device, address=("127.0.0.1", 0))
@@ -146,21 +146,34 @@ async def test_a_slot_that_does_not_exist_is_refused() -> None:
 
 
 async def test_an_exception_of_the_device_is_refused() -> None:
-    async with reader_of_device(table(), slot(), lambda address: ExcCodes.ILLEGAL_ADDRESS) as reader:
+    async with reader_of_device(table(), slot(), lambda *_: ExcCodes.ILLEGAL_ADDRESS) as reader:
         with pytest.raises(RelayAnswerBad, match="registers 100 to 149"):
             await reader.held()
 
 
-async def test_a_slot_that_changes_while_it_is_read_is_read_again() -> None:
-    reads: list[int] = []
-    image = slot()
+@pytest.mark.parametrize("changes", [0, 1, 2])
+async def test_a_slot_that_changes_while_it_is_read_is_read_again(changes: int) -> None:
+    heads: list[int] = []
 
-    def watch(address: int) -> None:
-        reads.append(address)
+    def change(address: int, registers: list[int]) -> None:
+        if address == modbus_map.FIRST_SLOT:
+            heads.append(address)
+            if len(heads) % 2 == 0 and len(heads) <= 2 * changes:  # the head behind the readings
+                registers[address + modbus_map.HEAD_REGISTERS - 1] += 1
 
-    async with reader_of_device(table(), image, watch) as reader:
-        await reader.latest(None, 0)
-    assert reads == [100, 1000, 1016, 1126, 1000]
+    async with reader_of_device(table(), slot(), change) as reader:
+        assert await reader.latest(None, 0) is not None
+    assert len(heads) == 2 + 2 * changes
+
+
+async def test_a_slot_that_changes_each_time_is_refused() -> None:
+    def change(address: int, registers: list[int]) -> None:
+        if address == modbus_map.FIRST_SLOT:
+            registers[address + modbus_map.HEAD_REGISTERS - 1] += 1
+
+    async with reader_of_device(table(), slot(), change) as reader:
+        with pytest.raises(RelayAnswerBad, match="changed each of 3 times"):
+            await reader.latest(None, 0)
 
 
 async def test_a_name_that_is_no_captures_is_not_asked_for() -> None:
