@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND_TIMEOUT_S = 900.0
+READERS = ("Org1/admin", "Org3/admin", "Org5/admin")
+"""Users who together may read every channel of no-shard, two-shards and three-shards."""
 
 _T = TypeVar("_T")
 
@@ -122,11 +124,14 @@ class Compose:
 
         return str(eventually(f"{channel} has a leader other than {other_than!r}", 30, ask))
 
-    def level(self, within_s: float = 60) -> dict[str, Any]:
-        """The state once all nodes answer, a channel's nodes are equally far, and its peers' commit hashes equal."""
+    def level(self, within_s: float = 60, *, readers: Sequence[str] = READERS) -> dict[str, Any]:
+        """The state once all nodes answer, a channel's nodes are equally far, and its peers' commit hashes equal.
+
+        ``readers`` are users who together may read every channel of the topology.
+        """
 
         def ask() -> dict[str, Any] | None:
-            states = [self.status(user) for user in _READERS]
+            states = [self.status(user) for user in readers]
             if not all(states) or any(state["down"] for state in states):
                 return None
             channels: dict[str, Any] = {}
@@ -135,10 +140,6 @@ class Compose:
             return {**states[0], "channels": channels} if all(map(_is_level, channels.values())) else None
 
         return eventually("all nodes answer and all ledgers are equal", within_s, ask)
-
-
-_READERS = ("Org1/admin", "Org3/admin", "Org5/admin")
-"""Users who together may read every channel of each topology."""
 
 
 def _is_level(channel: dict[str, Any]) -> bool:
