@@ -40,9 +40,14 @@ class Plant:
         self.load_changes += 1
 
     def set_loads(self, loads: Mapping[int, tuple[float, float]]) -> None:
-        """Change demand (MW, MVAr) at some buses."""
+        """Change the demand (MW, MVAr) of some buses; what is injected there stays."""
         self.grid.set_loads(loads)
         self.load_changes += 1
+
+    @property
+    def standing(self) -> Mapping[int, float]:
+        """What the actions carried out so far have left injected, MVAr by bus number, ascending."""
+        return self.grid.standing
 
     def state(self) -> GridState:
         """The solved state now."""
@@ -61,7 +66,10 @@ class Plant:
         self._applied[group] = actions
 
     def apply(self, group: str, control: Mapping[str, Any]) -> bool:
-        """Carry out one action; False when it was carried out before. Raises ActionOutOfOrder."""
+        """Carry out one action; False when it was carried out before. Raises ActionOutOfOrder.
+
+        A negative ``q_mvar`` is a release: it takes back what stands at the bus, at most all of it.
+        """
         number, done = control["action"], self.applied(group)
         if number <= done:
             return False

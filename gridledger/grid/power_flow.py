@@ -1,8 +1,8 @@
 """The AC power flow of spec section 2: Newton in polar form, flat start, no reactive limits.
 
-The solver is pandapower's: what ``runpp(init="flat", tolerance_mva=1e-6)`` runs, on tables that are filled here from
+The solver is pandapower's: what ``runpp(init="flat", tolerance_mva=1e-8)`` runs, on tables that are filled here from
 the case. ``runpp`` itself spends two thirds of its time on turning data frames into these tables and results back into
-data frames, and its own sums of loads carry rounding errors. Newton stops as soon as the largest mismatch is below 1e-6
+data frames, and its own sums of loads carry rounding errors. Newton stops as soon as the largest mismatch is below 1e-8
 p.u. (pandapower compares ``tolerance_mva`` with p.u. values), so the iterate depends on the start; the thesis printed
 this very one. numba and lightsim2grid take no part, installed or not.
 
@@ -29,6 +29,9 @@ _GEN_BUS, _PG, _VG, _GEN_STATUS = 0, 1, 5, 7
 _F, _T, _R, _X, _B, _TAP, _SHIFT, _BR_STATUS = 0, 1, 2, 3, 4, 8, 9, 10
 _FLOWS = slice(13, 17)
 _REMEMBERED_STATES = 64
+_TOLERANCE_PU = 1e-8
+_NOTHING_MVAR = 1e-10
+"""What is left of an injection after its release by rounding alone is nothing (1e-12 p.u. at 100 MVA)."""
 
 
 class PowerFlowDiverged(InputError):
@@ -63,7 +66,7 @@ def _tables_of_a_trivial_net() -> tuple[dict[str, Any], dict[str, Any]]:
     net = pandapower.create_empty_network(sn_mva=1.0)
     bus = pandapower.create_bus(net, vn_kv=110.0)
     pandapower.create_ext_grid(net, bus)
-    pandapower.runpp(net, init="flat", tolerance_mva=1e-6, numba=False, lightsim2grid=False)
+    pandapower.runpp(net, init="flat", tolerance_mva=_TOLERANCE_PU, numba=False, lightsim2grid=False)
     _, tables = _pd2ppc(net)
     return tables, dict(net._options)  # noqa: SLF001 -- pandapower has no public way to its Newton without data frames
 
@@ -140,30 +143,51 @@ class PowerFlow:
 
 
 class Grid:
-    """The grid as it runs: current loads, injections that accumulate, and the state that follows from them."""
+    """The grid as it runs: the demand, what is injected beside it, and the state that follows from both.
+
+    The loads that are solved, and that frames show, are the demand minus what stands.
+    """
 
     def __init__(self, power_flow: PowerFlow) -> None:
         self.case = power_flow.case
         self.power_flow = power_flow
         self._pd, self._qd = self.case.pd.copy(), self.case.qd.copy()
+        self._standing: dict[int, float] = {}
+
+    @property
+    def standing(self) -> dict[int, float]:
+        """The reactive power that stands, MVAr by bus number, ascending."""
+        return dict(sorted(self._standing.items()))
 
     def reset(self) -> None:
         """Back to the case's own loads; injections are forgotten."""
         self._pd, self._qd = self.case.pd.copy(), self.case.qd.copy()
+        self._standing.clear()
 
     def set_loads(self, loads: Mapping[int, tuple[float, float]]) -> None:
-        """Replace Pd, Qd (MW, MVAr) of the buses named; raises InputError for a bus that is not in the case."""
-        for bus, (p_mw, q_mvar) in loads.items():
-            index = self.index(bus)
+        """Replace the demand (MW, MVAr) of the buses named; what is injected there stays.
+
+        Raises InputError, and changes nothing, for a bus that is not in the case.
+        """
+        for index, (p_mw, q_mvar) in [(self.index(bus), load) for bus, load in loads.items()]:
             self._pd[index], self._qd[index] = p_mw, q_mvar
 
     def inject(self, bus: int, q_mvar: float) -> None:
-        """Inject reactive power: a constant negative load, so Qd falls by ``q_mvar``; Pd stays."""
-        self._qd[self.index(bus)] -= q_mvar
+        """Inject reactive power: a constant negative load, so Qd falls by ``q_mvar``; Pd stays.
+
+        A negative amount takes back what stands, at most all of it.
+        """
+        self.index(bus)
+        left = self._standing.pop(bus, 0.0) + q_mvar
+        if left > _NOTHING_MVAR:
+            self._standing[bus] = left
 
     def state(self) -> GridState:
         """The solved state under the current loads; solves only what was not solved before."""
-        return self.power_flow.solve(self._pd, self._qd)
+        qd = self._qd.copy()
+        for bus, q_mvar in self._standing.items():
+            qd[self.case.position[bus]] -= q_mvar
+        return self.power_flow.solve(self._pd, qd)
 
     def voltage(self, bus: int) -> float:
         """Voltage magnitude at ``bus`` now, p.u."""
