@@ -1,5 +1,7 @@
 """The grid without I/O: cases, admittances, power flow, groups, impedances, records, frames, planning and the plant.
 
+Sections that docstrings here and in services/feeder name are those of docs/dvs-specification.md ("spec").
+
 Needs the extra ``feeder``: without numpy importing this package raises :class:`~gridledger.extras.MissingExtra`,
 without pandapower making a :class:`~gridledger.grid.power_flow.PowerFlow` does.
 """
