@@ -10,7 +10,7 @@ from gridledger.errors import GridLedgerError
 
 MODULES: Final[dict[str, tuple[str, ...]]] = {
     "server": ("fastapi", "isal", "lmdb", "prometheus_client", "uvicorn"),
-    "feeder": ("matplotlib", "numpy", "pandapower"),
+    "feeder": ("matplotlib", "numpy", "pandapower", "pyarrow"),
     "relay": ("comtrade", "iec61850", "jinja2", "matplotlib", "pyarrow", "pymodbus"),
     "bench": ("jinja2", "locust", "matplotlib", "psutil", "simpy"),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from benchmarks.load.topologies import Topology
 from gridledger.identity.signer import sign_p256
+from gridledger.machine import commit_of, processor
 from services.ca.authority import DAY_US, Authority
 
 _SERIES = 5
@@ -67,7 +67,7 @@ def this_machine() -> Machine:
     signature = sign_p256(key, text)
     return Machine(
         cores=len(os.sched_getaffinity(0)),
-        processor=_processor(),
+        processor=processor(),
         python=platform.python_version(),
         commit=commit_here(),
         sign_s=_fastest(lambda: sign_p256(key, text)),
@@ -86,23 +86,6 @@ def _fastest(work: Callable[[], Any]) -> float:
     return min(times)
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def commit_here() -> str:
     """The commit of the checkout, or "unknown": there may be no git, or no history."""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git of the PATH
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+    return commit_of(Path.cwd())
