@@ -112,10 +112,11 @@ compose: $(VENV)/.installed  ## write docker/compose*.yaml anew from network-con
 	@for name in no-shard two-shards; do $(BIN)/gridledger compose network-config/$$name.yaml \
 	  --override network-config/three-shards.yaml > docker/compose.$$name.yaml; done
 
-reference: $(VENV)/.installed-dev  ## write the pages that are made from the code: settings, metrics, OpenAPI
+reference: $(VENV)/.installed-dev  ## write the pages that are made from the code: settings, metrics, OpenAPI, scenario files
 	@$(BIN)/python -m docs.make_settings
 	@$(BIN)/python -m docs.make_metrics
 	@$(BIN)/python -m docs.make_openapi
+	@$(BIN)/python -m docs.make_scenario_schema
 
 site: $(VENV)/.installed-dev  ## the documentation as a site in out/site; fails where a link leads nowhere
 	@$(BIN)/zensical build --strict

@@ -19,19 +19,30 @@ THRESHOLD_MARGIN = 0.05
 
 
 def planner_for(case: Case, grouping: Grouping, profile: Profile, base: GridState) -> Planner:
-    """A planner with the thesis's thresholds for the groups of case30, or with ones chosen from the base state.
+    """A planner with :func:`default_thresholds`."""
+    return Planner(case, grouping, profile, default_thresholds(case, grouping, profile, base))
 
-    Chosen: THRESHOLD_MARGIN below the weakest bus of the group in ``base``, rounded down to 0.001, at least 0. A group
-    without load buses cannot alarm and gets 0.
+
+def default_thresholds(case: Case, grouping: Grouping, profile: Profile, base: GridState) -> Mapping[str, float]:
+    """The thesis's thresholds for the groups of case30, otherwise :func:`thresholds_below` by THRESHOLD_MARGIN."""
+    if case.name == "case30" and grouping == CASE30_GROUPS:
+        return CASE30_THRESHOLDS[profile]
+    return thresholds_below(case, grouping, profile, base, THRESHOLD_MARGIN)
+
+
+def thresholds_below(
+    case: Case, grouping: Grouping, profile: Profile, base: GridState, margin: float
+) -> Mapping[str, float]:
+    """Thresholds ``margin`` below the weakest bus of each group in ``base``, rounded down to 0.001, at least 0.
+
+    A group without load buses cannot alarm and gets 0.
     """
-    if grouping == CASE30_GROUPS:
-        return Planner(case, grouping, profile, CASE30_THRESHOLDS[profile])
     draft = Planner(case, grouping, profile, dict.fromkeys(grouping, 0.0))
     thresholds = {}
     for group in grouping:
-        weakest = min(vsi_of(draft, group, base).values(), default=THRESHOLD_MARGIN)
-        thresholds[group] = max(0.0, math.floor((weakest - THRESHOLD_MARGIN) * 1000.0) / 1000.0)
-    return Planner(case, grouping, profile, thresholds)
+        weakest = min(vsi_of(draft, group, base).values(), default=margin)
+        thresholds[group] = max(0.0, math.floor((weakest - margin) * 1000.0) / 1000.0)
+    return thresholds
 
 
 class RecordPlan:

@@ -44,6 +44,10 @@ class Plant:
         self.grid.set_loads(loads)
         self.load_changes += 1
 
+    def demand(self, bus: int) -> tuple[float, float]:
+        """The demand (MW, MVAr) of a bus, without what is injected there; raises InputError for no bus of the case."""
+        return self.grid.demand(bus)
+
     @property
     def standing(self) -> Mapping[int, float]:
         """What the actions carried out so far have left injected, MVAr by bus number, ascending."""

@@ -172,6 +172,11 @@ class Grid:
         for index, (p_mw, q_mvar) in [(self.index(bus), load) for bus, load in loads.items()]:
             self._pd[index], self._qd[index] = p_mw, q_mvar
 
+    def demand(self, bus: int) -> tuple[float, float]:
+        """The demand (MW, MVAr) of a bus; raises InputError for a bus that is not in the case."""
+        index = self.index(bus)
+        return float(self._pd[index]), float(self._qd[index])
+
     def inject(self, bus: int, q_mvar: float) -> None:
         """Inject reactive power: a constant negative load, so Qd falls by ``q_mvar``; Pd stays.
 

@@ -47,7 +47,7 @@ def _stream(argv: list[str]) -> int:
     from gridledger.demonstration.console import Console  # noqa: PLC0415
     from gridledger.grid.case import CASE_NAMES  # noqa: PLC0415
     from gridledger.grid.records import PROFILES  # noqa: PLC0415
-    from services.feeder.scenarios import NAMES  # noqa: PLC0415
+    from services.feeder.scenarios.shipped import NAMES  # noqa: PLC0415
     from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(

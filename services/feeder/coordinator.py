@@ -15,6 +15,7 @@ from services.feeder.dvs_client import DvsClient
 from services.feeder.group_loop import ESCALATE, LENT, NORMAL, VOLTAGE_OK, FrameAnswer, GroupLoop
 from services.feeder.ledger_port import is_refusal
 from services.feeder.merging import NO_GROUP, OPEN, Merge, Merger
+from services.feeder.meter import Meter
 from services.feeder.record_submitter import RecordSubmitter
 
 _SETTLED = (NORMAL, VOLTAGE_OK)
@@ -34,12 +35,14 @@ class Coordinator:
         records: RecordSubmitter,
         dvs: DvsClient,
         clock: Clock,
+        meter: Meter | None = None,
         on_merge: OnMerge = lambda _what, _merge: None,
     ) -> None:
         self.groups = tuple(sorted(groups, key=int))
         self.records = records
         self.merger = Merger(dvs)
         self._plant = plant
+        self._meter = meter
         self._dvs = dvs
         self._clock = clock
         self._on_merge = on_merge
@@ -83,7 +86,7 @@ class Coordinator:
         """The loop of a single or merged group."""
         if group not in self._loops:
             self._loops[group] = GroupLoop(
-                group, plant=self._plant, records=self.records, dvs=self._dvs, clock=self._clock
+                group, plant=self._plant, records=self.records, dvs=self._dvs, clock=self._clock, meter=self._meter
             )
         return self._loops[group]
 
@@ -92,11 +95,14 @@ class Coordinator:
         self._recovered = True
         return sum([await self._finish(group) for group in self.groups])
 
-    async def round(self) -> list[FrameAnswer]:
-        """One frame of each measured id, side by side; then merges begin, grow or end as the answers demand."""
+    async def round(self, number: int = 0) -> list[FrameAnswer]:
+        """One frame of each measured id, side by side; then merges begin, grow or end as the answers demand.
+
+        ``number`` is that of the meters' sampling.
+        """
         if not self._recovered:
             await self.recover()
-        answers = await concurrently(self.loop(group).measure() for group in self.measured)
+        answers = await concurrently(self.loop(group).measure(number) for group in self.measured)
         for answer in answers:
             await self.follow(answer)
         return answers

@@ -23,7 +23,7 @@ from services.feeder.expectations import unmet_expectations
 from services.feeder.gateway_ledger import connected
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios import CASE30_SCENARIOS
+from services.feeder.scenarios.shipped import THESIS, scenario_for, shipped
 from services.feeder.summary import summary
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -93,8 +93,9 @@ async def _profile(
     if merges:
         console.say(f"finished {merges} merges that an earlier run left behind")
     console.table_head(name)
-    for scenario in CASE30_SCENARIOS:
-        if name in scenario.profiles:
+    for scenario_name in THESIS:
+        if name in shipped(scenario_name).form.profile:
+            scenario = scenario_for(scenario_name, runner.planner, runner.power_flow, runner.base)
             run = await runner.run(scenario)
             unmet = unmet_expectations(run)
             console.run(run, unmet)

@@ -21,6 +21,7 @@ from gridledger.grid.power_flow import GridState
 from services.feeder.clock import Clock
 from services.feeder.dvs_client import DvsClient
 from services.feeder.ledger_port import may_pass
+from services.feeder.meter import Meter
 from services.feeder.record_submitter import RecordSubmitter
 
 NORMAL, INJECTED, VOLTAGE_OK, ESCALATE = "normal", "injected", "voltage_ok", "escalate"
@@ -63,9 +64,19 @@ class FrameAnswer:
 class GroupLoop:
     """Measures one single or merged group and does what the ledger answers."""
 
-    def __init__(self, group: str, *, plant: Plant, records: RecordSubmitter, dvs: DvsClient, clock: Clock) -> None:
+    def __init__(
+        self,
+        group: str,
+        *,
+        plant: Plant,
+        records: RecordSubmitter,
+        dvs: DvsClient,
+        clock: Clock,
+        meter: Meter | None = None,
+    ) -> None:
         self.group = group
         self._plant = plant
+        self._meter = meter
         self._records = records
         self._dvs = dvs
         self._clock = clock
@@ -75,15 +86,17 @@ class GroupLoop:
         resources = await self._dvs.query(self.group, "GetResources")
         self._plant.start_counting(self.group, resources["actions"])
 
-    async def measure(self) -> FrameAnswer:
+    async def measure(self, number: int = 0) -> FrameAnswer:
         """Send one frame and act on the answer. Several calls may be under way at once.
+
+        ``number`` counts the samplings of the meters, and says which errors they have.
 
         Raises the contract's refusal of a frame that is wrong.
         """
         if not self._plant.knows(self.group):
             await self.start_counting()
         shown = self._plant.applied(self.group)
-        answer = await self._compute()
+        answer = await self._compute(number)
         if answer.outcome == INJECTED and answer.control is not None:
             await self._carry_out(answer.control)
         elif answer.outcome == PENDING and shown == self._plant.applied(self.group):
@@ -110,9 +123,11 @@ class GroupLoop:
         except ActionOutOfOrder:
             await self.catch_up()
 
-    async def _compute(self) -> FrameAnswer:
+    async def _compute(self, number: int) -> FrameAnswer:
         state = self._plant.state()
         frame = self._plant.frame(self.group, self._clock.now_us())
+        if self._meter is not None:
+            frame = self._meter.measure(frame, number)
         time_us = frame["time"]
         begun = time.perf_counter()
         try:

@@ -20,16 +20,16 @@ from services.feeder.group_loop import FAILED, INJECTED, FrameAnswer
 from services.feeder.group_move import Moved
 from services.feeder.layout_follower import LayoutFollower
 from services.feeder.ledger_port import is_conflict
+from services.feeder.scenario import Scenario
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios import Scenario
 from services.feeder.superseded import SUPERSEDED, Changes
 
 MAX_IN_FLIGHT = 4000
 _DRAIN_S = 30.0
 _LEAD_S = 0.3
-_DISTURBED_AFTER = 0.25
-"""Share of the time after which the scenario's loads come."""
+_TOLD_LATER = ("merged", "extended", "returned", "stale")
+"""Marks that are told of with the next report; changes of the grid are told of at once."""
 
 
 @dataclass(slots=True)
@@ -82,8 +82,9 @@ class StreamResult:
 
 
 class OpenLoopStream:
-    """One stream: ``rate`` frames per second of every group for ``seconds``.
+    """One stream of a scenario: ``rate`` frames per second of every group for ``seconds``.
 
+    Where ``seconds`` is not the scenario's own duration, its times are stretched.
     ``tell`` is given a line about every injection and merge, and one about the frames every few seconds. ``follower``
     moves groups to other channels meanwhile.
     """
@@ -99,7 +100,7 @@ class OpenLoopStream:
         follower: LayoutFollower | None = None,
     ):
         self._runner = runner
-        self._scenario = scenario
+        self._scenario = scenario.lasting(seconds, rate=rate)
         self._rate = rate
         self._seconds = seconds
         self._tell = tell
@@ -126,7 +127,10 @@ class OpenLoopStream:
             asyncio.create_task(self._send_frames(run, coordinator, group, begin + rank * apart_s))
             for rank, group in enumerate(coordinator.groups)
         ]
-        others = [asyncio.create_task(self._disturb(run, begin)), asyncio.create_task(self._report(run, begin))]
+        others = [
+            asyncio.create_task(self._change_grid(run, coordinator, begin)),
+            asyncio.create_task(self._report(run, begin)),
+        ]
         mover = self._runner.mover(coordinator, self._in_flight, self._tell)
         if self._follower is not None:
             others.append(asyncio.create_task(self._follower.run(mover)))
@@ -151,7 +155,7 @@ class OpenLoopStream:
         for held in mover.held:
             self._changes.add_any(*held)
         self._judge_conflicts()
-        run.add_round(await coordinator.round())
+        run.add_round(await coordinator.round(round(self._seconds * self._rate)))
         run.vvc_after = await self._runner.left()
         return StreamResult(
             run, self._tallies, self._skipped, self._gaps, [] if self._follower is None else self._follower.moves
@@ -173,15 +177,17 @@ class OpenLoopStream:
             if len(self._in_flight) >= MAX_IN_FLIGHT:
                 self._skipped += 1
                 continue
-            task = asyncio.create_task(self._send_frame(run, coordinator, name, intended))
+            task = asyncio.create_task(self._send_frame(run, coordinator, name, number, intended))
             self._in_flight.add(name, task)
 
-    async def _send_frame(self, run: ScenarioRun, coordinator: Coordinator, name: str, intended: float) -> None:
+    async def _send_frame(
+        self, run: ScenarioRun, coordinator: Coordinator, name: str, number: int, intended: float
+    ) -> None:
         tally = self._tallies.setdefault(name, GroupTally())
         tally.sent += 1
         begin = time.perf_counter()
         try:
-            answer = await coordinator.loop(name).measure()
+            answer = await coordinator.loop(name).measure(number)
             if answer.outcome == FAILED and is_conflict(answer.fault):
                 self._conflicts.append((tally, answer, begin, time.perf_counter()))
             else:
@@ -216,11 +222,15 @@ class OpenLoopStream:
                 tally.outcomes[FAILED] += 1
                 tally.faults[answer.fault] += 1
 
-    async def _disturb(self, run: ScenarioRun, begin: float) -> None:
-        if self._scenario.loads:
-            await asyncio.sleep(max(0.0, begin + _DISTURBED_AFTER * self._seconds - time.perf_counter()))
-            self._runner.disturb(run)
-            self._tell(f"the load changes: {self._scenario.title}")
+    async def _change_grid(self, run: ScenarioRun, coordinator: Coordinator, begin: float) -> None:
+        """The scenario's changes, each at its time."""
+        changes = self._runner.changes(coordinator, self._in_flight)
+        for at_s, due in self._scenario.schedule.moments():
+            await asyncio.sleep(max(0.0, begin + at_s - time.perf_counter()))
+            for change in due:
+                await self._runner.carry_out(run, changes, change)
+                if change.title:
+                    self._tell(f"{time.perf_counter() - begin:5.1f} s: {change.title}")
 
     async def _report(self, run: ScenarioRun, begin: float) -> None:
         every_s = max(2.0, self._seconds / 12.0)
@@ -228,7 +238,7 @@ class OpenLoopStream:
         while True:
             await asyncio.sleep(every_s)
             for mark in run.marks[told_marks:]:
-                if mark.kind != "load":
+                if mark.kind in _TOLD_LATER:
                     self._tell(f"{mark.kind} {mark.text}")
             told_marks = len(run.marks)
             sent = sum(tally.sent for tally in self._tallies.values())

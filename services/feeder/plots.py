@@ -34,7 +34,13 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#e6eaed",
     "figure.facecolor": "white",
 }
-_MARK_COLOURS = {"load": LOAD, "merged": "#b86e00", "extended": "#b86e00", "returned": "#b86e00", "stale": FAINT}
+_MARK_COLOURS = {
+    **dict.fromkeys(("load", "outage", "restored", "resources"), LOAD),
+    "merged": "#b86e00",
+    "extended": "#b86e00",
+    "returned": "#b86e00",
+    "stale": FAINT,
+}
 _MARK_NAMES = {"load": "load rises", "merged": "merged {}", "extended": "merged {}", "returned": "{} given back"}
 
 
@@ -128,7 +134,9 @@ def _draw_indices(axes: Axes, run: ScenarioRun) -> None:
 def _draw_marks(axes: Axes, run: ScenarioRun, *, labelled: bool) -> None:
     """Vertical lines for what happened; labelled on the upper panel, each a little lower than the one before."""
     events = [
-        (m.at_s, _MARK_COLOURS[m.kind], _MARK_NAMES[m.kind].format(m.text)) for m in run.marks if m.kind != "stale"
+        (m.at_s, _MARK_COLOURS[m.kind], _MARK_NAMES.get(m.kind, "{}").format(m.text))
+        for m in run.marks
+        if m.kind != "stale"
     ]
     events += [(i.at_s, SOURCE, f"{i.q_mvar:.1f} MVAr at bus {i.bus}") for i in run.injections]
     bottom, top = axes.get_ylim()

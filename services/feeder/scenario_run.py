@@ -11,7 +11,7 @@ from gridledger.grid.records import Planner
 from services.feeder.clock import Clock
 from services.feeder.group_loop import INJECTED, STALE, FrameAnswer
 from services.feeder.merging import Merge
-from services.feeder.scenarios import Scenario
+from services.feeder.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,11 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something to show on the time axis: kind ``load``, ``merged``, ``extended``, ``returned`` or ``stale``."""
+    """Something to show on the time axis.
+
+    ``kind`` is that of a change (``load``, ``outage``, ``restored``, ``resources``), ``merged``, ``extended``,
+    ``returned`` or ``stale``.
+    """
 
     at_s: float
     kind: str
@@ -45,7 +49,7 @@ class Mark:
 
 @dataclass(slots=True)
 class ScenarioRun:
-    """One scenario in one profile. Voltages p.u.; VVC sums p.u. over all groups, before and after.
+    """One scenario in one profile. Voltages p.u.; VVC sums p.u. over all groups, before, after, given by changes.
 
     ``weak_bus`` and ``threshold`` are those of the first alarm, in round ``first_alarm``.
     """
@@ -65,9 +69,12 @@ class ScenarioRun:
     cured: bool = False
     weak_bus: int = 0
     threshold: float = 0.0
+    alarms: tuple[int, ...] = ()
+    """The weak buses that alarmed in the last round."""
     first_alarm: int = 0
     vvc_before: float = 0.0
     vvc_after: float = 0.0
+    vvc_given: float = 0.0
     injected_pu: float = 0.0
 
     @property
@@ -94,6 +101,7 @@ class ScenarioRun:
         vsi: dict[int, float] = {}
         for answer in answers:
             vsi |= answer.vsi
+        self.alarms = tuple(a.result["weak_bus"] for a in answers if a.result is not None and a.result["alarm"])
         self.moments.append(Moment(self._at_s(answers[0].time_us), answers[0].state.vm, vsi))
         for answer in answers:
             self._add(answer)

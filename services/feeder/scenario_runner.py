@@ -13,12 +13,15 @@ from services.feeder.concurrently import concurrently
 from services.feeder.coordinator import Coordinator
 from services.feeder.dvs_client import DvsClient
 from services.feeder.frames_in_flight import FramesInFlight
+from services.feeder.grid_changes import GridChanges
 from services.feeder.group_loop import FrameAnswer
 from services.feeder.group_move import GroupMover, gather_lists
 from services.feeder.merging import Merge
+from services.feeder.meter import Meter
 from services.feeder.record_submitter import RecordSubmitter
+from services.feeder.scenario import Scenario
 from services.feeder.scenario_run import ScenarioRun
-from services.feeder.scenarios import Scenario
+from services.feeder.schedule import Change
 
 BEFORE_ROUNDS = 3
 MAX_ROUNDS = 50
@@ -32,6 +35,7 @@ class ScenarioRunner:
         self, planner: Planner, power_flow: PowerFlow, *, dvs: DvsClient, clock: Clock, pace_s: float = 0.0
     ) -> None:
         self.planner = planner
+        self.power_flow = power_flow
         self.plant = Plant(Grid(power_flow), planner.area)
         self.base: GridState = self.plant.state()
         self._records = RecordSubmitter(planner, dvs, clock)
@@ -52,16 +56,20 @@ class ScenarioRunner:
         return await gather_lists(groups, self._dvs, profile, lambda group: self.planner.record(group, self.base))
 
     async def run(self, scenario: Scenario) -> ScenarioRun:
-        """From the base case with fresh lists: some quiet rounds, the disturbance, the loop, some quiet rounds."""
+        """From the base case with fresh lists: some quiet rounds, what happens, the loop, some quiet rounds.
+
+        Rounds follow one another, and the schedule's times say only what comes first: after the changes of each time
+        there are rounds until nothing more is ordered.
+        """
         run, coordinator = await self.begin(scenario)
         for _ in range(BEFORE_ROUNDS):
             await self._round(run, coordinator)
-        if scenario.loads:
-            self.disturb(run)
-        for _ in range(MAX_ROUNDS):
-            if coordinator.settled(await self._round(run, coordinator)):
-                run.settled = True
-                break
+        changes = self.changes(coordinator, FramesInFlight())
+        run.settled = True
+        for _, due in tuple(scenario.schedule.moments()) or ((0.0, ()),):
+            for change in due:
+                await self.carry_out(run, changes, change)
+            run.settled = await self._settle(run, coordinator) and run.settled
         for _ in range(AFTER_ROUNDS):
             answers = await self._round(run, coordinator)
         run.cured = run.settled and not any(a.result is None or a.result["alarm"] for a in answers)
@@ -71,11 +79,11 @@ class ScenarioRunner:
         return run
 
     async def begin(self, scenario: Scenario) -> tuple[ScenarioRun, Coordinator]:
-        """The base case, records that hold for it, fresh lists, and a coordinator; the scenario's loads come later."""
+        """The base case, records that hold for it, fresh lists, and a coordinator; what happens comes later."""
         self._run = None
         self.plant.reset()
         await self._records.match(self.plant.state())
-        coordinator = self._coordinator()
+        coordinator = self._coordinator(scenario.meter(self.planner.case))
         await coordinator.recover()
         vvc = await self._supply(scenario)
         self._run = run = ScenarioRun(scenario, self.planner, self._clock, self._clock.now_us(), vvc_before=vvc)
@@ -93,18 +101,33 @@ class ScenarioRunner:
             tell=tell,
         )
 
-    def disturb(self, run: ScenarioRun) -> None:
-        """Set the scenario's loads."""
-        self.plant.set_loads(run.scenario.loads)
-        run.mark("load", run.scenario.title)
+    def changes(self, coordinator: Coordinator, frames: FramesInFlight) -> GridChanges:
+        """What carries out a run's changes while its ``frames`` are sent."""
+        return GridChanges(self.planner, plant=self.plant, coordinator=coordinator, dvs=self._dvs, frames=frames)
 
-    def _coordinator(self) -> Coordinator:
+    async def carry_out(self, run: ScenarioRun, changes: GridChanges, change: Change) -> None:
+        """One change of the grid, and its mark in the run."""
+        given = changes.vvc_given
+        await changes.carry_out(change)
+        run.vvc_given += changes.vvc_given - given
+        if change.title:
+            run.mark(change.kind, change.title)
+
+    async def _settle(self, run: ScenarioRun, coordinator: Coordinator) -> bool:
+        """Rounds until nothing more is ordered; False where that does not come."""
+        for _ in range(MAX_ROUNDS):
+            if coordinator.settled(await self._round(run, coordinator)):
+                return True
+        return False
+
+    def _coordinator(self, meter: Meter | None = None) -> Coordinator:
         return Coordinator(
             self.planner.grouping,
             plant=self.plant,
             records=self._records,
             dvs=self._dvs,
             clock=self._clock,
+            meter=meter,
             on_merge=self._on_merge,
         )
 
@@ -114,7 +137,7 @@ class ScenarioRunner:
 
     async def _round(self, run: ScenarioRun, coordinator: Coordinator) -> list[FrameAnswer]:
         """A round, and a pause."""
-        answers = await coordinator.round()
+        answers = await coordinator.round(len(run.moments))
         await self._clock.sleep(self._pace_s)
         run.add_round(answers)
         return answers

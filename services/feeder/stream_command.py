@@ -24,7 +24,7 @@ from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios import scenario_for
+from services.feeder.scenarios.shipped import scenario_for
 
 _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
 
@@ -86,10 +86,10 @@ def _judge(result: StreamResult, console: Console) -> int:
         text += f", {result.skipped} not sent (too many in flight)"
     if missed := result.gaps.missed.total():
         text += f", {missed} not sent while their group moved"
-    alarming = run.after.vsi.get(run.weak_bus, 1.0) < run.threshold
-    if alarming:
-        text += f"; bus {run.weak_bus} is still below its threshold"
-    good = total.valid + total.superseded == total.sent and not result.skipped and not alarming
+    if run.alarms:
+        buses = "bus" if len(run.alarms) == 1 else "buses"
+        text += f"; {buses} {', '.join(map(str, run.alarms))} still below the threshold"
+    good = total.valid + total.superseded == total.sent and not result.skipped and not run.alarms
     console.verdict(text, good=good)
     return 0 if good else 1
 
@@ -154,5 +154,6 @@ def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
             "before": result.run.vvc_before,
             "left": result.run.vvc_after,
             "injected": result.run.injected_pu,
+            "given": result.run.vvc_given,
         },
     }

@@ -7,18 +7,16 @@ from dataclasses import replace
 from gridledger.grid.records import Profile
 from services.feeder.expectations import unmet_expectations
 from services.feeder.scenario_run import Injection, ScenarioRun
-from services.feeder.scenarios import CASE30_SCENARIOS
+from services.feeder.scenarios.shipped import scenario_for
 from tests.support.dvs_world import World
 from tests.support.feeder_world import SINGLE, scenario_runner
-
-SCENARIOS = {scenario.name: scenario for scenario in CASE30_SCENARIOS}
 
 
 async def met(name: str, profile: Profile) -> ScenarioRun:
     """A run that meets all expectations."""
     runner = scenario_runner(World(SINGLE), profile)
     await runner.prepare()
-    run = await runner.run(SCENARIOS[name])
+    run = await runner.run(scenario_for(name, runner.planner, runner.power_flow, runner.base))
     assert unmet_expectations(run) == []
     return run
 

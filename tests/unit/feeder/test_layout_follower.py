@@ -15,7 +15,7 @@ from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import UnavailableError
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import OpenLoopStream, StreamResult
-from services.feeder.scenarios import scenario_for
+from services.feeder.scenarios.shipped import scenario_for
 from tests.support.dvs_world import Caller, Life, World, conflict
 from tests.support.feeder_world import planned_world, scenario_runner
 from tests.support.moving_groups import AFTER, BEFORE, EagerClock, Process, process, write_profile

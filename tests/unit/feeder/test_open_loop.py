@@ -13,7 +13,7 @@ from gridledger.errors import UnavailableError
 from gridledger.grid.records import Planner
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios import scenario_for
+from services.feeder.scenarios.shipped import scenario_for
 from tests.support.dvs_world import Caller, Life, World, conflict
 from tests.support.feeder_world import SHARDED, scenario_runner
 from tests.support.solved_grid import base_state, planner, power_flow
@@ -45,7 +45,7 @@ async def test_the_loop_is_closed_while_frames_stream() -> None:
     result, told = await stream("1a")
     assert [injection.bus for injection in result.run.injections] == [3]
     assert result.total.outcomes["injected"] == 1
-    assert any("the load changes: bus 3 at 22 times its load" in line for line in told)
+    assert any("0.3 s: bus 3 at 52.8 + j26.4 MVA" in line for line in told)
     assert any("42.630 MVAr at bus 3" in line for line in told)
     assert result.run.after.vsi[3] > result.run.threshold
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 import pytest
 
 from gridledger.errors import InputError, UnavailableError
+from gridledger.grid.grouping import grouping_of
 from gridledger.grid.layout import Layout
+from gridledger.grid.planning import planner_for
 from gridledger.grid.power_flow import Grid, PowerFlowDiverged
 from gridledger.grid.records import Profile
 from services.feeder.expectations import unmet_expectations
-from services.feeder.scenarios import CASE30_SCENARIOS, scenario_for
+from services.feeder.scenario import Scenario
+from services.feeder.scenarios.shipped import THESIS, scenario_for, shipped
 from tests.support.dvs_world import FakeClock, Life, World, conflict
 from tests.support.feeder_world import SHARDED, SINGLE, scenario_runner
-from tests.support.solved_grid import planner, power_flow
+from tests.support.solved_grid import base_state, planner, power_flow
 
-PAIRS = [(scenario, profile) for scenario in CASE30_SCENARIOS for profile in scenario.profiles]
+PAIRS = [(name, profile) for name in THESIS for profile in shipped(name).form.profile]
+
+
+def scenario(name: str, profile: Profile = "corrected") -> Scenario:
+    """A scenario on case30."""
+    return scenario_for(name, planner(profile), power_flow(), base_state())
+
+
 TWO = Layout("mainchain", ("shard1", "shard2", "shard2"))
 
 
@@ -24,19 +34,18 @@ async def test_all_scenarios_show_what_they_must_one_after_the_other(layout: Lay
     for profile in ("published", "corrected"):
         running = scenario_runner(world, profile, clock=clock)  # type: ignore[arg-type]
         assert (await running.prepare())[0] == 0
-        for scenario in CASE30_SCENARIOS:
-            if profile in scenario.profiles:
-                run = await running.run(scenario)
-                assert unmet_expectations(run) == [], (scenario.name, profile)
+        for name in THESIS:
+            if (name, profile) in PAIRS:
+                run = await running.run(scenario(name, profile))  # type: ignore[arg-type]
+                assert unmet_expectations(run) == [], (name, profile)
                 assert run.faults == []
 
 
-@pytest.mark.parametrize(("name", "profile"), [(scenario.name, profile) for scenario, profile in PAIRS])
+@pytest.mark.parametrize(("name", "profile"), PAIRS)
 async def test_a_scenario_does_not_need_those_before_it(name: str, profile: Profile) -> None:
     running = scenario_runner(World(SHARDED), profile)
     await running.prepare()
-    scenario = scenario_for(name, planner(profile), power_flow(), running.base)
-    assert unmet_expectations(await running.run(scenario)) == []
+    assert unmet_expectations(await running.run(scenario(name, profile))) == []
 
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])
@@ -64,12 +73,12 @@ async def test_a_sag_is_found_and_cured_in_both_profiles() -> None:
 @pytest.mark.parametrize(("name", "growth"), [("1a", 7.0), ("1b", 7.0), ("2", 5.4), ("3", 2.9), ("starved", 7.2)])
 def test_a_load_can_still_grow_before_the_power_flow_ends(name: str, growth: float) -> None:
     """README and docs/feeder.md say how many times; power factor kept, nothing injected."""
-    scenario = next(scenario for scenario in CASE30_SCENARIOS if scenario.name == name)
+    loads = scenario(name).loads
     solvable, unsolvable = 1.0, 20.0
     while unsolvable - solvable > 0.001:
         factor = (solvable + unsolvable) / 2.0
         grid = Grid(power_flow())
-        grid.set_loads({bus: (p * factor, q * factor) for bus, (p, q) in scenario.loads.items()})
+        grid.set_loads({bus: (p * factor, q * factor) for bus, (p, q) in loads.items()})
         try:
             grid.state()
             solvable = factor
@@ -79,8 +88,14 @@ def test_a_load_can_still_grow_before_the_power_flow_ends(name: str, growth: flo
 
 
 def test_scenarios_of_the_thesis_need_its_grid_and_profile() -> None:
-    base = power_flow().solve(power_flow().case.pd, power_flow().case.qd)
+    base = base_state()
     with pytest.raises(InputError, match="corrected only"):
         scenario_for("starved", planner("published"), power_flow(), base)
-    with pytest.raises(InputError, match="no scenario"):
+    with pytest.raises(InputError, match="no scenario '4'"):
         scenario_for("4", planner("published"), power_flow(), base)
+    case57 = power_flow("case57")
+    other = planner_for(case57.case, grouping_of(case57.case), "corrected", base_state("case57"))
+    with pytest.raises(
+        InputError, match=r"case57 with these groups has no scenario '1a'.*base and sag are for every case"
+    ):
+        scenario_for("1a", other, case57, base_state("case57"))

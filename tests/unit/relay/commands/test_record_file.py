@@ -57,8 +57,8 @@ def test_the_registrations_of_the_checkout_are_read():
         ("Vab: [109.25, 120]", "Vxx: [1, 2]", "limits.Vxx, line 16: Input should be 'Vab'"),
         ("offset_min: -300", "offset_min: -300.5", "utc_offsets.0.offset_min, line 7: Input should be a valid integer"),
         ("period_s: 60", "period_s: 60: 1", "line 8: not YAML: mapping values are not allowed here"),
-        ("quorum: 2", f"quorum: {'9' * 5000}", "not a record: Exceeds the limit"),
-        ("name: Relay 1", "name: 2026-13-45", "not a record: month must be in 1..12"),
+        ("quorum: 2", f"quorum: {'9' * 5000}", "no registration: Exceeds the limit"),
+        ("name: Relay 1", "name: 2026-13-45", "no registration: month must be in 1..12"),
         ("name: Relay 1", "name: [[[[[[[[[[[[1]]]]]]]]]]]]", "line 2: nested too deeply"),
     ],
 )

@@ -1,0 +1,3 @@
+"""The scenarios that come with the feeder, a file each."""
+
+from __future__ import annotations
