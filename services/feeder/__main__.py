@@ -1,4 +1,4 @@
-"""``python -m services.feeder``: runs the demonstration (``demo``) or a stream (``stream``, or no subcommand)."""
+"""``python -m services.feeder``: the demonstration (``demo``), a scenario file (``run``), a stream (no subcommand)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridledger.command_line import EXIT_INTERRUPTED, tell_error
 from gridledger.demonstration.running import run_to_end
 from gridledger.errors import GridLedgerError
+
+if TYPE_CHECKING:
+    from services.feeder.scenario_file.reading import ScenarioFile
 
 _BEGUN = time.monotonic()
 _LARGEST = 1e6
@@ -19,7 +23,9 @@ _LARGEST = 1e6
 def main(argv: list[str]) -> int:
     """Run one subcommand; the exit code. An error of ours is one line on standard error."""
     try:
-        return _demo(argv[1:]) if argv[:1] == ["demo"] else _stream(argv)
+        if argv[:1] == ["demo"]:
+            return _demo(argv[1:])
+        return _run(argv[1:]) if argv[:1] == ["run"] else _stream(argv)
     except GridLedgerError as error:
         return tell_error(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -44,26 +50,54 @@ def _demo(argv: list[str]) -> int:
 
 
 def _stream(argv: list[str]) -> int:
-    from gridledger.demonstration.console import Console  # noqa: PLC0415
+    from services.feeder.scenarios.shipped import NAMES, shipped  # noqa: PLC0415
+
+    parser = _stream_parser(
+        "gridledger feeder",
+        "'gridledger feeder run FILE' runs a scenario of your own, 'gridledger feeder demo' the demonstration; "
+        "both have --help.",
+    )
+    parser.add_argument("--scenario", choices=NAMES, default="base", help="what happens (default: %(default)s)")
+    chosen = parser.parse_args(argv[1:] if argv[:1] == ["stream"] else argv)
+    case = chosen.case or shipped(chosen.scenario).form.case or "case30"
+    return _run_stream(shipped(chosen.scenario), chosen, case)
+
+
+def _run(argv: list[str]) -> int:
+    from services.feeder.scenario_file.reading import read_scenario  # noqa: PLC0415
+
+    parser = _stream_parser("gridledger feeder run", "docs/feeder.md says what a scenario file may hold.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the scenario")
+    chosen = parser.parse_args(argv)
+    return _run_stream(read_scenario(chosen.file), chosen, chosen.case)
+
+
+def _stream_parser(name: str, epilog: str) -> argparse.ArgumentParser:
     from gridledger.grid.case import CASE_NAMES  # noqa: PLC0415
     from gridledger.grid.records import PROFILES  # noqa: PLC0415
-    from services.feeder.scenarios.shipped import NAMES  # noqa: PLC0415
-    from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
-        prog="gridledger feeder",
+        prog=name,
         description="Stream PMU frames of a simulated grid to a running network and carry out what it orders.",
-        epilog="'gridledger feeder demo' runs the demonstration; see 'gridledger feeder demo --help'.",
+        epilog=epilog,
     )
-    parser.add_argument("--case", choices=CASE_NAMES, default="case30", help="the grid (default: %(default)s)")
-    parser.add_argument("--rate", type=_positive, default=30.0, metavar="FPS", help="frames per second of each group")
-    parser.add_argument("--scenario", choices=NAMES, default="base", help="what happens after a quarter of the time")
-    parser.add_argument("--profile", choices=PROFILES, default="corrected")
-    parser.add_argument("--dir", dest="folder", type=Path, default=Path("out/network"), help="the network's folder")
-    parser.add_argument("--seconds", type=_positive, default=60.0)
+    parser.add_argument("--case", metavar="CASE", help=f"the grid: {', '.join(CASE_NAMES)}, or a file")
+    parser.add_argument("--rate", type=_positive, metavar="FPS", help="frames per second of each group")
+    parser.add_argument("--seconds", type=_positive, help="how long; the scenario's times are stretched to it")
+    parser.add_argument("--profile", choices=PROFILES)
     parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
+    parser.add_argument("--dir", dest="folder", type=Path, default=Path("out/network"), help="the network's folder")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables as JSON")
-    options = StreamOptions(**vars(parser.parse_args(argv[1:] if argv[:1] in (["stream"], ["run"]) else argv)))
+    return parser
+
+
+def _run_stream(file: ScenarioFile, chosen: argparse.Namespace, case: str | None) -> int:
+    from gridledger.demonstration.console import Console  # noqa: PLC0415
+    from services.feeder.set_up import Asked  # noqa: PLC0415
+    from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
+
+    asked = Asked(case, chosen.groups, chosen.profile, chosen.rate, chosen.seconds)
+    options = StreamOptions(file, asked, chosen.folder, chosen.report)
     return run_to_end(stream(options, Console()))
 
 

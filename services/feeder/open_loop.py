@@ -82,9 +82,8 @@ class StreamResult:
 
 
 class OpenLoopStream:
-    """One stream of a scenario: ``rate`` frames per second of every group for ``seconds``.
+    """One stream of a scenario: its rate of frames of every group, for its duration.
 
-    Where ``seconds`` is not the scenario's own duration, its times are stretched.
     ``tell`` is given a line about every injection and merge, and one about the frames every few seconds. ``follower``
     moves groups to other channels meanwhile.
     """
@@ -94,15 +93,13 @@ class OpenLoopStream:
         runner: ScenarioRunner,
         scenario: Scenario,
         *,
-        rate: float,
-        seconds: float,
         tell: Callable[[str], None],
         follower: LayoutFollower | None = None,
     ):
         self._runner = runner
-        self._scenario = scenario.lasting(seconds, rate=rate)
-        self._rate = rate
-        self._seconds = seconds
+        self._scenario = scenario
+        self._rate = scenario.rate
+        self._seconds = scenario.duration_s
         self._tell = tell
         self._tallies: dict[str, GroupTally] = {}
         self._follower = follower

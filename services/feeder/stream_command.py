@@ -12,34 +12,27 @@ from gridledger import jsontext
 from gridledger.client.profile import load_profile
 from gridledger.demonstration.console import Console
 from gridledger.demonstration.summary import percentiles_ms
-from gridledger.grid.case import load_case
-from gridledger.grid.grouping import grouping_of
 from gridledger.grid.layout import layout_of
-from gridledger.grid.planning import THRESHOLD_MARGIN, planner_for
-from gridledger.grid.power_flow import Grid, PowerFlow
-from gridledger.grid.records import Profile
+from gridledger.grid.planning import CASE30_THRESHOLDS, THRESHOLD_MARGIN
 from services.feeder.clock import SystemClock
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
+from services.feeder.scenario_file.reading import ScenarioFile
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios.shipped import scenario_for
+from services.feeder.set_up import Asked, SetUp, set_up
 
 _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What the command line says. ``groups``: how many automatic groups, None for the case's own number."""
+    """What shall run, in which network's folder, and where the report goes."""
 
-    case: str
-    rate: float
-    scenario: str
-    profile: Profile
+    file: ScenarioFile
+    asked: Asked
     folder: Path
-    seconds: float
-    groups: int | None = None
     report: Path | None = None
 
 
@@ -48,33 +41,38 @@ async def stream(options: StreamOptions, console: Console) -> int:
     watch = ProfileWatch(options.folder)
     connection = load_profile(options.folder)
     layout = layout_of(connection)
-    case = load_case(options.case)
-    grouping = grouping_of(case, options.groups)
-    power_flow = await asyncio.to_thread(PowerFlow, case)
-    planner = planner_for(case, grouping, options.profile, Grid(power_flow).state())
-    scenario = scenario_for(options.scenario, planner, power_flow, Grid(power_flow).state())
-    console.say(f"{case.name}: {len(case.numbers)} buses in {len(grouping)} groups; profile {options.profile}")
-    if not (case.name == "case30" and options.groups is None):
-        console.say(f"thresholds: {THRESHOLD_MARGIN} below each group's weakest bus in the base case")
-    async with connected(connection, layout, grouping) as callers:
+    made = await asyncio.to_thread(set_up, options.file, options.asked)
+    scenario = made.scenario
+    _tell_grid(made, options, console)
+    async with connected(connection, layout, made.grouping) as callers:
         dvs = DvsClient(layout, callers, SystemClock(), SystemRandom())
-        runner = ScenarioRunner(planner, power_flow, dvs=dvs, clock=SystemClock())
+        runner = ScenarioRunner(made.planner, made.power_flow, dvs=dvs, clock=SystemClock())
         merges, records = await runner.prepare()
         console.say(f"enrolled, {records} records submitted" + (f", {merges} old merges finished" if merges else ""))
         follower = LayoutFollower(connection, watch, clock=SystemClock(), tell=console.say)
         for group, channel in await runner.gather_lists(connection):
             console.say(f"group {group} had VVC left on {channel}: it is on {layout.channel_of(group)} now")
-        console.say(f"{options.rate:g} frames/s of each group for {options.seconds:g} s; scenario {scenario.name}")
-        result = await OpenLoopStream(
-            runner, scenario, rate=options.rate, seconds=options.seconds, tell=console.say, follower=follower
-        ).run()
+        console.say(
+            f"{scenario.rate:g} frames/s of each group for {scenario.duration_s:g} s; scenario {scenario.name}: "
+            f"{scenario.title}"
+        )
+        result = await OpenLoopStream(runner, scenario, tell=console.say, follower=follower).run()
     _show(result, console)
     _show_moves(result, console)
     if options.report is not None:
         options.report.parent.mkdir(parents=True, exist_ok=True)
-        options.report.write_bytes(jsontext.dumps(_report(options, result)) + b"\n")
+        options.report.write_bytes(jsontext.dumps(_report(made, result)) + b"\n")
         console.say(f"report: {options.report}")
     return _judge(result, console)
+
+
+def _tell_grid(made: SetUp, options: StreamOptions, console: Console) -> None:
+    case, groups = made.case, len(made.grouping)
+    console.say(f"{case.name}: {len(case.numbers)} buses in {groups} groups; profile {made.planner.profile}")
+    given = options.file.form.thresholds
+    margin = THRESHOLD_MARGIN if given is None else given.margin
+    if margin is not None and made.planner.thresholds != CASE30_THRESHOLDS[made.planner.profile]:
+        console.say(f"thresholds: {margin} below each group's weakest bus in the base case")
 
 
 def _judge(result: StreamResult, console: Console) -> int:
@@ -117,7 +115,7 @@ def _show_moves(result: StreamResult, console: Console) -> None:
         )
 
 
-def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
+def _report(made: SetUp, result: StreamResult) -> dict[str, Any]:
     def of(tally: GroupTally) -> dict[str, Any]:
         return {
             "sent": tally.sent,
@@ -132,11 +130,11 @@ def _report(options: StreamOptions, result: StreamResult) -> dict[str, Any]:
         }
 
     return {
-        "case": options.case,
-        "profile": options.profile,
-        "scenario": options.scenario,
-        "rate_per_group": options.rate,
-        "seconds": options.seconds,
+        "case": made.case.name,
+        "profile": made.planner.profile,
+        "scenario": made.scenario.name,
+        "rate_per_group": made.scenario.rate,
+        "seconds": made.scenario.duration_s,
         "groups": {name: of(tally) for name, tally in result.tallies.items()},
         "all": of(result.total),
         "not_sent": result.skipped,

@@ -7,8 +7,9 @@ from typing import Any
 from gridledger.grid.records import Profile
 from services.feeder.group_loop import INJECTED
 from services.feeder.results.recorder import Change, RunMeta, RunRecorder
+from services.feeder.scenario import Scenario
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios import CASE30_SCENARIOS, Scenario
+from services.feeder.scenarios.shipped import scenario_for
 from tests.support.dvs_world import FakeClock, World
 from tests.support.feeder_world import SHARDED, scenario_runner
 
@@ -34,9 +35,9 @@ async def record_run(
     recorder: RunRecorder, name: str, profile: Profile = "corrected", *, rounds: int = 6, ends: bool = True
 ) -> tuple[ScenarioRunner, list[Any]]:
     """Rounds of a scenario after two quiet ones; the runner and every answer. ``ends``: whether the run ends."""
-    scenario = next(scenario for scenario in CASE30_SCENARIOS if scenario.name == name)
     clock = FakeClock()
     runner = scenario_runner(World(SHARDED), profile, clock=clock)
+    scenario = scenario_for(name, runner.planner, runner.power_flow, runner.base)
     await runner.prepare()
     run, coordinator = await runner.begin(scenario)
     recorder.begin(meta_of(runner, scenario, run.begun_us))
@@ -44,7 +45,7 @@ async def record_run(
     told = 0
     for number in range(QUIET_ROUNDS + rounds):
         if number == QUIET_ROUNDS and scenario.loads:
-            runner.disturb(run)
+            runner.plant.set_loads(scenario.loads)
             for bus, (p_mw, q_mvar) in scenario.loads.items():
                 recorder.change(Change(clock.now_us(), "load", scenario.title, bus, p_mw, q_mvar))
         for answer in await coordinator.round():

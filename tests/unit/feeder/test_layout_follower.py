@@ -60,7 +60,7 @@ async def stream(tmp_path: Path, scenario: str, move_at: tuple[str, str, int]) -
     world.on_commit = look
     made = scenario_for(scenario, planner("corrected"), power_flow(), base_state())
     follower = LayoutFollower(profile, ProfileWatch(tmp_path), clock=EagerClock(), tell=told.append)
-    running = OpenLoopStream(runner, made, rate=RATE, seconds=SECONDS, tell=told.append, follower=follower)
+    running = OpenLoopStream(runner, made.lasting(SECONDS, rate=RATE), tell=told.append, follower=follower)
     result = await running.run()
     world.layout = AFTER
     return Streamed(world, result, told)
@@ -158,7 +158,7 @@ async def test_a_defect_while_following_is_not_kept_quiet(tmp_path: Path) -> Non
     made = scenario_for("base", planner("corrected"), power_flow(), base_state())
     follower = LayoutFollower(profile, Defect(tmp_path), clock=EagerClock(), tell=lambda _line: None)
     with pytest.raises(ZeroDivisionError):
-        await OpenLoopStream(runner, made, rate=RATE, seconds=0.2, tell=lambda _line: None, follower=follower).run()
+        await OpenLoopStream(runner, made.lasting(0.2, rate=RATE), tell=lambda _line: None, follower=follower).run()
 
 
 async def following(tmp_path: Path, life: Life | None = None) -> tuple[World, Process, LayoutFollower]:

@@ -28,7 +28,7 @@ async def stream(name: str, life: Life | None = None) -> tuple[StreamResult, lis
     await runner.prepare()
     told: list[str] = []
     scenario = scenario_for(name, made, power_flow(), base_state())
-    return await OpenLoopStream(runner, scenario, rate=RATE, seconds=SECONDS, tell=told.append).run(), told
+    return await OpenLoopStream(runner, scenario.lasting(SECONDS, rate=RATE), tell=told.append).run(), told
 
 
 async def test_every_frame_is_sent_and_counted() -> None:
@@ -90,7 +90,7 @@ async def test_an_operation_that_fails_for_good_ends_the_stream() -> None:
     made.faults["InitialGrouping"] = [UnavailableError("away") for _ in range(100)]
     scenario = scenario_for("2", planner("corrected"), power_flow(), base_state())
     with pytest.raises(UnavailableError):
-        await OpenLoopStream(runner, scenario, rate=RATE, seconds=SECONDS, tell=lambda _line: None).run()
+        await OpenLoopStream(runner, scenario.lasting(SECONDS, rate=RATE), tell=lambda _line: None).run()
 
 
 def test_tallies_add_up() -> None:
