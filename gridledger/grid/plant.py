@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gridledger.errors import ConflictError
-from gridledger.grid.area import Area
+from gridledger.grid.area import Area, area_of
+from gridledger.grid.case import Case
 from gridledger.grid.frames import Frame, FrameMaker
 from gridledger.grid.power_flow import Grid, GridState
+from gridledger.grid.vvc_source import VvcSource
 
 
 class ActionOutOfOrder(ConflictError):
@@ -23,18 +25,40 @@ class ActionOutOfOrder(ConflictError):
 
 
 class Plant:
-    """The grid, its actuators and its meters. ``load_changes`` counts the changes of demand."""
+    """The grid, its actuators and its meters.
 
-    def __init__(self, grid: Grid, area_of: Callable[[str], Area]) -> None:
+    ``area_of`` tells a group's members; frames show them on the grid as it now is. ``sources`` tells how the devices at
+    some buses give what is ordered of them. ``load_changes`` counts what changes from outside: demand, lines, resets.
+    """
+
+    def __init__(
+        self, grid: Grid, area_of: Callable[[str], Area], *, sources: Mapping[int, VvcSource] | None = None
+    ) -> None:
         self.grid = grid
         self.load_changes = 0
+        if sources is not None:
+            grid.sources = dict(sources)
         self._area_of = area_of
         self._makers: dict[str, FrameMaker] = {}
         self._applied: dict[str, int] = {}
         self._last_time: dict[str, int] = {}
 
+    @property
+    def case(self) -> Case:
+        """The case as it now is: without the lines that are out, generators at a limit as load buses.
+
+        The same object while nothing of that changes. Raises PowerFlowDiverged where the loads have no solution.
+        """
+        return self.grid.case
+
+    @property
+    def topology(self) -> int:
+        """How often ``case`` changed."""
+        self.grid.state()
+        return self.grid.topology
+
     def reset(self) -> None:
-        """The case's own loads, nothing injected, no action known; times go on."""
+        """The case's own loads, nothing injected, no line out, no action known; times go on."""
         self.grid.reset()
         self._applied.clear()
         self.load_changes += 1
@@ -47,6 +71,15 @@ class Plant:
     def demand(self, bus: int) -> tuple[float, float]:
         """The demand (MW, MVAr) of a bus, without what is injected there; raises InputError for no bus of the case."""
         return self.grid.demand(bus)
+
+    def set_outage(self, branch: tuple[int, int, int], out: bool) -> None:
+        """Take a line out or bring it back: (f, t, n), the n-th of the parallel ones between two buses.
+
+        Raises InputError, and changes nothing, where there is no such line, where buses would be cut off, and where
+        Newton finds no state (PowerFlowDiverged).
+        """
+        if self.grid.set_outage(branch, out):
+            self.load_changes += 1
 
     @property
     def standing(self) -> Mapping[int, float]:
@@ -87,7 +120,15 @@ class Plant:
         """What the meters of a group show, at ``now_us`` or just after the group's last frame."""
         time_us = max(now_us, self._last_time.get(group, -1) + 1)
         self._last_time[group] = time_us
-        maker = self._makers.get(group)
-        if maker is None:
-            maker = self._makers[group] = FrameMaker(self._area_of(group))
-        return maker.frame(self.state(), time_us, applied=self.applied(group))
+        state = self.state()
+        return self._maker(group).frame(state, time_us, applied=self.applied(group))
+
+    def _maker(self, group: str) -> FrameMaker:
+        """What measures a group on the grid as it now is."""
+        case, maker = self.grid.case, self._makers.get(group)
+        if maker is None or maker.area.case is not case:
+            area = self._area_of(group)
+            if area.case is not case:
+                area = area_of(case, group, area.members)
+            maker = self._makers[group] = FrameMaker(area)
+        return maker

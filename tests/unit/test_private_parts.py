@@ -23,7 +23,7 @@ from tests.support.processes import REPOSITORY
 
 USERS = {
     "uvicorn": "gridledger/web/http_connection.py and gridledger/web/server.py",
-    "pandapower": "gridledger/grid/power_flow.py",
+    "pandapower": "gridledger/grid/newton.py",
     "pyyaml": "gridledger/network/compose.py and gridledger/network/schema.py",
 }
 HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
