@@ -1,4 +1,4 @@
-"""``python -m services.feeder``: the demonstration (``demo``), a scenario file (``run``), a stream (no subcommand)."""
+"""``python -m services.feeder``: ``demo``, ``run FILE`` (a scenario), ``plot RUN`` (its figures), or a stream."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gridledger.command_line import EXIT_INTERRUPTED, tell_error
 from gridledger.demonstration.running import run_to_end
 from gridledger.errors import GridLedgerError
+from gridledger.extras import require_extra
 
 if TYPE_CHECKING:
     from services.feeder.scenario_file.reading import ScenarioFile
@@ -25,6 +26,8 @@ def main(argv: list[str]) -> int:
     try:
         if argv[:1] == ["demo"]:
             return _demo(argv[1:])
+        if argv[:1] == ["plot"]:
+            return _plot(argv[1:])
         return _run(argv[1:]) if argv[:1] == ["run"] else _stream(argv)
     except GridLedgerError as error:
         return tell_error(error)
@@ -99,6 +102,22 @@ def _run_stream(file: ScenarioFile, chosen: argparse.Namespace, case: str | None
     asked = Asked(case, chosen.groups, chosen.profile, chosen.rate, chosen.seconds)
     options = StreamOptions(file, asked, chosen.folder, chosen.report)
     return run_to_end(stream(options, Console()))
+
+
+def _plot(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="gridledger feeder plot", description="Draw the figures of a run as PNG, SVG and PDF."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--compare", type=Path, metavar="RUN2", help="also this run beside it: without control, say")
+    parser.add_argument("--column", choices=("single", "double"), default="single", help="the width, as IEEE has it")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the figures go (default: RUN/figures)")
+    options = parser.parse_args(argv)
+    require_extra("feeder", "gridledger feeder plot")
+    from gridledger.demonstration.console import Console  # noqa: PLC0415 -- these take a second; --help does without
+    from services.feeder.results.plot_command import plot  # noqa: PLC0415
+
+    return plot(options.run, out=options.out, column=options.column, compare=options.compare, console=Console())
 
 
 def _positive(text: str) -> float:

@@ -1,0 +1,24 @@
+"""The command ``gridledger feeder plot``: a run's figures as PNG, SVG and PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gridledger.demonstration.console import Console
+from services.feeder.results.figures import FIGURES, draw_comparison
+from services.feeder.results.run_folder import RunFolder
+from services.feeder.results.style import journal_style, save
+
+
+def plot(folder: Path, *, out: Path | None, column: str, compare: Path | None, console: Console) -> int:
+    """Draw the figures of the run in ``folder`` into ``out`` (FOLDER/figures); the exit code."""
+    run = RunFolder.at(folder)
+    other = RunFolder.at(compare) if compare is not None else None
+    target = out or folder / "figures"
+    target.mkdir(parents=True, exist_ok=True)
+    with journal_style():
+        files = [path for name, draw in FIGURES.items() for path in save(draw(run, column), target, name)]
+        if other is not None:
+            files += save(draw_comparison(run, other, column), target, "comparison")
+    console.say(f"{run.title}: {len(files)} files in {target}")
+    return 0

@@ -1,0 +1,70 @@
+"""A run's folder, read: ``run.json`` and the columns of its tables, of a run that was killed as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridledger import jsontext
+from gridledger.errors import InputError, MalformedJSON
+from services.feeder.results.columns import TABLES
+from services.feeder.results.table_writer import arrow, schema_of
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run. ``info`` is its run.json."""
+
+    path: Path
+    info: dict[str, Any]
+
+    @classmethod
+    def at(cls, path: Path) -> RunFolder:
+        """The run in the folder ``path``; InputError where it holds none."""
+        try:
+            info = jsontext.loads((path / "run.json").read_bytes())
+        except OSError as error:
+            raise InputError(f"{path} holds no run: {error.strerror or error} (run.json)", folder=str(path)) from None
+        except MalformedJSON as error:
+            raise InputError(f"{path / 'run.json'} is not JSON: {error.message}", folder=str(path)) from None
+        if not isinstance(info, dict) or info.get("format") != 1:
+            raise InputError(f"{path / 'run.json'} is of another format than 1; use the version that wrote it")
+        return cls(path, info)
+
+    @property
+    def title(self) -> str:
+        """Case, scenario and profile, in a few words."""
+        scenario = self.info["scenario"].get("name", "")
+        return f"{self.info['case']['name']}, {scenario}, {self.info['profile']}"
+
+    def table(self, name: str, columns: Sequence[str]) -> dict[str, Array]:
+        """Columns of one table, in the order of time; a whole number that may be empty comes as real, NaN for empty."""
+        pa = arrow()
+        wanted = list(dict.fromkeys(("time_us", *columns)))
+        whole, parts = self.path / f"{name}.parquet", self.path / f"{name}.parts"
+        schema = pa.schema([schema_of(TABLES[name]).field(column) for column in wanted])
+        if whole.is_file():
+            read = pa.parquet.read_table(whole, columns=wanted)
+        elif parts.is_dir():
+            found = [pa.parquet.read_table(part, columns=wanted) for part in sorted(parts.glob("*.parquet"))]
+            read = pa.concat_tables(found) if found else schema.empty_table()
+        else:
+            raise InputError(f"{self.path} has no table {name}", folder=str(self.path))
+        arrays = {column: read[column].to_numpy() for column in wanted}
+        order = np.argsort(arrays["time_us"], kind="stable")
+        return {column: values[order] for column, values in arrays.items()}
+
+
+def split_by(table: dict[str, Array], key: str) -> Iterator[tuple[Any, dict[str, Array]]]:
+    """The rows of each value of the column ``key``, values ascending, rows in their order."""
+    order = np.argsort(table[key], kind="stable")
+    values, starts = np.unique(table[key][order], return_index=True)
+    for value, rows in zip(values, np.split(order, starts[1:]), strict=True) if len(values) else ():
+        yield value, {column: array[rows] for column, array in table.items()}
