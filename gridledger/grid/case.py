@@ -18,6 +18,11 @@ import numpy.typing as npt
 
 from gridledger import jsontext
 from gridledger.errors import InputError
+from gridledger.grid.case_files import tables as mp
+from gridledger.grid.case_files.built_in import tables_of_form
+from gridledger.grid.case_files.checks import in_service
+from gridledger.grid.case_files.reading import read_tables
+from gridledger.grid.case_files.tables import CaseTables
 from gridledger.grid.islands import islands
 
 FloatArray = npt.NDArray[np.float64]
@@ -176,67 +181,85 @@ class Case:
         return text.hexdigest()
 
 
-@cache
-def load_case(name: str) -> Case:
-    """The case ``name``. Raises InputError for a name that is not in CASE_NAMES."""
-    if name not in CASE_NAMES:
-        raise InputError(f"unknown case {name!r}: choose one of {', '.join(CASE_NAMES)}", case=name)
-    return read_case(name, jsontext.loads((Path(__file__).parent / "cases" / f"{name}.json").read_bytes()))
-
-
 def _listed(buses: Collection[int]) -> str:
     """Some bus numbers as a message names them."""
     shown = ", ".join(str(bus) for bus in sorted(buses)[:_SHOWN])
     return f"{shown} and {len(buses) - _SHOWN} more" if len(buses) > _SHOWN else shown
 
 
-def read_case(name: str, data: Mapping[str, Any]) -> Case:
-    """A case from its JSON form, whose columns the files in ``cases/`` name.
+def load_case(name_or_path: str) -> Case:
+    """A built-in case by its name, or a file's: .m, .mat, .xlsx, .json (a pandapower net, or the built-in form).
 
-    The last three columns of buses and the last two of generators may be absent: no base voltage, flat voltages, no
-    limits.
+    Raises InputError for a name that is neither in CASE_NAMES nor a file's, and for a file that holds no usable case.
     """
-    buses = np.asarray(data["buses"], dtype=np.float64)
-    branches = np.asarray(data["branches"], dtype=np.float64)
-    generators = np.asarray(data["generators"], dtype=np.float64)
-    numbers = tuple(int(number) for number in buses[:, 0])
+    if name_or_path in CASE_NAMES:
+        return _built_in(name_or_path)
+    path = Path(name_or_path)
+    if not path.suffix:
+        raise InputError(
+            f"unknown case {name_or_path!r}: choose one of {', '.join(CASE_NAMES)}, or name a file", case=name_or_path
+        )
+    return _case_of(read_tables(path))
+
+
+def case_of_net(net: Any) -> Case:
+    """The case of a pandapower net. Raises InputError where it has what a case cannot have."""
+    from gridledger.grid.case_files.pandapower_net import tables_of_net  # noqa: PLC0415 -- takes 2 s
+
+    return _case_of(tables_of_net(net))
+
+
+def read_case(name: str, data: Mapping[str, Any]) -> Case:
+    """A case from the built-in form, whose columns the files in ``cases/`` name. Raises InputError."""
+    return _case_of(tables_of_form(name, data))
+
+
+@cache
+def _built_in(name: str) -> Case:
+    return read_case(name, jsontext.loads((Path(__file__).parent / "cases" / f"{name}.json").read_bytes()))
+
+
+def _case_of(tables: CaseTables) -> Case:
+    """The case of what is in service in a file's tables."""
+    tables = in_service(tables)
+    bus, gen, branch = tables.bus, tables.gen, tables.branch
+    numbers = tuple(int(number) for number in bus[:, mp.BUS])
     position = {number: index for index, number in enumerate(numbers)}
+    kind = bus[:, mp.KIND].astype(np.int64)
+    coordinates = np.full((len(numbers), 2), np.nan) if tables.coordinates is None else tables.coordinates
 
     def positions(column: FloatArray) -> IntArray:
         return np.asarray([position[int(number)] for number in column], dtype=np.int64)
 
-    def optional(table: FloatArray, column: int, default: float) -> FloatArray:
-        return table[:, column].copy() if table.shape[1] > column else np.full(len(table), default)
-
     return Case(
-        name=name,
-        base_mva=float(data["base_mva"]),
-        reference_angle=float(data["reference_angle"]),
+        name=tables.name,
+        base_mva=float(tables.base_mva),
+        reference_angle=float(bus[kind == REFERENCE, mp.VA][0]),
         numbers=numbers,
-        kind=buses[:, 1].astype(np.int64),
-        pd=buses[:, 2].copy(),
-        qd=buses[:, 3].copy(),
-        gs=buses[:, 4].copy(),
-        bs=buses[:, 5].copy(),
-        base_kv=optional(buses, 8, 0.0),
-        vm0=optional(buses, 9, 1.0),
-        va0=optional(buses, 10, float(data["reference_angle"])),
+        kind=kind,
+        pd=bus[:, mp.PD].copy(),
+        qd=bus[:, mp.QD].copy(),
+        gs=bus[:, mp.GS].copy(),
+        bs=bus[:, mp.BS].copy(),
+        base_kv=bus[:, mp.BASE_KV].copy(),
+        vm0=bus[:, mp.VM].copy(),
+        va0=bus[:, mp.VA].copy(),
         branches=Branches(
-            f=positions(branches[:, 0]),
-            t=positions(branches[:, 1]),
-            r=branches[:, 2].copy(),
-            x=branches[:, 3].copy(),
-            b=branches[:, 4].copy(),
-            tap=np.where(branches[:, 5] == 0, 1.0, branches[:, 5]),
-            shift=branches[:, 6].copy(),
+            f=positions(branch[:, mp.FROM]),
+            t=positions(branch[:, mp.TO]),
+            r=branch[:, mp.R].copy(),
+            x=branch[:, mp.X].copy(),
+            b=branch[:, mp.B].copy(),
+            tap=np.where(branch[:, mp.TAP] == 0, 1.0, branch[:, mp.TAP]),
+            shift=branch[:, mp.SHIFT].copy(),
         ),
         generators=Generators(
-            bus=positions(generators[:, 0]),
-            pg=generators[:, 1].copy(),
-            vg=generators[:, 2].copy(),
-            qmin=optional(generators, 3, -np.inf),
-            qmax=optional(generators, 4, np.inf),
+            bus=positions(gen[:, mp.GEN_BUS]),
+            pg=gen[:, mp.PG].copy(),
+            vg=gen[:, mp.VG].copy(),
+            qmin=gen[:, mp.QMIN].copy(),
+            qmax=gen[:, mp.QMAX].copy(),
         ),
-        coordinates=buses[:, 6:8].copy(),
+        coordinates=coordinates,
         position=position,
     )

@@ -1,0 +1,59 @@
+"""MATPOWER's cases in MATLAB's binary format (.mat) and as workbooks (.xlsx) as matpowercaseframes writes them."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from gridledger.grid.case_files.tables import CaseFileError, CaseTables, table_of
+
+_TABLES = ("bus", "gen", "branch")
+
+
+def tables_of_mat(name: str, data: bytes) -> CaseTables:
+    """The tables of a .mat file with a struct ``mpc``, or with the only struct there is. Raises CaseFileError."""
+    from scipy.io import loadmat  # noqa: PLC0415 -- reads none of the other formats
+
+    try:
+        variables = loadmat(BytesIO(data))
+    except NotImplementedError:
+        raise CaseFileError(f"{name}: MATLAB's format 7.3 is not read: write it with save -v7") from None
+    except Exception as error:
+        raise CaseFileError(f"{name}: no MATLAB file that can be read: {error}") from None
+    structs = {key: value for key, value in variables.items() if getattr(value, "dtype", np.dtype(float)).names}
+    mpc = structs.get("mpc") if "mpc" in structs else next(iter(structs.values()), None)
+    fields = () if mpc is None or mpc.size != 1 or mpc.dtype.names is None else mpc.dtype.names
+    return _tables(name, {field: mpc[field].item() for field in fields} if mpc is not None else {})
+
+
+def tables_of_workbook(name: str, data: bytes) -> CaseTables:
+    """The tables of a workbook with the sheets info, bus, gen and branch. Raises CaseFileError."""
+    import pandas  # noqa: PLC0415 -- takes half a second
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl tells of styles that it does not know
+            sheets = pandas.read_excel(BytesIO(data), index_col=0, sheet_name=None)
+        parts = {table: sheets[table].to_numpy() for table in _TABLES if table in sheets}
+        if "info" in sheets:
+            parts["baseMVA"] = sheets["info"].loc["baseMVA", "INFO"]
+    except Exception as error:
+        raise CaseFileError(f"{name}: no workbook that can be read: {error}") from None
+    return _tables(name, parts)
+
+
+def _tables(name: str, parts: dict[str, Any]) -> CaseTables:
+    missing = [part for part in ("baseMVA", *_TABLES) if part not in parts]
+    if missing:
+        raise CaseFileError(f"{name}: there is no {' and no '.join(missing)} in it")
+    try:
+        base_mva = float(np.asarray(parts["baseMVA"], dtype=np.float64).item())
+    except (TypeError, ValueError):
+        raise CaseFileError(f"{name}: baseMVA is no number") from None
+    for table in _TABLES:
+        if getattr(parts[table], "ndim", 0) != 2:  # noqa: PLR2004 -- rows and columns
+            raise CaseFileError(f"{name}: {table} is no table")
+    return CaseTables(name, base_mva, *(table_of(name, table, parts[table].tolist()) for table in _TABLES))

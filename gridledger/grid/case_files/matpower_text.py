@@ -1,0 +1,66 @@
+"""MATPOWER's case files as MATLAB text (.m), by matpowercaseframes' reader.
+
+That reader takes the first ``mpc.TABLE = [...]`` that it finds and nothing else, so what would make a difference in
+MATLAB is refused here: tables that are computed or set twice.
+"""
+
+from __future__ import annotations
+
+import re
+
+from matpowercaseframes.reader import parse_file
+
+from gridledger.grid.case_files.tables import CaseFileError, CaseTables, table_of
+
+_TEXT_OR_COMMENT = re.compile(r"'[^'\n]*'|%[^\n]*")
+_BLOCK_COMMENT = re.compile(r"^[ \t]*%\{[ \t]*\n.*?^[ \t]*%\}[ \t]*$", re.DOTALL | re.MULTILINE)
+_CONTINUED = re.compile(r"\.\.\.[^\n]*\n")
+_USED = re.compile(r"\bmpc\.(baseMVA|bus|gen|branch)\b(?P<plain>[ \t]*=(?!=))?")
+_TABLE = re.compile(r"\bmpc\.(?:bus|gen|branch)\s*=\s*\[(?P<rows>[^\]]*)\]")
+
+
+def tables_of_text(name: str, text: str) -> CaseTables:
+    """The tables of the text of a case file. Raises CaseFileError."""
+    text = _without_comments(text.replace("\r\n", "\n"))
+    _refuse_computation(name, text)
+    text = _TABLE.sub(lambda table: table[0].replace(",", " ").replace(";", ";\n"), text)
+    return CaseTables(
+        name,
+        _base_mva(name, text),
+        *(table_of(name, table, _rows(name, text, table)) for table in ("bus", "gen", "branch")),
+    )
+
+
+def _without_comments(text: str) -> str:
+    """Lines keep their numbers."""
+    text = _BLOCK_COMMENT.sub(lambda block: "\n" * block[0].count("\n"), text)
+    return _TEXT_OR_COMMENT.sub(lambda part: part[0] if part[0].startswith("'") else "", text)
+
+
+def _refuse_computation(name: str, text: str) -> None:
+    seen: dict[str, int] = {}
+    for use in _USED.finditer(text):
+        line = text.count("\n", 0, use.start()) + 1
+        table = use[1]
+        if use["plain"] is None or table in seen:
+            what = f"sets mpc.{table} a second time" if table in seen and use["plain"] else f"computes with mpc.{table}"
+            raise CaseFileError(
+                f"{name}: line {line} {what}, which needs MATLAB: load the case there and write it with savecase",
+                line=line,
+            )
+        seen[table] = line
+
+
+def _base_mva(name: str, text: str) -> float:
+    found = parse_file("baseMVA", text)
+    try:
+        return float(found[0][0])
+    except (TypeError, ValueError, IndexError):
+        raise CaseFileError(f"{name}: there is no mpc.baseMVA = ...; with one number") from None
+
+
+def _rows(name: str, text: str, table: str) -> list[list[object]]:
+    rows: list[list[object]] | None = parse_file(table, _CONTINUED.sub(" ", text))
+    if rows is None:
+        raise CaseFileError(f"{name}: there is no mpc.{table} = [...]; is this a MATPOWER case of version 2?")
+    return rows
