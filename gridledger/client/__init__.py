@@ -8,6 +8,7 @@ from __future__ import annotations
 from gridledger.client.checkpoints import Checkpoint, Checkpointer, FileCheckpointer, MemoryCheckpointer
 from gridledger.client.connecting import connect
 from gridledger.client.connection import Timeouts
+from gridledger.client.data_frames import History, Items
 from gridledger.client.errors import CommitError, CommitStatusError, EndorseError, SubmitError, TransactionError
 from gridledger.client.gateway import Contract, Gateway, Network
 from gridledger.client.profile import ConnectionProfile, load_profile
@@ -44,7 +45,9 @@ __all__ = [
     "FileCheckpointer",
     "FullBlockEvent",
     "Gateway",
+    "History",
     "HistoryEntry",
+    "Items",
     "MemoryCheckpointer",
     "Network",
     "NodeClient",

@@ -21,6 +21,8 @@ from gridledger.client.blocking_transactions import ClientProposal, ClientTransa
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connecting import Profile
 from gridledger.client.connection import Timeouts
+from gridledger.client.data_frames import History, Items
+from gridledger.client.pages import MAX_ITEMS
 from gridledger.client.retry import Retry
 from gridledger.client.signers import Signer
 from gridledger.identity.signer import SigningIdentity
@@ -30,7 +32,6 @@ from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
-from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.pins import Dialled
 
 __all__ = [
@@ -224,9 +225,11 @@ class Network:
         """See :meth:`gridledger.client.Network.get_transaction`."""
         return run(self._inner.get_transaction(tx_id))
 
-    def get_history(self, chaincode: str, key: str) -> list[HistoryEntry]:
+    def get_history(self, chaincode: str, key: str) -> History:
         """See :meth:`gridledger.client.Network.get_history`."""
         return run(self._inner.get_history(chaincode, key))
+
+    history = get_history
 
     def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
         """See :meth:`gridledger.client.Network.get_status`."""
@@ -320,6 +323,18 @@ class Contract:
         return run(
             self._inner.evaluate_transaction(function, *args, transient=transient, timeouts=timeouts, retry=retry)
         )
+
+    def collect(
+        self,
+        function: str,
+        argument: Mapping[str, Any] | None = None,
+        *,
+        max_items: int = MAX_ITEMS,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> Items:
+        """See :meth:`gridledger.client.Contract.collect`."""
+        return run(self._inner.collect(function, argument, max_items=max_items, timeouts=timeouts, retry=retry))
 
     def new_proposal(
         self,

@@ -21,9 +21,12 @@ from typing import Any, TypeVar
 
 from gridledger.client.checkpoints import Checkpointer
 from gridledger.client.connection import GatewayConnection, Timeouts
+from gridledger.client.data_frames import History, Items
 from gridledger.client.errors import EndorseError
 from gridledger.client.events import block_events, chaincode_events, full_block_events
 from gridledger.client.failover import Gateways
+from gridledger.client.pages import MAX_ITEMS as MAX_PAGED_ITEMS
+from gridledger.client.pages import all_items
 from gridledger.client.profile import read_roots
 from gridledger.client.queries import (
     MAX_ITEMS,
@@ -50,7 +53,6 @@ from gridledger.protocol.fields import integer_of, list_of, object_of, to_base64
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.transaction_status import Status
-from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled
 
@@ -247,9 +249,11 @@ class Network:
         """A transaction with its validation code. Its Merkle proof is verified against its block's header."""
         return await self._session.read(self.channel, read_transaction, tx_id)
 
-    async def get_history(self, chaincode: str, key: str) -> list[HistoryEntry]:
-        """All committed writes of a key, the newest first."""
+    async def get_history(self, chaincode: str, key: str) -> History:
+        """All committed writes of a key, the newest first. ``to_frame()`` of it is a pandas data frame."""
         return await self._session.read(self.channel, read_history, chaincode, key)
+
+    history = get_history
 
     async def get_status(self, tx_id: str, *, wait_s: float = 0.0) -> Status:
         """A transaction's status, waiting up to ``wait_s`` seconds for its commit."""
@@ -366,6 +370,27 @@ class Contract:
             return proposal.evaluate(timeout_s=times.evaluate_s, retry=attempts)
 
         return await self._with_proposal(evaluate, function, args, transient)
+
+    async def collect(
+        self,
+        function: str,
+        argument: Mapping[str, Any] | None = None,
+        *,
+        max_items: int = MAX_PAGED_ITEMS,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> Items:
+        """All items of a paged query. ``to_frame()`` of them is a pandas data frame.
+
+        The function takes one object, with ``bookmark`` in it from the second page on, and answers
+        ``{"items", "bookmark"}``, null at the end. Raises InputError where it answers otherwise, or has more than
+        ``max_items``.
+        """
+
+        async def ask(page: dict[str, Any]) -> Any:
+            return await self.evaluate_transaction(function, page, timeouts=timeouts, retry=retry)
+
+        return await all_items(ask, function, argument or {}, max_items)
 
     async def new_proposal(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gridledger.client.data_frames import History
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
@@ -73,8 +74,8 @@ async def read_status(node: NodeClient, channel: str, tx_id: str, *, wait_s: flo
     return Status.from_dict(await node.get_json(path, params={"wait_s": str(wait_s)}, timeout_s=timeout_s))
 
 
-async def read_history(node: NodeClient, channel: str, chaincode: str, key: str) -> list[HistoryEntry]:
+async def read_history(node: NodeClient, channel: str, chaincode: str, key: str) -> History:
     """All committed writes of a key, the newest first."""
     answer = await node.get_json(path_of("channels", channel, "history", chaincode), params={"key": key})
     items = list_of(object_of(answer, "a history"), "items", max_length=MAX_ITEMS)
-    return [HistoryEntry.from_dict(item) for item in items]
+    return History(HistoryEntry.from_dict(item) for item in items)
