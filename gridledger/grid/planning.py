@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from gridledger.grid.case import Case
-from gridledger.grid.grouping import CASE30_GROUPS, Grouping, adjacent_pairs, merged_id, neighbours
+from gridledger.grid.grouping import CASE30_GROUPS, Grouping, adjacent_pairs, components, merged_id, neighbours
 from gridledger.grid.power_flow import GridState
 from gridledger.grid.records import Planner, Profile, Record
 from gridledger.grid.stability import vsi_of
@@ -45,6 +48,30 @@ def thresholds_below(
     return thresholds
 
 
+def concerned_by(old: Planner, new: Planner) -> tuple[str, ...]:
+    """The single groups whose records differ between two topologies of one grid, whatever its state.
+
+    A branch is part of the records of both its ends' groups; a published record also has those between two of its ties.
+    """
+    before, after = _branch_rows(old.case), _branch_rows(new.case)
+    changed = [(old.case, row) for row in before - after] + [(new.case, row) for row in after - before]
+    ends = [(case.numbers[int(row[0])], case.numbers[int(row[1])]) for case, row in changed]
+    kinds = np.flatnonzero(old.case.kind != new.case.kind)
+    turned = {old.case.numbers[position] for position in kinds.tolist()}
+    found = []
+    for group, members in old.grouping.items():
+        inside, seen = set(members), set(old.area(group).dim)
+        if inside & turned or any(inside & {f, t} or {f, t} <= seen for f, t in ends):
+            found.append(group)
+    return tuple(found)
+
+
+def _branch_rows(case: Case) -> Counter[tuple[float, ...]]:
+    lines = case.branches
+    columns = (lines.f, lines.t, lines.r, lines.x, lines.b, lines.tap, lines.shift)
+    return Counter(zip(*(column.tolist() for column in columns), strict=True))
+
+
 class RecordPlan:
     """Which records of a planner a ledger needs, which were submitted, and when those no longer hold."""
 
@@ -76,6 +103,17 @@ class RecordPlan:
         if self._planner.profile == "published":
             return ()
         return tuple(g for g in groups if self._inflow.get(g) != self._planner.area(g).inflow(state))
+
+    def merges_with(self, groups: Iterable[str]) -> tuple[str, ...]:
+        """The merged ids that have one of these single groups, and whose record was submitted."""
+        return tuple(name for name in sorted(self._merged) if set(groups) & set(components(name)))
+
+    def take(self, planner: Planner, concerned: Iterable[str]) -> None:
+        """Plan for a changed topology: the records of these groups, and of their merges, do not hold any more."""
+        self._planner = planner
+        changed = set(concerned)
+        self._inflow = {group: inflow for group, inflow in self._inflow.items() if group not in changed}
+        self._merged = {name for name in self._merged if not changed & set(components(name))}
 
     def submitted(self, record: Record) -> None:
         """Take note of a record that was submitted."""

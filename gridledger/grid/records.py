@@ -7,6 +7,7 @@ it takes a solved state. A contract compares them with every frame and answers `
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Literal
 
 import numpy as np
@@ -49,15 +50,24 @@ class Planner:
         missing = grouping.keys() - thresholds.keys()
         if missing:
             raise InputError(f"no threshold for group {min(missing, key=int)}")
-        self.case = case
         self.grouping = grouping
         self.profile: Profile = profile
         self.thresholds = thresholds
         self.v_required = v_required
         self.retention_s = retention_s
+        self._take(case)
+
+    def _take(self, case: Case) -> None:
+        self.case = case
         self._ybus = bus_admittance(case)
         self._own = branch_admittances(case)
         self._areas: dict[str, Area] = {}
+
+    def on(self, case: Case) -> Planner:
+        """The same groups and thresholds on the grid as it now is: with lines out, or generators at a limit."""
+        other = copy(self)
+        other._take(case)  # noqa: SLF001 -- of its own class
+        return other
 
     def area(self, group: str) -> Area:
         """The area of a single or merged group."""

@@ -33,7 +33,7 @@ class GridChanges:
         if isinstance(change, LoadChange):
             self._set_loads(change)
         elif isinstance(change, LineChange):
-            raise InputError("lines are not tripped or closed yet")
+            self._plant.set_outage(change.branch, change.out)
         else:
             for group, mvar in self._by_group(change).items():
                 await self._give(group, mvar)

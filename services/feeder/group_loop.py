@@ -6,6 +6,8 @@ One call is one frame. What the ledger ordered is done before the call returns, 
     pending     actions that are unknown here (another aggregator's, or of a lost answer) are fetched and carried out
     stale       the planner submits records for the directions in which power flows now
 
+Where the grid's topology has changed, the records that it concerns are submitted before the frame is measured.
+
 Escalations are left to the coordinator, which knows all groups.
 """
 
@@ -16,11 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gridledger.errors import GridLedgerError
+from gridledger.grid.case import Case
 from gridledger.grid.plant import ActionOutOfOrder, Plant
 from gridledger.grid.power_flow import GridState
 from services.feeder.clock import Clock
 from services.feeder.dvs_client import DvsClient
-from services.feeder.ledger_port import may_pass
+from services.feeder.ledger_port import is_refusal, may_pass
 from services.feeder.meter import Meter
 from services.feeder.record_submitter import RecordSubmitter
 
@@ -37,8 +40,8 @@ _MAX_PAGES = 100
 class FrameAnswer:
     """The ledger's answer to one frame.
 
-    ``result`` is the contract's. Where ``outcome`` is FAILED, it is None, ``tx_id`` is empty, and ``fault`` the error's
-    code.
+    ``state`` is what was measured, without the meters' errors, on ``case``. ``result`` is the contract's. Where
+    ``outcome`` is FAILED, it is None, ``tx_id`` is empty, and ``fault`` the error's code.
     """
 
     group: str
@@ -47,6 +50,7 @@ class FrameAnswer:
     tx_id: str
     result: dict[str, Any] | None = field(repr=False)
     state: GridState = field(repr=False)
+    case: Case = field(repr=False)
     latency_s: float
     fault: str = ""
 
@@ -101,7 +105,7 @@ class GroupLoop:
             await self._carry_out(answer.control)
         elif answer.outcome == PENDING and shown == self._plant.applied(self.group):
             await self.catch_up()
-        elif answer.outcome == STALE:
+        elif answer.outcome == STALE and self._plant.case is answer.case:
             await self._records.renew(self.group, answer.state, answer.time_us)
         return answer
 
@@ -124,17 +128,23 @@ class GroupLoop:
             await self.catch_up()
 
     async def _compute(self, number: int) -> FrameAnswer:
-        state = self._plant.state()
+        begun = time.perf_counter()
+        await self._records.follow(self.group, self._plant)
+        state, case = self._plant.state(), self._plant.case
         frame = self._plant.frame(self.group, self._clock.now_us())
         if self._meter is not None:
             frame = self._meter.measure(frame, number)
         time_us = frame["time"]
-        begun = time.perf_counter()
         try:
             result, status = await self._dvs.compute_vsi(self.group, frame)
         except GridLedgerError as error:
-            if not may_pass(error):
+            if not (may_pass(error) or (is_refusal(error) and self._is_overtaken(case, time_us))):
                 raise
-            return FrameAnswer(self.group, time_us, FAILED, "", None, state, time.perf_counter() - begun, error.code)
+            latency_s = time.perf_counter() - begun
+            return FrameAnswer(self.group, time_us, FAILED, "", None, state, case, latency_s, error.code)
         latency_s = time.perf_counter() - begun
-        return FrameAnswer(self.group, time_us, result["outcome"], status.tx_id, result, state, latency_s)
+        return FrameAnswer(self.group, time_us, result["outcome"], status.tx_id, result, state, case, latency_s)
+
+    def _is_overtaken(self, case: Case, time_us: int) -> bool:
+        """Whether a frame met records of another topology than the one that it measured."""
+        return case is not self._plant.case or self._records.has_followed(self.group, time_us)

@@ -114,7 +114,7 @@ class GroupMover:
                 return resources
 
     async def _submit_record(self, dvs: DvsClient, channel: str, group: str) -> None:
-        await dvs.submit_record(channel, self._records.planner.record(group, self._plant.state()))
+        await dvs.submit_record(channel, self._records.record(group, self._plant))
 
 
 async def carry_list(group: str, old: DvsClient, new: DvsClient) -> Any:

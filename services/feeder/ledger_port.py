@@ -14,14 +14,15 @@ from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import GridLedgerError
 from gridledger.grid.layout import Layout
 
-_REFUSED: Final = "CHAINCODE_REFUSED"
+REFUSED: Final = "CHAINCODE_REFUSED"
+"""The code of a refusal by the contract."""
 _CONFLICTS: Final = frozenset(("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT", "ENDORSEMENT_MISMATCH"))
 _BUSY_AWAY_OR_LATE: Final = frozenset((429, 503, 504))
 
 
 def is_refusal(error: GridLedgerError) -> bool:
     """Whether the contract refused: nothing was written, and asking the same again will be refused again."""
-    return error.code == _REFUSED
+    return error.code == REFUSED
 
 
 def is_conflict(code: str) -> bool:

@@ -19,7 +19,8 @@ from services.feeder.frames_in_flight import FramesInFlight, Gaps
 from services.feeder.group_loop import FAILED, INJECTED, FrameAnswer
 from services.feeder.group_move import Moved
 from services.feeder.layout_follower import LayoutFollower
-from services.feeder.ledger_port import is_conflict
+from services.feeder.ledger_port import REFUSED, is_conflict
+from services.feeder.record_submitter import PEERS_FOLLOW_S
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
@@ -151,6 +152,8 @@ class OpenLoopStream:
             raise self._errors[0]
         for held in mover.held:
             self._changes.add_any(*held)
+        for topology in self._runner.records.topologies:
+            self._changes.add_groups(topology.groups, topology.begin_s, topology.end_s + PEERS_FOLLOW_S)
         self._judge_conflicts()
         run.add_round(await coordinator.round(round(self._seconds * self._rate)))
         run.vvc_after = await self._runner.left()
@@ -185,7 +188,7 @@ class OpenLoopStream:
         begin = time.perf_counter()
         try:
             answer = await coordinator.loop(name).measure(number)
-            if answer.outcome == FAILED and is_conflict(answer.fault):
+            if answer.outcome == FAILED and (is_conflict(answer.fault) or answer.fault == REFUSED):
                 self._conflicts.append((tally, answer, begin, time.perf_counter()))
             else:
                 self._count(run, tally, answer, begin - intended)

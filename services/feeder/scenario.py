@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gridledger.grid.case import Case
 from gridledger.grid.records import PROFILES, Planner, Profile
+from gridledger.grid.vvc_source import VvcSource
 from services.feeder.meter import Meter, MeterErrors
 from services.feeder.schedule import Schedule
 
@@ -15,7 +16,8 @@ from services.feeder.schedule import Schedule
 class Scenario:
     """``vvc_mvar``: what each load bus may inject; ``schedule``: what happens within ``duration_s``.
 
-    ``rate`` is in frames per second of each group; ``errors`` are those of the meters.
+    ``rate`` is in frames per second of each group; ``errors`` are those of the meters;
+    ``sources`` tells how the devices at some buses give what is ordered of them.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Scenario:
     rate: float = 30.0
     duration_s: float = 60.0
     errors: MeterErrors | None = None
+    sources: Mapping[int, VvcSource] = field(default_factory=dict)
 
     @property
     def loads(self) -> dict[int, tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gridledger.client.profile import ConnectionProfile
 from gridledger.grid.plant import Plant
@@ -38,7 +38,7 @@ class ScenarioRunner:
         self.power_flow = power_flow
         self.plant = Plant(Grid(power_flow), planner.area)
         self.base: GridState = self.plant.state()
-        self._records = RecordSubmitter(planner, dvs, clock)
+        self._records = RecordSubmitter(planner, dvs, clock, self._on_kinds)
         self._dvs = dvs
         self._clock = clock
         self._pace_s = pace_s
@@ -49,6 +49,11 @@ class ScenarioRunner:
         # Records first: giving back takes them as they are, and those of the other profile serve as well.
         records = await self._records.submit_all(self.base)
         return await self._coordinator().recover(), records
+
+    @property
+    def records(self) -> RecordSubmitter:
+        """What submits the planner's records."""
+        return self._records
 
     async def gather_lists(self, profile: ConnectionProfile) -> list[tuple[str, str]]:
         """End moves of groups that were cut short; each group and the channel on which it had VVC left."""
@@ -82,7 +87,8 @@ class ScenarioRunner:
         """The base case, records that hold for it, fresh lists, and a coordinator; what happens comes later."""
         self._run = None
         self.plant.reset()
-        await self._records.match(self.plant.state())
+        self.plant.grid.sources = dict(scenario.sources)
+        await self._records.match(self.plant)
         coordinator = self._coordinator(scenario.meter(self.planner.case))
         await coordinator.recover()
         vvc = await self._supply(scenario)
@@ -130,6 +136,12 @@ class ScenarioRunner:
             meter=meter,
             on_merge=self._on_merge,
         )
+
+    def _on_kinds(self, buses: Mapping[int, bool]) -> None:
+        for bus, is_load in buses.items():
+            if self._run is not None:
+                held = "reaches a limit, it counts as a load bus" if is_load else "holds its voltage again"
+                self._run.mark("limit", f"the generator at bus {bus} {held}")
 
     def _on_merge(self, what: str, merge: Merge) -> None:
         if self._run is not None:

@@ -53,7 +53,7 @@ def set_up(file: ScenarioFile, asked: Asked) -> SetUp:
     _check_its_own(file, case, asked)
     grouping = groups_of(file, case, asked.groups)
     profile = asked.profile or file.form.profile[0]
-    power_flow = PowerFlow(case)
+    power_flow = PowerFlow(case, enforce_q_limits=file.form.enforce_q_limits)
     base = Grid(power_flow).state()
     planner = planner_of(file, case, grouping, profile, base)
     scenario = scenario_of(file, planner, power_flow, base)

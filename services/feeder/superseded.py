@@ -1,8 +1,9 @@
-"""Frames that were superseded: on their way while an injection, a new record or a merge changed what they had read.
+"""Frames that were superseded: on their way while an injection, a new record or a merge changed what they read.
 
 The ledger commits one of two transactions that meet on a key; the other conflicts. For a frame that is no fault: the
 grid that it measured is not there any more, and the next frame, a moment later, measures the new one. A frame that
-conflicts while nothing changed is a fault as any other.
+conflicts while nothing changed is a fault as any other. Where the topology changed, the contract may also have refused
+the frame, which then does not fit the record.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class Changes:
     def add_any(self, begin_s: float, end_s: float) -> None:
         """Note a time in which any group may have been changed."""
         self._found.append(Change(None, begin_s, end_s))
+
+    def add_groups(self, groups: frozenset[str], begin_s: float, end_s: float) -> None:
+        """Note a time in which these groups were changed."""
+        self._found.append(Change(groups, begin_s, end_s))
 
     def met(self, group: str, begin_s: float, end_s: float) -> bool:
         """Whether a frame of a group that was on its way in this time met a change."""

@@ -11,6 +11,7 @@ from gridledger.grid.grouping import Grouping, automatic_grouping, grouping_of
 from gridledger.grid.planning import default_thresholds, thresholds_below
 from gridledger.grid.power_flow import GridState, PowerFlow
 from gridledger.grid.records import Planner, Profile
+from gridledger.grid.vvc_source import EXACT, VvcSource
 from gridledger.yaml_file import read_text
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_file.events import check_load_bus, meter_errors, schedule_of
@@ -128,15 +129,17 @@ def scenario_of(file: ScenarioFile, planner: Planner, power_flow: PowerFlow, bas
     form = file.form
     if planner.profile not in form.profile:
         raise InputError(f"{file.path}: the scenario {form.name} runs in profile {' or '.join(form.profile)} only")
+    source = VvcSource(form.vvc.step_mvar, form.vvc.as_shunt)
     return Scenario(
         name=form.name,
         title=form.title,
-        vvc_mvar=_vvc(file, form.vvc, planner),
+        vvc_mvar=(vvc := _vvc(file, form.vvc, planner)),
         schedule=schedule_of(file, planner, power_flow, base),
         profiles=tuple(form.profile),
         rate=form.rate,
         duration_s=form.duration,
         errors=meter_errors(file, planner.case),
+        sources=dict.fromkeys(vvc, source) if source != EXACT else {},
     )
 
 

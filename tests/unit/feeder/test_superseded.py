@@ -6,13 +6,13 @@ import pytest
 
 from services.feeder.group_loop import ESCALATE, INJECTED, LENT, NORMAL, STALE, FrameAnswer
 from services.feeder.superseded import Changes
-from tests.support.solved_grid import base_state
+from tests.support.solved_grid import base_state, power_flow
 
 
 def changes(outcome: str, group: str = "1") -> Changes:
     """One change, made between 10 and 12 s."""
     found = Changes()
-    found.add(FrameAnswer(group, 0, outcome, "tx", None, base_state(), 0.0), 10.0, 12.0)
+    found.add(FrameAnswer(group, 0, outcome, "tx", None, base_state(), power_flow().case, 0.0), 10.0, 12.0)
     return found
 
 
