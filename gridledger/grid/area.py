@@ -72,11 +72,12 @@ def area_of(case: Case, group: str, members: Sequence[int]) -> Area:
     if unknown:
         raise InputError(f"{case.name} has no bus {unknown[0]}", group=group)
     inside = set(members)
-    branches, border, outside = [], [], set()
-    for branch in range(len(case.branches)):
+    member = np.zeros(len(case.numbers), dtype=np.bool_)
+    member[[case.position[bus] for bus in members]] = True
+    branches = np.flatnonzero(member[case.branches.f] | member[case.branches.t]).tolist()
+    border, outside = [], set()
+    for branch in branches:
         f, t = case.ends(branch)
-        if f in inside or t in inside:
-            branches.append(branch)
         if (f in inside) != (t in inside):
             border.append(Border(branch=branch, member=f if f in inside else t, member_is_f=f in inside))
             outside.add(t if f in inside else f)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from gridledger.grid.area import LOAD, Area
+from gridledger.grid.case import IntArray
 from gridledger.grid.ybus import BranchAdmittances, ComplexArray
 
 
@@ -20,9 +22,9 @@ class Thevenin:
     x: float
 
 
-def published_matrix(area: Area, ybus: ComplexArray) -> ComplexArray:
+def published_matrix(area: Area, ybus: csr_array) -> ComplexArray:
     """A over dim: tie lines count twice, lines between two ties four times (published tie rule)."""
-    plain = ybus[np.ix_(area.positions, area.positions)]
+    plain = _between(area.positions, ybus)
     tie = np.arange(len(area.dim)) >= area.nm
     weight = np.where(tie, 2.0, 1.0)
     matrix: ComplexArray = plain * (weight[:, None] * weight[None, :])
@@ -33,10 +35,14 @@ def published_matrix(area: Area, ybus: ComplexArray) -> ComplexArray:
     return matrix
 
 
-def corrected_matrix(area: Area, ybus: ComplexArray) -> ComplexArray:
+def corrected_matrix(area: Area, ybus: csr_array) -> ComplexArray:
     """Y: the plain Ybus over M, nothing doubled, nothing removed."""
-    inside = area.positions[: area.nm]
-    matrix: ComplexArray = ybus[np.ix_(inside, inside)]
+    return _between(area.positions[: area.nm], ybus)
+
+
+def _between(positions: IntArray, ybus: csr_array) -> ComplexArray:
+    """The entries of Ybus between these buses, as a full matrix."""
+    matrix: ComplexArray = ybus[positions][:, positions].toarray()
     return matrix
 
 

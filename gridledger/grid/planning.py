@@ -19,6 +19,7 @@ CASE30_THRESHOLDS: Mapping[Profile, Mapping[str, float]] = {
     "corrected": {"1": 0.88, "2": 0.85, "3": 0.90},
 }
 THRESHOLD_MARGIN = 0.05
+MAX_GROUPS_IN_PAIRS = 20
 
 
 def planner_for(case: Case, grouping: Grouping, profile: Profile, base: GridState) -> Planner:
@@ -83,9 +84,12 @@ class RecordPlan:
     def initial(self) -> tuple[str, ...]:
         """The ids whose records a ledger needs from the start: all groups and all pairs that share a branch.
 
-        With three groups also the id of all together, into which a merged pair can grow.
+        With three groups also the id of all together, into which a merged pair can grow. With more than
+        MAX_GROUPS_IN_PAIRS the groups only: a merge's record is submitted before the merge.
         """
         groups = sorted(self._planner.grouping, key=int)
+        if len(groups) > MAX_GROUPS_IN_PAIRS:
+            return tuple(groups)
         pairs = adjacent_pairs(self._planner.case, self._planner.grouping)
         return (*groups, *pairs, *((merged_id(groups),) if len(groups) == 3 else ()))  # noqa: PLR2004 -- see above
 

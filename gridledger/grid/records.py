@@ -104,7 +104,9 @@ class Planner:
         }
         if self.profile == "published" or not merged:
             record["threshold"] = min(self.thresholds[part] for part in components(group))
-            record["Zth"] = [{"bus": z.bus, "R": z.r, "X": z.x} for z in self.thevenin(group, state)]
+            impedances = self.thevenin(group, state)
+            self._refuse_demand_without_impedance(group, impedances, state)
+            record["Zth"] = [{"bus": z.bus, "R": z.r, "X": z.x} for z in impedances]
         if self.profile == "published":
             record["A"] = _sparse(published_matrix(area, self._ybus))
         else:
@@ -115,6 +117,19 @@ class Planner:
         if self.retention_s is not None:
             record["retention_s"] = self.retention_s
         return record
+
+    def _refuse_demand_without_impedance(self, group: str, impedances: list[Thevenin], state: GridState) -> None:
+        """A contract would refuse every frame of the group (spec section 4, edge case 4): better no record at all."""
+        for z in impedances:
+            position = self.case.position[z.bus]
+            if z.x == 0.0 and (state.pd[position] != 0.0 or state.qd[position] != 0.0):
+                raise InputError(
+                    f"{self.case.name}: bus {z.bus} has demand, and in group {group} no Thevenin impedance with a "
+                    "positive reactance (a series capacitor is near): choose other groups, or move the demand to a bus "
+                    "beside it",
+                    group=group,
+                    bus=z.bus,
+                )
 
     def _adjacency(self, area: Area) -> list[list[Any]]:
         """PI: |Ybus_ik| between members of M, plain (undoubled), positions i < k."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from gridledger.grid.case import Case
 
@@ -45,14 +46,18 @@ def branch_admittances(case: Case) -> BranchAdmittances:
     )
 
 
-def bus_admittance(case: Case) -> ComplexArray:
-    """Ybus of ``case``, dense, p.u., rows and columns in case order."""
+def bus_admittance(case: Case) -> csr_array:
+    """Ybus of ``case``, sparse, p.u., rows and columns in case order.
+
+    What several branches add to one entry is added in case order, whatever the matrix's form: records depend on every
+    bit of the sums.
+    """
     own = branch_admittances(case)
     size = len(case.numbers)
-    ybus = np.zeros((size, size), dtype=np.complex128)
-    f, t = case.branches.f, case.branches.t
-    for rows, columns, values in ((f, f, own.ff), (f, t, own.ft), (t, f, own.tf), (t, t, own.tt)):
-        np.add.at(ybus, (rows, columns), values)
-    diagonal = np.arange(size)
-    ybus[diagonal, diagonal] += (case.gs + 1j * case.bs) / case.base_mva
-    return ybus
+    f, t, diagonal = case.branches.f, case.branches.t, np.arange(size)
+    rows, columns = np.concatenate((f, f, t, t, diagonal)), np.concatenate((f, t, f, t, diagonal))
+    shunts = (case.gs + 1j * case.bs) / case.base_mva
+    entries, places = np.unique(rows * size + columns, return_inverse=True)
+    sums = np.zeros(len(entries), dtype=np.complex128)
+    np.add.at(sums, places, np.concatenate((own.ff, own.ft, own.tf, own.tt, shunts)))
+    return csr_array((sums, (entries // size, entries % size)), shape=(size, size))

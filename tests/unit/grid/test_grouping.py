@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from gridledger.errors import InputError
@@ -9,6 +12,7 @@ from gridledger.grid.area import area_of
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import (
     CASE30_GROUPS,
+    MAX_GROUP_BUSES,
     adjacent_pairs,
     automatic_grouping,
     components,
@@ -17,6 +21,8 @@ from gridledger.grid.grouping import (
     merged_id,
     neighbours,
 )
+from gridledger.grid.islands import islands
+from tests.support.case_files import case_file
 
 
 def test_merged_ids_are_in_numeric_order() -> None:
@@ -46,6 +52,45 @@ def test_automatic_groups_are_connected_and_share_out_all_buses(name: str, count
             growing, reached = grown != reached, grown
         assert reached == set(members), group
         assert area.load_buses
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("case1354pegase", 10, 20), ("case9241pegase", 62, 120)])
+def test_groups_of_a_large_case_are_capped(name: str, least: int, most: int) -> None:
+    """Two groups of the 9,241 buses have no generator that could be one more seed and stay as large as they are."""
+    case = load_case(case_file(name))
+    grouping = grouping_of(case)
+    assert sorted(bus for members in grouping.values() for bus in members) == sorted(case.numbers)
+    assert least <= len(grouping) <= most
+    generators = set(case.generator_buses)
+    large = [members for members in grouping.values() if len(members) > MAX_GROUP_BUSES]
+    assert len(large) <= (2 if name == "case9241pegase" else 0)
+    assert max(map(len, grouping.values())) < 200
+    assert all(generators & set(members) for members in grouping.values())
+    home = {bus: group for group, members in grouping.items() for bus in members}
+    inside = [all_in for all_in in map(case.ends, range(len(case.branches))) if home[all_in[0]] == home[all_in[1]]]
+    f, t = (np.asarray([case.position[ends[side]] for ends in inside]) for side in (0, 1))
+    assert len(islands(len(case.numbers), f, t)) == len(grouping)
+
+
+def test_a_small_case_has_three_groups() -> None:
+    assert list(grouping_of(load_case(case_file("case14")))) == ["1", "2", "3"]
+    two = replace(load_case("case30"), name="mine").with_load_buses([13, 22, 23, 27])
+    assert list(grouping_of(two)) == ["1", "2"]
+
+
+def test_groups_are_cut_no_finer_than_the_cap_asks() -> None:
+    case = load_case("case118")
+    sizes = [len(members) for members in automatic_grouping(case, max_buses=40).values()]
+    assert max(sizes) <= 40
+    assert len(sizes) <= 6
+    assert [len(m) for m in automatic_grouping(case, 3, max_buses=118).values()] == [
+        len(m) for m in automatic_grouping(case, 3).values()
+    ]
+
+
+def test_another_grid_of_the_name_case30_has_groups_of_its_own() -> None:
+    mine = replace(load_case(case_file("case14")), name="case30")
+    assert sorted(bus for members in grouping_of(mine).values() for bus in members) == list(range(1, 15))
 
 
 @pytest.mark.parametrize("count", [0, 8])

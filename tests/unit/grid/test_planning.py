@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from gridledger.errors import InputError
 from gridledger.grid.case import load_case
 from gridledger.grid.grouping import CASE30_GROUPS, automatic_grouping
-from gridledger.grid.planning import CASE30_THRESHOLDS, THRESHOLD_MARGIN, RecordPlan, planner_for
+from gridledger.grid.planning import CASE30_THRESHOLDS, MAX_GROUPS_IN_PAIRS, THRESHOLD_MARGIN, RecordPlan, planner_for
 from gridledger.grid.power_flow import Grid, GridState
 from gridledger.grid.records import PROFILES, Planner, Profile
 from gridledger.grid.stability import vsi_of
@@ -51,6 +54,31 @@ def test_four_groups_start_without_a_record_of_all() -> None:
     initial = RecordPlan(made).initial()
     assert initial[:4] == ("1", "2", "3", "4")
     assert {name.count("_") for name in initial[4:]} == {1}
+
+
+def test_many_groups_start_with_the_single_records_only() -> None:
+    case = load_case("case300")
+    thresholds = {str(n): 0.5 for n in range(1, 40)}
+    few, many = (Planner(case, automatic_grouping(case, n), "corrected", thresholds) for n in (16, 30))
+    assert len(many.grouping) > MAX_GROUPS_IN_PAIRS >= len(few.grouping)
+    assert RecordPlan(many).initial() == tuple(sorted(many.grouping, key=int))
+    assert any("_" in group for group in RecordPlan(few).initial())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_demand_without_a_usable_impedance_gets_no_record(profile: Profile) -> None:
+    """The contract would refuse every frame: behind a series capacitor that is larger than the grid's reactance."""
+    case = load_case("case30")
+    x = case.branches.x.copy()
+    x[case.branch(25, 26)] = -2.0
+    capacitor = replace(case, branches=replace(case.branches, x=x))
+    made = Planner(capacitor, CASE30_GROUPS, profile, CASE30_THRESHOLDS[profile])
+    with pytest.raises(InputError, match="bus 26 has demand, and in group 2 no Thevenin impedance"):
+        made.record("2", base_state())
+    idle = replace(
+        base_state(), pd=np.where(np.arange(30) == 25, 0.0, case.pd), qd=np.where(np.arange(30) == 25, 0.0, case.qd)
+    )
+    assert {"bus": 26, "R": 0.0, "X": 0.0} in made.record("2", idle)["Zth"]
 
 
 def test_a_merge_is_missing_until_its_record_is_submitted() -> None:

@@ -10,6 +10,7 @@ import pytest
 from gridledger.grid.case import CASE_NAMES, Case, load_case
 from gridledger.grid.power_flow import PowerFlow
 from gridledger.grid.ybus import branch_admittances, bus_admittance
+from tests.support.case_files import case_file
 
 
 def with_phase_shifters() -> Case:
@@ -43,3 +44,14 @@ def test_a_row_sums_to_the_shunts_at_its_bus(case: Case) -> None:
     np.add.at(rest, case.branches.f, own.ff + own.ft)
     np.add.at(rest, case.branches.t, own.tf + own.tt)
     assert np.abs(bus_admittance(case).sum(axis=1) - rest).max() < 1e-12
+
+
+def test_the_ybus_of_9241_buses_is_sparse() -> None:
+    case = load_case(case_file("case9241pegase"))
+    ybus = bus_admittance(case)
+    assert ybus.shape == (9241, 9241)
+    assert ybus.nnz <= 9241 + 2 * len(case.branches)
+    voltage = case.vm0 * np.exp(1j * np.deg2rad(case.va0))
+    # The file's voltages have 7 digits: at its load buses the power that Ybus gives is the demand, to a few MW.
+    off = voltage * np.conj(ybus @ voltage) * case.base_mva + case.pd + 1j * case.qd
+    assert np.median(np.abs(off[case.kind == 1])) < 0.1
