@@ -42,6 +42,7 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "export": Subcommand("services.relay.commands.export", "captures as the article's chain, CSV or Parquet"),
     "compare": Subcommand("services.relay.commands.compare", "an operator's report beside the ledger"),
     "parse": Subcommand("services.relay.commands.parse", "a capture's text as JSON"),
+    "c37": Subcommand("services.relay.commands.c37", "frames of C37.118 (PMUs) as JSON"),
     "verify": Subcommand("services.relay.commands.verify", "verify a chain of the article's form"),
     "demo": Subcommand(
         "services.relay.demonstration.command", "the demonstration with four servers and its faults", serves=True
