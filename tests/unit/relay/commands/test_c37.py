@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gridledger.field.c37118 import DataFrame, FrameDecoder
+from gridledger.field.c37118 import DataFrame, Frame, FrameDecoder
 from gridledger.field.cutter import Cutter
 from services.relay.__main__ import main
 from services.relay.commands.c37 import BrokenFrame, decoded
@@ -81,7 +81,8 @@ def test_the_captures_decode_alike_at_any_cutting(name: str) -> None:
     stream, random = capture(name), Random(name)
     whole = list(map(FrameDecoder().decode, Cutter().feed(stream)))
     for most in (1, 7, 60, 3000):
-        cutter, decoder, found, at = Cutter(), FrameDecoder(), [], 0
+        cutter, decoder, at = Cutter(), FrameDecoder(), 0
+        found: list[Frame] = []
         while at < len(stream):
             part = stream[at : at + random.randint(1, most)]
             found += map(decoder.decode, cutter.feed(part))
