@@ -91,6 +91,7 @@ def _stream_parser(name: str, epilog: str) -> argparse.ArgumentParser:
     parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
     parser.add_argument("--dir", dest="folder", type=Path, default=Path("out/network"), help="the network's folder")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables as JSON")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="write every bus and action, for 'plot DIR'")
     return parser
 
 
@@ -100,7 +101,7 @@ def _run_stream(file: ScenarioFile, chosen: argparse.Namespace, case: str | None
     from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
 
     asked = Asked(case, chosen.groups, chosen.profile, chosen.rate, chosen.seconds)
-    options = StreamOptions(file, asked, chosen.folder, chosen.report)
+    options = StreamOptions(file, asked, chosen.folder, chosen.report, chosen.results)
     return run_to_end(stream(options, Console()))
 
 
@@ -117,7 +118,7 @@ def _plot(argv: list[str]) -> int:
     from gridledger.demonstration.console import Console  # noqa: PLC0415 -- these take a second; --help does without
     from services.feeder.results.plot_command import plot  # noqa: PLC0415
 
-    return plot(options.run, out=options.out, column=options.column, compare=options.compare, console=Console())
+    return plot(options.run, out=options.out, column=options.column, beside=options.compare, console=Console())
 
 
 def _positive(text: str) -> float:

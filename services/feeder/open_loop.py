@@ -10,7 +10,7 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gridledger.errors import GridLedgerError
 from gridledger.grid.grouping import components
@@ -21,6 +21,7 @@ from services.feeder.group_move import Moved
 from services.feeder.layout_follower import LayoutFollower
 from services.feeder.ledger_port import REFUSED, is_conflict
 from services.feeder.record_submitter import PEERS_FOLLOW_S
+from services.feeder.results.recorder import NO_RECORDER, RunMeta, RunRecorder
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
@@ -86,7 +87,8 @@ class OpenLoopStream:
     """One stream of a scenario: its rate of frames of every group, for its duration.
 
     ``tell`` is given a line about every injection and merge, and one about the frames every few seconds. ``follower``
-    moves groups to other channels meanwhile.
+    moves groups to other channels meanwhile. ``recorder`` is told of ``meta``, with the time of the first frame, and of
+    all that follows but the end.
     """
 
     def __init__(
@@ -96,6 +98,8 @@ class OpenLoopStream:
         *,
         tell: Callable[[str], None],
         follower: LayoutFollower | None = None,
+        recorder: RunRecorder = NO_RECORDER,
+        meta: RunMeta | None = None,
     ):
         self._runner = runner
         self._scenario = scenario
@@ -104,6 +108,7 @@ class OpenLoopStream:
         self._tell = tell
         self._tallies: dict[str, GroupTally] = {}
         self._follower = follower
+        self._recorder, self._meta = recorder, meta
         self._in_flight = FramesInFlight()
         self._gaps = Gaps()
         self._skipped = 0
@@ -120,6 +125,10 @@ class OpenLoopStream:
         gc.collect()
         gc.freeze()
         begin = time.perf_counter() + _LEAD_S
+        if self._meta is not None:
+            begun_us = run.clock.now_us() + round((begin - time.perf_counter()) * 1e6)
+            self._recorder.begin(replace(self._meta, begun_us=begun_us))
+            self._runner.recorder = self._recorder
         apart_s = 1.0 / (self._rate * len(coordinator.groups))
         senders = [
             asyncio.create_task(self._send_frames(run, coordinator, group, begin + rank * apart_s))
@@ -200,6 +209,7 @@ class OpenLoopStream:
 
     def _count(self, run: ScenarioRun, tally: GroupTally, answer: FrameAnswer, late_s: float) -> None:
         tally.outcomes[answer.outcome] += 1
+        self._recorder.frame(answer, answer.state, late_s=late_s)
         if answer.outcome == FAILED:
             tally.faults[answer.fault] += 1
             return
@@ -207,6 +217,9 @@ class OpenLoopStream:
         self._gaps.committed(answer.group, time.perf_counter())
         tally.latencies_s.append(late_s + answer.latency_s)
         control = answer.control
+        if control is not None:
+            done_us = answer.time_us + round(answer.latency_s * 1e6)
+            self._recorder.action(answer.group, control, done_us, answer.tx_id)
         if answer.outcome == INJECTED and control is not None:
             self._tell(
                 f"group {answer.group}: bus {control['weak_bus']} at VSI {answer.vsi[control['weak_bus']]:.4f}; "
@@ -216,7 +229,9 @@ class OpenLoopStream:
 
     def _judge_conflicts(self) -> None:
         for tally, answer, begin, end in self._conflicts:
-            if self._changes.met(answer.group, begin, end):
+            met = self._changes.met(answer.group, begin, end)
+            self._recorder.frame(answer, answer.state, outcome=SUPERSEDED if met else FAILED)
+            if met:
                 tally.outcomes[SUPERSEDED] += 1
             else:
                 tally.outcomes[FAILED] += 1

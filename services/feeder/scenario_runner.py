@@ -19,6 +19,8 @@ from services.feeder.group_move import GroupMover, gather_lists
 from services.feeder.merging import Merge
 from services.feeder.meter import Meter
 from services.feeder.record_submitter import RecordSubmitter
+from services.feeder.results.recorder import NO_RECORDER, RecordedChange, RunRecorder
+from services.feeder.results.told import recorded_changes
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.schedule import Change
@@ -43,6 +45,8 @@ class ScenarioRunner:
         self._clock = clock
         self._pace_s = pace_s
         self._run: ScenarioRun | None = None
+        self.recorder: RunRecorder = NO_RECORDER
+        """Is told of changes and merges."""
 
     async def prepare(self) -> tuple[int, int]:
         """Finish merges that others left unfinished, submit all records: how many merges, how many records."""
@@ -116,6 +120,8 @@ class ScenarioRunner:
         given = changes.vvc_given
         await changes.carry_out(change)
         run.vvc_given += changes.vvc_given - given
+        for recorded in recorded_changes(change, self._clock.now_us()):
+            self.recorder.change(recorded)
         if change.title:
             run.mark(change.kind, change.title)
 
@@ -141,11 +147,14 @@ class ScenarioRunner:
         for bus, is_load in buses.items():
             if self._run is not None:
                 held = "reaches a limit, it counts as a load bus" if is_load else "holds its voltage again"
-                self._run.mark("limit", f"the generator at bus {bus} {held}")
+                text = f"the generator at bus {bus} {held}"
+                self._run.mark("limit", text)
+                self.recorder.change(RecordedChange(self._clock.now_us(), "limit", text, bus))
 
     def _on_merge(self, what: str, merge: Merge) -> None:
         if self._run is not None:
             self._run.add_merge(what, merge)
+            self.recorder.merge(what, merge, self._clock.now_us())
 
     async def _round(self, run: ScenarioRun, coordinator: Coordinator) -> list[FrameAnswer]:
         """A round, and a pause."""

@@ -18,10 +18,10 @@ from services.feeder.scenario_file.reading import ScenarioFile
 class Asked:
     """What the command line says beside the file; what is None is the file's.
 
-    ``case`` is a built-in case or a file, ``groups`` the number of automatic ones.
+    ``case`` is a built-in case, a file, or a case at hand; ``groups`` is the number of automatic ones.
     """
 
-    case: str | None = None
+    case: str | Case | None = None
     groups: int | None = None
     profile: Profile | None = None
     rate: float | None = None
@@ -49,7 +49,10 @@ class SetUp:
 
 def set_up(file: ScenarioFile, asked: Asked) -> SetUp:
     """Everything of a stream but the network. Takes seconds. Raises InputError for what does not fit together."""
-    case = case_of(file) if asked.case is None else load_case(asked.case)
+    if asked.case is None:
+        case = case_of(file)
+    else:
+        case = asked.case if isinstance(asked.case, Case) else load_case(asked.case)
     _check_its_own(file, case, asked)
     grouping = groups_of(file, case, asked.groups)
     profile = asked.profile or file.form.profile[0]
@@ -66,7 +69,7 @@ def _check_its_own(file: ScenarioFile, case: Case, asked: Asked) -> None:
     name = file.form.case
     if name is None:
         return
-    if asked.case is not None and asked.case != name:
+    if asked.case not in (None, name):
         raise InputError(f"{case.name} has no scenario {file.form.name!r}: its file is for {name}")
     if asked.groups is not None:
         raise InputError(f"the scenario {file.form.name!r} has groups of its own: leave --groups out")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
 from gridledger import jsontext
-from gridledger.client.profile import load_profile
+from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.demonstration.console import Console
 from gridledger.demonstration.summary import percentiles_ms
 from gridledger.grid.layout import layout_of
@@ -19,6 +20,7 @@ from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
+from services.feeder.results.told import run_meta
 from services.feeder.scenario_file.reading import ScenarioFile
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.set_up import Asked, SetUp, set_up
@@ -28,35 +30,18 @@ _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What shall run, in which network's folder, and where the report goes."""
+    """What shall run, in which network's folder, and where the report and the run's tables go."""
 
     file: ScenarioFile
     asked: Asked
     folder: Path
     report: Path | None = None
+    results: Path | None = None
 
 
 async def stream(options: StreamOptions, console: Console) -> int:
     """Stream; the exit code: 0 when every frame was valid or superseded, and no alarm is left."""
-    watch = ProfileWatch(options.folder)
-    connection = load_profile(options.folder)
-    layout = layout_of(connection)
-    made = await asyncio.to_thread(set_up, options.file, options.asked)
-    scenario = made.scenario
-    _tell_grid(made, options, console)
-    async with connected(connection, layout, made.grouping) as callers:
-        dvs = DvsClient(layout, callers, SystemClock(), SystemRandom())
-        runner = ScenarioRunner(made.planner, made.power_flow, dvs=dvs, clock=SystemClock())
-        merges, records = await runner.prepare()
-        console.say(f"enrolled, {records} records submitted" + (f", {merges} old merges finished" if merges else ""))
-        follower = LayoutFollower(connection, watch, clock=SystemClock(), tell=console.say)
-        for group, channel in await runner.gather_lists(connection):
-            console.say(f"group {group} had VVC left on {channel}: it is on {layout.channel_of(group)} now")
-        console.say(
-            f"{scenario.rate:g} frames/s of each group for {scenario.duration_s:g} s; scenario {scenario.name}: "
-            f"{scenario.title}"
-        )
-        result = await OpenLoopStream(runner, scenario, tell=console.say, follower=follower).run()
+    made, result = await run_stream(options, console.say)
     _show(result, console)
     _show_moves(result, console)
     if options.report is not None:
@@ -66,13 +51,67 @@ async def stream(options: StreamOptions, console: Console) -> int:
     return _judge(result, console)
 
 
-def _tell_grid(made: SetUp, options: StreamOptions, console: Console) -> None:
+async def run_stream(options: StreamOptions, tell: Callable[[str], None]) -> tuple[SetUp, StreamResult]:
+    """Set everything up, enrol, submit the records, stream; ``tell`` is given a line about each."""
+    watch = ProfileWatch(options.folder)
+    connection = load_profile(options.folder)
+    layout = layout_of(connection)
+    made = await asyncio.to_thread(set_up, options.file, options.asked)
+    scenario = made.scenario
+    _tell_grid(made, options, tell)
+    async with connected(connection, layout, made.grouping) as callers:
+        dvs = DvsClient(layout, callers, SystemClock(), SystemRandom())
+        runner = ScenarioRunner(made.planner, made.power_flow, dvs=dvs, clock=SystemClock())
+        merges, records = await runner.prepare()
+        tell(f"enrolled, {records} records submitted" + (f", {merges} old merges finished" if merges else ""))
+        follower = LayoutFollower(connection, watch, clock=SystemClock(), tell=tell)
+        for group, channel in await runner.gather_lists(connection):
+            tell(f"group {group} had VVC left on {channel}: it is on {layout.channel_of(group)} now")
+        tell(
+            f"{scenario.rate:g} frames/s of each group for {scenario.duration_s:g} s; scenario {scenario.name}: "
+            f"{scenario.title}"
+        )
+        result = await recorded_stream(
+            runner, made, options.file, connection, tell=tell, follower=follower, results=options.results
+        )
+    return made, result
+
+
+async def recorded_stream(
+    runner: ScenarioRunner,
+    made: SetUp,
+    file: ScenarioFile,
+    connection: ConnectionProfile,
+    *,
+    tell: Callable[[str], None],
+    follower: LayoutFollower | None,
+    results: Path | None,
+) -> StreamResult:
+    """Stream; the run's tables are written into the folder ``results``, where one is given."""
+    if results is None:
+        return await OpenLoopStream(runner, made.scenario, tell=tell, follower=follower).run()
+    from services.feeder.results.run_writer import RunWriter  # noqa: PLC0415 -- pyarrow takes half a second
+
+    recorder, meta = RunWriter(results), run_meta(file, made, connection)
+    summary: dict[str, Any] | None = None
+    try:
+        result = await OpenLoopStream(
+            runner, made.scenario, tell=tell, follower=follower, recorder=recorder, meta=meta
+        ).run()
+        summary = _report(made, result)
+    finally:
+        recorder.end(summary)
+    tell(f"results: {results}")
+    return result
+
+
+def _tell_grid(made: SetUp, options: StreamOptions, tell: Callable[[str], None]) -> None:
     case, groups = made.case, len(made.grouping)
-    console.say(f"{case.name}: {len(case.numbers)} buses in {groups} groups; profile {made.planner.profile}")
+    tell(f"{case.name}: {len(case.numbers)} buses in {groups} groups; profile {made.planner.profile}")
     given = options.file.form.thresholds
     margin = THRESHOLD_MARGIN if given is None else given.margin
     if margin is not None and made.planner.thresholds != CASE30_THRESHOLDS[made.planner.profile]:
-        console.say(f"thresholds: {margin} below each group's weakest bus in the base case")
+        tell(f"thresholds: {margin} below each group's weakest bus in the base case")
 
 
 def _judge(result: StreamResult, console: Console) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gridledger.grid.records import Profile
 from services.feeder.group_loop import INJECTED
-from services.feeder.results.recorder import Change, RunMeta, RunRecorder
+from services.feeder.results.recorder import RecordedChange, RunMeta, RunRecorder
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios.shipped import scenario_for
@@ -47,7 +47,7 @@ async def record_run(
         if number == QUIET_ROUNDS and scenario.loads:
             runner.plant.set_loads(scenario.loads)
             for bus, (p_mw, q_mvar) in scenario.loads.items():
-                recorder.change(Change(clock.now_us(), "load", scenario.title, bus, p_mw, q_mvar))
+                recorder.change(RecordedChange(clock.now_us(), "load", scenario.title, bus, p_mw, q_mvar))
         for answer in await coordinator.round():
             answers.append(answer)
             recorder.frame(answer, answer.state, late_s=0.001)

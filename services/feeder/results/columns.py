@@ -37,8 +37,10 @@ FRAMES: Final = (
     Column("latency_ms", "real", "ms", "from the time for which the frame was meant to the durable commit"),
     Column("late_ms", "real", "ms", "the part of it before the frame left"),
     Column("tx_id", "text", "", "the transaction, empty where there is none"),
-    Column("slack_p_mw", "real", "MW", "what the generators at the reference bus generate"),
-    Column("slack_q_mvar", "real", "MVAr", "the same, reactive"),
+    Column("slack_p_mw", "real", "MW", "generated at the reference bus; empty while a branch is out", optional=True),
+    Column("slack_q_mvar", "real", "MVAr", "the same, reactive", optional=True),
+    Column("at_limit", "text", "MVAr", "generator buses held at a reactive limit, as `BUS:LIMIT=Q`, spaces between"),
+    Column("beyond_limit", "text", "MVAr", "those beyond a limit that is not enforced, in the same form"),
 )
 BUSES: Final = (
     *_TIME,
@@ -50,8 +52,8 @@ BUSES: Final = (
     Column("angle_deg", "real", "degrees", "voltage angle"),
     Column("pd_mw", "real", "MW", "demand"),
     Column("qd_mvar", "real", "MVAr", "demand less what is injected there"),
-    Column("vsi", "real", "1", "the index that the contract computed: load buses only", optional=True),
-    Column("threshold", "real", "1", "the index that it is judged by: load buses only", optional=True),
+    Column("vsi", "real", "1", "the contract's index: load buses, and generators held at a limit", optional=True),
+    Column("threshold", "real", "1", "the index that it is judged by, where it has one", optional=True),
     Column("outcome", "text", "", "the frame's"),
 )
 ACTIONS: Final = (

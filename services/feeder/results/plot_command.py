@@ -10,15 +10,23 @@ from services.feeder.results.run_folder import RunFolder
 from services.feeder.results.style import journal_style, save
 
 
-def plot(folder: Path, *, out: Path | None, column: str, compare: Path | None, console: Console) -> int:
+def compare(run: RunFolder, other: RunFolder, path: Path | str, *, column: str = "single") -> list[Path]:
+    """Draw two runs beside each other as PATH.png, PATH.svg and PATH.pdf: voltage and index of the first weak bus."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with journal_style():
+        return save(draw_comparison(run, other, column), path.parent, path.name)
+
+
+def plot(folder: Path, *, out: Path | None, column: str, beside: Path | None, console: Console) -> int:
     """Draw the figures of the run in ``folder`` into ``out`` (FOLDER/figures); the exit code."""
     run = RunFolder.at(folder)
-    other = RunFolder.at(compare) if compare is not None else None
+    other = RunFolder.at(beside) if beside is not None else None
     target = out or folder / "figures"
     target.mkdir(parents=True, exist_ok=True)
     with journal_style():
         files = [path for name, draw in FIGURES.items() for path in save(draw(run, column), target, name)]
-        if other is not None:
-            files += save(draw_comparison(run, other, column), target, "comparison")
+    if other is not None:
+        files += compare(run, other, target / "comparison", column=column)
     console.say(f"{run.title}: {len(files)} files in {target}")
     return 0

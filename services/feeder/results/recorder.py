@@ -43,7 +43,7 @@ class RunMeta:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RecordedChange:
     """Something that was done to the grid or to the ledger's view of it.
 
     ``kind``: ``load``, ``outage``, ``restored``, ``resources``, ``bad_data``, ``limit`` (a generator reached or left
@@ -63,7 +63,7 @@ class RunRecorder(Protocol):
     """Told of one run, from :meth:`begin` to :meth:`end`. A recorder that cannot write raises InputError."""
 
     def begin(self, meta: RunMeta) -> None:
-        """The run begins; nothing else is told before."""
+        """The run begins; what is told before, while it is set up, is no part of it."""
         ...
 
     def frame(self, answer: FrameAnswer, state: GridState, *, late_s: float = 0.0, outcome: str = "") -> None:
@@ -82,7 +82,7 @@ class RunRecorder(Protocol):
         """A merge was ``merged``, ``extended`` or ``returned``."""
         ...
 
-    def change(self, change: Change) -> None:
+    def change(self, change: RecordedChange) -> None:
         """Something changed that is neither action nor merge."""
         ...
 
@@ -103,7 +103,7 @@ class NoRecorder:
 
     def merge(self, what: str, merge: Merge, time_us: int) -> None: ...
 
-    def change(self, change: Change) -> None: ...
+    def change(self, change: RecordedChange) -> None: ...
 
     def end(self, summary: Mapping[str, Any] | None) -> None: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from gridledger import jsontext
 from gridledger.errors import InputError, MalformedJSON
 from services.feeder.results.columns import TABLES
 from services.feeder.results.table_writer import arrow, schema_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Array = npt.NDArray[Any]
 
@@ -43,6 +46,14 @@ class RunFolder:
         """Case, scenario and profile, in a few words."""
         scenario = self.info["scenario"].get("name", "")
         return f"{self.info['case']['name']}, {scenario}, {self.info['profile']}"
+
+    def to_frame(self, name: str) -> DataFrame:
+        """A whole table as a pandas data frame: ``frames``, ``buses``, ``actions``, ``merges`` or ``changes``."""
+        import pandas  # noqa: PLC0415 -- takes half a second; figures do without
+
+        if name not in TABLES:
+            raise InputError(f"a run has no table {name!r}: choose one of {', '.join(TABLES)}")
+        return pandas.DataFrame(self.table(name, [column.name for column in TABLES[name]]))
 
     def table(self, name: str, columns: Sequence[str]) -> dict[str, Array]:
         """Columns of one table, in the order of time; a whole number that may be empty comes as real, NaN for empty."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from gridledger import jsontext
 from gridledger.demonstration.summary import percentiles_ms
@@ -20,11 +21,12 @@ from gridledger.errors import InputError
 from gridledger.grid.case import PQ, REFERENCE, Case, FloatArray, IntArray
 from gridledger.grid.grouping import components
 from gridledger.grid.power_flow import GridState
+from gridledger.grid.q_limits import AtLimit
 from services.feeder.group_loop import FrameAnswer
 from services.feeder.merging import Merge
 from services.feeder.results.columns import TABLES
 from services.feeder.results.provenance import provenance
-from services.feeder.results.recorder import Change, RunMeta
+from services.feeder.results.recorder import RecordedChange, RunMeta
 from services.feeder.results.table_writer import TableWriter
 
 FORMAT: Final = 1
@@ -43,8 +45,7 @@ class _Members:
     positions: IntArray
     buses: IntArray
     row: dict[int, int]
-    loads: FloatArray
-    """1 for a load bus, NaN for another."""
+    loads: npt.NDArray[np.bool_]
     kinds: list[str]
     homes: list[str]
 
@@ -72,6 +73,8 @@ class RunWriter:
         self._standing: Counter[int] = Counter()
         self._actions = 0
         self._slack: list[tuple[float, float]] = []
+        self._at_limit: dict[tuple[int, str], AtLimit] = {}
+        self._beyond_limit: dict[tuple[int, str], AtLimit] = {}
 
     def begin(self, meta: RunMeta) -> None:
         """Make the folder and write what is known."""
@@ -107,7 +110,10 @@ class RunWriter:
             tx_id=answer.tx_id,
             slack_p_mw=slack[0],
             slack_q_mvar=slack[1],
+            at_limit=_limits_text(state.at_limit),
+            beyond_limit=_limits_text(state.beyond_limit),
         )
+        self._note_limits(state)
         self._add_buses(answer, state, outcome)
         if time.monotonic() - self._written_at > _EVERY_S:
             self._write_all()
@@ -125,7 +131,7 @@ class RunWriter:
         """A row of ``merges``."""
         self._row("merges", time_us, group=merge.group, what=what, merge=merge.number, status=merge.status)
 
-    def change(self, change: Change) -> None:
+    def change(self, change: RecordedChange) -> None:
         """A row of ``changes``."""
         values = {"kind": change.kind, "text": change.text, "bus": change.bus}
         self._row("changes", change.time_us, **values, p_mw=change.p_mw, q_mvar=change.q_mvar)
@@ -141,6 +147,8 @@ class RunWriter:
             self._write_run(self._tail(summary))
 
     def _row(self, table: str, time_us: int, **values: Any) -> None:
+        if not self._tables:
+            return  # what comes while the run is set up is no part of it
         self._tables[table].add({"time_us": time_us, "at_s": self._at_s(time_us), **values}, 1)
 
     def _at_s(self, time_us: int) -> float:
@@ -173,7 +181,7 @@ class RunWriter:
                 "pd_mw": state.pd[at] + 0.0,
                 "qd_mvar": state.qd[at] + 0.0,
                 "vsi": vsi,
-                "threshold": self._thresholds(members, answer),
+                "threshold": self._thresholds(members, answer, vsi),
                 "outcome": outcome,
             },
             len(members.buses),
@@ -188,20 +196,30 @@ class RunWriter:
             positions=positions,
             buses=np.asarray(buses, dtype=np.int64),
             row={bus: row for row, bus in enumerate(buses)},
-            loads=np.where(case.kind[positions] == PQ, 1.0, np.nan),
+            loads=case.kind[positions] == PQ,
             kinds=[_KINDS.get(int(kind), "generator") for kind in case.kind[positions]],
             homes=[group for _, group in homes],
         )
 
-    def _thresholds(self, members: _Members, answer: FrameAnswer) -> FloatArray:
+    def _thresholds(self, members: _Members, answer: FrameAnswer, vsi: FloatArray) -> FloatArray:
         """A bus is judged by its home group's threshold; in ``published`` a merged group has one of its own."""
         meta = self._begun
         if meta.profile == "published" and answer.result is not None and answer.result["threshold"] is not None:
-            return np.asarray(members.loads * float(answer.result["threshold"]))
-        judged: FloatArray = members.loads * np.asarray([meta.thresholds[home] for home in members.homes])
-        return judged
+            thresholds = np.full(len(members.homes), float(answer.result["threshold"]))
+        else:
+            thresholds = np.asarray([meta.thresholds[home] for home in members.homes], dtype=np.float64)
+        return np.where(members.loads | ~np.isnan(vsi), thresholds, np.nan)
 
-    def _slack_of(self, state: GridState) -> tuple[float, float]:
+    def _note_limits(self, state: GridState) -> None:
+        for found, kept in ((state.at_limit, self._at_limit), (state.beyond_limit, self._beyond_limit)):
+            for at in found:
+                key = (at.bus, at.limit)
+                if key not in kept or abs(at.q_mvar) > abs(kept[key].q_mvar):
+                    kept[key] = at
+
+    def _slack_of(self, state: GridState) -> tuple[float | None, float | None]:
+        if len(state.flows) != len(self._begun.case.branches):
+            return None, None
         p, q = slack_generation(self._begun.case, state)
         if not self._slack:
             self._slack = [(p, p), (q, q)]
@@ -229,6 +247,11 @@ class RunWriter:
             "standing_mvar": {str(bus): q for bus, q in sorted(self._standing.items())},
             "latency_ms": percentiles_ms(ms / 1000.0 for ms in self._latencies_ms),
             "slack_range": slack,
+            "reactive_limits": {
+                "enforced": self._begun.enforce_q_limits,
+                "at_limit": _limits_told(self._at_limit),
+                "beyond_limit": _limits_told(self._beyond_limit),
+            },
             "summary": None if summary is None else dict(summary),
         }
 
@@ -250,6 +273,17 @@ def slack_generation(case: Case, state: GridState) -> tuple[float, float]:
     )
 
 
+def _limits_text(found: Iterable[AtLimit]) -> str:
+    return " ".join(f"{at.bus}:{at.limit}={at.q_mvar:.6g}" for at in found)
+
+
+def _limits_told(found: Mapping[tuple[int, str], AtLimit]) -> list[dict[str, Any]]:
+    return [
+        {"bus": at.bus, "limit": at.limit, "limit_mvar": at.limit_mvar, "q_mvar": at.q_mvar}
+        for _, at in sorted(found.items())
+    ]
+
+
 def _head(meta: RunMeta) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -261,6 +295,7 @@ def _head(meta: RunMeta) -> dict[str, Any]:
             "branches": len(meta.case.branches),
             "base_mva": meta.case.base_mva,
             "reference": meta.case.reference,
+            "digest": meta.case.digest,
         },
         "profile": meta.profile,
         "groups": {group: list(members) for group, members in meta.grouping.items()},
