@@ -29,7 +29,7 @@ steps = st.lists(st.one_of(loads, actions, outages, st.just(("reset",))), max_si
 
 
 @given(steps=steps, limits=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_stands_is_conserved_and_frames_balance(steps: list[tuple[Any, ...]], limits: bool) -> None:
     plant = Plant(Grid(POWER_FLOWS[limits]), planner("corrected").area, sources=SOURCES)
     demand: dict[int, tuple[float, float]] = {}
