@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, InputError
 from gridledger.grid.grouping import components
 from gridledger.grid.plant import Plant
 from services.feeder.clock import Clock
@@ -51,6 +51,8 @@ class Coordinator:
         self._gave_up: dict[str, int] = {}
         """Groups whose merge did not help, or that found no neighbour, with the plant's count of load changes then."""
         self._apart: set[str] = set()
+        self._by_hand: set[str] = set()
+        """Groups that were merged by hand: their merge lasts until it is split by hand."""
         self._recovered = False
         self._merging = asyncio.Lock()
         self._merged_us = -1
@@ -86,7 +88,12 @@ class Coordinator:
         """The loop of a single or merged group."""
         if group not in self._loops:
             self._loops[group] = GroupLoop(
-                group, plant=self._plant, records=self.records, dvs=self._dvs, clock=self._clock, meter=self._meter
+                group,
+                plant=self._plant,
+                records=self.records,
+                dvs=self._dvs,
+                clock=self._clock,
+                meter=self._meter,
             )
         return self._loops[group]
 
@@ -132,7 +139,7 @@ class Coordinator:
             if answer.outcome == ESCALATE:
                 await self._extend(group, answer)
                 return True
-            if answer.outcome in _SETTLED:
+            if answer.outcome in _SETTLED and not self._by_hand & set(components(group)):
                 await self._return(group, helped=answer.outcome == NORMAL)
                 return True
         elif answer.outcome == LENT:
@@ -162,6 +169,33 @@ class Coordinator:
             if group in components(name):
                 await self._return(name, helped=True)
         await self._finish(group)
+
+    async def merge_by_hand(self, group: str) -> str:
+        """Merge a single group with a neighbour now, until it is split by hand; the merged id.
+
+        Raises InputError where it is in a merge, or where no neighbour has anything to lend.
+        """
+        async with self._merging:
+            if any(group in components(name) for name in self._merges) or group in self._apart:
+                raise InputError(f"group {group} is in a merge, or on its way to another channel")
+            await self.records.provide_merges(group, self._plant.state())
+            merge = await self.merger.begin(group)
+            if merge.status == NO_GROUP:
+                raise InputError(f"group {group} has no neighbour that is free and has VVC")
+            await self._open(group, merge, "merged")
+            self._merged_us = self._clock.now_us()
+            if merge.group not in self._merges:
+                raise InputError(f"the merge {merge.group} was ended by another aggregator")
+            self._by_hand.update(components(merge.group))
+            return merge.group
+
+    async def split_by_hand(self, group: str) -> None:
+        """End a merge now. Raises InputError where there is none of that id."""
+        async with self._merging:
+            if group not in self._merges:
+                raise InputError(f"there is no merge {group}; there are: {', '.join(self._merges) or 'none'}")
+            await self._return(group, helped=True)
+            self._merged_us = self._clock.now_us()
 
     async def _merge(self, group: str, answer: FrameAnswer) -> None:
         await self.records.provide_merges(group, answer.state)
@@ -197,6 +231,7 @@ class Coordinator:
 
     async def _return(self, group: str, *, helped: bool) -> None:
         merge = self._merges.pop(group)
+        self._by_hand -= set(components(group))
         if not helped:
             self._give_up(components(group))
         try:

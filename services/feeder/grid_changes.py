@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from gridledger.errors import InputError, TimeoutExceeded
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import PowerFlowDiverged
@@ -22,6 +24,7 @@ class GridChanges:
     ) -> None:
         self.vvc_given = 0.0
         """How much was given beside what was injected, p.u.; negative: taken away."""
+        self._one_at_a_time = asyncio.Lock()
         self._planner = planner
         self._plant = plant
         self._coordinator = coordinator
@@ -30,6 +33,10 @@ class GridChanges:
 
     async def carry_out(self, change: Change) -> None:
         """Do it. Raises InputError where the grid cannot: it has no such bus, or no power flow would be left."""
+        async with self._one_at_a_time:
+            await self._carry_out(change)
+
+    async def _carry_out(self, change: Change) -> None:
         if isinstance(change, LoadChange):
             self._set_loads(change)
         elif isinstance(change, LineChange):

@@ -16,21 +16,25 @@ from gridledger.errors import GridLedgerError
 from gridledger.grid.grouping import components
 from services.feeder.coordinator import Coordinator
 from services.feeder.frames_in_flight import FramesInFlight, Gaps
+from services.feeder.grid_changes import GridChanges
 from services.feeder.group_loop import FAILED, INJECTED, FrameAnswer
-from services.feeder.group_move import Moved
+from services.feeder.group_move import GroupMover, Moved
 from services.feeder.layout_follower import LayoutFollower
 from services.feeder.ledger_port import REFUSED, is_conflict
+from services.feeder.live_stream import LiveStream, Operator
 from services.feeder.record_submitter import PEERS_FOLLOW_S
 from services.feeder.results.recorder import NO_RECORDER, RunMeta, RunRecorder
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
+from services.feeder.schedule import Change
+from services.feeder.stream_clock import StreamClock
 from services.feeder.superseded import SUPERSEDED, Changes
 
 MAX_IN_FLIGHT = 4000
 _DRAIN_S = 30.0
 _LEAD_S = 0.3
-_TOLD_LATER = ("merged", "extended", "returned", "stale")
+_TOLD_LATER = ("merged", "extended", "returned", "stale", "limit")
 """Marks that are told of with the next report; changes of the grid are told of at once."""
 
 
@@ -83,12 +87,26 @@ class StreamResult:
         return total
 
 
+@dataclass(frozen=True, slots=True)
+class _Conflict:
+    """A frame that conflicted or was refused, and when it was due, left and was answered.
+
+    Whether it was superseded is judged at the end, when all changes are known.
+    """
+
+    tally: GroupTally
+    answer: FrameAnswer
+    intended_s: float
+    begin_s: float
+    end_s: float
+
+
 class OpenLoopStream:
     """One stream of a scenario: its rate of frames of every group, for its duration.
 
     ``tell`` is given a line about every injection and merge, and one about the frames every few seconds. ``follower``
-    moves groups to other channels meanwhile. ``recorder`` is told of ``meta``, with the time of the first frame, and of
-    all that follows but the end.
+    moves groups to other channels meanwhile, ``operator`` changes the grid by hand. ``recorder`` is told of ``meta``,
+    with the time of the first frame, and of all that follows but the end.
     """
 
     def __init__(
@@ -100,6 +118,7 @@ class OpenLoopStream:
         follower: LayoutFollower | None = None,
         recorder: RunRecorder = NO_RECORDER,
         meta: RunMeta | None = None,
+        operator: Operator | None = None,
     ):
         self._runner = runner
         self._scenario = scenario
@@ -109,13 +128,14 @@ class OpenLoopStream:
         self._tallies: dict[str, GroupTally] = {}
         self._follower = follower
         self._recorder, self._meta = recorder, meta
+        self._operator = operator
         self._in_flight = FramesInFlight()
         self._gaps = Gaps()
         self._skipped = 0
         self._errors: list[GridLedgerError] = []
         self._changes = Changes()
-        self._conflicts: list[tuple[GroupTally, FrameAnswer, float, float]] = []
-        """Frames that conflicted, and when each left and was answered: judged when all changes are known."""
+        self._conflicts: list[_Conflict] = []
+        self._clock = StreamClock()
 
     async def run(self) -> StreamResult:
         """Stream; raises the first error that is more than a passing failure of single frames."""
@@ -124,20 +144,19 @@ class OpenLoopStream:
         run.add_round(await coordinator.round())
         gc.collect()
         gc.freeze()
-        begin = time.perf_counter() + _LEAD_S
-        if self._meta is not None:
-            begun_us = run.clock.now_us() + round((begin - time.perf_counter()) * 1e6)
-            self._recorder.begin(replace(self._meta, begun_us=begun_us))
-            self._runner.recorder = self._recorder
+        self._begin(run)
         apart_s = 1.0 / (self._rate * len(coordinator.groups))
         senders = [
-            asyncio.create_task(self._send_frames(run, coordinator, group, begin + rank * apart_s))
+            asyncio.create_task(self._send_frames(run, coordinator, group, rank * apart_s))
             for rank, group in enumerate(coordinator.groups)
         ]
+        changes = self._runner.changes(coordinator, self._in_flight)
         others = [
-            asyncio.create_task(self._change_grid(run, coordinator, begin)),
-            asyncio.create_task(self._report(run, begin)),
+            asyncio.create_task(self._change_grid(run, changes)),
+            asyncio.create_task(self._report(run)),
         ]
+        if self._operator is not None:
+            others.append(asyncio.create_task(self._operate(self._operator, run, coordinator, changes)))
         mover = self._runner.mover(coordinator, self._in_flight, self._tell)
         if self._follower is not None:
             others.append(asyncio.create_task(self._follower.run(mover)))
@@ -159,33 +178,37 @@ class OpenLoopStream:
                 raise error
         if self._errors:
             raise self._errors[0]
-        for held in mover.held:
-            self._changes.add_any(*held)
-        for topology in self._runner.records.topologies:
-            self._changes.add_groups(topology.groups, topology.begin_s, topology.end_s + PEERS_FOLLOW_S)
-        self._judge_conflicts()
+        self._judge_conflicts(mover)
         run.add_round(await coordinator.round(round(self._seconds * self._rate)))
         run.vvc_after = await self._runner.left()
         return StreamResult(
             run, self._tallies, self._skipped, self._gaps, [] if self._follower is None else self._follower.moves
         )
 
-    async def _send_frames(self, run: ScenarioRun, coordinator: Coordinator, group: str, first: float) -> None:
-        """A group's frames, each at its intended time; the first at ``first``."""
+    def _begin(self, run: ScenarioRun) -> None:
+        """Start the clock, and the record of the run."""
+        self._clock = StreamClock(_LEAD_S)
+        if self._meta is not None:
+            begun_us = run.clock.now_us() - round(self._clock.at_s * 1e6)
+            self._recorder.begin(replace(self._meta, begun_us=begun_us))
+            self._runner.recorder = self._recorder
+
+    async def _send_frames(self, run: ScenarioRun, coordinator: Coordinator, group: str, first_s: float) -> None:
+        """A group's frames, each at its intended time; the first at ``first_s``."""
         interval = 1.0 / self._rate
         for number in range(round(self._seconds * self._rate)):
-            intended = first + number * interval
-            delay = intended - time.perf_counter()
-            if delay > 0:
-                await asyncio.sleep(delay)
+            at_s = first_s + number * interval
+            if not await self._clock.until(at_s):
+                return
             name = _measured_as(coordinator, group)
             if coordinator.is_apart(group):
                 self._gaps.missed[group] += 1
-            if name is None or self._errors:
+            if name is None:
                 continue
             if len(self._in_flight) >= MAX_IN_FLIGHT:
                 self._skipped += 1
                 continue
+            intended = self._clock.real(at_s)
             task = asyncio.create_task(self._send_frame(run, coordinator, name, number, intended))
             self._in_flight.add(name, task)
 
@@ -198,14 +221,14 @@ class OpenLoopStream:
         try:
             answer = await coordinator.loop(name).measure(number)
             if answer.outcome == FAILED and (is_conflict(answer.fault) or answer.fault == REFUSED):
-                self._conflicts.append((tally, answer, begin, time.perf_counter()))
+                self._conflicts.append(_Conflict(tally, answer, intended, begin, time.perf_counter()))
             else:
                 self._count(run, tally, answer, begin - intended)
             await coordinator.follow(answer)
             self._changes.add(answer, begin, time.perf_counter())
         except GridLedgerError as error:
             tally.faults[error.code] += 1
-            self._errors.append(error)
+            self._fail(error)
 
     def _count(self, run: ScenarioRun, tally: GroupTally, answer: FrameAnswer, late_s: float) -> None:
         tally.outcomes[answer.outcome] += 1
@@ -227,27 +250,63 @@ class OpenLoopStream:
             )
             run.add_injection(answer, control)
 
-    def _judge_conflicts(self) -> None:
-        for tally, answer, begin, end in self._conflicts:
-            met = self._changes.met(answer.group, begin, end)
-            self._recorder.frame(answer, answer.state, outcome=SUPERSEDED if met else FAILED)
-            if met:
-                tally.outcomes[SUPERSEDED] += 1
-            else:
-                tally.outcomes[FAILED] += 1
-                tally.faults[answer.fault] += 1
+    def _judge_conflicts(self, mover: GroupMover) -> None:
+        """Tell superseded frames from faults, now that all changes are known."""
+        for held in mover.held:
+            self._changes.add_any(*held)
+        for topology in self._runner.records.topologies:
+            self._changes.add_groups(topology.groups, topology.begin_s, topology.end_s + PEERS_FOLLOW_S)
+        for met in self._conflicts:
+            superseded = self._changes.met(met.answer.group, met.begin_s, met.end_s)
+            met.tally.outcomes[SUPERSEDED if superseded else FAILED] += 1
+            if not superseded:
+                met.tally.faults[met.answer.fault] += 1
+            outcome = SUPERSEDED if superseded else FAILED
+            late_s = met.begin_s - met.intended_s
+            self._recorder.frame(met.answer, met.answer.state, late_s=late_s, outcome=outcome)
 
-    async def _change_grid(self, run: ScenarioRun, coordinator: Coordinator, begin: float) -> None:
-        """The scenario's changes, each at its time."""
-        changes = self._runner.changes(coordinator, self._in_flight)
+    async def _change_grid(self, run: ScenarioRun, changes: GridChanges) -> None:
+        """The scenario's changes, each at its time. One that the grid cannot do ends the stream."""
         for at_s, due in self._scenario.schedule.moments():
-            await asyncio.sleep(max(0.0, begin + at_s - time.perf_counter()))
+            if not await self._clock.until(at_s):
+                return
             for change in due:
-                await self._runner.carry_out(run, changes, change)
-                if change.title:
-                    self._tell(f"{time.perf_counter() - begin:5.1f} s: {change.title}")
+                try:
+                    await self._carry_out(run, changes, change)
+                except GridLedgerError as error:
+                    self._fail(error)
+                    return
 
-    async def _report(self, run: ScenarioRun, begin: float) -> None:
+    async def _carry_out(self, run: ScenarioRun, changes: GridChanges, change: Change) -> None:
+        await self._runner.carry_out(run, changes, change)
+        if change.title:
+            self._tell(f"{self._clock.at_s:5.1f} s: {change.title}")
+
+    def _fail(self, error: GridLedgerError) -> None:
+        self._errors.append(error)
+        self._clock.end()
+
+    async def _operate(
+        self, operator: Operator, run: ScenarioRun, coordinator: Coordinator, changes: GridChanges
+    ) -> None:
+        """Let whoever controls the stream work on it."""
+
+        async def carry_out(change: Change) -> None:
+            await self._runner.carry_out(run, changes, change)
+
+        stream = LiveStream(
+            run=run,
+            planner=self._runner.planner,
+            plant=self._runner.plant,
+            coordinator=coordinator,
+            clock=self._clock,
+            carry_out=carry_out,
+            note=lambda kind, text: self._runner.note(run, kind, text),
+            counts=self._counts,
+        )
+        await operator(stream)
+
+    async def _report(self, run: ScenarioRun) -> None:
         every_s = max(2.0, self._seconds / 12.0)
         told_marks = 0
         while True:
@@ -256,9 +315,13 @@ class OpenLoopStream:
                 if mark.kind in _TOLD_LATER:
                     self._tell(f"{mark.kind} {mark.text}")
             told_marks = len(run.marks)
-            sent = sum(tally.sent for tally in self._tallies.values())
-            valid = sum(tally.valid for tally in self._tallies.values())
-            self._tell(f"{time.perf_counter() - begin:5.1f} s: {sent} frames sent, {valid} committed")
+            sent, valid = self._counts()
+            self._tell(f"{self._clock.at_s:5.1f} s: {sent} frames sent, {valid} committed")
+
+    def _counts(self) -> tuple[int, int]:
+        """How many frames were sent, and how many committed."""
+        tallies = self._tallies.values()
+        return sum(tally.sent for tally in tallies), sum(tally.valid for tally in tallies)
 
 
 def _measured_as(coordinator: Coordinator, group: str) -> str | None:

@@ -115,6 +115,11 @@ class ScenarioRunner:
         """What carries out a run's changes while its ``frames`` are sent."""
         return GridChanges(self.planner, plant=self.plant, coordinator=coordinator, dvs=self._dvs, frames=frames)
 
+    def note(self, run: ScenarioRun, kind: str, text: str) -> None:
+        """Mark and record something that was done."""
+        run.mark(kind, text)
+        self.recorder.change(RecordedChange(self._clock.now_us(), kind, text))
+
     async def carry_out(self, run: ScenarioRun, changes: GridChanges, change: Change) -> None:
         """One change of the grid, and its mark in the run."""
         given = changes.vvc_given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from gridledger.demonstration.summary import percentiles_ms
 from gridledger.grid.layout import layout_of
 from gridledger.grid.planning import CASE30_THRESHOLDS, THRESHOLD_MARGIN
 from services.feeder.clock import SystemClock
+from services.feeder.control.console import console_control
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
+from services.feeder.live_stream import Operator
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.results.told import run_meta
 from services.feeder.scenario_file.reading import ScenarioFile
@@ -30,13 +33,17 @@ _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What shall run, in which network's folder, and where the report and the run's tables go."""
+    """What shall run, in which network's folder, and where the report and the run's tables go.
+
+    ``control``: commands come from standard input.
+    """
 
     file: ScenarioFile
     asked: Asked
     folder: Path
     report: Path | None = None
     results: Path | None = None
+    control: bool = False
 
 
 async def stream(options: StreamOptions, console: Console) -> int:
@@ -72,7 +79,14 @@ async def run_stream(options: StreamOptions, tell: Callable[[str], None]) -> tup
             f"{scenario.title}"
         )
         result = await recorded_stream(
-            runner, made, options.file, connection, tell=tell, follower=follower, results=options.results
+            runner,
+            made,
+            options.file,
+            connection,
+            tell=tell,
+            follower=follower,
+            results=options.results,
+            operator=console_control(sys.stdin.fileno(), tell) if options.control else None,
         )
     return made, result
 
@@ -86,17 +100,18 @@ async def recorded_stream(
     tell: Callable[[str], None],
     follower: LayoutFollower | None,
     results: Path | None,
+    operator: Operator | None = None,
 ) -> StreamResult:
     """Stream; the run's tables are written into the folder ``results``, where one is given."""
     if results is None:
-        return await OpenLoopStream(runner, made.scenario, tell=tell, follower=follower).run()
+        return await OpenLoopStream(runner, made.scenario, tell=tell, follower=follower, operator=operator).run()
     from services.feeder.results.run_writer import RunWriter  # noqa: PLC0415 -- pyarrow takes half a second
 
     recorder, meta = RunWriter(results), run_meta(file, made, connection)
     summary: dict[str, Any] | None = None
     try:
         result = await OpenLoopStream(
-            runner, made.scenario, tell=tell, follower=follower, recorder=recorder, meta=meta
+            runner, made.scenario, tell=tell, follower=follower, operator=operator, recorder=recorder, meta=meta
         ).run()
         summary = _report(made, result)
     finally:
