@@ -20,15 +20,17 @@ class DVS(Contract):
     @transaction(name="InitialGrouping")
     def initial_grouping(self, ctx: Context, record: Any) -> dict[str, Any]:
         """Stores the record of a group or merged group, in place of an older one; touches no VVC list."""
-        head, matrices = check_record(record)
+        head, matrices, lines = check_record(record)
         require_planner(ctx.stub, ctx.client_identity, head)
         ctx.stub.put_state(keys.group(head["id"]), head)
         ctx.stub.put_state(keys.matrix(head["id"]), matrices)
+        if lines is not None:
+            ctx.stub.put_state(keys.check(head["id"]), lines)
         return {"group": head["id"]}
 
     @transaction(name="UpdateResources")
     def update_resources(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{group, vvc} -> {group, vvc, actions}"""
+        """{group, vvc, standing?} -> {group, vvc, actions, standing?}"""
         return resources.update_resources(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="ComputeVSI")
@@ -43,22 +45,22 @@ class DVS(Contract):
 
     @transaction(name="Lend")
     def lend(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{group, merge} -> {group, merge, vvc}"""
+        """{group, merge} -> {group, merge, vvc, standing?}"""
         return resources.lend(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="Adopt")
     def adopt(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{merge, group, vvc, channel, tx_id} -> {merge, group, status, components}"""
+        """{merge, group, vvc, channel, tx_id, standing?} -> {merge, group, status, components}"""
         return merging.adopt(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="Split")
     def split(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{merge} -> {merge, group, status, components, vvc}"""
+        """{merge} -> {merge, group, status, components, vvc, standing?}"""
         return merging.split(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="Restore")
     def restore(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{group, merge, vvc} -> {group, merge, vvc}"""
+        """{group, merge, vvc, standing?} -> {group, merge, vvc, standing?}"""
         return resources.restore(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="Close")
@@ -73,7 +75,7 @@ class DVS(Contract):
 
     @transaction(name="GetResources", readonly=True)
     def get_resources(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{group} -> {group, vvc, actions}"""
+        """{group} -> {group, vvc, actions, standing?}"""
         return queries.get_resources(ctx.stub, argument)
 
     @transaction(name="GetVSI", readonly=True)

@@ -12,8 +12,9 @@ from math import isfinite
 from typing import Any, Final, Protocol
 
 from .arguments import refuse
-from .arithmetic import Elimination, term
-from .grouping import CORRECTED, GENERATOR, Record, load_buses
+from .arithmetic import term
+from .grouping import CORRECTED, GENERATOR, Record
+from .response import VoltageResponse
 from .vsi import Bus
 
 #: Profile ``corrected`` leaves a voltage alone that misses its target by less, p.u.
@@ -24,9 +25,9 @@ LEAST_GAIN: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """What the controller decided: ``q_pu`` of the ``required_pu`` from bus ``source``, to lift bus ``weak``.
+    """What was decided: ``q_pu`` of the ``required_pu`` from bus ``source``, to lift bus ``weak``.
 
-    ``searched``: the buses popped on the way to the source.
+    Both are negative where an injection is taken back. ``searched``: the buses popped on the way to the source.
     """
 
     weak: int
@@ -161,35 +162,14 @@ class _Corrected:
     """Sensitivities from the Jacobian dQ/dV of the group's load buses, angles fixed."""
 
     def __init__(self, head: Record, matrices: Record, buses: Mapping[int, Bus], weak: int) -> None:
-        self._loads = load_buses(head)
-        self._at = self._loads.index(weak)
-        self._solver = Elimination(self._jacobian(head, matrices["Y"], buses))
+        self._weak = weak
+        self._response = VoltageResponse(head, matrices["Y"], buses)
 
     def judge(self, source: int, sag: float) -> tuple[float, float] | None:
-        if not self._solver.regular:
+        response = self._response.to(source)
+        if response is None:
             return None
-        right = [0.0] * len(self._loads)
-        right[self._loads.index(source)] = 1.0
-        x = self._solver.solve(right)[self._at]
+        x = response[self._weak]
         if not isfinite(x) or x < LEAST_GAIN:
             return None
         return 1.0 / x, sag / x
-
-    def _jacobian(self, head: Record, Y: Sequence[Sequence[Any]], buses: Mapping[int, Bus]) -> list[list[float]]:
-        place = {bus: n for n, bus in enumerate(self._loads)}
-        places = [place.get(bus) for bus in head["dim"][: head["nm"]]]
-        base: float = head["base"]
-        matrix = [[0.0] * len(self._loads) for _ in self._loads]
-        for bus, n in place.items():
-            _, Qd, vm, _ = buses[bus]
-            matrix[n][n] = -((Qd / base) / vm) - 0.0 * vm
-        for i, k, G, B in Y:
-            row, column = places[i], places[k]
-            if row is None or column is None:
-                continue
-            _, Qd, vm, va = buses[self._loads[row]]
-            if row == column:
-                matrix[row][row] = -((Qd / base) / vm) - B * vm
-            else:
-                matrix[row][column] = term(G, B, vm, va - buses[self._loads[column]][3])
-        return matrix

@@ -70,7 +70,7 @@ def check_fit(frame: Frame, head: Record) -> None:
 
 def inflow(branches: Sequence[Branch], head: Record) -> list[bool]:
     """For each border branch of ``head``: whether real power flows in at the member's end. ``branches``: its own."""
-    return [(branches[i][2] if from_end else branches[i][4]) < 0.0 for i, from_end in border_branches(head)]
+    return [flow < 0.0 for flow in _border_flows(branches, head)]
 
 
 def is_stale(frame: Frame, homes: Sequence[Record]) -> bool:
@@ -83,9 +83,24 @@ def is_stale(frame: Frame, homes: Sequence[Record]) -> bool:
             own: Sequence[Branch] = frame.branches
         else:
             own = _branches_of(home, frame.branches)
-        if inflow(own, home) != home["inflow"]:
+        if _has_turned(own, home):
             return True
     return False
+
+
+def _has_turned(branches: Sequence[Branch], home: Record) -> bool:
+    if "deadband_mw" not in home:
+        return inflow(branches, home) != list(home["inflow"])
+    deadband: float = home["deadband_mw"]
+    return any(
+        abs(flow) >= deadband and (flow < 0.0) != flows_in
+        for flow, flows_in in zip(_border_flows(branches, home), home["inflow"], strict=True)
+    )
+
+
+def _border_flows(branches: Sequence[Branch], head: Record) -> list[float]:
+    """Real power at the member's end of each border branch, outwards, MW."""
+    return [branches[i][2] if from_end else branches[i][4] for i, from_end in border_branches(head)]
 
 
 def _branches_of(home: Record, branches: Sequence[Branch]) -> list[Branch]:

@@ -1,6 +1,7 @@
 """Group records: what the planner submits for a group or a merged group, and how the record is kept.
 
-A record is kept under two keys: the head, which every frame needs, and the matrices, which only an injection needs.
+A record is kept under two keys: the head, which every frame needs, and the matrices, which only an action needs. Where
+it has ``check``, shunts and branches are kept under a third.
 Checked are shapes, ranges and kinds. That the numbers fit the grid is the planner's responsibility.
 """
 
@@ -20,6 +21,7 @@ from .arguments import (
     single_group_id,
     text,
 )
+from .rules import check_consistency, check_deadband, check_release
 
 PUBLISHED: Final = "published"
 CORRECTED: Final = "corrected"
@@ -37,8 +39,8 @@ _JUDGING: Final = ("threshold", "Zth")
 Record = dict[str, Any]
 
 
-def check_record(argument: Any) -> tuple[Record, Record]:
-    """Head and matrices of a record, every number converted; refused where the record is not one."""
+def check_record(argument: Any) -> tuple[Record, Record, Record | None]:
+    """Head, matrices and, with ``check``, lines of a record, every number converted; refused where it is not one."""
     if type(argument) is not dict:
         refuse("record", f"must be a JSON object, not {shown(argument)}")
     for name in ("id", "profile"):
@@ -53,8 +55,7 @@ def check_record(argument: Any) -> tuple[Record, Record]:
     if corrected:
         judging = () if "_" in group else (*_JUDGING, "inflow")
     matrix = "Y" if corrected else "A"
-    optional = ("retention_s",) if "_" in group else ("retention_s", "planner_msp", "aggregator_msps")
-    members(argument, "", (*_SHAPE, *judging, matrix, "PI"), optional)
+    members(argument, "", (*_SHAPE, *judging, matrix, "PI"), _optional(group, corrected=corrected))
     head: Record = {"id": group, "profile": profile}
     head |= _topology(argument)
     head["v_required"] = number_within(argument["v_required"], "v_required", 0.5, 2.0)
@@ -64,16 +65,42 @@ def check_record(argument: Any) -> tuple[Record, Record]:
         head["Zth"] = _impedances(argument["Zth"], load_buses(head))
     if "inflow" in judging:
         head["inflow"] = _inflow(argument["inflow"], len(border_branches(head)))
-    if "retention_s" in argument:
-        head["retention_s"] = integer(argument["retention_s"], "retention_s", 1)
-    if "planner_msp" in argument:
-        head["planner_msp"] = text(argument["planner_msp"], "planner_msp")
-    if "aggregator_msps" in argument:
-        head["aggregator_msps"] = _msps(argument["aggregator_msps"])
+    optional, lines = _optional_members(argument, head)
     nm: int = head["nm"]
     size = nm if corrected else len(head["dim"])
     matrices = {matrix: _matrix(argument[matrix], matrix, size), "PI": _weights(argument["PI"], nm)}
-    return head, matrices
+    return head | optional, matrices, lines
+
+
+def _optional(group: str, *, corrected: bool) -> tuple[str, ...]:
+    """The members that a record may have."""
+    names: tuple[str, ...] = ("retention_s",)
+    if corrected:
+        names += ("release", "check")
+    if "_" not in group:
+        names += ("planner_msp", "aggregator_msps")
+    if corrected and "_" not in group:
+        names += ("deadband_mw",)
+    return names
+
+
+def _optional_members(argument: Record, head: Record) -> tuple[Record, Record | None]:
+    """The optional members, and with ``check`` the lines to keep beside the record."""
+    found: Record = {}
+    lines: Record | None = None
+    if "retention_s" in argument:
+        found["retention_s"] = integer(argument["retention_s"], "retention_s", 1)
+    if "planner_msp" in argument:
+        found["planner_msp"] = text(argument["planner_msp"], "planner_msp")
+    if "aggregator_msps" in argument:
+        found["aggregator_msps"] = _msps(argument["aggregator_msps"])
+    if "release" in argument:
+        found["release"] = check_release(argument["release"])
+    if "deadband_mw" in argument:
+        found["deadband_mw"] = check_deadband(argument["deadband_mw"])
+    if "check" in argument:
+        found["check"], lines = check_consistency(argument["check"], head["members"], len(head["branches"]))
+    return found, lines
 
 
 def load_buses(head: Record) -> list[int]:

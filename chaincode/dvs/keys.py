@@ -20,9 +20,19 @@ def matrix(name: str) -> str:
     return f"matrix/{name}"
 
 
+def check(name: str) -> str:
+    """Shunts and branches of a record with ``check``; read for every frame of such a group."""
+    return f"check/{name}"
+
+
 def vvc(name: str) -> str:
     """The VVC list of a group, its count of actions and to which merge it is lent; read on an alarm."""
     return f"vvc/{name}"
+
+
+def standing(name: str) -> str:
+    """The injections of a group that stand; read for frames of a group whose record has ``release``."""
+    return f"standing/{name}"
 
 
 def vsi(name: str, time: int) -> str:

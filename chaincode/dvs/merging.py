@@ -3,7 +3,8 @@
 A merge is one document, ``merge/M``. Its status goes gathering -> open -> returning -> closed, and back from open to
 gathering when one more group joins. Each component goes asked -> in -> out -> back. While a component's list is with
 the merge but not in use, the document holds it (``part``); while the merge is open, the lists joined are those of the
-merged id, ``vvc/ID``. ``merge/0`` has the last number given out and which group is in which unclosed merge.
+merged id, ``vvc/ID``. What stands goes the same way (``part_standing``), where the merged record has ``release``; the
+merge then says so, too. ``merge/0`` has the last number given out and which group is in which unclosed merge.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .grouping import Record, load_buses
 from .permissions import require_aggregator, require_aggregator_msp, require_aggregator_of
 from .records import component_records, read_record
 from .resources import VVC, find_resources, read_resources, write_resources
+from .standing import at_buses, ordered, put_entries, read_standing, standing_list
 
 GATHERING: Final = "gathering"
 OPEN: Final = "open"
@@ -57,17 +59,20 @@ def global_controller(stub: Stub, caller: ClientIdentity, argument: Any) -> Merg
 
 
 def adopt(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
-    """Adopt({merge, group, vvc, channel, tx_id}): takes a lent list in; the last one opens the merge."""
-    members(argument, "", ("merge", "group", "vvc", "channel", "tx_id"))
+    """Adopt({merge, group, vvc, channel, tx_id, standing?}): takes a lent list in; the last one opens the merge."""
+    members(argument, "", ("merge", "group", "vvc", "channel", "tx_id"), ("standing",))
     merge, component, group = _component(stub, caller, argument)
-    lent = {
-        "vvc": vvc_list(argument["vvc"], "vvc", load_buses(read_record(stub, group))),
+    loads = load_buses(read_record(stub, group))
+    lent: dict[str, Any] = {
+        "vvc": vvc_list(argument["vvc"], "vvc", loads),
         "channel": text(argument["channel"], "channel"),
         "tx_id": text(argument["tx_id"], "tx_id"),
     }
+    if "standing" in argument:
+        lent["standing"] = standing_list(argument["standing"], "standing", group, loads)
     if component["status"] != ASKED:
-        for name, value in lent.items():
-            if component["lent"][name] != value:
+        for name in ("vvc", "channel", "tx_id", "standing"):
+            if component["lent"].get(name) != lent.get(name):
                 refuse(name, f"group {group} is in merge {merge['merge']} already, with another {name}")
         return _answer(merge)
     for name, other in merge["components"].items():
@@ -75,6 +80,8 @@ def adopt(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
             if bus in lent["vvc"]:
                 refuse(f"vvc.{bus}", f"is in the list of group {name} of this merge, too; correct the records")
     component.update(status=IN, lent=lent, part=lent["vvc"])
+    if "standing" in lent or "release" in merge:
+        component["part_standing"] = lent.get("standing", [])
     if all(other["status"] == IN for other in merge["components"].values()):
         _open(stub, merge)
     stub.put_state(keys.merge(merge["merge"]), merge)
@@ -95,7 +102,13 @@ def split(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
             component["status"] = OUT
         merge["status"] = RETURNING
         stub.put_state(keys.merge(number), merge)
-    return _answer(merge) | {"vvc": {name: component["part"] for name, component in merge["components"].items()}}
+    answer = _answer(merge) | {"vvc": {name: component["part"] for name, component in merge["components"].items()}}
+    standing = {
+        name: component["part_standing"]
+        for name, component in merge["components"].items()
+        if "part_standing" in component
+    }
+    return answer | {"standing": standing} if standing else answer
 
 
 def close(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
@@ -130,7 +143,8 @@ def _gather(stub: Stub, index: Merge, group: str, merge: Merge | None) -> Merge:
     if neighbour is None:
         return {"merge": None, "group": group, "status": NO_GROUP, "components": {}}
     joined = merged_id([*components_of(group), neighbour])
-    if read_record(stub, joined)["profile"] != head["profile"]:
+    joined_head = read_record(stub, joined)
+    if joined_head["profile"] != head["profile"]:
         refuse("group", f"the record of {joined} has another profile than that of {group}")
     if merge is None:
         index["last"] = number
@@ -144,6 +158,8 @@ def _gather(stub: Stub, index: Merge, group: str, merge: Merge | None) -> Merge:
         "status": GATHERING,
         "components": {name: asked[name] for name in components_of(joined)},
     }
+    if "release" in joined_head:
+        merge["release"] = True
     groups = index["groups"] | dict.fromkeys(merge["components"], merge["merge"])
     index["groups"] = {name: groups[name] for name in _sorted(groups)}
     stub.put_state(keys.MERGE_INDEX, index)
@@ -179,6 +195,9 @@ def _open(stub: Stub, merge: Merge) -> None:
         joined |= component.pop("part")
     resources.vvc = {bus: joined[bus] for bus in _sorted(joined)}
     write_resources(stub, merge["group"], resources)
+    if "release" in merge:
+        parts = [component.pop("part_standing", []) for component in merge["components"].values()]
+        put_entries(stub, merge["group"], [entry for part in parts for entry in part])
     merge["status"] = OPEN
     stub.set_event("Merged", _answer(merge))
 
@@ -190,6 +209,11 @@ def _take_apart(stub: Stub, merge: Merge) -> None:
         component["part"] = {bus: resources.vvc.get(bus, 0.0) for bus in component["lent"]["vvc"]}
     resources.vvc = {}
     write_resources(stub, merge["group"], resources)
+    if "release" in merge:
+        entries = read_standing(stub, merge["group"]).entries
+        for component in merge["components"].values():
+            component["part_standing"] = ordered(at_buses(entries, map(int, component["lent"]["vvc"])))
+        put_entries(stub, merge["group"], [])
 
 
 def _component(stub: Stub, caller: ClientIdentity, argument: Merge) -> tuple[Merge, Merge, str]:

@@ -2,7 +2,7 @@
 
 What is read when is part of the specification: a quiet frame touches its own key and the record, nothing in common
 with other frames, so that frames can be in flight together. The VVC list is read on an alarm, the matrices only when
-an injection may follow.
+an action may follow. A record with ``release`` has calm frames read the list as well, and what stands.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from gridledger.contract import ClientIdentity, Stub
 
 from . import keys
 from .arguments import components_of, refuse
+from .consistency import contradiction
 from .control import Injection, local_controller, voltage_suffices
 from .frames import Frame, check_fit, check_frame, is_stale
 from .grouping import CORRECTED, Record, impedances, load_buses
+from .outcomes import ESCALATE, HELD, INJECTED, LENT, NORMAL, PENDING, RELEASED, STALE, SUSPECT, VOLTAGE_OK
 from .permissions import require_aggregator_msp, require_aggregator_of
 from .records import component_records, read_record, refuse_missing
+from .release import Homes, choose_release, is_held
 from .resources import Resources, read_resources, write_resources
+from .standing import read_standing, write_standing
 from .vsi import indices, published_outflows, weakest
 
 #: Old results that one frame deletes at most, where the record has ``retention_s``.
 DELETED_PER_FRAME: Final = 2
 
-NORMAL: Final = "normal"
-INJECTED: Final = "injected"
-VOLTAGE_OK: Final = "voltage_ok"
-ESCALATE: Final = "escalate"
-PENDING: Final = "pending"
-LENT: Final = "lent"
-STALE: Final = "stale"
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Indices (VSI, bus) ascending; the weak bus and the threshold that judged it, None without load buses."""
+    """Indices (VSI, bus) ascending; the weak bus and the threshold that judged it, None without load buses.
+
+    ``homes``: what judged each bus.
+    """
 
     ranked: list[tuple[float, int]]
     weak: int | None
     threshold: float | None
     alarm: bool
+    homes: Homes
 
 
 def compute_vsi(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
@@ -58,8 +58,13 @@ def compute_vsi(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, 
         refuse("time", f"there is a frame of group {frame.group} with time {frame.time} already: a duplicate")
     homes = _homes(head, parts)
     judgement = judge(frame, head, homes)
-    stale = head["profile"] == CORRECTED and is_stale(frame, homes)
-    outcome, control = (STALE, None) if stale else _answer(stub, frame, head, judgement)
+    suspect = _suspect(stub, frame, head)
+    if suspect is not None:
+        outcome, control = SUSPECT, None
+    elif head["profile"] == CORRECTED and is_stale(frame, homes):
+        outcome, control = STALE, None
+    else:
+        outcome, control = _answer(stub, frame, head, judgement)
     result = {
         "group": frame.group,
         "time": frame.time,
@@ -71,6 +76,8 @@ def compute_vsi(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, 
         "outcome": outcome,
         "control": control,
     }
+    if suspect is not None:
+        result["suspect"] = suspect
     stub.put_state(key, result)
     _forget(stub, frame, head)
     _announce(stub, result)
@@ -93,10 +100,11 @@ def judge(frame: Frame, head: Record, homes: Sequence[Record]) -> Judgement:
         found = {bus: found[bus] for bus in loads}
     outflows = None if head["profile"] == CORRECTED else published_outflows(frame.branches, loads)
     ranked = indices(frame.buses, frame.base, found, outflows)
+    judged_by = Homes(found, thresholds, ranked)
     if not ranked:
-        return Judgement([], None, None, False)
+        return Judgement([], None, None, False, judged_by)
     vsi, weak = ranked[0] if len(homes) == 1 else weakest(ranked, thresholds)
-    return Judgement(ranked, weak, thresholds[weak], vsi < thresholds[weak])
+    return Judgement(ranked, weak, thresholds[weak], vsi < thresholds[weak], judged_by)
 
 
 def _homes(head: Record, parts: Sequence[Record | None]) -> list[Record]:
@@ -115,18 +123,28 @@ def _homes(head: Record, parts: Sequence[Record | None]) -> list[Record]:
     return homes
 
 
+def _suspect(stub: Stub, frame: Frame, head: Record) -> dict[str, int] | None:
+    """Where the frame contradicts itself, if its record has ``check``."""
+    if "check" not in head:
+        return None
+    lines: Record | None = stub.get_state(keys.check(frame.group))
+    if lines is None:
+        refuse("group", f"the lines of group {frame.group} are not on this channel; submit its record again")
+    return contradiction(frame, head, lines)
+
+
 def _answer(stub: Stub, frame: Frame, head: Record, judgement: Judgement) -> tuple[str, dict[str, Any] | None]:
-    """Outcome and control of a frame that is not stale; writes list and action of an injection."""
+    """Outcome and control of a frame that is neither suspect nor stale; writes what an action changes."""
     weak = judgement.weak
-    if not judgement.alarm or weak is None:
+    if weak is None:
         return NORMAL, None
+    if not judgement.alarm:
+        return _answer_calm(stub, frame, head, judgement) if "release" in head else (NORMAL, None)
     resources = read_resources(stub, frame.group)
-    applied = frame.applied if frame.applied is not None else resources.actions
-    if applied > resources.actions:
-        refuse("applied", f"group {frame.group} has taken {resources.actions} actions, the frame shows {applied}")
+    pending = _is_pending(frame, resources)
     if resources.lent is not None:
         return LENT, None
-    if applied < resources.actions or (resources.last is not None and frame.time <= resources.last):
+    if pending:
         return PENDING, None
     if voltage_suffices(head, frame.buses[weak][2]):
         return VOLTAGE_OK, None
@@ -136,7 +154,36 @@ def _answer(stub: Stub, frame: Frame, head: Record, judgement: Judgement) -> tup
     injection = local_controller(head, _matrices(stub, frame.group), frame.buses, weak, available)
     if injection is None:
         return ESCALATE, None
-    return INJECTED, _inject(stub, frame, head, resources, injection)
+    if "release" in head:
+        standing = read_standing(stub, frame.group)
+        standing.injected(injection, frame.group, frame.time, head["release"]["hold_s"])
+        write_standing(stub, frame.group, standing)
+    return INJECTED, _act(stub, frame, head, resources, injection)
+
+
+def _answer_calm(stub: Stub, frame: Frame, head: Record, judgement: Judgement) -> tuple[str, dict[str, Any] | None]:
+    """Outcome and control of a frame without alarm, where the record has ``release``."""
+    resources = read_resources(stub, frame.group)
+    pending = _is_pending(frame, resources)
+    if resources.lent is not None:
+        return NORMAL, None
+    if pending:
+        return PENDING, None
+    standing = read_standing(stub, frame.group)
+    release = choose_release(stub, frame, head, judgement.homes, resources=resources, standing=standing)
+    if release is None:
+        return HELD if is_held(frame.group, head, standing) else NORMAL, None
+    standing.taken_back(release.entry, -release.injection.q_pu, frame.time)
+    write_standing(stub, frame.group, standing)
+    return RELEASED, _act(stub, frame, head, resources, release.injection)
+
+
+def _is_pending(frame: Frame, resources: Resources) -> bool:
+    """Whether the frame does not show the id's last action yet; refused where it shows more than were taken."""
+    applied = frame.applied if frame.applied is not None else resources.actions
+    if applied > resources.actions:
+        refuse("applied", f"group {frame.group} has taken {resources.actions} actions, the frame shows {applied}")
+    return applied < resources.actions or (resources.last is not None and frame.time <= resources.last)
 
 
 def _matrices(stub: Stub, group: str) -> Record:
@@ -146,9 +193,10 @@ def _matrices(stub: Stub, group: str) -> Record:
     return matrices
 
 
-def _inject(stub: Stub, frame: Frame, head: Record, resources: Resources, injection: Injection) -> dict[str, Any]:
+def _act(stub: Stub, frame: Frame, head: Record, resources: Resources, injection: Injection) -> dict[str, Any]:
+    """Write list and action of an injection, or of one that is taken back (its amounts are negative); the control."""
     source = str(injection.source)
-    resources.vvc[source] = resources.vvc[source] - injection.q_pu
+    resources.vvc[source] = resources.vvc.get(source, 0.0) - injection.q_pu
     resources.actions += 1
     resources.last = frame.time
     control = {
@@ -180,7 +228,7 @@ def _forget(stub: Stub, frame: Frame, head: Record) -> None:
 
 
 def _announce(stub: Stub, result: dict[str, Any]) -> None:
-    if result["outcome"] == INJECTED:
+    if result["outcome"] in (INJECTED, RELEASED):
         stub.set_event("ControlAction", {name: result[name] for name in ("group", "time", "control")})
     elif result["outcome"] == ESCALATE:
         weak = next(entry for entry in result["vsi"] if entry["bus"] == result["weak_bus"])

@@ -12,6 +12,7 @@ from .arguments import INTEGER_LIMIT, group_id, integer, members, refuse, shown
 from .grouping import load_buses
 from .records import read_record
 from .resources import read_resources
+from .standing import at_buses, read_standing
 
 DEFAULT_LIMIT: Final = 100
 #: Largest page; a larger ``limit`` gets this much and a bookmark.
@@ -30,12 +31,17 @@ def get_group(stub: Stub, argument: Any) -> dict[str, Any]:
 
 
 def get_resources(stub: Stub, argument: Any) -> dict[str, Any]:
-    """GetResources({group}): {group, vvc, actions}; the list is 0 while it is lent."""
+    """GetResources({group}): {group, vvc, actions}, with ``release`` in the record also what stands.
+
+    The list is 0 while it is lent, and nothing stands here then.
+    """
     members(argument, "", ("group",))
     group = group_id(argument["group"])
-    loads = load_buses(read_record(stub, group))
+    head = read_record(stub, group)
+    loads = load_buses(head)
     resources = read_resources(stub, group)
-    return {"group": group, "vvc": resources.listed(loads), "actions": resources.actions}
+    answer = {"group": group, "vvc": resources.listed(loads), "actions": resources.actions}
+    return answer | {"standing": at_buses(read_standing(stub, group).entries, loads)} if "release" in head else answer
 
 
 def get_vsi(stub: Stub, argument: Any) -> dict[str, Any]:

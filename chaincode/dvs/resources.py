@@ -2,13 +2,14 @@
 
 A list is owned by one place at a time: by its group, or by the merge that it is lent to. What is lent is out of the
 group's list; the record of the loan stays, so that a repeated Lend can answer again and Restore cannot give back more.
+Where the record has ``release``, what stands at the group's load buses is lent and given back with the list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
 
@@ -17,6 +18,10 @@ from .arguments import integer, members, refuse, single_group_id, vvc_list
 from .grouping import Record, load_buses
 from .permissions import require_aggregator_msp, require_aggregator_of
 from .records import read_record
+from .standing import Entry, at_buses, by_bus, ordered, put_entries, read_standing, standing_list, write_standing
+
+#: By how much amounts that are added and subtracted in another order may differ, p.u. for each p.u.
+ROUNDING: Final = 1e-12
 
 VVC = dict[str, float]
 """Reactive power that can be injected, p.u., by load bus (decimal), ascending."""
@@ -24,10 +29,16 @@ VVC = dict[str, float]
 
 @dataclass(slots=True)
 class Loan:
-    """A list that was lent to ``merge``, or that came back from it."""
+    """A list that was lent to ``merge``, or that came back from it; with what stood then, where the record says so."""
 
     merge: int
     vvc: VVC
+    standing: list[Entry] | None = None
+
+    def answer(self, group: str) -> dict[str, Any]:
+        """{group, merge, vvc} and, where it was handed over, standing."""
+        found: dict[str, Any] = {"group": group, "merge": self.merge, "vvc": self.vvc}
+        return found if self.standing is None else found | {"standing": self.standing}
 
 
 @dataclass(slots=True)
@@ -88,57 +99,102 @@ def write_resources(stub: Stub, group: str, resources: Resources) -> None:
 
 
 def update_resources(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
-    """UpdateResources({group, vvc}): replaces a group's list, not its count of actions. Refused while it is lent."""
-    members(argument, "", ("group", "vvc"))
+    """UpdateResources({group, vvc, standing?}): replaces a group's list, not its count of actions.
+
+    With ``standing`` what stands is replaced as well. Refused while the list is lent.
+    """
+    members(argument, "", ("group", "vvc"), ("standing",))
     group = single_group_id(argument["group"])
     loads = load_buses(_own_record(stub, caller, group))
     vvc = vvc_list(argument["vvc"], "vvc", loads)
+    standing = _standing_in(argument, group, loads)
     resources = read_resources(stub, group)
     if resources.lent is not None:
         refuse("group", f"the list of group {group} is lent to merge {resources.lent.merge}; restore it first")
     resources.vvc = vvc
     write_resources(stub, group, resources)
-    return {"group": group, "vvc": vvc, "actions": resources.actions}
+    answer = {"group": group, "vvc": vvc, "actions": resources.actions}
+    if standing is None:
+        return answer
+    put_entries(stub, group, standing)
+    return answer | {"standing": standing}
 
 
 def lend(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
     """Lend({group, merge}): moves a group's list out, for a merge to adopt. Repeated, it answers the same."""
     group, merge = _loan_arguments(argument, ("group", "merge"))
-    loads = load_buses(_own_record(stub, caller, group))
+    head = _own_record(stub, caller, group)
+    loads = load_buses(head)
     resources = read_resources(stub, group)
     if resources.lent is None:
         if resources.returned is not None and merge <= resources.returned.merge:
             refuse("merge", f"group {group} has its list back from merge {resources.returned.merge} already")
         moved = resources.listed(loads)
-        resources.lent = Loan(merge, moved)
+        resources.lent = Loan(merge, moved, _move_out(stub, group, loads) if "release" in head else None)
         resources.vvc = _without(resources.vvc, moved)
         write_resources(stub, group, resources)
     elif resources.lent.merge != merge:
         refuse("merge", f"the list of group {group} is lent to merge {resources.lent.merge}, not {merge}")
-    return {"group": group, "merge": merge, "vvc": resources.lent.vvc}
+    return resources.lent.answer(group)
 
 
 def restore(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
-    """Restore({group, merge, vvc}): the list is the group's again. No bus may get more than was lent."""
-    group, merge = _loan_arguments(argument, ("group", "merge", "vvc"))
+    """Restore({group, merge, vvc, standing?}): the list is the group's again.
+
+    No bus may get more than was lent: of the list where nothing stood or stands, else of both together.
+    """
+    group, merge = _loan_arguments(argument, ("group", "merge", "vvc"), ("standing",))
     loads = load_buses(_own_record(stub, caller, group))
     vvc = vvc_list(argument["vvc"], "vvc", loads)
+    given = Loan(merge, vvc, _standing_in(argument, group, loads))
     resources = read_resources(stub, group)
     lent, returned = resources.lent, resources.returned
     if lent is None or lent.merge != merge:
         if returned is None or returned.merge != merge:
             refuse("merge", f"the list of group {group} is not lent to merge {merge}")
-        if returned.vvc != vvc:
-            refuse("vvc", f"group {group} has its list back from merge {merge} already, with other contents")
-        return {"group": group, "merge": merge, "vvc": vvc}
-    for bus, amount in vvc.items():
-        if amount > lent.vvc.get(bus, 0.0):
-            refuse(f"vvc.{bus}", f"is more than was lent: {amount!r} p.u. against {lent.vvc.get(bus, 0.0)!r}")
+        for name in ("vvc", "standing"):
+            if getattr(returned, name) != getattr(given, name):
+                refuse(name, f"group {group} has its list back from merge {merge} already, with other contents")
+        return given.answer(group)
+    _check_restored(lent, given)
     resources.vvc = resources.vvc | {bus: amount for bus, amount in vvc.items() if bus in lent.vvc}
     resources.lent = None
-    resources.returned = Loan(merge, vvc)
+    resources.returned = given
     write_resources(stub, group, resources)
-    return {"group": group, "merge": merge, "vvc": vvc}
+    if given.standing is not None:
+        kept = read_standing(stub, group).entries
+        put_entries(stub, group, [*kept, *given.standing])
+    return given.answer(group)
+
+
+def _standing_in(argument: dict[str, Any], group: str, loads: list[int]) -> list[Entry] | None:
+    return standing_list(argument["standing"], "standing", group, loads) if "standing" in argument else None
+
+
+def _move_out(stub: Stub, group: str, loads: list[int]) -> list[Entry]:
+    """Take what stands at a group's load buses out of its keeping; the rest is out of use, as in the list."""
+    standing = read_standing(stub, group)
+    moved = at_buses(standing.entries, loads)
+    standing.entries = [entry for entry in standing.entries if entry not in moved]
+    write_standing(stub, group, standing)
+    return ordered(moved)
+
+
+def _check_restored(lent: Loan, given: Loan) -> None:
+    """Refuse more than was lent."""
+    if lent.standing is None and given.standing is None:
+        for bus, amount in given.vvc.items():
+            if amount > lent.vvc.get(bus, 0.0):
+                refuse(f"vvc.{bus}", f"is more than was lent: {amount!r} p.u. against {lent.vvc.get(bus, 0.0)!r}")
+        return
+    if given.standing is None:
+        refuse("standing", f"is missing; it was lent with the list to merge {given.merge}")
+    stood, stands = by_bus(lent.standing or []), by_bus(given.standing)
+    for bus in sorted({*given.vvc, *stands}, key=int):
+        amount = given.vvc.get(bus, 0.0) + stands.get(bus, 0.0)
+        most = lent.vvc.get(bus, 0.0) + stood.get(bus, 0.0)
+        if amount - most > ROUNDING * max(1.0, most):
+            refuse(f"vvc.{bus}", f"is with what stands more than was lent: {amount!r} p.u. against {most!r}")
 
 
 def _own_record(stub: Stub, caller: ClientIdentity, group: str) -> Record:
@@ -149,8 +205,8 @@ def _own_record(stub: Stub, caller: ClientIdentity, group: str) -> Record:
     return head
 
 
-def _loan_arguments(argument: Any, names: tuple[str, ...]) -> tuple[str, int]:
-    members(argument, "", names)
+def _loan_arguments(argument: Any, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> tuple[str, int]:
+    members(argument, "", names, optional)
     return single_group_id(argument["group"]), integer(argument["merge"], "merge", 1)
 
 
@@ -160,8 +216,11 @@ def _without(vvc: VVC, moved: VVC) -> VVC:
 
 
 def _loan(stored: Any) -> Loan | None:
-    return None if stored is None else Loan(stored["merge"], stored["vvc"])
+    return None if stored is None else Loan(stored["merge"], stored["vvc"], stored.get("standing"))
 
 
 def _stored(loan: Loan | None) -> dict[str, Any] | None:
-    return None if loan is None else {"merge": loan.merge, "vvc": loan.vvc}
+    if loan is None:
+        return None
+    stored: dict[str, Any] = {"merge": loan.merge, "vvc": loan.vvc}
+    return stored if loan.standing is None else stored | {"standing": loan.standing}

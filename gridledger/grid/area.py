@@ -63,7 +63,11 @@ class Area:
 
     def inflow(self, state: GridState) -> list[bool]:
         """For each border branch: does power flow in at the member end? (0 is out.)"""
-        return [bool(state.flows[b.branch, 0 if b.member_is_f else 2] < 0.0) for b in self.border]
+        return [flow < 0.0 for flow in self.border_flows(state)]
+
+    def border_flows(self, state: GridState) -> list[float]:
+        """Real power at the member end of each border branch, outwards, MW."""
+        return [float(state.flows[b.branch, 0 if b.member_is_f else 2]) for b in self.border]
 
 
 def area_of(case: Case, group: str, members: Sequence[int]) -> Area:

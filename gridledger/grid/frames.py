@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from gridledger.grid.area import Area
 from gridledger.grid.power_flow import GridState
 
@@ -13,8 +15,13 @@ Frame = dict[str, Any]
 class FrameMaker:
     """Makes one group's frames. A state is laid out once; only the time changes while the grid stands still."""
 
-    def __init__(self, area: Area) -> None:
+    def __init__(self, area: Area, *, with_reference: bool = False) -> None:
+        """``with_reference``: the reference bus has a row as well where it is a member; records with ``check`` use it."""
         self.area = area
+        self._buses, self._positions = area.dim, area.positions
+        if with_reference and area.case.reference in area.members:
+            self._buses = (*area.dim, area.case.reference)
+            self._positions = np.append(area.positions, area.case.position[area.case.reference])
         self._ends = [area.case.ends(branch) for branch in area.branches]
         self._state: GridState | None = None
         self._body: Frame = {}
@@ -32,7 +39,7 @@ class FrameMaker:
         return frame
 
     def _measure(self, state: GridState) -> Frame:
-        positions = self.area.positions
+        positions = self._positions
         # + 0.0 turns -0 into 0, which is how numbers stand on the wire.
         columns = [(values[positions] + 0.0).tolist() for values in (state.pd, state.qd, state.vm, state.va)]
         flows = (state.flows[list(self.area.branches)] + 0.0).tolist()
@@ -40,7 +47,7 @@ class FrameMaker:
             "base": self.area.case.base_mva,
             "buses": [
                 {"bus": bus, "Pd": pd, "Qd": qd, "Vm": vm, "Va": va}
-                for bus, pd, qd, vm, va in zip(self.area.dim, *columns, strict=True)
+                for bus, pd, qd, vm, va in zip(self._buses, *columns, strict=True)
             ],
             "branches": [
                 {"f": f, "t": t, "Pf": pf, "Qf": qf, "Pt": pt, "Qt": qt}

@@ -106,7 +106,17 @@ class RecordPlan:
         """
         if self._planner.profile == "published":
             return ()
-        return tuple(g for g in groups if self._inflow.get(g) != self._planner.area(g).inflow(state))
+        return tuple(group for group in groups if self._has_turned(group, state))
+
+    def _has_turned(self, group: str, state: GridState) -> bool:
+        recorded, area = self._inflow.get(group), self._planner.area(group)
+        if recorded is None:
+            return True
+        deadband = self._planner.deadband_mw or 0.0
+        return any(
+            flows_in != before and abs(flow) >= deadband
+            for flow, flows_in, before in zip(area.border_flows(state), area.inflow(state), recorded, strict=True)
+        )
 
     def merges_with(self, groups: Iterable[str]) -> tuple[str, ...]:
         """The merged ids that have one of these single groups, and whose record was submitted."""

@@ -28,17 +28,24 @@ class Plant:
     """The grid, its actuators and its meters.
 
     ``area_of`` tells a group's members; frames show them on the grid as it now is. ``sources`` tells how the devices at
-    some buses give what is ordered of them. ``load_changes`` counts what changes from outside: demand, lines, resets.
+    some buses give what is ordered of them, ``reference_rows`` that frames have a row of the reference bus, too.
+    ``load_changes`` counts what changes from outside: demand, lines, resets.
     """
 
     def __init__(
-        self, grid: Grid, area_of: Callable[[str], Area], *, sources: Mapping[int, VvcSource] | None = None
+        self,
+        grid: Grid,
+        area_of: Callable[[str], Area],
+        *,
+        sources: Mapping[int, VvcSource] | None = None,
+        reference_rows: bool = False,
     ) -> None:
         self.grid = grid
         self.load_changes = 0
         if sources is not None:
             grid.sources = dict(sources)
         self._area_of = area_of
+        self._reference_rows = reference_rows
         self._makers: dict[str, FrameMaker] = {}
         self._applied: dict[str, int] = {}
         self._last_time: dict[str, int] = {}
@@ -130,5 +137,5 @@ class Plant:
             area = self._area_of(group)
             if area.case is not case:
                 area = area_of(case, group, area.members)
-            maker = self._makers[group] = FrameMaker(area)
+            maker = self._makers[group] = FrameMaker(area, with_reference=self._reference_rows)
         return maker

@@ -24,6 +24,7 @@ from gridledger.grid.impedance import (
     published_thevenin,
 )
 from gridledger.grid.power_flow import GridState
+from gridledger.grid.rules import Check, Release
 from gridledger.grid.ybus import ComplexArray, branch_admittances, bus_admittance
 
 Profile = Literal["published", "corrected"]
@@ -35,6 +36,7 @@ class Planner:
     """Makes the records of one grid, grouping and profile.
 
     ``thresholds`` maps single group ids to VSI thresholds; a merged published record takes the smallest of them.
+    ``release``, ``check`` and ``deadband_mw`` go into every corrected record (the last one into those of single groups).
     """
 
     def __init__(
@@ -46,6 +48,9 @@ class Planner:
         *,
         v_required: float = 0.98,
         retention_s: int | None = None,
+        release: Release | None = None,
+        check: Check | None = None,
+        deadband_mw: float | None = None,
     ) -> None:
         missing = grouping.keys() - thresholds.keys()
         if missing:
@@ -55,6 +60,9 @@ class Planner:
         self.thresholds = thresholds
         self.v_required = v_required
         self.retention_s = retention_s
+        self.release = release if profile == "corrected" else None
+        self.check = check if profile == "corrected" else None
+        self.deadband_mw = deadband_mw if profile == "corrected" else None
         self._take(case)
 
     def _take(self, case: Case) -> None:
@@ -116,7 +124,18 @@ class Planner:
         record["PI"] = self._adjacency(area)
         if self.retention_s is not None:
             record["retention_s"] = self.retention_s
-        return record
+        return record | self._rules(area, merged=merged)
+
+    def _rules(self, area: Area, *, merged: bool) -> Record:
+        """The optional rules of a record."""
+        rules: Record = {}
+        if self.release is not None:
+            rules["release"] = self.release.record()
+        if self.check is not None:
+            rules["check"] = self.check.record(area)
+        if self.deadband_mw is not None and not merged:
+            rules["deadband_mw"] = self.deadband_mw
+        return rules
 
     def _refuse_demand_without_impedance(self, group: str, impedances: list[Thevenin], state: GridState) -> None:
         """A contract would refuse every frame of the group (spec section 4, edge case 4): better no record at all."""

@@ -16,6 +16,8 @@ from services.feeder.ledger_port import is_refusal
 
 GATHERING, OPEN, NO_GROUP = "gathering", "open", "no_group"
 _ASKED, _BACK = "asked", "back"
+_HANDED = ("vvc", "standing")
+"""What goes from channel to channel: the list and, where the records have ``release``, what stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Merger:
         merge = Merge.of(parts)
         for name, status in merge.components.items():
             if status != _BACK:
-                merge = await self._close(merge, name, parts["vvc"][name])
+                merge = await self._close(merge, name, {key: parts[key][name] for key in _HANDED if key in parts})
         return merge
 
     async def standing(self, group: str) -> Merge | None:
@@ -87,14 +89,14 @@ class Merger:
             "Adopt",
             merge=merge.number,
             group=name,
-            vvc=lent["vvc"],
+            **{key: lent[key] for key in _HANDED if key in lent},
             channel=self._dvs.layout.channel_of(name),
             tx_id=status.tx_id,
         )
         return Merge.of(adopted)
 
-    async def _close(self, merge: Merge, name: str, part: Mapping[str, float]) -> Merge:
-        _, status = await self._dvs.submit(name, "Restore", merge=merge.number, vvc=part)
+    async def _close(self, merge: Merge, name: str, part: Mapping[str, Any]) -> Merge:
+        _, status = await self._dvs.submit(name, "Restore", merge=merge.number, **part)
         closed = await self._dvs.submit_on_main(
             merge.group, "Close", merge=merge.number, group=name, tx_id=status.tx_id
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from itertools import combinations
 from typing import Any, TypeVar
 
@@ -23,12 +23,13 @@ _T = TypeVar("_T")
 class FourGroups(World):
     """All records on the main channel, each group's on its own; all the same channel where ``single``."""
 
-    def __init__(self, single: bool) -> None:
+    def __init__(self, single: bool, **rules: Any) -> None:
+        """``rules``: optional members of every record."""
         super().__init__(SINGLE if single else SHARDED, GROUPS)
         for name in RECORDS:
-            self.main.call("InitialGrouping", record(name))
+            self.main.call("InitialGrouping", record(name, **rules))
         for group in () if single else GROUPS:
-            self.channel_of(group).call("InitialGrouping", record(group))
+            self.channel_of(group).call("InitialGrouping", record(group, **rules))
 
     def provide(self, group: str, amount: float) -> None:
         """UpdateResources: ``amount`` p.u. at every load bus."""
@@ -43,10 +44,15 @@ class FourGroups(World):
         payload, status = self.submit(self.layout.channel_of(group), function, {"group": group, **argument})
         return payload, status.tx_id
 
-    def adopt(self, group: str, merge: int, vvc: Any, tx_id: str) -> Any:
-        """Adopt what a Lend moved out."""
+    def adopt(self, group: str, merge: int, lent: Any, tx_id: str) -> Any:
+        """Adopt what a Lend moved out: its answer."""
         channel = self.layout.channel_of(group)
-        return self.on_main("Adopt", merge=merge, group=group, vvc=vvc, channel=channel, tx_id=tx_id)
+        return self.on_main("Adopt", merge=merge, group=group, **handed(lent), channel=channel, tx_id=tx_id)
+
+
+def handed(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes from channel to channel of an answer: the list and, if there, what stands."""
+    return {name: answer[name] for name in ("vvc", "standing") if name in answer}
 
 
 def standing_merge(world: World, group: str) -> Merge | None:

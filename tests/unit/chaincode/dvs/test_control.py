@@ -91,7 +91,7 @@ def measured(name: str) -> dict[int, tuple[float, float, float, float]]:
 
 
 def test_published_sources_of_the_thesis() -> None:
-    head, matrices = check_record(example("record-1-published"))
+    head, matrices, _ = check_record(example("record-1-published"))
     buses = measured("frame-1-s1_before")
     own = local_controller(head, matrices, buses, 3, {3: 1.5, 4: 1.5, 5: 1.5})
     assert own is not None
@@ -106,13 +106,13 @@ def test_published_sources_of_the_thesis() -> None:
 
 def test_published_counts_direct_neighbours_only() -> None:
     """Bus 5 hangs at bus 2, two steps from bus 3."""
-    head, matrices = check_record(example("record-1-published"))
+    head, matrices, _ = check_record(example("record-1-published"))
     assert local_controller(head, matrices, measured("frame-1-s1_before"), 3, {3: 0.0, 4: 0.0, 5: 1.5}) is None
 
 
 def test_published_own_sensitivity_term_by_term() -> None:
     """Generators of M are left out, ties count with the mean of both ends, the reference bus only through B_ww."""
-    head, matrices = check_record(record("1", "published"))
+    head, matrices, _ = check_record(record("1", "published"))
     buses = {bus: (5.0, 2.0, 1.0 - bus / 1000, -0.25 * bus) for bus in head["dim"]}
     found = local_controller(head, matrices, buses, 3, {3: 1.0})
     assert found is not None
@@ -192,7 +192,7 @@ def test_corrected_without_a_pivot_escalates() -> None:
 def test_a_requirement_that_is_not_finite_refuses_the_frame() -> None:
     made = record("3", "published", v_required=2.0)
     made["A"] = [[0, 0, 1.0, -9.0], [0, 1, 0.0, 1.6e308], [1, 0, 0.0, 1.6e308]]
-    head, matrices = check_record(made)
+    head, matrices, _ = check_record(made)
     buses = dict.fromkeys(head["dim"], (5.0, 2.0, 1.1, 0.0)) | {8: (80.0, 60.0, 0.5, 0.0)}
     with pytest.raises(ContractError, match="not finite"):
         local_controller(head, matrices, buses, 8, {9: 1.0})
@@ -203,5 +203,5 @@ def test_published_skips_a_sensitivity_that_is_not_finite_or_0() -> None:
     buses = dict.fromkeys(made["dim"], (5.0, 2.0, 9.0, 0.0)) | {8: (80.0, 60.0, 0.5, 0.0)}
     for B, v in ((1.6e308, 9.0), (5e-324, 0.4)):
         made["A"] = [[0, 0, 1.0, -9.0], [0, 1, 0.0, B], [1, 0, 0.0, B]]
-        head, matrices = check_record(made)
+        head, matrices, _ = check_record(made)
         assert local_controller(head, matrices, buses | {9: (0.0, 0.0, v, 0.0)}, 8, {9: 1.0}) is None

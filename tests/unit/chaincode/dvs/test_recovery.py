@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from services.feeder.merging import Merge
 from tests.support.dvs_channel import TIME_US
 from tests.support.dvs_grid import GROUPS, frame, loads
-from tests.support.dvs_merge import ACCEPTABLE_ROUNDING, FourGroups, finish, standing_merge
+from tests.support.dvs_merge import ACCEPTABLE_ROUNDING, FourGroups, finish, handed, standing_merge
 from tests.support.dvs_world import Died, Life
 
 Step = Callable[[FourGroups, dict[Any, Any]], None]
@@ -44,7 +44,7 @@ def adopt(group: str) -> Step:
 
     def step(world: FourGroups, memory: dict[Any, Any]) -> None:
         lent, tx_id = memory["lent", group]
-        world.adopt(group, memory["merge"], lent["vvc"], tx_id)
+        world.adopt(group, memory["merge"], lent, tx_id)
 
     return step
 
@@ -155,9 +155,11 @@ def test_a_group_that_is_back_from_a_later_merge_is_not_asked(single: bool) -> N
 class MergeProtocol(RuleBasedStateMachine):
     """Any interleaving of alarms, merges, extensions, repetitions and givings-back, by any number of aggregators."""
 
+    RULES: ClassVar[dict[str, Any]] = {}
+
     @initialize(single=st.booleans(), empty=st.sets(st.sampled_from(sorted(GROUPS))))
     def start(self, single: bool, empty: set[str]) -> None:
-        self.world = FourGroups(single)
+        self.world = FourGroups(single, **self.RULES)
         self.world.on_commit = self.world.unclosed_merges
         self.injected = 0.0
         self.given = 0.0
@@ -215,8 +217,8 @@ class MergeProtocol(RuleBasedStateMachine):
         self.world.main.refused("Split", {"merge": number}, "gathering")
         self.world.channel_of(group).unchanged("Lend", {"group": group, "merge": number})
         if adopt:
-            self.world.adopt(group, number, lent["vvc"], tx_id)
-            argument = {"merge": number, "group": group, "vvc": lent["vvc"], "tx_id": tx_id}
+            self.world.adopt(group, number, lent, tx_id)
+            argument = {"merge": number, "group": group, "tx_id": tx_id} | handed(lent)
             argument["channel"] = self.world.layout.channel_of(group)
             self.world.main.unchanged("Adopt", argument)
             self.world.main.refused("Adopt", argument | {"tx_id": "another"}, "tx_id")
@@ -238,12 +240,13 @@ class MergeProtocol(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(self.merges("returning"))).number
         answer = self.world.main.unchanged("Split", {"merge": number})
         group = data.draw(st.sampled_from([name for name, status in answer["components"].items() if status == "out"]))
-        part = answer["vvc"][group]
+        part = {name: lists[group] for name, lists in handed(answer).items()}
         own = self.world.channel_of(group)
-        richer = {bus: amount + 1.0 for bus, amount in part.items()}
-        own.refused("Restore", {"group": group, "merge": number, "vvc": richer}, "vvc")
-        _, tx_id = self.world.on_own(group, "Restore", merge=number, vvc=part)
-        own.unchanged("Restore", {"group": group, "merge": number, "vvc": part})
+        restore = {"group": group, "merge": number} | part
+        richer = {bus: amount + 1.0 for bus, amount in part["vvc"].items()}
+        own.refused("Restore", restore | {"vvc": richer}, "vvc")
+        _, tx_id = self.world.on_own(group, "Restore", merge=number, **part)
+        own.unchanged("Restore", restore)
         own.refused("Lend", {"group": group, "merge": number}, "merge")
         if close:
             self.world.on_main("Close", merge=number, group=group, tx_id=tx_id)
@@ -256,6 +259,10 @@ class MergeProtocol(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
+        self.check_nothing_is_lost()
+
+    def check_nothing_is_lost(self) -> None:
+        """VVC left and injected is what was given."""
         self.world.unclosed_merges()
         assert abs(self.world.owned() + self.injected - self.given) <= ACCEPTABLE_ROUNDING
 
