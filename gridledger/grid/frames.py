@@ -16,7 +16,7 @@ class FrameMaker:
     """Makes one group's frames. A state is laid out once; only the time changes while the grid stands still."""
 
     def __init__(self, area: Area, *, with_reference: bool = False) -> None:
-        """``with_reference``: the reference bus has a row as well where it is a member; records with ``check`` use it."""
+        """``with_reference``: a member that is the reference bus has a row as well; records with ``check`` use it."""
         self.area = area
         self._buses, self._positions = area.dim, area.positions
         if with_reference and area.case.reference in area.members:

@@ -36,7 +36,7 @@ class Planner:
     """Makes the records of one grid, grouping and profile.
 
     ``thresholds`` maps single group ids to VSI thresholds; a merged published record takes the smallest of them.
-    ``release``, ``check`` and ``deadband_mw`` go into every corrected record (the last one into those of single groups).
+    ``release``, ``check`` and ``deadband_mw`` go into corrected records, the last one into those of single groups.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from typing import Any
 from gridledger.grid.area import Area
 from gridledger.grid.power_flow import GridState
 
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """When a group takes back what stands.
