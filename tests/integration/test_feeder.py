@@ -148,6 +148,82 @@ async def test_stream_closes_the_loop(network: LocalNetwork, tmp_path: Path, cas
     assert found["not_sent"] == 0
 
 
+SCENARIO = """\
+name: evening
+title: bus 3 rises, a line trips, the meters are noisy
+case: case30
+vvc: {mvar: 150}
+noise: {v: 0.0001, angle: 0.005, p: 0.01, q: 0.01}
+seed: 7
+rate: 8
+duration: 6
+events:
+  - {at: 1, loads: {3: [52.8, 26.4]}}
+  - {at: 3, outage: [14, 15]}
+  - {at: 4, until: 5, scale: {group: 2, factor: 1.1}}
+"""
+
+
+async def test_a_scenario_file_runs_end_to_end(network: LocalNetwork, tmp_path: Path) -> None:
+    """A step is answered, a line trips, a ramp and noise are measured; the run is recorded."""
+    path, report, results = tmp_path / "evening.yaml", tmp_path / "report.json", tmp_path / "run"
+    path.write_text(SCENARIO)
+    arguments = ("--dir", str(network.folder.root), "--report", str(report), "--results", str(results))
+    code, output = await said(await feeder("run", str(path), *arguments), within_s=120)
+    assert code == 0, output
+    assert "branch 14-15 trips" in output
+    found = json.loads(report.read_bytes())
+    assert found["all"]["faults"] == {}, output
+    assert found["all"]["sent"] == 3 * 48
+    assert found["all"]["valid"] + found["all"]["superseded"] == found["all"]["sent"]
+    assert [injection["bus"] for injection in found["injections"]] == [3]
+    run = json.loads((results / "run.json").read_bytes())
+    assert (run["seed"], run["scenario"]["name"], run["interrupted"]) == (7, "evening", False)
+
+
+async def test_a_stream_is_controlled_through_its_input(network: LocalNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "quiet.yaml"
+    path.write_text(SCENARIO[: SCENARIO.index("noise")] + "rate: 8\nduration: 600\n")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.feeder", "run", str(path), "--control", "--dir", str(network.folder.root)),
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    commands = {
+        "load 3 52.8 26.4": "by hand: bus 3 at 52.8 + j26.4 MVA",
+        "": "MVAr at bus 3 (transaction",
+        "trip 14 15": "by hand: branch 14-15 trips",
+        "trip 12 13": "error: ",
+        "merge 3": "by hand: groups",
+        "status": "out: branch 14-15",
+        "quit": "by hand: the stream ends",
+    }
+    output = b""
+    try:
+        async with asyncio.timeout(60):
+            while b"frames/s of each group" not in output:
+                line = await process.stdout.readline()
+                assert line, output.decode()
+                output += line
+            for command, wanted in commands.items():
+                process.stdin.write(command.encode() + b"\n")
+                while wanted not in (line := await process.stdout.readline()).decode():
+                    assert line, f"{command}: {output.decode()}"
+                    output += line
+                output += line
+            rest, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, (output + rest).decode()
+    assert "Traceback" not in (output + rest).decode()
+
+
 async def test_a_network_that_does_not_run_is_told_in_one_line(tmp_path: Path) -> None:
     code, output = await said(await feeder("--dir", str(tmp_path)), within_s=30)
     assert code == 1

@@ -37,9 +37,7 @@ def groups_of(file: ScenarioFile, case: Case, count: int | None = None) -> Group
         return grouping_of(case, count)
     with file.blaming("groups"):
         if groups.members is None:
-            if groups.count is None or groups.max_buses is not None:
-                raise InputError("the size of groups is not bounded yet: give count")
-            return automatic_grouping(case, groups.count)
+            return automatic_grouping(case, groups.count, groups.max_buses)
     with file.blaming("groups.members"):
         return _listed(case, groups.members)
 

@@ -39,6 +39,9 @@ def test_groups_are_listed_or_automatic(tmp_path: Path):
     assert groups_of(scenario_file(tmp_path, f"{HEAD}groups:\n  members:\n{LISTED}\n"), CASE30) == CASE30_GROUPS
     four = groups_of(scenario_file(tmp_path, HEAD + "groups: {count: 4}\n"), CASE30)
     assert four == automatic_grouping(CASE30, 4)
+    small = groups_of(scenario_file(tmp_path, HEAD + "groups: {max_buses: 10}\n"), CASE30)
+    assert small == automatic_grouping(CASE30, max_buses=10)
+    assert max(len(members) for members in small.values()) <= 10
     assert groups_of(scenario_file(tmp_path, HEAD + "groups: {count: 4}\n"), CASE30, 2) == automatic_grouping(CASE30, 2)
 
 
