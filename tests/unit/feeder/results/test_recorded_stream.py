@@ -28,11 +28,13 @@ from tests.support.solved_grid import base_state, planner, power_flow
 RATE, SECONDS = 20.0, 1.0
 
 
-async def recorded(name: str, folder: Path, life: Life | None = None) -> tuple[StreamResult, RunFolder]:
-    """The result of a stream of one second, and what was recorded of it."""
+async def recorded(
+    name: str, folder: Path, life: Life | None = None, *, seconds: float = SECONDS
+) -> tuple[StreamResult, RunFolder]:
+    """The result of a stream, and what was recorded of it."""
     runner = scenario_runner(World(SHARDED), life=life)
     await runner.prepare()
-    scenario = scenario_for(name, planner("corrected"), power_flow(), base_state()).lasting(SECONDS, rate=RATE)
+    scenario = scenario_for(name, planner("corrected"), power_flow(), base_state()).lasting(seconds, rate=RATE)
     recorder = RunWriter(folder)
     meta = meta_of(runner, scenario, 0)
     result = await OpenLoopStream(runner, scenario, tell=lambda _: None, recorder=recorder, meta=meta).run()
@@ -56,7 +58,7 @@ async def test_a_stream_s_frames_and_actions_are_all_in_its_tables(tmp_path: Pat
 
 
 async def test_a_stream_s_merges_are_in_its_tables(tmp_path: Path) -> None:
-    result, run = await recorded("starved", tmp_path / "run")
+    result, run = await recorded("starved", tmp_path / "run", seconds=3.0)
     merges = run.to_frame("merges")
     assert [f"{row.what} {row.group}" for row in merges.itertuples()] == result.run.merges
     assert "merged 1_2" in result.run.merges
