@@ -7,18 +7,29 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from gridledger.errors import GridLedgerError, InputError
-from gridledger.grid.grouping import components
+from gridledger.grid.grouping import components, neighbours
 from gridledger.grid.plant import Plant
 from services.feeder.clock import Clock
 from services.feeder.concurrently import concurrently
 from services.feeder.dvs_client import DvsClient
-from services.feeder.group_loop import ESCALATE, LENT, NORMAL, VOLTAGE_OK, FrameAnswer, GroupLoop
+from services.feeder.group_loop import (
+    ESCALATE,
+    HELD,
+    INJECTED,
+    LENT,
+    NORMAL,
+    RELEASED,
+    VOLTAGE_OK,
+    FrameAnswer,
+    GroupLoop,
+)
 from services.feeder.ledger_port import is_refusal
 from services.feeder.merging import NO_GROUP, OPEN, Merge, Merger
 from services.feeder.meter import Meter
 from services.feeder.record_submitter import RecordSubmitter
 
 _SETTLED = (NORMAL, VOLTAGE_OK)
+_BORROWING = (INJECTED, RELEASED, HELD)
 
 OnMerge = Callable[[str, Merge], None]
 """Called with "merged", "extended" or "returned", and the merge as it stands then."""
@@ -50,6 +61,10 @@ class Coordinator:
         self._merges: dict[str, Merge] = {}
         self._gave_up: dict[str, int] = {}
         """Groups whose merge did not help, or that found no neighbour, with the plant's count of load changes then."""
+        self._borrowed: set[str] = set()
+        """Merges that have not given back yet what they borrowed, where records have ``release``: they last."""
+        self._held: set[str] = set()
+        """Those of them whose last answer was HELD."""
         self._apart: set[str] = set()
         self._by_hand: set[str] = set()
         """Groups that were merged by hand: their merge lasts until it is split by hand."""
@@ -98,7 +113,10 @@ class Coordinator:
         return self._loops[group]
 
     async def recover(self) -> int:
-        """Finish all merges that others left unfinished; how many. The first round does so if nobody has."""
+        """Finish all merges that others left unfinished; how many.
+
+        The first round does so if nobody has, but goes on with those that still have to give back.
+        """
         self._recovered = True
         return sum([await self._finish(group) for group in self.groups])
 
@@ -108,16 +126,18 @@ class Coordinator:
         ``number`` is that of the meters' sampling.
         """
         if not self._recovered:
-            await self.recover()
+            self._recovered = True
+            for group in self.groups:
+                await self._resume(group)
         answers = await concurrently(self.loop(group).measure(number) for group in self.measured)
         for answer in answers:
             await self.follow(answer)
         return answers
 
     def settled(self, answers: Sequence[FrameAnswer]) -> bool:
-        """Whether every answer asks for nothing more, and no list is lent."""
-        return not self._merges and all(
-            answer.outcome in _SETTLED or (answer.outcome == ESCALATE and self._has_given_up(answer.group))
+        """Whether every answer asks for nothing more, and no list is lent but to a merge that has to give back."""
+        return self._borrowed >= self._merges.keys() and all(
+            answer.outcome in (*_SETTLED, HELD) or (answer.outcome == ESCALATE and self._has_given_up(answer.group))
             for answer in answers
         )
 
@@ -126,6 +146,7 @@ class Coordinator:
 
         An answer to a frame from before the last merge operation ended demands nothing: the next one will tell.
         """
+        self._note(answer)
         if self._merging.locked():
             return
         async with self._merging:
@@ -136,20 +157,56 @@ class Coordinator:
         """Do what the answer demands of merges; whether that was anything."""
         group = answer.group
         if group in self._merges:
-            if answer.outcome == ESCALATE:
+            if answer.outcome == ESCALATE and not self._has_given_up(group):
                 await self._extend(group, answer)
                 return True
-            if answer.outcome in _SETTLED and not self._by_hand & set(components(group)):
+            if answer.outcome in _SETTLED and not self._lasts(group):
                 await self._return(group, helped=answer.outcome == NORMAL)
                 return True
         elif answer.outcome == LENT:
             # Lent to a merge that this process does not drive: another aggregator's, or of before a restart.
-            await self._finish(group)
+            await self._resume(group)
             return True
         elif answer.outcome == ESCALATE and not self._has_given_up(group):
             await self._merge(group, answer)
             return True
         return False
+
+    def _note(self, answer: FrameAnswer) -> None:
+        """Note whether a merge has borrowed. Without ``release`` nothing is ever given back."""
+        if answer.group not in self._merges or self.records.planner.release is None:
+            return
+        if answer.outcome in _BORROWING:
+            self._borrowed.add(answer.group)
+        elif answer.outcome == NORMAL:
+            self._borrowed.discard(answer.group)
+        self._held.discard(answer.group)
+        if answer.outcome == HELD:
+            self._held.add(answer.group)
+
+    def _lasts(self, group: str) -> bool:
+        """Whether a merge that asks for nothing is kept: it has to give back, or was begun by hand."""
+        return group in self._borrowed or bool(self._by_hand & set(components(group)))
+
+    async def _resume(self, group: str) -> bool:
+        """Go on with the merge that a single group is in where it has to give back, else end it; whether one was."""
+        if self.records.planner.release is None:
+            return await self._finish(group)
+        standing = await self.merger.standing(group)
+        if standing is None or standing.group in self._merges:
+            return False
+        if standing.status != OPEN or not await self._has_borrowed(standing.group):
+            return await self._finish(group)
+        loop = self.loop(standing.group)
+        await (loop.catch_up() if self._plant.knows(standing.group) else loop.start_counting())
+        self._merges[standing.group] = standing
+        self._borrowed.add(standing.group)
+        return True
+
+    async def _has_borrowed(self, group: str) -> bool:
+        """Whether what was ordered under merged ids still stands in a merge."""
+        resources = await self._dvs.query(group, "GetResources")
+        return any("_" in entry["by"] for entry in resources.get("standing", ()))
 
     async def _finish(self, group: str) -> bool:
         """End the merge that a single group is in, from what the ledger says; whether there was one."""
@@ -198,21 +255,41 @@ class Coordinator:
             self._merged_us = self._clock.now_us()
 
     async def _merge(self, group: str, answer: FrameAnswer) -> None:
-        await self.records.provide_merges(group, answer.state)
-        merge = await self.merger.begin(group)
+        merge = await self._ask(group, answer)
         if merge.status == NO_GROUP:
             self._give_up((group,))
             return
         await self._open(group, merge, "merged")
 
     async def _extend(self, group: str, answer: FrameAnswer) -> None:
+        merge = await self._ask(group, answer)
+        if merge.status == NO_GROUP:
+            if group in self._borrowed:
+                self._give_up((group,))
+            else:
+                await self._return(group, helped=False)
+            return
+        self._forget(group)
+        await self._open(group, merge, "extended")
+
+    async def _ask(self, group: str, answer: FrameAnswer) -> Merge:
+        """Ask a neighbour into a merge; where none is free, held merges with neighbours are split until one is."""
         await self.records.provide_merges(group, answer.state)
         merge = await self.merger.begin(group)
-        if merge.status == NO_GROUP:
-            await self._return(group, helped=False)
-            return
-        del self._merges[group]
-        await self._open(group, merge, "extended")
+        near = set(neighbours(self.records.planner.case, self.records.planner.grouping, group))
+        for held in sorted(self._held - {group}):
+            if merge.status != NO_GROUP:
+                break
+            if held in self._merges and near & set(components(held)):
+                await self._return(held, helped=True)
+                merge = await self.merger.begin(group)
+        return merge
+
+    def _forget(self, group: str) -> Merge:
+        """A merge is driven no more under this id."""
+        self._borrowed.discard(group)
+        self._held.discard(group)
+        return self._merges.pop(group)
 
     async def _open(self, group: str, merge: Merge, what: str) -> None:
         try:
@@ -230,7 +307,7 @@ class Coordinator:
         self._on_merge(what, merge)
 
     async def _return(self, group: str, *, helped: bool) -> None:
-        merge = self._merges.pop(group)
+        merge = self._forget(group)
         self._by_hand -= set(components(group))
         if not helped:
             self._give_up(components(group))

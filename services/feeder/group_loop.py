@@ -3,6 +3,7 @@
 One call is one frame. What the ledger ordered is done before the call returns, so that the next frame shows it:
 
     injected    the actuator carries the action out
+    released    the same, of a negative amount: the actuator takes back what stands
     pending     actions that are unknown here (another aggregator's, or of a lost answer) are fetched and carried out
     stale       the planner submits records for the directions in which power flows now
 
@@ -29,6 +30,7 @@ from services.feeder.record_submitter import RecordSubmitter
 
 NORMAL, INJECTED, VOLTAGE_OK, ESCALATE = "normal", "injected", "voltage_ok", "escalate"
 PENDING, LENT, STALE = "pending", "lent", "stale"
+RELEASED, HELD, SUSPECT = "released", "held", "suspect"
 FAILED = "failed"
 """No result: the ledger could not take the frame now, or it met a concurrent transaction."""
 
@@ -56,7 +58,7 @@ class FrameAnswer:
 
     @property
     def control(self) -> dict[str, Any] | None:
-        """The injection that was ordered."""
+        """The injection that was ordered, or the release: its amounts are negative."""
         return None if self.result is None else self.result["control"]
 
     @property
@@ -101,7 +103,7 @@ class GroupLoop:
             await self.start_counting()
         shown = self._plant.applied(self.group)
         answer = await self._compute(number)
-        if answer.outcome == INJECTED and answer.control is not None:
+        if answer.control is not None:
             await self._carry_out(answer.control)
         elif answer.outcome == PENDING and shown == self._plant.applied(self.group):
             await self.catch_up()

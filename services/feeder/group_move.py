@@ -124,10 +124,12 @@ async def carry_list(group: str, old: DvsClient, new: DvsClient) -> Any:
     """
 
     async def carry() -> Any:
-        left = (await old.query(group, "GetResources"))["vvc"]
-        if any(left.values()):
-            await new.submit(group, "UpdateResources", vvc=left)
-            await old.submit_once(group, "UpdateResources", vvc={})
+        answer = await old.query(group, "GetResources")
+        if _has_any(answer):
+            left = {name: answer[name] for name in ("vvc", "standing") if name in answer}
+            nothing: dict[str, Any] = {"standing": []} if "standing" in left else {}
+            await new.submit(group, "UpdateResources", **left)
+            await old.submit_once(group, "UpdateResources", vvc={}, **nothing)
         return await new.query(group, "GetResources")
 
     # All of it: what it conflicted with may have changed what is left.
@@ -162,4 +164,9 @@ async def _has_list(dvs: DvsClient, channel: str, group: str) -> bool:
         if not is_refusal(error):
             raise
         return False
-    return any(answer["vvc"].values())
+    return _has_any(answer)
+
+
+def _has_any(resources: Any) -> bool:
+    """Whether a group has anything left, or standing, on a channel."""
+    return any(resources["vvc"].values()) or bool(resources.get("standing"))

@@ -17,7 +17,7 @@ from gridledger.grid.grouping import components
 from services.feeder.coordinator import Coordinator
 from services.feeder.frames_in_flight import FramesInFlight, Gaps
 from services.feeder.grid_changes import GridChanges
-from services.feeder.group_loop import FAILED, INJECTED, FrameAnswer
+from services.feeder.group_loop import FAILED, FrameAnswer
 from services.feeder.group_move import GroupMover, Moved
 from services.feeder.layout_follower import LayoutFollower
 from services.feeder.ledger_port import REFUSED, is_conflict
@@ -243,7 +243,7 @@ class OpenLoopStream:
         if control is not None:
             done_us = answer.time_us + round(answer.latency_s * 1e6)
             self._recorder.action(answer.group, control, done_us, answer.tx_id)
-        if answer.outcome == INJECTED and control is not None:
+        if control is not None:
             self._tell(
                 f"group {answer.group}: bus {control['weak_bus']} at VSI {answer.vsi[control['weak_bus']]:.4f}; "
                 f"{control['q_mvar']:.3f} MVAr at bus {control['source_bus']} (transaction {answer.tx_id[:12]})"

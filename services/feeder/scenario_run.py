@@ -9,7 +9,7 @@ from typing import Any
 from gridledger.grid.case import FloatArray
 from gridledger.grid.records import Planner
 from services.feeder.clock import Clock
-from services.feeder.group_loop import INJECTED, STALE, FrameAnswer
+from services.feeder.group_loop import STALE, SUSPECT, FrameAnswer
 from services.feeder.merging import Merge
 from services.feeder.scenario import Scenario
 
@@ -25,7 +25,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """Reactive power that the ledger ordered."""
+    """Reactive power that the ledger ordered; negative where it took back what stood."""
 
     at_s: float
     group: str
@@ -65,6 +65,8 @@ class ScenarioRun:
     faults: list[str] = field(default_factory=list)
     merges: list[str] = field(default_factory=list)
     frames: int = 0
+    suspects: int = 0
+    """How many frames contradicted themselves."""
     settled: bool = False
     cured: bool = False
     weak_bus: int = 0
@@ -79,8 +81,8 @@ class ScenarioRun:
 
     @property
     def steps(self) -> int:
-        """How many injections it took."""
-        return len(self.injections)
+        """How many injections it took, releases not counted."""
+        return sum(injection.q_mvar > 0.0 for injection in self.injections)
 
     @property
     def before(self) -> Moment:
@@ -127,12 +129,13 @@ class ScenarioRun:
             self.faults.append(answer.fault)
             return
         self.latencies_s.append(answer.latency_s)
+        self.suspects += answer.outcome == SUSPECT
         if answer.outcome == STALE:
             self.mark("stale", f"group {answer.group}: new record")
         elif answer.result["alarm"] and not self.weak_bus:
             self.weak_bus, self.threshold = answer.result["weak_bus"], answer.result["threshold"]
             self.first_alarm = len(self.moments) - 1
-        if answer.outcome == INJECTED and answer.control is not None:
+        if answer.control is not None:
             self.add_injection(answer, answer.control)
 
     def _at_s(self, time_us: int) -> float:

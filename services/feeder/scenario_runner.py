@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from gridledger.client.profile import ConnectionProfile
 from gridledger.grid.plant import Plant
@@ -28,6 +29,8 @@ from services.feeder.schedule import Change
 BEFORE_ROUNDS = 3
 MAX_ROUNDS = 50
 AFTER_ROUNDS = 4
+MAX_ROUNDS_WITH_RELEASE = 600
+_QUIET_HOLDS = 1.5
 
 
 class ScenarioRunner:
@@ -38,7 +41,7 @@ class ScenarioRunner:
     ) -> None:
         self.planner = planner
         self.power_flow = power_flow
-        self.plant = Plant(Grid(power_flow), planner.area)
+        self.plant = Plant(Grid(power_flow), planner.area, reference_rows=planner.check is not None)
         self.base: GridState = self.plant.state()
         self._records = RecordSubmitter(planner, dvs, clock, self._on_kinds)
         self._dvs = dvs
@@ -131,9 +134,21 @@ class ScenarioRunner:
             run.mark(change.kind, change.title)
 
     async def _settle(self, run: ScenarioRun, coordinator: Coordinator) -> bool:
-        """Rounds until nothing more is ordered; False where that does not come."""
-        for _ in range(MAX_ROUNDS):
-            if coordinator.settled(await self._round(run, coordinator)):
+        """Rounds until nothing more is ordered; False where that does not come.
+
+        With ``release`` nothing is ordered for longer than an entry stands at least.
+        """
+        release = self.planner.release
+        quiet_us = 0 if release is None else round(_QUIET_HOLDS * release.hold_s * 1e6)
+        quiet_since: int | None = None
+        for _ in range(MAX_ROUNDS if release is None else MAX_ROUNDS_WITH_RELEASE):
+            answers = await self._round(run, coordinator)
+            if not coordinator.settled(answers):
+                quiet_since = None
+                continue
+            now = min(answer.time_us for answer in answers)
+            quiet_since = now if quiet_since is None else quiet_since
+            if now - quiet_since >= quiet_us:
                 return True
         return False
 
@@ -171,8 +186,11 @@ class ScenarioRunner:
     async def _supply(self, scenario: Scenario) -> float:
         """Give every group the scenario's VVC list; the sum of all, p.u."""
 
+        # After a reset of the plant nothing stands; a ledger that did not know would release what is not there.
+        stands: dict[str, Any] = {} if self.planner.release is None else {"standing": []}
+
         async def supply(group: str, vvc: dict[str, float]) -> float:
-            resources, _ = await self._dvs.submit(group, "UpdateResources", vvc=vvc)
+            resources, _ = await self._dvs.submit(group, "UpdateResources", vvc=vvc, **stands)
             self.plant.start_counting(group, resources["actions"])
             return sum(vvc.values())
 

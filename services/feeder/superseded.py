@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gridledger.grid.grouping import components
-from services.feeder.group_loop import ESCALATE, INJECTED, LENT, STALE, FrameAnswer
+from services.feeder.group_loop import ESCALATE, INJECTED, LENT, RELEASED, STALE, FrameAnswer
 
 SUPERSEDED = "superseded"
-_OWN_GROUP = frozenset((INJECTED, STALE))
+_OWN_GROUP = frozenset((INJECTED, RELEASED, STALE))
 _ANY_GROUP = frozenset((ESCALATE, LENT))
 
 

@@ -193,8 +193,14 @@ class Release(Part):
 
     v_max: Annotated[float, Field(gt=0.5, le=2.0)]
     margin: Share
-    hold_s: Annotated[float, Field(ge=0.0, le=3600.0)]
-    dv_max: Annotated[float, Field(gt=0.0, le=0.5)]
+    hold_s: Annotated[float, Field(ge=0.001, le=3600.0)]
+    dv_max: Annotated[float, Field(ge=0.0001, le=0.5)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.margin < self.dv_max / 2.0:
+            raise ValueError("margin must be at least half of dv_max")
+        return self
 
 
 class Check(Part):

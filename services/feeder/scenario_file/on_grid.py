@@ -11,6 +11,7 @@ from gridledger.grid.grouping import Grouping, automatic_grouping, grouping_of
 from gridledger.grid.planning import default_thresholds, thresholds_below
 from gridledger.grid.power_flow import GridState, PowerFlow
 from gridledger.grid.records import Planner, Profile
+from gridledger.grid.rules import Check, Release
 from gridledger.grid.vvc_source import EXACT, VvcSource
 from gridledger.yaml_file import read_text
 from services.feeder.scenario import Scenario
@@ -82,7 +83,16 @@ def planner_of(file: ScenarioFile, case: Case, grouping: Grouping, profile: Prof
     if profile not in form.profile:
         raise InputError(f"{file.path}: the scenario {form.name} runs in profile {' or '.join(form.profile)} only")
     thresholds = _thresholds(file, case, grouping, profile, base)
-    return Planner(case, grouping, profile, thresholds, v_required=form.v_required)
+    return Planner(
+        case,
+        grouping,
+        profile,
+        thresholds,
+        v_required=form.v_required,
+        release=None if form.release is None else Release(**form.release.model_dump()),
+        check=None if form.check is None else Check(**form.check.model_dump()),
+        deadband_mw=form.deadband_mw,
+    )
 
 
 def _thresholds(
