@@ -92,6 +92,7 @@ def _stream_parser(name: str, epilog: str) -> argparse.ArgumentParser:
     parser.add_argument("--dir", dest="folder", type=Path, default=Path("out/network"), help="the network's folder")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables as JSON")
     parser.add_argument("--results", type=Path, metavar="DIR", help="write every bus and action, for 'plot DIR'")
+    parser.add_argument("--pmu", nargs="?", const="one", choices=("one", "bus"), help="measure by PMUs (docs/pmu.md)")
     parser.add_argument("--control", action="store_true", help="take commands from standard input; try help")
     return parser
 
@@ -102,7 +103,7 @@ def _run_stream(file: ScenarioFile, chosen: argparse.Namespace, case: str | None
     from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
 
     asked = Asked(case, chosen.groups, chosen.profile, chosen.rate, chosen.seconds)
-    options = StreamOptions(file, asked, chosen.folder, chosen.report, chosen.results, chosen.control)
+    options = StreamOptions(file, asked, chosen.folder, chosen.report, chosen.results, chosen.control, chosen.pmu)
     return run_to_end(stream(options, Console()))
 
 

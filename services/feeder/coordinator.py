@@ -26,6 +26,7 @@ from services.feeder.group_loop import (
 from services.feeder.ledger_port import is_refusal
 from services.feeder.merging import NO_GROUP, OPEN, Merge, Merger
 from services.feeder.meter import Meter
+from services.feeder.pmu.measurement import GridPmus
 from services.feeder.record_submitter import RecordSubmitter
 
 _SETTLED = (NORMAL, VOLTAGE_OK)
@@ -47,6 +48,7 @@ class Coordinator:
         dvs: DvsClient,
         clock: Clock,
         meter: Meter | None = None,
+        pmus: GridPmus | None = None,
         on_merge: OnMerge = lambda _what, _merge: None,
     ) -> None:
         self.groups = tuple(sorted(groups, key=int))
@@ -54,6 +56,7 @@ class Coordinator:
         self.merger = Merger(dvs)
         self._plant = plant
         self._meter = meter
+        self._pmus = pmus
         self._dvs = dvs
         self._clock = clock
         self._on_merge = on_merge
@@ -109,6 +112,7 @@ class Coordinator:
                 dvs=self._dvs,
                 clock=self._clock,
                 meter=self._meter,
+                pmus=self._pmus,
             )
         return self._loops[group]
 

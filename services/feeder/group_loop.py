@@ -26,6 +26,7 @@ from services.feeder.clock import Clock
 from services.feeder.dvs_client import DvsClient
 from services.feeder.ledger_port import is_refusal, may_pass
 from services.feeder.meter import Meter
+from services.feeder.pmu.measurement import GridPmus
 from services.feeder.record_submitter import RecordSubmitter
 
 NORMAL, INJECTED, VOLTAGE_OK, ESCALATE = "normal", "injected", "voltage_ok", "escalate"
@@ -79,10 +80,12 @@ class GroupLoop:
         dvs: DvsClient,
         clock: Clock,
         meter: Meter | None = None,
+        pmus: GridPmus | None = None,
     ) -> None:
         self.group = group
         self._plant = plant
         self._meter = meter
+        self._pmus = pmus
         self._records = records
         self._dvs = dvs
         self._clock = clock
@@ -132,8 +135,12 @@ class GroupLoop:
     async def _compute(self, number: int) -> FrameAnswer:
         begun = time.perf_counter()
         await self._records.follow(self.group, self._plant)
-        state, case = self._plant.state(), self._plant.case
-        frame = self._plant.frame(self.group, self._clock.now_us())
+        if self._pmus is not None:
+            measured = await self._pmus.measure(self.group)
+            state, case, frame = measured.state, measured.case, measured.frame
+        else:
+            state, case = self._plant.state(), self._plant.case
+            frame = self._plant.frame(self.group, self._clock.now_us())
         if self._meter is not None:
             frame = self._meter.measure(frame, number)
         time_us = frame["time"]

@@ -19,6 +19,7 @@ from services.feeder.group_loop import FrameAnswer
 from services.feeder.group_move import GroupMover, gather_lists
 from services.feeder.merging import Merge
 from services.feeder.meter import Meter
+from services.feeder.pmu.measurement import GridPmus
 from services.feeder.record_submitter import RecordSubmitter
 from services.feeder.results.recorder import NO_RECORDER, RecordedChange, RunRecorder
 from services.feeder.results.told import recorded_changes
@@ -48,6 +49,8 @@ class ScenarioRunner:
         self._clock = clock
         self._pace_s = pace_s
         self._run: ScenarioRun | None = None
+        self.pmus: GridPmus | None = None
+        """The PMUs that measure the grid; None where frames are read off its state."""
         self.recorder: RunRecorder = NO_RECORDER
         """Is told of changes and merges."""
 
@@ -160,6 +163,7 @@ class ScenarioRunner:
             dvs=self._dvs,
             clock=self._clock,
             meter=meter,
+            pmus=self.pmus,
             on_merge=self._on_merge,
         )
 

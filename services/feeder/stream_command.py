@@ -23,6 +23,8 @@ from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.live_stream import Operator
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
+from services.feeder.pmu.measurement import Streams
+from services.feeder.pmu.streaming import measured_by_pmus
 from services.feeder.results.told import run_meta
 from services.feeder.scenario_file.reading import ScenarioFile
 from services.feeder.scenario_runner import ScenarioRunner
@@ -44,6 +46,8 @@ class StreamOptions:
     report: Path | None = None
     results: Path | None = None
     control: bool = False
+    pmu: Streams | None = None
+    """Frames come from PMUs over C37.118, in one stream or one for each bus; None: read off the grid's state."""
 
 
 async def stream(options: StreamOptions, console: Console) -> int:
@@ -78,16 +82,17 @@ async def run_stream(options: StreamOptions, tell: Callable[[str], None]) -> tup
             f"{scenario.rate:g} frames/s of each group for {scenario.duration_s:g} s; scenario {scenario.name}: "
             f"{scenario.title}"
         )
-        result = await recorded_stream(
-            runner,
-            made,
-            options.file,
-            connection,
-            tell=tell,
-            follower=follower,
-            results=options.results,
-            operator=console_control(sys.stdin.fileno(), tell) if options.control else None,
-        )
+        async with measured_by_pmus(runner, options.pmu, rate=scenario.rate, clock=SystemClock(), tell=tell):
+            result = await recorded_stream(
+                runner,
+                made,
+                options.file,
+                connection,
+                tell=tell,
+                follower=follower,
+                results=options.results,
+                operator=console_control(sys.stdin.fileno(), tell) if options.control else None,
+            )
     return made, result
 
 

@@ -1,0 +1,182 @@
+"""Streams of PMUs over sockets: commands, data by TCP and UDP, new configurations, garbage, ends and bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from gridledger.field.c37118 import (
+    Command,
+    CommandFrame,
+    Configuration,
+    DataFrame,
+    Frame,
+    FrameDecoder,
+    FrameTime,
+    HeaderFrame,
+    PhasorChannel,
+    PmuData,
+    Stat,
+    encode_command,
+    time_at,
+)
+from gridledger.field.cutter import Cutter
+from services.feeder.pmu.channels import configuration_of, pmus_of
+from services.feeder.pmu.client import PmuClient, Source
+from services.feeder.pmu.server import MAX_CLIENTS, MAX_WAITING_BYTES, PmuServer, Transport
+from tests.support.solved_grid import planner
+from tests.support.waiting import until
+
+NOW = 1_700_000_000_000_000
+PMUS = pmus_of(planner("corrected").case)[:2]
+CONFIG = configuration_of(PMUS, 7, 50)
+
+
+def data(word: int = 0, fraction: int = 0) -> DataFrame:
+    """A data frame of the stream."""
+    pmus = tuple(PmuData(Stat(word), (1 + 1j,) * len(pmu.channels), 60.0, 0.0) for pmu in PMUS)
+    return DataFrame(7, FrameTime(1_700_000_000, fraction), pmus)
+
+
+def free_udp_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def command(code: int, idcode: int = 7) -> bytes:
+    """A command's bytes."""
+    return encode_command(CommandFrame(idcode, time_at(NOW), code))
+
+
+@asynccontextmanager
+async def served(transport: Transport = "tcp", data_port: int = 4713) -> AsyncIterator[PmuServer]:
+    """A server of the stream."""
+    server = PmuServer(CONFIG, now_us=lambda: NOW, transport=transport, header="bus 1 and 2", data_port=data_port)
+    await server.start("127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def reading(source: Source, answer_s: float = 5.0) -> AsyncIterator[tuple[PmuClient, list[DataFrame]]]:
+    """A client of a stream, and what it got."""
+    got: list[DataFrame] = []
+    client = PmuClient(
+        source, lambda _config, frame: got.append(frame), now_us=lambda: NOW, random=Random(1), answer_s=answer_s
+    )
+    task = asyncio.create_task(client.run())
+    try:
+        yield client, got
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp", "tcp+udp"])
+async def test_data_come_by_every_transport(transport: Transport) -> None:
+    port = free_udp_port()
+    async with served(transport, port) as server:
+        source = Source("north", 7, *server.address, transport, port)
+        async with reading(source) as (client, got):
+            await until(lambda: server.receiving)
+            sent = [data(fraction=number) for number in range(5)]
+            for frame in sent:
+                server.publish(frame)
+            await until(lambda: len(got) == len(sent))
+            assert got == sent
+            assert client.counts["configurations"] == 1
+            assert client.counts["refused"] == 0
+        await until(lambda: not server.receiving)
+
+
+async def test_a_server_answers_each_command_and_ignores_other_streams() -> None:
+    async with served() as server:
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(command(Command.SEND_CFG2, idcode=8) + b"garbage")
+        codes = (Command.SEND_CFG1, Command.SEND_CFG2, Command.SEND_CFG3, Command.SEND_HEADER, 0x0FFF)
+        writer.write(b"".join(map(command, codes)))
+        cutter, decoder = Cutter(), FrameDecoder()
+        found: list[Frame] = []
+        while len(found) < 4:
+            found += [decoder.decode(frame) for frame in cutter.feed(await reader.read(65_536))]
+        kinds = [frame.kind.name for frame in found if isinstance(frame, Configuration)]
+        assert kinds == ["CFG1", "CFG2", "CFG3"]
+        assert isinstance(found[3], HeaderFrame)
+        assert found[3].text == "bus 1 and 2"
+        writer.close()
+
+
+async def test_an_announced_change_brings_the_new_configuration() -> None:
+    async with served() as server, reading(Source("north", 7, *server.address)) as (client, got):
+        await until(lambda: server.receiving)
+        server.publish(data())
+        await until(lambda: len(got) == 1)
+        server.publish(data(word=0x0400))
+        await until(lambda: client.counts["configurations"] == 2)
+        one, two = CONFIG.pmus
+        wider = replace(CONFIG, pmus=(one, replace(two, phasors=(*two.phasors, PhasorChannel("NEW")), change_count=1)))
+        server.reconfigure(wider)
+        last = data().pmus[1]
+        changed = replace(data(), pmus=(data().pmus[0], replace(last, phasors=(*last.phasors, 5 + 5j))))
+        server.publish(replace(changed, pmus=tuple(replace(pmu, stat=Stat(0x0400)) for pmu in changed.pmus)))
+        await until(lambda: client.counts["refused"] == 1)
+        await until(lambda: client.counts["configurations"] == 3)
+        server.publish(changed)
+        await until(lambda: len(got) == 3)
+        assert got[-1].pmus[1].phasors[-1] == 5 + 5j
+
+
+async def test_a_client_connects_again_and_skips_garbage() -> None:
+    async with served() as server, reading(Source("north", 7, *server.address), answer_s=0.5) as (client, got):
+        await until(lambda: server.receiving)
+        for writer in tuple(server._writers):
+            writer.write(b"\xaa\x01\x00\x20garbage")
+        server.publish(data())
+        await until(lambda: len(got) == 1)
+        assert client.counts["dropped_bytes"] == 11
+        for writer in tuple(server._writers):
+            writer.close()
+        await until(lambda: client.counts["reconnects"] >= 1 and server.receiving)
+        server.publish(data(fraction=1))
+        await until(lambda: len(got) == 2)
+
+
+async def test_a_stream_that_falls_silent_is_connected_anew() -> None:
+    async with served() as server, reading(Source("north", 7, *server.address), answer_s=0.1) as (client, _):
+        await until(lambda: client.counts["reconnects"] >= 2)
+
+
+async def test_a_server_has_so_many_clients_and_no_more() -> None:
+    async with served() as server:
+        opened = [await asyncio.open_connection(*server.address) for _ in range(MAX_CLIENTS)]
+        await until(lambda: len(server._clients) == MAX_CLIENTS)
+        reader, writer = await asyncio.open_connection(*server.address)
+        assert await reader.read() == b""
+        for one in (writer, *(writer for _, writer in opened)):
+            one.close()
+
+
+async def test_a_client_that_takes_nothing_loses_frames() -> None:
+    async with served() as server:
+        _, writer = await asyncio.open_connection(*server.address, limit=1)
+        writer.write(command(Command.DATA_ON))
+        await until(lambda: server.receiving)
+        for _ in range(40_000):
+            server.publish(data())
+            if server.dropped_frames:
+                break
+        assert server.dropped_frames
+        (waiting,) = server._writers
+        assert waiting.transport.get_write_buffer_size() < MAX_WAITING_BYTES + 1000
+        writer.transport.abort()
