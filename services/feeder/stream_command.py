@@ -24,7 +24,7 @@ from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.live_stream import Operator
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.pmu.measurement import Streams
-from services.feeder.pmu.streaming import measured_by_pmus
+from services.feeder.pmu_stream import measured_by_pmus
 from services.feeder.results.told import run_meta
 from services.feeder.scenario_file.reading import ScenarioFile
 from services.feeder.scenario_runner import ScenarioRunner

@@ -15,7 +15,7 @@ from gridledger.grid.frames import FrameMaker
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid
 from services.feeder.clock import Clock
-from services.feeder.pmu.measurement import GridPmus, Measured, Samples, Streams
+from services.feeder.pmu.measurement import GridPmus, Measured, NoMeasurement, Samples, Streams
 from services.feeder.pmu.phasors import PhasorFrames, in_service, phasors_of
 from services.feeder.pmu.server import Transport
 from services.feeder.scenario_runner import ScenarioRunner
@@ -168,6 +168,16 @@ async def test_a_line_that_is_out_carries_nothing_and_frames_follow() -> None:
     assert [(b["f"], b["t"]) for b in measured.frame["branches"]] == [(b["f"], b["t"]) for b in exact["branches"]]
     for one, other in zip(exact["branches"], measured.frame["branches"], strict=True):
         assert one["Pt"] == pytest.approx(other["Pt"], abs=1e-5)
+
+
+async def test_a_group_whose_pmus_are_silent_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(Grid(power_flow()), planner("corrected").area)
+    pmus = GridPmus(plant, planner("corrected").area, rate=30, now_us=FakeClock().now_us, random=Random(1))
+    async with pmus.running():
+        monkeypatch.setattr("services.feeder.pmu.measurement.ANSWER_S", 0.05)
+        with pytest.raises(NoMeasurement) as error:
+            await pmus.measure("1")
+    assert error.value.code == "NO_MEASUREMENT"
 
 
 async def test_sampling_at_a_rate_gives_each_group_new_frames() -> None:
