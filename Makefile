@@ -120,6 +120,7 @@ reference: $(VENV)/.installed-dev  ## write the pages that are made from the cod
 
 site: $(VENV)/.installed-dev  ## the documentation as a site in out/site; fails where a link leads nowhere
 	@$(BIN)/zensical build --strict
+	@$(BIN)/python docs/make_math.py out/site
 
 docker-test: $(VENV)/.installed  ## the network as containers: built, used, killed, cut off, healed (needs docker compose)
 	@$(BIN)/python -m tests.docker.run
