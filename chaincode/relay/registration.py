@@ -14,7 +14,7 @@ from .arguments import MAX_REMARK, MINUTE_LIMIT, choice, identifier, integer, it
 from .grammar import MEASURES
 from .permissions import require_operator, require_operator_of
 
-PROTOCOLS: Final = ("text", "modbus", "iec61850")
+PROTOCOLS: Final = ("text", "modbus", "iec61850", "c37118")
 MAX_SERVERS: Final = 64
 #: Two a year for a hundred years.
 MAX_OFFSETS: Final = 200

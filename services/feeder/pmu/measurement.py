@@ -132,6 +132,7 @@ class GridPmus:
         self._transport: Transport = transport
         self._wait_ms, self._tell = wait_ms, tell
         self._last_us: dict[str, int] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         pmus = pmus_of(plant.grid.power_flow.case)
         self._parts: list[tuple[BusPmu, ...]] = [pmus] if streams == "one" else [(pmu,) for pmu in pmus]
         self._servers: list[PmuServer] = []
@@ -204,7 +205,8 @@ class GridPmus:
         assert self.concentrator is not None  # noqa: S101 - within running()
         self.samples.count_actions_of(group)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            # One after the other: two that wait at once would be given the same instant.
+            async with asyncio.timeout(ANSWER_S), self._locks.setdefault(group, asyncio.Lock()):
                 return await self._measured(group, self.concentrator)
         except TimeoutError:
             raise NoMeasurement(f"the PMUs of group {group} sent no whole measurement within {ANSWER_S:g} s") from None

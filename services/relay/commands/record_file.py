@@ -39,7 +39,7 @@ class _Record(_Part):
     relay: Annotated[str, Field(pattern=_ID)]
     name: Annotated[str, Field(min_length=1)]
     substation: Annotated[str, Field(min_length=1)]
-    protocol: Literal["text", "modbus", "iec61850"]
+    protocol: Literal["text", "modbus", "iec61850", "c37118"]
     address: Annotated[str, Field(min_length=1, max_length=256)]
     utc_offsets: Annotated[list[_Offset], Field(min_length=1)]
     period_s: Annotated[int, Field(ge=1)]

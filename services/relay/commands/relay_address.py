@@ -11,6 +11,7 @@ from yarl import URL
 
 from gridledger.errors import InputError, SettingsError
 from services.relay.readers.addresses import host_and_port
+from services.relay.readers.c37118 import pmu_at
 from services.relay.readers.text import base_of
 
 ANSWER_S: Final = 2.0
@@ -20,6 +21,8 @@ def place_of(record: Mapping[str, Any]) -> tuple[str, int]:
     """The host and the port at which a record's relay is read. :class:`InputError` where its protocol has no use for
     the address, which begins with ``address``."""
     try:
+        if record["protocol"] == "c37118":
+            return pmu_at(dict(record))[:2]
         if record["protocol"] != "text":
             return host_and_port(record)
         url = URL(base_of(record))

@@ -1,95 +1,37 @@
 """Reads a relay over IEC 61850 (MMS), by the names of :mod:`services.relay.mms_names`.
 
-MMS has the running values and no captures: a reader that is away misses what is measured meanwhile. So a minute counts
-only where all its readings were seen, by their time stamps; another one is told as a gap, once, by RELAY_ANSWER_BAD.
-The first minute is not told, which has mostly begun before the reader.
+MMS has the running values and no captures: each reading must be seen (:mod:`.watching`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import iec61850
 
-from gridledger.errors import GridLedgerError
-from gridledger.field.capture import CaptureError
 from services.relay import mms_names
 from services.relay.readers.addresses import host_and_port, joined
-from services.relay.readers.errors import ANSWERED_BADLY, GAP, LATE, RelayAnswerBad, RelayUnreachable
-from services.relay.readers.minute_watch import MinuteWatch, Seen
-from services.relay.readers.reader import ANSWER_S, Delivered, Held
-from services.relay.readers.values import text_of
+from services.relay.readers.errors import LATE, RelayUnreachable
+from services.relay.readers.minute_watch import Seen
+from services.relay.readers.reader import ANSWER_S
+from services.relay.readers.watching import WatchingReader
 
 POLLS_IN_A_READING = 100
 """How often the time stamp is looked at between two readings of the relay."""
-RETRY_S = 1.0
 _LEAVE_S = 1.0
 _T = TypeVar("_T")
 
 
-class MmsReader:
+class MmsReader(WatchingReader):
     """The reader of a relay whose address is ``HOST:PORT``. It watches from the first call until it is closed."""
 
+    spoken = "IEC 61850"
+
     def __init__(self, record: dict[str, Any], *, answer_s: float = ANSWER_S) -> None:
-        self._record = record
-        self._address = joined(*host_and_port(record))
-        self._answer_s = answer_s
-        self._watch = MinuteWatch(record["period_s"], record["reading_s"])
-        self._task: asyncio.Task[None] | None = None
-        self._last: Delivered | None = None
-        self._trouble: GridLedgerError | None = None
-        self._news = asyncio.Event()
-
-    async def latest(self, after: str | None, wait_s: float) -> Delivered | None:
-        """The last complete capture whose ``sha256`` is not ``after``; None when none came within ``wait_s``."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-        if self._task.done():
-            self._task.result()  # a defect of ours
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                while self._trouble is None and not self._has_news(after):
-                    self._news.clear()
-                    await self._news.wait()
-        trouble, self._trouble = self._trouble, None
-        if trouble is not None:
-            raise trouble
-        return self._last if self._has_news(after) else None
-
-    async def held(self) -> list[Held]:
-        """Nothing: MMS has no captures of before."""
-        return []
-
-    async def fetch(self, name: str) -> Delivered:
-        """Refused: MMS has no captures of before."""
-        raise self._bad(f"over IEC 61850 it keeps no capture, so {name!r:.40} neither")
-
-    async def close(self) -> None:
-        """Leave the relay."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    def _has_news(self, after: str | None) -> bool:
-        return self._last is not None and self._last.sha256 != after
-
-    def _tell(self, trouble: GridLedgerError) -> None:
-        self._trouble = trouble
-        self._news.set()
-
-    async def _run(self) -> None:
-        """Watch the relay, connection after connection."""
-        while True:
-            try:
-                await self._watch_once()
-            except GridLedgerError as error:
-                self._tell(error)
-            await asyncio.sleep(RETRY_S)
+        super().__init__(record, joined(*host_and_port(record)), answer_s=answer_s)
 
     async def _watch_once(self) -> None:
         timeout_ms = max(1, round(self._answer_s * 1000))
@@ -134,23 +76,6 @@ class MmsReader:
                 return None
         return Seen(second, tuple(numbers[:-1]), numbers[-1])
 
-    def _take(self, seen: Seen) -> None:
-        minute = self._watch.take(seen)
-        if minute is None:
-            return
-        if minute.missing:
-            self._tell(self._bad(f"gap: of the minute {minute.minute} {minute.missing} readings were not seen", GAP))
-            return
-        try:
-            text = text_of(self._record, minute.minute, minute.faults, minute.rows)
-        except CaptureError as error:
-            self._tell(self._bad(f"the minute {minute.minute}: {error.message}"))
-            return
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
-        source = hashlib.sha256(repr(minute.rows).encode()).hexdigest()
-        self._last = Delivered(f"{minute.minute}", text, sha256, source, minute.minute, None)
-        self._news.set()
-
     async def _asked(self, answer: Awaitable[_T]) -> _T:
         try:
             async with asyncio.timeout(self._answer_s):
@@ -162,6 +87,3 @@ class MmsReader:
             raise self._bad(f"{error!s:.200}") from None
         except iec61850.IedError as error:  # the connection is of no more use, whatever the device meant by it
             raise RelayUnreachable(f"the relay at {self._address} cannot be reached: {error!s:.200}") from None
-
-    def _bad(self, why: str, brief: str = ANSWERED_BADLY) -> RelayAnswerBad:
-        return RelayAnswerBad(f"the relay at {self._address}: {why}", brief=brief)

@@ -6,6 +6,7 @@ from typing import Any
 
 from gridledger.errors import SettingsError
 from gridledger.extras import require_extra
+from services.relay.readers.c37118 import PmuReader
 from services.relay.readers.reader import ANSWER_S, Reader
 from services.relay.readers.text import TextReader
 
@@ -29,5 +30,7 @@ def open_reader(record: dict[str, Any], server: str, *, answer_s: float = ANSWER
             from services.relay.readers.iec61850 import MmsReader  # noqa: PLC0415 - a package of an extra
 
             return MmsReader(record, answer_s=answer_s)
+        case "c37118":
+            return PmuReader(record, answer_s=answer_s)
         case other:
             raise SettingsError(f"relay {record['relay']}: the protocol {other} is not read")

@@ -187,6 +187,8 @@ async def test_sampling_at_a_rate_gives_each_group_new_frames() -> None:
     async with pmus.running():
         sampling = asyncio.create_task(pmus.keep_sampling())
         frames = [(await pmus.measure("2")).frame for _ in range(5)]
+        at_once = await asyncio.gather(*(pmus.measure("3") for _ in range(5)))
         sampling.cancel()
     times = [frame["time"] for frame in frames]
+    assert len({measured.frame["time"] for measured in at_once}) == len(at_once)
     assert times == sorted(set(times))

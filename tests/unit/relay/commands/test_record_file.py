@@ -52,7 +52,11 @@ def test_the_registrations_of_the_checkout_are_read():
         ('id: "5005"', "id: 5005", 'servers.1.id, line 12: must be a text: write "5005" in quotes'),
         ("    mspid: Server5005MSP\n", "", "servers.1.mspid, line 12: is missing"),
         ("relay: Rele_1", "relay: ../x", "relay, line 1: String should match pattern"),
-        ("protocol: text", "protocol: dnp3", "protocol, line 4: Input should be 'text', 'modbus' or 'iec61850'"),
+        (
+            "protocol: text",
+            "protocol: dnp3",
+            "protocol, line 4: Input should be 'text', 'modbus', 'iec61850' or 'c37118'",
+        ),
         ("Vab: [109.25, 120]", "Vab: [109.25]", "limits.Vab, line 16: List should have at least 2 items"),
         ("Vab: [109.25, 120]", "Vxx: [1, 2]", "limits.Vxx, line 16: Input should be 'Vab'"),
         ("offset_min: -300", "offset_min: -300.5", "utc_offsets.0.offset_min, line 7: Input should be a valid integer"),

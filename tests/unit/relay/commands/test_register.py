@@ -130,7 +130,13 @@ def test_a_relay_that_answers_is_no_warning(capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.parametrize(
     ("protocol", "address"),
-    [("modbus", "modbus://127.0.0.1:36120"), ("modbus", "127.0.0.1"), ("iec61850", "http://a:1"), ("text", "a:1")],
+    [
+        ("modbus", "modbus://127.0.0.1:36120"),
+        ("modbus", "127.0.0.1"),
+        ("iec61850", "http://a:1"),
+        ("c37118", "a:1"),
+        ("text", "a:1"),
+    ],
 )
 def test_an_address_of_no_use_is_refused(
     protocol: str, address: str, channel: RelayChannel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
