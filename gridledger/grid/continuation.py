@@ -84,13 +84,15 @@ class Continuation:
         self._may_be_held = np.asarray([case.kind[p] == PV for p in self._equations.generators.positions])
 
     def trace(self, *, lower_to: float = 1.0) -> Curve:
-        """The curve to its nose, and beyond it until the loading is below ``lower_to`` of the largest.
+        """The curve to its nose, and beyond it while the loading falls, to ``lower_to`` of the largest.
 
         Raises NoseNotFound. What lies beyond the nose is for pictures: where it cannot be followed it just ends.
         """
         points: list[CurvePoint] = []
         nose, limiting = -1, None
         for point, event in self._walk():
+            if nose >= 0 and point.loading > points[-1].loading:
+                break
             points.append(point)
             if event is not None:
                 nose, limiting = len(points) - 1, event.limiting_bus

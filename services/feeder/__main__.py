@@ -28,6 +28,8 @@ def main(argv: list[str]) -> int:
             return _demo(argv[1:])
         if argv[:1] == ["plot"]:
             return _plot(argv[1:])
+        if argv[:1] == ["thresholds"]:
+            return _thresholds(argv[1:])
         return _run(argv[1:]) if argv[:1] == ["run"] else _stream(argv)
     except GridLedgerError as error:
         return tell_error(error)
@@ -121,6 +123,35 @@ def _plot(argv: list[str]) -> int:
     from services.feeder.results.plot_command import plot  # noqa: PLC0415
 
     return plot(options.run, out=options.out, column=options.column, beside=options.compare, console=Console())
+
+
+def _thresholds(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="gridledger feeder thresholds",
+        description="Sweep loads to the largest that the grid can carry, and recommend thresholds for its groups.",
+    )
+    parser.add_argument("--case", metavar="CASE", help="the grid: a built-in case, or a file (default: case30)")
+    parser.add_argument("--scenario", type=Path, metavar="FILE", help="take grid, groups and limits from this scenario")
+    parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
+    parser.add_argument("--profile", choices=("published", "corrected"), default="corrected")
+    parser.add_argument("--margin", type=float, default=0.1, metavar="SHARE", help="before the largest load factor")
+    parser.add_argument("--q-limits", action="store_true", help="keep generators within their reactive limits")
+    parser.add_argument("--generation", choices=("slack", "scaled"), default="slack", help="who gives what is added")
+    parser.add_argument("--buses", type=_buses, metavar="3,14", help="only these loads grow (default: all)")
+    parser.add_argument("--out", type=Path, default=Path("out/thresholds"), metavar="DIR")
+    chosen = vars(parser.parse_args(argv))
+    require_extra("feeder", "gridledger feeder thresholds")
+    from gridledger.demonstration.console import Console  # noqa: PLC0415 -- these take a second; --help does without
+    from services.feeder.thresholds import ThresholdOptions, thresholds  # noqa: PLC0415
+
+    return thresholds(ThresholdOptions(**chosen), Console())
+
+
+def _buses(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("give bus numbers with commas between them, like 3,14") from None
 
 
 def _positive(text: str) -> float:

@@ -8,12 +8,13 @@ import pytest
 
 from gridledger.errors import InputError
 from gridledger.grid import continuation as module
-from gridledger.grid.case import Case, case_of_net, load_case
+from gridledger.grid.case import CASE_NAMES, Case, case_of_net, load_case
 from gridledger.grid.continuation import Continuation, Curve, NoseNotFound
 from gridledger.grid.newton import Newton, NotSolved, Solution, Voltages
 from gridledger.grid.power_equations import Direction
 from gridledger.grid.power_flow import PowerFlow
 from gridledger.grid.q_limits import GeneratorBuses
+from tests.support.case_files import case_file
 
 
 def all_loads(case: Case, *, scaled: bool = False) -> Direction:
@@ -58,10 +59,17 @@ def test_noses_are_those_that_matpower_publishes(name: str, published: float, to
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize(
     ("name", "limits"),
-    [("case30", False), ("case30", True), ("case57", False), ("case57", True), ("case118", False)],
+    [
+        ("case30", False),
+        ("case30", True),
+        ("case57", False),
+        ("case57", True),
+        ("case118", False),
+        ("case1354pegase", False),
+    ],
 )
 def test_newton_ends_within_a_millionth_of_the_nose(name: str, limits: bool, scaled: bool) -> None:
-    case = load_case(name)
+    case = load_case(name) if name in CASE_NAMES else load_case(case_file(name))
     continuation, curve = traced(case, scaled=scaled, limits=limits)
     direction, top = all_loads(case, scaled=scaled), curve.largest_loading
     assert curve.limiting_bus is None
