@@ -66,8 +66,10 @@ class Coordinator:
         """Groups whose merge did not help, or that found no neighbour, with the plant's count of load changes then."""
         self._borrowed: set[str] = set()
         """Merges that have not given back yet what they borrowed, where records have ``release``: they last."""
-        self._held: set[str] = set()
-        """Those of them whose last answer was HELD."""
+        self._idle: set[str] = set()
+        """Those of them that ask for nothing just now: they may be split for a third group."""
+        self._split_for: dict[str, int] = {}
+        """Groups for which such a merge was split, with the plant's count of load changes then."""
         self._apart: set[str] = set()
         self._by_hand: set[str] = set()
         """Groups that were merged by hand: their merge lasts until it is split by hand."""
@@ -184,9 +186,10 @@ class Coordinator:
             self._borrowed.add(answer.group)
         elif answer.outcome == NORMAL:
             self._borrowed.discard(answer.group)
-        self._held.discard(answer.group)
-        if answer.outcome == HELD:
-            self._held.add(answer.group)
+        self._idle.discard(answer.group)
+        given_up = answer.outcome == ESCALATE and self._has_given_up(answer.group)
+        if answer.outcome in (HELD, VOLTAGE_OK) or given_up:
+            self._idle.add(answer.group)
 
     def _lasts(self, group: str) -> bool:
         """Whether a merge that asks for nothing is kept: it has to give back, or was begun by hand."""
@@ -261,7 +264,8 @@ class Coordinator:
     async def _merge(self, group: str, answer: FrameAnswer) -> None:
         merge = await self._ask(group, answer)
         if merge.status == NO_GROUP:
-            self._give_up((group,))
+            if not self._may_split_later(group):
+                self._give_up((group,))
             return
         await self._open(group, merge, "merged")
 
@@ -273,26 +277,43 @@ class Coordinator:
             else:
                 await self._return(group, helped=False)
             return
+        has_borrowed = group in self._borrowed
         self._forget(group)
         await self._open(group, merge, "extended")
+        if has_borrowed and merge.group in self._merges:
+            self._borrowed.add(merge.group)
 
     async def _ask(self, group: str, answer: FrameAnswer) -> Merge:
-        """Ask a neighbour into a merge; where none is free, held merges with neighbours are split until one is."""
+        """Ask a neighbour into a merge; where none is free, idle merges with neighbours are split until one is.
+
+        Once for a load, so that two groups in need do not take a neighbour from one another for ever.
+        """
         await self.records.provide_merges(group, answer.state)
         merge = await self.merger.begin(group)
-        near = set(neighbours(self.records.planner.case, self.records.planner.grouping, group))
-        for held in sorted(self._held - {group}):
-            if merge.status != NO_GROUP:
-                break
-            if held in self._merges and near & set(components(held)):
-                await self._return(held, helped=True)
+        if merge.status != NO_GROUP or self._split_for.get(group) == self._plant.load_changes:
+            return merge
+        for other in self._merges_beside(group):
+            if other in self._idle and merge.status == NO_GROUP:
+                self._split_for[group] = self._plant.load_changes
+                await self._return(other, helped=True)
                 merge = await self.merger.begin(group)
         return merge
+
+    def _merges_beside(self, group: str) -> list[str]:
+        """Other merges that have to give back and contain neighbours of a group."""
+        near = set(neighbours(self.records.planner.case, self.records.planner.grouping, group))
+        return [
+            name for name in sorted(self._borrowed - {group}) if name in self._merges and near & {*components(name)}
+        ]
+
+    def _may_split_later(self, group: str) -> bool:
+        """Whether a merge that is busy now may be split for a group as soon as it asks for nothing."""
+        return self._split_for.get(group) != self._plant.load_changes and bool(self._merges_beside(group))
 
     def _forget(self, group: str) -> Merge:
         """A merge is driven no more under this id."""
         self._borrowed.discard(group)
-        self._held.discard(group)
+        self._idle.discard(group)
         return self._merges.pop(group)
 
     async def _open(self, group: str, merge: Merge, what: str) -> None:
