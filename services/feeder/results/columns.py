@@ -37,8 +37,8 @@ FRAMES: Final = (
     Column("latency_ms", "real", "ms", "from the time for which the frame was meant to the durable commit"),
     Column("late_ms", "real", "ms", "the part of it before the frame left"),
     Column("tx_id", "text", "", "the transaction, empty where there is none"),
-    Column("slack_p_mw", "real", "MW", "generated at the reference bus; empty while a branch is out", optional=True),
-    Column("slack_q_mvar", "real", "MVAr", "the same, reactive", optional=True),
+    Column("slack_p_mw", "real", "MW", "generated at the reference bus"),
+    Column("slack_q_mvar", "real", "MVAr", "the same, reactive"),
     Column("at_limit", "text", "MVAr", "generator buses held at a reactive limit, as `BUS:LIMIT=Q`, spaces between"),
     Column("beyond_limit", "text", "MVAr", "those beyond a limit that is not enforced, in the same form"),
 )

@@ -27,7 +27,7 @@ from services.feeder.merging import Merge
 from services.feeder.results.columns import TABLES
 from services.feeder.results.provenance import provenance
 from services.feeder.results.recorder import RecordedChange, RunMeta
-from services.feeder.results.table_writer import TableWriter
+from services.feeder.results.table_writer import TableWriter, arrow
 
 FORMAT: Final = 1
 """Of run.json and the tables; a later one may have more members and columns, never fewer."""
@@ -46,8 +46,9 @@ class _Members:
     buses: IntArray
     row: dict[int, int]
     loads: npt.NDArray[np.bool_]
-    kinds: list[str]
-    homes: list[str]
+    thresholds: FloatArray
+    columns: dict[str, Any]
+    """home, bus and kind as Arrow arrays, which are made once."""
 
 
 class RunWriter:
@@ -73,6 +74,8 @@ class RunWriter:
         self._standing: Counter[int] = Counter()
         self._actions = 0
         self._slack: list[tuple[float, float]] = []
+        self._slack_state: GridState | None = None
+        self._slack_now = (0.0, 0.0)
         self._at_limit: dict[tuple[int, str], AtLimit] = {}
         self._beyond_limit: dict[tuple[int, str], AtLimit] = {}
 
@@ -92,9 +95,9 @@ class RunWriter:
         self._outcomes[answer.group][outcome] += 1
         if answer.result is not None:
             self._latencies_ms.append(latency_ms)
-        result = answer.result or {}
+        result, vsi_of = answer.result or {}, answer.vsi
         weak = result.get("weak_bus")
-        slack = self._slack_of(state)
+        slack = self._slack_of(answer.case, state)
         self._row(
             "frames",
             answer.time_us,
@@ -102,7 +105,7 @@ class RunWriter:
             outcome=outcome,
             fault=answer.fault,
             weak_bus=weak,
-            vsi=answer.vsi.get(weak) if weak is not None else None,
+            vsi=vsi_of.get(weak or 0),
             threshold=result.get("threshold"),
             alarm=result.get("alarm"),
             latency_ms=latency_ms,
@@ -114,7 +117,7 @@ class RunWriter:
             beyond_limit=_limits_text(state.beyond_limit),
         )
         self._note_limits(state)
-        self._add_buses(answer, state, outcome)
+        self._add_buses(answer, vsi_of, state, outcome)
         if time.monotonic() - self._written_at > _EVERY_S:
             self._write_all()
 
@@ -160,22 +163,19 @@ class RunWriter:
             raise InputError("the recorder was told of a run that has not begun")
         return self._meta
 
-    def _add_buses(self, answer: FrameAnswer, state: GridState, outcome: str) -> None:
+    def _add_buses(self, answer: FrameAnswer, vsi_of: Mapping[int, float], state: GridState, outcome: str) -> None:
         members = self._members.get(answer.group)
         if members is None:
             members = self._members[answer.group] = self._members_of(answer.group)
         vsi = np.full(len(members.buses), np.nan)
-        for bus, value in answer.vsi.items():
-            vsi[members.row[bus]] = value
+        vsi[[members.row[bus] for bus in vsi_of]] = list(vsi_of.values())
         at = members.positions
         self._tables["buses"].add(
             {
                 "time_us": answer.time_us,
                 "at_s": self._at_s(answer.time_us),
                 "group": answer.group,
-                "home": members.homes,
-                "bus": members.buses,
-                "kind": members.kinds,
+                **members.columns,
                 "v_pu": state.vm[at],
                 "angle_deg": state.va[at],
                 "pd_mw": state.pd[at] + 0.0,
@@ -197,17 +197,21 @@ class RunWriter:
             buses=np.asarray(buses, dtype=np.int64),
             row={bus: row for row, bus in enumerate(buses)},
             loads=case.kind[positions] == PQ,
-            kinds=[_KINDS.get(int(kind), "generator") for kind in case.kind[positions]],
-            homes=[group for _, group in homes],
+            thresholds=np.asarray([self._begun.thresholds[group] for _, group in homes], dtype=np.float64),
+            columns={
+                "home": arrow().array([group for _, group in homes], type="string"),
+                "bus": arrow().array(buses, type="int64"),
+                "kind": arrow().array([_KINDS.get(int(k), "generator") for k in case.kind[positions]], type="string"),
+            },
         )
 
     def _thresholds(self, members: _Members, answer: FrameAnswer, vsi: FloatArray) -> FloatArray:
         """A bus is judged by its home group's threshold; in ``published`` a merged group has one of its own."""
         meta = self._begun
         if meta.profile == "published" and answer.result is not None and answer.result["threshold"] is not None:
-            thresholds = np.full(len(members.homes), float(answer.result["threshold"]))
+            thresholds = np.full(len(members.buses), float(answer.result["threshold"]))
         else:
-            thresholds = np.asarray([meta.thresholds[home] for home in members.homes], dtype=np.float64)
+            thresholds = members.thresholds
         return np.where(members.loads | ~np.isnan(vsi), thresholds, np.nan)
 
     def _note_limits(self, state: GridState) -> None:
@@ -217,10 +221,11 @@ class RunWriter:
                 if key not in kept or abs(at.q_mvar) > abs(kept[key].q_mvar):
                     kept[key] = at
 
-    def _slack_of(self, state: GridState) -> tuple[float | None, float | None]:
-        if len(state.flows) != len(self._begun.case.branches):
-            return None, None
-        p, q = slack_generation(self._begun.case, state)
+    def _slack_of(self, case: Case, state: GridState) -> tuple[float, float]:
+        if state is self._slack_state:
+            return self._slack_now
+        self._slack_state = state
+        self._slack_now = p, q = slack_generation(case, state)
         if not self._slack:
             self._slack = [(p, p), (q, q)]
         (p_min, p_max), (q_min, q_max) = self._slack

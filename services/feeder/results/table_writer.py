@@ -110,7 +110,9 @@ class TableWriter:
             pieces = []
             for rows in collected:
                 value = rows[field.name]
-                if isinstance(value, np.ndarray | list):
+                if isinstance(value, self._pa.Array):
+                    pieces.append(value)
+                elif isinstance(value, np.ndarray | list):
                     pieces.append(self._pa.array(value, type=field.type, from_pandas=field.nullable))
                 else:
                     pieces.append(self._pa.repeat(self._pa.scalar(value, type=field.type), rows[""]))

@@ -106,6 +106,7 @@ async def test_vsi_and_actions_of_a_group_are_data_frames() -> None:
     frame = vsi.to_frame(rows="vsi")
     assert list(frame["time"]) == [1, 1, 1, 2, 2, 2]
     assert set(frame["bus"]) == set(area.load_buses)
+    assert frame["vsi"].max() <= 1.0
     assert list(vsi.to_frame()["outcome"]) == ["normal", "injected"]
     actions = (await all_items(asking("GetActions"), "GetActions", {"group": "1"}, 10)).to_frame()
     assert list(actions["control.source_bus"]) == [3]
