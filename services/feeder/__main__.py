@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BEGUN = time.monotonic()
 _LARGEST = 1e6
+_PORTS = 65536
 
 
 def main(argv: list[str]) -> int:
@@ -96,6 +97,7 @@ def _stream_parser(name: str, epilog: str) -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, metavar="DIR", help="write every bus and action, for 'plot DIR'")
     parser.add_argument("--pmu", nargs="?", const="one", choices=("one", "bus"), help="measure by PMUs (docs/pmu.md)")
     parser.add_argument("--control", action="store_true", help="take commands from standard input; try help")
+    parser.add_argument("--control-port", type=_port, metavar="PORT", help="take commands by HTTP on loopback")
     return parser
 
 
@@ -105,7 +107,16 @@ def _run_stream(file: ScenarioFile, chosen: argparse.Namespace, case: str | None
     from services.feeder.stream_command import StreamOptions, stream  # noqa: PLC0415
 
     asked = Asked(case, chosen.groups, chosen.profile, chosen.rate, chosen.seconds)
-    options = StreamOptions(file, asked, chosen.folder, chosen.report, chosen.results, chosen.control, chosen.pmu)
+    options = StreamOptions(
+        file,
+        asked,
+        chosen.folder,
+        report=chosen.report,
+        results=chosen.results,
+        control=chosen.control,
+        control_port=chosen.control_port,
+        pmu=chosen.pmu,
+    )
     return run_to_end(stream(options, Console()))
 
 
@@ -152,6 +163,13 @@ def _buses(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError("give bus numbers with commas between them, like 3,14") from None
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < _PORTS:
+        raise argparse.ArgumentTypeError("must be a port, 1 to 65535")
+    return port
 
 
 def _positive(text: str) -> float:

@@ -304,7 +304,10 @@ class OpenLoopStream:
             note=lambda kind, text: self._runner.note(run, kind, text),
             counts=self._counts,
         )
-        await operator(stream)
+        try:
+            await operator(stream)
+        except GridLedgerError as error:
+            self._fail(error)
 
     async def _report(self, run: ScenarioRun) -> None:
         every_s = max(2.0, self._seconds / 12.0)

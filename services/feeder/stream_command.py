@@ -17,7 +17,7 @@ from gridledger.demonstration.summary import percentiles_ms
 from gridledger.grid.layout import layout_of
 from gridledger.grid.planning import CASE30_THRESHOLDS, THRESHOLD_MARGIN
 from services.feeder.clock import SystemClock
-from services.feeder.control.console import console_control
+from services.feeder.control.console import stream_control
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
@@ -37,7 +37,7 @@ _COLUMNS = "  {:<10} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9}   {}"
 class StreamOptions:
     """What shall run, in which network's folder, and where the report and the run's tables go.
 
-    ``control``: commands come from standard input.
+    ``control``: commands come from standard input; ``control_port``: by HTTP on loopback.
     """
 
     file: ScenarioFile
@@ -48,6 +48,7 @@ class StreamOptions:
     control: bool = False
     pmu: Streams | None = None
     """Frames come from PMUs over C37.118, in one stream or one for each bus; None: read off the grid's state."""
+    control_port: int | None = None
 
 
 async def stream(options: StreamOptions, console: Console) -> int:
@@ -91,9 +92,14 @@ async def run_stream(options: StreamOptions, tell: Callable[[str], None]) -> tup
                 tell=tell,
                 follower=follower,
                 results=options.results,
-                operator=console_control(sys.stdin.fileno(), tell) if options.control else None,
+                operator=_operator(options, tell),
             )
     return made, result
+
+
+def _operator(options: StreamOptions, tell: Callable[[str], None]) -> Operator | None:
+    descriptor = sys.stdin.fileno() if options.control else None
+    return stream_control(tell, descriptor=descriptor, port=options.control_port, folder=options.folder)
 
 
 async def recorded_stream(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 
 from gridledger.errors import GridLedgerError, InputError
@@ -29,10 +31,15 @@ class GridOperator:
 
     def __init__(self, stream: LiveStream) -> None:
         self._stream = stream
+        self._one_at_a_time = asyncio.Lock()
 
     async def answer(self, line: str) -> str:
         """What became of a command, in one line. Raises GridLedgerError where it cannot be carried out."""
         command = parse(line)
+        async with self._one_at_a_time:
+            return await self._do(command)
+
+    async def _do(self, command: Command) -> str:
         if isinstance(command, Simple):
             return self._simple(command.name)
         if isinstance(command, MergeGroup):

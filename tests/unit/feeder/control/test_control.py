@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from services.feeder.control.console import console_control
+from gridledger.errors import PortTaken
+from services.feeder.control.console import stream_control
 from services.feeder.control.lines import lines_of
 from services.feeder.control.operator import GridOperator, answered
-from services.feeder.live_stream import LiveStream
+from services.feeder.live_stream import LiveStream, Operator
 from services.feeder.open_loop import OpenLoopStream, StreamResult
 from services.feeder.results.recorder import NoRecorder
 from services.feeder.scenario_runner import ScenarioRunner
 from services.feeder.scenarios.shipped import scenario_for
 from tests.support.dvs_world import FakeClock, World, dvs_client
 from tests.support.feeder_world import SHARDED
+from tests.support.processes import free_ports
 from tests.support.solved_grid import base_state, planner, power_flow
 from tests.support.waiting import until
 
@@ -39,18 +44,25 @@ class Changes(NoRecorder):
 
 async def controlled(work: Work, seconds: float = 30.0) -> tuple[StreamResult, World, ScenarioRunner, Changes]:
     """A stream on which ``work`` is done, and which then ends."""
-    world, clock, recorder = World(SHARDED), FakeClock(), Changes()
-    runner = ScenarioRunner(planner("corrected"), power_flow(), dvs=dvs_client(world, None, clock), clock=clock)
-    runner.recorder = recorder
-    await runner.prepare()
 
     async def operate(stream: LiveStream) -> None:
         await work(GridOperator(stream), stream)
         stream.clock.end()
 
+    return await controlled_by(operate, seconds)
+
+
+async def controlled_by(
+    operator: Operator, seconds: float = 30.0
+) -> tuple[StreamResult, World, ScenarioRunner, Changes]:
+    """A stream that an operator works on, until it ends it."""
+    world, clock, recorder = World(SHARDED), FakeClock(), Changes()
+    runner = ScenarioRunner(planner("corrected"), power_flow(), dvs=dvs_client(world, None, clock), clock=clock)
+    runner.recorder = recorder
+    await runner.prepare()
     scenario = scenario_for("base", planner("corrected"), power_flow(), base_state()).lasting(seconds, rate=RATE)
     async with asyncio.timeout(60):
-        result = await OpenLoopStream(runner, scenario, tell=lambda _line: None, operator=operate).run()
+        result = await OpenLoopStream(runner, scenario, tell=lambda _line: None, operator=operator).run()
     return result, world, runner, recorder
 
 
@@ -179,7 +191,7 @@ async def test_commands_come_from_a_pipe_and_are_answered_in_a_line_each() -> No
     scenario = scenario_for("base", planner("corrected"), power_flow(), base_state()).lasting(60.0, rate=RATE)
     async with asyncio.timeout(30):
         result = await OpenLoopStream(
-            runner, scenario, tell=lambda _line: None, operator=console_control(read, told.append)
+            runner, scenario, tell=lambda _line: None, operator=stream_control(told.append, descriptor=read)
         ).run()
     os.close(write)
     assert told[0] == "by hand: bus 3 at 52.8 + j26.4 MVA"
@@ -187,6 +199,50 @@ async def test_commands_come_from_a_pipe_and_are_answered_in_a_line_each() -> No
     assert "frames sent" in told[2]
     assert told[3] == "by hand: the stream ends"
     assert result.total.sent < 60 * RATE
+
+
+async def test_commands_come_by_http_with_the_token(tmp_path: Path) -> None:
+    told: list[str] = []
+    (port,) = free_ports(1)
+
+    async def ask(session: aiohttp.ClientSession, line: str, token: str) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with session.post(f"http://127.0.0.1:{port}/control", data=line, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def operate(stream: LiveStream) -> None:
+        control = stream_control(told.append, port=port, folder=tmp_path)
+        assert control is not None
+        serving = asyncio.ensure_future(control(stream))
+        await until(lambda: any("control at" in line for line in told))
+        file = tmp_path / "control.token"
+        assert file.stat().st_mode & 0o777 == 0o600
+        token = file.read_text().strip()
+        async with aiohttp.ClientSession() as session:
+            assert (await ask(session, "status", "wrong"))[0] == 401
+            assert await ask(session, "load 3 52.8 26.4", token) == (
+                200,
+                {"answer": "by hand: bus 3 at 52.8 + j26.4 MVA"},
+            )
+            status, refused = await ask(session, "load 99 1 1", token)
+            assert (status, refused["error"]["message"]) == (400, "case30 has no bus 99")
+            assert (await ask(session, "x" * 5000, token))[0] == 413
+            assert stream.plant.demand(3) == (52.8, 26.4)
+            assert (await ask(session, "quit", token))[0] == 200
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        assert not file.exists()
+
+    await controlled_by(operate)
+    assert "by hand: bus 3 at 52.8 + j26.4 MVA" in told
+
+
+async def test_a_port_that_is_taken_ends_the_stream_with_an_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        control = stream_control(lambda _line: None, port=taken.getsockname()[1], folder=tmp_path)
+        assert control is not None
+        with pytest.raises(PortTaken):
+            await controlled_by(control)
 
 
 async def test_lines_end_with_their_input_and_long_ones_are_cut() -> None:
