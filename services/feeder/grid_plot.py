@@ -1,4 +1,4 @@
-"""The grid drawn with VSI in colour. Positions are the case's own, so that every drawing of a grid looks alike."""
+"""The grid drawn with VSI in colour. Positions are the case's own or its layout's: all its drawings look alike."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
+from gridledger.grid.bus_positions import bus_positions
 from gridledger.grid.case import Case, FloatArray
 from gridledger.grid.grouping import Grouping
 
@@ -83,7 +84,7 @@ def colour_scale() -> ScalarMappable:
 
 
 def _positions(case: Case) -> FloatArray:
-    positions = case.coordinates.copy()
+    positions = bus_positions(case).copy()
     for bus, place in _MOVED.get(case.name, {}).items():
         positions[case.position[bus]] = place
     return positions
