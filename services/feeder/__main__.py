@@ -1,4 +1,5 @@
-"""``python -m services.feeder``: ``demo``, ``run FILE`` (a scenario), ``plot RUN`` (its figures), or a stream."""
+"""``python -m services.feeder``: ``demo``, ``run FILE`` (a scenario), ``plot RUN`` (its figures), ``pdc``,
+``recorded`` (frames of others' PMUs), or a stream."""
 
 from __future__ import annotations
 
@@ -31,6 +32,8 @@ def main(argv: list[str]) -> int:
             return _plot(argv[1:])
         if argv[:1] == ["thresholds"]:
             return _thresholds(argv[1:])
+        if argv[:1] in (["pdc"], ["recorded"]):
+            return _measured(argv[0], argv[1:])
         return _run(argv[1:]) if argv[:1] == ["run"] else _stream(argv)
     except GridLedgerError as error:
         return tell_error(error)
@@ -118,6 +121,13 @@ def _run_stream(file: ScenarioFile, chosen: argparse.Namespace, case: str | None
         pmu=chosen.pmu,
     )
     return run_to_end(stream(options, Console()))
+
+
+def _measured(verb: str, argv: list[str]) -> int:
+    require_extra("feeder", f"gridledger feeder {verb}")
+    from services.feeder.measured_command import main as measured  # noqa: PLC0415 -- takes a second
+
+    return measured(verb, argv)
 
 
 def _plot(argv: list[str]) -> int:

@@ -104,6 +104,19 @@ class Mapping(_Form):
             raise ValueError(f"there is no stream {min(unknown)}")
         return self
 
+    def told(self, case: Case) -> dict[tuple[str, str], dict[str, Quantity]]:
+        """By stream and station what each phasor is of. InputError for what the case has not, or what is told twice."""
+        told = {
+            (pmu.stream, pmu.station): {name: one.quantity(case) for name, one in pmu.phasors.items()}
+            for pmu in self.pmus
+        }
+        seen: dict[Quantity, tuple[str, str]] = {}
+        for place, quantities in told.items():
+            for quantity in quantities.values():
+                if seen.setdefault(quantity, place) != place or list(quantities.values()).count(quantity) > 1:
+                    raise InputError(f"the {quantity.kind} at {quantity.at} is told twice, last of {place[1]}")
+        return told
+
 
 def read_mapping(path: Path) -> Mapping:
     """The file's mapping. Raises InputError that names the member."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -73,6 +74,25 @@ def phasors_of(state: GridState, case: Case, outages: Iterable[int] = ()) -> dic
     for kind, column in ((FROM_END, 0), (TO_END, 1)):
         phasors |= {Quantity(kind, at): value for at, value in enumerate(rounded(ends[:, column]))}
     return phasors
+
+
+def state_of(phasors: Phasors, case: Case, base: GridState) -> GridState:
+    """The state as far as it was measured; what was not is that of ``base``. No branch is out."""
+    pd, qd, vm, va = (values.copy() for values in (base.pd, base.qd, base.vm, base.va))
+    flows, kv = base.flows.copy(), base_kv(case)
+    for bus, at in case.position.items():
+        voltage, load = phasors.get(Quantity(VOLTAGE, bus)), phasors.get(Quantity(LOAD, bus))
+        if voltage is not None:
+            vm[at] = math.hypot(voltage.real, voltage.imag) * _SQRT_3 / (_V_PER_KV * kv[at])
+            va[at] = math.degrees(math.atan2(voltage.imag, voltage.real))
+            if load is not None:
+                pd[at], qd[at] = _power(voltage, load)
+    for branch in range(len(case.branches)):
+        for kind, column, bus in zip((FROM_END, TO_END), (0, 2), case.ends(branch), strict=True):
+            voltage, current = phasors.get(Quantity(VOLTAGE, bus)), phasors.get(Quantity(kind, branch))
+            if voltage is not None and current is not None:
+                flows[branch, column : column + 2] = _power(voltage, current)
+    return replace(base, pd=pd, qd=qd, vm=vm, va=va, flows=flows)
 
 
 class PhasorFrames:
