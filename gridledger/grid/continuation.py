@@ -26,7 +26,9 @@ from gridledger.grid.power_flow import GridState
 from gridledger.grid.q_limits import Limit
 
 _TOLERANCE_PU = 1e-9
-_CORRECTIONS = 10
+_CORRECTIONS = 12
+_SLOW = 0.1
+"""The corrector keeps the factors of its matrix while each correction leaves less than this of the mismatch."""
 _FIRST_STEP, _LARGEST_STEP, _SMALLEST_STEP = 0.02, 0.1, 1e-7
 _MISS = 0.05
 """How far the predictor may miss, relative to its step, for the next step to be as long."""
@@ -280,16 +282,20 @@ class Continuation:
     def _correct(self, z: FloatArray, held: Held, fixed: int) -> FloatArray | None:
         """The point of the curve near ``z`` whose entry ``fixed`` is that of ``z``; None where there is none near."""
         z, unknowns = z.copy(), self._equations.unknowns(held)
+        factors, before = None, np.inf
         for _ in range(_CORRECTIONS):
             residual = self._equations.residual(z, unknowns, held)
-            if not np.isfinite(residual).all():
-                return None
-            if np.abs(residual).max() < _TOLERANCE_PU:
+            size = float(np.abs(residual).max())
+            if size < _TOLERANCE_PU:
                 return z
-            change = _solve(self._equations.jacobian(z, unknowns, fixed), np.append(residual, 0.0))
-            if change is None:
+            if not np.isfinite(size):
                 return None
-            z[unknowns.vector] -= change
+            if factors is None or size > _SLOW * before:
+                factors = _factors(self._equations.jacobian(z, unknowns, fixed))
+            if factors is None:
+                return None
+            z[unknowns.vector] -= factors.solve(np.append(residual, 0.0))
+            before = size
         return None
 
     def _tangent(self, z: FloatArray, held: Held, fixed: int, way: Callable[[FloatArray], float]) -> FloatArray | None:
@@ -297,9 +303,10 @@ class Continuation:
         unknowns = self._equations.unknowns(held)
         right = np.zeros(len(unknowns.vector))
         right[-1] = 1.0
-        found = _solve(self._equations.jacobian(z, unknowns, fixed), right)
-        if found is None:
+        factors = _factors(self._equations.jacobian(z, unknowns, fixed))
+        if factors is None:
             return None
+        found = factors.solve(right)
         tangent = np.zeros(len(z))
         tangent[unknowns.vector] = found / np.abs(found).max()
         return tangent if way(tangent) > 0.0 else -tangent
@@ -316,10 +323,9 @@ def _largest(tangent: FloatArray) -> int:
     return int(np.argmax(np.abs(tangent)))
 
 
-def _solve(matrix: Any, right: FloatArray) -> FloatArray | None:
-    """The solution; None where the matrix is singular."""
+def _factors(matrix: Any) -> Any | None:
+    """The LU factors, which solve; None where the matrix is singular."""
     try:
-        found: FloatArray = linalg.splu(matrix).solve(right)
+        return linalg.splu(matrix)
     except RuntimeError:
         return None
-    return found if np.isfinite(found).all() else None

@@ -65,7 +65,7 @@ def test_noses_are_those_that_matpower_publishes(name: str, published: float, to
         ("case57", False),
         ("case57", True),
         ("case118", False),
-        ("case1354pegase", False),
+        pytest.param("case1354pegase", False, marks=pytest.mark.deep),
     ],
 )
 def test_newton_ends_within_a_millionth_of_the_nose(name: str, limits: bool, scaled: bool) -> None:
