@@ -21,9 +21,10 @@ from services.feeder.console import ScenarioConsole
 from services.feeder.dvs_client import DvsClient
 from services.feeder.expectations import unmet_expectations
 from services.feeder.gateway_ledger import connected
+from services.feeder.scenario_file.on_grid import planner_of
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios.shipped import THESIS, scenario_for, shipped
+from services.feeder.scenarios.shipped import RECOVERY, THESIS, scenario_for, shipped
 from services.feeder.summary import summary
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -80,7 +81,19 @@ async def _scenarios(
             planner = planner_for(power_flow.case, grouping, name, Grid(power_flow).state())
             runner = ScenarioRunner(planner, power_flow, dvs=dvs, clock=SystemClock(), pace_s=_PACE_S)
             await _profile(runner, console, runs, faults)
+        await _recovery(power_flow, dvs, console, runs, faults)
     return runs, faults
+
+
+async def _recovery(
+    power_flow: PowerFlow, dvs: DvsClient, console: ScenarioConsole, runs: list[ScenarioRun], faults: list[str]
+) -> None:
+    """The scenario whose records have rules of their own; adds to ``runs`` and ``faults``."""
+    file, case, base = shipped(RECOVERY), power_flow.case, Grid(power_flow).state()
+    planner = planner_of(file, case, grouping_of(case), "corrected", base)
+    runner = ScenarioRunner(planner, power_flow, dvs=dvs, clock=SystemClock(), pace_s=_PACE_S)
+    await runner.prepare()
+    await _scenario(runner, RECOVERY, console, runs, faults)
 
 
 async def _profile(
@@ -95,12 +108,18 @@ async def _profile(
     console.table_head(name)
     for scenario_name in THESIS:
         if name in shipped(scenario_name).form.profile:
-            scenario = scenario_for(scenario_name, runner.planner, runner.power_flow, runner.base)
-            run = await runner.run(scenario)
-            unmet = unmet_expectations(run)
-            console.run(run, unmet)
-            runs.append(run)
-            faults += [f"{scenario.name} ({name}): {fault}" for fault in unmet]
+            await _scenario(runner, scenario_name, console, runs, faults)
+
+
+async def _scenario(
+    runner: ScenarioRunner, name: str, console: ScenarioConsole, runs: list[ScenarioRun], faults: list[str]
+) -> None:
+    """One scenario; adds to ``runs`` and ``faults``."""
+    run = await runner.run(scenario_for(name, runner.planner, runner.power_flow, runner.base))
+    unmet = unmet_expectations(run)
+    console.run(run, unmet)
+    runs.append(run)
+    faults += [f"{name} ({runner.planner.profile}): {fault}" for fault in unmet]
 
 
 async def _draw(out: Path, runs: list[ScenarioRun], console: ScenarioConsole) -> None:

@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 THESIS = ("base", "1a", "1b", "2", "3", "starved")
 """What the demonstration runs on case30, in this order."""
+RECOVERY = "recovery"
+"""What it runs then, with records of its own."""
 
 
 def shipped(name: str) -> ScenarioFile:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from gridledger.grid.records import Profile
 from services.feeder.expectations import unmet_expectations
 from services.feeder.scenario_run import Injection, ScenarioRun
-from services.feeder.scenarios.shipped import scenario_for
-from tests.support.dvs_world import World
+from services.feeder.scenario_runner import ScenarioRunner
+from services.feeder.scenarios.shipped import RECOVERY, scenario_for, shipped
+from services.feeder.set_up import Asked, set_up
+from tests.support.dvs_world import FakeClock, World, dvs_client
 from tests.support.feeder_world import SINGLE, scenario_runner
 
 
@@ -48,6 +50,21 @@ async def test_a_second_step_and_a_low_voltage_are_told() -> None:
 async def test_an_injection_without_a_load_is_told() -> None:
     run = replace(await met("base", "corrected"), injections=[Injection(0.0, "1", 3, 1.0, "tx")])
     assert unmet_expectations(run) == ["1 injections where none is needed"]
+
+
+async def test_what_did_not_recover_is_told() -> None:
+    clock, asked = FakeClock(), set_up(shipped(RECOVERY), Asked())
+    runner = ScenarioRunner(
+        asked.planner, asked.power_flow, dvs=dvs_client(World(SINGLE), None, clock), clock=clock, pace_s=0.05
+    )
+    await runner.prepare()
+    run = await runner.run(asked.scenario)
+    assert unmet_expectations(run) == []
+    assert unmet_expectations(replace(run, injections=run.injections[:1])) == ["1 injections and 0 releases"]
+    standing = replace(run, injected_pu=0.1, vvc_after=run.vvc_after - 0.1)
+    assert unmet_expectations(standing) == ["0.1 p.u. still stand"]
+    assert "from where it began" in unmet_expectations(replace(run, moments=run.moments[:5]))[0]
+    assert unmet_expectations(replace(run, suspects=2)) == ["2 frames that contradict themselves"]
 
 
 async def test_a_merge_too_many_and_lost_vvc_are_told() -> None:

@@ -15,7 +15,7 @@ from gridledger.grid.records import Profile
 from services.feeder.expectations import unmet_expectations
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_runner import ScenarioRunner
-from services.feeder.scenarios.shipped import THESIS, scenario_for, shipped
+from services.feeder.scenarios.shipped import RECOVERY, THESIS, scenario_for, shipped
 from services.feeder.set_up import Asked, set_up
 from tests.support.dvs_world import FakeClock, Life, World, conflict, dvs_client
 from tests.support.feeder_world import SHARDED, SINGLE, scenario_runner
@@ -51,6 +51,35 @@ async def test_a_scenario_does_not_need_those_before_it(name: str, profile: Prof
     running = scenario_runner(World(SHARDED), profile)
     await running.prepare()
     assert unmet_expectations(await running.run(scenario(name, profile))) == []
+
+
+@pytest.mark.parametrize("layout", [SHARDED, SINGLE], ids=["three shards", "one channel"])
+async def test_the_recovery_gives_back_what_it_injected(layout: Layout) -> None:
+    world, clock = World(layout), FakeClock()
+    asked = set_up(shipped(RECOVERY), Asked())
+    for times in (1, 2):
+        running = ScenarioRunner(
+            asked.planner, asked.power_flow, dvs=dvs_client(world, None, clock), clock=clock, pace_s=0.05
+        )
+        await running.prepare()
+        run = await running.run(asked.scenario)
+        assert unmet_expectations(run) == []
+        assert [injection.q_mvar > 0.0 for injection in run.injections] == [True, False, False], times
+        assert abs(run.vvc_after - run.vvc_before) <= 1e-12
+
+
+async def test_a_start_forgets_what_stood_before() -> None:
+    """The plant is reset: a phantom would be released where nothing is injected."""
+    world, clock = World(SINGLE), FakeClock()
+    asked = set_up(shipped(RECOVERY), Asked())
+    running = ScenarioRunner(asked.planner, asked.power_flow, dvs=dvs_client(world, None, clock), clock=clock)
+    await running.prepare()
+    _, coordinator = await running.begin(asked.scenario)
+    running.plant.set_loads({3: (52.8, 26.4)})
+    await coordinator.round()
+    assert world.main.call("GetResources", {"group": "1"})["standing"] != []
+    await running.begin(asked.scenario)
+    assert world.main.call("GetResources", {"group": "1"})["standing"] == []
 
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])
