@@ -13,14 +13,16 @@ from matpowercaseframes.reader import parse_file
 from gridledger.grid.case_files.tables import CaseFileError, CaseTables, table_of
 
 _TEXT_OR_COMMENT = re.compile(r"'[^'\n]*'|%[^\n]*")
-_BLOCK_COMMENT = re.compile(r"^[ \t]*%\{[ \t]*\n.*?^[ \t]*%\}[ \t]*$", re.DOTALL | re.MULTILINE)
-_CONTINUED = re.compile(r"\.\.\.[^\n]*\n")
+_CONTINUED = re.compile(r"\.\.\.[^\n]*(?:\n|\Z)")
+_MAX_LINES = 2_000_000
 _USED = re.compile(r"\bmpc\.(baseMVA|bus|gen|branch)\b(?P<plain>[ \t]*=(?!=))?")
 _TABLE = re.compile(r"\bmpc\.(?:bus|gen|branch)\s*=\s*\[(?P<rows>[^\]]*)\]")
 
 
 def tables_of_text(name: str, text: str) -> CaseTables:
     """The tables of the text of a case file. Raises CaseFileError."""
+    if text.count("\n") + text.count(";") > _MAX_LINES:
+        raise CaseFileError(f"{name}: has more than {_MAX_LINES} lines or rows")
     text = _without_comments(text.replace("\r\n", "\n"))
     _refuse_computation(name, text)
     text = _TABLE.sub(lambda table: table[0].replace(",", " ").replace(";", ";\n"), text)
@@ -32,9 +34,15 @@ def tables_of_text(name: str, text: str) -> CaseTables:
 
 
 def _without_comments(text: str) -> str:
-    """Lines keep their numbers."""
-    text = _BLOCK_COMMENT.sub(lambda block: "\n" * block[0].count("\n"), text)
-    return _TEXT_OR_COMMENT.sub(lambda part: part[0] if part[0].startswith("'") else "", text)
+    """Lines keep their numbers. Block comments nest; one that is not closed goes on to the end."""
+    lines, depth = text.split("\n"), 0
+    for at, line in enumerate(lines):
+        bare = line.strip(" \t")
+        depth += bare == "%{"
+        if depth:
+            lines[at] = ""
+        depth -= bool(depth) and bare == "%}"
+    return _TEXT_OR_COMMENT.sub(lambda part: part[0] if part[0].startswith("'") else "", "\n".join(lines))
 
 
 def _refuse_computation(name: str, text: str) -> None:
@@ -51,8 +59,14 @@ def _refuse_computation(name: str, text: str) -> None:
         seen[table] = line
 
 
+def _from(table: str, text: str) -> str:
+    """The text from where a table is set: the reader would also find it at the end of a longer name."""
+    found = re.search(rf"\bmpc\.{table}\b", text)
+    return "" if found is None else text[found.start() :]
+
+
 def _base_mva(name: str, text: str) -> float:
-    found = parse_file("baseMVA", text)
+    found = parse_file("baseMVA", _from("baseMVA", text))
     try:
         return float(found[0][0])
     except (TypeError, ValueError, IndexError):
@@ -60,7 +74,7 @@ def _base_mva(name: str, text: str) -> float:
 
 
 def _rows(name: str, text: str, table: str) -> list[list[object]]:
-    rows: list[list[object]] | None = parse_file(table, _CONTINUED.sub(" ", text))
+    rows: list[list[object]] | None = parse_file(table, _CONTINUED.sub(" ", _from(table, text)))
     if rows is None:
         raise CaseFileError(f"{name}: there is no mpc.{table} = [...]; is this a MATPOWER case of version 2?")
     return rows

@@ -42,6 +42,7 @@ _NOT_CONVERTED = ("svc", "ssc", "tcsc", "vsc", "line_dc", "bus_dc", "vsc_stacked
 _VOLTAGE_DEPENDENT = ("const_z_p_percent", "const_i_p_percent", "const_z_q_percent", "const_i_q_percent")
 _TABLE_CLASS = ("pandas.core.frame", "DataFrame")
 _MARK = "_module"
+_NET_CLASS = {"_module": "pandapower.auxiliary", "_class": "pandapowerNet"}
 
 
 def tables_of_net(net: Any) -> CaseTables:
@@ -127,9 +128,9 @@ def tables_of_net_text(name: str, value: Mapping[str, Any]) -> CaseTables:
     kept = {key: part for key, part in parts.items() if not isinstance(part, (Mapping, list)) or _is_table(part)}
     try:
         for key, part in kept.items():
-            if isinstance(part, Mapping) and _names_a_class(json.loads(part["_object"])):
+            if isinstance(part, Mapping) and _holds_objects(part):
                 raise CaseFileError(f"{name}: the table {key} holds objects; only numbers and texts are read")
-        net = from_json_string(jsontext.dumps({**value, "_object": kept}).decode())
+        net = from_json_string(jsontext.dumps(_NET_CLASS | {"_object": kept}).decode())
         net.name = name
     except CaseFileError:
         raise
@@ -144,6 +145,12 @@ def _is_table(part: Any) -> bool:
         and (part.get("_module"), part.get("_class")) == _TABLE_CLASS
         and isinstance(part.get("_object"), str)
     )
+
+
+def _holds_objects(table: Mapping[str, Any]) -> bool:
+    """Whether pandapower would read something in a table, its rows or what describes them, as an object of a class."""
+    described = {key: value for key, value in table.items() if key not in {"_module", "_class", "_object"}}
+    return _names_a_class(described) or _names_a_class(json.loads(table["_object"]))
 
 
 def _names_a_class(value: Any) -> bool:
