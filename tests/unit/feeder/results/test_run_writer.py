@@ -77,6 +77,17 @@ async def test_run_json_tells_what_ran_and_what_became_of_it(tmp_path: Path) -> 
     assert run["machine"]["processor"]
 
 
+async def test_what_lies_beyond_a_reactive_limit_is_stated(tmp_path: Path) -> None:
+    await record_run(RunWriter(tmp_path / "run"), "1b")
+    told = json.loads((tmp_path / "run" / "run.json").read_text())["reactive_limits"]
+    assert (told["enforced"], told["at_limit"]) == (False, [])
+    ((bus, limit, limit_mvar, q_mvar),) = [tuple(at.values()) for at in told["beyond_limit"]]
+    assert (bus, limit, limit_mvar, round(q_mvar, 1)) == (1, "qmin", -20.0, -20.7)
+    frames = pq.read_table(tmp_path / "run" / "frames.parquet").to_pylist()
+    assert (frames[0]["beyond_limit"], frames[-1]["beyond_limit"]) == ("", "1:qmin=-20.6973")
+    assert round(frames[-1]["slack_q_mvar"], 4) == -20.6973
+
+
 async def test_a_killed_run_leaves_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_writer, "ROWS", 50)
     writer = RunWriter(tmp_path / "run")
