@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
-.PHONY: help install demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames scale relay-bench compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -93,6 +93,9 @@ scale: $(VENV)/.installed-bench  ## the model of 1 to 1,000 shards from a report
 
 frames: $(VENV)/.installed-bench  ## the feeder's frames for minutes: latency, memory (ARGS="--groups 16 --rate 30 --seconds 600")
 	@$(BIN)/python -m benchmarks.commands.frame_stream $(ARGS)
+
+grids: $(VENV)/.installed-dev  ## the closed loop on 14 to 9,241 buses, half an hour, in out/grids (ARGS="--case grid.m --rate 4")
+	@$(BIN)/python -m benchmarks.grids $(ARGS)
 
 relay-bench: $(VENV)/.installed-dev  ## update times of relay monitoring beside the article's algorithm (ARGS="update --servers 1 4")
 	@$(BIN)/python -m benchmarks.relay $(ARGS)

@@ -1,0 +1,1 @@
+"""The closed loop on grids of any size: ``python -m benchmarks.grids``."""
