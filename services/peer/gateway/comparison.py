@@ -67,14 +67,19 @@ def who_differed(
 
 def _view(result: Result) -> dict[str, Any]:
     return {
-        "reads": {read.key: read.version for read in result.reads},
+        "reads": {read.key: _version(read) for read in result.reads},
         "ranges": {
-            f"{item.start}..{item.end}": [[read.key, read.version] for read in item.reads] for item in result.ranges
+            f"{item.start}..{item.end}": [[read.key, _version(read)] for read in item.reads] for item in result.ranges
         },
         "writes": {write.key: write.value for write in result.writes},
         "response": list(result.response),
         "event": None if result.event is None else list(result.event),
     }
+
+
+def _version(read: Read) -> list[int] | None:
+    """As JSON has it: a named tuple is not written."""
+    return None if read.version is None else list(read.version)
 
 
 def _differing_keys(parts: list[dict[str, Any]]) -> list[str]:

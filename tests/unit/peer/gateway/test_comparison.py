@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gridledger import jsontext
 from gridledger.protocol.result import Event, RangeRead, Read, Response, Version
 from services.peer.endorser.endorser import ProposalResponse
 from services.peer.gateway.comparison import MAX_SHOWN, MAX_SHOWN_CHARACTERS, differences, height_seen, saw_the_same
@@ -45,12 +46,16 @@ def test_only_what_differs_is_shown() -> None:
     assert differences({"peer1": one, "peer2": other}) == {
         "peer1": {
             "height": 10,
-            "reads": {"r": (9, 0)},
+            "reads": {"r": [9, 0]},
             "writes": {"k": 1, "more": "absent"},
             "response": [200, "", "a"],
         },
-        "peer2": {"height": 9, "reads": {"r": (8, 0)}, "writes": {"k": 2, "more": None}, "response": [200, "", "b"]},
+        "peer2": {"height": 9, "reads": {"r": [8, 0]}, "writes": {"k": 2, "more": None}, "response": [200, "", "b"]},
     }
+    # A gateway answers with it as JSON, which has no named tuples.
+    assert jsontext.loads(jsontext.dumps(differences({"peer1": one, "peer2": other}))) == differences(
+        {"peer1": one, "peer2": other}
+    )
     assert differences({"peer1": one, "peer2": one}) == {"peer1": {"height": 10}, "peer2": {"height": 10}}
 
 
@@ -58,7 +63,7 @@ def test_ranges_and_events_are_shown_where_they_differ() -> None:
     one = response(event=Event("Put", 1), ranges=[RangeRead("a", "c", (Read("b", Version(6, 0)),))])
     other = response(ranges=[RangeRead("a", "c", ())])
     assert differences({"peer1": one, "peer2": other}) == {
-        "peer1": {"height": 10, "ranges": {"a..c": [["b", (6, 0)]]}, "event": ["Put", 1]},
+        "peer1": {"height": 10, "ranges": {"a..c": [["b", [6, 0]]]}, "event": ["Put", 1]},
         "peer2": {"height": 10, "ranges": {"a..c": []}, "event": None},
     }
 

@@ -233,7 +233,7 @@ async def test_peers_that_keep_differing_end_in_a_mismatch() -> None:
     peers.reads("peer2", (5, 0), height=10)
     with pytest.raises(EndorsementMismatch) as caught:
         await peers.collect()
-    assert caught.value.details["peers"]["peer2"]["reads"] == {"k": (5, 0)}
+    assert caught.value.details["peers"]["peer2"]["reads"] == {"k": [5, 0]}
     assert len(peers.calls) == 2 + 3
 
 
