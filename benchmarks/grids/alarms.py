@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gridledger.grid.area import Area
+from gridledger.grid.grouping import neighbours
 from gridledger.grid.power_flow import GridState, PowerFlow, PowerFlowDiverged
 from gridledger.grid.records import Planner
 from gridledger.grid.stability import vsi_of
@@ -36,14 +36,17 @@ def alarming_loads(planner: Planner, power_flow: PowerFlow, base: GridState, gro
     return found
 
 
-def nearest_to_border(planner: Planner, loads: Mapping[str, Loads]) -> str:
-    """Of the groups with alarming loads the one whose bus is joined to the border by the fewest branches.
+def smallest_merge(planner: Planner, loads: Mapping[str, Loads]) -> str:
+    """Of the groups with alarming loads the one that is smallest together with the neighbour that it is merged with.
 
-    From there a neighbour's injections help most.
+    That is the first in ascending order. A contract solves equations of the merged group's size.
     """
-    return min(
-        loads, key=lambda group: (_branches_to_border(planner.area(group), next(iter(loads[group]))), int(group))
-    )
+
+    def buses(group: str) -> int:
+        near = neighbours(planner.case, planner.grouping, group)
+        return len(planner.grouping[group]) + min((len(planner.grouping[other]) for other in near[:1]), default=10**9)
+
+    return min(loads, key=lambda group: (buses(group), int(group)))
 
 
 def _by_lowest_voltage(planner: Planner, base: GridState) -> list[str]:
@@ -109,18 +112,3 @@ def _verdict(planner: Planner, power_flow: PowerFlow, base: GridState, group: st
 def _all_alarm(planner: Planner, power_flow: PowerFlow, base: GridState, found: Mapping[str, Loads]) -> bool:
     together = {bus: load for loads in found.values() for bus, load in loads.items()}
     return all(_verdict(planner, power_flow, base, group, together) for group in found)
-
-
-def _branches_to_border(area: Area, bus: int) -> int:
-    members, ties = set(area.members), set(area.ties)
-    near: dict[int, set[int]] = {}
-    for branch in area.branches:
-        f, t = area.case.ends(branch)
-        near.setdefault(f, set()).add(t)
-        near.setdefault(t, set()).add(f)
-    reached, edge, steps = {bus}, {bus}, 0
-    while edge and not edge & ties:
-        edge = {end for one in edge if one in members for end in near[one]} - reached
-        reached |= edge
-        steps += 1
-    return steps
