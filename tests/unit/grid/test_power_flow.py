@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gridledger.errors import InputError
 from gridledger.grid.case import load_case
 from gridledger.grid.power_flow import Grid, PowerFlow, PowerFlowDiverged
-from tests.support.solved_grid import power_flow
+from tests.support.solved_grid import base_state, power_flow
 
 
 def test_loads_without_a_solution_are_refused() -> None:
@@ -63,3 +65,17 @@ def test_the_power_balance_holds_at_every_load_bus(case: str, loads: dict[int, t
     taken = state.pd + 1j * state.qd + (data.gs - 1j * data.bs) * state.vm**2
     loads_only = data.kind == 1
     assert np.abs(inflow - taken)[loads_only].max() < 1.5e-8 * data.base_mva
+
+
+@pytest.mark.parametrize(("shift", "start"), [(15.0, "flat"), (90.0, "case")])
+def test_the_cases_voltages_serve_where_a_flat_start_fails(shift: float, start: str) -> None:
+    """A phase shifter of 90 degrees before bus 13 is too far from a flat profile; the case states the angle."""
+    whole, base = load_case("case30"), base_state()
+    place, va = whole.branch(12, 13), base.va.copy()
+    shifts = whole.branches.shift.copy()
+    shifts[place], va[whole.position[13]] = shift, va[whole.position[13]] - shift
+    case = replace(whole, branches=replace(whole.branches, shift=shifts), vm0=base.vm, va0=va)
+    solver = PowerFlow(case)
+    states = [solver.solve(factor * case.pd, factor * case.qd) for factor in (1.0, 1.5)]
+    assert [state.start for state in states] == [start, start]
+    assert np.abs(states[0].vm - base.vm).max() < 1e-7

@@ -124,6 +124,17 @@ def test_the_reference_bus_is_told_and_never_held() -> None:
     assert 1 not in {item.bus for item in state.at_limit}
 
 
+def test_scenario_1b_takes_the_slack_below_its_limit() -> None:
+    """With what profile corrected injects there, whether limits are enforced or not."""
+    for enforce in (False, True):
+        grid = Grid(PowerFlow(load_case("case30"), enforce_q_limits=enforce))
+        grid.set_loads({3: (52.8, 26.4)})
+        grid.inject(4, 102.5748560518857)
+        (slack,) = grid.state().beyond_limit
+        assert (slack.bus, slack.limit, slack.limit_mvar) == (1, "qmin", -20.0)
+        assert slack.q_mvar == pytest.approx(-20.697, abs=5e-4)
+
+
 def test_generators_at_one_bus_share_its_limit() -> None:
     case = load_case("case30")
     rows = case.generators.bus.tolist()
