@@ -160,7 +160,9 @@ class GridPmus:
     async def _serve(self) -> None:
         for number, part in enumerate(self._parts):
             config = configuration_of(part, _FIRST_IDCODE + number, self._rate, _NOMINAL_HZ)
-            header = f"{len(part)} buses of a simulated grid"
+            header = (
+                f"{len(part)} buses of a simulated grid; V phase to neutral in V, I in A; no base voltage reads as 1 kV"
+            )
             server = PmuServer(config, now_us=self._now_us, transport=self._transport, header=header)
             self._servers.append(server)
             await server.start(_HOST, 0)

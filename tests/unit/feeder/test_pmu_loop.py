@@ -153,6 +153,17 @@ def test_phasors_are_floats_of_32_bits_and_signs_are_kept() -> None:
         assert (one["f"], one["t"]) == (other["f"], other["t"])
 
 
+def test_a_frame_needs_what_it_says_and_no_more() -> None:
+    phasors = phasors_of(base_state(), planner("corrected").case)
+    maker = PhasorFrames(planner("corrected").area("1"), in_service(planner("corrected").case, ()))
+    needed = {quantity: phasors[quantity] for quantity in maker.needs}
+    assert len(needed) < len(phasors)
+    assert maker.frame(needed, 1) == maker.frame(phasors, 1)
+    for quantity in maker.needs:
+        with pytest.raises(KeyError):
+            maker.frame({one: value for one, value in needed.items() if one != quantity}, 1)
+
+
 async def test_a_line_that_is_out_carries_nothing_and_frames_follow() -> None:
     clock = FakeClock()
     plant = Plant(Grid(power_flow()), planner("corrected").area)

@@ -135,6 +135,7 @@ async def test_an_announced_change_brings_the_new_configuration() -> None:
         server.publish(changed)
         await until(lambda: len(got) == 3)
         assert got[-1].pmus[1].phasors[-1] == 5 + 5j
+        assert client.counts["reconnects"] == 0
 
 
 async def test_a_client_connects_again_and_skips_garbage() -> None:

@@ -318,11 +318,14 @@ def test_values_that_do_not_fit_are_refused() -> None:
 def test_data_without_its_configuration_is_refused() -> None:
     refused("idcode", STANDARD_DATA)
     decoder = FrameDecoder()
-    decoder.decode(resealed(bytes([0xAA, 0x21]) + STANDARD_CONFIGURATION[2:]))
+    assert isinstance(decoder.decode(resealed(bytes([0xAA, 0x21]) + STANDARD_CONFIGURATION[2:])), Configuration)
     with pytest.raises(FrameError, match="idcode: the configuration of stream 7734"):
         decoder.decode(STANDARD_DATA)
     decoder.decode(STANDARD_CONFIGURATION)
     assert isinstance(decoder.decode(STANDARD_DATA), DataFrame)
+    other = put_frame(FrameType.DATA, 1, 7735, NOW, STANDARD_DATA[14:-2])
+    with pytest.raises(FrameError, match="idcode: the frame is of stream 7735"):
+        decoder.codecs[7734].decode(other)
     short = put_frame(FrameType.DATA, 1, 7734, NOW, STANDARD_DATA[14:-4])
     with pytest.raises(FrameError, match="size: the frame has 50 bytes; by its configuration it has 52"):
         decoder.decode(short)
