@@ -14,9 +14,11 @@ from gridledger.grid.layout import Layout
 from gridledger.grid.records import Record
 from services.feeder import group_move
 from services.feeder.dvs_client import DvsClient
-from services.feeder.group_move import gather_lists
+from services.feeder.group_move import carry_list, gather_lists
 from tests.support.dvs_channel import full_list
-from tests.support.dvs_world import Died, Life, World
+from tests.support.dvs_grid import record
+from tests.support.dvs_merge import FourGroups
+from tests.support.dvs_world import Died, Life, World, dvs_client
 from tests.support.feeder_world import GROUPS, planned_world
 from tests.support.moving_groups import AFTER, BEFORE, process, write_profile
 from tests.support.solved_grid import base_state, planner
@@ -53,6 +55,19 @@ async def test_a_moved_group_takes_its_list_along(profile: ConnectionProfile) ->
     assert (frames_on(world, "shard2"), frames_on(world, "shard4")) == (1, 1)
     assert world.main.stored("group/2")["aggregator_msps"] == ["FourMSP"]
     assert world.channels["shard4"].stored("group/2")["aggregator_msps"] == ["FourMSP"]
+
+
+async def test_what_stands_moves_with_the_list() -> None:
+    rule = {"v_max": 1.05, "margin": 0.02, "hold_s": 1, "dv_max": 0.02}
+    world = FourGroups(False, release=rule)
+    elsewhere = world.layout.placing({"2": "shard5"})
+    world.channels["shard5"].call("InitialGrouping", record("2", release=rule))
+    entry = {"bus": 6, "q_pu": 0.2, "weak": 3, "by": "1_2", "time": 5}
+    own = world.channel_of("2")
+    own.call("UpdateResources", {"group": "2", "vvc": {}, "standing": [entry]})
+    moved = await carry_list("2", dvs_client(world), dvs_client(world, layout=elsewhere))
+    assert moved["standing"] == [entry]
+    assert own.call("GetResources", {"group": "2"})["standing"] == []
 
 
 async def test_actions_are_counted_anew_on_the_new_channel(profile: ConnectionProfile) -> None:

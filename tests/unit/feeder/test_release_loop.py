@@ -12,6 +12,7 @@ CONSERVED = 1e-12
 LOAD_1A = {3: (52.8, 26.4)}
 STARVED = {3: (51.6, 25.8)}
 LONGEST_WAIT_HERE_S = 70.0
+SPLIT_FOR_A_THIRD = {22}
 SEEDS = [pytest.param(seed, marks=[pytest.mark.deep] if seed > 5 else []) for seed in range(28)]
 
 
@@ -44,10 +45,17 @@ async def test_a_load_that_cycles_makes_at_most_one_release_a_hold(name: str, fr
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_no_limit_cycle_lasts_in_a_random_run(seed: int) -> None:
-    """Quiet comes under unchanged load, and again when the loads are the base case's; then nothing stands."""
+    """Quiet comes under unchanged load, and again when the loads are the base case's; then nothing stands.
+
+    Only what was borrowed in a merge that was split for a third group does, until both are merged again.
+    """
     run = await random_run(seed)
-    assert run.standing() == 0.0
-    assert run.deviation() <= 1e-9
+    stuck = [entry for group in run.groups for entry in (await run.resources(group))["standing"]]
+    home = {bus: group for group, members in run.planner.grouping.items() for bus in members}
+    assert all(home[entry["bus"]] != home[entry["weak"]] for entry in stuck)
+    assert bool(stuck) == (seed in SPLIT_FOR_A_THIRD)
+    assert run.standing() == pytest.approx(sum(entry["q_pu"] for entry in stuck), abs=CONSERVED)
+    assert stuck or run.deviation() <= 1e-9
     assert run.check_conserved() <= CONSERVED
     assert run.shortest_pause() >= HOLD_S - 1e-9
     assert run.alarms_after_releases()[0] == []
