@@ -12,6 +12,7 @@ from gridledger.grid.case import Case
 from gridledger.grid.grouping import CASE30_GROUPS, Grouping, adjacent_pairs, components, merged_id, neighbours
 from gridledger.grid.power_flow import GridState
 from gridledger.grid.records import Planner, Profile, Record
+from gridledger.grid.rules import release_warnings
 from gridledger.grid.stability import vsi_of
 
 CASE30_THRESHOLDS: Mapping[Profile, Mapping[str, float]] = {
@@ -71,6 +72,17 @@ def _branch_rows(case: Case) -> Counter[tuple[float, ...]]:
     lines = case.branches
     columns = (lines.f, lines.t, lines.r, lines.x, lines.b, lines.tap, lines.shift)
     return Counter(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def warnings_of(planner: Planner, base: GridState) -> list[str]:
+    """What is unwise about the planner's ``release`` on the groups of its case; nothing where it has none."""
+    if planner.release is None:
+        return []
+    found: list[str] = []
+    for group in planner.grouping:
+        least = min(vsi_of(planner, group, base).values(), default=1.0)
+        found += release_warnings(planner.release, planner.area(group), base, least - planner.thresholds[group])
+    return found
 
 
 class RecordPlan:

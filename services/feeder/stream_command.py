@@ -15,7 +15,8 @@ from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.demonstration.console import Console
 from gridledger.demonstration.summary import percentiles_ms
 from gridledger.grid.layout import layout_of
-from gridledger.grid.planning import CASE30_THRESHOLDS, THRESHOLD_MARGIN
+from gridledger.grid.planning import CASE30_THRESHOLDS, THRESHOLD_MARGIN, warnings_of
+from gridledger.grid.power_flow import Grid
 from services.feeder.clock import SystemClock
 from services.feeder.control.console import stream_control
 from services.feeder.dvs_client import DvsClient
@@ -138,6 +139,8 @@ def _tell_grid(made: SetUp, options: StreamOptions, tell: Callable[[str], None])
     margin = THRESHOLD_MARGIN if given is None else given.margin
     if margin is not None and made.planner.thresholds != CASE30_THRESHOLDS[made.planner.profile]:
         tell(f"thresholds: {margin} below each group's weakest bus in the base case")
+    for warning in warnings_of(made.planner, Grid(made.power_flow).state()):
+        tell(f"release: {warning}")
 
 
 def _judge(result: StreamResult, console: Console) -> int:
