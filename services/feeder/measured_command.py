@@ -21,7 +21,7 @@ from services.feeder.clock import SystemClock
 from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.group_loop import FAILED
-from services.feeder.measured_stream import INCOMPLETE, SKIPPED, MeasuredStream
+from services.feeder.measured_stream import CONFLICT, INCOMPLETE, SKIPPED, MeasuredStream
 from services.feeder.pmu.concentrator import Concentrator
 from services.feeder.pmu.mapping import read_mapping
 from services.feeder.recorded.columns import RowReader, read_columns
@@ -78,8 +78,10 @@ async def _run(options: argparse.Namespace, console: Console) -> int:
     if options.report is not None:
         options.report.write_bytes(jsontext.dumps({"groups": outcomes, **told}) + b"\n")
     answered = sum(counts.total() - counts[INCOMPLETE] - counts[SKIPPED] for counts in stream.outcomes.values())
+    conflicts = sum(counts[CONFLICT] for counts in stream.outcomes.values())
     failed = sum(counts[FAILED] for counts in stream.outcomes.values())
-    console.verdict(f"{answered - failed} frames valid, {failed} failed", good=answered > 0 and not failed)
+    text = f"{answered - failed - conflicts} frames valid, {conflicts} met another transaction, {failed} failed"
+    console.verdict(text, good=answered > 0 and not failed)
     return 0 if answered > 0 and not failed else 1
 
 

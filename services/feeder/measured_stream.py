@@ -16,13 +16,13 @@ from gridledger.grid.power_flow import GridState
 from gridledger.grid.records import Planner
 from services.feeder.dvs_client import DvsClient
 from services.feeder.group_loop import FAILED, INJECTED, STALE
-from services.feeder.ledger_port import may_pass
+from services.feeder.ledger_port import is_conflict, may_pass
 from services.feeder.pmu.phasors import PhasorFrames, Phasors, Quantity, in_service, state_of
 from services.feeder.record_submitter import RecordSubmitter
 
 MAX_IN_FLIGHT = 64
 """Frames of one group."""
-INCOMPLETE, SKIPPED = "incomplete", "not sent"
+INCOMPLETE, SKIPPED, CONFLICT = "incomplete", "not sent", "conflict"
 
 
 class FrameClock:
@@ -43,8 +43,8 @@ class FrameClock:
 class MeasuredStream:
     """Submits the frames of every group. ``base`` is a solved state of the case, for what is not measured.
 
-    ``outcomes`` counts by group: the contract's outcomes, ``failed``, ``incomplete`` (a phasor that the group needs was
-    not there or not good) and ``not sent`` (too many in flight).
+    ``outcomes`` counts by group: the contract's outcomes, ``failed``, ``conflict`` (it was in flight beside an order),
+    ``incomplete`` (a phasor that the group needs was not there or not good) and ``not sent`` (too many in flight).
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class MeasuredStream:
             elif result["outcome"] == STALE:
                 await self._records.renew(group, state_of(phasors, self._planner.case, self._base), time_us)
         except GridLedgerError as error:
-            self.outcomes[group][FAILED] += 1
+            self.outcomes[group][CONFLICT if is_conflict(error.code) else FAILED] += 1
             if not may_pass(error):
                 self._errors.append(error)
         finally:

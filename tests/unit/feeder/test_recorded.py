@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import csv
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from gridledger.errors import InputError
+from gridledger.errors import InputError, UnavailableError
 from gridledger.grid.power_flow import Grid
 from services.feeder.measured_stream import MeasuredStream
 from services.feeder.pmu.phasors import PhasorFrames, Quantity, in_service, phasors_of, state_of
@@ -21,7 +22,7 @@ from services.feeder.recorded.columns import RowReader, read_columns
 from services.feeder.recorded.replay import replay
 from services.feeder.recorded.tables import rows_of
 from tests.support.dvs_channel import full_list
-from tests.support.dvs_world import Caller, FakeClock, World, dvs_client
+from tests.support.dvs_world import Caller, FakeClock, Life, World, conflict, dvs_client
 from tests.support.feeder_world import GROUPS, SHARDED
 from tests.support.solved_grid import base_state, planner, power_flow
 
@@ -87,10 +88,10 @@ def written(rows: list[dict[str, Any]], path: Path) -> Path:
     return path
 
 
-async def new_stream() -> tuple[World, MeasuredStream]:
+async def new_stream(life: Life | None = None) -> tuple[World, MeasuredStream]:
     """A world with lists, and a stream whose records are on its ledger."""
     world = World(SHARDED)
-    stream = MeasuredStream(planner("corrected"), base_state(), dvs=dvs_client(world))
+    stream = MeasuredStream(planner("corrected"), base_state(), dvs=dvs_client(world, life))
     await stream._records.submit_all(base_state())
     for group in GROUPS:
         vvc = full_list(planner("corrected").area(group).load_buses, 1.5)
@@ -139,6 +140,16 @@ async def test_rows_that_are_not_good_or_not_whole_are_counted(tmp_path: Path) -
     assert counts == {"taken": 2, "bad": 1}
     assert stream.outcomes["1"] == {"incomplete": 1, "normal": 1}
     assert stream.outcomes["3"] == {"normal": 2}
+
+
+async def test_a_frame_that_meets_another_transaction_is_no_failure() -> None:
+    life = Life(faults={"ComputeVSI": [conflict(), UnavailableError("away")]})
+    _, stream = await new_stream(life)
+    for n in range(2):
+        await stream.take(T0 + n, measured(), wait=True)
+        await stream.drain()
+    total = sum(stream.outcomes.values(), Counter[str]())
+    assert total == {"conflict": 1, "failed": 1, "normal": 4}
 
 
 async def test_a_turned_border_brings_a_new_record(tmp_path: Path) -> None:
