@@ -15,6 +15,7 @@ from services.relay.__main__ import main
 from services.relay.article import ArticleCapture, blocks_of, chain_of
 from tests.support.bare_install import run_bare
 from tests.support.captures import FIGURE_2, FIGURE_2_MANUSCRIPT, text
+from tests.support.pmu_frames import STANDARD_CONFIGURATION
 from tests.support.processes import REPOSITORY
 
 
@@ -98,11 +99,13 @@ def test_wrong_usage_is_exit_code_2(command: str, capsys: pytest.CaptureFixture[
     assert err == f"error: the following arguments are required: FILE. See gridledger relay {command} --help\n"
 
 
-def test_both_run_on_the_base_install(chain: Path, tmp_path: Path) -> None:
+def test_all_run_on_the_base_install(chain: Path, tmp_path: Path) -> None:
     (tmp_path / "figure.txt").write_text(FIGURE_2)
-    for command, path in (("parse", tmp_path / "figure.txt"), ("verify", chain)):
+    (tmp_path / "frame.bin").write_bytes(STANDARD_CONFIGURATION)
+    figure, frame = tmp_path / "figure.txt", tmp_path / "frame.bin"
+    for command in (("parse", figure), ("verify", chain), ("c37", "decode", frame)):
         program = "import sys; from services.relay.__main__ import main; sys.exit(main(sys.argv[1:]))"
-        done = run_bare(program, command, path, cwd=tmp_path)
+        done = run_bare(program, *command, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         assert isinstance(json.loads(done.stdout), dict)
 
