@@ -82,6 +82,15 @@ async def test_a_held_merge_is_settled_and_kept() -> None:
     assert run.coordinator.measured == ("1_2", "3")
 
 
+async def test_a_merge_that_borrowed_is_kept_where_its_voltage_suffices() -> None:
+    """It alarms, and its weak bus has its voltage: without ``release`` that ends a merge."""
+    run = await held()
+    run.set_loads({15: (40.0, 15.0)})
+    await run.rounds(6)
+    assert run.outcomes["voltage_ok"] >= 3
+    assert run.merges == ["merged 1_2"]
+
+
 async def test_a_held_merge_is_split_for_a_third_group_that_finds_none() -> None:
     """What it borrowed stands on until a merge holds both buses again."""
     run = await held(empty=("1", "3"))
