@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 from gridledger.errors import InputError
 
 _DEEPEST: Final = 8
+_DEEPEST_PARSED: Final = 64
+"""Beyond this no file is parsed: the time that each further level takes grows with the levels."""
 _Form = TypeVar("_Form", bound=BaseModel)
 
 
@@ -73,7 +75,7 @@ def parse_yaml(text: str, *, what: str, members: str) -> YamlFile:
     """The members of a text. ``what`` it is ("a registration"), and the names of its first ``members``, for errors."""
     noun = what.rsplit(maxsplit=1)[-1]
     try:
-        _refuse_aliases(text)
+        refuse_excess(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         lines = dict(_lines_of(node, "", 0)) if node is not None else {}
         value = yaml.safe_load(text)
@@ -90,12 +92,19 @@ def parse_yaml(text: str, *, what: str, members: str) -> YamlFile:
     return YamlFile(value, lines)
 
 
-def _refuse_aliases(text: str) -> None:
-    """Aliases of aliases make a small file a value without bound; what people write needs none."""
+def refuse_excess(text: str) -> None:
+    """Refuse aliases and deep nesting, before any value is made; :class:`InputError`, or yaml.YAMLError.
+
+    Aliases of aliases make a small file a value without bound; what people write needs none.
+    """
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
         if isinstance(event, yaml.AliasEvent):
-            where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
             raise InputError(f"{where}*{event.anchor} is an alias: write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST_PARSED:
+            raise InputError(f"{where}nested too deeply")
 
 
 def _lines_of(node: yaml.Node, path: str, depth: int) -> Iterator[tuple[str, int]]:

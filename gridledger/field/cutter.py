@@ -20,13 +20,16 @@ from gridledger.field.c37118.frame import (
 _LEAD: Final = 6
 """SYNC, FRAMESIZE and IDCODE."""
 _SYNC_BYTE: Final = bytes((SYNC,))
+_CHECKS: Final = 32
+"""By how many checksums a byte may be read on average, so that bytes made to look like frames cost little."""
 
 
 class Cutter:
     """Takes bytes, gives frames. ``idcode``: frames of another stream are dropped. It keeps under ``largest`` bytes.
 
     A chance SYNC in garbage names a size, for which the cutter waits; ``idcode`` and ``largest`` make that rare and
-    short.
+    short. Where most bytes are a SYNC with a size, and no frame, some are dropped unchecked, lest each be read by the
+    checksums of thousands.
     """
 
     def __init__(self, *, idcode: int | None = None, largest: int = MAX_FRAME) -> None:
@@ -36,6 +39,8 @@ class Cutter:
         self._idcode = idcode
         self._largest = largest
         self._buffer = bytearray()
+        self._most_to_check = _CHECKS * largest
+        self._to_check = self._most_to_check
         self._lost = False
 
     @property
@@ -50,12 +55,12 @@ class Cutter:
         frames: list[bytes] = []
         at = 0
         while (end := self._frame_at(at)) is not None:
+            after = end or self._skip(at)
             if end:
                 frames.append(bytes(buffer[at:end]))
                 self._lost = False
-                at = end
-            else:
-                at = self._skip(at)
+            self._to_check = min(self._most_to_check, self._to_check + _CHECKS * (after - at))
+            at = after
         del buffer[:at]
         return frames
 
@@ -74,8 +79,11 @@ class Cutter:
             return 0
         if self._idcode is not None and buffer[at + 4] << 8 | buffer[at + 5] != self._idcode:
             return 0
+        if size > self._to_check:
+            return 0
         if there < size:
             return None
+        self._to_check -= size
         end = at + size
         with memoryview(buffer) as view:
             holds = checksum(view[at : end - CHK_BYTES]) == buffer[end - 2] << 8 | buffer[end - 1]

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from gridledger.errors import InputError
 from gridledger.grid.case import Case
+from gridledger.yaml_file import refuse_excess
 from services.feeder.pmu.client import Source
 from services.feeder.pmu.phasors import FROM_END, LOAD, TO_END, VOLTAGE, Quantity
 from services.feeder.pmu.server import DEFAULT_DATA_PORT, Transport
@@ -130,13 +131,19 @@ def load_yaml(path: Path) -> object:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise InputError(f"{path}: it is longer than {MAX_FILE_BYTES} bytes")
-        if b"*" in data and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(data)):
-            raise InputError(f"{path}: YAML aliases are not read")
-        return yaml.safe_load(data)
+        return _loaded(data.decode(), path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none, too many digits
         raise InputError(f"{path}: it is no YAML: {error!s:.200}") from None
+
+
+def _loaded(text: str, path: Path) -> object:
+    try:
+        refuse_excess(text)
+    except InputError as error:
+        raise InputError(f"{path}: not YAML that is read: {error.message}") from None
+    return yaml.safe_load(text)
 
 
 def mapping_of(document: object, path: Path) -> Mapping:

@@ -119,7 +119,9 @@ def test_a_mapping_that_cannot_be_is_refused(change: Any, why: str, tmp_path: Pa
         used()
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: &x 1\nb: *x\n", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: &x 1\nb: *x\n", "\x00", "a: 2026-13-45", "a: " + "9" * 5000, "[" * 20_000]
+)
 def test_a_file_that_is_no_plain_yaml_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "pmus.yaml"
     path.write_text(text, encoding="utf-8")

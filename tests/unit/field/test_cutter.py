@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.field.c37118 import FrameTime, FrameType
-from gridledger.field.c37118.frame import put_frame
+from gridledger.field.c37118.frame import MAX_FRAME, checksum, put_frame
 from gridledger.field.cutter import Cutter
 from tests.support.pmu_frames import STANDARD_COMMAND, STANDARD_CONFIGURATION, STANDARD_DATA
 
@@ -79,3 +81,32 @@ def test_a_chance_sync_waits_no_longer_than_its_size() -> None:
     assert cutter.feed(b"\xaa\x01\xff\xff\x1e\x36" + STANDARD_COMMAND) == [STANDARD_COMMAND]
     assert cutter.feed(b"\xaa\x01\x03\xe8\x1e\x36" + STANDARD_DATA * 19) == []
     assert cutter.feed(STANDARD_DATA) == [STANDARD_DATA] * 20
+
+
+def looks_like_frames(size: int, count: int) -> bytes:
+    """Bytes of which every sixth begins what may be a frame of ``size`` bytes."""
+    return (b"\xaa\x01" + size.to_bytes(2, "big") + b"\x00\x01") * count
+
+
+def test_bytes_made_to_look_like_frames_cost_little() -> None:
+    checked = 0
+
+    def count(data: bytes | bytearray | memoryview) -> int:
+        nonlocal checked
+        checked += len(data)
+        return checksum(data)
+
+    garbage = looks_like_frames(MAX_FRAME, 20_000)
+    with patch("gridledger.field.cutter.checksum", count):
+        cutter = Cutter()
+        assert cutter.feed(garbage) == []
+    assert 0 < checked < 40 * (len(garbage) + MAX_FRAME)
+
+
+def test_frames_are_found_after_an_attack_however_it_is_cut() -> None:
+    stream = looks_like_frames(500, 3_000) + STANDARD_DATA * 20
+    whole, _ = cut(stream, [])
+    assert whole[-15:] == [STANDARD_DATA] * 15
+    for step in (1, 7, 64, 4_096):
+        places = list(range(step, len(stream), step))
+        assert cut(stream, places)[0] == whole

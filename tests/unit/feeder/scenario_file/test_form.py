@@ -99,3 +99,11 @@ def test_a_scenario_file_has_a_bound(tmp_path: Path):
 def test_a_scenario_file_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(InputError, match=r"none\.yaml: No such file"):
         read_scenario(tmp_path / "none.yaml")
+
+
+@pytest.mark.timeout(10)
+def test_brackets_without_end_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 60_000)
+    with pytest.raises(InputError, match="line 1: nested too deeply"):
+        read_scenario(path)
