@@ -50,10 +50,11 @@ class Elimination:
     """Gaussian elimination with partial pivoting of a square matrix, once, to solve for several right-hand sides.
 
     Row swaps and multipliers are kept and replayed on each right-hand side, so that every solution has the bits that
-    eliminating matrix and right-hand side together would give.
+    eliminating matrix and right-hand side together would give. Most entries of a grid's matrix are 0: what subtracts 0
+    times a finite number is left out, which changes no value.
     """
 
-    __slots__ = ("_rows", "_steps", "regular")
+    __slots__ = ("_entries", "_rows", "_steps", "regular")
 
     def __init__(self, matrix: list[list[float]]) -> None:
         """``matrix``: square, row by row; it is not changed. ``regular`` is false where a pivot is 0 or not finite."""
@@ -73,6 +74,7 @@ class Elimination:
                 return
             rows[c], rows[best] = rows[best], rows[c]
             self._steps.append((best, _eliminate(rows, c)))
+        self._entries = [[(k, row[k]) for k in range(r + 1, size) if row[k] != 0.0] for r, row in enumerate(rows)]
 
     def solve(self, right: list[float]) -> list[float]:
         """x of matrix x = ``right``; only where the matrix is ``regular``. Entries may come out as not finite."""
@@ -89,25 +91,29 @@ class Elimination:
             for r, f in multipliers:
                 b[r] = b[r] - f * b_c
         x = [0.0] * size
+        finite = True
         for r in range(size - 1, -1, -1):
             row = rows[r]
             s = b[r]
-            for k in range(r + 1, size):
-                s = s - row[k] * x[k]
+            # 0 times infinity is no number: above an entry that is not finite nothing is left out.
+            for k, a in self._entries[r] if finite else enumerate(row[r + 1 :], r + 1):
+                s = s - a * x[k]
             x[r] = s / row[r]
+            finite = finite and isfinite(x[r])
         return x
 
 
 def _eliminate(rows: list[list[float]], c: int) -> list[tuple[int, float]]:
     """Clear column ``c`` below the pivot row ``c``; the multipliers f, by row.
 
-    Most entries of a grid's matrix are 0. Subtracting 0 times a finite number changes no value, so those rows are
-    skipped; next to a number that is not finite nothing is skipped, because 0 times infinity is no number.
+    Rows and columns that would get 0 times a finite number subtracted are skipped; next to a number that is not finite
+    nothing is skipped, because 0 times infinity is no number.
     """
     pivot_row = rows[c]
     pivot = pivot_row[c]
     tail = pivot_row[c + 1 :]
     finite = all(map(isfinite, tail))
+    entries = [(k, p) for k, p in enumerate(tail, c + 1) if p != 0.0]
     multipliers = []
     for r in range(c + 1, len(rows)):
         row = rows[r]
@@ -115,5 +121,9 @@ def _eliminate(rows: list[list[float]], c: int) -> list[tuple[int, float]]:
         if f == 0.0 and finite:
             continue
         multipliers.append((r, f))
-        row[c + 1 :] = [a - f * p for a, p in zip(row[c + 1 :], tail, strict=True)]
+        if finite and isfinite(f):
+            for k, p in entries:
+                row[k] = row[k] - f * p
+        else:
+            row[c + 1 :] = [a - f * p for a, p in zip(row[c + 1 :], tail, strict=True)]
     return multipliers
