@@ -63,8 +63,9 @@ def _stream(argv: list[str]) -> int:
 
     parser = _stream_parser(
         "gridledger feeder",
-        "'gridledger feeder run FILE' runs a scenario of your own, 'gridledger feeder demo' the demonstration; "
-        "both have --help.",
+        "'gridledger feeder run FILE' runs a scenario of your own, 'thresholds' recommends alarm thresholds, "
+        "'plot DIR' draws a run, 'recorded' and 'pdc' submit measurements of others, 'demo' is the demonstration; "
+        "each has --help.",
     )
     parser.add_argument("--scenario", choices=NAMES, default="base", help="what happens (default: %(default)s)")
     chosen = parser.parse_args(argv[1:] if argv[:1] == ["stream"] else argv)

@@ -66,10 +66,10 @@ async def stream(options: StreamOptions, console: Console) -> int:
 
 async def run_stream(options: StreamOptions, tell: Callable[[str], None]) -> tuple[SetUp, StreamResult]:
     """Set everything up, enrol, submit the records, stream; ``tell`` is given a line about each."""
+    made = await asyncio.to_thread(set_up, options.file, options.asked)  # first: a wrong file is told without a network
     watch = ProfileWatch(options.folder)
     connection = load_profile(options.folder)
     layout = layout_of(connection)
-    made = await asyncio.to_thread(set_up, options.file, options.asked)
     scenario = made.scenario
     _tell_grid(made, options, tell)
     async with connected(connection, layout, made.grouping) as callers:

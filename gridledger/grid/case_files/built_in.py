@@ -35,7 +35,11 @@ def tables_of_form(name: str, data: Mapping[str, Any]) -> CaseTables:
         buses = _numbers(name, "buses", data["buses"], _BUS_NEEDED, len(_BUS))
         generators = _numbers(name, "generators", data["generators"], _GEN_NEEDED, len(_GEN))
         branches = _numbers(name, "branches", data["branches"], len(_BRANCH), len(_BRANCH))
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise CaseFileError(
+            f"{name}: neither a net of pandapower.to_json nor a case in the built-in form: it has no {error}"
+        ) from None
+    except (TypeError, ValueError) as error:
         raise CaseFileError(f"{name}: no case in the built-in form: {error!r}") from None
     bus = np.zeros((len(buses), len(BUS_COLUMNS)))
     bus[:, 7], bus[:, 8] = 1.0, angle

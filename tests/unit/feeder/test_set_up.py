@@ -49,6 +49,7 @@ def test_a_file_without_a_case_needs_one(tmp_path: Path):
     [
         (["run", "none.yaml"], "error: none.yaml: No such file or directory"),
         (["--scenario", "1a", "--dir", "nowhere"], "error: there is no connection profile nowhere"),
+        (["--case", "none.m", "--dir", "nowhere"], "error: there is no file none.m"),
     ],
 )
 def test_the_command_tells_a_fault_in_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]):

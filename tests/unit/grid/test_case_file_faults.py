@@ -96,7 +96,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     assert "no workbook that can be read" in refusal(tmp_path, "nothing", "mine.xlsx")
     assert "not a JSON text" in refusal(tmp_path, "{", "mine.json")
     assert "neither a pandapower net nor a case" in refusal(tmp_path, "[]", "mine.json")
-    assert "no case in the built-in form" in refusal(tmp_path, "{}", "mine.json")
+    assert "nor a case in the built-in form: it has no 'base_mva'" in refusal(tmp_path, "{}", "mine.json")
     assert "cannot be read" in refusal(tmp_path, "nothing", "mine.m.gz")
     other = json.dumps({"_module": "builtins", "_class": "list", "_object": {}})
     assert "a pandapower object, but no net" in refusal(tmp_path, other, "mine.json")
