@@ -10,7 +10,16 @@ from gridledger.errors import GridLedgerError
 
 MODULES: Final[dict[str, tuple[str, ...]]] = {
     "server": ("fastapi", "isal", "lmdb", "prometheus_client", "uvicorn"),
-    "feeder": ("matplotlib", "numpy", "pandapower", "pyarrow"),
+    "feeder": (
+        "matplotlib",
+        "matpowercaseframes",
+        "networkx",
+        "numpy",
+        "openpyxl",
+        "pandapower",
+        "pyarrow",
+        "scipy",
+    ),
     "relay": ("comtrade", "iec61850", "jinja2", "matplotlib", "pyarrow", "pymodbus"),
     "bench": ("jinja2", "locust", "matplotlib", "psutil", "simpy"),
 }
