@@ -96,11 +96,14 @@ class PmuServer:
                 self.address = self._udp.get_extra_info("sockname")[:2]
 
     async def stop(self) -> None:
-        """End all connections."""
+        """End all connections. A client that does not take what waits for it is cut off: it may never take it."""
         if self._tcp is not None:
             self._tcp.close()
         for writer in tuple(self._clients):
-            writer.close()
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()
+            else:
+                writer.close()
         if self._udp is not None:
             self._udp.close()
         if self._tcp is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = npt.NDArray[Any]
+_NEEDED = {"profile", "v_required"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class RunFolder:
             raise InputError(f"{path / 'run.json'} is not JSON: {error.message}", folder=str(path)) from None
         if not isinstance(info, dict) or info.get("format") != 1:
             raise InputError(f"{path / 'run.json'} is of another format than 1; use the version that wrote it")
+        if not (
+            isinstance(info.get("case"), dict) and isinstance(info.get("scenario"), dict) and info.keys() >= _NEEDED
+        ):
+            raise InputError(f"{path / 'run.json'} lacks what every run tells; it is damaged", folder=str(path))
         return cls(path, info)
 
     @property
@@ -58,6 +63,13 @@ class RunFolder:
     def table(self, name: str, columns: Sequence[str]) -> dict[str, Array]:
         """Columns of one table, in the order of time; a whole number that may be empty comes as real, NaN for empty."""
         pa = arrow()
+        try:
+            return self._columns(pa, name, columns)
+        except (pa.ArrowException, OSError) as error:
+            why = str(error).partition("\n")[0][:200]
+            raise InputError(f"the table {name} of {self.path} cannot be read: {why}", folder=str(self.path)) from None
+
+    def _columns(self, pa: Any, name: str, columns: Sequence[str]) -> dict[str, Array]:
         wanted = list(dict.fromkeys(("time_us", *columns)))
         whole, parts = self.path / f"{name}.parquet", self.path / f"{name}.parts"
         schema = pa.schema([schema_of(TABLES[name]).field(column) for column in wanted])

@@ -182,3 +182,19 @@ async def test_a_client_that_takes_nothing_loses_frames() -> None:
         assert server.dropped_frames
         assert slow.transport.get_write_buffer_size() < MAX_WAITING_BYTES + 1000
         writer.transport.abort()
+
+
+async def test_a_server_stops_while_a_client_takes_nothing() -> None:
+    server = PmuServer(CONFIG, now_us=lambda: NOW)
+    await server.start("127.0.0.1", 0)
+    _reader, writer = await asyncio.open_connection(*server.address, limit=64)
+    try:
+        writer.write(command(Command.DATA_ON))
+        await until(lambda: server.receiving == 1)
+        while not server.dropped_frames:
+            server.publish(data())
+        async with asyncio.timeout(10):
+            await server.stop()
+        await until(lambda: server.receiving == 0)
+    finally:
+        writer.close()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from gridledger.errors import InputError
 from services.feeder.__main__ import main
 from services.feeder.results import figures
 from services.feeder.results.run_folder import RunFolder
@@ -122,3 +126,22 @@ def test_a_line_holds_each_value_until_the_next_and_loses_no_extreme() -> None:
 def test_many_buses_are_drawn_as_their_range(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "_MAX_LINES", 10)
     assert {"range of all", "5 to 95 %"} <= texts(figures.draw_voltages(RunFolder.at(runs / "starved"), "double"))
+
+
+@pytest.mark.parametrize("table", ["buses", "frames", "actions"])
+def test_a_damaged_table_is_named(runs: Path, tmp_path: Path, table: str) -> None:
+    folder = Path(shutil.copytree(runs / "base", tmp_path / "run"))
+    path = folder / f"{table}.parquet"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match=f"the table {table} of .* cannot be read"):
+        RunFolder.at(folder).table(table, ("at_s",))
+
+
+@pytest.mark.parametrize("change", [{"case": 3}, {"scenario": None}, {"v_required": ...}])
+def test_a_damaged_run_json_is_refused(runs: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = Path(shutil.copytree(runs / "base", tmp_path / "run"))
+    info = json.loads((folder / "run.json").read_text()) | change
+    kept = {name: value for name, value in info.items() if value is not ...}
+    (folder / "run.json").write_text(json.dumps(kept))
+    with pytest.raises(InputError, match=r"run\.json lacks what every run tells"):
+        RunFolder.at(folder)
