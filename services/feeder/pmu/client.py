@@ -30,6 +30,7 @@ from services.feeder.pmu.server import DEFAULT_DATA_PORT, Transport
 
 ANSWER_S: Final = 5.0
 """How long a configuration may take, and how long data may fail to come, before the client connects anew."""
+_ASK_AGAIN_US: Final = 1_000_000
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
 _READ_BYTES: Final = 65_536
@@ -77,6 +78,7 @@ class PmuClient:
         self._decoder = FrameDecoder()
         self._cutter = self._new_cutter()
         self._announced = False
+        self._asked_us: int | None = None
         self._send: Callable[[bytes], None] = lambda _data: None
 
     async def run(self) -> None:
@@ -171,8 +173,10 @@ class PmuClient:
     def _take_frame(self, frame: bytes) -> None:
         try:
             found = self._decoder.decode(frame)
-        except FrameError:
+        except FrameError as error:
             self.counts["refused"] += 1
+            if error.details.get("field") == "size":
+                self._ask_again()
             return
         if found.idcode != self._source.idcode:
             self.counts["refused"] += 1
@@ -183,6 +187,13 @@ class PmuClient:
             self._on_data(self._decoder.codecs[found.idcode].config, found)
         elif isinstance(found, Configuration):
             self.counts["configurations"] += 1
+
+    def _ask_again(self) -> None:
+        """Data do not fit the configuration: it has changed. Ask for it, but not for each frame."""
+        now_us = self._now_us()
+        if self._asked_us is None or not 0 <= now_us - self._asked_us < _ASK_AGAIN_US:
+            self._asked_us = now_us
+            self._command(Command.SEND_CFG2)
 
     def _follow_changes(self, data: DataFrame) -> None:
         announced = any(pmu.stat.config_changes for pmu in data.pmus)
