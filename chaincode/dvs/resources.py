@@ -40,6 +40,10 @@ class Loan:
         found: dict[str, Any] = {"group": group, "merge": self.merge, "vvc": self.vvc}
         return found if self.standing is None else found | {"standing": self.standing}
 
+    def buses(self) -> list[int]:
+        """The buses of which there is something in it."""
+        return [*map(int, self.vvc), *(entry["bus"] for entry in self.standing or ())]
+
 
 @dataclass(slots=True)
 class Resources:
@@ -141,14 +145,17 @@ def lend(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
 def restore(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]:
     """Restore({group, merge, vvc, standing?}): the list is the group's again.
 
-    No bus may get more than was lent: of the list where nothing stood or stands, else of both together.
+    No bus may get more than was lent: of the list where nothing stood or stands, else of both together. What was lent
+    comes back also at a bus that a later record made none of the group's load buses.
     """
     group, merge = _loan_arguments(argument, ("group", "merge", "vvc"), ("standing",))
     loads = load_buses(_own_record(stub, caller, group))
-    vvc = vvc_list(argument["vvc"], "vvc", loads)
-    given = Loan(merge, vvc, _standing_in(argument, group, loads))
     resources = read_resources(stub, group)
     lent, returned = resources.lent, resources.returned
+    loan = lent if lent is not None and lent.merge == merge else returned
+    buses = loan.buses() if loan is not None and loan.merge == merge else []
+    vvc = vvc_list(argument["vvc"], "vvc", loads, map(str, buses))
+    given = Loan(merge, vvc, _standing_in(argument, group, [*loads, *buses]))
     if lent is None or lent.merge != merge:
         if returned is None or returned.merge != merge:
             refuse("merge", f"the list of group {group} is not lent to merge {merge}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gridledger.client.profile import ConnectionProfile
+from gridledger.errors import GridLedgerError
 from gridledger.grid.plant import Plant
 from gridledger.grid.power_flow import Grid, GridState, PowerFlow
 from gridledger.grid.records import Planner
@@ -56,9 +58,13 @@ class ScenarioRunner:
 
     async def prepare(self) -> tuple[int, int]:
         """Finish merges that others left unfinished, submit all records: how many merges, how many records."""
-        # Records first: giving back takes them as they are, and those of the other profile serve as well.
+        merges = 0
+        # Under the records that lent, where that can be: the new ones may be of a case that lacks a bus of the list.
+        with suppress(GridLedgerError):
+            merges = await self._coordinator().recover()
+        # Where it cannot, giving back takes the new records; those of the other profile serve as well.
         records = await self._records.submit_all(self.base)
-        return await self._coordinator().recover(), records
+        return merges + await self._coordinator().recover(), records
 
     @property
     def records(self) -> RecordSubmitter:

@@ -9,11 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.errors import GridLedgerError, TimeoutExceeded, UnavailableError
+from gridledger.grid.case import load_case
+from gridledger.grid.grouping import grouping_of
 from gridledger.grid.layout import Layout
+from gridledger.grid.planning import planner_for
 from gridledger.grid.plant import Plant
+from gridledger.grid.power_flow import Grid, PowerFlow
 from services.feeder.coordinator import Coordinator
-from services.feeder.scenario_runner import MAX_ROUNDS
-from tests.support.dvs_world import Died, FakeClock, Life, World, conflict
+from services.feeder.scenario_runner import MAX_ROUNDS, ScenarioRunner
+from tests.support.dvs_world import Died, FakeClock, Life, World, conflict, dvs_client
 from tests.support.feeder_world import GROUPS, SHARDED, SINGLE, new_coordinator, planned_world
 from tests.support.solved_grid import planner
 
@@ -71,6 +75,23 @@ async def test_neighbour_without_power(layout: Layout, merges: list[str]) -> Non
     assert [p["group"] for _, name, p in world.log if name == "GlobalController"] == merges
     assert world.owned() + injected(world) == pytest.approx(before, abs=EXACT)
     assert world.unclosed_merges() == {}
+
+
+@pytest.mark.parametrize("layout", [SHARDED, SINGLE], ids=["three shards", "one channel"])
+async def test_a_merge_is_finished_before_another_case_comes(layout: Layout) -> None:
+    """The lists that were lent name buses that the other case's groups lack."""
+    died = 0
+    for died_after in range(1, 12):
+        world, grid, clock, _ = await starved(layout)
+        with suppress(Died):
+            await settle(new_coordinator(world, grid, clock, Life(die_after=died_after)))
+        died += bool(world.unclosed_merges())
+        case = load_case("case57")
+        flow = PowerFlow(case)
+        other = planner_for(case, grouping_of(case, 3), "corrected", Grid(flow).state())
+        await ScenarioRunner(other, flow, dvs=dvs_client(world, None, clock), clock=clock).prepare()
+        assert world.unclosed_merges() == {}
+    assert died > 3
 
 
 @pytest.mark.parametrize("layout", [SHARDED, SINGLE], ids=["three shards", "one channel"])

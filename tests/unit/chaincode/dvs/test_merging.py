@@ -285,6 +285,19 @@ def test_lending_without_a_list_lends_nothing() -> None:
     assert channel.vvc("3") == {"8": 0.0, "9": 0.0}
 
 
+def test_a_list_comes_back_after_its_bus_became_a_generator_s(channel: Channel) -> None:
+    channel.call("Lend", {"group": "1", "merge": 1})
+    changed = record("1")
+    changed["kind"][changed["dim"].index(3)] = 2
+    channel.call("InitialGrouping", changed | {"Zth": [entry for entry in changed["Zth"] if entry["bus"] != 3]})
+    restore = {"group": "1", "merge": 1, "vvc": {"3": 1.25, "4": 0.5}}
+    assert channel.call("Restore", restore)["vvc"] == {"3": 1.25, "4": 0.5}
+    assert channel.unchanged("Restore", restore)["vvc"] == {"3": 1.25, "4": 0.5}
+    assert channel.vvc("1") == {"4": 0.5}
+    channel.call("InitialGrouping", record("1"))
+    assert channel.vvc("1") == {"3": 1.25, "4": 0.5}
+
+
 def test_restore_repeated_and_refused(channel: Channel) -> None:
     channel.refused("Restore", {"group": "1", "merge": 1, "vvc": {}}, "merge", "not lent")
     channel.call("Lend", {"group": "1", "merge": 2})
