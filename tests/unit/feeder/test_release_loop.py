@@ -13,7 +13,8 @@ LOAD_1A = {3: (52.8, 26.4)}
 STARVED = {3: (51.6, 25.8)}
 LONGEST_WAIT_HERE_S = 70.0
 SPLIT_FOR_A_THIRD = {22}
-SEEDS = [pytest.param(seed, marks=[pytest.mark.deep] if seed > 5 else []) for seed in range(28)]
+QUICK_SEEDS, SEEDS_IN_ALL = 4, 28
+SEEDS = [pytest.param(seed, marks=[pytest.mark.long] if seed >= QUICK_SEEDS else []) for seed in range(SEEDS_IN_ALL)]
 
 
 async def cycled(run: ReleaseWorld, loads: dict[int, tuple[float, float]], frames: int, rounds: int) -> None:

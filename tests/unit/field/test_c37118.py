@@ -391,7 +391,7 @@ def test_no_mutated_frame_is_accepted_with_a_wrong_field() -> None:
     assert by_chance < 10
 
 
-@pytest.mark.deep
+@pytest.mark.long
 def test_a_million_mutated_frames_do_no_harm() -> None:
     by_chance, wrong = mutants_accepted(1_000_000, 2)
     print(f"1,000,000 mutated frames: the CHK of {by_chance} holds by chance, {wrong} were accepted wrongly")
