@@ -22,6 +22,7 @@ from services.relay.simulator.relay import SimulatedRelay, Step
 
 SLOW_READ_S = 1.5
 """A slow relay lets each reading of a time stamp wait so long."""
+STOP_WITHIN_S = 3.0
 _IED = "RELE"
 _MODEL = Path(__file__).with_name("relay.icd")
 _NO_TIME = bytes(8)
@@ -77,7 +78,10 @@ class MmsServer:
         """End the server and its connections."""
         server, self._server = self._server, None
         if server is not None:
-            await server.stop()
+            # On a busy machine the package's stop was seen not to return; its threads then end with the process.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await server.stop()
 
     def _write(self) -> None:
         if self._server is not None:
