@@ -60,13 +60,15 @@ def outcome_of(
         "cores": round(cores, 3),
         "feeder_cores": round(feeder, 3),
         "processes": [use.model_dump() for use in uses],
-        "limit": _limit(cores, feeder),
+        "limit": _limit(cores, feeder, 0 if counted else total["sent"] - total["valid"] - total["superseded"]),
         "complete": counted and min(own.values()) >= frames and answered == plan.alarms and bool(merged),
     }
 
 
-def _limit(cores: float, feeder: float) -> str:
-    """What there is least left of."""
+def _limit(cores: float, feeder: float, failed: int) -> str:
+    """What there is least left of; where frames failed, that."""
+    if failed:
+        return f"the network: {failed} frames failed"
     available = os.cpu_count() or 1
     if cores >= _BUSY * available:
         return "all cores"
