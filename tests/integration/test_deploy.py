@@ -118,6 +118,7 @@ async def test_what_cannot_be_deployed(network: LocalNetwork, tmp_path: Path) ->
             await gateway.get_network(CHANNEL).get_contract("good").submit_transaction("greet", "x")
 
 
+@pytest.mark.deep
 async def test_a_package_that_does_not_load_is_refused(network: LocalNetwork, tmp_path: Path) -> None:
     """It is imported on each peer, in a host, first; peers and other chaincode go on, and nothing of it stays."""
     before = await network.agree(CHANNEL)

@@ -55,6 +55,7 @@ def free_offset() -> str:
     return str(with_free_ports(config).ca.port - config.ca.port)
 
 
+@pytest.mark.deep
 async def test_demonstration(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     arguments = ("--out", str(out), "--dir", str(tmp_path / "net"), "--port-offset", free_offset())

@@ -16,6 +16,7 @@ from tests.support.processes import REPOSITORY
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
+@pytest.mark.deep
 async def test_a_pandapower_net_runs_in_the_closed_loop(network: LocalNetwork, tmp_path: Path) -> None:
     script = REPOSITORY / "docs" / "examples" / "pandapower_net.py"
     process = await asyncio.create_subprocess_exec(

@@ -82,6 +82,7 @@ async def heights(network: LocalNetwork, *names: str) -> int:
     return await eventually(equal, within_s=20, what=f"equal heights of {', '.join(names)}")
 
 
+@pytest.mark.deep
 async def test_a_channel_is_made_and_left_while_the_network_runs(network: LocalNetwork) -> None:
     config = replace(await config_of(network, CHANNEL), channel=SECOND, sequence=0)
     genesis = genesis_of(config)

@@ -17,6 +17,7 @@ from tests.support.processes import REPOSITORY
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
+@pytest.mark.deep
 async def test_a_script_of_thirty_lines_draws_a_comparison(network: LocalNetwork, tmp_path: Path) -> None:
     script = REPOSITORY / "docs" / "examples" / "voltages.py"
     text = script.read_text()

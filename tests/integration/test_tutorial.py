@@ -16,6 +16,7 @@ BRIDGE, GATEWAY = 7180, 7151
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(WITHIN_S + 60)]
 
 
+@pytest.mark.deep
 def test_the_tutorial_leads_through_every_way_of_calling(tmp_path: Path) -> None:
     checkout = copy_of_the_checkout(tmp_path)
     offset = move_ports(checkout)
