@@ -61,7 +61,7 @@ test: $(VENV)/.installed-dev  ## the tests: units side by side, then real proces
 	@$(BIN)/python -m pytest -q tests/integration
 
 test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
-	@$(BIN)/python -m pytest -q -n auto -m deep tests/unit
+	@$(BIN)/python -m pytest -q -n auto -m deep tests/unit tests/acceptance
 	@$(BIN)/python -m pytest -q -m deep tests/integration
 
 test-long: $(VENV)/.installed-dev  ## the tests that take minutes each, before a release
