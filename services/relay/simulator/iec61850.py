@@ -78,7 +78,7 @@ class MmsServer:
         """End the server and its connections."""
         server, self._server = self._server, None
         if server is not None:
-            # On a busy machine the package's stop was seen not to return; its threads then end with the process.
+            # The package tells no bound of its own for this; its threads end with the process.
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_WITHIN_S):
                     await server.stop()
