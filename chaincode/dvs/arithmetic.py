@@ -102,6 +102,27 @@ class Elimination:
             finite = finite and isfinite(x[r])
         return x
 
+    def row_of_inverse(self, number: int) -> list[float]:
+        """Row ``number`` of the inverse: what each unit right-hand side gives there; only where ``regular``.
+
+        One solution with the transposed matrix instead of one for each right-hand side. The entries differ from those
+        of ``solve`` by rounding.
+        """
+        size = len(self._rows)
+        y = [0.0] * size
+        y[number] = 1.0
+        for r in range(number, size):
+            y_r = y[r] = y[r] / self._rows[r][r]
+            if y_r != 0.0:
+                for k, a in self._entries[r]:
+                    y[k] -= a * y_r
+        for c in range(size - 1, -1, -1):
+            best, multipliers = self._steps[c]
+            for r, f in multipliers:
+                y[c] -= f * y[r]
+            y[c], y[best] = y[best], y[c]
+        return y
+
 
 def _eliminate(rows: list[list[float]], c: int) -> list[tuple[int, float]]:
     """Clear column ``c`` below the pivot row ``c``; the multipliers f, by row.

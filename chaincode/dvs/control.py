@@ -166,6 +166,8 @@ class _Corrected:
         self._response = VoltageResponse(head, matrices["Y"], buses)
 
     def judge(self, source: int, sag: float) -> tuple[float, float] | None:
+        if self._response.surely_below(LEAST_GAIN, source, self._weak):
+            return None
         response = self._response.to(source)
         if response is None:
             return None

@@ -6,11 +6,15 @@ Angles are held fixed, and so are the voltages of all other buses.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import isfinite
+from typing import Any, Final
 
 from .arithmetic import Elimination, term
 from .grouping import Record, load_buses
 from .vsi import Bus
+
+#: A row of gains is an estimate to go by where none is larger, p.u. by p.u.: beyond, the Jacobian is nearly singular.
+_LARGEST_GAIN: Final = 100.0
 
 
 class VoltageResponse:
@@ -21,6 +25,7 @@ class VoltageResponse:
         self._place = {bus: n for n, bus in enumerate(self._loads)}
         self._solver = Elimination(self._jacobian(head, Y, buses))
         self._solved: dict[int, list[float]] = {}
+        self._estimates: dict[int, list[float] | None] = {}
 
     def to(self, source: int) -> dict[int, float] | None:
         """By load bus, in the order of dim: the voltage gained per reactive power injected at ``source``, p.u. by p.u.
@@ -34,6 +39,19 @@ class VoltageResponse:
             right[self._place[source]] = 1.0
             self._solved[source] = self._solver.solve(right)
         return dict(zip(self._loads, self._solved[source], strict=True))
+
+    def surely_below(self, gain: float, source: int, weak: int) -> bool:
+        """Whether reactive power at ``source`` lifts bus ``weak`` by less than ``gain``, p.u. by p.u., beyond doubt.
+
+        One solution answers for every source of a weak bus. It is rounded otherwise than ``to``, which stays the value
+        to decide by: half of ``gain`` is left for that, and nothing is said next to a singular Jacobian.
+        """
+        if weak not in self._estimates:
+            row = self._solver.row_of_inverse(self._place[weak]) if self._solver.regular else []
+            sound = row and all(isfinite(x) and abs(x) <= _LARGEST_GAIN for x in row)
+            self._estimates[weak] = row if sound else None
+        estimates = self._estimates[weak]
+        return estimates is not None and estimates[self._place[source]] < gain / 2.0
 
     def _jacobian(self, head: Record, Y: Sequence[Sequence[Any]], buses: Mapping[int, Bus]) -> list[list[float]]:
         places = [self._place.get(bus) for bus in head["dim"][: head["nm"]]]

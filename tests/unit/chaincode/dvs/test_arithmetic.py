@@ -141,6 +141,23 @@ def test_elimination_agrees_with_exact_fractions(system: tuple[Matrix, list[floa
         assert abs(Fraction(computed) - exact) <= Fraction(scale) * Fraction(1, 10**12)
 
 
+@given(systems(dominant=True))
+def test_a_row_of_the_inverse_is_what_each_unit_vector_gives_there(system: tuple[Matrix, list[float]]) -> None:
+    matrix, _ = system
+    size = len(matrix)
+    inverse = [exact_solution(matrix, [float(r == column) for r in range(size)]) for column in range(size)]
+    for number in range(size):
+        row = Elimination(matrix).row_of_inverse(number)
+        for computed, column in zip(row, inverse, strict=True):
+            assert abs(Fraction(computed) - column[number]) <= Fraction(1, 10**12)
+
+
+def test_a_row_of_the_inverse_knows_swapped_rows() -> None:
+    """The inverse of a matrix whose pivots all lie off the diagonal, by hand."""
+    solver = Elimination([[0.0, 2.0, 0.0], [0.0, 0.0, 4.0], [8.0, 0.0, 0.0]])
+    assert [solver.row_of_inverse(n) for n in range(3)] == [[0.0, 0.0, 0.125], [0.5, 0.0, 0.0], [0.0, 0.25, 0.0]]
+
+
 @pytest.mark.parametrize("matrix", [[[0.0]], [[1.0, 2.0], [2.0, 4.0]], [[inf, 1.0], [1.0, 1.0]]])
 def test_a_matrix_without_a_finite_pivot_is_not_regular(matrix: Matrix) -> None:
     assert not Elimination(matrix).regular
