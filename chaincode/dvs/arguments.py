@@ -126,16 +126,16 @@ def merged_id(groups: Iterable[str]) -> str:
     return "_".join(sorted(groups, key=int))
 
 
-def vvc_list(value: Any, where: str, loads: Iterable[int], lent: Iterable[str] = ()) -> dict[str, float]:
+def vvc_list(value: Any, where: str, loads: Iterable[int], also: Iterable[int] = ()) -> dict[str, float]:
     """A VVC list, p.u. per load bus, complete (absent is 0) and in ascending bus number.
 
-    ``loads``: the group's load buses. ``lent``: buses (decimal) that may be named although they are none of these now.
-    Any other key is refused.
+    ``loads``: the group's load buses. ``also``: buses that may be named although they are none of these now. Any other
+    key is refused.
     """
     if type(value) is not dict:
         refuse(where, f"must be an object of load-bus numbers and p.u. values, not {shown(value)}")
-    named = {*map(str, loads), *(bus for bus in lent if bus in value)}
-    complete = dict.fromkeys(sorted(named, key=int), 0.0)
+    named = {*loads, *(bus for bus in also if str(bus) in value)}
+    complete = {str(bus): 0.0 for bus in sorted(named)}
     for key, amount in value.items():
         if key not in complete:
             refuse(f"{where}.{shown(key)[1:-1]}", "is no load bus of the group")

@@ -18,7 +18,7 @@ from .arguments import components_of, group_id, integer, members, merged_id, ref
 from .grouping import Record, load_buses
 from .permissions import require_aggregator, require_aggregator_msp, require_aggregator_of
 from .records import component_records, read_record
-from .resources import VVC, find_resources, read_resources, write_resources
+from .resources import VVC, find_resources, read_resources, same_amounts, write_resources
 from .standing import at_buses, ordered, put_entries, read_standing, standing_list
 
 GATHERING: Final = "gathering"
@@ -62,17 +62,11 @@ def adopt(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
     """Adopt({merge, group, vvc, channel, tx_id, standing?}): takes a lent list in; the last one opens the merge."""
     members(argument, "", ("merge", "group", "vvc", "channel", "tx_id"), ("standing",))
     merge, component, group = _component(stub, caller, argument)
-    loads = load_buses(read_record(stub, group))
-    lent: dict[str, Any] = {
-        "vvc": vvc_list(argument["vvc"], "vvc", loads),
-        "channel": text(argument["channel"], "channel"),
-        "tx_id": text(argument["tx_id"], "tx_id"),
-    }
-    if "standing" in argument:
-        lent["standing"] = standing_list(argument["standing"], "standing", group, loads)
+    lent = _lent(argument, group, read_record(stub, group))
     if component["status"] != ASKED:
-        for name in ("vvc", "channel", "tx_id", "standing"):
-            if component["lent"].get(name) != lent.get(name):
+        same = {name: component["lent"].get(name) == lent.get(name) for name in ("channel", "tx_id", "standing")}
+        for name, is_same in {"vvc": same_amounts(component["lent"]["vvc"], lent["vvc"]), **same}.items():
+            if not is_same:
                 refuse(name, f"group {group} is in merge {merge['merge']} already, with another {name}")
         return _answer(merge)
     for name, other in merge["components"].items():
@@ -133,6 +127,23 @@ def close(stub: Stub, caller: ClientIdentity, argument: Any) -> Merge:
         stub.set_event("Closed", _answer(merge))
     stub.put_state(keys.merge(merge["merge"]), merge)
     return _answer(merge)
+
+
+def _lent(argument: Merge, group: str, head: Record) -> dict[str, Any]:
+    """What Adopt is given; the list has an amount for each load bus, and for each bus that it or what stands names.
+
+    These may be any members of the group. Where a generator reached or left a limit since Lend, a bus of the list is
+    none of the load buses now; what it has is the merge's all the same, and is used once the bus is a load bus again.
+    """
+    lent: dict[str, Any] = {}
+    named = set(load_buses(head))
+    if "standing" in argument:
+        lent["standing"] = standing_list(argument["standing"], "standing", group, head["members"])
+        named |= {entry["bus"] for entry in lent["standing"]}
+    lent["vvc"] = vvc_list(argument["vvc"], "vvc", named, head["members"])
+    lent["channel"] = text(argument["channel"], "channel")
+    lent["tx_id"] = text(argument["tx_id"], "tx_id")
+    return lent
 
 
 def _gather(stub: Stub, index: Merge, group: str, merge: Merge | None) -> Merge:

@@ -146,23 +146,27 @@ def restore(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]
     """Restore({group, merge, vvc, standing?}): the list is the group's again.
 
     No bus may get more than was lent: of the list where nothing stood or stands, else of both together. What was lent
-    comes back also at a bus that a later record made none of the group's load buses.
+    comes back also at a bus that a later record made none of the group's load buses. A member that was none of them at
+    Lend may be named, with nothing: the merge's own record may have made it one meanwhile.
     """
     group, merge = _loan_arguments(argument, ("group", "merge", "vvc"), ("standing",))
-    loads = load_buses(_own_record(stub, caller, group))
+    head = _own_record(stub, caller, group)
     resources = read_resources(stub, group)
     lent, returned = resources.lent, resources.returned
     loan = lent if lent is not None and lent.merge == merge else returned
-    buses = loan.buses() if loan is not None and loan.merge == merge else []
-    vvc = vvc_list(argument["vvc"], "vvc", loads, map(str, buses))
-    given = Loan(merge, vvc, _standing_in(argument, group, [*loads, *buses]))
+    buses = {*head["members"], *(loan.buses() if loan is not None and loan.merge == merge else ())}
+    vvc = vvc_list(argument["vvc"], "vvc", load_buses(head), buses)
+    given = Loan(merge, vvc, _standing_in(argument, group, buses))
     if lent is None or lent.merge != merge:
         if returned is None or returned.merge != merge:
             refuse("merge", f"the list of group {group} is not lent to merge {merge}")
-        for name in ("vvc", "standing"):
-            if getattr(returned, name) != getattr(given, name):
+        for name, is_same in (
+            ("vvc", same_amounts(returned.vvc, given.vvc)),
+            ("standing", returned.standing == given.standing),
+        ):
+            if not is_same:
                 refuse(name, f"group {group} has its list back from merge {merge} already, with other contents")
-        return given.answer(group)
+        return returned.answer(group)
     _check_restored(lent, given)
     resources.vvc = resources.vvc | {bus: amount for bus, amount in vvc.items() if bus in lent.vvc}
     resources.lent = None
@@ -174,7 +178,15 @@ def restore(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str, Any]
     return given.answer(group)
 
 
-def _standing_in(argument: dict[str, Any], group: str, loads: list[int]) -> list[Entry] | None:
+def same_amounts(one: VVC, other: VVC) -> bool:
+    """Whether two lists say the same; a bus that one of them lacks has nothing.
+
+    Lists that were completed under different records name different buses.
+    """
+    return all(one.get(bus, 0.0) == other.get(bus, 0.0) for bus in (*one, *other))
+
+
+def _standing_in(argument: dict[str, Any], group: str, loads: Iterable[int]) -> list[Entry] | None:
     return standing_list(argument["standing"], "standing", group, loads) if "standing" in argument else None
 
 

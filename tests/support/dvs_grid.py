@@ -7,13 +7,13 @@ judges what it is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from gridledger.grid.case import PQ, PV, REFERENCE, read_case
+from gridledger.grid.case import PQ, PV, REFERENCE, Case, read_case
 from gridledger.grid.frames import Frame, FrameMaker
 from gridledger.grid.impedance import Thevenin
 from gridledger.grid.power_flow import GridState
@@ -29,20 +29,26 @@ BRANCHES = [
 THRESHOLDS = {"published": 0.9, "corrected": 0.8}
 
 
-CASE = read_case(
-    "four groups",
-    {
-        "base_mva": 100.0,
-        "reference_angle": 0.0,
-        "buses": [
-            [bus, REFERENCE if bus == 1 else PV if bus in GENERATORS else PQ, *(0, 0, 0, 0, 0, 0)]
-            for members in GROUPS.values()
-            for bus in members
-        ],
-        "branches": [[f, t, 0.01 + 0.002 * n, 0.1 + 0.01 * n, 0, 0, 0] for n, (f, t) in enumerate(BRANCHES)],
-        "generators": [[bus, 0, 1] for bus in (1, *GENERATORS)],
-    },
-)
+def case_of(generators: Iterable[int]) -> Case:
+    """The grid where these buses and the reference hold their voltage."""
+    holding = sorted(generators)
+    return read_case(
+        "four groups",
+        {
+            "base_mva": 100.0,
+            "reference_angle": 0.0,
+            "buses": [
+                [bus, REFERENCE if bus == 1 else PV if bus in holding else PQ, *(0, 0, 0, 0, 0, 0)]
+                for members in GROUPS.values()
+                for bus in members
+            ],
+            "branches": [[f, t, 0.01 + 0.002 * n, 0.1 + 0.01 * n, 0, 0, 0] for n, (f, t) in enumerate(BRANCHES)],
+            "generators": [[bus, 0, 1] for bus in (1, *holding)],
+        },
+    )
+
+
+CASE = case_of(GENERATORS)
 
 
 class FourGroupPlanner(Planner):
@@ -54,9 +60,10 @@ class FourGroupPlanner(Planner):
 
 
 @cache
-def planner(profile: Profile) -> Planner:
+def planner(profile: Profile, generators: frozenset[int] = frozenset(GENERATORS)) -> Planner:
     """The planner of the four groups."""
-    return FourGroupPlanner(CASE, GROUPS, profile, dict.fromkeys(GROUPS, THRESHOLDS[profile]))
+    case = CASE if generators == {*GENERATORS} else case_of(generators)
+    return FourGroupPlanner(case, GROUPS, profile, dict.fromkeys(GROUPS, THRESHOLDS[profile]))
 
 
 def loads(group: str) -> list[int]:
@@ -82,6 +89,11 @@ def record(group: str, profile: Profile = "corrected", **changes: Any) -> Record
     """The record of a group; ``changes`` replace fields, a value of None removes one."""
     made = planner(profile).record(group, state()) | changes
     return {name: value for name, value in made.items() if value is not None or name not in changes}
+
+
+def record_where(generators: Iterable[int], group: str, **changes: Any) -> Record:
+    """The record of a group where these buses hold their voltage, and all others but the reference are load buses."""
+    return planner("corrected", frozenset(generators)).record(group, state()) | changes
 
 
 def frame(group: str, time: int, sags: Mapping[int, float] | None = None, **changes: Any) -> Frame:

@@ -64,9 +64,15 @@ class World:
         stored = self.channel_of(group).stored(f"vvc/{group}")
         if stored is None:
             return {}
+        own: dict[str, float] = stored["vvc"]
         if stored["lent"] is None:
-            return dict(stored["vvc"])
-        assert stored["vvc"] == {}, "a list is owned by one place at a time"
+            return dict(own)
+        # What is at buses that were none of the group's load buses when it lent stays with it.
+        assert own.keys().isdisjoint(stored["lent"]["vvc"]), "a list is owned by one place at a time"
+        lent = self._lent_by(group, stored)
+        return {bus: own.get(bus, 0.0) + lent.get(bus, 0.0) for bus in sorted({*own, *lent}, key=int)}
+
+    def _lent_by(self, group: str, stored: dict[str, Any]) -> dict[str, float]:
         merge = self.main.stored(f"merge/{stored['lent']['merge']}")
         component = merge["components"][group]
         if component["status"] == "asked":

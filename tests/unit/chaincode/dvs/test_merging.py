@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.dvs_channel import TIME_US
-from tests.support.dvs_grid import Channel, frame, record
+from tests.support.dvs_grid import GENERATORS, Channel, frame, record, record_where
 
 CALL = {"channel": "shard1", "tx_id": "a" * 64}
 EVERY_RECORD = ("1", "2", "3", "10", "1_2", "1_3", "1_10", "2_3", "3_10", "1_2_3", "1_2_10", "1_3_10", "1_2_3_10")
@@ -296,6 +296,87 @@ def test_a_list_comes_back_after_its_bus_became_a_generator_s(channel: Channel) 
     assert channel.vvc("1") == {"4": 0.5}
     channel.call("InitialGrouping", record("1"))
     assert channel.vvc("1") == {"3": 1.25, "4": 0.5}
+
+
+def replan(channel: Channel, *generators: int) -> None:
+    """New records in which these buses hold their voltage."""
+    for name in EVERY_RECORD:
+        channel.call("InitialGrouping", record_where(generators, name))
+
+
+def test_a_list_is_adopted_after_its_bus_became_a_generator_s(channel: Channel) -> None:
+    channel.call("GlobalController", {"group": "1"})
+    channel.provide("1", bus_3=1.25)
+    lent = channel.call("Lend", {"group": "1", "merge": 1})["vvc"]
+    replan(channel, 3, *GENERATORS)
+    adopt = {"merge": 1, "group": "1", "vvc": lent} | CALL
+    answer = channel.call("Adopt", adopt)
+    channel.refused("Adopt", adopt | {"vvc": {"3": 1.0, "4": 1.5}}, "vvc")
+    lend_and_adopt(channel, 1, "2")
+    assert "3" not in channel.vvc("1_2")
+    replan(channel, *GENERATORS)
+    assert channel.unchanged("Adopt", adopt) == answer | {"status": "open", "components": {"1": "in", "2": "in"}}
+    assert channel.vvc("1_2")["3"] == 1.25
+    replan(channel, 3, *GENERATORS)
+    part = channel.call("Split", {"merge": 1})["vvc"]["1"]
+    assert part == {"3": 1.25, "4": 1.5}
+    channel.call("Restore", {"group": "1", "merge": 1, "vvc": part})
+    replan(channel, *GENERATORS)
+    assert channel.vvc("1") == part
+
+
+def test_a_list_is_adopted_after_a_generator_became_a_load_bus(channel: Channel) -> None:
+    """The merge then names a bus of which nothing was lent; Restore takes nothing for it, under any record."""
+    channel.call("GlobalController", {"group": "1"})
+    lent = channel.call("Lend", {"group": "1", "merge": 1})["vvc"]
+    assert lent == {"3": 1.5, "4": 1.5}
+    replan(channel, 7, 12)
+    adopt = {"merge": 1, "group": "1", "vvc": lent} | CALL
+    channel.call("Adopt", adopt)
+    replan(channel, *GENERATORS)
+    assert channel.unchanged("Adopt", adopt)["components"] == {"1": "in", "2": "asked"}
+    lend_and_adopt(channel, 1, "2")
+    part = channel.call("Split", {"merge": 1})["vvc"]["1"]
+    assert part == {"2": 0.0, "3": 1.5, "4": 1.5}
+    restore: dict[str, Any] = {"group": "1", "merge": 1, "vvc": part}
+    channel.refused("Restore", restore | {"vvc": part | {"2": 0.5}}, "vvc.2", "more than was lent")
+    answer = channel.call("Restore", restore)
+    replan(channel, 7, 12)
+    assert channel.unchanged("Restore", restore) == answer
+    assert channel.vvc("1") == part
+
+
+def test_a_repeated_restore_fits_the_record_of_the_first(channel: Channel) -> None:
+    """Between the two a generator became a load bus, of which the first said nothing."""
+    channel.call("Lend", {"group": "1", "merge": 1})
+    restore: dict[str, Any] = {"group": "1", "merge": 1, "vvc": {"3": 1.0, "4": 0.5}}
+    answer = channel.call("Restore", restore)
+    replan(channel, 7, 12)
+    assert channel.unchanged("Restore", restore) == answer
+    channel.refused("Restore", restore | {"vvc": {"3": 1.0}}, "vvc", "other contents")
+
+
+def test_what_stands_is_adopted_after_its_bus_became_a_generator_s() -> None:
+    """Also where the list leaves out the bus, of which nothing is free."""
+    release: dict[str, Any] = {"release": {"v_max": 1.05, "margin": 0.02, "hold_s": 10, "dv_max": 0.02}}
+    channel = Channel().plan(*EVERY_RECORD, **release)
+    entry = {"bus": 3, "q_pu": 0.75, "weak": 3, "by": "1", "time": TIME_US}
+    channel.call("UpdateResources", {"group": "1", "vvc": {"4": 1.0}, "standing": [entry]})
+    channel.provide("2")
+    channel.call("GlobalController", {"group": "1"})
+    lent = channel.call("Lend", {"group": "1", "merge": 1})
+    for name in EVERY_RECORD:
+        channel.call("InitialGrouping", record_where((3, *GENERATORS), name, **release))
+    adopt = {"merge": 1, "group": "1", "vvc": {"4": 1.0}, "standing": lent["standing"]} | CALL
+    channel.refused("Adopt", adopt | {"standing": [entry | {"bus": 5}]}, "standing[0].bus")
+    channel.call("Adopt", adopt)
+    two = channel.call("Lend", {"group": "2", "merge": 1})
+    channel.call("Adopt", {"merge": 1, "group": "2", "vvc": two["vvc"], "standing": two["standing"]} | CALL)
+    split = channel.call("Split", {"merge": 1})
+    assert (split["vvc"]["1"], split["standing"]["1"]) == ({"3": 0.0, "4": 1.0}, [entry])
+    restore = {"group": "1", "merge": 1, "vvc": split["vvc"]["1"], "standing": split["standing"]["1"]}
+    channel.call("Restore", restore)
+    channel.unchanged("Restore", restore)
 
 
 def test_restore_repeated_and_refused(channel: Channel) -> None:

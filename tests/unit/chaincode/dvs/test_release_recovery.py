@@ -27,7 +27,7 @@ class MergesWithRelease(MergeProtocol):
     def give(self, group: str, amount: float) -> None:
         """A new list; what stands is kept."""
         self.world.channel_of(group).call("UpdateResources", {"group": group, "vvc": full_list(loads(group), amount)})
-        stands = _by_bus(_held_by(self.world, group))
+        stands = by_bus(held_by(self.world, group))
         if not hasattr(self, "sums"):
             self.sums: dict[str, float] = {}
         self.sums |= {str(bus): amount + stands.get(str(bus), 0.0) for bus in loads(group)}
@@ -46,7 +46,7 @@ class MergesWithRelease(MergeProtocol):
         for _ in range(frames):
             self.time += STEP_US
             channel = self.world.channel_of(name)
-            stands = _by_bus(channel.call("GetResources", {"group": name})["standing"])
+            stands = by_bus(channel.call("GetResources", {"group": name})["standing"])
             measured = frame(name, self.time)
             rows = [row | {"Qd": row["Qd"] - 100.0 * stands.get(str(row["bus"]), 0.0)} for row in measured["buses"]]
             answer = channel.call("ComputeVSI", measured | {"buses": rows})
@@ -67,14 +67,14 @@ class MergesWithRelease(MergeProtocol):
         self.world.unclosed_merges()
         found: dict[str, float] = {}
         for group in GROUPS:
-            stands = _by_bus(_held_by(self.world, group))
+            stands = by_bus(held_by(self.world, group))
             for bus, amount in self.world.owned_by(group).items():
                 found[bus] = amount + stands.get(bus, 0.0)
         for bus, expected in self.sums.items():
             assert abs(found[bus] - expected) <= CONSERVED, bus
 
 
-def _held_by(world: Any, group: str) -> list[dict[str, Any]]:
+def held_by(world: Any, group: str) -> list[dict[str, Any]]:
     """What stands of a group, wherever it is kept: with the group, under way, or with a merge."""
     channel = world.channel_of(group)
     stored = channel.stored(f"standing/{group}")
@@ -82,7 +82,12 @@ def _held_by(world: Any, group: str) -> list[dict[str, Any]]:
     lent = (channel.stored(f"vvc/{group}") or {"lent": None})["lent"]
     if lent is None:
         return own
-    assert own == [], "what stands is kept in one place at a time"
+    at_lent = [entry for entry in own if str(entry["bus"]) in lent["vvc"]]
+    assert at_lent == [], "what stands is kept in one place at a time"
+    return own + _lent_by(world, group, lent)
+
+
+def _lent_by(world: Any, group: str, lent: Any) -> list[dict[str, Any]]:
     merge = world.main.stored(f"merge/{lent['merge']}")
     component = merge["components"][group]
     if component["status"] == "asked":
@@ -93,7 +98,7 @@ def _held_by(world: Any, group: str) -> list[dict[str, Any]]:
     return [entry for entry in joined if str(entry["bus"]) in component["lent"]["vvc"]]
 
 
-def _by_bus(entries: list[dict[str, Any]]) -> dict[str, float]:
+def by_bus(entries: list[dict[str, Any]]) -> dict[str, float]:
     amounts: dict[str, float] = {}
     for entry in entries:
         amounts[str(entry["bus"])] = amounts.get(str(entry["bus"]), 0.0) + entry["q_pu"]
