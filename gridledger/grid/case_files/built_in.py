@@ -39,7 +39,7 @@ def tables_of_form(name: str, data: Mapping[str, Any]) -> CaseTables:
         raise CaseFileError(
             f"{name}: neither a net of pandapower.to_json nor a case in the built-in form: it has no {error}"
         ) from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CaseFileError(f"{name}: no case in the built-in form: {error!r}") from None
     bus = np.zeros((len(buses), len(BUS_COLUMNS)))
     bus[:, 7], bus[:, 8] = 1.0, angle
@@ -61,4 +61,7 @@ def _numbers(name: str, table: str, rows: Sequence[Sequence[Any]], needed: int, 
         raise CaseFileError(f"{name}: {table} has {len(rows)} rows")
     if len({len(row) for row in rows}) != 1 or not needed <= len(rows[0]) <= most:
         raise CaseFileError(f"{name}: a row of {table} has {needed} to {most} columns, every row as many as the first")
-    return np.asarray(rows, dtype=np.float64)
+    numbers = np.asarray(rows, dtype=np.float64)
+    if numbers.ndim != 2:  # noqa: PLR2004 -- rows and columns
+        raise CaseFileError(f"{name}: a row of {table} is no list of numbers")
+    return numbers

@@ -11,6 +11,7 @@ from gridledger import jsontext
 from gridledger.errors import MalformedJSON
 from gridledger.extras import MissingExtra
 from gridledger.grid.case_files.built_in import tables_of_form
+from gridledger.grid.case_files.child import CaseFileChild
 from gridledger.grid.case_files.tables import CaseFileError, CaseTables
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -35,7 +36,7 @@ def _content(path: Path) -> bytes:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise CaseFileError(f"there is no file {path}") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # ValueError: a name with a zero byte
         raise CaseFileError(f"{path} cannot be read: {error}") from None
     if len(data) > MAX_BYTES:
         raise CaseFileError(f"{path} has more than {MAX_BYTES // 2**20} MiB")
@@ -50,16 +51,12 @@ def _of_text(name: str, data: bytes) -> CaseTables:
     return tables_of_text(name, data.decode("utf-8", errors="replace"))
 
 
-def _of_mat(name: str, data: bytes) -> CaseTables:
-    from gridledger.grid.case_files.matpower_binary import tables_of_mat  # noqa: PLC0415
+def _in_child(kind: str) -> Callable[[str, bytes], CaseTables]:
+    def read(name: str, data: bytes) -> CaseTables:
+        with CaseFileChild() as child:
+            return child.tables(kind, name, data)
 
-    return tables_of_mat(name, data)
-
-
-def _of_workbook(name: str, data: bytes) -> CaseTables:
-    from gridledger.grid.case_files.matpower_binary import tables_of_workbook  # noqa: PLC0415
-
-    return tables_of_workbook(name, data)
+    return read
 
 
 def _of_json(name: str, data: bytes) -> CaseTables:
@@ -71,14 +68,14 @@ def _of_json(name: str, data: bytes) -> CaseTables:
         raise CaseFileError(f"{name}: neither a pandapower net nor a case in the built-in form")
     if "_object" not in value:
         return tables_of_form(name, value)
-    from gridledger.grid.case_files.pandapower_net import tables_of_net_text  # noqa: PLC0415 -- takes 2 s
-
-    return tables_of_net_text(name, value)
+    if value.get("_class") != "pandapowerNet":
+        raise CaseFileError(f"{name}: a pandapower object, but no net")
+    return _in_child(".json")(name, data)  # pandapower makes arrays as long as the numbers that a net names
 
 
 _READERS: Mapping[str, Callable[[str, bytes], CaseTables]] = {
     ".m": _of_text,
-    ".mat": _of_mat,
-    ".xlsx": _of_workbook,
+    ".mat": _in_child(".mat"),
+    ".xlsx": _in_child(".xlsx"),
     ".json": _of_json,
 }
