@@ -18,6 +18,9 @@ from gridledger.errors import InputError
 _DEEPEST: Final = 8
 _DEEPEST_PARSED: Final = 64
 """Beyond this no file is parsed: the time that each further level takes grows with the levels."""
+UNREADABLE: Final = (ValueError, ArithmeticError, LookupError, AttributeError)
+"""What PyYAML raises beside its own errors: for a date that is none, ``!!bool maybe``, thousands of digits."""
+_LONGEST_NUMBER: Final = 10**18
 _Form = TypeVar("_Form", bound=BaseModel)
 
 
@@ -50,10 +53,15 @@ class YamlFile:
         fault = error.errors(include_url=False)[0]
         member = ".".join(str(part) for part in fault["loc"] if part != "[key]")
         why = {"missing": "is missing", "extra_forbidden": "is unknown"}.get(fault["type"], fault["msg"])
-        if fault["type"] == "string_type" and isinstance(fault["input"], int | float):
+        if fault["type"] == "string_type" and _is_shown(fault["input"]):
             why = f'must be a text: write "{fault["input"]}" in quotes'
         why = why.removeprefix("Value error, ")
         return self.fault(member, why) if member else InputError(why)
+
+
+def _is_shown(value: Any) -> bool:
+    """Whether a value is a number that a message can hold."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < _LONGEST_NUMBER)
 
 
 def read_text(path: Path, *, what: str, most: int) -> str:
@@ -63,6 +71,8 @@ def read_text(path: Path, *, what: str, most: int) -> str:
             data = file.read(most + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a zero byte in the name
+        raise InputError(f"{str(path)!r}: {error}") from None
     if len(data) > most:
         raise InputError(f"{path}: {what} has at most {most} bytes")
     try:
@@ -85,8 +95,9 @@ def parse_yaml(text: str, *, what: str, members: str) -> YamlFile:
         raise InputError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from None
     except RecursionError:
         raise InputError(f"no {noun}: nested too deeply") from None
-    except ValueError as error:  # a date that is none, a number of thousands of digits
-        raise InputError(f"no {noun}: {error}") from None
+    except UNREADABLE as error:
+        why = str(error) if isinstance(error, ValueError) else f"it has a value that cannot be read: {error!s:.200}"
+        raise InputError(f"no {noun}: {why}") from None
     if not isinstance(value, dict):
         raise InputError(f"line 1: {what} is a mapping: {members}, ...")
     return YamlFile(value, lines)

@@ -142,7 +142,7 @@ class RowReader:
             first, second = _number(row[one.first]), _number(row[one.second])
             value = cmath.rect(first, second * one.radians) if one.is_polar and math.isfinite(second) else None
             value = complex(first, second) if not one.is_polar else value
-            if value is not None and cmath.isfinite(value):
+            if value is not None and cmath.isfinite(value * one.factor):
                 found[one.quantity] = value * one.factor
         return found
 

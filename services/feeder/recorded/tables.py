@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,15 @@ def _parquet(path: Path, names: Sequence[str]) -> Iterator[tuple[str, dict[str, 
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}, row {number}", row
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError, OverflowError) as error:  # a text that is not UTF-8, a date beyond all years
         raise InputError(f"{path}: it is no Parquet that can be read: {error!s:.200}") from None
 
 
 def _places(path: Path, header: Sequence[str], names: Sequence[str]) -> list[tuple[str, int]]:
-    if missing := [name for name in names if name not in header]:
+    count = Counter(header)
+    if missing := [name for name in names if name not in count]:
         raise InputError(f"{path}: it has no column {missing[0]!r:.80}")
-    if twice := [name for name in names if header.count(name) > 1]:
+    if twice := [name for name in names if count[name] > 1]:
         raise InputError(f"{path}: it has two columns {twice[0]!r:.80}")
-    return [(name, header.index(name)) for name in names]
+    place = {name: at for at, name in enumerate(header)}
+    return [(name, place[name]) for name in names]
