@@ -37,11 +37,15 @@ class Cutter:
         self.resynchronisations = 0
         """How often bytes had to be dropped between two frames."""
         self._idcode = idcode
-        self._largest = largest
+        self._largest = self._most = largest
         self._buffer = bytearray()
         self._most_to_check = _CHECKS * largest
         self._to_check = self._most_to_check
         self._lost = False
+
+    def bound(self, largest: int) -> None:
+        """From now on no frame is longer than ``largest`` bytes, nor than what the cutter was made with."""
+        self._largest = min(largest, self._most)
 
     @property
     def waiting(self) -> int:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from gridledger.errors import InputError
 from gridledger.grid.case import Case
-from gridledger.yaml_file import refuse_excess
+from gridledger.yaml_file import UNREADABLE, refuse_excess
 from services.feeder.pmu.client import Source
 from services.feeder.pmu.phasors import FROM_END, LOAD, TO_END, VOLTAGE, Quantity
 from services.feeder.pmu.server import DEFAULT_DATA_PORT, Transport
@@ -111,11 +111,12 @@ class Mapping(_Form):
             (pmu.stream, pmu.station): {name: one.quantity(case) for name, one in pmu.phasors.items()}
             for pmu in self.pmus
         }
-        seen: dict[Quantity, tuple[str, str]] = {}
-        for place, quantities in told.items():
+        seen: set[Quantity] = set()
+        for (_, station), quantities in told.items():
             for quantity in quantities.values():
-                if seen.setdefault(quantity, place) != place or list(quantities.values()).count(quantity) > 1:
-                    raise InputError(f"the {quantity.kind} at {quantity.at} is told twice, last of {place[1]}")
+                if quantity in seen:
+                    raise InputError(f"the {quantity.kind} at {quantity.at} is told twice, last of {station}")
+                seen.add(quantity)
         return told
 
 
@@ -134,7 +135,7 @@ def load_yaml(path: Path) -> object:
         return _loaded(data.decode(), path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none, too many digits
+    except (yaml.YAMLError, RecursionError, *UNREADABLE) as error:
         raise InputError(f"{path}: it is no YAML: {error!s:.200}") from None
 
 

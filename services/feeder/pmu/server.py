@@ -1,13 +1,16 @@
 """A PMU's side of C37.118: one stream, over TCP, UDP, or TCP for commands with UDP for data.
 
-A client is sent data from the command "data on" until "data off" or its end. Bounds: clients, what a client sends at
-once, and what waits to be sent to a slow one, whose frames are dropped and counted beyond it.
+A client is sent data from the command "data on" until "data off" or its end. Bounds: clients, in all and of one
+address, what a client sends at once, and what waits to be sent to a slow one, whose frames are dropped and counted
+beyond it. A TCP client without data that sends no command for a while is ended. Who receives by UDP has no connection
+that could end, and need not be who asked: it is forgotten unless it sends a command now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -33,6 +36,12 @@ from gridledger.field.cutter import Cutter
 Transport = Literal["tcp", "udp", "tcp+udp"]
 
 MAX_CLIENTS = 32
+MAX_OF_ADDRESS = 8
+"""Clients of one address, TCP and UDP each."""
+SILENT_S = 30.0
+"""How long a TCP client without data may send no command."""
+RECEIVER_S = 300.0
+"""How long a receiver by UDP may send no command; three intervals of a stream where those are longer."""
 MAX_COMMAND_BYTES = 4096
 MAX_WAITING_BYTES = 1024 * 1024
 DEFAULT_DATA_PORT = 4713
@@ -41,7 +50,10 @@ _Address = tuple[str, int]
 
 
 class PmuServer:
-    """Serves one stream. ``now_us`` dates configurations and headers; data frames bring their time."""
+    """Serves one stream. ``now_us`` dates configurations and headers; data frames bring their time.
+
+    ``clock``: seconds by which silence is measured.
+    """
 
     def __init__(
         self,
@@ -51,11 +63,16 @@ class PmuServer:
         transport: Transport = "tcp",
         header: str = "",
         data_port: int = DEFAULT_DATA_PORT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.address: _Address = ("", 0)
         self.dropped_frames = 0
         """Data frames that were not sent to a client which did not take those before."""
         self.refused_commands = 0
+        self.refused_clients = 0
+        """Connections, and receivers by UDP, for which there was no place."""
+        self.expired = 0
+        """Clients that were ended, and receivers that were forgotten, for their silence."""
         self.has_receiver = asyncio.Event()
         """Set once somebody has asked for data."""
         self._now_us = now_us
@@ -65,9 +82,10 @@ class PmuServer:
         self._codec = DataCodec(config)
         self._tcp: asyncio.Server | None = None
         self._udp: asyncio.DatagramTransport | None = None
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._clock = clock
+        self._clients: dict[asyncio.StreamWriter, float] = {}  # and when each came, or sent its last command
         self._writers: set[asyncio.StreamWriter] = set()
-        self._receivers: dict[_Address, None] = {}
+        self._receivers: dict[_Address, float] = {}  # by UDP alone; and when each sent its last command
 
     @property
     def config(self) -> Configuration:
@@ -112,6 +130,11 @@ class PmuServer:
     def publish(self, data: DataFrame) -> None:
         """Send a data frame to all who want data."""
         frame = self._codec.encode(data)
+        self._expire()
+        if self._transport == "tcp+udp" and self._udp is not None:
+            for address in {self._udp_address(writer) for writer in self._writers}:
+                self._udp.sendto(frame, address)
+            return
         for writer in self._writers:
             if writer.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
                 self.dropped_frames += 1
@@ -122,10 +145,11 @@ class PmuServer:
                 self._udp.sendto(frame, address)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) >= MAX_CLIENTS:
+        self._expire()
+        if not self._has_place(_peer(writer), map(_peer, self._clients)):
             writer.close()
             return
-        self._clients.add(writer)
+        self._clients[writer] = self._clock()
         cutter = Cutter(idcode=self.config.idcode, largest=MAX_COMMAND_BYTES)
         try:
             while data := await reader.read(_READ_BYTES):
@@ -134,39 +158,63 @@ class PmuServer:
         except OSError:
             pass  # the client is gone
         finally:
-            self._clients.discard(writer)
+            self._clients.pop(writer, None)
             self._writers.discard(writer)
-            self._receivers.pop(self._udp_address(writer), None)
             writer.close()
 
+    def _has_place(self, address: _Address | None, others: Iterable[_Address | None]) -> bool:
+        """Whether one more may come from an address beside the others; it is counted where not."""
+        hosts = [other[0] for other in others if other is not None]
+        has = address is not None and len(hosts) < MAX_CLIENTS and hosts.count(address[0]) < MAX_OF_ADDRESS
+        self.refused_clients += not has
+        return has
+
+    def _expire(self) -> None:
+        """End who has been silent for too long."""
+        now = self._clock()
+        for writer, heard in tuple(self._clients.items()):
+            if writer not in self._writers and now - heard > SILENT_S:
+                del self._clients[writer]
+                writer.transport.abort()
+                self.expired += 1
+        patience = max(RECEIVER_S, 3.0 * self.config.interval_s)
+        for address, heard in tuple(self._receivers.items()):
+            if now - heard > patience:
+                del self._receivers[address]
+                self.expired += 1
+
     def _take_command(self, frame: bytes, writer: asyncio.StreamWriter) -> None:
-        with_udp = self._transport == "tcp+udp"
-        match self._command_in(frame):
-            case Command.DATA_ON if with_udp:
-                self._receivers[self._udp_address(writer)] = None
-                self.has_receiver.set()
-            case Command.DATA_OFF if with_udp:
-                self._receivers.pop(self._udp_address(writer), None)
+        command = self._command_in(frame)
+        if command is None or writer not in self._clients:
+            return
+        self._clients[writer] = self._clock()
+        match command:
             case Command.DATA_ON:
                 self._writers.add(writer)
                 self.has_receiver.set()
             case Command.DATA_OFF:
                 self._writers.discard(writer)
-            case command:
+            case _:
                 if writer.transport.get_write_buffer_size() <= MAX_WAITING_BYTES:
                     writer.writelines(self._answers(command))
 
     def _take_datagram(self, frame: bytes, address: _Address) -> None:
         if self._transport != "udp" or self._udp is None:
             return
-        match self._command_in(frame):
+        command = self._command_in(frame)
+        if command is None:
+            return
+        self._expire()
+        if address in self._receivers:
+            self._receivers[address] = self._clock()
+        match command:
             case Command.DATA_ON:
-                if len(self._receivers) < MAX_CLIENTS:
-                    self._receivers[address] = None
+                if address in self._receivers or self._has_place(address, self._receivers):
+                    self._receivers[address] = self._clock()
                     self.has_receiver.set()
             case Command.DATA_OFF:
                 self._receivers.pop(address, None)
-            case command:
+            case _:
                 for answer in self._answers(command):
                     self._udp.sendto(answer, address)
 
@@ -178,7 +226,7 @@ class PmuServer:
         self.refused_commands += 1
         return None
 
-    def _answers(self, command: int | None) -> list[bytes]:
+    def _answers(self, command: int) -> list[bytes]:
         config = replace(self.config, time=self._time())
         match command:
             case Command.SEND_CFG1:
@@ -196,6 +244,12 @@ class PmuServer:
 
     def _udp_address(self, writer: asyncio.StreamWriter) -> _Address:
         return (writer.get_extra_info("peername")[0], self._data_port)
+
+
+def _peer(writer: asyncio.StreamWriter) -> _Address | None:
+    """The address of a client; None of one that has gone already."""
+    found: _Address | None = writer.get_extra_info("peername")
+    return found
 
 
 class _Commands(asyncio.DatagramProtocol):

@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from services.feeder.clock import SystemClock
 from services.feeder.measured_command import submit_live
 from services.feeder.pmu.channels import configuration_of, pmus_of
 from services.feeder.pmu.concentrator import Concentrator
-from services.feeder.pmu.mapping import read_mapping
+from services.feeder.pmu.mapping import Mapping, Measured, PmuForm, StreamForm, read_mapping
 from services.feeder.pmu.phasors import phasors_of
 from services.feeder.pmu.server import PmuServer
 from tests.support.solved_grid import base_state, planner
@@ -49,6 +50,16 @@ def test_a_mapping_names_every_quantity_of_the_grid(tmp_path: Path) -> None:
     told = read_mapping(written(document(), tmp_path)).told(CASE)
     found = {quantity for phasors in told.values() for quantity in phasors.values()}
     assert found == set(phasors_of(base_state(), CASE))
+
+
+@pytest.mark.timeout(20)
+def test_telling_takes_time_in_proportion_to_the_file() -> None:
+    """Comparing each phasor with all others took minutes."""
+    count = 32_767
+    pmu = PmuForm(stream="all", station="BUS", phasors={f"V{n}": Measured(voltage=n) for n in range(count)})
+    mapping = Mapping(streams=[StreamForm(name="all", idcode=1, address="127.0.0.1:4712")], pmus=[pmu])
+    case: Any = SimpleNamespace(position=range(count))
+    assert len(mapping.told(case)["all", "BUS"]) == count
 
 
 async def test_frames_of_others_pmus_are_submitted_and_answered(tmp_path: Path) -> None:
@@ -120,7 +131,11 @@ def test_a_mapping_that_cannot_be_is_refused(change: Any, why: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "text", ["a: [", "a: &x 1\nb: *x\n", "\x00", "a: 2026-13-45", "a: " + "9" * 5000, "[" * 20_000]
+    "text",
+    [
+        *("a: [", "a: &x 1\nb: *x\n", "\x00", "a: 2026-13-45", "a: " + "9" * 5000, "[" * 20_000),
+        *("a: !!bool maybe", "a: !!int ''", "a: !!timestamp then", "a: " + "1:" * 200 + "1.0"),
+    ],
 )
 def test_a_file_that_is_no_plain_yaml_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "pmus.yaml"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from random import Random
 
@@ -15,6 +16,7 @@ from gridledger.field.c37118 import (
     Command,
     CommandFrame,
     Configuration,
+    DataCodec,
     DataFrame,
     Frame,
     FrameDecoder,
@@ -24,12 +26,21 @@ from gridledger.field.c37118 import (
     PmuData,
     Stat,
     encode_command,
+    encode_configuration,
     time_at,
 )
 from gridledger.field.cutter import Cutter
 from services.feeder.pmu.channels import configuration_of, pmus_of
-from services.feeder.pmu.client import PmuClient, Source
-from services.feeder.pmu.server import MAX_CLIENTS, MAX_WAITING_BYTES, PmuServer, Transport
+from services.feeder.pmu.client import KEEP_US, PmuClient, Source
+from services.feeder.pmu.server import (
+    MAX_CLIENTS,
+    MAX_OF_ADDRESS,
+    MAX_WAITING_BYTES,
+    RECEIVER_S,
+    SILENT_S,
+    PmuServer,
+    Transport,
+)
 from tests.support.solved_grid import planner
 from tests.support.waiting import until
 
@@ -58,9 +69,13 @@ def command(code: int, idcode: int = 7) -> bytes:
 
 
 @asynccontextmanager
-async def served(transport: Transport = "tcp", data_port: int = 4713) -> AsyncIterator[PmuServer]:
+async def served(
+    transport: Transport = "tcp", data_port: int = 4713, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[PmuServer]:
     """A server of the stream."""
-    server = PmuServer(CONFIG, now_us=lambda: NOW, transport=transport, header="bus 1 and 2", data_port=data_port)
+    server = PmuServer(
+        CONFIG, now_us=lambda: NOW, transport=transport, header="bus 1 and 2", data_port=data_port, clock=clock
+    )
     await server.start("127.0.0.1", 0)
     try:
         yield server
@@ -158,14 +173,171 @@ async def test_a_stream_that_falls_silent_is_connected_anew() -> None:
         await until(lambda: client.counts["reconnects"] >= 2)
 
 
-async def test_a_server_has_so_many_clients_and_no_more() -> None:
+async def connected(server: PmuServer, host: str = "127.0.0.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection from one of the loopback's addresses."""
+    return await asyncio.open_connection(*server.address, local_addr=(host, 0))
+
+
+async def test_an_address_has_its_share_of_places_and_no_more() -> None:
     async with served() as server:
-        opened = [await asyncio.open_connection(*server.address) for _ in range(MAX_CLIENTS)]
+        opened = [await connected(server) for _ in range(MAX_OF_ADDRESS)]
+        await until(lambda: len(server._clients) == MAX_OF_ADDRESS)
+        opened.append(await connected(server))
+        assert await opened[-1][0].read() == b""
+        opened += [
+            await connected(server, f"127.0.0.{2 + number // MAX_OF_ADDRESS}")
+            for number in range(MAX_CLIENTS - MAX_OF_ADDRESS)
+        ]
         await until(lambda: len(server._clients) == MAX_CLIENTS)
-        reader, writer = await asyncio.open_connection(*server.address)
-        assert await reader.read() == b""
-        for one in (writer, *(writer for _, writer in opened)):
-            one.close()
+        opened.append(await connected(server, "127.0.0.99"))
+        assert await opened[-1][0].read() == b""
+        assert server.refused_clients == 2
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_silent_clients_give_their_places_to_others() -> None:
+    now = 0.0
+    async with served(clock=lambda: now) as server:
+        silent = [await connected(server) for _ in range(MAX_OF_ADDRESS - 1)]
+        _, receiving = await connected(server)
+        receiving.write(command(Command.DATA_ON))
+        await until(lambda: server.receiving == 1 and len(server._clients) == MAX_OF_ADDRESS)
+        now = SILENT_S - 1
+        silent[0][1].write(command(Command.SEND_CFG2))
+        assert await silent[0][0].read(1)
+        now = SILENT_S + 1
+        reader, writer = await connected(server)
+        writer.write(command(Command.SEND_CFG2))
+        assert await reader.read(1)
+        for one, _ in silent[1:]:
+            with suppress(ConnectionResetError):
+                assert await one.read() == b""
+        assert server.expired == MAX_OF_ADDRESS - 2
+        assert server.receiving == 1
+        for mine in (silent[0][1], receiving, writer):
+            mine.close()
+
+
+def udp_socket(host: str = "127.0.0.1") -> socket.socket:
+    """A socket of one of the loopback's addresses."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind((host, 0))
+    opened.setblocking(False)
+    return opened
+
+
+async def test_receivers_by_udp_are_forgotten_unless_they_send_commands() -> None:
+    now = 0.0
+    loop = asyncio.get_running_loop()
+    async with served("udp", clock=lambda: now) as server:
+        with udp_socket() as silent, udp_socket() as kept:
+            for one in (silent, kept):
+                one.sendto(command(Command.DATA_ON), server.address)
+            await until(lambda: server.receiving == 2)
+            now = RECEIVER_S - 1
+            kept.sendto(command(Command.SEND_HEADER), server.address)
+            await loop.sock_recv(kept, 1000)
+            now = RECEIVER_S + 1
+            server.publish(data())
+            assert await loop.sock_recv(kept, 1000)
+            assert server.receiving == 1
+            assert server.expired == 1
+            with pytest.raises(BlockingIOError):
+                silent.recv(1000)
+
+
+async def test_receivers_by_udp_of_one_address_have_its_share() -> None:
+    async with served("udp") as server, AsyncExitStack() as stack:
+        for _ in range(MAX_OF_ADDRESS + 1):
+            stack.enter_context(udp_socket()).sendto(command(Command.DATA_ON), server.address)
+        stack.enter_context(udp_socket("127.0.0.2")).sendto(command(Command.DATA_ON), server.address)
+        await until(lambda: server.receiving == MAX_OF_ADDRESS + 1)
+        assert server.refused_clients == 1
+
+
+async def test_a_client_by_udp_says_data_on_again() -> None:
+    now_us = NOW
+    got: list[DataFrame] = []
+    async with served("udp") as server:
+        client = PmuClient(
+            Source("north", 7, *server.address, "udp"),
+            lambda _config, frame: got.append(frame),
+            now_us=lambda: now_us,
+            random=Random(1),
+        )
+        task = asyncio.create_task(client.run())
+        await until(lambda: server.receiving)
+        heard = dict(server._receivers)
+        server.publish(data())
+        await until(lambda: len(got) == 1)
+        assert server._receivers == heard
+        now_us += KEEP_US
+        server.publish(data(fraction=1))
+        await until(lambda: server._receivers != heard)
+        assert server._receivers.keys() == heard.keys()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp+udp"])
+async def test_datagrams_of_strangers_are_not_taken(transport: Transport) -> None:
+    """By UDP from the PMU's address and port only; by TCP and UDP from its address, whatever the port."""
+    port = free_udp_port()
+    forged = DataCodec(CONFIG).encode(data(fraction=666))
+    async with (
+        served(transport, port) as server,
+        reading(Source("north", 7, *server.address, transport, port)) as (client, got),
+    ):
+        await until(lambda: server.receiving)
+        (receiver,) = server._receivers or {("127.0.0.1", port): 0.0}
+        with udp_socket("127.0.0.1" if transport == "udp" else "127.0.0.2") as stranger:
+            for _ in range(3):
+                stranger.sendto(forged, receiver)
+        server.publish(data(fraction=1))
+        await until(lambda: got)
+        assert got == [data(fraction=1)]
+        assert client.counts["refused"] == 0
+
+
+async def test_frames_longer_than_the_stream_sends_hold_nothing_up() -> None:
+    """A chance SYNC in garbage names a size for which nobody waits once the configuration is known."""
+    async with served() as server, reading(Source("north", 7, *server.address)) as (client, got):
+        await until(lambda: server.receiving)
+        assert client._cutter._largest == max(CONFIG.data_size, len(encode_configuration(CONFIG)))
+        (writer,) = server._writers
+        writer.write(b"\xaa\x01\xff\xff\x00\x07")
+        server.publish(data())
+        await until(lambda: len(got) == 1)
+        assert client.counts["reconnects"] == 0
+
+
+async def test_a_larger_configuration_that_nobody_announced_is_read() -> None:
+    one, two = CONFIG.pmus
+    channels = tuple(PhasorChannel(f"NEW {number}") for number in range(100))
+    wider = replace(CONFIG, pmus=(one, replace(two, phasors=(*two.phasors, *channels))))
+    last = data().pmus[1]
+    changed = replace(data(), pmus=(data().pmus[0], replace(last, phasors=(*last.phasors, *(5 + 5j,) * 100))))
+    async with served() as server, reading(Source("north", 7, *server.address), answer_s=0.5) as (client, got):
+        await until(lambda: server.receiving)
+        server.reconfigure(wider)
+        server.publish(changed)
+        await until(lambda: client.counts["reconnects"] >= 1 and server.receiving)
+        server.publish(changed)
+        await until(lambda: got)
+        assert got[0] == changed
+
+
+async def test_bytes_that_are_no_data_keep_no_connection() -> None:
+    async with served() as server, reading(Source("north", 7, *server.address), answer_s=0.3) as (client, _):
+        await until(lambda: server.receiving)
+
+        def trickle() -> bool:
+            for writer in server._writers:
+                writer.write(b"garbage")
+            return client.counts["reconnects"] >= 1
+
+        await until(trickle)
 
 
 async def test_a_client_that_takes_nothing_loses_frames() -> None:
