@@ -321,11 +321,14 @@ async def test_a_larger_configuration_that_nobody_announced_is_read() -> None:
     async with served() as server, reading(Source("north", 7, *server.address), answer_s=0.5) as (client, got):
         await until(lambda: server.receiving)
         server.reconfigure(wider)
-        server.publish(changed)
-        await until(lambda: client.counts["reconnects"] >= 1 and server.receiving)
-        server.publish(changed)
-        await until(lambda: got)
+
+        def published() -> bool:
+            server.publish(changed)
+            return bool(got)
+
+        await until(published)
         assert got[0] == changed
+        assert client.counts["reconnects"] >= 1
 
 
 async def test_bytes_that_are_no_data_keep_no_connection() -> None:
