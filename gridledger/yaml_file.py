@@ -14,13 +14,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gridledger.errors import InputError
+from gridledger.form_faults import plain_fault
 
 _DEEPEST: Final = 8
 _DEEPEST_PARSED: Final = 64
 """Beyond this no file is parsed: the time that each further level takes grows with the levels."""
 UNREADABLE: Final = (ValueError, ArithmeticError, LookupError, AttributeError)
 """What PyYAML raises beside its own errors: for a date that is none, ``!!bool maybe``, thousands of digits."""
-_LONGEST_NUMBER: Final = 10**18
 _Form = TypeVar("_Form", bound=BaseModel)
 
 
@@ -52,16 +52,8 @@ class YamlFile:
     def _first(self, error: ValidationError) -> InputError:
         fault = error.errors(include_url=False)[0]
         member = ".".join(str(part) for part in fault["loc"] if part != "[key]")
-        why = {"missing": "is missing", "extra_forbidden": "is unknown"}.get(fault["type"], fault["msg"])
-        if fault["type"] == "string_type" and _is_shown(fault["input"]):
-            why = f'must be a text: write "{fault["input"]}" in quotes'
-        why = why.removeprefix("Value error, ")
+        why = plain_fault(fault)
         return self.fault(member, why) if member else InputError(why)
-
-
-def _is_shown(value: Any) -> bool:
-    """Whether a value is a number that a message can hold."""
-    return isinstance(value, float) or (isinstance(value, int) and abs(value) < _LONGEST_NUMBER)
 
 
 def read_text(path: Path, *, what: str, most: int) -> str:

@@ -22,7 +22,7 @@ def test_a_value_that_cannot_be_made_is_refused(text: str) -> None:
 def test_a_number_that_no_message_can_hold_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.yaml"
     path.write_text(f"name: 0x{'f' * 6000}")
-    with pytest.raises(InputError, match="name, line 1: Input should be a valid string"):
+    with pytest.raises(InputError, match="name, line 1: must be a text"):
         read_scenario(path)
 
 

@@ -80,8 +80,7 @@ def _not_reached(case: Case, buses: Iterable[int]) -> list[int]:
 def planner_of(file: ScenarioFile, case: Case, grouping: Grouping, profile: Profile, base: GridState) -> Planner:
     """The planner of the file's groups, with its thresholds and what its records say. Raises InputError."""
     form = file.form
-    if profile not in form.profile:
-        raise InputError(f"{file.path}: the scenario {form.name} runs in profile {' or '.join(form.profile)} only")
+    _check_profile(file, profile)
     thresholds = _thresholds(file, case, grouping, profile, base)
     return Planner(
         case,
@@ -102,7 +101,8 @@ def _thresholds(
     if given is None:
         return default_thresholds(case, grouping, profile, base)
     if given.margin is not None:
-        return thresholds_below(case, grouping, profile, base, given.margin)
+        with file.blaming("thresholds.margin"):
+            return thresholds_below(case, grouping, profile, base, given.margin)
     if given.by_group is not None:
         with file.blaming("thresholds.by_group"):
             return _by_group(given.by_group, grouping)
@@ -135,8 +135,7 @@ def _from_file(file: ScenarioFile, name: str) -> Mapping[str, float]:
 def scenario_of(file: ScenarioFile, planner: Planner, power_flow: PowerFlow, base: GridState) -> Scenario:
     """The file's scenario on the planner's grid and groups, whose loads are those of ``base``. Raises InputError."""
     form = file.form
-    if planner.profile not in form.profile:
-        raise InputError(f"{file.path}: the scenario {form.name} runs in profile {' or '.join(form.profile)} only")
+    _check_profile(file, planner.profile)
     source = VvcSource(form.vvc.step_mvar, form.vvc.as_shunt)
     return Scenario(
         name=form.name,
@@ -166,6 +165,12 @@ def _vvc(file: ScenarioFile, vvc: Vvc, planner: Planner) -> dict[int, float]:
     none_at = {*vvc.none_at, *(bus for group in vvc.none_in for bus in planner.grouping[group])}
     load_buses = (bus for bus, kind in zip(case.numbers, case.kind.tolist(), strict=True) if kind == PQ)
     return {bus: 0.0 if bus in none_at else vvc.by_bus.get(bus, vvc.mvar) for bus in load_buses}
+
+
+def _check_profile(file: ScenarioFile, profile: Profile) -> None:
+    if profile not in file.form.profile:
+        names = " or ".join(file.form.profile)
+        raise file.fault("profile", f"the scenario {file.form.name} runs in profile {names} only, not {profile}")
 
 
 def _check_group(grouping: Grouping, group: str) -> None:
