@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from gridledger.extras import MissingExtra
-from gridledger.grid.case import Case, FloatArray
+from gridledger.grid.case import PQ, REFERENCE, Case, FloatArray
+from gridledger.grid.ybus import bus_admittance
 
 # Columns of MATPOWER's tables; pandapower appends some of its own, which stay 0.
 _BUS_I, _KIND, _PD, _QD, _GS, _BS, _VM, _VA = 0, 1, 2, 3, 4, 5, 7, 8
@@ -50,10 +51,20 @@ class Solution:
 
 
 @dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What does not add up at one bus: MW and MVAr that its branches and shunts take, its load and its generation."""
+
+    bus: int
+    p_mw: float
+    q_mvar: float
+
+
+@dataclass(frozen=True, slots=True)
 class NotSolved:
-    """Newton did not converge."""
+    """Newton did not converge. ``worst``: the largest mismatch where it stopped, or began if it left all numbers."""
 
     iterations: int
+    worst: Mismatch
 
 
 class Newton:
@@ -79,12 +90,28 @@ class Newton:
             bus[:, _BS] += shunt
         result = _run_newton_raphson_pf(tables, self._options)
         if not result["success"]:
-            return NotSolved(int(result["iterations"]))
+            stopped = Voltages(result["bus"][:, _VM], result["bus"][:, _VA])
+            left = np.isfinite(stopped.vm).all() and np.isfinite(stopped.va).all()
+            return NotSolved(int(result["iterations"]), self._worst(pd, qd, shunt, stopped if left else start))
         return Solution(
             voltages=Voltages(result["bus"][:, _VM].copy(), result["bus"][:, _VA].copy()),
             flows=result["branch"][:, _FLOWS].copy(),
             iterations=int(result["iterations"]),
         )
+
+    def _worst(self, pd: FloatArray, qd: FloatArray, shunt: FloatArray | None, at: Voltages) -> Mismatch:
+        """The largest mismatch of the equations that Newton solves: P but at the reference bus, Q of load buses."""
+        case = self.case
+        with np.errstate(all="ignore"):  # an iteration that runs away leaves any numbers
+            u = at.vm * np.exp(1j * np.pi / 180.0 * at.va)
+            taken = u * np.conj(bus_admittance(case) @ u) * case.base_mva + pd + 1j * qd
+            if shunt is not None:
+                taken = taken - 1j * shunt * at.vm * at.vm
+        np.subtract.at(taken, case.generators.bus, case.generators.pg)
+        p = np.where(case.kind == REFERENCE, 0.0, taken.real)
+        q = np.where(case.kind == PQ, taken.imag, 0.0)
+        worst = int(np.argmax(np.nan_to_num(np.hypot(p, q), nan=np.inf)))
+        return Mismatch(case.numbers[worst], float(p[worst]), float(q[worst]))
 
 
 def flat_start(case: Case) -> Voltages:

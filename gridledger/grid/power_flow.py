@@ -16,7 +16,7 @@ import numpy as np
 
 from gridledger.errors import InputError
 from gridledger.grid.case import Case, FloatArray
-from gridledger.grid.newton import Newton, NotSolved, Solution, Voltages, flat_start
+from gridledger.grid.newton import Mismatch, Newton, NotSolved, Solution, Voltages, flat_start
 from gridledger.grid.q_limits import AtLimit, GeneratorBuses, Limit, LimitRounds, beyond_limits, told
 from gridledger.grid.vvc_source import EXACT, VvcSource
 
@@ -129,23 +129,51 @@ class PowerFlow:
         return ("flat", "case")
 
     def _solve(self, loads: _Loads, starts: Iterable[Start]) -> GridState:
-        iterations = 0
+        failed: list[NotSolved] = []
         for start in starts:
             found = self._from(start, loads)
             if not isinstance(found, NotSolved):
                 return found
-            iterations += found.iterations
-        raise PowerFlowDiverged(
-            f"{self.case.name}: the power flow does not converge under these loads; lower them",
-            case=self.case.name,
-            iterations=iterations,
+            failed.append(found)
+        raise self._diverged(loads, failed)
+
+    def _diverged(self, loads: _Loads, failed: list[NotSolved]) -> PowerFlowDiverged:
+        """The error that tells where Newton stopped and what to look at; of the case's own loads more than of others'.
+
+        Of several starts the one that came nearest tells its mismatch.
+        """
+        case, iterations = self.case, sum(found.iterations for found in failed)
+        worst = min(
+            (found.worst for found in failed), key=lambda at: float(np.nan_to_num(np.hypot(at.p_mw, at.q_mvar)))
         )
+        own = not loads.out and np.array_equal(loads.pd, case.pd) and np.array_equal(loads.qd, case.qd)
+        stopped = (
+            f"{case.name}: the power flow does not converge under {'the loads of the case' if own else 'these loads'}: "
+            f"after {iterations} iterations the largest mismatch, {worst.p_mw:.4g} MW and {worst.q_mvar:.4g} MVAr, is "
+            f"at bus {worst.bus}. The demand is {loads.pd.sum():.6g} MW, the generation without the reference bus "
+            f"{self._scheduled_mw:.6g} MW. "
+        )
+        unlimited = ", or leave enforce_q_limits out" if self.enforce_q_limits else ""
+        advice = (
+            f"Check that loads and generation are in MW and fit each other, that r, x and b are p.u. of the base of "
+            f"{case.base_mva:g} MVA, most of all near bus {worst.bus}; else lower the loads{unlimited}"
+            if own
+            else f"Lower them, most of all near bus {worst.bus}{unlimited}"
+        )
+        return PowerFlowDiverged(stopped + advice, case=case.name, iterations=iterations, bus=worst.bus)
+
+    @property
+    def _scheduled_mw(self) -> float:
+        """MW of the generators that are not at the reference bus."""
+        generators = self.case.generators
+        return float(generators.pg[generators.bus != self.case.position[self.case.reference]].sum())
 
     def _from(self, start: Start, loads: _Loads) -> GridState | NotSolved:
         """The state that Newton finds from one start, generators held at their limits if that is asked for."""
         rounds = LimitRounds(self.case, self._generators)
         voltages = flat_start(self.case) if start == "flat" else Voltages(self.case.vm0, self.case.va0)
         iterations = 0
+        worst = Mismatch(self.case.reference, 0.0, 0.0)
         for _ in range(_MOST_ROUNDS):
             pd, qd = self._taken(loads, rounds.held)
             newton = self._newton(loads.out, (self.case.numbers[self._generators.positions[r]] for r in rounds.held))
@@ -153,13 +181,14 @@ class PowerFlow:
             found = newton.solve(pd, qd, loads.shunt, voltages)
             iterations += found.iterations
             if isinstance(found, NotSolved):
+                worst = found.worst
                 break
             voltages = found.voltages
             q_mvar = self._generated(found, newton.case, loads, rounds.held)
             if not self.enforce_q_limits or not rounds.next(q_mvar, voltages.vm):
                 state = self._state(found, loads, rounds.held, q_mvar)
                 return replace(state, start=start, iterations=iterations)
-        return NotSolved(iterations)
+        return NotSolved(iterations, worst)
 
     def _state(self, found: Solution, loads: _Loads, held: dict[int, Limit], q_mvar: FloatArray) -> GridState:
         vm = found.voltages.vm

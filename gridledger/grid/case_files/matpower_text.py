@@ -1,7 +1,8 @@
 """MATPOWER's case files as MATLAB text (.m), by matpowercaseframes' reader.
 
 That reader takes the first ``mpc.TABLE = [...]`` that it finds and nothing else, so what would make a difference in
-MATLAB is refused here: tables that are computed or set twice.
+MATLAB is refused here: tables that are computed or set twice. So is version 1 of the format, with fewer columns of
+generators and branches: MATPOWER turns it into version 2.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ _TEXT_OR_COMMENT = re.compile(r"'[^'\n]*'|%[^\n]*")
 _CONTINUED = re.compile(r"\.\.\.[^\n]*(?:\n|\Z)")
 _MAX_LINES = 2_000_000
 _USED = re.compile(r"\bmpc\.(baseMVA|bus|gen|branch)\b(?P<plain>[ \t]*=(?!=))?")
+_VERSION = re.compile(r"\bmpc\.version\s*=\s*['\"]?\s*(?P<number>[^'\";,\s]*)")
+_VERSION_1 = re.compile(r"^[ \t]*function\s*\[\s*baseMVA\b|^[ \t]*(?:baseMVA|bus|gen|branch)[ \t]*=(?!=)", re.MULTILINE)
+"""Version 1 has no struct: the function gives back its tables one by one."""
 _TABLE = re.compile(r"\bmpc\.(?:bus|gen|branch)\s*=\s*\[(?P<rows>[^\]]*)\]")
 
 
@@ -24,6 +28,7 @@ def tables_of_text(name: str, text: str) -> CaseTables:
     if text.count("\n") + text.count(";") > _MAX_LINES:
         raise CaseFileError(f"{name}: has more than {_MAX_LINES} lines or rows")
     text = _without_comments(text.replace("\r\n", "\n"))
+    _check_version(name, text)
     _refuse_computation(name, text)
     text = _TABLE.sub(lambda table: table[0].replace(",", " ").replace(";", ";\n"), text)
     return CaseTables(
@@ -43,6 +48,19 @@ def _without_comments(text: str) -> str:
             lines[at] = ""
         depth -= bool(depth) and bare == "%}"
     return _TEXT_OR_COMMENT.sub(lambda part: part[0] if part[0].startswith("'") else "", "\n".join(lines))
+
+
+def _check_version(name: str, text: str) -> None:
+    found = _VERSION.search(text) or (None if _USED.search(text) else _VERSION_1.search(text))
+    version = "2" if found is None else found.groupdict().get("number", "1")
+    if found is None or version in ("2", "2.0"):
+        return
+    line = text.count("\n", 0, found.start() + len(found[0]) - len(found[0].lstrip())) + 1
+    raise CaseFileError(
+        f"{name}: line {line}: this is version {version} of MATPOWER's case format, and only version 2 is read; "
+        f"in MATPOWER, savecase('{name}_2.m', loadcase('{name}.m')) writes it",
+        line=line,
+    )
 
 
 def _refuse_computation(name: str, text: str) -> None:

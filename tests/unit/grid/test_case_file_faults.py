@@ -31,6 +31,36 @@ def refusal(folder: Path, content: str | bytes, name: str = "mine.m") -> str:
     return str(error.value)
 
 
+VERSION_1 = (
+    CASE14.replace("mpc.version = '2';", "")
+    .replace("mpc.", "")
+    .replace("function mpc = case14", "function [baseMVA, bus, gen, branch, areas, gencost] = case14")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (CASE14.replace("mpc.version = '2'", "mpc.version = '1'"), "mpc.version = '1'"),
+        (CASE14.replace("mpc.version = '2'", "mpc.version = 1"), "mpc.version = 1"),
+        (VERSION_1, "function [baseMVA"),
+        (VERSION_1.replace("function [baseMVA, bus, gen, branch, areas, gencost] = case14", ""), "baseMVA = 100"),
+    ],
+)
+def test_version_1_of_matpower_s_format_is_refused(tmp_path: Path, text: str, line: str) -> None:
+    number = next(number for number, found in enumerate(text.splitlines(), start=1) if found.startswith(line))
+    told = refusal(tmp_path, text)
+    assert f"mine: line {number}: this is version 1 of MATPOWER's case format, and only version 2 is read" in told
+    assert "savecase('mine_2.m', loadcase('mine.m'))" in told
+
+
+@pytest.mark.parametrize("version", ["", "mpc.version = '2.0';", 'mpc.version = "2";', "% mpc.version = '1';"])
+def test_version_2_is_read_however_it_is_stated(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "mine.m"
+    path.write_text(CASE14.replace("mpc.version = '2';", version))
+    assert len(load_case(str(path)).numbers) == 14
+
+
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [

@@ -9,6 +9,7 @@ import pytest
 
 from gridledger.errors import InputError
 from gridledger.grid.case import load_case
+from gridledger.grid.newton import Newton, Voltages
 from gridledger.grid.power_flow import Grid, PowerFlow, PowerFlowDiverged
 from tests.support.solved_grid import base_state, power_flow
 
@@ -18,6 +19,45 @@ def test_loads_without_a_solution_are_refused() -> None:
     grid.set_loads({3: (10_000.0, 5_000.0)})
     with pytest.raises(PowerFlowDiverged, match="case30: the power flow does not converge"):
         grid.state()
+
+
+def test_loads_without_a_solution_are_told_with_the_worst_bus_and_what_to_do() -> None:
+    grid = Grid(power_flow())
+    grid.set_loads({3: (10_000.0, 5_000.0)})
+    with pytest.raises(PowerFlowDiverged) as refused:
+        grid.state()
+    assert "under these loads: after 20 iterations the largest mismatch, " in refused.value.message
+    assert "The demand is 10186.8 MW, the generation without the reference bus 165.67 MW. " in refused.value.message
+    bus = refused.value.details["bus"]
+    assert refused.value.message.endswith(f"Lower them, most of all near bus {bus}")
+
+
+@pytest.mark.parametrize("limits", [False, True])
+def test_a_case_that_has_no_power_flow_says_what_to_check(limits: bool) -> None:
+    case = load_case("case30")
+    with pytest.raises(PowerFlowDiverged) as refused:
+        Grid(PowerFlow(replace(case, base_mva=1.0), enforce_q_limits=limits)).state()
+    told = refused.value.message
+    assert "under the loads of the case: after 20 iterations the largest mismatch, " in told
+    for part in ("are in MW", "r, x and b are p.u. of the base of 1 MVA", "lower the loads"):
+        assert part in told
+    assert told.endswith("leave enforce_q_limits out") is limits
+
+
+def test_the_largest_mismatch_is_at_the_bus_whose_load_is_wrong() -> None:
+    """After no iteration at all: from the solved state, with a load that is 50 MW and 20 MVAr more at one bus."""
+    case, state = load_case("case30"), base_state()
+    pd, qd = state.pd.copy(), state.qd.copy()
+    pd[case.position[7]] += 50.0
+    qd[case.position[7]] += 20.0
+    found = Newton(case)._worst(pd, qd, None, Voltages(state.vm, state.va))
+    assert (found.bus, found.p_mw, found.q_mvar) == (7, pytest.approx(50.0), pytest.approx(20.0))
+    # P at the reference bus and Q at generators are whatever they must be.
+    pd, qd = state.pd.copy(), state.qd.copy()
+    pd[case.position[case.reference]] += 50.0
+    qd[case.position[2]] += 50.0
+    found = Newton(case)._worst(pd, qd, None, Voltages(state.vm, state.va))
+    assert abs(found.p_mw) + abs(found.q_mvar) < 1e-5
 
 
 def test_a_state_that_was_solved_is_not_solved_again() -> None:
