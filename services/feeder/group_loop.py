@@ -20,6 +20,7 @@ from typing import Any
 
 from gridledger.errors import GridLedgerError
 from gridledger.grid.case import Case
+from gridledger.grid.frames import Frame
 from gridledger.grid.plant import ActionOutOfOrder, Plant
 from gridledger.grid.power_flow import GridState
 from services.feeder.clock import Clock
@@ -44,7 +45,8 @@ class FrameAnswer:
     """The ledger's answer to one frame.
 
     ``state`` is what was measured, without the meters' errors, on ``case``. ``result`` is the contract's. Where
-    ``outcome`` is FAILED, it is None, ``tx_id`` is empty, and ``fault`` the error's code.
+    ``outcome`` is FAILED, it is None, ``tx_id`` is empty, and ``fault`` the error's code. ``sent`` is the frame where
+    meters with errors or PMUs measured it; None: it shows ``state`` as it is.
     """
 
     group: str
@@ -56,6 +58,7 @@ class FrameAnswer:
     case: Case = field(repr=False)
     latency_s: float
     fault: str = ""
+    sent: Frame | None = field(default=None, repr=False)
 
     @property
     def control(self) -> dict[str, Any] | None:
@@ -144,15 +147,17 @@ class GroupLoop:
         if self._meter is not None:
             frame = self._meter.measure(frame, number)
         time_us = frame["time"]
+        sent = None if self._meter is None and self._pmus is None else frame
         try:
             result, status = await self._dvs.compute_vsi(self.group, frame)
         except GridLedgerError as error:
             if not (may_pass(error) or (is_refusal(error) and self._is_overtaken(case, time_us))):
                 raise
             latency_s = time.perf_counter() - begun
-            return FrameAnswer(self.group, time_us, FAILED, "", None, state, case, latency_s, error.code)
+            return FrameAnswer(self.group, time_us, FAILED, "", None, state, case, latency_s, error.code, sent)
         latency_s = time.perf_counter() - begun
-        return FrameAnswer(self.group, time_us, result["outcome"], status.tx_id, result, state, case, latency_s)
+        outcome, tx_id = result["outcome"], status.tx_id
+        return FrameAnswer(self.group, time_us, outcome, tx_id, result, state, case, latency_s, sent=sent)
 
     def _is_overtaken(self, case: Case, time_us: int) -> bool:
         """Whether a frame met records of another topology than the one that it measured."""

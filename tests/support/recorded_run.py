@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from gridledger.grid.records import Profile
 from services.feeder.group_loop import INJECTED
+from services.feeder.meter import MeterErrors
 from services.feeder.results.recorder import RecordedChange, RunMeta, RunRecorder
 from services.feeder.scenario import Scenario
 from services.feeder.scenario_runner import ScenarioRunner
@@ -32,12 +34,21 @@ def meta_of(runner: ScenarioRunner, scenario: Scenario, begun_us: int) -> RunMet
 
 
 async def record_run(
-    recorder: RunRecorder, name: str, profile: Profile = "corrected", *, rounds: int = 6, ends: bool = True
+    recorder: RunRecorder,
+    name: str,
+    profile: Profile = "corrected",
+    *,
+    rounds: int = 6,
+    ends: bool = True,
+    errors: MeterErrors | None = None,
 ) -> tuple[ScenarioRunner, list[Any]]:
-    """Rounds of a scenario after two quiet ones; the runner and every answer. ``ends``: whether the run ends."""
+    """Rounds of a scenario after two quiet ones; the runner and every answer. ``ends``: whether the run ends.
+
+    ``errors``: those of the meters.
+    """
     clock = FakeClock()
     runner = scenario_runner(World(SHARDED), profile, clock=clock)
-    scenario = scenario_for(name, runner.planner, runner.power_flow, runner.base)
+    scenario = replace(scenario_for(name, runner.planner, runner.power_flow, runner.base), errors=errors)
     await runner.prepare()
     run, coordinator = await runner.begin(scenario)
     recorder.begin(meta_of(runner, scenario, run.begun_us))
@@ -48,7 +59,7 @@ async def record_run(
             runner.plant.set_loads(scenario.loads)
             for bus, (p_mw, q_mvar) in scenario.loads.items():
                 recorder.change(RecordedChange(clock.now_us(), "load", scenario.title, bus, p_mw, q_mvar))
-        for answer in await coordinator.round():
+        for answer in await coordinator.round(number):
             answers.append(answer)
             recorder.frame(answer, answer.state, late_s=0.001)
             if answer.outcome == INJECTED and answer.control is not None:

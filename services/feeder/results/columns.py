@@ -79,11 +79,42 @@ MERGES: Final = (
 CHANGES: Final = (
     *_TIME,
     Column("kind", "text", "", "`load`, `outage`, `restored`, `resources`, `bad_data`, `limit`, `record`, ..."),
-    Column("text", "text", "", "the same for people"),
+    Column("text", "text", "", "the same for people; of several rows of one change only the first has it"),
     Column("bus", "integer", "", "where it is about one bus", optional=True),
     Column("p_mw", "real", "MW", "its new demand", optional=True),
     Column("q_mvar", "real", "MVAr", "its new demand", optional=True),
 )
+MEASURED_BUSES: Final = (
+    *_TIME,
+    _ID,
+    Column("bus", "integer", "", "a bus of the frame: of the group, or next to it"),
+    Column("v_pu", "real", "p.u.", "voltage magnitude as sent"),
+    Column("angle_deg", "real", "degrees", "voltage angle as sent"),
+    Column("pd_mw", "real", "MW", "demand as sent"),
+    Column("qd_mvar", "real", "MVAr", "demand less what is injected there, as sent"),
+)
+MEASURED_BRANCHES: Final = (
+    *_TIME,
+    _ID,
+    Column("from_bus", "integer", "", "where the branch begins"),
+    Column("to_bus", "integer", "", "where it ends"),
+    Column("number", "integer", "", "which of the frame's branches with these ends: 1, 2, ..."),
+    Column("pf_mw", "real", "MW", "flow into the branch at its beginning, as sent"),
+    Column("qf_mvar", "real", "MVAr", "the same, reactive"),
+    Column("pt_mw", "real", "MW", "flow into the branch at its end, as sent"),
+    Column("qt_mvar", "real", "MVAr", "the same, reactive"),
+)
 
-TABLES: Final = {"frames": FRAMES, "buses": BUSES, "actions": ACTIONS, "merges": MERGES, "changes": CHANGES}
+FORMAT: Final = 2
+"""Of run.json and the tables; a later one may have more members, tables and columns, never fewer."""
+
+TABLES: Final = {
+    "frames": FRAMES,
+    "buses": BUSES,
+    "actions": ACTIONS,
+    "merges": MERGES,
+    "changes": CHANGES,
+    "measured_buses": MEASURED_BUSES,
+    "measured_branches": MEASURED_BRANCHES,
+}
 """By name: the files are NAME.parquet and NAME.csv."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gridledger import jsontext
 from gridledger.errors import InputError, MalformedJSON
-from services.feeder.results.columns import TABLES
+from services.feeder.results.columns import FORMAT, TABLES
 from services.feeder.results.table_writer import arrow, schema_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ class RunFolder:
             raise InputError(f"{path} holds no run: {error.strerror or error} (run.json)", folder=str(path)) from None
         except MalformedJSON as error:
             raise InputError(f"{path / 'run.json'} is not JSON: {error.message}", folder=str(path)) from None
-        if not isinstance(info, dict) or info.get("format") != 1:
-            raise InputError(f"{path / 'run.json'} is of another format than 1; use the version that wrote it")
+        if not isinstance(info, dict) or info.get("format") not in range(1, FORMAT + 1):
+            raise InputError(
+                f"{path / 'run.json'} is of another format than 1 to {FORMAT}; use the version that wrote it"
+            )
         if not (
             isinstance(info.get("case"), dict) and isinstance(info.get("scenario"), dict) and info.keys() >= _NEEDED
         ):
@@ -53,7 +55,7 @@ class RunFolder:
         return f"{self.info['case']['name']}, {scenario}, {self.info['profile']}"
 
     def to_frame(self, name: str) -> DataFrame:
-        """A whole table as a pandas data frame: ``frames``, ``buses``, ``actions``, ``merges`` or ``changes``."""
+        """A whole table as a pandas data frame: one of :data:`~services.feeder.results.columns.TABLES`."""
         import pandas  # noqa: PLC0415 -- takes half a second; figures do without
 
         if name not in TABLES:

@@ -19,18 +19,16 @@ from gridledger import jsontext
 from gridledger.demonstration.summary import percentiles_ms
 from gridledger.errors import InputError
 from gridledger.grid.case import PQ, REFERENCE, Case, FloatArray, IntArray
+from gridledger.grid.frames import Frame
 from gridledger.grid.grouping import components
 from gridledger.grid.power_flow import GridState
 from gridledger.grid.q_limits import AtLimit
 from services.feeder.group_loop import FrameAnswer
 from services.feeder.merging import Merge
-from services.feeder.results.columns import TABLES
+from services.feeder.results.columns import FORMAT, TABLES
 from services.feeder.results.provenance import provenance
 from services.feeder.results.recorder import RecordedChange, RunMeta
 from services.feeder.results.table_writer import TableWriter, arrow
-
-FORMAT: Final = 1
-"""Of run.json and the tables; a later one may have more members and columns, never fewer."""
 
 _EVERY_S: Final = 10.0
 """After so long what was collected is written, however little: a run that is killed loses no more."""
@@ -118,6 +116,8 @@ class RunWriter:
         )
         self._note_limits(state)
         self._add_buses(answer, vsi_of, state, outcome)
+        if answer.sent is not None:
+            self._add_measured(answer.group, answer.sent)
         if time.monotonic() - self._written_at > _EVERY_S:
             self._write_all()
 
@@ -186,6 +186,14 @@ class RunWriter:
             },
             len(members.buses),
         )
+
+    def _add_measured(self, group: str, sent: Frame) -> None:
+        """What was sent, where it is not the grid's state itself."""
+        head = {"time_us": sent["time"], "at_s": self._at_s(sent["time"]), "group": group}
+        for table, columns in (("measured_buses", _sent_buses(sent)), ("measured_branches", _sent_branches(sent))):
+            rows = len(next(iter(columns.values())))
+            if rows:
+                self._tables[table].add({**head, **columns}, rows)
 
     def _members_of(self, name: str) -> _Members:
         case, grouping = self._begun.case, self._begun.grouping
@@ -278,6 +286,24 @@ def slack_generation(case: Case, state: GridState) -> tuple[float, float]:
     )
 
 
+def _sent_buses(sent: Frame) -> dict[str, list[Any]]:
+    rows = sent["buses"]
+    names = {"bus": "bus", "v_pu": "Vm", "angle_deg": "Va", "pd_mw": "Pd", "qd_mvar": "Qd"}
+    return {column: [row[quantity] for row in rows] for column, quantity in names.items()}
+
+
+def _sent_branches(sent: Frame) -> dict[str, list[Any]]:
+    rows = sent["branches"]
+    names = {"from_bus": "f", "to_bus": "t", "pf_mw": "Pf", "qf_mvar": "Qf", "pt_mw": "Pt", "qt_mvar": "Qt"}
+    columns = {column: [row[quantity] for row in rows] for column, quantity in names.items()}
+    seen: Counter[tuple[int, int]] = Counter()
+    numbers = []
+    for row in rows:
+        seen[row["f"], row["t"]] += 1
+        numbers.append(seen[row["f"], row["t"]])
+    return columns | {"number": numbers}
+
+
 def _limits_text(found: Iterable[AtLimit]) -> str:
     return " ".join(f"{at.bus}:{at.limit}={at.q_mvar:.6g}" for at in found)
 
@@ -301,6 +327,9 @@ def _head(meta: RunMeta) -> dict[str, Any]:
             "base_mva": meta.case.base_mva,
             "reference": meta.case.reference,
             "digest": meta.case.digest,
+            "no_base_kv": [
+                bus for bus, kv in zip(meta.case.numbers, meta.case.base_kv.tolist(), strict=True) if not kv > 0.0
+            ],
         },
         "profile": meta.profile,
         "groups": {group: list(members) for group, members in meta.grouping.items()},

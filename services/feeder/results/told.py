@@ -62,15 +62,24 @@ def told_network(connection: ConnectionProfile) -> dict[str, Any]:
 
 
 def recorded_changes(change: Change, time_us: int) -> Iterator[RecordedChange]:
-    """A change that was carried out: a row for each bus, or one for all where they are many."""
+    """A change that was carried out: a row for each bus, or one for all where they are many.
+
+    The rows have one time, and only the first of them has the text.
+    """
     if isinstance(change, LoadChange) and len(change.buses) <= _MANY:
-        for bus, (p_mw, q_mvar) in change.loads.items():
-            yield RecordedChange(time_us, change.kind, change.title, bus, p_mw, q_mvar)
+        for row, (bus, (p_mw, q_mvar)) in enumerate(change.loads.items()):
+            yield RecordedChange(time_us, change.kind, change.title if row == 0 else "", bus, p_mw, q_mvar)
     elif isinstance(change, VvcChange) and len(change.mvar) <= _MANY:
-        for bus, mvar in change.mvar.items():
-            yield RecordedChange(time_us, change.kind, f"{change.title}: {mvar:g} MVAr", bus)
+        for row, bus in enumerate(change.mvar):
+            yield RecordedChange(time_us, change.kind, _vvc_told(change) if row == 0 else "", bus)
     else:
         yield RecordedChange(time_us, change.kind, change.title)
+
+
+def _vvc_told(change: VvcChange) -> str:
+    """The title, and the amounts where it does not have them."""
+    amounts = ", ".join(f"{mvar:g} MVAr at bus {bus}" for bus, mvar in change.mvar.items())
+    return change.title if change.title == amounts else f"{change.title}: {amounts}"
 
 
 def _told(change: Change) -> dict[str, Any]:

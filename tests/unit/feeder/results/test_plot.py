@@ -113,6 +113,30 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert "is not JSON" in capsys.readouterr().err
 
 
+def test_a_file_where_the_figures_would_go_is_told(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "base", tmp_path / "run")
+    (tmp_path / "run" / "figures").write_text("")
+    assert main(["plot", str(tmp_path / "run")]) == 1
+    told = f"error: {tmp_path / 'run' / 'figures'} is a file: move it away, or name another folder with --out\n"
+    assert capsys.readouterr().err == told
+    assert main(["plot", str(tmp_path / "run"), "--out", str(tmp_path / "run" / "figures" / "mine")]) == 1
+    assert "Not a directory: name another folder with --out" in capsys.readouterr().err
+
+
+def test_a_run_of_another_format_is_refused_and_an_older_one_is_read(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "base", tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    for version, is_read in ((1, True), (2, True), (3, False)):
+        (tmp_path / "run" / "run.json").write_text(json.dumps(info | {"format": version}))
+        if is_read:
+            assert RunFolder.at(tmp_path / "run").info["format"] == version
+        else:
+            with pytest.raises(InputError, match="another format than 1 to 2"):
+                RunFolder.at(tmp_path / "run")
+
+
 def test_a_line_holds_each_value_until_the_next_and_loses_no_extreme() -> None:
     at_s = np.arange(5.0)
     x, y = figures.stepped(at_s, np.array([1.0, 1.0, 2.0, 2.0, 1.0]))

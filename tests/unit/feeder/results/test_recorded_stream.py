@@ -17,7 +17,7 @@ from services.feeder.results.run_writer import RunWriter
 from services.feeder.results.told import recorded_changes, told_scenario
 from services.feeder.scenario_file.reading import scenario_of_members
 from services.feeder.scenarios.shipped import scenario_for
-from services.feeder.schedule import LoadChange
+from services.feeder.schedule import LoadChange, VvcChange
 from services.feeder.set_up import Asked, set_up
 from services.feeder.study import Study
 from tests.support.dvs_world import Life, World, conflict
@@ -92,6 +92,24 @@ def test_a_change_of_many_buses_is_one_row(monkeypatch: pytest.MonkeyPatch) -> N
     assert [row.bus for row in recorded_changes(change, 1)] == [3, 14, 30]
     monkeypatch.setattr(told, "_MANY", 2)
     assert [row.bus for row in recorded_changes(change, 1)] == [None]
+
+
+def test_a_change_of_several_buses_has_its_text_once(tmp_path: Path) -> None:
+    scenario = scenario_for("several", planner("corrected"), power_flow(), base_state())
+    (change,) = scenario.schedule.changes
+    rows = list(recorded_changes(change, 1))
+    assert [row.text for row in rows] == [
+        "bus 3 at 52.8 + j26.4 MVA, bus 14 at 24.8 + j6.4 MVA, bus 30 at 17.4 + j13.4 MVA",
+        "",
+        "",
+    ]
+    assert [(row.bus, row.p_mw, row.q_mvar) for row in rows] == [(3, 52.8, 26.4), (14, 24.8, 6.4), (30, 17.4, 13.4)]
+    for title, text in (
+        ("4 MVAr at bus 3, 0 MVAr at bus 7", "4 MVAr at bus 3, 0 MVAr at bus 7"),
+        ("evening", "evening: 4 MVAr at bus 3, 0 MVAr at bus 7"),
+    ):
+        found = list(recorded_changes(VvcChange(5.0, title, {3: 4.0, 7: 0.0}), 1))
+        assert [(row.bus, row.text) for row in found] == [(3, text), (7, "")]
 
 
 def test_a_study_does_not_write_over_a_run(tmp_path: Path) -> None:

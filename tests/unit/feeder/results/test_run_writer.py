@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from gridledger.errors import InputError
+from gridledger.grid.case import load_case
+from services.feeder.meter import GrossError, MeterErrors, Sigmas
 from services.feeder.results import run_writer, table_writer
 from services.feeder.results.columns import TABLES
+from services.feeder.results.run_folder import RunFolder
 from services.feeder.results.run_writer import RunWriter, slack_generation
-from tests.support.recorded_run import record_run
+from services.feeder.scenarios.shipped import scenario_for
+from tests.support.dvs_world import World
+from tests.support.feeder_world import SHARDED, scenario_runner
+from tests.support.recorded_run import meta_of, record_run
 from tests.support.solved_grid import power_flow
+
+NOISE = MeterErrors(7, Sigmas(v=1e-5, p=1e-4))
 
 
 async def test_the_tables_hold_what_the_ledger_answered(tmp_path: Path) -> None:
@@ -42,7 +51,7 @@ async def test_the_tables_hold_what_the_ledger_answered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", list(TABLES))
 async def test_csv_and_parquet_hold_the_same_values(tmp_path: Path, table: str) -> None:
-    await record_run(RunWriter(tmp_path / "run"), "starved")
+    await record_run(RunWriter(tmp_path / "run"), "starved", errors=NOISE)
     parquet = pq.read_table(tmp_path / "run" / f"{table}.parquet")
     with (tmp_path / "run" / f"{table}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -75,6 +84,55 @@ async def test_run_json_tells_what_ran_and_what_became_of_it(tmp_path: Path) -> 
     assert run["versions"]["numpy"] == np.__version__
     assert len(run["lock_sha256"]) == 64
     assert run["machine"]["processor"]
+
+
+async def test_what_was_sent_is_in_tables_of_its_own_and_the_plant_s_values_stay(tmp_path: Path) -> None:
+    """Noise everywhere, and a gross error on one bus and on one branch in the third sampling."""
+    case = load_case("case30")
+    gross = (GrossError(2 / 30, 1, case.position[4], "Vm", 0.005), GrossError(2 / 30, 1, case.branch(1, 2), "Pf", 3.0))
+    errors = MeterErrors(7, Sigmas(v=1e-5, p=1e-4), gross)
+    _, answers = await record_run(RunWriter(tmp_path / "run"), "base", rounds=2, errors=errors)
+    run = RunFolder.at(tmp_path / "run")
+    sent, true, flows = (run.to_frame(name) for name in ("measured_buses", "buses", "measured_branches"))
+    both = true.merge(sent, on=["time_us", "group", "bus"], suffixes=("", "_sent"))
+    assert 0 < len(both) <= len(true)
+    off = both["v_pu_sent"] - both["v_pu"]
+    assert (off.abs() > 0.0).all()
+    assert list(both["bus"][off.abs() > 1e-3].unique()) == [4]
+    for answer in answers:
+        assert answer.sent is not None
+        shown = sent[(sent["time_us"] == answer.time_us) & (sent["group"] == answer.group)]
+        assert list(shown["v_pu"]) == [row["Vm"] for row in answer.sent["buses"]]
+        assert list(shown["pd_mw"]) == [row["Pd"] for row in answer.sent["buses"]]
+        lines = flows[(flows["time_us"] == answer.time_us) & (flows["group"] == answer.group)]
+        assert list(lines["qt_mvar"]) == [row["Qt"] for row in answer.sent["branches"]]
+        assert list(zip(lines["from_bus"], lines["to_bus"], strict=True)) == [
+            (row["f"], row["t"]) for row in answer.sent["branches"]
+        ]
+    wrong = flows[(flows["from_bus"] == 1) & (flows["to_bus"] == 2) & (flows["group"] == "1")]["pf_mw"]
+    assert sum(abs(wrong - wrong.median()) > 1.0) == 1
+
+
+async def test_meters_without_errors_leave_the_measured_tables_empty(tmp_path: Path) -> None:
+    await record_run(RunWriter(tmp_path / "run"), "base", rounds=1)
+    run = RunFolder.at(tmp_path / "run")
+    assert len(run.to_frame("buses")) > 0
+    assert len(run.to_frame("measured_buses")) == len(run.to_frame("measured_branches")) == 0
+
+
+async def test_run_json_states_the_buses_without_a_base_voltage(tmp_path: Path) -> None:
+    await record_run(RunWriter(tmp_path / "run"), "base", rounds=1)
+    info = RunFolder.at(tmp_path / "run").info
+    assert info["case"]["no_base_kv"] == []
+    runner = scenario_runner(World(SHARDED), "corrected")
+    scenario = scenario_for("base", runner.planner, runner.power_flow, runner.base)
+    base_kv = runner.planner.case.base_kv.copy()
+    base_kv[[0, 4]] = 0.0, np.nan
+    meta = meta_of(runner, scenario, 1)
+    writer = RunWriter(tmp_path / "other")
+    writer.begin(replace(meta, case=replace(meta.case, base_kv=base_kv)))
+    writer.end({})
+    assert RunFolder.at(tmp_path / "other").info["case"]["no_base_kv"] == [1, 5]
 
 
 async def test_what_lies_beyond_a_reactive_limit_is_stated(tmp_path: Path) -> None:
