@@ -6,6 +6,8 @@ import argparse
 import gzip
 import io
 import math
+import shlex
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +35,11 @@ MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 """Of a file, also of one that is unpacked."""
 _GZIP: Final = b"\x1f\x8b"
 _SIZE: Final = slice(2, 4)
+_CAPTURES: Final = {
+    **dict.fromkeys((b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1"), "pcap"),
+    b"\x0a\x0d\x0d\x0a": "pcapng",
+}
+"""How captures of packets begin: pcap of either byte order, in micro- and nanoseconds; pcapng."""
 
 
 class BrokenFrame(InputError):
@@ -46,11 +53,12 @@ def main(argv: list[str]) -> int:
     parser = new_parser(
         "c37",
         "Print frames of IEEE C37.118 as JSON, a line each. The file has them one after the other, as a TCP connection "
-        "carries them; a gzip of it is unpacked.",
-        ("c37 decode capture.bin",),
+        "carries them; a gzip of it is unpacked. A capture of packets (.pcap, .pcapng) is refused with the command "
+        "that takes the frames out of it.",
+        ("c37 decode capture.bin", "c37 decode - < capture.bin"),
     )
     parser.add_argument("action", choices=["decode"])
-    parser.add_argument("file", type=Path, metavar="FILE", help="the frames")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the frames; - for standard input")
     options: argparse.Namespace = parser.parse_args(argv)
     for shown in decoded(file_bytes(options.file)):
         say_json(shown)
@@ -58,8 +66,11 @@ def main(argv: list[str]) -> int:
 
 
 def file_bytes(path: Path) -> bytes:
-    """A file's bytes, unpacked where they are gzip. :class:`InputError` above :data:`MAX_FILE_BYTES`."""
-    data = read_bytes(path, MAX_FILE_BYTES)
+    """A file's bytes, or standard input's for ``-``, unpacked where they are gzip.
+
+    :class:`InputError` above :data:`MAX_FILE_BYTES`, and for a capture of packets.
+    """
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if str(path) == "-" else read_bytes(path, MAX_FILE_BYTES)
     if data.startswith(_GZIP):
         try:
             with gzip.open(io.BytesIO(data)) as file:
@@ -68,7 +79,20 @@ def file_bytes(path: Path) -> bytes:
             raise InputError(f"{path}: it is no whole gzip: {error}") from None
     if len(data) > MAX_FILE_BYTES:
         raise InputError(f"{path}: it is longer than {MAX_FILE_BYTES} bytes")
+    if data[:4] in _CAPTURES:
+        raise InputError(_packets_told(path, _CAPTURES[data[:4]]))
     return data
+
+
+def _packets_told(path: Path, kind: str) -> str:
+    """How the frames are taken out of a capture of packets."""
+    file = "FILE" if str(path) == "-" else shlex.quote(str(path))
+    return (
+        f"{path}: it is a capture of packets ({kind}); take the frames out of it with: tshark -r {file} "
+        "-Y 'tcp.srcport == 4712 && tcp.len > 0 && !tcp.analysis.retransmission' -T fields -e tcp.payload "
+        "| tr -d ':\\n' | xxd -r -p > frames.bin (4712: the PMU's port; over UDP -Y 'udp.srcport == 4713' and "
+        "-e udp.payload), then decode frames.bin"
+    )
 
 
 def decoded(data: bytes) -> Iterator[dict[str, Any]]:

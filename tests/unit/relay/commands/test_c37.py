@@ -7,6 +7,9 @@ import gzip
 import json
 import math
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +22,7 @@ from services.relay.__main__ import main
 from services.relay.commands.c37 import BrokenFrame, decoded
 from tests.support.pmu_decoders import NAMES, capture, told, tshark_says
 from tests.support.pmu_frames import STANDARD_COMMAND, STANDARD_CONFIGURATION, STANDARD_DATA
+from tests.support.processes import REPOSITORY
 
 _DECIMALS = 0.000_501
 
@@ -129,6 +133,39 @@ def test_the_first_broken_frame_is_told_with_its_offset(
     assert [line["type"] for line in lines] == ["cfg2", "data"]
     assert error.startswith("error: offset 506: ")
     assert why in error
+
+
+@pytest.mark.parametrize(
+    ("begin", "kind"),
+    [
+        ("a1b2c3d4", "pcap"),
+        ("d4c3b2a1", "pcap"),
+        ("a1b23c4d", "pcap"),
+        ("4d3cb2a1", "pcap"),
+        ("0a0d0d0a", "pcapng"),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_capture_of_packets_is_told_with_the_command_that_takes_the_frames_out(
+    begin: str, kind: str, pack: Callable[[bytes], bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines, error = lines_of(pack(bytes.fromhex(begin) + bytes(40)), tmp_path, capsys)
+    assert (code, lines) == (1, [])
+    assert f"it is a capture of packets ({kind})" in error
+    assert f"tshark -r {tmp_path / 'frames.bin'} -Y 'tcp.srcport == 4712 &&" in error
+    assert r"tr -d ':\n' | xxd -r -p > frames.bin" in error
+
+
+def test_frames_come_from_standard_input() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "services.relay", "c37", "decode", "-"],
+        input=STANDARD_CONFIGURATION + STANDARD_DATA,
+        capture_output=True,
+        check=True,
+        timeout=60,
+        cwd=REPOSITORY,
+    )
+    assert [json.loads(line)["type"] for line in said.stdout.splitlines()] == ["cfg2", "data"]
 
 
 def test_a_broken_frame_names_its_field() -> None:
