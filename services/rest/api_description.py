@@ -59,9 +59,13 @@ _SCHEMAS = {
     "Judged": members(
         time=WHOLE,
         vsi={**_PAIRS, "description": "rows of bus number and index"},
-        injections={**_PAIRS, "description": "rows of bus number and MVAr to inject"},
+        injections={**_PAIRS, "description": "rows of bus number and MVAr to inject; negative: to take back"},
+        standing={**_PAIRS, "description": "rows of bus number and MVAr that stands, of groups with `release`"},
         alarms=list_of(TEXT),
-        groups={"type": "object", "description": "by group: result and status, or error"},
+        groups={
+            "type": "object",
+            "description": "by group: result and status, standing where the record has `release`; or error",
+        },
     ),
 }
 

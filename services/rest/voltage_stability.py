@@ -102,7 +102,11 @@ class VoltageStability:
         }
 
     async def vsi(self, client: Client, measured: Measurement) -> dict[str, Any]:
-        """Judge each group: ``vsi`` are rows of bus and index, ``injections`` rows of bus and MVAr."""
+        """Judge each group: ``vsi`` are rows of bus and index, ``injections`` rows of bus and MVAr.
+
+        ``standing`` are rows of bus and MVAr: what the ledger takes to be injected now, this answer's included, in
+        groups whose record has ``release``. Of others the ledger keeps no such account.
+        """
         matpower.check_rows(measured.bus, measured.branch)
         layout = self._layout()
         names = measured.groups or self._groups()
@@ -111,10 +115,12 @@ class VoltageStability:
         results = dict(zip(names, answers, strict=True))
         sound = [result["result"] for result in results.values() if "result" in result]
         controls = [result["control"] for result in sound if result["control"] is not None]
+        entries = [entry for result in results.values() for entry in result.get("standing", ())]
         return {
             "time": time_us,
             "vsi": sorted([entry["bus"], entry["vsi"]] for result in sound for entry in result["vsi"]),
             "injections": [[control["source_bus"], control["q_mvar"]] for control in controls],
+            "standing": _by_bus(entries, measured.baseMVA),
             "alarms": [result["group"] for result in sound if result["alarm"]],
             "groups": results,
         }
@@ -130,7 +136,14 @@ class VoltageStability:
             result, status = await contract.submit_with_status("ComputeVSI", frame)
         except GridLedgerError as error:
             return {"error": error.to_dict()}
-        return {"result": result, "status": status.to_dict()}
+        judged = {"result": result, "status": status.to_dict()}
+        if "release" not in record:
+            return judged
+        try:
+            resources = await contract.evaluate_transaction("GetResources", {"group": group})
+        except GridLedgerError as error:
+            return judged | {"standing_error": error.to_dict()}
+        return judged | {"standing": resources["standing"]}
 
     async def _plan(self, client: Client, layout: Layout, channel: str, record: Mapping[str, Any]) -> Status:
         contract = self._contract(client, layout, channel, "planner")
@@ -180,6 +193,14 @@ class VoltageStability:
             return [str(name) for name in jsontext.loads(self._kept.read_bytes())]
         except FileNotFoundError:
             raise InputError("groups: name the groups, or call /initial first") from None
+
+
+def _by_bus(entries: Iterable[Mapping[str, Any]], base_mva: float) -> list[list[float]]:
+    """Rows of bus and MVAr, of entries of what stands."""
+    found: dict[int, float] = {}
+    for entry in entries:
+        found[entry["bus"]] = found.get(entry["bus"], 0.0) + entry["q_pu"] * base_mva
+    return [[bus, q_mvar] for bus, q_mvar in sorted(found.items())]
 
 
 def _records(grid: Initial) -> list[dict[str, Any]]:
