@@ -1,5 +1,5 @@
-"""``python -m services.feeder``: ``demo``, ``run FILE`` (a scenario), ``plot RUN`` (its figures), ``pdc``,
-``recorded`` (frames of others' PMUs), or a stream."""
+"""``python -m services.feeder``: ``demo``, ``run FILE`` (a scenario), ``check FILE`` (without a network),
+``plot RUN`` (its figures), ``pdc``, ``recorded`` (frames of others' PMUs), or a stream."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def main(argv: list[str]) -> int:
             return _demo(argv[1:])
         if argv[:1] == ["plot"]:
             return _plot(argv[1:])
+        if argv[:1] == ["check"]:
+            return _check(argv[1:])
         if argv[:1] == ["thresholds"]:
             return _thresholds(argv[1:])
         if argv[:1] in (["pdc"], ["recorded"]):
@@ -63,7 +65,8 @@ def _stream(argv: list[str]) -> int:
 
     parser = _stream_parser(
         "gridledger feeder",
-        "'gridledger feeder run FILE' runs a scenario of your own, 'thresholds' recommends alarm thresholds, "
+        "'gridledger feeder run FILE' runs a scenario of your own, 'check FILE' tells what is wrong in one, "
+        "'thresholds' recommends alarm thresholds, "
         "'plot DIR' draws a run, 'recorded' and 'pdc' submit measurements of others, 'demo' is the demonstration; "
         "each has --help.",
     )
@@ -80,6 +83,29 @@ def _run(argv: list[str]) -> int:
     parser.add_argument("file", type=Path, metavar="FILE", help="the scenario")
     chosen = parser.parse_args(argv)
     return _run_stream(read_scenario(chosen.file), chosen, chosen.case)
+
+
+def _check(argv: list[str]) -> int:
+    from gridledger.grid.records import PROFILES  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(
+        prog="gridledger feeder check",
+        description="Check a scenario file on its grid, without a network, and print what it is.",
+        epilog="The exit code is 0, or 1 with the member and the line of what is wrong. docs/feeder.md says what a "
+        "scenario file may hold.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the scenario")
+    parser.add_argument("--case", metavar="CASE", help="the grid: a built-in case, or a file (default: the scenario's)")
+    parser.add_argument("--groups", type=int, metavar="N", help="automatic groups (default: the case's own)")
+    parser.add_argument("--profile", choices=PROFILES)
+    chosen = parser.parse_args(argv)
+    require_extra("feeder", "gridledger feeder check")
+    from gridledger.demonstration.console import Console  # noqa: PLC0415 -- these take a second; --help does without
+    from services.feeder.check_command import check  # noqa: PLC0415
+    from services.feeder.scenario_file.reading import read_scenario  # noqa: PLC0415
+    from services.feeder.set_up import Asked  # noqa: PLC0415
+
+    return check(read_scenario(chosen.file), Asked(chosen.case, chosen.groups, chosen.profile), Console())
 
 
 def _stream_parser(name: str, epilog: str) -> argparse.ArgumentParser:

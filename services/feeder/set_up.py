@@ -70,6 +70,6 @@ def _check_its_own(file: ScenarioFile, case: Case, asked: Asked) -> None:
     if name is None:
         return
     if asked.case not in (None, name):
-        raise InputError(f"{case.name} has no scenario {file.form.name!r}: its file is for {name}")
+        raise file.fault("case", f"{case.name} has no scenario {file.form.name!r}: its file is for {name}")
     if asked.groups is not None:
         raise InputError(f"the scenario {file.form.name!r} has groups of its own: leave --groups out")

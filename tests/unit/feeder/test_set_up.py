@@ -28,6 +28,24 @@ def test_the_command_line_comes_first(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("name", "case", "profile"),
+    [
+        ("sag", "case30", "corrected"),
+        ("sag", "case57", "corrected"),
+        ("base", "case30", "corrected"),
+        *((name, "case30", "published") for name in ("1a", "1b", "2", "3")),
+        *((name, "case30", "corrected") for name in ("starved", "recovery", "several", "storm")),
+    ],
+)
+def test_a_scenario_that_comes_along_has_a_profile_of_its_own(name: str, case: str, profile: str):
+    assert set_up(shipped(name), Asked(case)).planner.profile == profile
+
+
+def test_the_other_profile_can_be_asked_for():
+    assert set_up(shipped("base"), Asked("case30", profile="published")).planner.profile == "published"
+
+
+@pytest.mark.parametrize(
     ("asked", "told"),
     [
         (Asked("case57"), "case57 has no scenario '1a': its file is for case30"),

@@ -188,7 +188,7 @@ def test_reactive_power_is_taken_away_by_an_event(tmp_path: Path):
             ["{at: 5, until: 9, loads: {3: [1, 1]}}", "{at: 8, scale: {factor: 2}}"],
             r"events.1.scale, line 7: the load of bus 3 is changed by events.0 until 9 s: two changes overlap",
         ),
-        (["{at: 5, sag: {groups: 4}}"], "events.0.sag, line 6: only 3 groups of case30"),
+        (["{at: 5, sag: {groups: 4}}"], "events.0.sag, line 6: 4 groups are asked for, and case30 has 3"),
     ],
 )
 def test_an_event_that_the_grid_does_not_have_is_refused(tmp_path: Path, lines: list[str], told: str):
