@@ -51,7 +51,8 @@ def test_the_largest_mismatch_is_at_the_bus_whose_load_is_wrong() -> None:
     pd[case.position[7]] += 50.0
     qd[case.position[7]] += 20.0
     found = Newton(case)._worst(pd, qd, None, Voltages(state.vm, state.va))
-    assert (found.bus, found.p_mw, found.q_mvar) == (7, pytest.approx(50.0), pytest.approx(20.0))
+    assert found.bus == 7
+    assert [found.p_mw, found.q_mvar] == pytest.approx([50.0, 20.0])
     # P at the reference bus and Q at generators are whatever they must be.
     pd, qd = state.pd.copy(), state.qd.copy()
     pd[case.position[case.reference]] += 50.0

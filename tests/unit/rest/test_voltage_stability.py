@@ -60,8 +60,12 @@ async def test_what_stands_is_passed_on_where_the_record_has_release(tmp_path: P
 
     async def judged(seconds: int) -> dict[str, Any]:
         state = grid.state()
-        rows = {"bus": bus_rows(ours.case, state), "branch": branch_rows(ours.case, state)}
-        measured = Measurement(**rows, time=TIME_US + seconds * SECOND, groups=[GROUP])
+        measured = Measurement(
+            bus=bus_rows(ours.case, state),
+            branch=branch_rows(ours.case, state),
+            time=TIME_US + seconds * SECOND,
+            groups=[GROUP],
+        )
         answer = await bridge.vsi(None, measured)  # type: ignore[arg-type]
         assert "error" not in answer["groups"][GROUP], answer
         for bus, q_mvar in answer["injections"]:
