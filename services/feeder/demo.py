@@ -21,6 +21,7 @@ from services.feeder.console import ScenarioConsole
 from services.feeder.dvs_client import DvsClient
 from services.feeder.expectations import unmet_expectations
 from services.feeder.gateway_ledger import connected
+from services.feeder.one_feeder import only_feeder
 from services.feeder.scenario_file.on_grid import planner_of
 from services.feeder.scenario_run import ScenarioRun
 from services.feeder.scenario_runner import ScenarioRunner
@@ -50,7 +51,8 @@ async def demonstrate(options: DemoOptions, console: ScenarioConsole) -> int:
     # pandapower takes seconds to import: while the network's processes start, on another thread.
     solving = asyncio.create_task(asyncio.to_thread(PowerFlow, load_case("case30")))
     try:
-        async with demo_network(place, console) as network:
+        folder = options.connect or options.folder
+        async with demo_network(place, console) as network, only_feeder(folder):
             runs, faults = await network.run(_scenarios(network.profile, await solving, console))
             state = await network.run(network.agreement())
     finally:

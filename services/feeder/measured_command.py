@@ -22,6 +22,7 @@ from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.group_loop import FAILED
 from services.feeder.measured_stream import CONFLICT, INCOMPLETE, SKIPPED, MeasuredStream
+from services.feeder.one_feeder import only_feeder
 from services.feeder.pmu.concentrator import Concentrator
 from services.feeder.pmu.mapping import read_mapping
 from services.feeder.recorded.columns import RowReader, read_columns
@@ -66,7 +67,7 @@ async def _run(options: argparse.Namespace, console: Console) -> int:
     grouping = grouping_of(case, options.groups)
     base = Grid(await asyncio.to_thread(PowerFlow, case)).state()
     planner = planner_for(case, grouping, options.profile, base)
-    async with connected(connection, layout, grouping) as callers:
+    async with only_feeder(options.folder), connected(connection, layout, grouping) as callers:
         dvs = DvsClient(layout, callers, SystemClock(), SystemRandom())
         stream = MeasuredStream(planner, base, dvs=dvs, tell=console.say)
         console.say(f"{case.name}: {len(grouping)} groups; {await stream.prepare()} records submitted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -14,6 +15,7 @@ from gridledger import jsontext
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.demonstration.console import Console
 from gridledger.demonstration.summary import percentiles_ms
+from gridledger.errors import GridLedgerError
 from gridledger.grid.layout import layout_of
 from gridledger.grid.planning import CASE30_THRESHOLDS, THRESHOLD_MARGIN, warnings_of
 from gridledger.grid.power_flow import Grid
@@ -23,6 +25,7 @@ from services.feeder.dvs_client import DvsClient
 from services.feeder.gateway_ledger import connected
 from services.feeder.layout_follower import LayoutFollower, ProfileWatch
 from services.feeder.live_stream import Operator
+from services.feeder.one_feeder import only_feeder
 from services.feeder.open_loop import GroupTally, OpenLoopStream, StreamResult
 from services.feeder.pmu.measurement import Streams
 from services.feeder.pmu_stream import measured_by_pmus
@@ -72,7 +75,7 @@ async def run_stream(options: StreamOptions, tell: Callable[[str], None]) -> tup
     layout = layout_of(connection)
     scenario = made.scenario
     _tell_grid(made, options, tell)
-    async with connected(connection, layout, made.grouping) as callers:
+    async with only_feeder(options.folder), connected(connection, layout, made.grouping) as callers:
         dvs = DvsClient(layout, callers, SystemClock(), SystemRandom())
         runner = ScenarioRunner(made.planner, made.power_flow, dvs=dvs, clock=SystemClock())
         merges, records = await runner.prepare()
@@ -120,14 +123,17 @@ async def recorded_stream(
     from services.feeder.results.run_writer import RunWriter  # noqa: PLC0415 -- pyarrow takes half a second
 
     recorder, meta = RunWriter(results), run_meta(file, made, connection)
-    summary: dict[str, Any] | None = None
     try:
         result = await OpenLoopStream(
             runner, made.scenario, tell=tell, follower=follower, operator=operator, recorder=recorder, meta=meta
         ).run()
         summary = _report(made, result)
-    finally:
-        recorder.end(summary)
+    except BaseException:
+        # Why the stream ended is told, not that its results cannot be closed either: one full disk causes both.
+        with suppress(GridLedgerError):
+            recorder.end(None)
+        raise
+    recorder.end(summary)
     tell(f"results: {results}")
     return result
 

@@ -23,6 +23,9 @@ def plot(folder: Path, *, out: Path | None, column: str, beside: Path | None, co
     """Draw the figures of the run in ``folder`` into ``out`` (FOLDER/figures); the exit code."""
     run = RunFolder.at(folder)
     other = RunFolder.at(beside) if beside is not None else None
+    for one in (run, other):
+        if one is not None and one.unfinished:
+            console.say(f"{one.path}: {one.unfinished}")
     target = out or folder / "figures"
     _make_folder(target)
     with journal_style():

@@ -60,7 +60,7 @@ class RecordedChange:
 
 
 class RunRecorder(Protocol):
-    """Told of one run, from :meth:`begin` to :meth:`end`. A recorder that cannot write raises InputError."""
+    """Told of one run, from :meth:`begin` to :meth:`end`. A recorder that cannot write raises a GridLedgerError."""
 
     def begin(self, meta: RunMeta) -> None:
         """The run begins; what is told before, while it is set up, is no part of it."""

@@ -54,6 +54,15 @@ class RunFolder:
         scenario = self.info["scenario"].get("name", "")
         return f"{self.info['case']['name']}, {scenario}, {self.info['profile']}"
 
+    @property
+    def unfinished(self) -> str:
+        """Why the run is no whole one, in a line; empty where it is."""
+        if self.info.get("ended") is None:
+            return "the run has not ended, or was killed: there is what was written until then"
+        if self.info.get("interrupted"):
+            return f"the run was interrupted at {self.info['ended']}"
+        return ""
+
     def to_frame(self, name: str) -> DataFrame:
         """A whole table as a pandas data frame: one of :data:`~services.feeder.results.columns.TABLES`."""
         import pandas  # noqa: PLC0415 -- takes half a second; figures do without

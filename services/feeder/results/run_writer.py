@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from gridledger import jsontext
 from gridledger.demonstration.summary import percentiles_ms
 from gridledger.errors import InputError
+from gridledger.files import no_space_left
 from gridledger.grid.case import PQ, REFERENCE, Case, FloatArray, IntArray
 from gridledger.grid.frames import Frame
 from gridledger.grid.grouping import components
@@ -53,7 +55,8 @@ class RunWriter:
     """A :class:`~services.feeder.results.recorder.RunRecorder` that writes into ``folder``, which it makes.
 
     ``csv``: also as CSV, which takes five times the space. Needs pyarrow (MissingExtra). Raises InputError where the
-    folder holds something.
+    folder holds something or cannot be written, and NoSpaceLeft where the disk is full: what was written before can
+    be read, and run.json says that the run has not ended.
     """
 
     def __init__(self, folder: Path, *, csv: bool = True) -> None:
@@ -79,12 +82,13 @@ class RunWriter:
 
     def begin(self, meta: RunMeta) -> None:
         """Make the folder and write what is known."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._meta = meta
         self._head = _head(meta)
-        self._write_run({"ended": None})
-        for name, columns in TABLES.items():
-            self._tables[name] = TableWriter(self.folder, name, columns, disk=self._disk, csv=self._csv)
+        with self._written():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._write_run({"ended": None})
+            for name, columns in TABLES.items():
+                self._tables[name] = TableWriter(self.folder, name, columns, disk=self._disk, csv=self._csv)
 
     def frame(self, answer: FrameAnswer, state: GridState, *, late_s: float = 0.0, outcome: str = "") -> None:
         """A row of ``frames``, and one of ``buses`` for each member of the id."""
@@ -141,18 +145,29 @@ class RunWriter:
 
     def end(self, summary: Mapping[str, Any] | None) -> None:
         """Close the tables and write the whole run.json. Nothing where the run has not begun."""
+        with self._written():
+            try:
+                for table in self._tables.values():
+                    table.close()
+            finally:
+                self._disk.shutdown()
+            if self._meta is not None:
+                self._write_run(self._tail(summary))
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """In the block the folder is written; what the disk refuses is told in our errors."""
         try:
-            for table in self._tables.values():
-                table.close()
-        finally:
-            self._disk.shutdown()
-        if self._meta is not None:
-            self._write_run(self._tail(summary))
+            yield
+        except OSError as error:
+            why = f"{self.folder} cannot be written: {error.strerror or error}"
+            raise no_space_left(error, self.folder) or InputError(why, folder=str(self.folder)) from error
 
     def _row(self, table: str, time_us: int, **values: Any) -> None:
         if not self._tables:
             return  # what comes while the run is set up is no part of it
-        self._tables[table].add({"time_us": time_us, "at_s": self._at_s(time_us), **values}, 1)
+        with self._written():
+            self._tables[table].add({"time_us": time_us, "at_s": self._at_s(time_us), **values}, 1)
 
     def _at_s(self, time_us: int) -> float:
         return (time_us - self._begun.begun_us) / 1e6
@@ -170,22 +185,21 @@ class RunWriter:
         vsi = np.full(len(members.buses), np.nan)
         vsi[[members.row[bus] for bus in vsi_of]] = list(vsi_of.values())
         at = members.positions
-        self._tables["buses"].add(
-            {
-                "time_us": answer.time_us,
-                "at_s": self._at_s(answer.time_us),
-                "group": answer.group,
-                **members.columns,
-                "v_pu": state.vm[at],
-                "angle_deg": state.va[at],
-                "pd_mw": state.pd[at] + 0.0,
-                "qd_mvar": state.qd[at] + 0.0,
-                "vsi": vsi,
-                "threshold": self._thresholds(members, answer, vsi),
-                "outcome": outcome,
-            },
-            len(members.buses),
-        )
+        columns = {
+            "time_us": answer.time_us,
+            "at_s": self._at_s(answer.time_us),
+            "group": answer.group,
+            **members.columns,
+            "v_pu": state.vm[at],
+            "angle_deg": state.va[at],
+            "pd_mw": state.pd[at] + 0.0,
+            "qd_mvar": state.qd[at] + 0.0,
+            "vsi": vsi,
+            "threshold": self._thresholds(members, answer, vsi),
+            "outcome": outcome,
+        }
+        with self._written():
+            self._tables["buses"].add(columns, len(members.buses))
 
     def _add_measured(self, group: str, sent: Frame) -> None:
         """What was sent, where it is not the grid's state itself."""
@@ -242,8 +256,9 @@ class RunWriter:
 
     def _write_all(self) -> None:
         self._written_at = time.monotonic()
-        for table in self._tables.values():
-            table.write()
+        with self._written():
+            for table in self._tables.values():
+                table.write()
 
     def _tail(self, summary: Mapping[str, Any] | None) -> dict[str, Any]:
         total: Counter[str] = Counter()
@@ -270,7 +285,11 @@ class RunWriter:
 
     def _write_run(self, tail: Mapping[str, Any]) -> None:
         unfinished = self.folder / "run.unfinished"
-        unfinished.write_bytes(jsontext.dumps({**self._head, **tail}) + b"\n")
+        try:
+            unfinished.write_bytes(jsontext.dumps({**self._head, **tail}) + b"\n")
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
         unfinished.replace(self.folder / "run.json")
 
 

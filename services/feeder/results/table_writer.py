@@ -68,12 +68,14 @@ class TableWriter:
     def add(self, columns: Mapping[str, Any], rows: int) -> None:
         """Collect rows: for each column an array of ``rows`` values, or one value for all of them.
 
-        NaN in an optional column is an empty field. Arrays must not be changed afterwards.
+        NaN in an optional column is an empty field. Arrays must not be changed afterwards. Raises what the writing of
+        an earlier block met.
         """
         self._collected.append({**columns, "": rows})
         self._rows += rows
         if self._rows >= ROWS:
             self.write()
+        self._raise_failed()
 
     def write(self) -> None:
         """Have what was collected written; waits only where the disk is far behind. Raises what it met."""
@@ -82,7 +84,13 @@ class TableWriter:
         collected, self._collected, self._rows = self._collected, [], 0
         self._parts += 1
         self._waiting.append(self._disk.submit(self._write, collected, self._parts))
-        while len(self._waiting) > _WAITING or (self._waiting and self._waiting[0].done()):
+        while len(self._waiting) > _WAITING:
+            self._waiting.pop(0).result()
+        self._raise_failed()
+
+    def _raise_failed(self) -> None:
+        """Take the blocks that are written off the list; raises what the writing of one met."""
+        while self._waiting and self._waiting[0].done():
             self._waiting.pop(0).result()
 
     def close(self) -> None:
@@ -97,7 +105,11 @@ class TableWriter:
         path = self._parts_folder / f"{part:06}.parquet"
         # Under its name only once it is whole: whoever reads the parts sees no half of one.
         unfinished = path.with_suffix(".unfinished")
-        self._pa.parquet.write_table(table, unfinished, compression="zstd")
+        try:
+            self._pa.parquet.write_table(table, unfinished, compression="zstd")
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
         unfinished.replace(path)
         if self._csv is not None:
             self._csv.write_table(table)
@@ -123,6 +135,15 @@ class TableWriter:
         if self._csv is not None:
             self._csv.close()
         unfinished = self._folder / f"{self._name}.unfinished"
+        try:
+            self._join_into(unfinished)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        unfinished.replace(self._folder / f"{self._name}.parquet")
+        shutil.rmtree(self._parts_folder)
+
+    def _join_into(self, unfinished: Path) -> None:
         with self._pa.parquet.ParquetWriter(unfinished, self._schema, compression="zstd") as writer:
             waiting: list[Any] = []
             for part in sorted(self._parts_folder.glob("*.parquet")):
@@ -132,5 +153,3 @@ class TableWriter:
                     waiting = []
             if waiting:
                 writer.write_table(self._pa.concat_tables(waiting))
-        unfinished.replace(self._folder / f"{self._name}.parquet")
-        shutil.rmtree(self._parts_folder)

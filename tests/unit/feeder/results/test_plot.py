@@ -50,6 +50,16 @@ def test_the_command_draws_every_figure_in_three_formats(runs: Path, tmp_path: P
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
+def test_an_unfinished_run_is_drawn_and_said_to_be_one(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"{runs / 'killed'}: the run has not ended, or was killed: there is what was written until then"
+    assert main(["plot", str(runs / "base"), "--compare", str(runs / "killed"), "--out", str(tmp_path / "a")]) == 0
+    assert said in capsys.readouterr().out
+    assert main(["plot", str(runs / "base"), "--out", str(tmp_path / "figures")]) == 0
+    assert "not ended" not in capsys.readouterr().out
+
+
 def test_files_have_no_date_and_pdf_embeds_its_fonts(runs: Path, tmp_path: Path) -> None:
     with journal_style():
         png, svg, pdf = save(figures.draw_voltages(RunFolder.at(runs / "base"), "single"), tmp_path, "voltages")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from gridledger.errors import InputError
+from gridledger.errors import InputError, NoSpaceLeft
 from gridledger.grid.case import load_case
 from services.feeder.meter import GrossError, MeterErrors, Sigmas
 from services.feeder.results import run_writer, table_writer
@@ -22,6 +23,7 @@ from services.feeder.scenarios.shipped import scenario_for
 from tests.support.dvs_world import World
 from tests.support.feeder_world import SHARDED, scenario_runner
 from tests.support.recorded_run import meta_of, record_run
+from tests.support.small_disk import small_disk
 from tests.support.solved_grid import power_flow
 
 NOISE = MeterErrors(7, Sigmas(v=1e-5, p=1e-4))
@@ -212,3 +214,27 @@ def test_the_page_of_results_shows_every_column() -> None:
         part = page.split(f"### {name}\n", 1)[1].split("\n##", 1)[0]
         rows = [f"| `{c.name}` | {c.unit} | {c.meaning}{' (may be empty)' if c.optional else ''} |" for c in columns]
         assert [line for line in part.splitlines() if line.startswith("| `")] == rows, name
+
+
+async def test_a_full_disk_ends_the_run_and_leaves_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_writer, "_EVERY_S", -1.0)  # each frame is written
+    with small_disk(tmp_path / "disk", mib=1) as disk:
+        folder = disk.root / "run"
+        writer = RunWriter(folder)
+        disk.fill(free_kib=160)
+        with pytest.raises(NoSpaceLeft, match=f"free space in {re.escape(str(folder))}$"):
+            await record_run(writer, "1a", rounds=100)
+        with pytest.raises(NoSpaceLeft):
+            writer.end(None)
+        run = RunFolder.at(folder)
+        assert "not ended" in run.unfinished
+        assert 0 < len(run.table("frames", ["vsi"])["vsi"]) < 300
+        assert not list(folder.rglob("*.unfinished"))
+
+
+async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match=r"run cannot be written: Not a directory"):
+        await record_run(RunWriter(tmp_path / "file" / "run"), "base")
