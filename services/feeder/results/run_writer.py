@@ -207,7 +207,8 @@ class RunWriter:
         for table, columns in (("measured_buses", _sent_buses(sent)), ("measured_branches", _sent_branches(sent))):
             rows = len(next(iter(columns.values())))
             if rows:
-                self._tables[table].add({**head, **columns}, rows)
+                with self._written():
+                    self._tables[table].add({**head, **columns}, rows)
 
     def _members_of(self, name: str) -> _Members:
         case, grouping = self._begun.case, self._begun.grouping
