@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 NETWORK ?= network-config/three-shards.yaml
 DIR ?= out/network
 
+# Where byte code may not be kept, as many images of Python have it, each of a network's processes compiles all its modules at its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
