@@ -43,7 +43,7 @@ def test_nothing_is_in_use_for_more_than_all_the_time(clients):
     deployment = Deployment(
         shards=4, peers=2, endorsers=2, pacing=PACING, main=MainChain(0.05), link_bytes_s=2e7, latency_s=0.0005
     )
-    outcome = simulate(deployment, COSTS, seed=1, clients=clients, measured_s=2.0)
+    outcome = simulate(deployment, COSTS, seed=1, clients=clients, warmup_s=0.5, measured_s=1.0)
     parts = {kind: share for kind, share in outcome.busy.items() if "link" not in kind}
     assert max(parts.values()) <= 1.02, parts
 
@@ -51,15 +51,15 @@ def test_nothing_is_in_use_for_more_than_all_the_time(clients):
 def test_twice_the_cores_do_twice_as_much():
     # Without costs for each block, for more cores make smaller blocks.
     costs = replace(COSTS, edge_block=0, orderer_block=0, commit_block=0)
-    small = simulate(replace(TOGETHER, cores=2.0), costs, seed=1, clients=150)
-    large = simulate(replace(TOGETHER, cores=4.0), costs, seed=1, clients=150)
+    small = simulate(replace(TOGETHER, cores=2.0), costs, seed=1, clients=150, measured_s=2.0)
+    large = simulate(replace(TOGETHER, cores=4.0), costs, seed=1, clients=150, measured_s=2.0)
     assert large.tx_s / small.tx_s == pytest.approx(2, rel=0.12)
 
 
 def test_twice_the_shards_on_more_machines_do_twice_as_much():
     apart = Deployment(shards=2, peers=2, endorsers=2, pacing=PACING, orderer_sets=2)
-    two = simulate(apart, COSTS, seed=1, clients=48)
-    four = simulate(replace(apart, shards=4, orderer_sets=4), COSTS, seed=1, clients=48)
+    two = simulate(apart, COSTS, seed=1, clients=48, warmup_s=0.5, measured_s=1.0)
+    four = simulate(replace(apart, shards=4, orderer_sets=4), COSTS, seed=1, clients=48, warmup_s=0.5, measured_s=1.0)
     assert four.tx_s / two.tx_s == pytest.approx(2, rel=0.1)
 
 
@@ -91,7 +91,7 @@ def test_a_seed_gives_the_same_run_and_another_seed_another():
 
 def test_the_main_chain_gets_its_share():
     deployment = Deployment(shards=4, peers=2, endorsers=2, pacing=PACING, orderer_sets=2, main=MainChain(0.1))
-    outcome = simulate(deployment, COSTS, seed=1, clients=32)
+    outcome = simulate(deployment, COSTS, seed=1, clients=32, warmup_s=0.5, measured_s=1.0)
     assert outcome.main_tx_s / outcome.tx_s == pytest.approx(0.1, rel=0.2)
 
 
@@ -101,6 +101,6 @@ def test_a_few_shards_may_stand_for_many(sets, part_sets):
     main = MainChain(0.002, members=6)
     full = Deployment(shards=16, peers=2, endorsers=2, orderer_sets=sets, main=main, latency_s=0.0005, pacing=PACING)
     part = replace(full, shards=8, orderer_sets=part_sets)
-    whole = simulate(full, COSTS, seed=1, clients=48, warmup_s=0.5, measured_s=0.8)
-    half = simulate(part, COSTS, seed=1, clients=48, represented=16, warmup_s=0.5, measured_s=0.8)
+    whole = simulate(full, COSTS, seed=1, clients=48, warmup_s=0.3, measured_s=0.5)
+    half = simulate(part, COSTS, seed=1, clients=48, represented=16, warmup_s=0.3, measured_s=0.5)
     assert half.tx_s == pytest.approx(whole.tx_s, rel=0.1)
