@@ -59,8 +59,9 @@ down: $(VENV)/.installed  ## stop the network that was started in DIR
 status: $(VENV)/.installed  ## nodes, channels, heights, commit hashes, leaders
 	@$(BIN)/gridledger status --dir $(DIR)
 
+# The folders with few and long tests first: begun last, they would keep one worker busy while the others have nothing left.
 test: $(VENV)/.installed-dev  ## the tests: units side by side, then real processes one after another
-	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
+	@$(BIN)/python -m pytest -q -n auto tests/simulation tests/acceptance tests/unit
 	@$(BIN)/python -m pytest -q tests/integration
 
 test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
@@ -74,7 +75,7 @@ mutants: $(VENV)/.installed-deep  ## deliberate mistakes, by hand and drawn, and
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
 test-quick: $(VENV)/.installed-dev  ## the tests that start no network
-	@$(BIN)/python -m pytest -q -n auto tests/unit tests/simulation tests/acceptance
+	@$(BIN)/python -m pytest -q -n auto tests/simulation tests/acceptance tests/unit
 
 simulate-deep: $(VENV)/.installed-dev  ## many more seeds of the consensus simulation (SEEDS=2000)
 	@GRIDLEDGER_SIM_SEEDS=$(or $(SEEDS),2000) $(BIN)/python -m pytest -q -n auto --timeout 3600 tests/simulation
