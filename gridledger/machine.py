@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 _GIT_S = 10.0
+_TYPE = (("family", "cpu family"), ("model", "model"))
+"""Members of /proc/cpuinfo, and what they are called here; only x86 has them."""
 
 
 def processor() -> str:
-    """The processor's type, as Linux names it, or as Python knows it."""
+    """The processor's type, as Linux names it, or as Python knows it.
+
+    With family and model: virtual machines name many types alike, and numerical libraries choose their code by type.
+    """
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    type_of = ", ".join(f"{word} {said[name]}" for word, name in _TYPE if name in said)
+    return said.get("model name", platform.machine()) + (f" ({type_of})" if type_of else "")
 
 
 def commit_of(folder: Path) -> str:
