@@ -96,8 +96,8 @@ def test_the_record_of_group_1_is_the_example(profile: Profile) -> None:
 @pytest.mark.parametrize(("state", "time_us"), [("base", 1767225600000000), ("s1_before", 1767225601000000)])
 def test_the_frame_of_group_1_is_the_example(state: str, time_us: int) -> None:
     frame = FrameMaker(planner("corrected").area("1")).frame(grid_in(state).state(), time_us)
-    # Same iterate, other linear algebra: the last bits of a solved state depend on it.
-    assert _differences(frame, example(f"frame-1-{state}")) < 1e-12
+    # Same iterate, other linear algebra: the last bits of a solved state depend on it, and on the processor's type.
+    assert _differences(frame, example(f"frame-1-{state}")) < 1e-11
 
 
 @pytest.mark.parametrize(
