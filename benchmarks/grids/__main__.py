@@ -26,7 +26,7 @@ from benchmarks.measure.processes import run_sampled
 CASES = {
     "tests/data/cases/case14.m": 10.0,
     "tests/data/cases/case39.m": 10.0,
-    "tests/data/cases/case1354pegase.m.gz": 4.0,
+    "tests/data/cases/case1354pegase.m.gz": 2.0,
     "tests/data/cases/case9241pegase.m.gz": 0.5,
 }
 """Frames per second of each group, by case."""

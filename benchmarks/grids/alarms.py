@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gridledger.grid.grouping import neighbours
+from chaincode.dvs.control import local_controller
+from chaincode.dvs.grouping import check_record
+from gridledger.grid.frames import FrameMaker
+from gridledger.grid.grouping import merged_id, neighbours
 from gridledger.grid.power_flow import GridState, PowerFlow, PowerFlowDiverged
 from gridledger.grid.records import Planner
 from gridledger.grid.stability import vsi_of
@@ -36,17 +39,37 @@ def alarming_loads(planner: Planner, power_flow: PowerFlow, base: GridState, gro
     return found
 
 
-def smallest_merge(planner: Planner, loads: Mapping[str, Loads]) -> str:
-    """Of the groups with alarming loads the one that is smallest together with the neighbour that it is merged with.
+def merging_group(planner: Planner, power_flow: PowerFlow, base: GridState, loads: Mapping[str, Loads]) -> str:
+    """Of the groups with alarming loads the one that shall have no VVC, so that it merges.
 
-    That is the first in ascending order. A contract solves equations of the merged group's size.
+    One that a source of the neighbour helps with which it is merged, the first in ascending order; of several the one
+    whose merge is smallest, as a contract solves equations of its size. Where no neighbour's source reaches far enough
+    the smallest merge.
     """
 
     def buses(group: str) -> int:
         near = neighbours(planner.case, planner.grouping, group)
         return len(planner.grouping[group]) + min((len(planner.grouping[other]) for other in near[:1]), default=10**9)
 
-    return min(loads, key=lambda group: (buses(group), int(group)))
+    by_size = sorted(loads, key=lambda group: (buses(group), int(group)))
+    helped = (group for group in by_size if _neighbour_helps(planner, power_flow, base, group, loads[group]))
+    return next(helped, by_size[0])
+
+
+def _neighbour_helps(planner: Planner, power_flow: PowerFlow, base: GridState, group: str, loads: Loads) -> bool:
+    """Whether the contract finds a source for the group's weak bus among the load buses of its first neighbour."""
+    near = neighbours(planner.case, planner.grouping, group)
+    if not near:
+        return False
+    state = _under(planner, power_flow, base, loads)
+    indices = vsi_of(planner, group, state)
+    weak = min(indices, key=lambda bus: (indices[bus], bus))
+    merged = merged_id([group, near[0]])
+    head, matrices, _ = check_record(planner.record(merged, state))
+    frame = FrameMaker(planner.area(merged)).frame(state, 0)
+    buses = {row["bus"]: (row["Pd"], row["Qd"], row["Vm"], row["Va"]) for row in frame["buses"]}
+    available = dict.fromkeys(planner.area(near[0]).load_buses, VVC_MVAR / planner.case.base_mva)
+    return local_controller(head, matrices, buses, weak, available) is not None
 
 
 def _by_lowest_voltage(planner: Planner, base: GridState) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from benchmarks.grids.alarms import VVC_MVAR, alarming_loads, smallest_merge
+from benchmarks.grids.alarms import VVC_MVAR, alarming_loads, merging_group
 from gridledger import jsontext
 from gridledger.grid.case import load_case
 from gridledger.grid.frames import FrameMaker
@@ -71,7 +71,7 @@ def plan_of(case_name: str, *, rate: float, frames: int, alarms: int) -> Plan:
     makers = [FrameMaker(planner.area(group)) for group in grouping]
     frames_made = timed("frames_of_all_groups", lambda: [maker.frame(base, 0) for maker in makers])
     loads = timed("finding_alarms", lambda: alarming_loads(planner, power_flow, base, alarms + 1))
-    starved = smallest_merge(planner, loads) if len(loads) > 1 else None
+    starved = merging_group(planner, power_flow, base, loads) if len(loads) > 1 else None
     seconds = (frames + MARGIN_FRAMES) / rate
     apart_s = seconds / 2 / max(1, len(loads))
     # The merge comes last: what it borrows its neighbours may have used themselves.
