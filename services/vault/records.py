@@ -1,0 +1,171 @@
+"""What the contract answers, as holders and the base's repairs need it: read in one place, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gridledger.errors import MalformedMessage
+from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
+from services.vault.transport import MAX_KEY_TEXT, PublicKey, read_public_key
+
+REVOKED, ACTIVE: Final = "revoked", "active"
+BASE: Final = "base"
+MAX_SHARES: Final = 256
+MAX_PARTS: Final = 4
+_MAX_URL: Final = 512
+_MAX_POLICY: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A certificate of an organisation: ``certificate`` is the SHA-256 of its DER in hex."""
+
+    mspid: str
+    certificate: str
+
+    @classmethod
+    def of(cls, value: Any) -> Party:
+        """From {mspid, certificate}."""
+        members = object_of(value, "a party")
+        return cls(text_of(members, "mspid"), text_of(members, "certificate"))
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRecord:
+    """The manifest's entry of one holder's share; ``key_sha256`` is None for profiles without a key share."""
+
+    holder: str
+    id: int
+    bytes: int
+    root: str
+    key_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an object: its length in bytes, and the SHA-256 of what was cut into fragments."""
+
+    length: int
+    cipher_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One version of an object."""
+
+    object: str
+    version: int
+    cycle: int
+    profile: str
+    t: int
+    owner: Party
+    parts: tuple[Part, ...]
+    shares: Mapping[str, ShareRecord]
+    head: Mapping[str, Any]
+    state: str
+    stored_version: int
+    """The newest version that is stored by as many holders as it must be; 0 while none is."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The holders' ids in the manifest's order."""
+        return tuple(share.id for share in self.shares.values())
+
+    @classmethod
+    def of(cls, value: Any) -> Manifest:
+        """From GetObject's answer; :class:`MalformedMessage` names the member that is wrong."""
+        members = object_of(value, "an object")
+        shares = [_share(item) for item in list_of(members, "shares", max_length=MAX_SHARES)]
+        return cls(
+            object=text_of(members, "object"),
+            version=integer_of(members, "version", minimum=1),
+            cycle=integer_of(members, "cycle"),
+            profile=text_of(members, "profile"),
+            t=integer_of(members, "t", minimum=1),
+            owner=Party.of(value_of(members, "owner")),
+            parts=tuple(_part(item) for item in list_of(members, "parts", max_length=MAX_PARTS)),
+            shares={share.holder: share for share in shares},
+            head=object_of(value_of(members, "head"), "'head'"),
+            state=text_of(members, "state"),
+            stored_version=integer_of(members, "stored_version"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRecord:
+    """A holder as the ledger has it: ``public_key`` is the SubjectPublicKeyInfo (DER, hex) that it signs with."""
+
+    name: str
+    cluster: str
+    id: int
+    state: str
+    mspid: str
+    public_key: str
+    kem_key: PublicKey
+    url: str
+
+    @classmethod
+    def of(cls, value: Any) -> HolderRecord:
+        """From GetHolder's answer."""
+        members = object_of(value, "a holder")
+        return cls(
+            name=text_of(members, "holder"),
+            cluster=text_of(members, "cluster"),
+            id=_id(members),
+            state=text_of(members, "state"),
+            mspid=text_of(members, "mspid"),
+            public_key=text_of(members, "public_key", max_length=1024),
+            kem_key=read_public_key(text_of(members, "kem_key", max_length=MAX_KEY_TEXT)),
+            url=text_of(members, "url", max_length=_MAX_URL),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """A committed RequestRead."""
+
+    object: str
+    version: int
+    reader: Party
+    purpose: str
+    until_us: int
+    reader_revoked: bool
+
+    @classmethod
+    def of(cls, value: Any) -> ReadRecord:
+        """From GetRead's answer."""
+        members = object_of(value, "a read")
+        return cls(
+            object=text_of(members, "object"),
+            version=integer_of(members, "version", minimum=1),
+            reader=Party.of(value_of(members, "reader")),
+            purpose=text_of(members, "purpose", max_length=_MAX_POLICY),
+            until_us=integer_of(members, "until_us"),
+            reader_revoked=members.get("reader_revoked") is True,
+        )
+
+
+def _share(value: Any) -> ShareRecord:
+    members = object_of(value, "a share")
+    key = members.get("key_sha256")
+    return ShareRecord(
+        text_of(members, "holder"),
+        _id(members),
+        integer_of(members, "bytes"),
+        text_of(members, "root"),
+        None if key is None else text_of(members, "key_sha256"),
+    )
+
+
+def _part(value: Any) -> Part:
+    members = object_of(value, "a part")
+    return Part(integer_of(members, "length"), text_of(members, "cipher_sha256"))
+
+
+def _id(members: dict[str, Any]) -> int:
+    text = text_of(members, "id", max_length=20)
+    if not text.isascii() or not text.isdigit():
+        raise MalformedMessage(f"'id' must be a decimal number as text, not {text!r:.40}")
+    return int(text)
