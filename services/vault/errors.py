@@ -81,5 +81,7 @@ class RepairFailed(GridLedgerError):
     code = "REPAIR_FAILED"
     status = 422
 
-    def __init__(self, message: str, *, named: Sequence[str] = (), unresolved: Sequence[str] = (), **more: object) -> None:
+    def __init__(
+        self, message: str, *, named: Sequence[str] = (), unresolved: Sequence[str] = (), **more: object
+    ) -> None:
         super().__init__(message, named=list(named), unresolved=list(unresolved), **more)

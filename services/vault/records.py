@@ -10,8 +10,7 @@ from gridledger.errors import MalformedMessage
 from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from services.vault.transport import MAX_KEY_TEXT, PublicKey, read_public_key
 
-REVOKED, ACTIVE: Final = "revoked", "active"
-BASE: Final = "base"
+JOINED, ADMITTED, ACTIVE, REVOKED: Final = "joined", "admitted", "active", "revoked"
 MAX_SHARES: Final = 256
 MAX_PARTS: Final = 4
 _MAX_URL: Final = 512
@@ -64,9 +63,10 @@ class Manifest:
     parts: tuple[Part, ...]
     shares: Mapping[str, ShareRecord]
     head: Mapping[str, Any]
-    state: str
-    stored_version: int
-    """The newest version that is stored by as many holders as it must be; 0 while none is."""
+    status: str
+    stored: int
+    """The newest version that Settle found stored; 0 while none is."""
+    abandoned: bool
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -88,14 +88,18 @@ class Manifest:
             parts=tuple(_part(item) for item in list_of(members, "parts", max_length=MAX_PARTS)),
             shares={share.holder: share for share in shares},
             head=object_of(value_of(members, "head"), "'head'"),
-            state=text_of(members, "state"),
-            stored_version=integer_of(members, "stored_version"),
+            status=text_of(members, "status"),
+            stored=integer_of(members, "stored") if members.get("stored") else 0,
+            abandoned=bool(members.get("abandoned")),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class HolderRecord:
-    """A holder as the ledger has it: ``public_key`` is the SubjectPublicKeyInfo (DER, hex) that it signs with."""
+    """A holder as the ledger has it: ``public_key`` is the SubjectPublicKeyInfo (DER, hex) that it signs with.
+
+    ``state``: joined (it asked to be admitted), admitted (from the next cycle), active, or revoked.
+    """
 
     name: str
     cluster: str
@@ -109,12 +113,15 @@ class HolderRecord:
     @classmethod
     def of(cls, value: Any) -> HolderRecord:
         """From GetHolder's answer."""
-        members = object_of(value, "a holder")
+        answer = object_of(value, "a holder")
+        admitted = answer.get("record")
+        members = object_of(admitted or value_of(answer, "join"), "a holder's record")
+        state = REVOKED if answer.get("revoked") else ACTIVE if answer.get("active") else ADMITTED if admitted else JOINED
         return cls(
             name=text_of(members, "holder"),
             cluster=text_of(members, "cluster"),
             id=_id(members),
-            state=text_of(members, "state"),
+            state=state,
             mspid=text_of(members, "mspid"),
             public_key=text_of(members, "public_key", max_length=1024),
             kem_key=read_public_key(text_of(members, "kem_key", max_length=MAX_KEY_TEXT)),
@@ -124,26 +131,29 @@ class HolderRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReadRecord:
-    """A committed RequestRead."""
+    """A committed RequestRead; ``allowed`` says whether the holder that asked may serve it, else ``why`` not."""
 
     object: str
     version: int
     reader: Party
     purpose: str
     until_us: int
-    reader_revoked: bool
+    allowed: bool
+    why: str
 
     @classmethod
     def of(cls, value: Any) -> ReadRecord:
         """From GetRead's answer."""
         members = object_of(value, "a read")
+        serve = object_of(members.get("serve") or {}, "'serve'")
         return cls(
             object=text_of(members, "object"),
             version=integer_of(members, "version", minimum=1),
             reader=Party.of(value_of(members, "reader")),
             purpose=text_of(members, "purpose", max_length=_MAX_POLICY),
             until_us=integer_of(members, "until_us"),
-            reader_revoked=members.get("reader_revoked") is True,
+            allowed=serve.get("allowed") is True,
+            why=str(serve.get("why") or ""),
         )
 
 

@@ -109,7 +109,9 @@ class PrivateKey:
         try:
             return _SUITES[self.kem].decrypt(message, self._key, info)
         except (InvalidTag, ValueError):
-            raise CannotOpen("the message was not sealed to this key, or for another purpose, or it was changed") from None
+            raise CannotOpen(
+                "the message was not sealed to this key, or for another purpose, or it was changed"
+            ) from None
 
     def agree(self, other: PublicKey) -> bytes:
         """The 32 bytes that this key and ``other`` have in common, and nobody else (X25519)."""
