@@ -10,7 +10,7 @@ from gridledger.errors import MalformedMessage
 from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from services.vault.transport import MAX_KEY_TEXT, PublicKey, read_public_key
 
-JOINED, ADMITTED, ACTIVE, REVOKED: Final = "joined", "admitted", "active", "revoked"
+JOINED, ADMITTED, ACTIVE, REVOKED = "joined", "admitted", "active", "revoked"
 MAX_SHARES: Final = 256
 MAX_PARTS: Final = 4
 _MAX_URL: Final = 512
@@ -116,12 +116,12 @@ class HolderRecord:
         answer = object_of(value, "a holder")
         admitted = answer.get("record")
         members = object_of(admitted or value_of(answer, "join"), "a holder's record")
-        state = REVOKED if answer.get("revoked") else ACTIVE if answer.get("active") else ADMITTED if admitted else JOINED
+        present = JOINED if not admitted else ACTIVE if answer.get("active") else ADMITTED
         return cls(
             name=text_of(members, "holder"),
             cluster=text_of(members, "cluster"),
             id=_id(members),
-            state=state,
+            state=REVOKED if answer.get("revoked") else present,
             mspid=text_of(members, "mspid"),
             public_key=text_of(members, "public_key", max_length=1024),
             kem_key=read_public_key(text_of(members, "kem_key", max_length=MAX_KEY_TEXT)),

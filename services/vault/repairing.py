@@ -37,12 +37,11 @@ class Repaired:
 
 async def repair_share(
     calls: HolderCalls,
-    channel: str,
     manifest: Manifest,
     holders: Mapping[str, HolderRecord],
+    *,
     target: str,
     read: str,
-    *,
     nonces: Sequence[bytes] = (),
 ) -> Repaired:
     """Repair ``target``'s share under the committed ``read`` (purpose ``repair``).

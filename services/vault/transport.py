@@ -1,8 +1,8 @@
 """How shares travel: HPKE (RFC 9180, base mode) to the receiver's key, with what the message is for bound into it.
 
 Keys have a text form, ``KEM:BASE64``, under which holders register theirs and readers send one made for a single read.
-``x25519`` is DHKEM(X25519, HKDF-SHA256); ``mlkem768-x25519`` the hybrid of cryptography's Suite, for data that must stay
-secret for decades: its key is the ML-KEM-768 key (1,184 bytes), then the X25519 key (32). AES-256-GCM either way.
+``x25519`` is DHKEM(X25519, HKDF-SHA256); ``mlkem768-x25519`` the hybrid of cryptography's Suite, for data that must
+stay secret for decades: its key is the ML-KEM-768 key (1,184 bytes), then the X25519 key (32). AES-256-GCM either way.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from gridledger.protocol.fields import (
 )
 from services.vault.transport import MAX_KEY_TEXT
 
-PUT, SERVED, CONTRIBUTED: Final = "put", "served", "contributed"
+PUT, SERVED, CONTRIBUTED = "put", "served", "contributed"
 """What a sealed message is for: the first word of its ``info``."""
 
 MAX_CONTRIBUTORS: Final = 256
@@ -146,8 +146,8 @@ class ServeRequest:
 class Answer:
     """What a holder answers to ``serve`` and ``contribute``: two frames, what it signed and what it sealed.
 
-    For ``serve`` the sealed bytes are the share under ``place.info(SERVED, read)``, in a repair its fragments alone, one
-    part behind the other; for ``contribute`` a contribution under ``place.info(CONTRIBUTED, read, target)``.
+    For ``serve`` the sealed bytes are the share under ``place.info(SERVED, read)``, in a repair its fragments alone,
+    one part behind the other; for ``contribute`` a contribution under ``place.info(CONTRIBUTED, read, target)``.
     """
 
     signed: Signed
