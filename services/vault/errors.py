@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gridledger.errors import (
     ConflictError,
@@ -81,7 +82,5 @@ class RepairFailed(GridLedgerError):
     code = "REPAIR_FAILED"
     status = 422
 
-    def __init__(
-        self, message: str, *, named: Sequence[str] = (), unresolved: Sequence[str] = (), **more: object
-    ) -> None:
+    def __init__(self, message: str, *, named: Sequence[str] = (), unresolved: Sequence[str] = (), **more: Any) -> None:
         super().__init__(message, named=list(named), unresolved=list(unresolved), **more)

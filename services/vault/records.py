@@ -13,6 +13,8 @@ from services.vault.transport import MAX_KEY_TEXT, PublicKey, read_public_key
 JOINED, ADMITTED, ACTIVE, REVOKED = "joined", "admitted", "active", "revoked"
 MAX_SHARES: Final = 256
 MAX_PARTS: Final = 4
+MAX_KEYS: Final = 64
+_MAX_PEM: Final = 1024
 _MAX_URL: Final = 512
 _MAX_POLICY: Final = 4096
 
@@ -96,7 +98,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class HolderRecord:
-    """A holder as the ledger has it: ``public_key`` is the SubjectPublicKeyInfo (DER, hex) that it signs with.
+    """A holder as the ledger has it. ``public_keys`` (PEM) are those that it signed with, the present one first.
 
     ``state``: joined (it asked to be admitted), admitted (from the next cycle), active, or revoked.
     """
@@ -106,7 +108,7 @@ class HolderRecord:
     id: int
     state: str
     mspid: str
-    public_key: str
+    public_keys: tuple[str, ...]
     kem_key: PublicKey
     url: str
 
@@ -123,7 +125,7 @@ class HolderRecord:
             id=_id(members),
             state=REVOKED if answer.get("revoked") else present,
             mspid=text_of(members, "mspid"),
-            public_key=text_of(members, "public_key", max_length=1024),
+            public_keys=_public_keys(members),
             kem_key=read_public_key(text_of(members, "kem_key", max_length=MAX_KEY_TEXT)),
             url=text_of(members, "url", max_length=_MAX_URL),
         )
@@ -155,6 +157,14 @@ class ReadRecord:
             allowed=serve.get("allowed") is True,
             why=str(serve.get("why") or ""),
         )
+
+
+def _public_keys(members: dict[str, Any]) -> tuple[str, ...]:
+    """A record lists them; a join has one."""
+    if "public_keys" not in members:
+        return (text_of(members, "public_key", max_length=_MAX_PEM),)
+    told = list_of(members, "public_keys", max_length=MAX_KEYS)
+    return tuple(text_of(object_of(item, "a key"), "public_key", max_length=_MAX_PEM) for item in told)
 
 
 def _share(value: Any) -> ShareRecord:
