@@ -145,3 +145,9 @@ def relay(context: typer.Context) -> None:
 def rest(context: typer.Context) -> None:
     """Run the REST bridge by itself, from a settings file; 'gridledger up --with rest' runs it with a network."""
     raise typer.Exit(run_own(context.info_name or "", context.args))
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
+def vault(context: typer.Context) -> None:
+    """Shard storage: data split among holders, and the ledger of who holds and reads them."""
+    raise typer.Exit(run_own(context.info_name or "", context.args))

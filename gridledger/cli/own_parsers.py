@@ -1,4 +1,5 @@
-"""Commands with parsers of their own: ``simulate``, and kinds of companions (``feeder``, ``relay``, ``rest``)."""
+"""Commands with parsers of their own: ``simulate``, and kinds of companions (``feeder``, ``relay``, ``rest``,
+``vault``)."""
 
 from __future__ import annotations
 

@@ -43,4 +43,5 @@ KINDS: Final[dict[str, CompanionKind]] = {
         "services.relay.simulator", is_service=True, extra="relay", has_identity=False, tls="never", is_command=False
     ),
     "rest": CompanionKind("services.rest", is_service=True),
+    "vault": CompanionKind("services.vault", is_service=False, extra="vault", asks_for_extra=True),
 }

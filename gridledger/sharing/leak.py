@@ -1,0 +1,89 @@
+"""What shares of the article's scheme tell of the data, exactly: ranks over the field.
+
+A share is a linear form in (a, d_1 ... d_(t-1)). With ``a`` uniform and unknown, k shares tell
+rank(all columns) - rank(column of a) elements of the t - 1 parts: k - 1 for shares in general (a ramp scheme whose
+threshold is 1), where Shamir's scheme tells 0 below t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridledger.sharing.errors import SharingError
+from gridledger.sharing.field import LEAST_THRESHOLD, MAX_SHARES, P521, evaluate
+from gridledger.sharing.primes import check_prime
+from gridledger.sharing.recursive import MAX_THRESHOLD, Points, inner_points, units, weak_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """What the first k of some ids' shares tell, for k = 1 ... t, or to the number of ids where that is smaller."""
+
+    elements: tuple[int, ...]
+    """How many field elements of information on the t - 1 parts."""
+    parts: tuple[tuple[int, ...], ...]
+    """Which parts stand in the open, numbered from 1: a sum of the shares is that part."""
+    weak: tuple[int, ...]
+    """The ids whose share does not depend on the random number; 0 is always one."""
+    repeated: tuple[int, ...]
+    """The ids that are, modulo the prime, one that stands before them: their shares tell nothing more."""
+
+
+def leak(t: int, ids: Sequence[int], p: int = P521, points: Points = "counted") -> Leak:
+    """Judge ids of any kind, also those with which data cannot be split. :class:`SharingError` names a bad field."""
+    check_prime(p)
+    if not LEAST_THRESHOLD <= t <= min(MAX_THRESHOLD, p):
+        raise SharingError("t", f"{t} is not from {LEAST_THRESHOLD} to {min(MAX_THRESHOLD, p)}")
+    if not 1 <= len(ids) <= MAX_SHARES:
+        raise SharingError("ids", f"{len(ids)} are not from 1 to {MAX_SHARES}")
+    if points == "ids" and len(ids) < t - 1:
+        raise SharingError("ids", f"the inner polynomials are read at the first {t - 1}")
+    polynomials = units(t, inner_points(points, t, ids), p)
+    span = _Span(t, p)
+    elements: list[int] = []
+    parts: list[tuple[int, ...]] = []
+    hidden = False
+    for x in ids[:t]:
+        row = [evaluate(polynomial, x, p) for polynomial in polynomials]
+        hidden = hidden or row[0] != 0
+        span.add(row)
+        elements.append(span.rank - hidden)
+        parts.append(tuple(column for column in range(1, t) if span.has_unit(column)))
+    residues = [x % p for x in ids]
+    repeated = tuple(x for i, x in enumerate(ids) if residues[i] in residues[:i])
+    return Leak(tuple(elements), tuple(parts), tuple(weak_ids(t, ids, p, points)), repeated)
+
+
+class _Span:
+    """The space that rows span, as its reduced row echelon form: by pivot column."""
+
+    def __init__(self, columns: int, p: int) -> None:
+        self._columns, self._p = columns, p
+        self._rows: dict[int, list[int]] = {}
+
+    @property
+    def rank(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: Sequence[int]) -> None:
+        """Take in a row."""
+        left = list(row)
+        for pivot, known in self._rows.items():
+            left = self._without(left, known, pivot)
+        pivot = next((column for column in range(self._columns) if left[column]), None)
+        if pivot is None:
+            return
+        inverse = pow(left[pivot], -1, self._p)
+        left = [value * inverse % self._p for value in left]
+        self._rows = {other: self._without(known, left, pivot) for other, known in self._rows.items()}
+        self._rows[pivot] = left
+
+    def has_unit(self, column: int) -> bool:
+        """Whether the unit row of a column is in the span: in this form it then is a row."""
+        row = self._rows.get(column)
+        return row is not None and not any(value for other, value in enumerate(row) if other != column)
+
+    def _without(self, row: list[int], known: list[int], pivot: int) -> list[int]:
+        factor = row[pivot]
+        return [(value - factor * other) % self._p for value, other in zip(row, known, strict=True)] if factor else row

@@ -1,0 +1,1 @@
+"""The commands of ``gridledger vault``: each module has ``main(argv) -> exit code``."""
