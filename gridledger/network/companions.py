@@ -1,8 +1,8 @@
 """Companions of a network: processes with identities beside its nodes, such as the REST bridge.
 
-A companion's folder ``companions/<name>`` holds all that it needs: ``config.json``, ``identities/<organisation>``,
-``data``, and copies of the connection profile and of what that names. It is made with the network, or when the
-companion is first named at a start.
+A companion's folder ``companions/<name>`` holds all that it needs: ``config.json``, ``identities/<organisation>`` (or
+the name of each identity that is described), ``data``, and copies of the connection profile and of what that names. It
+is made with the network, or when the companion is first named at a start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gridledger.extras import require_extra
 from gridledger.files import write_atomically
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.folder import NetworkFolder
-from gridledger.network.schema import CompanionSpec, NetworkConfig
+from gridledger.network.schema import CompanionIdentity, CompanionSpec, NetworkConfig
 
 _TOKEN_BYTES = 32
 
@@ -68,7 +68,7 @@ async def furnish(
     ``profile`` is the network's connection profile, whose other files are there already.
     """
     for spec in companions:
-        await asyncio.gather(*(_enroll(config, folder, spec, organisation) for organisation in spec.organisations))
+        await asyncio.gather(*(_enroll(config, folder, spec, identity) for identity in spec.all_identities))
         home = folder.companion(spec.name)
         home.mkdir(parents=True, exist_ok=True)
         if spec.has_identity:
@@ -81,22 +81,24 @@ async def furnish(
         write_atomically(home / "config.json", jsontext.dumps(settings))
 
 
-async def _enroll(config: NetworkConfig, folder: NetworkFolder, spec: CompanionSpec, organisation: str) -> None:
-    home = folder.companion(spec.name) / "identities" / organisation
+async def _enroll(
+    config: NetworkConfig, folder: NetworkFolder, spec: CompanionSpec, identity: CompanionIdentity
+) -> None:
+    home = folder.companion(spec.name) / "identities" / identity.name
     if (home / "cert.pem").exists():
         return
-    client = CAClient(config.url(config.ca), organisation, folder.ca_tls_root)
-    registrar = SigningIdentity.load(folder.user(organisation, REGISTRAR))
+    client = CAClient(config.url(config.ca), identity.organisation, folder.ca_tls_root)
+    registrar = SigningIdentity.load(folder.user(identity.organisation, REGISTRAR))
     # The id is new each time: an attempt that was cut short has used up the one before.
-    identity = f"{spec.name}-{secrets.token_hex(3)}"
+    known_as = f"{identity.name if spec.identities else spec.name}-{secrets.token_hex(3)}"
     hosts = config.names_of(spec)
-    secret = await client.register(registrar, identity, "client", dict(spec.attributes), hosts=hosts)
-    await client.enroll(identity, secret, directory=home)
+    secret = await client.register(registrar, known_as, "client", dict(identity.attributes), hosts=hosts)
+    await client.enroll(known_as, secret, directory=home)
 
 
 def settings_of(config: NetworkConfig, spec: CompanionSpec) -> dict[str, Any]:
     """A companion's settings file: what follows from the network, then its own settings."""
-    identities = {organisation: f"identities/{organisation}" for organisation in spec.organisations}
+    identities = {identity.name: f"identities/{identity.name}" for identity in spec.all_identities}
     settings: dict[str, Any] = {"name": spec.name}
     if spec.has_identity:
         settings.update(connection="connection.json", identities=identities)

@@ -68,13 +68,22 @@ class CASpec(SettingsPart):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+class CompanionIdentity(SettingsPart):
+    """One of several identities of a companion: its name, its organisation, and attributes of its own."""
+
+    name: Name
+    organisation: Name
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+
 class CompanionSpec(SettingsPart):
     """A process with identities beside the nodes: of a ``kind`` of the table, or of a ``module`` of one's own.
 
-    It gets an identity of each of ``organisations``, with ``attributes``; a kind that has none leaves them out. With a
-    ``port`` it is a service, else a job that runs on demand. ``ports`` are further ones by the name that they have in
-    its settings file. ``needs`` are companions that must run before it; ``settings`` go into its settings file. Those
-    of one ``application`` are started together and told of one another.
+    It gets an identity of each of ``organisations``, with ``attributes``, or the ``identities`` that are described one
+    by one; a kind that has none leaves them out. With a ``port`` it is a service, else a job that runs on demand.
+    ``ports`` are further ones by the name that they have in its settings file. ``needs`` are companions that must run
+    before it; ``settings`` go into its settings file. Those of one ``application`` are started together and told of one
+    another.
     """
 
     name: Name
@@ -82,6 +91,7 @@ class CompanionSpec(SettingsPart):
     module: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")] | None = None
     application: Name | None = None
     organisations: tuple[Name, ...] = ()
+    identities: tuple[CompanionIdentity, ...] = ()
     port: Port | None = None
     ports: dict[SettingName, Port] = Field(default_factory=dict)
     host: Host | None = None
@@ -110,6 +120,14 @@ class CompanionSpec(SettingsPart):
         return self._of_table.has_identity
 
     @property
+    def all_identities(self) -> tuple[CompanionIdentity, ...]:
+        """Its identities: those that are described, else one of each organisation, called as that is."""
+        return self.identities or tuple(
+            CompanionIdentity(name=organisation, organisation=organisation, attributes=self.attributes)
+            for organisation in self.organisations
+        )
+
+    @property
     def tls(self) -> ServesTLS:
         """Where it serves with its own certificate; its settings may say so, or that it does not."""
         if "tls" in self.settings:
@@ -136,15 +154,23 @@ class CompanionSpec(SettingsPart):
             if KINDS[self.kind].is_service != (self.port is not None):
                 wants = "a service and needs a port" if KINDS[self.kind].is_service else "a job and has no port"
                 raise ValueError(f"companion {self.name}: {self.kind} is {wants}")
-        if self.has_identity and not self.organisations:
-            raise ValueError(f"companion {self.name}: name one or several organisations, whose identities it gets")
-        if not self.has_identity and self.organisations:
-            raise ValueError(f"companion {self.name}: {self.kind} has no identity; leave organisations out")
+        self._check_identities()
         if self.ports and self.port is None:
             raise ValueError(f"companion {self.name}: only a service has ports")
         if twice := sorted(self.ports.keys() & {*self.settings, *_OWN_SETTINGS}):
             raise ValueError(f"companion {self.name}: {', '.join(twice)} is among its ports and its settings")
         return self
+
+    def _check_identities(self) -> None:
+        if self.has_identity and not self.all_identities:
+            raise ValueError(f"companion {self.name}: name one or several organisations, whose identities it gets")
+        if not self.has_identity and self.all_identities:
+            raise ValueError(f"companion {self.name}: {self.kind} has no identity; leave organisations out")
+        if self.identities and (self.organisations or self.attributes):
+            raise ValueError(
+                f"companion {self.name}: its identities say of which organisation each is; leave others out"
+            )
+        _unique(f"identity of {self.name}", [identity.name for identity in self.identities])
 
 
 class ChaincodeSpec(SettingsPart):
@@ -346,7 +372,7 @@ class NetworkConfig(SettingsPart):
         for spec in self.companions:
             if spec.name in applications:
                 raise ValueError(f"companion {spec.name}: an application is called so; --with would mean both")
-            if unknown := sorted(set(spec.organisations) - organisations):
+            if unknown := sorted({identity.organisation for identity in spec.all_identities} - organisations):
                 raise ValueError(f"companion {spec.name}: there are no organisations {unknown}")
             if missing := sorted(set(spec.needs) - before):
                 raise ValueError(f"companion {spec.name}: there are no companions {missing} before it")

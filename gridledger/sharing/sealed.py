@@ -106,6 +106,24 @@ def resplit(data: bytes, shares: Mapping[int, bytes], t: int, ids: Sequence[int]
     return _sealed(data, _key(used, t), key_shares, t, list(ids), head=head)[0]
 
 
+def every_fragment(
+    fragments: Mapping[int, bytes], t: int, ids: Sequence[int], *, length: int, cipher: str
+) -> dict[int, bytes]:
+    """All fragments, by id, from those of t ids, without the key: so a repairer finds whose fragment is wrong.
+
+    ``length`` is that of the data, ``cipher`` the SHA-256 of ciphertext and tag in hex. Raises :class:`ShareBroken`
+    where these are not of that ciphertext.
+    """
+    check_ids(t, ids)
+    used = dict(list(fragments.items())[:t])
+    for x, found in used.items():
+        _check_header(found, x, ids, length + TAG_BYTES, t)
+    ciphertext = _decode(used, t, ids)
+    if sha256(ciphertext).hexdigest() != cipher:
+        raise ShareBroken("fragments", "they give another ciphertext: one was changed")
+    return _fragments(ciphertext, t, ids)
+
+
 def rebuild_fragment(fragments: Mapping[int, bytes], at: int, t: int, ids: Sequence[int]) -> bytes:
     """The fragment of id ``at`` from those of t other ids. Their shares' commitments must have been checked.
 
@@ -200,6 +218,16 @@ def _sealed(
             )
         )
     return shares, sha256(ciphertext).hexdigest()
+
+
+def _fragments(ciphertext: bytes, t: int, ids: Sequence[int]) -> dict[int, bytes]:
+    """The fragments by id, each with the header that it must have."""
+    size = -(-len(ciphertext) // t)
+    made = _driver(t, len(ids)).encode(ciphertext)
+    return {
+        x: b"".join((_header(index, size, len(ciphertext)), memoryview(made[index])[HEADER_BYTES:]))
+        for index, x in enumerate(ids)
+    }
 
 
 def _key(shares: Mapping[int, bytes], t: int) -> bytes:

@@ -19,6 +19,7 @@ from gridledger.web.app import (
 from gridledger.web.call_stream import CallHandler, CallStream
 from gridledger.web.edge import Authenticator, Identify, Limits, Reserve, by_certificate
 from gridledger.web.errors import BodyTooLarge, ClientCertificateRequired, MethodNotAllowed, RouteNotFound, WrongHost
+from gridledger.web.members import Members
 from gridledger.web.metrics_access import admins_and, own_admins_and
 from gridledger.web.own_host import OwnHost
 from gridledger.web.participation import participation_routes
@@ -38,6 +39,7 @@ __all__ = [
     "Health",
     "Identify",
     "Limits",
+    "Members",
     "MethodNotAllowed",
     "OwnHost",
     "PlainRequest",

@@ -19,6 +19,7 @@ from gridledger.web import (
     Application,
     Identify,
     Limits,
+    Members,
     ServerSettings,
     ServerTLS,
     TLSFiles,
@@ -37,7 +38,6 @@ from services.relay.server.chains import Chains
 from services.relay.server.collector import CollectorOptions
 from services.relay.server.collectors import Collectors
 from services.relay.server.fault_folder import FaultFolder
-from services.relay.server.members import Members
 from services.relay.server.nodes import Nodes
 from services.relay.server.page_reads import PageReads
 from services.relay.server.plain_callers import PlainCallers

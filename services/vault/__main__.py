@@ -30,6 +30,7 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "split": Subcommand("services.vault.commands.split", "split a file or JSON into shares, offline"),
     "join": Subcommand("services.vault.commands.join", "join shares to what was split, offline"),
     "leak": Subcommand("services.vault.commands.leak", "what shares of the profile article tell"),
+    "serve": Subcommand("services.vault.commands.serve", "run holders, or the base", serves=True),
 }
 
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from gridledger.errors import MalformedMessage
+from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from services.vault.transport import MAX_KEY_TEXT, PublicKey, read_public_key
 
@@ -111,6 +114,12 @@ class HolderRecord:
     public_keys: tuple[str, ...]
     kem_key: PublicKey
     url: str
+
+    def check_signer(self, certificate: Certificate) -> None:
+        """:class:`MalformedMessage` where a certificate's key is none that this holder registered."""
+        pem = certificate.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+        if pem.strip() not in {known.strip() for known in self.public_keys}:
+            raise MalformedMessage(f"what was signed was not signed with the key that {self.name} registered")
 
     @classmethod
     def of(cls, value: Any) -> HolderRecord:

@@ -1,4 +1,4 @@
-"""Who may read the page: members of the channel, by its configuration as the ledger has it."""
+"""Who may call a companion: members of a channel, by its configuration as the ledger has it."""
 
 from __future__ import annotations
 
@@ -68,4 +68,4 @@ class Members:
         if self._config is None or config.sequence > self._config.sequence:
             self._trust(config.msps.roots_pem())
             self._config = config
-            _log.info("the page is for the members of config %d", config.sequence)
+            _log.info("served are the members of config %d", config.sequence)

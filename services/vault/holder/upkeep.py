@@ -1,0 +1,100 @@
+"""What a holder does without being asked: it acknowledges, answers audits, and deletes what nobody needs any more.
+
+Events only say where to look. What is done follows from what the holder's own peer answers, so an event that is missed
+or comes twice does no harm: every share is looked at again from time to time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.sharing import commitment
+from services.vault import metrics
+from services.vault.holder.own import Own, is_refused
+from services.vault.holder.store import Held, Key
+from services.vault.records import Manifest
+
+BETWEEN_SHARES_S: Final = 0.05
+"""Waited after each share when all are looked at, so that the peer hardly notices."""
+
+_log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """One holder's care for its shares."""
+
+    def __init__(self, own: Own) -> None:
+        self._own = own
+
+    async def look_over(self) -> None:
+        """Look at every share once."""
+        for key in sorted(self._own.store.held()):
+            try:
+                await self.look_at(key)
+            except GridLedgerError as error:
+                _log.warning("a share cannot be looked at: %s", error.message, extra=self._named(key))
+            await asyncio.sleep(BETWEEN_SHARES_S)
+
+    async def look_at_object(self, name: str, *, keep: int | None = None) -> None:
+        """Look at this holder's shares of an object, but for version ``keep``, which is known to be wanted."""
+        for key in sorted(key for key in self._own.store.held() if key[0] == name and key[1] != keep):
+            await self.look_at(key)
+
+    async def look_at(self, key: Key) -> None:
+        """Delete a share that nobody needs any more, or have it acknowledged where it is not yet.
+
+        An old version stays until a newer one is stored by as many holders as it must be: a dealer that dies between
+        the two loses nothing.
+        """
+        own = self._own
+        held = own.store.get(key)
+        if held is None:
+            return
+        try:
+            manifest = await own.manifest(key)
+        except NotFoundError:
+            _log.warning("the ledger knows nothing of a share that is here; it is deleted", extra=self._named(key))
+            await asyncio.to_thread(lambda: own.store.delete(key, expired=True))
+            return
+        expected = manifest.shares.get(own.name)
+        if manifest.abandoned or manifest.stored > manifest.version:
+            await self._delete(key, expired=manifest.abandoned)
+        elif expected is None or expected.root != held.root:
+            await asyncio.to_thread(lambda: own.store.delete(key, expired=True))
+        else:
+            await self._acknowledge(manifest, held)
+
+    async def answer_audit(self, challenge: Mapping[str, Any]) -> None:
+        """Answer a challenge: the SHA-256 of its nonce and the share, as the disk has it."""
+        own = self._own
+        key = (str(challenge["object"]), int(challenge["version"]))
+        nonce, number = bytes.fromhex(str(challenge["nonce"])), int(challenge["number"])
+        share = await asyncio.to_thread(own.store.read, key)
+        answer = await asyncio.to_thread(commitment.audit_answer, nonce, share)
+        await own.ledger.audit_share(key[0], key[1], number, answer.hex())
+        metrics.AUDITED.labels(own.name).inc()
+
+    async def _acknowledge(self, manifest: Manifest, held: Held) -> None:
+        own = self._own
+        acks = (await own.ledger.get_acks(manifest.object, manifest.version))["acks"]
+        if not any(ack["holder"] == own.name for ack in acks):
+            await own.ledger.ack_share(manifest.object, manifest.version, held.root, own.store.log_head)
+
+    async def _delete(self, key: Key, *, expired: bool) -> None:
+        own = self._own
+        log_head = await asyncio.to_thread(lambda: own.store.delete(key, expired=expired))
+        metrics.DELETED.labels(own.name).inc()
+        try:
+            await own.ledger.ack_deleted(key[0], key[1], log_head)
+        except GridLedgerError as error:
+            if not is_refused(error):
+                raise
+            # Such as that of a holder that was revoked meanwhile: the share is gone all the same.
+            _log.info("the deletion of a share was not taken by the ledger: %s", error.message, extra=self._named(key))
+
+    def _named(self, key: Key) -> dict[str, object]:
+        return {"holder": self._own.name, "object": key[0], "version": key[1]}
