@@ -48,7 +48,7 @@ def parse_policy(text: str, all_orgs: Sequence[str]) -> Node:
     """The tree of ``text``, ``all`` expanded over ``all_orgs``; :class:`MalformedPolicy` names the place."""
     if len(text) > MAX_TEXT_CHARS:
         raise MalformedPolicy(f"a policy has at most {MAX_TEXT_CHARS} characters")
-    return _Parser(text, all_orgs).whole()
+    return PolicyParser(text, all_orgs).whole()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,17 @@ class ImplicitMeta:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
+    """A piece of a policy's text. ``kind``: quoted, number, word, mark, or end; ``position`` counts from 0."""
+
     kind: str
     text: str
     position: int
 
 
-class _Parser:
-    """Recursive descent; one token of look-ahead."""
+class PolicyParser:
+    """Recursive descent; one token of look-ahead. A subclass may read other principals: those of
+    :mod:`gridledger.contract.policy` have attributes."""
 
     def __init__(self, text: str, all_orgs: Sequence[str]) -> None:
         self._text = text
@@ -91,14 +94,14 @@ class _Parser:
     def whole(self) -> Node:
         items = self._items(0)
         if len(items) != 1:
-            raise self._fault("several principals stand alone; say OutOf, AND, OR, MAJORITY or any.ROLE")
+            raise self.fault("several principals stand alone; say OutOf, AND, OR, MAJORITY or any.ROLE")
         if self._next.kind != "end":
-            raise self._fault(f"{self._next.text!r} is left over after the policy")
+            raise self.fault(f"{self._next.text!r} is left over after the policy")
         return items[0]
 
     def _take(self, text: str) -> None:
         if self._next.text != text or self._next.kind != "mark":
-            raise self._fault(f"{text!r} was expected")
+            raise self.fault(f"{text!r} was expected")
         self._next = next(self._tokens)
 
     def _items(self, depth: int) -> list[Node]:
@@ -106,26 +109,26 @@ class _Parser:
         token = self._next
         self._next = next(self._tokens)
         if token.kind == "quoted":
-            return [self._principal(token)]
+            return [self.principal(token)]
         if token.kind != "word":
-            raise self._fault("a principal such as 'Org1MSP.peer' or OutOf, AND, OR, MAJORITY was expected", token)
+            raise self.fault("a principal such as 'Org1MSP.peer' or OutOf, AND, OR, MAJORITY was expected", token)
         name = token.text.lower()
         if name == "all" or name.startswith(("all.", "any.")):
-            everyone = self._everyone(token, name.partition(".")[2] or "peer")
+            everyone = self.everyone(token, name.partition(".")[2] or "peer")
             return [Gate(1, tuple(everyone))] if name.startswith("any") else everyone
         if name in {"outof", "and", "or", "majority"}:
             return [self._gate(token, name, depth + 1)]
-        raise self._fault(f"{token.text!r} is no policy; principals stand in quotes", token)
+        raise self.fault(f"{token.text!r} is no policy; principals stand in quotes", token)
 
-    def _gate(self, token: _Token, name: str, depth: int) -> Gate:
+    def _gate(self, token: Token, name: str, depth: int) -> Gate:
         if depth > MAX_DEPTH:
-            raise self._fault(f"a policy is nested at most {MAX_DEPTH} deep", token)
+            raise self.fault(f"a policy is nested at most {MAX_DEPTH} deep", token)
         self._take("(")
         needed = 0
         if name == "outof":
             number = self._next
             if number.kind != "number":
-                raise self._fault("OutOf starts with a number, as in OutOf(2, 'A.peer', 'B.peer', 'C.peer')")
+                raise self.fault("OutOf starts with a number, as in OutOf(2, 'A.peer', 'B.peer', 'C.peer')")
             needed = int(number.text)
             self._next = next(self._tokens)
             self._take(",")
@@ -136,43 +139,47 @@ class _Parser:
         self._take(")")
         needed = {"and": len(children), "or": 1, "majority": len(children) // 2 + 1}.get(name, needed)
         if not 1 <= needed <= len(children):
-            raise self._fault(
+            raise self.fault(
                 f"{needed} of {len(children)} can never be met, or always; choose 1 to {len(children)}", token
             )
         return Gate(needed, tuple(children))
 
-    def _principal(self, token: _Token) -> Principal:
+    def principal(self, token: Token) -> Principal:
+        """What a quoted text stands for."""
         match = _PRINCIPAL.fullmatch(token.text[1:-1])
         if match is None:
-            raise self._fault(f"{token.text} is not 'MSPID.ROLE' with ROLE one of {', '.join(PRINCIPAL_ROLES)}", token)
-        self._count(1, token)
+            raise self.fault(f"{token.text} is not 'MSPID.ROLE' with ROLE one of {', '.join(PRINCIPAL_ROLES)}", token)
+        self.count(1, token)
         return Principal(match[1], match[2])
 
-    def _everyone(self, token: _Token, role: str) -> list[Node]:
+    def everyone(self, token: Token, role: str) -> list[Node]:
+        """What ``all.ROLE`` and, in a gate around it, ``any.ROLE`` stand for."""
         if role not in PRINCIPAL_ROLES:
-            raise self._fault(f"{role!r} is no role; take one of {', '.join(PRINCIPAL_ROLES)}", token)
+            raise self.fault(f"{role!r} is no role; take one of {', '.join(PRINCIPAL_ROLES)}", token)
         if not self._all_orgs:
-            raise self._fault("'all' stands for nobody: the channel has no organisations", token)
-        self._count(len(self._all_orgs), token)
+            raise self.fault("'all' stands for nobody: the channel has no organisations", token)
+        self.count(len(self._all_orgs), token)
         return [Principal(mspid, role) for mspid in self._all_orgs]
 
-    def _count(self, more: int, token: _Token) -> None:
+    def count(self, more: int, token: Token) -> None:
+        """Bound the principals of the whole text."""
         self._principals += more
         if self._principals > MAX_PRINCIPALS:
-            raise self._fault(f"a policy has at most {MAX_PRINCIPALS} principals", token)
+            raise self.fault(f"a policy has at most {MAX_PRINCIPALS} principals", token)
 
-    def _fault(self, what: str, token: _Token | None = None) -> MalformedPolicy:
+    def fault(self, what: str, token: Token | None = None) -> MalformedPolicy:
+        """The error that names the place of ``token``, or of the next one."""
         position = (token or self._next).position
         return MalformedPolicy(f"policy, character {position + 1}: {what}", policy=self._text, position=position)
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str) -> Iterator[Token]:
     position, end = 0, len(text.rstrip())
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
             raise MalformedPolicy(f"policy, character {position + 1}: not understood", policy=text, position=position)
-        yield _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
+        yield Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
         position = match.end()
     while True:
-        yield _Token("end", "", end)
+        yield Token("end", "", end)

@@ -58,9 +58,11 @@ class VaultLedger:
         """Admit: the holder's record; it is active from the next cycle."""
         return await self._submit("Admit", {"holder": holder})
 
-    async def report_lost(self, holder: str, reason: str) -> Answer:
-        """ReportLost: the caller suspects a holder of its cluster."""
-        return await self._submit("ReportLost", {"holder": holder, "reason": reason})
+    async def report_lost(
+        self, holder: str, reason: str, *, name: str | None = None, read: str | None = None
+    ) -> Answer:
+        """ReportLost: the caller suspects a holder: of its cluster, or of the object ``name`` that it was granted."""
+        return await self._submit("ReportLost", {"holder": holder, "reason": reason, **_given(object=name, read=read)})
 
     async def revoke(self, reason: str, *, holder: str | None = None, certificate: str | None = None) -> Answer:
         """Revoke a holder, or whoever calls with the certificate of this SHA-256."""
@@ -201,6 +203,10 @@ class VaultLedger:
     async def get_reads(self, name: str, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """GetReads: one page of who read, repaired or reshared what, when, why; by transaction."""
         return await self._evaluate("GetReads", {"object": name, **_given(limit=limit, bookmark=bookmark)})
+
+    async def get_repair(self, name: str, holder: str, version: int | None = None) -> Answer:
+        """GetRepair: the last repair of a share, with the audits that hold since."""
+        return await self._evaluate("GetRepair", {"object": name, "holder": holder, **_given(version=version)})
 
     async def get_audit(
         self,
