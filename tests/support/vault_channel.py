@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from cryptography import x509
@@ -204,6 +206,12 @@ def served(
 def chaincode() -> Chaincode:
     """The contract, imported once."""
     return load(VAULT)
+
+
+def module(name: str) -> ModuleType:
+    """A module of the contract, as the loader has imported it."""
+    package = type(chaincode().contracts[0]).__module__.rpartition(".")[0]
+    return sys.modules[f"{package}.{name}"]
 
 
 @cache
