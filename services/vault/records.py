@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gridledger.errors import MalformedMessage
 from gridledger.identity.certificate import Certificate
+from gridledger.identity.msp import Identity
 from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from services.vault.transport import MAX_KEY_TEXT, PublicKey, read_public_key
 
@@ -28,6 +29,10 @@ class Party:
 
     mspid: str
     certificate: str
+
+    def is_caller(self, caller: Identity) -> bool:
+        """Whether a caller shows this certificate."""
+        return (caller.mspid, caller.fingerprint) == (self.mspid, self.certificate)
 
     @classmethod
     def of(cls, value: Any) -> Party:
@@ -65,6 +70,8 @@ class Manifest:
     profile: str
     t: int
     owner: Party
+    dealer: Party
+    """Who dealt this version: the owner, or who reshared it."""
     parts: tuple[Part, ...]
     shares: Mapping[str, ShareRecord]
     head: Mapping[str, Any]
@@ -90,6 +97,7 @@ class Manifest:
             profile=text_of(members, "profile"),
             t=integer_of(members, "t", minimum=1),
             owner=Party.of(value_of(members, "owner")),
+            dealer=Party.of(members.get("by") or value_of(members, "owner")),
             parts=tuple(_part(item) for item in list_of(members, "parts", max_length=MAX_PARTS)),
             shares={share.holder: share for share in shares},
             head=object_of(value_of(members, "head"), "'head'"),

@@ -121,21 +121,28 @@ class HolderLog:
             line = Line.read(data[self._size : end])
         except (MalformedJSON, MalformedMessage):
             return None, end + 1
-        holds = (line.number, line.previous) == (self.lines + 1, self.head) and line.text() == data[self._size : end]
-        return (line if holds else None), end + 1
+        if line.text() != data[self._size : end]:
+            return None, end + 1
+        if (line.number, line.previous) != (self.lines + 1, self.head):
+            raise self._damage()  # it is whole, so it was not torn: it, or the line before, was changed
+        return line, end + 1
 
     def _cut_tail(self, data: bytes, end: int) -> None:
         """A line that does not hold is torn where none follows, else damage. Lengths that a power loss left read as
         zeros."""
         if data[end:].strip(b"\0"):
-            raise CorruptionError(
-                f"{self._path}: line {self.lines + 1} is not the one that was written: this holder takes and serves "
-                "nothing; restore the file from a copy, or have the holder revoked and its shares repaired elsewhere",
-                file=str(self._path),
-                line=self.lines + 1,
-            )
+            raise self._damage()
         self._disk.truncate(self._descriptor, self._size)
         self._disk.fsync(self._descriptor)
+
+    def _damage(self) -> CorruptionError:
+        line = self.lines + 1
+        return CorruptionError(
+            f"{self._path}: line {line} is not the one that was written, or the one before was changed: this holder "
+            "takes and serves nothing; restore the file from a copy, or have the holder revoked and its objects reshared",
+            file=str(self._path),
+            line=line,
+        )
 
     def _take(self, line: Line, text: bytes, end: int) -> None:
         self.head = sha256(text).hexdigest()

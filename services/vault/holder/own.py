@@ -88,7 +88,7 @@ class Own:
         except NotFoundError:
             raise NotGranted(f"the ledger has no read {read:.80} of {key[0]}: request one first") from None
         record = ReadRecord.of(answer)
-        if (record.reader.mspid, record.reader.certificate) != (caller.mspid, caller.fingerprint):
+        if not record.reader.is_caller(caller):
             raise NotGranted("this read was granted to another certificate than the one of this connection")
         if (record.object, record.version) != key:
             raise NotGranted(f"this read was granted for version {record.version} of {record.object}")

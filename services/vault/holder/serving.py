@@ -77,12 +77,11 @@ class Serving:
         return self._base is not None and caller.mspid == self._base
 
     async def _check_sender(self, caller: Identity, manifest: Manifest) -> None:
-        owner = manifest.owner
-        if (caller.mspid, caller.fingerprint) == (owner.mspid, owner.certificate) or await self.is_base(caller):
+        if manifest.dealer.is_caller(caller) or manifest.owner.is_caller(caller) or await self.is_base(caller):
             return
         raise PermissionDeniedError(
-            f"shares of {manifest.object} come from who put it, with the certificate of that transaction, or from the "
-            "base"
+            f"shares of {manifest.object} come from who dealt them, with the certificate of that transaction, or from "
+            "the base"
         )
 
     async def _read_share(self, manifest: Manifest, expected: ShareRecord, read_body: ReadBody) -> bytes:
@@ -124,5 +123,5 @@ class Serving:
             return
         if manifest.profile == "shamir":
             raise InputError("shares of the profile shamir are repaired by contributions, and not told to anybody")
-        if (caller.mspid, caller.fingerprint) != (manifest.owner.mspid, manifest.owner.certificate):
+        if not manifest.owner.is_caller(caller):
             raise NotGranted(f"shares of the profile {manifest.profile} are repaired by who put the object, by reading")
