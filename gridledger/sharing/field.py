@@ -6,6 +6,7 @@ The prime of all data is 2^521 - 1. Functions take another one where the scheme 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import mul
 from typing import Final
 
 from gridledger.sharing.errors import ShareBroken, SharingError, WeakId
@@ -66,7 +67,7 @@ def weights(ids: Sequence[int], at: int = 0, p: int = P521) -> list[int]:
 
 def combine(factors: Sequence[int], values: Sequence[int], p: int = P521) -> int:
     """The sum of factor times value."""
-    return sum(map(int.__mul__, factors, values)) % p
+    return sum(map(mul, factors, values)) % p
 
 
 def random_element(randbytes: Callable[[int], bytes], p: int = P521) -> int:

@@ -7,13 +7,14 @@ threshold is 1), where Shamir's scheme tells 0 below t.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gridledger.sharing.errors import SharingError
-from gridledger.sharing.field import LEAST_THRESHOLD, MAX_SHARES, P521, evaluate
+from gridledger.sharing.field import LEAST_THRESHOLD, MAX_SHARES, P521, combine, evaluate, from_bytes
 from gridledger.sharing.primes import check_prime
-from gridledger.sharing.recursive import MAX_THRESHOLD, Points, inner_points, units, weak_ids
+from gridledger.sharing.recursive import MAX_THRESHOLD, Points, group_parts, inner_points, units, weak_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,32 @@ def leak(t: int, ids: Sequence[int], p: int = P521, points: Points = "counted") 
     residues = [x % p for x in ids]
     repeated = tuple(x for i, x in enumerate(ids) if residues[i] in residues[:i])
     return Leak(tuple(elements), tuple(parts), tuple(weak_ids(t, ids, p, points)), repeated)
+
+
+def candidates_left(candidates: Iterable[bytes], shares: Mapping[int, bytes], t: int) -> list[bytes]:
+    """Those of the candidates that some shares of the profile ``article`` leave possible, fewer than t of them.
+
+    What two holders do who know all of a record but a reading: each candidate's random number follows from one share,
+    and another share says whether it is that one. :class:`ShareBroken` where shares are none.
+    """
+    ids = list(shares)
+    polynomials = units(t, inner_points("counted", t, ids))
+    rows = [[evaluate(polynomial, x) for polynomial in polynomials] for x in ids]
+    groups = list(zip(*(from_bytes(share) for share in shares.values()), strict=True))
+    return [candidate for candidate in candidates if _fits(group_parts(candidate, t), groups, rows)]
+
+
+def _fits(groups: Sequence[Sequence[int]], shares: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -> bool:
+    """Whether there is a random number for each group with which its parts give its shares."""
+    if len(groups) != len(shares):
+        return False
+    for parts, values in zip(groups, shares, strict=True):
+        left = [(value - combine(row[1:], parts)) % P521 for value, row in zip(values, rows, strict=True)]
+        # left = factor * a for each share: any two must tell the same a.
+        for (first, row), (second, other) in pairwise(zip(left, rows, strict=True)):
+            if (first * other[0] - second * row[0]) % P521:
+                return False
+    return True
 
 
 class _Span:

@@ -96,10 +96,8 @@ def split(data: bytes, t: int, ids: Sequence[int], draw: Callable[[], int]) -> d
     polynomials = units(t, inner)
     rows = [[evaluate(polynomial, x) for polynomial in polynomials] for x in ids]
     shares: list[list[int]] = [[] for _ in ids]
-    size = PART_BYTES * (t - 1)
-    padded = pad(data, size)
-    for at in range(0, len(padded), size):
-        known = [draw(), *_parts(int.from_bytes(padded[at : at + size], "big"), t - 1)]
+    for parts in group_parts(data, t):
+        known = [draw(), *parts]
         for row, share in zip(rows, shares, strict=True):
             share.append(combine(row, known))
     return {x: field.to_bytes(share) for x, share in zip(ids, shares, strict=True)}
@@ -126,6 +124,13 @@ def join(shares: Mapping[int, bytes], t: int) -> bytes:
             raise ShareBroken("shares", "they do not join to what was split: a group is too large")
         groups.append(group.to_bytes(size, "big"))
     return unpad(b"".join(groups), size)
+
+
+def group_parts(data: bytes, t: int) -> list[list[int]]:
+    """The parts d_1 ... d_(t-1) of each group of the padded data."""
+    size = PART_BYTES * (t - 1)
+    padded = pad(data, size)
+    return [_parts(int.from_bytes(padded[at : at + size], "big"), t - 1) for at in range(0, len(padded), size)]
 
 
 def _parts(group: int, count: int) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gridledger.sharing import field
 from gridledger.sharing.errors import ShareBroken
-from gridledger.sharing.field import ELEMENT_BYTES, combine, evaluate, weights
+from gridledger.sharing.field import ELEMENT_BYTES, P521, combine, evaluate, weights
 from gridledger.sharing.padding import PART_BYTES, group_count, pad, unpad
 
 
@@ -34,12 +34,13 @@ def split(data: bytes, t: int, ids: Sequence[int], draw: Callable[[], int]) -> d
     Raises :class:`SharingError` for ids and thresholds that cannot be used.
     """
     field.check_ids(t, ids)
+    rows = [[pow(x, power, P521) for power in range(t)] for x in ids]
     shares: list[list[int]] = [[] for _ in ids]
     padded = pad(data, PART_BYTES)
     for at in range(0, len(padded), PART_BYTES):
         coefficients = [int.from_bytes(padded[at : at + PART_BYTES], "big"), *(draw() for _ in range(t - 1))]
-        for x, share in zip(ids, shares, strict=True):
-            share.append(evaluate(coefficients, x))
+        for row, share in zip(rows, shares, strict=True):
+            share.append(combine(row, coefficients))
     return {x: field.to_bytes(share) for x, share in zip(ids, shares, strict=True)}
 
 
