@@ -67,7 +67,8 @@ def weights(ids: Sequence[int], at: int = 0, p: int = P521) -> list[int]:
 
 def combine(factors: Sequence[int], values: Sequence[int], p: int = P521) -> int:
     """The sum of factor times value."""
-    return sum(map(mul, factors, values)) % p
+    total: int = sum(map(mul, factors, values))
+    return total % p
 
 
 def random_element(randbytes: Callable[[int], bytes], p: int = P521) -> int:

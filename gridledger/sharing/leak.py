@@ -96,11 +96,12 @@ class _Span:
     def add(self, row: Sequence[int]) -> None:
         """Take in a row."""
         left = list(row)
-        for pivot, known in self._rows.items():
-            left = self._without(left, known, pivot)
-        pivot = next((column for column in range(self._columns) if left[column]), None)
-        if pivot is None:
+        for own, known in self._rows.items():
+            left = self._without(left, known, own)
+        nonzero = [column for column in range(self._columns) if left[column]]
+        if not nonzero:
             return
+        pivot = nonzero[0]
         inverse = pow(left[pivot], -1, self._p)
         left = [value * inverse % self._p for value in left]
         self._rows = {other: self._without(known, left, pivot) for other, known in self._rows.items()}

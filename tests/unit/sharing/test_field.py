@@ -52,7 +52,10 @@ def test_a_random_element_is_drawn_again_where_it_is_none() -> None:
 
 
 def test_small_fields_are_drawn_evenly() -> None:
-    drawn = [random_element(lambda _, at=at: bytes([at]), 13) for at in range(13 * 16)]
+    drawn = []
+    for first in range(13 * 16):
+        draws = iter((bytes([first]),))
+        drawn.append(random_element(lambda _, draws=draws: next(draws), 13))  # type: ignore[misc]
     assert [drawn.count(x) for x in range(13)] == [16] * 13
 
 

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ def test_any_shares_that_suffice_join_and_give_all_others(profile: str, data: by
     if profile != "sealed":
         assert cut.cipher_sha256 == sha256(data).hexdigest()
     known = {x: cut.shares[x] for x in drawn.sample(ids, needed(profile, t))}
-    told = {"head": b"head", "length": len(data), "cipher_sha256": cut.cipher_sha256}
+    told: dict[str, Any] = {"head": b"head", "length": len(data), "cipher_sha256": cut.cipher_sha256}
     assert join(profile, known, t, ids, **told) == data
     assert resplit(profile, data, known, t, ids, head=b"head") == cut.shares
     known.pop(next(iter(known)))
@@ -48,7 +49,7 @@ def test_any_shares_that_suffice_join_and_give_all_others(profile: str, data: by
 def test_the_order_of_shares_does_not_matter_that_of_ids_does() -> None:
     ids = [3, 1, 2]
     cut = split("sealed", b"reading", 2, ids, head=b"", randbytes=random.Random(1).randbytes)
-    told = {"head": b"", "length": 7, "cipher_sha256": cut.cipher_sha256}
+    told: dict[str, Any] = {"head": b"", "length": 7, "cipher_sha256": cut.cipher_sha256}
     assert join("sealed", {2: cut.shares[2], 3: cut.shares[3]}, 2, ids, **told) == b"reading"
     with pytest.raises(ShareBroken, match="header"):
         join("sealed", {2: cut.shares[2], 3: cut.shares[3]}, 2, sorted(ids), **told)
@@ -58,7 +59,7 @@ def test_the_order_of_shares_does_not_matter_that_of_ids_does() -> None:
 def test_what_cannot_be_joined_is_named(profile: str) -> None:
     ids = [1, 2, 3]
     cut = split(profile, b"reading", 2, ids, head=b"", randbytes=random.Random(1).randbytes)
-    told = {"head": b"", "length": 7, "cipher_sha256": cut.cipher_sha256}
+    told: dict[str, Any] = {"head": b"", "length": 7, "cipher_sha256": cut.cipher_sha256}
     with pytest.raises(SharingError, match="4 is none of the ids"):
         join(profile, {**cut.shares, 4: cut.shares[1]}, 2, ids, **told)
     with pytest.raises(ShareBroken, match="the share of 2 has"):
@@ -104,7 +105,7 @@ def test_a_part_of_16_mib_and_one_byte_more(profile: str) -> None:
     data = bytes(MAX_PART_BYTES)
     cut = split(profile, data, 2, [1, 2, 3], head=b"", randbytes=random.Random(1).randbytes)
     known = {x: cut.shares[x] for x in (2, 3)}
-    told = {"head": b"", "length": len(data), "cipher_sha256": cut.cipher_sha256}
+    told: dict[str, Any] = {"head": b"", "length": len(data), "cipher_sha256": cut.cipher_sha256}
     assert join(profile, known, 2, [1, 2, 3], **told) == data
     with pytest.raises(SharingError, match="data: 16777217 bytes"):
         split(profile, data + b"\0", 2, [1, 2, 3], head=b"", randbytes=random.Random(1).randbytes)

@@ -1,0 +1,1 @@
+"""How fast data are split into shares and joined, and how many bytes a node then has."""
