@@ -167,7 +167,7 @@ def new_holder_id(value: Any, t: int, where: str = "id") -> str:
 def refuse_weak(x: int, t: int, where: str) -> None:
     """Refuse an id whose share of profile ``article`` would not depend on the random number."""
     if is_weak(x, t):
-        refuse(where, f"{shown(str(x))} is weak for t = {t}: its share is one of the data alone; draw another")
+        refuse(where, f"{shown(x)} is weak for t = {t}: its share is one of the data alone; draw another")
 
 
 def sha256(value: Any, where: str) -> str:

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
@@ -29,7 +29,7 @@ from gridledger.contract.executor import execute
 from gridledger.contract.loader import Chaincode, load
 from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
-from gridledger.identity.signer import sign_p256
+from gridledger.identity.signer import PrivateKey, sign_p256, signature_hash
 from gridledger.protocol import merkle
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
@@ -55,14 +55,14 @@ def private_key(number: int) -> ec.EllipticCurvePrivateKey:
 
 
 @cache
-def certificate(name: str, number: int) -> str:
+def certificate(name: str, number: int, key: PrivateKey | None = None) -> str:
     """A certificate for a name and a key, signed by itself; DER in base64."""
-    key = private_key(number)
+    key = key or private_key(number)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     built = (
         x509.CertificateBuilder(subject, subject, key.public_key(), 7, begin, begin + timedelta(days=9999))
-        .sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+        .sign(key, signature_hash(key))
         .public_bytes(serialization.Encoding.DER)
     )
     return base64.b64encode(built).decode()
@@ -108,6 +108,11 @@ def digest(*parts: Any) -> str:
 def root_of(name: str, version: int, who: str) -> str:
     """The root of a share."""
     return digest("root", name, version, who)
+
+
+def certificate_sha256(caller: ClientIdentity) -> str:
+    """How the ledger names a certificate."""
+    return sha256(base64.b64decode(caller.certificate)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -358,3 +363,17 @@ def acking(who: str, name: str = "oil-1", version: int = 1) -> dict[str, Any]:
     """The argument of AckShare."""
     root = root_of(name, version, who)
     return {"object": name, "version": version, "root": root, "log_head": digest("log", who, name, version)}
+
+
+def changed(argument: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy with the member at ``path`` ("shares.0.id") replaced, or removed where ``value`` is ..."""
+    copy = json.loads(json.dumps(argument))
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    inner = copy
+    for part in way:
+        inner = inner[part]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return dict(copy)
