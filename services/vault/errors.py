@@ -84,3 +84,51 @@ class RepairFailed(GridLedgerError):
 
     def __init__(self, message: str, *, named: Sequence[str] = (), unresolved: Sequence[str] = (), **more: Any) -> None:
         super().__init__(message, named=list(named), unresolved=list(unresolved), **more)
+
+
+class PutIncomplete(UnavailableError):
+    """Fewer holders than t + spare have acknowledged their shares. ``details``: ``object``, ``acked``, ``failed``."""
+
+    code = "PUT_INCOMPLETE"
+
+
+class TooFewAnswered(UnavailableError):
+    """Fewer holders than are needed served a good share.
+
+    ``details``: ``needed``, ``holders`` (how many there are), ``answered`` (names), ``others`` (why not, by name).
+    """
+
+    code = "TOO_FEW_ANSWERED"
+
+    def __init__(self, name: str, needed: int, answered: Sequence[str], others: dict[str, str]) -> None:
+        count = len(answered) + len(others)
+        told = f"{name} needs {needed} of {count}, {len(answered)} answered: {', '.join(answered) or 'none'}"
+        missing = "; ".join(f"{holder}: {why}" for holder, why in others.items())
+        super().__init__(
+            f"{told}; {missing}" if missing else told,
+            object=name,
+            needed=needed,
+            holders=count,
+            answered=list(answered),
+            others=others,
+        )
+
+
+class DealerAtFault(ConflictError):
+    """An object's dealer committed to shares that do not belong together: which data they give depends on whose shares
+    are taken. ``details``: ``object``, ``version``, ``holders`` whose shares are false (none where no data came out).
+    """
+
+    code = "DEALER_AT_FAULT"
+
+
+class NotRepaired(ConflictError):
+    """A share cannot be repaired as things are; the text says what can be done."""
+
+    code = "NOT_REPAIRED"
+
+
+class EmergencyRefused(InputError):
+    """A request for an emergency read, or an approval of it, is not what it must be."""
+
+    code = "EMERGENCY_REFUSED"

@@ -1,0 +1,1 @@
+"""The base as a service: it settles, abandons what stays incomplete, audits and repairs."""

@@ -1,0 +1,305 @@
+"""The dealer: data become shares, a manifest on the ledger, and a sealed message to each holder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gridledger.errors import (
+    BusyError,
+    ConflictError,
+    GridLedgerError,
+    NoSpaceLeft,
+    NotFoundError,
+    TimeoutExceeded,
+    UnavailableError,
+)
+from services.vault.cutting import AUDITS, HEADS, CutObject, Plan, cut_object
+from services.vault.errors import PutIncomplete
+from services.vault.records import ACTIVE, HolderRecord
+from services.vault.session import Session, refused, why
+from services.vault.transport import PublicKey, read_public_key
+from services.vault.wire import PUT, Place
+
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 2.0
+_STALE: Final = ("cycle:", "shares[", "t:", "n:", "head")
+"""Fields that the contract refuses where a new cycle has begun since the cluster was read."""
+_RETRIED: Final = (BusyError, UnavailableError, TimeoutExceeded, NotFoundError)
+"""What a holder may say now and no more in a moment; a full disk is no such thing."""
+_CALL_S: Final = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster as the present cycle has it, with its holders' addresses and keys; without those that were revoked, or
+    have another id, since the cycle began."""
+
+    name: str
+    mspid: str
+    cycle: int
+    t: int
+    spare: int
+    profile: str
+    holders: tuple[HolderRecord, ...]
+    base_key: PublicKey
+    base_mspid: str
+
+    @property
+    def needed(self) -> int:
+        """How many holders acknowledge before an object is stored."""
+        return self.t + self.spare
+
+
+@dataclass(slots=True)
+class Sending:
+    """Shares on their way to their holders. It changes while they come in: ``acked`` in the order of arrival."""
+
+    object: str
+    version: int
+    needed: int
+    n: int
+    acked: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What commands print."""
+        return {
+            "object": self.object,
+            "version": self.version,
+            "needed": self.needed,
+            "n": self.n,
+            "acked": list(self.acked),
+            "failed": dict(self.failed),
+        }
+
+
+class Dealer:
+    """Puts and reshares objects as one identity. Call :meth:`finish` at the end, or use ``async with``.
+
+    ``audits`` are prepared for each share; ``send_within_s`` is how long a holder is tried; ``randbytes`` draws keys.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        audits: int = AUDITS,
+        send_within_s: float = 20.0,
+        randbytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._session = session
+        self._audits = audits
+        self._send_within_s = send_within_s
+        self._randbytes = randbytes
+        self._clusters: dict[str, Cluster] = {}
+        self._behind: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Dealer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.finish()
+
+    async def put(
+        self,
+        name: str,
+        data: bytes,
+        cluster: str,
+        *,
+        profile: str | None = None,
+        readers: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Sending:
+        """Share ``data`` among a cluster's holders, or over the heads (``heads``); returns when t + spare have
+        acknowledged on the ledger, and goes on with the others behind it.
+
+        ``profile``: that of the cluster if none is named. ``readers``: who may read, a policy; the members of the
+        cluster's organisation and of the base's if none is named. Raises :class:`PutIncomplete`, the contract's
+        refusal, :class:`~gridledger.sharing.errors.SharingError`.
+        """
+
+        async def submit(there: Cluster, cut: CutObject) -> int:
+            extra = {"layer": 1 if cluster == HEADS else 2, "cluster": cluster, "meta": dict(meta or {})}
+            manifest = {**cut.manifest, **extra, "readers": readers or default_readers(there)}
+            return int((await self._session.ledger.put_object(manifest))["version"])
+
+        return await self._deal(name, data, cluster, 1, profile, submit)
+
+    async def reshare(self, name: str, data: bytes, cluster: str, version: int, profile: str, read: str) -> Sending:
+        """New shares of the same data for the holders of the present cycle, as version ``version``. ``read`` is the
+        grant with purpose ``reshare`` under which the data were read."""
+
+        async def submit(_: Cluster, cut: CutObject) -> int:
+            return int((await self._session.ledger.reshare({**cut.manifest, "read": read}))["version"])
+
+        return await self._deal(name, data, cluster, version, profile, submit)
+
+    async def finish(self) -> None:
+        """Wait for all that goes on behind the puts; it is bounded by ``send_within_s``."""
+        while self._behind:
+            await asyncio.gather(*self._behind, return_exceptions=True)
+
+    async def cluster(self, name: str, *, refresh: bool = False) -> Cluster:
+        """A cluster as the present cycle has it; remembered, as it changes with a cycle only."""
+        if refresh or name not in self._clusters:
+            self._clusters[name] = await read_cluster(self._session, name)
+        return self._clusters[name]
+
+    async def _deal(
+        self,
+        name: str,
+        data: bytes,
+        cluster: str,
+        version: int,
+        profile: str | None,
+        submit: Callable[[Cluster, CutObject], Any],
+    ) -> Sending:
+        known = cluster in self._clusters
+        try:
+            return await self._deal_once(await self.cluster(cluster), name, data, version, profile, submit)
+        except GridLedgerError as error:
+            if not known or not refused(error, *_STALE):
+                raise
+        there = await self.cluster(cluster, refresh=True)
+        return await self._deal_once(there, name, data, version, profile, submit)
+
+    async def _deal_once(
+        self,
+        there: Cluster,
+        name: str,
+        data: bytes,
+        version: int,
+        profile: str | None,
+        submit: Callable[[Cluster, CutObject], Any],
+    ) -> Sending:
+        holders = tuple((holder.name, holder.id) for holder in there.holders)
+        plan = Plan(
+            self._session.channel, name, version, there.cycle, there.name, profile or there.profile, there.t, holders
+        )
+        cut = await asyncio.to_thread(
+            cut_object, plan, data, there.base_key, audits=self._audits, randbytes=self._randbytes
+        )
+        sealing = asyncio.gather(*(self._seal(plan, holder, cut.shares[holder.name]) for holder in there.holders))
+        try:
+            given = await submit(there, cut)
+        except BaseException:
+            sealing.cancel()
+            raise
+        if given != version:
+            sealing.cancel()
+            raise ConflictError(f"{name} got version {given}, and its shares were made for version {version}")
+        return await self._send(there, name, version, await sealing)
+
+    async def _seal(self, plan: Plan, holder: HolderRecord, share: bytes) -> bytes:
+        place = Place(plan.channel, plan.object, plan.version, holder.name, plan.cycle)
+        return await asyncio.to_thread(holder.kem_key.seal, share, place.info(PUT))
+
+    async def _send(self, there: Cluster, name: str, version: int, messages: list[bytes]) -> Sending:
+        sending = Sending(name, version, there.needed, len(there.holders))
+        tasks = {
+            asyncio.create_task(self._send_one(holder, sending, message))
+            for holder, message in zip(there.holders, messages, strict=True)
+        }
+        pending = tasks
+        try:
+            while pending and len(sending.acked) < sending.needed:
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            raise
+        if len(sending.acked) < sending.needed:
+            raise PutIncomplete(_incomplete_text(sending), **sending.to_dict())
+        self._go_on(sending, pending)
+        return sending
+
+    async def _send_one(self, holder: HolderRecord, sending: Sending, message: bytes) -> None:
+        """Send until the holder has acknowledged, for a bounded time. What it answers stands in ``sending``."""
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + self._send_within_s, _FIRST_PAUSE_S
+        while True:
+            try:
+                async with asyncio.timeout(_CALL_S + self._send_within_s):
+                    await self._session.calls.put(holder.url, sending.object, sending.version, message)
+            except (GridLedgerError, TimeoutError) as error:
+                may_end = isinstance(error, _RETRIED) and not isinstance(error, NoSpaceLeft)
+                if not may_end or loop.time() + pause > deadline:
+                    sending.failed[holder.name] = why(error)
+                    return
+            else:
+                sending.acked.append(holder.name)
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _go_on(self, sending: Sending, pending: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(self._settle_behind(sending, pending))
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    async def _settle_behind(self, sending: Sending, pending: set[asyncio.Task[None]]) -> None:
+        if pending:
+            await asyncio.wait(pending)
+        try:
+            await self._session.ledger.settle(sending.object, sending.version)
+        except GridLedgerError as error:
+            _log.info("%s is settled by the base: %s", sending.object, error.message)
+
+
+async def read_cluster(session: Session, name: str) -> Cluster:
+    """A cluster as the present cycle has it; :class:`NotFoundError` where it takes no part."""
+    ledger = session.ledger
+    cycle, base, records = await asyncio.gather(ledger.get_cycle(), ledger.get_base(), _records(session, name))
+    found = next((each for each in cycle["clusters"] if each["cluster"] == name), None)
+    if found is None:
+        there = ", ".join(each["cluster"] for each in cycle["clusters"]) or "none"
+        raise NotFoundError(f"there is no cluster {name!r} in cycle {cycle['cycle']}; there are: {there}")
+    return Cluster(
+        name=name,
+        mspid=str(found["mspid"]),
+        cycle=int(cycle["cycle"]),
+        t=int(found["t"]),
+        spare=int(found["spare"]),
+        profile=str(found["profile"]),
+        holders=tuple(
+            record
+            for item in found["holders"]
+            if (record := records.get(item["holder"])) is not None
+            and (record.state, str(record.id)) == (ACTIVE, item["id"])
+        ),
+        base_key=read_public_key(str(base["kem_key"])),
+        base_mspid=str(base["mspid"]),
+    )
+
+
+async def _records(session: Session, cluster: str) -> dict[str, HolderRecord]:
+    """The admitted holders of a cluster; of all clusters for ``heads``."""
+    found = session.ledger.holders(None if cluster == HEADS else cluster)
+    return {
+        str(record["holder"]): HolderRecord.of(
+            {"record": record, "revoked": record["revoked"], "active": record["active"]}
+        )
+        async for record in found
+    }
+
+
+def default_readers(cluster: Cluster) -> str:
+    """Who reads where nobody is named: the members of the cluster's organisation and of the base's."""
+    mspids = dict.fromkeys((cluster.mspid, cluster.base_mspid))
+    return f"OR({','.join(repr(f'{mspid}.member') for mspid in mspids)})"
+
+
+def _incomplete_text(sending: Sending) -> str:
+    others = "; ".join(f"{holder}: {reason}" for holder, reason in sending.failed.items())
+    return (
+        f"{sending.object}: {sending.needed} of {sending.n} holders must acknowledge, {len(sending.acked)} did: "
+        f"{', '.join(sending.acked) or 'none'}; {others}. It stands as incomplete; put the data under another name "
+        "once the holders answer"
+    )
