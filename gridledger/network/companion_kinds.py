@@ -44,6 +44,7 @@ KINDS: Final[dict[str, CompanionKind]] = {
     ),
     "rest": CompanionKind("services.rest", is_service=True),
     "vault": CompanionKind("services.vault", is_service=False, extra="vault", asks_for_extra=True),
+    "vault-base": CompanionKind("services.vault.base", is_service=True, extra="vault", tls="always", is_command=False),
     "vault-holder": CompanionKind(
         "services.vault.holding", is_service=True, extra="vault", tls="always", is_command=False
     ),

@@ -94,7 +94,7 @@ class Dealer:
         send_within_s: float = 20.0,
         randbytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._session = session
+        self.session = session
         self._audits = audits
         self._send_within_s = send_within_s
         self._randbytes = randbytes
@@ -128,7 +128,7 @@ class Dealer:
         async def submit(there: Cluster, cut: CutObject) -> int:
             extra = {"layer": 1 if cluster == HEADS else 2, "cluster": cluster, "meta": dict(meta or {})}
             manifest = {**cut.manifest, **extra, "readers": readers or default_readers(there)}
-            return int((await self._session.ledger.put_object(manifest))["version"])
+            return int((await self.session.ledger.put_object(manifest))["version"])
 
         return await self._deal(name, data, cluster, 1, profile, submit)
 
@@ -137,7 +137,7 @@ class Dealer:
         grant with purpose ``reshare`` under which the data were read."""
 
         async def submit(_: Cluster, cut: CutObject) -> int:
-            return int((await self._session.ledger.reshare({**cut.manifest, "read": read}))["version"])
+            return int((await self.session.ledger.reshare({**cut.manifest, "read": read}))["version"])
 
         return await self._deal(name, data, cluster, version, profile, submit)
 
@@ -149,7 +149,7 @@ class Dealer:
     async def cluster(self, name: str, *, refresh: bool = False) -> Cluster:
         """A cluster as the present cycle has it; remembered, as it changes with a cycle only."""
         if refresh or name not in self._clusters:
-            self._clusters[name] = await read_cluster(self._session, name)
+            self._clusters[name] = await read_cluster(self.session, name)
         return self._clusters[name]
 
     async def _deal(
@@ -181,7 +181,7 @@ class Dealer:
     ) -> Sending:
         holders = tuple((holder.name, holder.id) for holder in there.holders)
         plan = Plan(
-            self._session.channel, name, version, there.cycle, there.name, profile or there.profile, there.t, holders
+            self.session.channel, name, version, there.cycle, there.name, profile or there.profile, there.t, holders
         )
         cut = await asyncio.to_thread(
             cut_object, plan, data, there.base_key, audits=self._audits, randbytes=self._randbytes
@@ -227,7 +227,7 @@ class Dealer:
         while True:
             try:
                 async with asyncio.timeout(_CALL_S + self._send_within_s):
-                    await self._session.calls.put(holder.url, sending.object, sending.version, message)
+                    await self.session.calls.put(holder.url, sending.object, sending.version, message)
             except (GridLedgerError, TimeoutError) as error:
                 may_end = isinstance(error, _RETRIED) and not isinstance(error, NoSpaceLeft)
                 if not may_end or loop.time() + pause > deadline:
@@ -248,7 +248,7 @@ class Dealer:
         if pending:
             await asyncio.wait(pending)
         try:
-            await self._session.ledger.settle(sending.object, sending.version)
+            await self.session.ledger.settle(sending.object, sending.version)
         except GridLedgerError as error:
             _log.info("%s is settled by the base: %s", sending.object, error.message)
 

@@ -49,6 +49,11 @@ class VaultLedger:
         argument = {"cluster": cluster, "t": t, "profile": profile, "spare": spare, **_given(mspid=mspid, head=head)}
         return await self._submit("SetCluster", argument)
 
+    async def set_base(self, kem_key: str, url: str) -> Answer:
+        """SetBase: the base's record. Dealers seal audits' secrets to ``kem_key``; as the first call of all it binds the
+        vault to the caller's organisation."""
+        return await self._submit("SetBase", {"kem_key": kem_key, "url": url})
+
     async def join(self, holder: str, cluster: str, x: str, kem_key: str, url: str) -> Answer:
         """Join: the caller's certificate becomes the holder's. ``kem_key``: its public key of HPKE, base64."""
         argument = {"holder": holder, "cluster": cluster, "id": x, "kem_key": kem_key, "url": url}
@@ -179,6 +184,10 @@ class VaultLedger:
     async def list_joins(self, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """ListJoins: one page of those that wait to be admitted."""
         return await self._evaluate("ListJoins", _given(limit=limit, bookmark=bookmark))
+
+    async def get_base(self) -> Answer:
+        """GetBase: {mspid, kem_key, url, time_us}."""
+        return await self._evaluate("GetBase", {})
 
     async def get_cluster(self, cluster: str) -> Answer:
         """GetCluster: the record."""

@@ -9,15 +9,13 @@ from random import Random
 from typing import Final
 
 from gridledger.backoff import Backoff
-from gridledger.errors import GridLedgerError, SettingsError
-from gridledger.files import write_atomically
-from services.vault.errors import KemKeyBad
+from gridledger.errors import GridLedgerError
+from services.vault.hosting import kem_key
 from services.vault.ledger import VaultLedger
 from services.vault.session import refused
-from services.vault.transport import HYBRID, X25519, Kem, PrivateKey
+from services.vault.transport import Kem, PrivateKey
 
 KEY_FILE: Final = "kem_key"
-_KEY_BYTES: Final[dict[int, Kem]] = {32: X25519, 96: HYBRID}
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 15.0
 
@@ -27,18 +25,9 @@ _log = logging.getLogger(__name__)
 def base_key(folder: Path, kem: Kem) -> PrivateKey:
     """The base's key in its folder; made where there is none. Without it no audit of an object can be asked for.
 
-    Raises :class:`SettingsError` where what is there is no key.
+    Raises :class:`CorruptionError` where what is there is no key.
     """
-    file = folder / KEY_FILE
-    if not file.exists():
-        key = PrivateKey.generate(kem)
-        write_atomically(file, key.secret, mode=0o600)
-        return key
-    secret = file.read_bytes()
-    try:
-        return PrivateKey(_KEY_BYTES.get(len(secret), X25519), secret)
-    except KemKeyBad as error:
-        raise SettingsError(f"{file}: {error.message}; restore it from a copy") from None
+    return kem_key(folder / KEY_FILE, kem)
 
 
 async def tell_ledger(ledger: VaultLedger, key: PrivateKey, url: str, random: Random) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -160,6 +160,25 @@ class Tending:
                 await self._mend_all(health)
             await self._audit_one(health)
         return health
+
+    async def auditable(self, name: str) -> list[str]:
+        """The holders of an object that can be audited: live, with audits left."""
+        health = await self._session.ledger.get_health(name)
+        return [each["holder"] for each in health["holders"] if each["live"] and each["audits"]["left"] > 0]
+
+    async def audit_all(self, name: str, holders: Sequence[str], wait_s: float) -> list[Audited | GridLedgerError]:
+        """Audit these holders' shares side by side; what came of each, in their order."""
+
+        async def one(holder: str) -> Audited | GridLedgerError:
+            try:
+                async with self._at_once:
+                    audited = await self._auditor.audit(name, holder, wait_s=wait_s)
+            except GridLedgerError as error:
+                return error
+            self._count(audited)
+            return audited
+
+        return list(await asyncio.gather(*map(one, holders)))
 
     async def _settled(self, name: str) -> bool:
         """Whether the newest version of an object is stored, or there is nothing to wait for; settle it if it can be."""
