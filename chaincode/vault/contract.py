@@ -9,11 +9,16 @@ from typing import Any
 
 from gridledger.contract import Context, Contract, transaction
 
-from . import audits, cycles, health, holders, objects, queries, reads, repairs
+from . import audits, base, cycles, health, holders, objects, queries, reads, repairs
 
 
 class Vault(Contract):
     """Objects shared among holders: who holds, reads, audits and repairs what."""
+
+    @transaction(name="SetBase")
+    def set_base(self, ctx: Context, argument: Any) -> dict[str, Any]:
+        """{kem_key, url} -> {mspid, kem_key, url, time_us}"""
+        return base.set_base(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="SetCluster")
     def set_cluster(self, ctx: Context, argument: Any) -> dict[str, Any]:
@@ -104,6 +109,11 @@ class Vault(Contract):
     def abandon(self, ctx: Context, argument: Any) -> dict[str, Any]:
         """{object, reason} -> {object, reason, by, time_us}"""
         return objects.abandon(ctx.stub, ctx.client_identity, argument)
+
+    @transaction(name="GetBase", readonly=True)
+    def get_base(self, ctx: Context, argument: Any) -> dict[str, Any]:
+        """{} -> {mspid, kem_key, url, time_us}"""
+        return base.get_base(ctx.stub, argument)
 
     @transaction(name="GetObject", readonly=True)
     def get_object(self, ctx: Context, argument: Any) -> dict[str, Any]:

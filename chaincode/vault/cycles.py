@@ -37,7 +37,7 @@ def set_cluster(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     t = integer(argument["t"], "t", 2, MAX_HOLDERS - 1)
     spare = integer(argument["spare"], "spare", 0, MAX_HOLDERS - 1 - t)
     profile = choice(argument["profile"], "profile", PROFILES)
-    base = _found_base(stub, caller)
+    base = found_base(stub, caller)
     known = stub.get_state(keys.cluster(name))
     record = {
         "cluster": name,
@@ -111,7 +111,7 @@ def read_cluster(stub: Stub, name: str) -> Record:
     return found
 
 
-def _found_base(stub: Stub, caller: ClientIdentity) -> str:
+def found_base(stub: Stub, caller: ClientIdentity) -> str:
     """The MSP of the base, which the caller must be; the first call of all makes it the caller's."""
     known = base_mspid(stub)
     if known is not None:

@@ -30,6 +30,30 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "split": Subcommand("services.vault.commands.split", "split a file or JSON into shares, offline"),
     "join": Subcommand("services.vault.commands.join", "join shares to what was split, offline"),
     "leak": Subcommand("services.vault.commands.leak", "what shares of the profile article tell"),
+    "set-up": Subcommand(
+        "services.vault.commands.set_up", "the clusters of the description, their holders, the first cycle"
+    ),
+    "put": Subcommand("services.vault.commands.put", "share a file among a cluster's holders"),
+    "get": Subcommand("services.vault.commands.get", "read an object"),
+    "ls": Subcommand("services.vault.commands.ls", "list the objects"),
+    "show": Subcommand("services.vault.commands.show", "what the ledger has of an object"),
+    "health": Subcommand("services.vault.commands.health", "how many holders of objects can be counted on"),
+    "holders": Subcommand("services.vault.commands.holders", "list the holders, those that wait included"),
+    "join-holder": Subcommand("services.vault.commands.join_holder", "have a further holder ask to join", serves=True),
+    "admit": Subcommand("services.vault.commands.admit", "let holders in that asked to join"),
+    "revoke": Subcommand("services.vault.commands.revoke", "revoke a holder or a reader, for good"),
+    "cycle": Subcommand("services.vault.commands.cycle", "begin the next cycle, and reshare"),
+    "reshare": Subcommand("services.vault.commands.reshare", "give objects new keys and shares"),
+    "layer": Subcommand("services.vault.commands.layer", "as a head: share a share of layer 1 again among the cluster"),
+    "audit": Subcommand("services.vault.commands.audit", "have holders prove that they have their shares"),
+    "repair": Subcommand("services.vault.commands.repair", "put a holder's share together again"),
+    "reads": Subcommand("services.vault.commands.reads", "who read, repaired or reshared an object"),
+    "report-lost": Subcommand("services.vault.commands.report_lost", "say that a holder is suspected"),
+    "abandon": Subcommand("services.vault.commands.abandon", "give an object up, for good"),
+    "emergency": Subcommand(
+        "services.vault.commands.emergency", "read without the ledger, by the hands of t operators"
+    ),
+    "serve": Subcommand("services.vault.commands.serve", "run a process of holders, or the base", serves=True),
     "serve": Subcommand("services.vault.commands.serve", "run holders, or the base", serves=True),
 }
 

@@ -70,7 +70,9 @@ class Auditor:
         told = await ledger.get_object(name, health["version"])
         number, left, series = _state_of(health, holder)
         if left <= 0:
-            raise ConflictError(f"the audits of {holder} for {name} are spent; gridledger vault reshare brings new ones")
+            raise ConflictError(
+                f"the audits of {holder} for {name} are spent; gridledger vault reshare brings new ones"
+            )
         if series:
             raise ConflictError(f"the audits of {holder} for {name} were renewed by somebody who repaired it")
         manifest = Manifest.of(told)

@@ -126,8 +126,7 @@ def cut_object(
         "length": len(data),
         "head": head,
         "parts": [
-            {"length": length, "cipher_sha256": cut.cipher_sha256}
-            for length, cut in zip(lengths, cuts, strict=True)
+            {"length": length, "cipher_sha256": cut.cipher_sha256} for length, cut in zip(lengths, cuts, strict=True)
         ],
         "shares": entries,
         "audits": audits,

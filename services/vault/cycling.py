@@ -18,8 +18,8 @@ async def begin_next(
 ) -> tuple[Answer, dict[str, str]]:
     """Begin the cycle after the present one; the cycle, and the heads that are new in it.
 
-    A head that was revoked is followed by the next holder of its cluster; with ``rotate`` all heads are. ``heads`` names
-    them instead.
+    A head that was revoked is followed by the next holder of its cluster; with ``rotate`` all heads are. ``heads``
+    names them instead.
     """
     present = await ledger.get_cycle()
     number = int(present["cycle"]) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -80,6 +80,17 @@ class Sending:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Deal:
+    """A version that is to be shared; ``submit`` puts its manifest on the ledger and gives its number."""
+
+    object: str
+    version: int
+    data: bytes
+    profile: str | None
+    submit: Callable[[Cluster, CutObject], Awaitable[int]]
+
+
 class Dealer:
     """Puts and reshares objects as one identity. Call :meth:`finish` at the end, or use ``async with``.
 
@@ -130,16 +141,16 @@ class Dealer:
             manifest = {**cut.manifest, **extra, "readers": readers or default_readers(there)}
             return int((await self.session.ledger.put_object(manifest))["version"])
 
-        return await self._deal(name, data, cluster, 1, profile, submit)
+        return await self._deal(cluster, _Deal(name, 1, data, profile, submit))
 
-    async def reshare(self, name: str, data: bytes, cluster: str, version: int, profile: str, read: str) -> Sending:
+    async def reshare(self, name: str, data: bytes, cluster: str, *, version: int, profile: str, read: str) -> Sending:
         """New shares of the same data for the holders of the present cycle, as version ``version``. ``read`` is the
         grant with purpose ``reshare`` under which the data were read."""
 
         async def submit(_: Cluster, cut: CutObject) -> int:
             return int((await self.session.ledger.reshare({**cut.manifest, "read": read}))["version"])
 
-        return await self._deal(name, data, cluster, version, profile, submit)
+        return await self._deal(cluster, _Deal(name, version, data, profile, submit))
 
     async def finish(self) -> None:
         """Wait for all that goes on behind the puts; it is bounded by ``send_within_s``."""
@@ -152,57 +163,48 @@ class Dealer:
             self._clusters[name] = await read_cluster(self.session, name)
         return self._clusters[name]
 
-    async def _deal(
-        self,
-        name: str,
-        data: bytes,
-        cluster: str,
-        version: int,
-        profile: str | None,
-        submit: Callable[[Cluster, CutObject], Any],
-    ) -> Sending:
+    async def _deal(self, cluster: str, deal: _Deal) -> Sending:
         known = cluster in self._clusters
         try:
-            return await self._deal_once(await self.cluster(cluster), name, data, version, profile, submit)
+            return await self._deal_once(await self.cluster(cluster), deal)
         except GridLedgerError as error:
             if not known or not refused(error, *_STALE):
                 raise
-        there = await self.cluster(cluster, refresh=True)
-        return await self._deal_once(there, name, data, version, profile, submit)
+        return await self._deal_once(await self.cluster(cluster, refresh=True), deal)
 
-    async def _deal_once(
-        self,
-        there: Cluster,
-        name: str,
-        data: bytes,
-        version: int,
-        profile: str | None,
-        submit: Callable[[Cluster, CutObject], Any],
-    ) -> Sending:
-        holders = tuple((holder.name, holder.id) for holder in there.holders)
+    async def _deal_once(self, there: Cluster, deal: _Deal) -> Sending:
         plan = Plan(
-            self.session.channel, name, version, there.cycle, there.name, profile or there.profile, there.t, holders
+            channel=self.session.channel,
+            object=deal.object,
+            version=deal.version,
+            cycle=there.cycle,
+            cluster=there.name,
+            profile=deal.profile or there.profile,
+            t=there.t,
+            holders=tuple((holder.name, holder.id) for holder in there.holders),
         )
         cut = await asyncio.to_thread(
-            cut_object, plan, data, there.base_key, audits=self._audits, randbytes=self._randbytes
+            cut_object, plan, deal.data, there.base_key, audits=self._audits, randbytes=self._randbytes
         )
         sealing = asyncio.gather(*(self._seal(plan, holder, cut.shares[holder.name]) for holder in there.holders))
         try:
-            given = await submit(there, cut)
+            given = await deal.submit(there, cut)
         except BaseException:
             sealing.cancel()
             raise
-        if given != version:
+        if given != deal.version:
             sealing.cancel()
-            raise ConflictError(f"{name} got version {given}, and its shares were made for version {version}")
-        return await self._send(there, name, version, await sealing)
+            raise ConflictError(
+                f"{deal.object} got version {given}, and its shares were made for version {deal.version}: try again"
+            )
+        return await self._send(there, deal, await sealing)
 
     async def _seal(self, plan: Plan, holder: HolderRecord, share: bytes) -> bytes:
         place = Place(plan.channel, plan.object, plan.version, holder.name, plan.cycle)
         return await asyncio.to_thread(holder.kem_key.seal, share, place.info(PUT))
 
-    async def _send(self, there: Cluster, name: str, version: int, messages: list[bytes]) -> Sending:
-        sending = Sending(name, version, there.needed, len(there.holders))
+    async def _send(self, there: Cluster, deal: _Deal, messages: list[bytes]) -> Sending:
+        sending = Sending(deal.object, deal.version, there.needed, len(there.holders))
         tasks = {
             asyncio.create_task(self._send_one(holder, sending, message))
             for holder, message in zip(there.holders, messages, strict=True)

@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError
 
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import NotFoundError, SettingsError
-from gridledger.network.users import enroll_user
 from gridledger.identity.signer import SigningIdentity
+from gridledger.network.users import enroll_user
 from gridledger.settings import SettingsPart
 from services.vault.cutting import HEADS
 from services.vault.ledger import APPLICATION, application_of
@@ -20,8 +20,8 @@ BASE_USER = "vault-base"
 
 
 class DescribedCluster(SettingsPart):
-    """A cluster: ``t`` shares join, ``t + spare`` must be acknowledged. ``heads``, layer 1, has neither organisation nor
-    head nor holders: its members are the heads of the others."""
+    """A cluster: ``t`` shares join, ``t + spare`` must be acknowledged. ``heads``, layer 1, has no organisation,
+    head or holders: its members are the heads of the others."""
 
     organisation: str | None = None
     t: Annotated[int, Field(ge=2, le=63)]

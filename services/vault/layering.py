@@ -37,7 +37,9 @@ async def layer_below(session: Session, dealer: Dealer, name: str, head: str) ->
     """Share the share that ``head``, whose identity the session has, holds of a layer 1 object among its cluster."""
     told = await session.ledger.get_object(name)
     if told["cluster"] != HEADS:
-        raise ConflictError(f"{name} is of the cluster {told['cluster']}: only objects over the heads have a layer below")
+        raise ConflictError(
+            f"{name} is of the cluster {told['cluster']}: only objects over the heads have a layer below"
+        )
     cluster = str((await session.ledger.get_holder(head))["record"]["cluster"])
     share = await own_share(session, name, head)
     meta = {LAYERED: name, "version": int(told["version"]), "holder": head}

@@ -50,8 +50,8 @@ class VaultLedger:
         return await self._submit("SetCluster", argument)
 
     async def set_base(self, kem_key: str, url: str) -> Answer:
-        """SetBase: the base's record. Dealers seal audits' secrets to ``kem_key``; as the first call of all it binds the
-        vault to the caller's organisation."""
+        """SetBase: the base's record. Dealers seal audits' secrets to ``kem_key``; as the first call of all it binds
+        the vault to the caller's organisation."""
         return await self._submit("SetBase", {"kem_key": kem_key, "url": url})
 
     async def join(self, holder: str, cluster: str, x: str, kem_key: str, url: str) -> Answer:

@@ -55,8 +55,8 @@ class Mended:
 async def mend(session: Session, name: str, holder: str, version: int | None = None) -> Mended:
     """Repair a holder's share of an object, and tell the ledger.
 
-    Raises :class:`NotRepaired` where the holder cannot have this share any more, :class:`RepairFailed`, the holders' own
-    errors, and the contract's refusals.
+    Raises :class:`NotRepaired` where the holder cannot have this share any more, :class:`RepairFailed`, the
+    holders' own errors, and the contract's refusals.
     """
     grant = await Reader(session).request(name, REPAIR, version)
     manifest = grant.manifest
@@ -67,17 +67,16 @@ async def mend(session: Session, name: str, holder: str, version: int | None = N
     records = await _active(session, manifest)
     if holder not in records:
         raise NotRepaired(
-            f"{holder} is not active, or has another id than the share is for: gridledger vault cycle --reshare changed "
-            "gives the present holders shares"
+            f"{holder} is not active, or has another id than the share is for: gridledger vault cycle --reshare "
+            "changed gives the present holders shares"
         )
     if manifest.profile in _BY_READING:
         mended = await _by_reading(session, grant, records, holder)
     else:
         done = await repair_share(session.calls, manifest, records, target=holder, read=grant.read)
-        mended = Mended(name, manifest.version, holder, grant.read, done.contributors, done.named, done.suspects)
-    await session.ledger.repair(
-        {"object": name, "version": manifest.version, "read": grant.read, "share": await _as_it_holds(session, entry, told)}
-    )
+        mended = Mended(name, manifest.version, holder, grant.read, done.contributors, tuple(done.named), done.suspects)
+    share = await _as_it_holds(session, entry, told)
+    await session.ledger.repair({"object": name, "version": manifest.version, "read": grant.read, "share": share})
     return mended
 
 

@@ -76,8 +76,8 @@ class Collected:
 class Read:
     """An object's data, the grant under which they were read, and how the holders answered.
 
-    ``reported`` are proven liars that the ledger has now, ``suspected`` holders that served wrong bytes; ``false`` those
-    to whose shares the dealer committed falsely (only where the reader asked for the data all the same).
+    ``reported`` are proven liars that the ledger has now, ``suspected`` holders that served wrong bytes; ``false``
+    those to whose shares the dealer committed falsely (only where the reader asked for the data all the same).
     """
 
     data: bytes
@@ -179,7 +179,10 @@ class Reader:
             damaged = isinstance(error, ShareDamaged | ShareMissing | HolderOut)
             return ServedShare(name, None, why(error), damaged=damaged)
         expected = manifest.shares[name].root
-        return await asyncio.to_thread(judge, answer, place, grant.read, expected, str(holder["public_key"]), key)
+        public_key = str(holder["public_key"])
+        return await asyncio.to_thread(
+            judge, answer, place, grant.read, expected=expected, public_key=public_key, key=key
+        )
 
     async def _collect(self, grant: Grant, collected: Collected, *, ask_all: bool) -> None:
         """Ask side by side until t good shares are there; raises :class:`TooFewAnswered`."""
@@ -230,7 +233,7 @@ class Reader:
         if false and not even_if_false:
             raise DealerAtFault(
                 f"the dealer of {manifest.object} gave {', '.join(false)} shares that do not belong to those of "
-                f"{', '.join(collected.good)}: others may read other data. --even-if-false gives those of these holders",
+                f"{', '.join(collected.good)}: others may read other data. --even-if-false gives what these have",
                 object=manifest.object,
                 version=manifest.version,
                 holders=list(false),
@@ -275,7 +278,7 @@ class Reader:
 _REASON: Final = 200
 
 
-def judge(answer: Served, place: Place, read: str, expected: str, public_key: str, key: PrivateKey) -> ServedShare:
+def judge(answer: Served, place: Place, read: str, *, expected: str, public_key: str, key: PrivateKey) -> ServedShare:
     """What a holder's answer is worth. ``expected`` is the manifest's root, ``public_key`` (PEM) the holder's."""
     name = place.holder
     try:
@@ -290,7 +293,9 @@ def judge(answer: Served, place: Place, read: str, expected: str, public_key: st
     try:
         share = key.open(answer.sealed, place.info(SERVED, read))
     except CannotOpen as error:
-        return ServedShare(name, None, f"signed the right root, and what it sealed does not open: {why(error)}", None, True)
+        return ServedShare(
+            name, None, f"signed the right root, and what it sealed does not open: {why(error)}", None, True
+        )
     if commitment.root(share).hex() != expected:
         return ServedShare(name, None, "signed the right root over other bytes", None, True)
     return ServedShare(name, share)

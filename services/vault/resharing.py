@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Final, Literal, TypeAlias
 
-from gridledger.errors import ConflictError, GridLedgerError
+from gridledger.errors import GridLedgerError
 from services.vault.dealer import Dealer, Sending
 from services.vault.reader import Reader
 from services.vault.session import Session, why
@@ -26,7 +26,8 @@ async def reshare(session: Session, dealer: Dealer, name: str) -> Sending:
     read = await Reader(session).get(name, RESHARE)
     told = await session.ledger.get_object(name)
     cluster, newest = str(told["cluster"]), int(told["newest"])
-    return await dealer.reshare(name, read.data, cluster, newest + 1, read.manifest.profile, read.read)
+    profile = read.manifest.profile
+    return await dealer.reshare(name, read.data, cluster, version=newest + 1, profile=profile, read=read.read)
 
 
 async def reshare_each(session: Session, dealer: Dealer, which: Which) -> AsyncIterator[dict[str, Any]]:
@@ -44,10 +45,3 @@ async def reshare_each(session: Session, dealer: Dealer, which: Which) -> AsyncI
             yield {"object": name, "error": why(error)}
         else:
             yield {"object": name, "version": sending.version}
-
-
-async def check_reshareable(session: Session, name: str) -> None:
-    """:class:`ConflictError` where an object has no stored version that could be read."""
-    told = await session.ledger.get_object(name)
-    if not told["stored"]:
-        raise ConflictError(f"{name} was never stored: there is nothing to reshare")

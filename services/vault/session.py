@@ -1,11 +1,11 @@
-"""What dealers, readers and the base have in common: their identity, the ledger, the holders, and how holders failed."""
+"""What dealers, readers and the base have in common: an identity, the ledger, the holders, and how they failed."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gridledger.client import SigningIdentity
 from gridledger.client.profile import ConnectionProfile, read_roots
@@ -29,13 +29,6 @@ class Session:
     identity: SigningIdentity
     ledger: VaultLedger
     calls: HolderCalls
-
-
-class OpensSession(Protocol):
-    """Opens a session of another identity."""
-
-    def __call__(self, identity: SigningIdentity) -> Any:
-        """As :func:`open_session`."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A vault from its description: the clusters are set, their holders admitted, the first cycle begun. Again is harmless."""
+"""A vault from its description: the clusters are set, holders admitted, a cycle begun. Again is harmless."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ async def _joined(ledger: VaultLedger, wanted: Sequence[str], deadline: float) -
             return [holder for holder in wanted if holder in waiting]
         if asyncio.get_running_loop().time() > deadline:
             raise UnavailableError(
-                f"{len(missing)} of {len(wanted)} holders have not joined: {', '.join(missing)}. Start them (gridledger "
-                "up NETWORK --with vault) and call set-up again; their logs say what keeps them"
+                f"{len(missing)} of {len(wanted)} holders have not joined: {', '.join(missing)}. Start them "
+                "(gridledger up NETWORK --with vault) and call set-up again; their logs say what keeps them"
             )
         await asyncio.sleep(_POLL_S)
 

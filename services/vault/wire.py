@@ -76,13 +76,13 @@ class Signed:
         return jsontext.dumps(members)
 
     @classmethod
-    def read(cls, data: bytes) -> Signed:
+    def read(cls, data: bytes, max_bytes: int = _MAX_HEAD_BYTES) -> Signed:
         """From a frame; :class:`MalformedMessage` or MalformedJSON otherwise. Nothing is verified yet."""
-        if len(data) > _MAX_HEAD_BYTES:
-            raise MalformedMessage(f"a signed head has at most {_MAX_HEAD_BYTES} bytes")
+        if len(data) > max_bytes:
+            raise MalformedMessage(f"a signed head has at most {max_bytes} bytes")
         message = exactly(jsontext.loads(data), frozenset(("text", "signature", "certificate")), "a signed head")
         return cls(
-            text_of(message, "text", max_length=_MAX_HEAD_BYTES),
+            text_of(message, "text", max_length=max_bytes),
             from_base64(message["signature"], "'signature'", max_bytes=_MAX_SIGNATURE_BYTES),
             text_of(message, "certificate", max_length=_MAX_CERTIFICATE),
         )

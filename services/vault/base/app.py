@@ -29,7 +29,6 @@ from services.vault.base.founding import base_key, tell_ledger
 from services.vault.base.routes import DESCRIPTION, make_router
 from services.vault.base.settings import BaseSettings
 from services.vault.base.tending import Tending, TendingOptions
-
 from services.vault.session import open_session
 
 _MAX_BODY_BYTES = 64 * 1024

@@ -38,12 +38,13 @@ async def tell_ledger(ledger: VaultLedger, key: PrivateKey, url: str, random: Ra
             if await _is_told(ledger, key, url):
                 return
             await ledger.set_base(key.public.text, url)
-            _log.info("the ledger has the base's key, and its address %s", url)
-            return
         except GridLedgerError as error:
             if error.message != said:
                 said = error.message
                 _log.warning("the ledger does not have the base's record yet: %s", said)
+        else:
+            _log.info("the ledger has the base's key, and its address %s", url)
+            return
         await asyncio.sleep(backoff.failed())
 
 

@@ -39,15 +39,15 @@ _SCHEMAS: dict[str, Schema] = {
         reshare_due=list_of(TEXT),
         findings=list_of(named("Audited")),
     ),
-    "Audits": members(
-        object=TEXT, audits=list_of(named("Audited")), failed=list_of(members(holder=TEXT, why=TEXT))
-    ),
+    "Audits": members(object=TEXT, audits=list_of(named("Audited")), failed=list_of(members(holder=TEXT, why=TEXT))),
     "AuditRequest": members(holder=nullable(TEXT)),
 }
 _OPERATIONS = {
     "GET /": Operation("What the base saw at its last look at all objects, and its newest findings", named("Seen")),
     "POST /objects/{name}/audit": Operation(
-        "Audit one holder's share of an object, or every holder's that can be", named("Audits"), body=named("AuditRequest")
+        "Audit one holder's share of an object, or every holder's that can be",
+        named("Audits"),
+        body=named("AuditRequest"),
     ),
 }
 DESCRIPTION = Description(
@@ -90,7 +90,9 @@ async def _audit(tending: Tending, auditor: Auditor, name: str, wanted: str | No
 
 def _require_base(caller: Identity, mspid: str) -> None:
     if caller.mspid != mspid or (caller.attributes.get("vault.role") != "base" and caller.role != "admin"):
-        raise PermissionDeniedError("audits are asked for by the base: a certificate with vault.role=base, or its admin")
+        raise PermissionDeniedError(
+            "audits are asked for by the base: a certificate with vault.role=base, or its admin"
+        )
 
 
 def _holder_of(body: bytes) -> str | None:

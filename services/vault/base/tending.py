@@ -181,7 +181,7 @@ class Tending:
         return list(await asyncio.gather(*map(one, holders)))
 
     async def _settled(self, name: str) -> bool:
-        """Whether the newest version of an object is stored, or there is nothing to wait for; settle it if it can be."""
+        """Whether the newest version is stored, or there is nothing to wait for; it is settled now if it can be."""
         told = await self._session.ledger.get_object(name)
         if told["status"] in (STORED, "abandoned"):
             return True

@@ -22,9 +22,16 @@ def main(argv: list[str]) -> int:
         "next holder of its cluster. Resharing reads objects as the base and gives them new keys and shares.",
         ("cycle", "cycle --rotate-heads --reshare changed", "cycle --head M1=m1-visible-1"),
     )
-    parser.add_argument("--rotate-heads", action="store_true", help="each cluster's next holder by name becomes its head")
     parser.add_argument(
-        "--head", type=key_value, action="append", default=[], metavar="CLUSTER=NAME", help="this holder becomes the head"
+        "--rotate-heads", action="store_true", help="each cluster's next holder by name becomes its head"
+    )
+    parser.add_argument(
+        "--head",
+        type=key_value,
+        action="append",
+        default=[],
+        metavar="CLUSTER=NAME",
+        help="this holder becomes the head",
     )
     parser.add_argument(
         "--reshare",

@@ -15,8 +15,8 @@ def main(argv: list[str]) -> int:
     """Show health; exit code 1 where fewer holders than t + spare are live."""
     parser = new_parser(
         "health",
-        "Show how objects are: acknowledgements, audits, reports. Exit code 1 where one has fewer live holders than t + "
-        "spare. What the ledger knows counts: a holder that died since its last audit still counts as live.",
+        "Show how objects are: acknowledgements, audits, reports. Exit code 1 where one has fewer live holders than "
+        "t + spare. What the ledger knows counts: a holder that died since its last audit still counts as live.",
         ("health oil-2026.11", "health --json"),
     )
     parser.add_argument("object", nargs="?", metavar="OBJECT", help="its name (default: all that are not abandoned)")
@@ -55,7 +55,18 @@ def _say_one(told: dict[str, Any]) -> None:
     )
     say("")
     say_table(
-        ("holder", "live", "acknowledged", "bad", "revoked", "repairs", "audits passed", "failed", "unanswered", "left"),
+        (
+            "holder",
+            "live",
+            "acknowledged",
+            "bad",
+            "revoked",
+            "repairs",
+            "audits passed",
+            "failed",
+            "unanswered",
+            "left",
+        ),
         (
             (
                 each["holder"],

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     """Join as a holder; the exit code."""
     parser = new_parser(
         "join-holder",
-        "Have a further holder join a cluster: enrol its identity, make its key, write its settings, and ask the ledger. "
+        "Have a further holder join a cluster: enrol its identity, make its key, write its settings, ask the ledger. "
         "The base admits it (gridledger vault admit); it is active from the next cycle.",
         ("join-holder m1-infrared-3 --cluster M1 --id 106 --port 5216",),
     )

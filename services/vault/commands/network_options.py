@@ -33,7 +33,9 @@ def add_network(parser: argparse.ArgumentParser, whom: str) -> None:
         help=f"the network's folder, or its connection profile (default: %(default)s; {PROFILE_VARIABLE})",
     )
     parser.add_argument("--user", metavar="ORG/NAME", help=f"as whom (default: {whom})")
-    parser.add_argument("--identity", type=Path, metavar="FOLDER", help="as the identity in this folder, such as a holder's")
+    parser.add_argument(
+        "--identity", type=Path, metavar="FOLDER", help="as the identity in this folder, such as a holder's"
+    )
     add_json(parser)
 
 
@@ -44,7 +46,9 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """How much is listed."""
-    parser.add_argument("--limit", type=_limit, default=1000, metavar="N", help="at most so many (default: %(default)s)")
+    parser.add_argument(
+        "--limit", type=_limit, default=1000, metavar="N", help="at most so many (default: %(default)s)"
+    )
 
 
 async def first_user(profile: ConnectionProfile) -> SigningIdentity:

@@ -41,11 +41,15 @@ def main(argv: list[str]) -> int:
         ),
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="what to put, at most 64 MiB")
-    parser.add_argument("--cluster", required=True, metavar="NAME", help="whose holders; heads: over all clusters' heads")
+    parser.add_argument(
+        "--cluster", required=True, metavar="NAME", help="whose holders; heads: over all clusters' heads"
+    )
     parser.add_argument("--name", metavar="OBJECT", help="the object's name (default: the file's)")
     parser.add_argument("--profile", choices=PROFILES, help="how it is split (default: as the cluster says)")
     parser.add_argument(
-        "--readers", metavar="POLICY", help="who may read (default: members of the cluster's and the base's organisation)"
+        "--readers",
+        metavar="POLICY",
+        help="who may read (default: members of the cluster's and the base's organisation)",
     )
     parser.add_argument(
         "--meta", type=key_value, action="append", default=[], metavar="NAME=VALUE", help="what the ledger says of it"
@@ -113,7 +117,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
 
 async def _put_below(options: argparse.Namespace, name: str, head: str) -> Sending:
     profile = load_profile(options.directory)
-    folder = Path(head) if Path(head).is_dir() else profile.user_folder(head)
+    folder = _folder_of(profile, head)
     async with _dealing(profile, SigningIdentity.load(folder)) as (dealer, holder):
         try:
             sending = await layer_below(dealer.session, dealer, name, holder)
@@ -121,6 +125,10 @@ async def _put_below(options: argparse.Namespace, name: str, head: str) -> Sendi
             raise InputError(f"{head}: {why(error)}") from None
         await dealer.finish()
         return sending
+
+
+def _folder_of(profile: ConnectionProfile, head: str) -> Path:
+    return Path(head) if Path(head).is_dir() else profile.user_folder(head)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ def main(argv: list[str]) -> int:
     """Report a holder; the exit code."""
     parser = new_parser(
         "report-lost",
-        "Say on the ledger that a holder is lost or suspected: as the base, or as a holder of the same cluster. Nothing "
+        "Say on the ledger that a holder is lost or suspected: as the base, or as a holder of its cluster. Nothing "
         "follows of itself; the base decides whether to revoke it.",
         ("report-lost m1-visible-2 --reason 'does not answer since Tuesday' --identity /etc/vault/m1-head",),
     )

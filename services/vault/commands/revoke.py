@@ -15,12 +15,14 @@ def main(argv: list[str]) -> int:
     """Revoke; the exit code."""
     parser = new_parser(
         "revoke",
-        "Revoke a holder, or a reader by the SHA-256 of its certificate, for good. At once it gets no share and no read. "
-        "What it was given before it can keep: reshare its objects (gridledger vault cycle --reshare changed).",
+        "Revoke a holder, or a reader by the SHA-256 of its certificate, for good. It gets no share and no read "
+        "any more. What it was given it can keep: reshare its objects (gridledger vault cycle --reshare changed).",
         ("revoke m1-visible-2 --reason 'found opened'", "revoke --certificate 5f... --reason 'left the company'"),
     )
     parser.add_argument("holder", nargs="?", metavar="NAME", help="the holder")
-    parser.add_argument("--certificate", metavar="SHA256", help="the certificate of a reader, dealer or base in place of it")
+    parser.add_argument(
+        "--certificate", metavar="SHA256", help="the certificate of a reader, dealer or base in place of it"
+    )
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands on the ledger")
     add_network(parser, "the base, enrolled if need be")
     options = parser.parse_args(argv)

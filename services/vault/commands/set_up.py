@@ -24,7 +24,11 @@ def main(argv: list[str]) -> int:
         ("set-up", "set-up --wait-s 120 --json"),
     )
     parser.add_argument(
-        "--wait-s", type=float, default=60.0, metavar="S", help="wait so long for holders to join (default: %(default)s)"
+        "--wait-s",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="wait so long for holders to join (default: %(default)s)",
     )
     add_network(parser, "the base, enrolled if need be")
     options = parser.parse_args(argv)

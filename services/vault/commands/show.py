@@ -15,7 +15,7 @@ def main(argv: list[str]) -> int:
     """Show a manifest and who acknowledged; the exit code."""
     parser = new_parser(
         "show",
-        "Show an object: what stands of it on the ledger. With --json the whole manifest, as an emergency read needs it.",
+        "Show an object: what stands of it on the ledger. With --json the whole manifest, for an emergency.",
         ("show oil-2026.11", "show oil-2026.11 --json > manifest.json"),
     )
     parser.add_argument("object", metavar="OBJECT", help="its name")
@@ -49,7 +49,7 @@ def _fields(told: dict[str, Any]) -> dict[str, Any]:
     fields = {
         "object": f"{told['object']}, version {told['version']} of {told['newest']}, {told['status']}",
         "cluster": f"{told['cluster']}, layer {told['layer']}, cycle {told['cycle']}",
-        "shares": f"{told['t']} of {told['n']} join, {told['t'] + told['spare']} must be acknowledged; {told['profile']}",
+        "shares": f"{told['t']} of {told['n']} join, {told['t'] + told['spare']} must be there; {told['profile']}",
         "bytes": f"{told['length']} in {len(told['parts'])} part(s)",
         "owner": f"{told['owner']['mspid']} {told['owner']['certificate']}",
         "put": time_text(told["time_us"]),
