@@ -54,7 +54,6 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
         "services.vault.commands.emergency", "read without the ledger, by the hands of t operators"
     ),
     "serve": Subcommand("services.vault.commands.serve", "run a process of holders, or the base", serves=True),
-    "serve": Subcommand("services.vault.commands.serve", "run holders, or the base", serves=True),
 }
 
 

@@ -104,9 +104,9 @@ async def dealer_identity(profile: ConnectionProfile, cluster: str) -> SigningId
 
 
 async def sensor_identity(
-    profile: ConnectionProfile, organisation: str, holder: str, cluster: str, x: str
+    profile: ConnectionProfile, organisation: str, holder: str, *, cluster: str, x: str, host: str
 ) -> SigningIdentity:
-    """The identity of a further holder, enrolled where it is not yet; its certificate is for this machine too."""
+    """The identity of a further holder, enrolled where it is not yet; its certificate is for ``host``, too."""
     attributes = {"vault.role": "sensor", "vault.cluster": cluster, "vault.id": x}
-    hosts = ("localhost", "127.0.0.1")
+    hosts = (host, "localhost", "127.0.0.1")
     return await enroll_user(profile, organisation, holder, "client", attributes, hosts=hosts)

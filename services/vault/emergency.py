@@ -199,7 +199,7 @@ def open_approvals(
     if len(good) < needed:
         missing = {name: "no approval" for name in manifest.shares if name not in good}
         raise TooFewAnswered(manifest.object, needed, list(good), {**missing, **others})
-    details = {"object": manifest.object, "version": manifest.version}
+    details: dict[str, Any] = {"object": manifest.object, "version": manifest.version}
     try:
         data = join_object(manifest, good)
     except SharingError as error:

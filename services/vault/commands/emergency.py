@@ -52,13 +52,13 @@ def main(argv: list[str]) -> int:
     parser = new_parser(
         "emergency",
         "Read an object while the ledger is away. keep: save a manifest with its holders' keys while a peer answers. "
-        "request: the reader signs what it wants, and why. show, approve: an operator looks at it, and adds its holder's "
-        "share on the holder's machine. open: the reader joins t approvals. record: the read is told to the ledger later.",
+        "request: the reader signs what it wants, and why. show, approve: an operator looks at it, and adds its "
+        "holder's share on the holder's machine. open: the reader joins t approvals. record: the read is told to the "
+        "ledger later.",
         (
             "emergency keep oil-2026.11 -o oil.manifest",
             "emergency request --manifest oil.manifest --reason 'breaker 3 burns' --user Base/admin -o wanted",
-            "emergency approve wanted.request --holder m2-head --data companions/m2/data "
-            "--identity companions/m2/identities/m2-head -o m2-head.approval",
+            "emergency approve wanted.request --holder m2-head --data m2/data --identity m2/id -o m2-head.approval",
             "emergency open wanted.request *.approval --key wanted.key -o oil.csv",
             "emergency record wanted.request --user Base/admin",
         ),

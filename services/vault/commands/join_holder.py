@@ -7,14 +7,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from gridledger import jsontext
 from gridledger.cli.output import say, say_json
 from gridledger.client import load_profile
-from gridledger.client.profile import profile_path
-from gridledger.errors import SettingsError
-from gridledger.files import write_atomically
 from services.vault.commands.network_options import add_network, identity_of, opened
 from services.vault.commands.options import new_parser, whole
+from services.vault.commands.serve import connection
 from services.vault.described import organisation_of, sensor_identity
 from services.vault.ids import check_new_id
 from services.vault.session import open_session
@@ -26,7 +23,7 @@ def main(argv: list[str]) -> int:
     """Join as a holder; the exit code."""
     parser = new_parser(
         "join-holder",
-        "Have a further holder join a cluster: enrol its identity, make its key, write its settings, ask the ledger. "
+        "Have a further holder join a cluster: enrol its identity, make its key, and ask the ledger. "
         "The base admits it (gridledger vault admit); it is active from the next cycle.",
         ("join-holder m1-infrared-3 --cluster M1 --id 106 --port 5216",),
     )
@@ -36,7 +33,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--port", required=True, type=int, metavar="PORT", help="where its process listens")
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="at which address (default: %(default)s)")
     parser.add_argument("--kem", choices=("x25519", "mlkem768-x25519"), default="x25519", help="the kind of its key")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="its folder (default: vault/NAME in the network's)")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="its folder (default: vault/CLUSTER-PORT in the network's)"
+    )
     add_network(parser, "the holder itself, enrolled if need be")
     options = parser.parse_args(argv)
     if not 0 < options.port < _PORTS:
@@ -46,7 +45,10 @@ def main(argv: list[str]) -> int:
         say_json(told)
         return 0
     say(f"{options.holder} asked to join {options.cluster} with the id {options.x}. Start it:")
-    say(f"  gridledger vault serve holders --config {told['config']}")
+    say(
+        f"  gridledger vault serve holders {options.holder}={options.x} --cluster {options.cluster} "
+        f"--as {told['organisation']} --listen {options.host}:{options.port}"
+    )
     say(f"and let the base admit it: gridledger vault admit {options.holder}, then gridledger vault cycle")
     return 0
 
@@ -61,32 +63,18 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
     organisation = organisation_of(profile, str(cluster["mspid"]))
 
     def enrol(_: object) -> Any:
-        return sensor_identity(profile, organisation, options.holder, options.cluster, str(options.x))
+        return sensor_identity(
+            profile, organisation, options.holder, cluster=options.cluster, x=str(options.x), host=options.host
+        )
 
     identity = await identity_of(options, profile, enrol)
-    if identity.directory is None:
-        raise SettingsError("the identity has no folder that a process could be told of")
-    place = profile_path(options.directory).resolve()
-    connection = place / "connection.json" if place.is_dir() else place
-    home = (options.data or connection.parent / "vault" / options.holder).resolve()
-    data = home / "data" / options.holder
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = kem_key(data / "kem_key", options.kem)
+    where = f"{options.cluster}-{options.port}"
+    home = (options.data or connection(options.directory).parent / "vault" / where).resolve()
+    (home / options.holder).mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = kem_key(home / options.holder / "kem_key", options.kem)
     url = f"https://{options.host}:{options.port}"
-    settings = {
-        "name": options.holder,
-        "connection": str(connection),
-        "identities": {options.holder: str(identity.directory.resolve())},
-        "host": options.host,
-        "port": options.port,
-        "data": str(home / "data"),
-        "url": url,
-        "kem": options.kem,
-        "tls": {name: str(identity.directory.resolve() / f"{name}.pem") for name in ("cert", "key")},
-    }
-    write_atomically(home / "config.json", jsontext.dumps(settings), mode=0o600)
     async with open_session(profile, identity) as session:
         joined = await session.ledger.join(
             options.holder, options.cluster, str(options.x), key.public.text, f"{url}/holders/{options.holder}"
         )
-    return {**joined, "config": str(home / "config.json")}
+    return {**joined, "organisation": organisation, "data": str(home)}
