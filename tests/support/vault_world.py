@@ -162,7 +162,7 @@ class Dealt:
 class VaultWorld:
     """One cluster of holders of the organisation Security, a base, a dealer, a reader, and strangers."""
 
-    def __init__(self, folder: Path, names: Sequence[str], *, t: int, kem: Kem = X25519, wait_s: float = 0.2) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], *, t: int, kem: Kem = X25519, wait_s: float = 0.1) -> None:
         self.folder = folder
         self.t = t
         self.chain = Chain()

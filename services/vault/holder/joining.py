@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
-from services.vault.holder.own import Own
+from services.vault.holder.own import Own, is_refused
 
 CLUSTER, ID, ROLE = "vault.cluster", "vault.id", "vault.role"
 HOLDER_ROLES: Final = ("head", "sensor")
 _FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 15.0
+_LONGEST_PAUSE_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,12 @@ async def join_if_new(own: Own, url: str, random: Random) -> None:
 
 
 async def _is_known(own: Own, url: str) -> bool:
-    answer = await own.ledger.get_holder(own.name)
+    try:
+        answer = await own.ledger.get_holder(own.name)
+    except GridLedgerError as error:
+        if is_refused(error):
+            return False
+        raise
     if answer.get("revoked"):
         _log.error("%s was revoked: it takes and serves nothing; join under another name", own.name)
         return True

@@ -139,7 +139,7 @@ class HolderLog:
         line = self.lines + 1
         return CorruptionError(
             f"{self._path}: line {line} is not the one that was written, or the one before was changed: this holder "
-            "takes and serves nothing; restore the file from a copy, or have the holder revoked and its objects reshared",
+            "takes and serves nothing; restore the file from a copy, or revoke the holder and reshare its objects",
             file=str(self._path),
             line=line,
         )

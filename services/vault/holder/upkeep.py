@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import Any, Final
 
-from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.errors import GridLedgerError, MalformedMessage, NotFoundError
+from gridledger.protocol.fields import integer_of, text_of
 from gridledger.sharing import commitment
 from services.vault import metrics
 from services.vault.holder.own import Own, is_refused
@@ -68,11 +68,14 @@ class Upkeep:
         else:
             await self._acknowledge(manifest, held)
 
-    async def answer_audit(self, challenge: Mapping[str, Any]) -> None:
-        """Answer a challenge: the SHA-256 of its nonce and the share, as the disk has it."""
+    async def answer_audit(self, challenge: dict[str, Any]) -> None:
+        """Answer a challenge: the SHA-256 of its nonce and the share, as the disk has it.
+
+        Raises :class:`MalformedMessage` for an event of another form.
+        """
         own = self._own
-        key = (str(challenge["object"]), int(challenge["version"]))
-        nonce, number = bytes.fromhex(str(challenge["nonce"])), int(challenge["number"])
+        key = (text_of(challenge, "object"), integer_of(challenge, "version", minimum=1))
+        nonce, number = _nonce_of(challenge), integer_of(challenge, "number")
         share = await asyncio.to_thread(own.store.read, key)
         answer = await asyncio.to_thread(commitment.audit_answer, nonce, share)
         await own.ledger.audit_share(key[0], key[1], number, answer.hex())
@@ -98,3 +101,10 @@ class Upkeep:
 
     def _named(self, key: Key) -> dict[str, object]:
         return {"holder": self._own.name, "object": key[0], "version": key[1]}
+
+
+def _nonce_of(challenge: dict[str, Any]) -> bytes:
+    try:
+        return bytes.fromhex(text_of(challenge, "nonce"))
+    except ValueError:
+        raise MalformedMessage("'nonce' must be hexadecimal") from None
