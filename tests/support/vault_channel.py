@@ -198,11 +198,11 @@ def manifest(
 
 
 def served(
-    name: str, version: int, who: str, read: str, root: str, *, key: int | None = None, **changes: Any
+    name: str, number: int, who: str, served_read: str, served_root: str, *, key: int | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """The argument of ReportBad: what a holder says that it served, under its signature."""
-    told = {"kind": "share_served", "channel": CHANNEL, "object": name, "version": version, "holder": who}
-    text = jsontext.dumps({**told, "read": read, "root": root, **changes})
+    """The argument of ReportBad: what a holder says that it served, under its signature; some members changed."""
+    told = {"kind": "share_served", "channel": CHANNEL, "object": name, "version": number, "holder": who}
+    text = jsontext.dumps({**told, "read": served_read, "root": served_root, **changes})
     signature = sign_p256(private_key(key or key_of(who)), text)
     return {"answer": text.decode(), "signature": base64.b64encode(signature).decode()}
 

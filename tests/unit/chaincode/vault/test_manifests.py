@@ -294,10 +294,29 @@ def test_mutations_of_what_repairs_are_refused_by_name(function: str) -> None:
 def test_no_argument_makes_python_fail(function: str, caller: Any) -> None:
     """Each function with each odd value in each of its members, and in place of all of them."""
     plausible: dict[str, Any] = {
-        "object": "oil-1", "version": 1, "holder": "m1-1", "cluster": "M1", "number": 0, "purpose": "repair",
-        "root": "00" * 32, "log_head": "00" * 32, "read": "00" * 32, "reason": "x", "t": 5, "spare": 1, "cycle": 2,
-        "profile": "sealed", "nonce": "00" * 32, "commitment": "00" * 32, "path": [], "answer": "00" * 32,
-        "signature": "AAAAAAAAAAAA", "id": "1001", "kem_key": "A" * 43 + "=", "url": "https://h", "heads": {},
+        "object": "oil-1",
+        "version": 1,
+        "holder": "m1-1",
+        "cluster": "M1",
+        "number": 0,
+        "purpose": "repair",
+        "root": "00" * 32,
+        "log_head": "00" * 32,
+        "read": "00" * 32,
+        "reason": "x",
+        "t": 5,
+        "spare": 1,
+        "cycle": 2,
+        "profile": "sealed",
+        "nonce": "00" * 32,
+        "commitment": "00" * 32,
+        "path": [],
+        "answer": "00" * 32,
+        "signature": "AAAAAAAAAAAA",
+        "id": "1001",
+        "kem_key": "A" * 43 + "=",
+        "url": "https://h",
+        "heads": {},
     }
     channel = VaultChannel().store()
     names = NAMES[function]
