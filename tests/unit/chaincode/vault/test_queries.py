@@ -102,7 +102,14 @@ def test_health_counts_who_can_be_counted_on() -> None:
     channel = VaultChannel().store(acks=7)
     health = channel.call("GetHealth", {"object": "oil-1"})
     assert {name: health[name] for name in ("t", "spare", "n", "acks", "live", "needed", "enough", "readable")} == {
-        "t": 5, "spare": 1, "n": 9, "acks": 7, "live": 7, "needed": 6, "enough": True, "readable": True,
+        "t": 5,
+        "spare": 1,
+        "n": 9,
+        "acks": 7,
+        "live": 7,
+        "needed": 6,
+        "enough": True,
+        "readable": True,
     }
     for who in ("m1-1", "m1-2"):
         channel.call("Revoke", {"holder": who, "reason": "lost"}, BASE)
