@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.measure.machine import this_machine
-from benchmarks.sharing.speeds import SCHEMES, Measured, measure
+from benchmarks.sharing.speeds import SCHEMES, Measured, Speed, measure
 from benchmarks.sharing.storage import storage
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, tell_error
 from gridledger.errors import GridLedgerError
@@ -23,6 +23,8 @@ BARS_MB_S: Final = {("sealed", 5, 9): 150.0, ("article", 5, 9): 1.0}
 """Of split and of join, by the processor's time."""
 FAST: Final = ("sealed", "copies")
 """Profiles whose data are as large as a part may be; the others' are smaller, as they are slower."""
+
+_NO_WORK_MB_S: Final = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,9 +79,15 @@ def speed_table(measured: Sequence[Measured]) -> str:
     ]
     for one in measured:
         speeds = (one.split, one.join, one.resplit, one.commit, one.audit)
-        cells = " | ".join(f"{speed.clock_mb_s:,.1f} ({speed.cpu_mb_s:,.1f})" for speed in speeds)
+        cells = " | ".join(map(_cell, speeds))
         lines.append(f"| `{one.profile}` | {one.t}, {one.n} | {one.data_bytes:,} | {cells} |")
     return "\n".join(lines)
+
+
+def _cell(speed: Speed) -> str:
+    if speed.cpu_mb_s > _NO_WORK_MB_S:
+        return "no work"  # all copies are the same bytes
+    return f"{speed.clock_mb_s:,.1f} ({speed.cpu_mb_s:,.1f})"
 
 
 def storage_table(nodes: Sequence[dict[str, Any]]) -> str:
