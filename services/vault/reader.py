@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gridledger.client.errors import TransactionError
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import parse_object, text_of, to_base64
@@ -23,7 +22,7 @@ from services.vault.cutting import false_shares, join_object
 from services.vault.errors import CannotOpen, DealerAtFault, HolderOut, ShareDamaged, ShareMissing, TooFewAnswered
 from services.vault.holder_public_key import same_key
 from services.vault.records import Manifest
-from services.vault.session import Answer, Session, why
+from services.vault.session import Answer, Session, refused, why
 from services.vault.transport import PrivateKey
 from services.vault.wire import SERVED, Place, ServeRequest, Signed, check_served
 from services.vault.wire import Answer as Served
@@ -214,7 +213,9 @@ class Reader:
             if name not in served and name not in collected.good:
                 collected.others[name] = "was revoked, or has another id since"
         await self._report(grant, collected)
-        raise TooFewAnswered(manifest.object, needed, list(collected.good), collected.others)
+        answered = [name for name in manifest.shares if name in collected.good]
+        others = {name: collected.others[name] for name in manifest.shares if name in collected.others}
+        raise TooFewAnswered(manifest.object, needed, answered, others)
 
     async def _joined(
         self, manifest: Manifest, collected: Collected, *, even_if_false: bool
@@ -257,7 +258,7 @@ class Reader:
             async with asyncio.timeout(_REPORT_WITHIN_S):
                 await self._session.ledger.report_bad(signed.text, to_base64(signed.signature))
         except (GridLedgerError, TimeoutError) as error:
-            if isinstance(error, TransactionError) and error.message.startswith("answer.holder"):
+            if isinstance(error, GridLedgerError) and refused(error, "answer.holder"):
                 return True  # another reader was first
             _log.warning("the report on %s was not taken: %s", name, why(error))
             return False
