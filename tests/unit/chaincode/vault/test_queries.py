@@ -14,7 +14,7 @@ def pages(channel: VaultChannel, function: str, limit: int, **argument: Any) -> 
     found: list[list[Any]] = []
     bookmark = None
     while True:
-        more = {} if bookmark is None else {"bookmark": bookmark}
+        more: dict[str, Any] = {} if bookmark is None else {"bookmark": bookmark}
         page = channel.call(function, {"limit": limit, **argument, **more})
         found.append(page["items"])
         bookmark = page["bookmark"]
