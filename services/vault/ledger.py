@@ -10,13 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from gridledger.client import ChainInfo, Contract, Gateway, Network, SigningIdentity, Timeouts
+from gridledger.client import ChainInfo, Contract, Gateway, Network, Retry, SigningIdentity, Timeouts
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import SettingsError
 
 APPLICATION: Final = "vault"
 
 _TIMEOUTS: Final = Timeouts(evaluate_s=10.0, endorse_s=10.0, submit_s=15.0, commit_status_s=30.0)
+
+_AGAIN: Final = Retry()
+"""A transaction that lost to a concurrent one had no effect, so every function may be called again; what has changed
+meanwhile the contract then refuses by name."""
 
 Answer = dict[str, Any]
 
@@ -272,7 +276,7 @@ class VaultLedger:
         return _each(lambda bookmark: self.list_audits(name, holder, version=version, bookmark=bookmark))
 
     async def _submit(self, function: str, argument: Mapping[str, Any]) -> Answer:
-        answer: Answer = await self.contract.submit_transaction(function, dict(argument))
+        answer: Answer = await self.contract.submit_transaction(function, dict(argument), retry=_AGAIN)
         return answer
 
     async def _evaluate(self, function: str, argument: Mapping[str, Any]) -> Answer:

@@ -20,6 +20,8 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = 
         {"mspid": "A", "head": "h"},
         {"cluster": "M1", "t": 5, "profile": "sealed", "spare": 1, "mspid": "A", "head": "h"},
     ),
+    "set_base": ("SetBase", ("AA==", "https://b"), {}, {"kem_key": "AA==", "url": "https://b"}),
+    "get_base": ("GetBase", (), {}, {}),
     "join": (
         "Join",
         ("h", "M1", "7", "AA==", "https://h"),

@@ -21,6 +21,7 @@ from tests.support.vault_channel import (
     cluster,
     holder,
     joining,
+    kem_key,
     module,
 )
 
@@ -39,6 +40,20 @@ def test_the_first_set_cluster_makes_its_caller_s_organisation_the_base() -> Non
     assert channel.call("GetCluster", {"cluster": "M1"}) == kept
     again = cluster("M2", 3, 1) | {"mspid": "StrangersMSP"}
     channel.refused("SetCluster", again, "caller: the base of this vault is of BaseMSP", caller=STRANGER)
+
+
+def test_the_base_tells_its_key_and_its_address() -> None:
+    channel = empty()
+    channel.refused("GetBase", {}, "base: the vault has none yet")
+    told = {"kem_key": kem_key("base"), "url": "https://127.0.0.1:5200"}
+    kept = channel.call("SetBase", told, BASE)
+    assert channel.event() == ("BaseSet", kept)
+    assert kept == told | {"mspid": "BaseMSP", "time_us": channel.now_us} == channel.call("GetBase", {})
+    channel.refused("SetBase", told, "caller: the base of this vault is of BaseMSP", caller=STRANGER)
+    channel.refused("SetBase", told, "must have attribute vault.role = 'base'", caller=READER)
+    channel.refused("SetBase", told | {"kem_key": "x"}, "kem_key: must be 32 to 2048 bytes", caller=BASE)
+    channel.refused("SetBase", told | {"url": "http://h"}, "url: must be an address", caller=BASE)
+    assert VaultChannel().call("GetBase", {})["kem_key"] is None
 
 
 def test_another_ca_s_base_is_no_base() -> None:

@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 
 from gridledger import jsontext
-from tests.support.vault_channel import BASE, HEAD, S, VaultChannel, changed, client, holder, joining, manifest, module
+from tests.support.vault_channel import (
+    BASE,
+    HEAD,
+    S,
+    VaultChannel,
+    chaincode,
+    changed,
+    client,
+    holder,
+    joining,
+    manifest,
+    module,
+)
 
 MIB = 1024 * 1024
 SEED = 20_261_130
@@ -271,6 +283,7 @@ def test_mutations_of_what_repairs_are_refused_by_name(function: str) -> None:
 @pytest.mark.parametrize(
     ("function", "caller"),
     [
+        ("SetBase", BASE),
         ("SetCluster", BASE),
         ("Join", holder("m1-1")),
         ("Admit", BASE),
@@ -328,6 +341,7 @@ def test_no_argument_makes_python_fail(function: str, caller: Any) -> None:
 
 
 NAMES: dict[str, tuple[str, ...]] = {
+    "SetBase": ("kem_key", "url"),
     "SetCluster": ("cluster", "t", "profile", "spare", "mspid", "head"),
     "Join": ("holder", "cluster", "id", "kem_key", "url"),
     "Admit": ("holder",),
@@ -360,3 +374,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "GetHealth": ("object", "version"),
 }
 """The members that each function's argument may have."""
+
+
+def test_every_function_but_those_that_take_a_manifest_is_tried() -> None:
+    assert {*NAMES, "PutObject", "Repair", "Reshare", "GetBase"} == set(chaincode().functions)
