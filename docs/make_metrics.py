@@ -15,9 +15,19 @@ from services.ca import metrics as ca
 from services.orderer import metrics as orderer
 from services.peer import metrics as peer
 from services.relay import metrics as relay
+from services.vault import metrics as vault_holder
+from services.vault.base import metrics as vault_base
 
 PAGE = Path(__file__).with_name("metrics.md")
-SERVICES: dict[str, ModuleType] = {"every service": web, "peer": peer, "orderer": orderer, "ca": ca, "relay": relay}
+SERVICES: dict[str, ModuleType] = {
+    "every service": web,
+    "peer": peer,
+    "orderer": orderer,
+    "ca": ca,
+    "relay": relay,
+    "vault-base": vault_base,
+    "vault-holder": vault_holder,
+}
 _KINDS: dict[type[MetricWrapperBase], str] = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
 _BEGIN = """# Metrics
 

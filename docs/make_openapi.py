@@ -22,6 +22,9 @@ from services.relay import routes as relay_routes
 from services.rest import api_description as rest
 from services.rest import routes as rest_routes
 from services.rest.settings import RestLimits
+from services.vault import api_description as vault_holder
+from services.vault import routes as vault_holder_routes
+from services.vault.base import routes as vault_base
 
 FOLDER = Path(__file__).with_name("openapi")
 SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
@@ -30,6 +33,8 @@ SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
     "peer": (peer.DESCRIPTION, peer_routes.make_router),
     "relay": (relay.DESCRIPTION, relay_routes.make_router),
     "rest": (rest.DESCRIPTION, lambda bridge: rest_routes.make_router(bridge, bridge, RestLimits())),
+    "vault-base": (vault_base.DESCRIPTION, lambda base: vault_base.make_router("", base, base)),
+    "vault-holder": (vault_holder.DESCRIPTION, vault_holder_routes.make_router),
 }
 
 

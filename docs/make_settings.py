@@ -20,6 +20,8 @@ from services.peer.settings import PeerSettings
 from services.relay.settings import RelaySettings
 from services.relay.simulator.settings import SimulatorSettings
 from services.rest.settings import RestSettings
+from services.vault.base.settings import BaseSettings
+from services.vault.settings import HolderSettings
 
 PAGE = Path(__file__).with_name("settings.md")
 SERVICES: dict[str, type[ServiceSettings]] = {
@@ -29,6 +31,8 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "relay": RelaySettings,
     "relay-simulator": SimulatorSettings,
     "rest": RestSettings,
+    "vault-base": BaseSettings,
+    "vault-holder": HolderSettings,
 }
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
 _BEGIN = f"""# Settings

@@ -24,7 +24,7 @@ from services.vault.holder.own import Own
 from services.vault.holder.serving import Serving
 from services.vault.holder.store import Bounds, Store
 from services.vault.holder.upkeep import Upkeep
-from services.vault.ledger import VaultLedger, application_of, peers_of
+from services.vault.ledger import AGAIN, VaultLedger, application_of, peers_of
 from services.vault.settings import HolderSettings
 from services.vault.transport import HYBRID, X25519, Kem, PrivateKey
 
@@ -173,7 +173,8 @@ async def own_ledger(
     ]
     if not peers:
         raise SettingsError(f"{identity.mspid} has no peer on {channel}: a holder asks a peer of its own organisation")
-    async with Gateway.through([profile.way_to(name) for name in peers], identity, timeouts=_TIMEOUTS) as gateway:
+    ways = [profile.way_to(name) for name in peers]
+    async with Gateway.through(ways, identity, timeouts=_TIMEOUTS, retry=AGAIN) as gateway:
         network = gateway.get_network(channel)
         yield VaultLedger(network.get_contract(chaincode), network)
 

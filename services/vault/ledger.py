@@ -17,6 +17,9 @@ from gridledger.errors import SettingsError
 APPLICATION: Final = "vault"
 
 _TIMEOUTS: Final = Timeouts(evaluate_s=10.0, endorse_s=10.0, submit_s=15.0, commit_status_s=30.0)
+AGAIN: Final = Retry(attempts=8, total_s=20.0)
+"""A transaction that lost to a concurrent one had no effect, and may be made anew: several holders answer audits, and
+several callers settle, at once."""
 
 _AGAIN: Final = Retry()
 """A transaction that lost to a concurrent one had no effect, so every function may be called again; what has changed
@@ -307,15 +310,18 @@ async def vault_ledger(
     *,
     own_peer: str | None = None,
     timeouts: Timeouts = _TIMEOUTS,
+    retry: Retry = AGAIN,
 ) -> AsyncIterator[VaultLedger]:
-    """The contract as ``signer`` calls it; its gateways are open in the block.
+    """The contract as ``signer`` calls it; its gateways are open in the block. What lost to a concurrent transaction is
+    made anew, as ``retry`` says.
 
     The first gateway is ``own_peer``, or a peer of the signer's organisation; the channel's other peers take over when
     it fails.
     """
     channel, chaincode = application_of(profile)
     peers = peers_of(profile, channel, signer.mspid, own_peer)
-    async with Gateway.through([profile.way_to(name) for name in peers], signer, timeouts=timeouts) as gateway:
+    ways = [profile.way_to(name) for name in peers]
+    async with Gateway.through(ways, signer, timeouts=timeouts, retry=retry) as gateway:
         network = gateway.get_network(channel)
         yield VaultLedger(network.get_contract(chaincode), network)
 

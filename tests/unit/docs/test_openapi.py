@@ -18,6 +18,8 @@ PLAIN = {
     "ca": set(),
     "relay": set(),
     "rest": set(),
+    "vault-base": set(),
+    "vault-holder": set(),
 }
 
 

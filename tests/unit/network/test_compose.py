@@ -92,6 +92,17 @@ def test_the_committed_substation_is_what_is_generated(substation: str) -> None:
     assert (PROJECT / "docker/compose.substation.yaml").read_text() == substation, "run make compose"
 
 
+def test_the_committed_vault_is_what_is_generated() -> None:
+    path = PurePosixPath("network-config/substation-vault.yaml")
+    written = compose_file(load_network_config(PROJECT / path), path)
+    assert (PROJECT / "docker/compose.substation-vault.yaml").read_text() == written, "run make compose"
+    services = yaml.safe_load(written)["services"]
+    holders = [name for name, one in services.items() if "vault" in one.get("profiles", ())]
+    assert holders == ["base", "m1", "m2", "m3a", "m3b", "m3c", "m4", "m5"]
+    assert services["m1"]["image"].startswith("gridledger/vault:")
+    assert services["cli"]["image"].startswith("gridledger/vault:")
+
+
 def test_the_command_writes_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(PROJECT)
     assert main(["compose", str(BASE)]) == 0
