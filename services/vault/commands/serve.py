@@ -63,7 +63,7 @@ def serve_holders(argv: Sequence[str]) -> int:
 
 def run(home: Path, settings: dict[str, Any]) -> int:
     """Run a process of holders with these settings; its exit code."""
-    from services.vault.holding import main as serve  # noqa: PLC0415 -- these take a while; --help does without
+    from services.vault.holding.__main__ import main as serve  # noqa: PLC0415 -- these take a while; --help does without
 
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(home / "config.json", jsontext.dumps(settings), mode=0o600)

@@ -58,12 +58,30 @@ def described(*companions: dict[str, Any], **changed: Any) -> NetworkConfig:
         ({"name": "ca"}, "node ca comes twice"),
         ({"module": "os; rm"}, "module"),
         ({"name": "../peer1"}, "name"),
+        ({"identities": [{"name": "a", "organisation": "Org1"}]}, "its identities say of which organisation each is"),
+        ({"organisations": [], "identities": [{"name": "a", "organisation": "Nobody"}]}, "no organisations ['Nobody']"),
+        ({"organisations": [], "identities": [{"name": "../a", "organisation": "Org1"}]}, "identities.0.name"),
+        ({"organisations": [], "identities": 2 * [{"name": "a", "organisation": "Org1"}]}, "a comes twice"),
+        (
+            {"organisations": [], "attributes": {"a": "b"}, "identities": [{"name": "a", "organisation": "Org1"}]},
+            "leave others out",
+        ),
     ],
 )
 def test_what_cannot_be_is_named(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError) as caught:
         described({**FIRST, **wrong})
     assert told in str(caught.value)
+
+
+def test_identities_have_names_and_attributes_of_their_own() -> None:
+    identities = [{"name": f"h{number}", "organisation": "Org1", "attributes": {"x": str(number)}} for number in (1, 2)]
+    config = described({**FIRST, "organisations": [], "identities": identities}, SECOND)
+    first, second = config.companions
+    assert [(one.name, one.attributes) for one in first.all_identities] == [("h1", {"x": "1"}), ("h2", {"x": "2"})]
+    assert settings_of(config, first)["identities"] == {"h1": "identities/h1", "h2": "identities/h2"}
+    assert [(one.name, one.organisation) for one in second.all_identities] == [("Org1", "Org1")]
+    assert settings_of(config, second)["identities"] == {"Org1": "identities/Org1"}
 
 
 def test_none_is_started_unless_it_is_named() -> None:

@@ -13,8 +13,8 @@ import pytest
 from gridledger.errors import BusyError, UnavailableError
 from gridledger.identity.certificate import Certificate
 from gridledger.web import WrongHost
-from services.relay.server.capture_queries import CaptureQueries
 from gridledger.web.members import ConfigSource, Members
+from services.relay.server.capture_queries import CaptureQueries
 from services.relay.server.nodes import Nodes
 from services.relay.server.page import HEADERS, page
 from services.relay.server.page_reads import PageReads

@@ -1,0 +1,1 @@
+"""The process of a companion of the kind ``vault-holder``."""
