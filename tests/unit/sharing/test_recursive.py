@@ -188,3 +188,11 @@ def test_shares_that_join_to_no_data_are_refused() -> None:
     for changed in (bytes(66), (P521 - 1).to_bytes(66, "big"), bytes(65) + b"\1"):
         with pytest.raises(ShareBroken):
             recursive.join({1: changed, 2: shares[2]}, 2)
+
+
+def test_a_part_beyond_155_digits_is_refused() -> None:
+    """Else two sets of shares would be of the same data."""
+    coefficients = polynomial([0, 10**155], 5, inner_points("counted", 3, []))
+    shares = {x: evaluate(coefficients, x).to_bytes(66, "big") for x in (1, 2, 3)}
+    with pytest.raises(ShareBroken, match="a part is too large"):
+        recursive.join(shares, 3)

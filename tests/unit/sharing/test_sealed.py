@@ -336,3 +336,10 @@ def test_such_tests_tell_what_the_article_leaves_readable() -> None:
     assert (len(zeros), len(reading)) == (1, 1)
     assert zeros != reading
     assert told_apart([bytes(50)] * 50, [PLAINTEXT[:50]] * 50) != []
+
+
+def test_a_share_that_names_another_id_is_refused() -> None:
+    shares, digest = split_up(b"reading")
+    shares[11] = shares[11][:2] + (12).to_bytes(8, "big") + shares[11][10:]
+    with pytest.raises(ShareBroken, match="the share of 11 names another id"):
+        sealed.join(shares, 3, IDS, head=HEAD, length=7, cipher=digest)
