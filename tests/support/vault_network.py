@@ -30,8 +30,11 @@ CHANNEL = "vault"
 READERS = "OR('SecurityMSP.client', 'BaseMSP.client')"
 
 
-def vault_description(clusters: Sequence[str], *, orderers: int = 1) -> NetworkConfig:
-    """The description with these clusters' organisations, peers and holders alone, on free ports."""
+def vault_description(
+    clusters: Sequence[str], *, orderers: int = 1, base: Mapping[str, Any] | None = None
+) -> NetworkConfig:
+    """The description with these clusters' organisations, peers and holders alone, on free ports; and with a base that
+    has these settings, if any are given."""
     described = load_network_config(REPOSITORY / "network-config/substation-vault.yaml").model_dump(mode="json")
     vault = described["applications"]["vault"]
     kept = {"Orderer", "Base", *(vault["clusters"][cluster]["organisation"] for cluster in clusters)}
@@ -42,10 +45,11 @@ def vault_description(clusters: Sequence[str], *, orderers: int = 1) -> NetworkC
     described["companions"] = [
         one
         for one in described["companions"]
-        if one["kind"] == "vault-holder" and {each["organisation"] for each in one["identities"]} <= kept
+        if (one["kind"] == "vault-base" and base is not None)
+        or (one["kind"] == "vault-holder" and {each["organisation"] for each in one["identities"]} <= kept)
     ]
     for one in described["companions"]:
-        one["settings"] |= {"look_over_s": 5.0}
+        one["settings"] |= dict(base or {}) if one["kind"] == "vault-base" else {"look_over_s": 5.0}
     vault["clusters"] = {name: one for name, one in vault["clusters"].items() if name in clusters}
     config = NetworkConfig.model_validate(described)
     for offset in random.sample(range(2000, 25_000, 13), 100):

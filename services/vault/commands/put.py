@@ -22,7 +22,7 @@ from services.vault.cutting import AUDITS, HEADS
 from services.vault.dealer import Dealer, Sending
 from services.vault.described import dealer_identity
 from services.vault.layering import layer_below
-from services.vault.session import open_session, why
+from services.vault.session import Session, open_session, why
 
 _MOST_AUDITS = 1024
 _WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
@@ -56,6 +56,9 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument(
         "--audits", type=int, default=AUDITS, metavar="N", help="audits prepared for each share (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--wait-s", type=float, default=20.0, metavar="S", help="try each holder so long (default: %(default)s)"
     )
     parser.add_argument(
         "--layered",
@@ -101,7 +104,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
     async def dealer(profile: ConnectionProfile) -> SigningIdentity:
         return await dealer_identity(profile, options.cluster)
 
-    async with opened(options, dealer) as session, Dealer(session, audits=options.audits) as putting:
+    async with opened(options, dealer) as session, _dealer(session, options) as putting:
         sending = await putting.put(
             name,
             data,
@@ -113,6 +116,10 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
         await putting.finish()
     below = [await _put_below(options, name, head) for head in options.layered]
     return sending.to_dict() | ({"below": [each.to_dict() for each in below]} if below else {})
+
+
+def _dealer(session: Session, options: argparse.Namespace) -> Dealer:
+    return Dealer(session, audits=options.audits, send_within_s=options.wait_s)
 
 
 async def _put_below(options: argparse.Namespace, name: str, head: str) -> Sending:
