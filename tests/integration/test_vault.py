@@ -16,7 +16,7 @@ import pytest
 from gridledger.sharing.errors import SharingError
 from services.vault import dealer as dealing
 from services.vault.__main__ import main
-from services.vault.cutting import join_object
+from services.vault.cutting import cut_object, join_object
 from services.vault.records import Manifest
 from tests.support.processes import REPOSITORY, free_ports
 from tests.support.vault_network import VaultNetwork, vault_description, vault_network
@@ -153,7 +153,7 @@ def test_n_minus_t_holders_may_die_and_one_more_is_told(vault: Commands, files: 
 
 
 def test_a_dishonest_dealer_is_found(vault: Commands, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = dealing.cut_object
+    honest = cut_object
 
     def dishonest(plan: Any, data: bytes, key: Any, **more: Any) -> Any:
         right, wrong = honest(plan, data, key, **more), honest(plan, data[::-1], key, **more)

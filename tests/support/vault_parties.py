@@ -53,7 +53,8 @@ class ContractOf:
         )
         self.calls: list[str] = []
 
-    async def submit_transaction(self, function: str, argument: Any) -> Any:
+    async def submit_transaction(self, function: str, argument: Any, *, retry: Any = None) -> Any:
+        del retry
         await asyncio.sleep(0)
         self.calls.append(function)
         answer = self._channel.ask(function, argument, self._caller)

@@ -13,7 +13,7 @@ import pytest_asyncio
 from gridledger.errors import GridLedgerError
 from gridledger.sharing.errors import SharingError
 from services.vault import dealer as dealing
-from services.vault.cutting import join_object
+from services.vault.cutting import cut_object, join_object
 from services.vault.dealer import Dealer, default_readers
 from services.vault.errors import DealerAtFault, PutIncomplete, TooFewAnswered
 from services.vault.holder.store import Bounds
@@ -173,7 +173,7 @@ async def test_an_answer_of_another_s_key_does_not_count(parties: Parties) -> No
 
 async def test_a_dishonest_dealer_is_found(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives two holders shares of other data, and commits to them."""
-    honest = dealing.cut_object
+    honest = cut_object
 
     def dishonest(plan, data, key, **more):  # type: ignore[no-untyped-def]
         right, wrong = honest(plan, data, key, **more), honest(plan, data[::-1], key, **more)

@@ -143,8 +143,14 @@ async def test_the_commands_pass_it_on_as_files(
     assert json.loads(run("show", str(wanted), "--json"))["request_sha256"] == case.request.digest
     for holder in ("m1-1", "m1-2", "m1-3"):
         case.parties.hosted[holder].own.identity.save(tmp_path / f"{holder}.identity")
-        arguments = ("--holder", holder, "--data", str(case.parties.folder), "--yes", holder)
-        arguments += ("--identity", str(tmp_path / f"{holder}.identity"), "-o", str(tmp_path / f"{holder}.approval"))
+        whose = ("--holder", holder, "--data", str(case.parties.folder), "--yes", holder)
+        arguments = (
+            *whose,
+            "--identity",
+            str(tmp_path / f"{holder}.identity"),
+            "-o",
+            str(tmp_path / f"{holder}.approval"),
+        )
         run("approve", str(wanted), *arguments, "--digest", case.request.digest)
         assert case.request.digest in (case.parties.folder / holder / "emergencies.jsonl").read_text()
     assert "not the one that you were told of" in run("approve", str(wanted), *arguments, "--digest", "0" * 64, code=1)

@@ -14,7 +14,7 @@ from gridledger.sharing.errors import SharingError
 from services.vault import dealer as dealing
 from services.vault.auditing import DEALER_AT_FAULT, HOLDER_AT_FAULT, HOLDER_AWAY, Auditor
 from services.vault.base.tending import Tending, TendingOptions
-from services.vault.cutting import AuditSecret, Plan
+from services.vault.cutting import AuditSecret, Plan, cut_object
 from services.vault.dealer import Dealer
 from services.vault.errors import NotRepaired, PutIncomplete
 from services.vault.mending import mend
@@ -32,9 +32,9 @@ async def parties(tmp_path: Path) -> AsyncIterator[Parties]:
     made.close()
 
 
-async def put(parties: Parties, name: str = "oil", **more: str) -> None:
+async def put(parties: Parties, name: str = "oil", *, profile: str | None = None) -> None:
     async with Dealer(parties.session(parties.dealer), audits=AUDITS, send_within_s=0.1) as dealer:
-        await dealer.put(name, DATA, "M1", readers=READERS, **more)
+        await dealer.put(name, DATA, "M1", readers=READERS, profile=profile)
         await dealer.finish()
 
 
@@ -209,7 +209,7 @@ async def test_a_holder_that_was_away_is_excused_once_it_serves(parties: Parties
 async def test_a_dealer_that_prepared_false_audits_is_at_fault(
     parties: Parties, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    honest = dealing.cut_object
+    honest = cut_object
 
     def dishonest(plan, data, key, **more):  # type: ignore[no-untyped-def]
         cut = honest(plan, data, key, **more)
