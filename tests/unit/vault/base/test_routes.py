@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
-from gridledger.web import create_app
+from gridledger.transport.node_client import client_tls
+from gridledger.web import ServerSettings, TLSFiles, WebServer, by_certificate, create_app
 from services.vault.auditing import Auditor
 from services.vault.base.founding import base_key, tell_ledger
 from services.vault.base.routes import DESCRIPTION, make_router
@@ -23,21 +24,26 @@ from services.vault.base.tending import Tending, TendingOptions
 from services.vault.dealer import Dealer
 from services.vault.ledger import VaultLedger
 from services.vault.transport import HYBRID, X25519
+from tests.support.processes import free_ports
 from tests.support.vault_parties import Parties
 
 
 @dataclass
 class Served:
-    """The base's application, called by whoever ``caller`` is."""
+    """The base on a socket, called by whoever a certificate is of."""
 
     parties: Parties
-    client: AsyncClient
-    caller: SigningIdentity
+    port: int
 
-    async def post(self, name: str, body: Any) -> tuple[int, Any]:
+    async def ask(self, caller: SigningIdentity, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer = await self.client.post(f"/objects/{name}/audit", content=content)
+        context = client_tls(caller, self.parties.organisations["Base"].root)
+        async with AsyncClient(verify=context, base_url=f"https://localhost:{self.port}", timeout=10) as client:
+            answer = await client.request(method, path, content=None if body is None else content)
         return answer.status_code, answer.json()
+
+    async def audit(self, body: Any, *, name: str = "oil", caller: SigningIdentity | None = None) -> tuple[int, Any]:
+        return await self.ask(caller or self.parties.base, "POST", f"/objects/{name}/audit", body)
 
 
 @pytest_asyncio.fixture
@@ -55,46 +61,47 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
     monkeypatch.setattr(session.ledger, "challenge", challenged)
     tending = Tending(session, auditor, Random(1), TendingOptions(), now_us=parties.now_us)
-    made = Served(parties, AsyncClient(), parties.base)
-
-    def identify(_: object) -> Any:
-        return parties.msps.identify(made.caller.certificate, parties.now_us())
-
-    app = create_app("vault-base", identify, description=DESCRIPTION)
+    (port,) = free_ports(1)
+    server = tmp_path / "server"
+    parties.organisations["Base"].issue("server", "client").save(server)
+    app = create_app(
+        "vault-base",
+        by_certificate(lambda certificate: parties.msps.identify(certificate, parties.now_us())),
+        description=DESCRIPTION,
+    )
     app.include_router(make_router("BaseMSP", tending, auditor))
-    async with AsyncClient(transport=ASGITransport(app=app), base_url="https://base") as client:
-        made.client = client
+    roots = [one.root for one in parties.organisations.values()]
+    files = TLSFiles(server / "cert.pem", server / "key.pem", roots)
+    async with WebServer(app, ServerSettings("127.0.0.1", port, files, graceful_stop_s=3)):
         async with Dealer(parties.session(parties.dealer), audits=2) as dealer:
             await dealer.put("oil", b"12 ppm", "M1")
             await dealer.finish()
         await tending.look()
-        yield made
+        yield Served(parties, port)
     parties.close()
 
 
 async def test_the_base_has_all_or_one_audited(served: Served) -> None:
-    status, told = await served.post("oil", {"holder": None})
+    status, told = await served.audit({"holder": None})
     assert (status, [each["outcome"] for each in told["audits"]], told["failed"]) == (200, ["passed"] * 5, [])
-    status, told = await served.post("oil", {"holder": "m1-3"})
+    status, told = await served.audit({"holder": "m1-3"})
     assert [(each["holder"], each["number"]) for each in told["audits"]] == [("m1-3", 1)]
-    status, told = await served.post("oil", {"holder": "m1-3"})
+    status, told = await served.audit({"holder": "m1-3"})
     assert (status, told["audits"]) == (200, [])
     assert "are spent" in told["failed"][0]["why"]
-    assert (await served.post("oil", b""))[0] == 200
-    seen = (await served.client.get("/")).json()
-    assert (seen["objects"], seen["short"], seen["findings"]) == ({"stored": 1}, [], [])
+    assert (await served.audit(b""))[0] == 200
+    status, seen = await served.ask(served.parties.reader, "GET", "/")
+    assert (status, seen["objects"], seen["short"], seen["findings"]) == (200, {"stored": 1}, [], [])
 
 
 async def test_others_are_refused(served: Served) -> None:
     parties = served.parties
     for caller in (parties.dealer, parties.issue("Security", "false-base", {"vault.role": "base"})):
-        served.caller = caller
-        status, told = await served.post("oil", {"holder": None})
+        status, told = await served.audit({"holder": None}, caller=caller)
         assert (status, told["error"]["code"]) == (403, "PERMISSION_DENIED")
-    served.caller = parties.base
     for body, expected in ((b"[", 400), ({"who": "m1-1"}, 400), ({"holder": 7}, 400), (b"x" * 5000, 413)):
-        assert (await served.post("oil", body))[0] == expected
-    assert (await served.post("none", {"holder": None}))[0] == 400
+        assert (await served.audit(body))[0] == expected
+    assert (await served.audit({"holder": None}, name="none"))[0] == 400
 
 
 async def test_the_ledger_gets_the_base_s_key_once(tmp_path: Path) -> None:
