@@ -73,6 +73,7 @@ def verify_ecdsa(key: str, message: bytes, signature: bytes) -> bool:
         return False
     try:
         r, s = decode_dss_signature(signature)
+        # Written again, as not every version of the reader refuses every other form of the same two numbers.
         if not (0 < r < P256_ORDER and 0 < s <= P256_HALF_ORDER) or encode_dss_signature(r, s) != signature:
             return False
         public.verify(signature, message, _ECDSA_SHA256)

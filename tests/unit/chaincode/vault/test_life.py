@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.support.vault_channel import (
     AUDITS,
@@ -84,6 +84,11 @@ class Life(RuleBasedStateMachine):
         own = {"vault_role": "sensor", "vault_cluster": "M1", "vault_id": str(7000 + number)}
         return client("SecurityMSP", who, 600 + number, **own)
 
+    @initialize(count=st.integers(4, 7))
+    def begin(self, count: int) -> None:
+        self.put(OBJECTS[0])
+        self.several_acknowledge(OBJECTS[0], count)
+
     @rule(name=NAMES)
     def put(self, name: str) -> None:
         argument = self.fitting(name, 1)
@@ -108,6 +113,11 @@ class Life(RuleBasedStateMachine):
         if self.expect(allowed, "AckShare", acking(who, name, version), holder(who)):
             self.acks.setdefault((name, version), set()).add(who)
         self.channel.refused("AckShare", acking(who, name, version), caller=holder(who, mspid="StrangersMSP"))
+
+    @rule(name=NAMES, count=st.integers(5, 7))
+    def several_acknowledge(self, name: str, count: int) -> None:
+        for who in SECURITY[:count] if self.alive(name) else ():
+            self.acknowledge(name, who, 0)
 
     def holders(self, name: str, version: int) -> list[str]:
         return [share["holder"] for share in self.versions[name][version - 1]["shares"]]
@@ -252,5 +262,5 @@ class Life(RuleBasedStateMachine):
             assert live <= self.acks.get((name, health["version"]), set()) - self.revoked
 
 
-Life.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestLife = Life.TestCase
