@@ -187,6 +187,12 @@ class Life(RuleBasedStateMachine):
         if self.expect(who not in self.revoked, "Revoke", argument, BASE):
             self.revoked.add(who)
 
+    @rule(name=NAMES, who=HOLDERS)
+    def lose_one_and_go_on(self, name: str, who: str) -> None:
+        self.revoke(who)
+        self.settle(name)
+        self.read(name, READER)
+
     @rule()
     def newcomer(self) -> None:
         if self.joined == 3:
