@@ -189,6 +189,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(name=NAMES, who=HOLDERS)
     def lose_one_and_go_on(self, name: str, who: str) -> None:
+        self.put(name)
+        self.several_acknowledge(name, 7)
         self.revoke(who)
         self.settle(name)
         self.read(name, READER)
