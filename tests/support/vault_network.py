@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ class VaultNetwork:
                 mspid = self.network.config.mspid(one["organisation"])
                 await ledger.set_cluster(name, one["t"], one["profile"], one["spare"], mspid=mspid)
             for holder in [holder for one in self.clusters.values() for holder in one["holders"]]:
-                await eventually(lambda holder=holder: _joined(ledger, holder), within_s=60, what=f"{holder} joins")
+                await eventually(partial(_joined, ledger, holder), within_s=60, what=f"{holder} joins")
                 await ledger.admit(holder)
             await ledger.begin_cycle(1, {name: one["head"] for name, one in self.clusters.items()})
 

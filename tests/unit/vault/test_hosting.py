@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,8 @@ def test_whose_identities_are_holders(world: VaultWorld) -> None:
             check_identity("x", wrong)
 
 
-def settings(**more: object) -> HolderSettings:
-    given = {"name": "m1", "connection": "c", "identities": {"m1-a": "i"}, "port": 5210, "data": "d"}
+def settings(**more: Any) -> HolderSettings:
+    given: dict[str, Any] = {"name": "m1", "connection": "c", "identities": {"m1-a": "i"}, "port": 5210, "data": "d"}
     return HolderSettings(**{**given, **more})
 
 
@@ -90,12 +91,19 @@ def test_where_a_process_is_reached() -> None:
     assert settings(hostnames=("holders.example",)).base_url == "https://holders.example:5210"
     assert settings(hostnames=("::1",)).base_url == "https://[::1]:5210"
     assert settings(url="https://a.example:1").base_url == "https://a.example:1"
-    for wrong in ({"host": "0.0.0.0"}, {"identities": {}}, {"identities": {"M1": "i"}}, {"kem": "rsa"}, {"wait_s": 0}):
+    wrongs: list[dict[str, Any]] = [
+        {"host": "0.0.0.0"},
+        {"identities": {}},
+        {"identities": {"M1": "i"}},
+        {"kem": "rsa"},
+        {"wait_s": 0},
+    ]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="validation error"):
             settings(**wrong)
 
 
-def event(name: str, block: int = 1, **payload: object) -> ChaincodeEvent:
+def event(name: str, block: int = 1, **payload: Any) -> ChaincodeEvent:
     return ChaincodeEvent("vault", "vault", name, payload, f"{block:064x}", block, 0, 0)
 
 
@@ -159,7 +167,7 @@ async def test_challenges_are_answered(world: VaultWorld) -> None:
     dealt = world.deal("o", DATA)
     await world.hand_out(dealt)
     nonce = b"n" * 32
-    challenge = {"object": "o", "version": 1, "holder": "m1-b", "number": 7, "nonce": nonce.hex()}
+    challenge: dict[str, Any] = {"object": "o", "version": 1, "holder": "m1-b", "number": 7, "nonce": nonce.hex()}
     await Host(world.hosted, {}).take(event("Challenged", **challenge))
     answer = commitment.audit_answer(nonce, dealt.shares["m1-b"]).hex()
     assert world.chain.audits == [("m1-b", "o", 1, 7, answer)]

@@ -142,7 +142,7 @@ async def test_the_target_learns_its_own_share_and_nothing_else(world: VaultWorl
         opened.append(told)
         return told
 
-    Mending._open = noting  # type: ignore[method-assign]
+    Mending._open = noting  # type: ignore[method-assign, assignment]
     try:
         first = await repaired(world, dealt, Calls(world))
         again = await repaired(world, dealt, Calls(world))

@@ -140,7 +140,7 @@ async def test_a_read_may_come_to_the_peer_a_little_later(world: VaultWorld) -> 
             world.chain.reads[read] = entry
         return await answered(name, wanted)
 
-    ledger.get_read = get_read  # type: ignore[method-assign]
+    ledger.get_read = get_read  # type: ignore[method-assign, assignment]
     assert (await serve(world, dealt, "m1-a", read))[0] == dealt.shares["m1-a"]
     assert len(asked) == 3
 
