@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from gridledger.disk import Piece, SystemDisk
 from gridledger.errors import CorruptionError
 from gridledger.sharing import commitment
 from services.vault.errors import HolderFull, HolderOut, ShareMissing
@@ -185,6 +188,36 @@ def test_a_disk_that_fills_between_share_and_line_takes_nothing(tmp_path: Path) 
             raise AssertionError("there was room in the end")
         store.close()
         assert Store(folder, lambda: 7).held().keys() == {("kept", 1), (f"o{free_kib}", 1)}
+
+
+class FullForLines(SystemDisk):
+    """A disk that has room for shares, and none for the log."""
+
+    full = False
+
+    def pwrite(self, descriptor: int, pieces: Sequence[Piece], offset: int) -> None:
+        if self.full and pieces[-1] == b"\n":
+            super().pwrite(descriptor, (b"half a li",), offset)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().pwrite(descriptor, pieces, offset)
+
+
+def test_a_share_whose_line_finds_no_room_is_taken_back(tmp_path: Path) -> None:
+    disk = FullForLines()
+    store = Store(tmp_path, lambda: 7, disk=disk)
+    put(store, "kept", b"kept")
+    disk.full = True
+    with pytest.raises(HolderFull):
+        put(store, "o", b"x")
+    assert [path.name for path in (tmp_path / "shares").iterdir()] == ["kept.1"]
+    assert (tmp_path / "log.jsonl").read_bytes().count(b"\n") == 1
+    with pytest.raises(HolderFull):
+        store.delete(("kept", 1))
+    assert store.read(("kept", 1)) == b"kept"
+    disk.full = False
+    put(store, "o", b"x")
+    store.close()
+    assert Store(tmp_path, lambda: 7).held().keys() == {("kept", 1), ("o", 1)}
 
 
 def test_after_a_failed_flush_nothing_is_trusted_until_it_is_opened_again() -> None:
