@@ -25,6 +25,8 @@ _SETTLE_AFTER_S: Final = 2.0
 """The dealer settles first, as a rule."""
 _OPEN_FOR_S: Final = 60.0
 _LONGEST_PAUSE_S: Final = 3600.0
+_FIRST_PAUSE_S: Final = 0.5
+_LONGEST_WAIT_S: Final = 15.0
 _MAX_FINDINGS: Final = 200
 _MAX_FAILING: Final = 10_000
 _US: Final = 1_000_000
@@ -104,15 +106,27 @@ class Tending:
             await asyncio.sleep(self._options.look_over_s)
 
     async def follow(self, events: Callable[[], AsyncIterator[ChaincodeEvent]]) -> None:
-        """Look at what events tell of, until this is cancelled."""
-        async for event in events():
-            name = event.payload.get("object") if isinstance(event.payload, dict) else None
-            if not isinstance(name, str):
-                continue
-            if event.name in PUT_EVENTS and len(self._soon) < self._options.max_objects:
-                self._soon.setdefault(name, self._clock())
-            elif event.name in MEND_EVENTS:
-                await self._guarded(name, self.tend)
+        """Look at what events tell of, until this is cancelled. Without a ledger it is tried again; what was missed
+        meanwhile is seen at the next look at all objects."""
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_WAIT_S, self._random)
+        while True:
+            try:
+                async for event in events():
+                    backoff.succeeded()
+                    await self.take(event)
+            except GridLedgerError as error:
+                _log.warning("the ledger's events cannot be followed: %s", error.message)
+            await asyncio.sleep(backoff.failed())
+
+    async def take(self, event: ChaincodeEvent) -> None:
+        """Look at what one event tells of, now or soon."""
+        name = event.payload.get("object") if isinstance(event.payload, dict) else None
+        if not isinstance(name, str):
+            return
+        if event.name in PUT_EVENTS and len(self._soon) < self._options.max_objects:
+            self._soon.setdefault(name, self._clock())
+        elif event.name in MEND_EVENTS:
+            await self._guarded(name, self.tend)
 
     async def settle_soon(self) -> None:
         """Settle what was put a moment ago, as soon as enough holders have acknowledged, until this is cancelled."""
@@ -156,8 +170,9 @@ class Tending:
             await self._abandon_late(name)
         if health["status"] == STORED:
             await self._look_into_audits(health)
-            if self._options.repair:
-                await self._mend_all(health)
+        if self._options.repair and (health["status"] == STORED or await self._is_left_open(health)):
+            await self._mend_all(health)
+        if health["status"] == STORED:
             await self._audit_one(health)
         return health
 
@@ -190,6 +205,14 @@ class Tending:
             return False
         settled = await self._session.ledger.settle(name, told["version"])
         return bool(settled["status"] == STORED)
+
+    async def _is_left_open(self, health: Answer) -> bool:
+        """Whether a version's dealer has given up before t + spare acknowledged, and t shares are there to repair the
+        others from."""
+        if health["status"] != OPEN or health["acks"] < health["t"]:
+            return False
+        told = await self._session.ledger.get_object(health["object"], health["version"])
+        return bool(self._now_us() - told["time_us"] > _OPEN_FOR_S * _US)
 
     async def _abandon_late(self, name: str) -> None:
         told = await self._session.ledger.get_object(name)

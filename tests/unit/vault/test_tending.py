@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -9,6 +10,7 @@ from random import Random
 import pytest
 import pytest_asyncio
 
+from gridledger.client import ChaincodeEvent
 from gridledger.errors import ConflictError, GridLedgerError
 from gridledger.sharing.errors import SharingError
 from services.vault import dealer as dealing
@@ -127,6 +129,46 @@ async def test_a_holder_that_was_away_at_the_put_gets_its_share(parties: Parties
     await base.look()
     assert parties.share_file("m1-5", "oil").exists()
     assert (await parties.session(parties.base).ledger.get_health("oil"))["live"] == 5
+
+
+async def test_what_a_dealer_gave_up_with_t_shares_out_is_completed(parties: Parties) -> None:
+    parties.away = {"m1-4", "m1-5"}
+    with pytest.raises(PutIncomplete):
+        await put(parties)
+    parties.away = set()
+    base, ledger = tending(parties), parties.session(parties.base).ledger
+    await base.look()  # not yet: the dealer may be at work
+    assert not parties.share_file("m1-4", "oil").exists()
+    parties.later(61)
+    await base.look()
+    await base.look()
+    assert (await ledger.get_object("oil"))["status"] == "stored"
+    assert (await ledger.get_health("oil"))["live"] == 5
+
+
+async def test_events_are_followed_again_after_a_failure(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.vault.base.tending._FIRST_PAUSE_S", 0.001)
+    await put(parties)
+    parties.flip("m1-2", "oil")
+    right = (await Reader(parties.session(parties.reader)).get("oil", "study", ask_all=True)).reported
+    assert right == ("m1-2",)
+    streams: list[int] = []
+    ended = asyncio.Event()
+
+    async def events() -> AsyncIterator[ChaincodeEvent]:
+        streams.append(1)
+        if len(streams) == 1:
+            raise GridLedgerError("no peer answers")
+        for name, payload in (("BadShare", {"object": "oil"}), ("BadShare", {"object": "none"}), ("Joined", None)):
+            yield ChaincodeEvent("vault", "vault", name, payload, "0" * 64, 1, 0, 0)
+        ended.set()
+        await asyncio.Event().wait()
+
+    following = asyncio.create_task(tending(parties).follow(events))
+    await asyncio.wait_for(ended.wait(), 5)
+    following.cancel()
+    health = await parties.session(parties.base).ledger.get_health("oil")
+    assert health["holders"][1]["repairs"] == 1
 
 
 @pytest.mark.parametrize("profile", ["shamir", "copies"])
