@@ -30,6 +30,10 @@ from services.vault.wire import Answer as Served
 ANSWER_WITHIN_S: Final = 15.0
 """How long holders are waited for while fewer than t have served a good share."""
 _REPORT_WITHIN_S: Final = 10.0
+_MOST_BEHIND: Final = 256
+
+_BEHIND: Final[set[asyncio.Task[None]]] = set()
+"""What goes on behind reads that have ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -201,9 +205,11 @@ class Reader:
                     break
                 for task in done:
                     collected.take(task.result())
-        finally:
+        except asyncio.CancelledError:
             for task in pending:
                 task.cancel()
+            raise
+        self._let_end(grant, pending, deadline - loop.time())
         if len(collected.good) >= needed:
             return
         for task in pending:
@@ -216,6 +222,30 @@ class Reader:
         answered = [name for name in manifest.shares if name in collected.good]
         others = {name: collected.others[name] for name in manifest.shares if name in collected.others}
         raise TooFewAnswered(manifest.object, needed, answered, others)
+
+    def _let_end(self, grant: Grant, pending: set[asyncio.Task[ServedShare]], within_s: float) -> None:
+        """Judge behind the reader's back what the slower holders serve: a request that is cut off costs its connection,
+        and a wrong answer is worth a report whenever it comes."""
+        if not pending:
+            return
+        if len(_BEHIND) >= _MOST_BEHIND or within_s <= 0:
+            for task in pending:
+                task.cancel()
+            return
+        judging = asyncio.create_task(self._judge_behind(grant, pending, within_s))
+        _BEHIND.add(judging)
+        judging.add_done_callback(_BEHIND.discard)
+
+    async def _judge_behind(self, grant: Grant, pending: set[asyncio.Task[ServedShare]], within_s: float) -> None:
+        try:
+            done, _ = await asyncio.wait(pending, timeout=within_s)
+        finally:
+            for task in pending:
+                task.cancel()
+        late = Collected()
+        for task in done:
+            late.take(task.result())
+        await self._report(grant, late)
 
     async def _joined(
         self, manifest: Manifest, collected: Collected, *, even_if_false: bool

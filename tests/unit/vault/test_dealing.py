@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -17,11 +18,13 @@ from services.vault.cutting import cut_object, join_object
 from services.vault.dealer import Dealer, default_readers
 from services.vault.errors import DealerAtFault, PutIncomplete, TooFewAnswered
 from services.vault.holder.store import Bounds
-from services.vault.reader import Reader
+from services.vault.reader import Grant, Reader, ServedShare
 from services.vault.records import Manifest
 from services.vault.resharing import RESHARE, reshare, reshare_each
+from services.vault.transport import PrivateKey
 from services.vault.wire import Answer, Signed, served_text
 from tests.support.vault_parties import READERS, Parties
+from tests.support.waiting import eventually
 
 DATA = b"dissolved gas 12 ppm, " * 5000
 AUDITS = 4
@@ -137,6 +140,31 @@ async def test_a_flipped_byte_is_named_with_proof(parties: Parties) -> None:
     health = await parties.session(parties.reader).ledger.get_health("oil")
     assert [each["holder"] for each in health["holders"] if each["bad"]] == ["m1-2"]
     assert (await reading(parties).get("oil", "again", ask_all=True)).reported == ("m1-2",)  # the ledger has it
+
+
+async def test_a_wrong_answer_that_comes_late_is_reported_too(
+    parties: Parties, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(parties)
+    parties.flip("m1-2", "oil")
+    reader = reading(parties)
+    serve, slow = reader.serve, asyncio.Event()
+
+    async def served(grant: Grant, holder: dict[str, Any], key: PrivateKey) -> ServedShare:
+        if holder["holder"] == "m1-2":
+            await slow.wait()
+        return await serve(grant, holder, key)
+
+    monkeypatch.setattr(reader, "serve", served)
+    read = await reader.get("oil", "study")
+    assert (read.data, read.reported) == (DATA, ())
+    slow.set()
+    ledger = parties.session(parties.base).ledger
+
+    async def named() -> bool:
+        return [each["holder"] for each in (await ledger.get_health("oil"))["holders"] if each["bad"]] == ["m1-2"]
+
+    await eventually(named, within_s=5, what="the late liar is reported")
 
 
 async def test_other_bytes_under_the_right_root_are_refused_and_suspected(parties: Parties) -> None:
