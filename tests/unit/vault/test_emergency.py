@@ -102,6 +102,15 @@ async def test_what_is_no_approval_is_left_out_by_name(case: Case) -> None:
         open_approvals(case.request, right, other_key)
 
 
+async def test_an_approval_by_another_key_than_the_holder_s_does_not_count(case: Case) -> None:
+    parties, share = case.parties, case.parties.share_file("m1-2", "oil").read_bytes()
+    false = parties.issue("Security", "false", {"vault.role": "sensor", "vault.cluster": "M1", "vault.id": "102"})
+    forged = approve(case.request, "m1-2", share, false, now_us=case.request.made_us)
+    right = [case.approval(holder) for holder in ("m1-1", "m1-3")]
+    with pytest.raises(TooFewAnswered, match="approval 1: it is not signed by m1-2"):
+        open_approvals(case.request, [forged, *right], case.key)
+
+
 async def test_who_may_not_approve(case: Case) -> None:
     damaged = bytearray(case.parties.share_file("m1-2", "oil").read_bytes())
     damaged[100] ^= 1
