@@ -26,15 +26,17 @@ def profile(vault: Any = None) -> ConnectionProfile:
         name.lower(): {"url": "https://localhost:1", "organisation": name, "mspid": f"{name}MSP"}
         for name in ("Base", "Security", "Transformer")
     }
-    return ConnectionProfile(
-        name="test",
-        channels={"vault": {"peers": tuple(peers)}},
-        peers=peers,
-        orderers={},
-        ca={"url": "https://localhost:2", "tls_root": "ca.pem", "organisations": ("Base", "Security")},
-        roots="roots.pem",
-        organisations="organisations",
-        applications={} if vault is None else {"vault": vault},
+    return ConnectionProfile.model_validate(
+        {
+            "name": "test",
+            "channels": {"vault": {"peers": tuple(peers)}},
+            "peers": peers,
+            "orderers": {},
+            "ca": {"url": "https://localhost:2", "tls_root": "ca.pem", "organisations": ("Base", "Security")},
+            "roots": "roots.pem",
+            "organisations": "organisations",
+            "applications": {} if vault is None else {"vault": vault},
+        }
     )
 
 
