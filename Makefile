@@ -9,7 +9,7 @@ DIR ?= out/network
 # Where byte code may not be kept, as many images of Python have it, each of a network's processes compiles all its modules at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -53,6 +53,9 @@ demo: $(VENV)/.installed-feeder  ## the closed loop on the IEEE 30-bus grid, fro
 
 relay-demo: $(VENV)/.installed-relay  ## relay monitoring: four servers, what befalls them in twelve minutes, and a report in out/relay
 	@$(BIN)/python -m services.relay demo $(ARGS)
+
+vault-demo: $(VENV)/.installed-vault  ## shard storage: five clusters, what befalls their holders, and a report in out/vault
+	@$(BIN)/python -m services.vault demo $(ARGS)
 
 up: $(VENV)/.installed  ## start a network in the foreground (NETWORK=network-config/...yaml)
 	@$(BIN)/gridledger up $(NETWORK) --dir $(DIR)
@@ -108,6 +111,9 @@ grids: $(VENV)/.installed-dev  ## the closed loop on 14 to 9,241 buses, half an 
 
 relay-bench: $(VENV)/.installed-dev  ## update times of relay monitoring beside the article's algorithm (ARGS="update --servers 1 4")
 	@$(BIN)/python -m benchmarks.relay $(ARGS)
+
+vault-bench: $(VENV)/.installed-dev  ## shard storage: bytes on disk, put and get times, changes of members under load (ARGS="times --puts 50")
+	@$(BIN)/python -m benchmarks.vault $(ARGS)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff check .

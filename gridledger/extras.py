@@ -21,7 +21,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "scipy",
     ),
     "relay": ("comtrade", "iec61850", "jinja2", "matplotlib", "pyarrow", "pymodbus"),
-    "vault": ("pyeclib",),
+    "vault": ("jinja2", "matplotlib", "pyeclib"),
     "bench": ("jinja2", "locust", "matplotlib", "psutil", "simpy"),
 }
 """The modules that each extra brings wherever it can be installed; uvloop, which Windows lacks, is not among them."""

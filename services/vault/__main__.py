@@ -53,6 +53,10 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "emergency": Subcommand(
         "services.vault.commands.emergency", "read without the ledger, by the hands of t operators"
     ),
+    "sample": Subcommand("services.vault.commands.sample", "monitoring data of a substation, to try the vault with"),
+    "demo": Subcommand(
+        "services.vault.demonstration.command", "what befalls a substation's holders, with a report", serves=True
+    ),
     "serve": Subcommand("services.vault.commands.serve", "run a process of holders, or the base", serves=True),
 }
 
