@@ -126,11 +126,11 @@ async def make_shares_anew(story: Storing) -> None:
         read.data == story.data[name] and S1 in read.answered and S2 not in read.answered,
         f"version {sending.version}",
     )
-    tried, joined = await asyncio.to_thread(_mixed, (old, new), kept, fresh)
+    tried, joined = await asyncio.to_thread(mixed, (old, new), kept, fresh)
     book.expect("no t shares of which some are old and some new join", tried > 0 and joined == 0, f"{tried} sets tried")
 
 
-def _mixed(
+def mixed(
     manifests: tuple[Manifest, Manifest], kept: Mapping[str, bytes], fresh: Mapping[str, bytes]
 ) -> tuple[int, int]:
     """How many sets of t shares, old and new ones among them, were tried under both manifests, and how many joined."""
