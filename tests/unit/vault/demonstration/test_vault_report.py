@@ -92,7 +92,7 @@ def test_the_table_of_storage_has_a_row_for_each_share(book: Book, tmp_path: Pat
 
 def test_the_summary_has_all_that_was_seen(book: Book, tmp_path: Path) -> None:
     options = DemoOptions(seed=1, periods=2, out=tmp_path, folder=tmp_path)
-    summary = summary_of(book, 1.0, NetworkState(channels={}, down=[]), options)
+    summary = summary_of(book, 1.0, NetworkState({}, {}, []), options)
     assert summary["passed"]
     assert summary["speed_mb_s"]["sealed"] == {"split": 700.0, "join": 900.0}
     assert summary["ids_tried"] == [{"id": "0", "answer": "is 0 in the field"}]
