@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ _SHARE = "/holders/{holder}/objects/{object_name}/versions/{version}"
 _BYTES: Final = "application/octet-stream"
 _T = TypeVar("_T")
 
+_log = logging.getLogger(__name__)
+
 
 class _Written(Protocol):
     def to_bytes(self) -> bytes: ...
@@ -41,7 +44,7 @@ def make_router(host: Host, max_body_bytes: int = HolderLimits().max_body_bytes)
 
     @router.get("/holders/{holder}")
     async def describe(request: Request, holder: _Holder, after: _After = "", limit: _Limit = 100) -> Response:
-        async with _counted(host, holder, "describe"):
+        async with _counted(request, host, holder, "describe"):
             hosted = host.holder(holder)
             caller: Identity = request.state.caller
             is_own_admin = caller.role == "admin" and caller.mspid == hosted.own.identity.mspid
@@ -54,28 +57,28 @@ def make_router(host: Host, max_body_bytes: int = HolderLimits().max_body_bytes)
         async def body(max_bytes: int) -> bytes:
             return await read_body(request, max_bytes=max_bytes)
 
-        async with _counted(host, holder, "share"):
+        async with _counted(request, host, holder, "share"):
             # What has begun is finished although the dealer leaves: the share may be on the disk by then.
             answer = await host.holder(holder).serving.take(request.state.caller, (object_name, version), body)
             return json_response(answer.to_bytes())
 
     @router.post(_SHARE + "/serve")
     async def serve(request: Request, holder: _Holder, object_name: _Object, version: _Version) -> Response:
-        async with _counted(host, holder, "serve"):
+        async with _counted(request, host, holder, "serve"):
             asked = ServeRequest.from_bytes(await read_body(request, max_bytes=MAX_HEAD_BYTES))
             work = host.holder(holder).serving.serve(request.state.caller, (object_name, version), asked)
             return await _bytes(request, work)
 
     @router.post(_SHARE + "/contribute")
     async def contribute(request: Request, holder: _Holder, object_name: _Object, version: _Version) -> Response:
-        async with _counted(host, holder, "contribute"):
+        async with _counted(request, host, holder, "contribute"):
             asked = ContributeRequest.from_bytes(await read_body(request, max_bytes=MAX_HEAD_BYTES))
             work = host.holder(holder).mending.contribute(request.state.caller, (object_name, version), asked)
             return await _bytes(request, work)
 
     @router.post(_SHARE + "/rebuild")
     async def rebuild(request: Request, holder: _Holder, object_name: _Object, version: _Version) -> Response:
-        async with _counted(host, holder, "rebuild"):
+        async with _counted(request, host, holder, "rebuild"):
             asked = RebuildRequest.from_bytes(await read_body(request, max_bytes=max_body_bytes))
             answer = await host.holder(holder).mending.rebuild(request.state.caller, (object_name, version), asked)
             return json_response(answer.to_bytes())
@@ -89,13 +92,17 @@ async def _bytes(request: Request, work: Awaitable[_Written]) -> Response:
 
 
 @asynccontextmanager
-async def _counted(host: Host, holder: str, step: str) -> AsyncIterator[None]:
-    """Count what is refused, and how long what is answered took."""
+async def _counted(request: Request, host: Host, holder: str, step: str) -> AsyncIterator[None]:
+    """Count what is refused, log who was denied what, and tell how long what is answered took."""
     began = time.perf_counter()
     try:
         yield
     except GridLedgerError as error:
         known = holder if host.knows(holder) else "none"  # else strangers would make labels
         metrics.REFUSED.labels(known, error.code).inc()
+        if isinstance(error, PermissionDeniedError):
+            caller: Identity = request.state.caller
+            by = {"mspid": caller.mspid, "certificate": caller.fingerprint}
+            _log.warning("refused: %s", error.message, extra={"holder": known, "step": step, "code": error.code, **by})
         raise
     metrics.SECONDS.labels(holder, step).observe(time.perf_counter() - began)

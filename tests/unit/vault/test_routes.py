@@ -80,7 +80,9 @@ async def test_each_route_works_for_whom_it_is_for(world: VaultWorld) -> None:
             assert health["holders"]["m1-a"] == "ok"
 
 
-async def test_each_route_without_with_a_foreign_and_with_a_wrong_certificate(world: VaultWorld) -> None:
+async def test_each_route_without_with_a_foreign_and_with_a_wrong_certificate(
+    world: VaultWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     _, bodies = await ready(world)
     foreign = world.stranger_organisation.issue("m1-head-dealer", "client", attributes={"vault.role": "base"})
     unknown = PaperOrganisation("SecurityMSP").issue("reader", "client")
@@ -114,6 +116,10 @@ async def test_each_route_without_with_a_foreign_and_with_a_wrong_certificate(wo
         async with client(world, port, None) as http:
             assert (await http.get("/healthz")).status_code == 200
     assert not world.hosted["m1-e"].own.store.held()
+    denied = [vars(record) for record in caplog.records if record.name == "services.vault.routes"]
+    served = [record for record in denied if record["step"] == "serve"]
+    assert {record["code"] for record in served} == {"NOT_GRANTED"}
+    assert {record["certificate"] for record in served} >= {world.dealer.fingerprint, world.false_base.fingerprint}
 
 
 async def test_what_is_not_here_is_said(world: VaultWorld) -> None:
