@@ -97,7 +97,8 @@ def draw_recovery(figure: Figure, book: Book) -> None:
     axes.set_xlabel("dead holders")
     axes.set_ylabel("sets after which the data came back, %")
     axes.set_xticks(range(1 + max((each.n for each in book.recoveries), default=1)))
-    axes.legend()
+    if clusters:
+        axes.legend()
 
 
 def draw_speed(figure: Figure, book: Book) -> None:
@@ -130,7 +131,7 @@ def draw_leak(figure: Figure, book: Book) -> None:
         axes.set_xlabel("shares that are known")
         axes.set_xticks(ks)
     panels[0].set_ylabel("of the data told, %")
-    panels[0].legend(loc="center right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 def draw_attack(figure: Figure, book: Book) -> None:

@@ -52,14 +52,14 @@ async def collude(story: Storing) -> None:
         seconds=seconds,
     )
     book.console.line(f"    {' and '.join(HOLDERS)} know all of one record but its voltage: {len(candidates)} may be")
-    book.console.line(f"    of `article` their two shares leave {', '.join(book.collusion.left_article) or 'none'}")
-    book.console.line(f"    of `sealed` every one of the {len(candidates)} stays possible, and they can open none")
+    book.console.line(f"    of article their two shares leave {', '.join(book.collusion.left_article) or 'none'}")
+    book.console.line(f"    of sealed every one of the {len(candidates)} stays possible, and they can open none")
     book.expect(
-        f"two holders of {article.t} compute the voltage from their shares of `article`",
+        f"two holders of {article.t} compute the voltage from their shares of article",
         book.collusion.left_article == (_shown(record),),
         f"{len(candidates)} candidates, {seconds:.1f} s: {', '.join(book.collusion.left_article)}",
     )
-    book.expect("and fail on `sealed`", not found and _needs_more(hidden, theirs), "needs 3 of 5, 2 are there")
+    book.expect("and fail on sealed", not found and _needs_more(hidden, theirs), "needs 3 of 5, 2 are there")
 
 
 def voltages(record: Record) -> dict[bytes, str]:

@@ -49,7 +49,7 @@ def report_of(book: Book, drawings: Mapping[str, str]) -> Report:
             Section(
                 "Bytes of a holder",
                 "Dots are files on the holders' disks. The source claims 1/(t - 1) of the data; its scheme takes 3 % "
-                "more, as 66 bytes hold 64. `sealed` takes 1/t and 156 bytes, and is secret.",
+                "more, as 66 bytes hold 64. sealed takes 1/t and 156 bytes, and is secret.",
                 svg=drawings["storage"],
                 table=_storage(book),
             ),
@@ -83,7 +83,6 @@ def report_of(book: Book, drawings: Mapping[str, str]) -> Report:
             ),
             Section("Who read what", "From the ledger: every grant, with its purpose.", table=_reads(book)),
         ],
-        expectations=[(each.text, each.held) for each in book.expectations],
         footer="Made by gridledger vault demo.",
     )
 
@@ -113,13 +112,13 @@ def _figures(book: Book) -> list[Figure]:
     )
     if collusion is not None:
         figures += [
-            Figure(str(len(collusion.left_article)), "voltage left to two holders of `article`",
+            Figure(str(len(collusion.left_article)), "voltage left to two holders of article",
                    f"of {collusion.candidates}: {', '.join(collusion.left_article)}", "bad"),
-            Figure(str(collusion.candidates), "voltages left to two holders of `sealed`",
+            Figure(str(collusion.candidates), "voltages left to two holders of sealed",
                    "every one stays possible", "good" if not collusion.left_sealed else "bad"),
         ]  # fmt: skip
     if speed is not None:
-        figures.append(Figure(f"{speed.split:,.0f} MB/s", "split, `sealed`", f"join {speed.join:,.0f} MB/s"))
+        figures.append(Figure(f"{speed.split:,.0f} MB/s", "split, sealed", f"join {speed.join:,.0f} MB/s"))
     figures.append(Figure(str(len(book.reads)), "reads on the ledger", "repairs and reshares among them"))
     return figures
 
@@ -165,7 +164,7 @@ def _collusion_told(book: Book) -> str:
     return (
         f"{' and '.join(found.holders)} hold two shares of one record and know all of it but the voltage: one of "
         f"{found.candidates} values. Each value's random number follows from one share, and the other share says "
-        f"whether it is that one: {found.seconds:.1f} s. Of `sealed` they would need the key, and two key shares of "
+        f"whether it is that one: {found.seconds:.1f} s. Of sealed they would need the key, and two key shares of "
         "three fit every key."
     )
 

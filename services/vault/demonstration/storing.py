@@ -129,7 +129,7 @@ class Storing:
             and (each.object, other.object) == (readings_of(each.cluster), study_of(each.cluster))
         ]
         book.expect(
-            "a holder's share of `sealed` is smaller than that of `article`",
+            "a holder's share of sealed is smaller than that of article",
             bool(smaller) and all(mine < theirs for _, mine, theirs in smaller),
         )
         for cluster in self.stage.heads:
