@@ -100,7 +100,7 @@ async def _play(network: DemoNetwork, options: DemoOptions, book: Book) -> None:
 async def _collect_reads(stage: Stage, book: Book) -> None:
     """All reads of all objects, by time."""
     names = [str(item["object"]) async for item in stage.base.ledger.objects()]
-    reads = [item async for name in names async for item in _reads(stage, name)]
+    reads = [item for name in names async for item in _reads(stage, name)]
     book.reads = sorted(reads, key=lambda item: item["granted_us"])
     purposes = {str(item["purpose"]) for item in book.reads}
     book.expect(
