@@ -2,8 +2,8 @@
 
 ``storage``: bytes on disk of each holder beside the formula. ``times``: puts and gets of 1 MB to nine holders, their
 percentiles, and what each costs in packets, bytes on the wire and CPU. ``members``: a holder joins and another is
-revoked under load. ``all``: one after another. Each keeps its results in ``--out``: called again at the same commit it
-goes on. Exit code 1 where a bar is missed.
+revoked under load. ``all``: one after another, on one network. Each keeps its results in ``--out``: called again at the
+same commit it goes on. Exit code 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,36 +38,61 @@ def tell(text: str) -> None:
     print(f"[{time.monotonic() - _BEGUN:6.1f} s] {text}", flush=True)
 
 
+class _Lazily:
+    """The network, started when the first mode needs it, and stopped at the end."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._folder = options.out.absolute() / "network"
+        self._port_offset = options.port_offset
+        self._stack = AsyncExitStack()
+        self._network: Measured | None = None
+
+    async def __aenter__(self) -> _Lazily:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def measure(self, work: Work) -> Any:
+        """What a mode measures on it."""
+        if self._network is None:
+            tell("starting the network")
+            self._network = await self._stack.enter_async_context(measured_network(self._folder, self._port_offset))
+            tell("the network is set up")
+        return await work(self._network)
+
+
 async def run_modes(options: argparse.Namespace) -> int:
-    """The modes that are asked for, each on a network of its own; the exit code."""
-    modes = ("storage", "times", "members") if options.mode == "all" else (options.mode,)
+    """The modes that are asked for, on one network; the exit code."""
+    modes = tuple(_MODES) if options.mode == "all" else (options.mode,)
     missed: list[str] = []
-    for mode in modes:
-        missed += await _MODES[mode](options)
+    async with _Lazily(options) as network:
+        for mode in modes:
+            missed += await _MODES[mode](options, network)
     for text in missed:
         print(f"MISSED: {text}", file=sys.stderr)
     return EXIT_FAILED if missed else 0
 
 
-async def _storage(options: argparse.Namespace) -> list[str]:
+async def _storage(options: argparse.Namespace, network: _Lazily) -> list[str]:
     results = Results(options.out / "storage.json", anew=options.anew)
 
-    async def work(network: Measured) -> Any:
-        return {"rows": await storage.measure_storage(network, tell)}
+    async def work(there: Measured) -> Any:
+        return {"rows": await storage.measure_storage(there, tell)}
 
-    run = await results.of({"mode": "storage", "sizes": storage.SIZES}, lambda: _on_network(options, work))
+    run = await results.of({"mode": "storage", "sizes": storage.SIZES}, lambda: network.measure(work))
     results.write_table(tables.storage_table(run["rows"]))
     return storage.missed(run["rows"])
 
 
-async def _times(options: argparse.Namespace) -> list[str]:
+async def _times(options: argparse.Namespace, network: _Lazily) -> list[str]:
     results = Results(options.out / "times.json", anew=options.anew)
 
-    async def work(network: Measured) -> Any:
-        return await times.measure_times(network, options.count, options.size, tell)
+    async def work(there: Measured) -> Any:
+        return await times.measure_times(there, options.count, options.size, tell)
 
     configuration = {"mode": "times", "count": options.count, "size": options.size}
-    run = await results.of(configuration, lambda: _on_network(options, work))
+    run = await results.of(configuration, lambda: network.measure(work))
     results.write_table(tables.times_table(run))
     bars = {"put": PUT_MS, "get": GET_MS}
     if options.size != _MB:
@@ -78,26 +104,20 @@ async def _times(options: argparse.Namespace) -> list[str]:
     ]
 
 
-async def _members(options: argparse.Namespace) -> list[str]:
+async def _members(options: argparse.Namespace, network: _Lazily) -> list[str]:
     results = Results(options.out / "members.json", anew=options.anew)
 
-    async def work(network: Measured) -> Any:
-        return await members.measure_members(network, options.seconds, options.small, tell)
+    async def work(there: Measured) -> Any:
+        return await members.measure_members(there, options.seconds, options.small, tell)
 
     configuration = {"mode": "members", "seconds": options.seconds, "size": options.small}
-    run = await results.of(configuration, lambda: _on_network(options, work))
+    run = await results.of(configuration, lambda: network.measure(work))
     results.write_table(tables.members_table(run))
     return [*(f"lost: {text}" for text in run["lost"]), *(f"failed: {text}" for text in run["failed"])]
 
 
-_MODES: Final = {"storage": _storage, "times": _times, "members": _members}
-
-
-async def _on_network(options: argparse.Namespace, work: Work) -> Any:
-    tell("starting the network")
-    async with measured_network(options.out.absolute() / "network", options.port_offset) as network:
-        tell("the network is set up")
-        return await work(network)
+_MODES: Final = {"times": _times, "storage": _storage, "members": _members}
+"""In the order in which they are measured: times on a ledger that is short, members last, as it changes them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
