@@ -73,7 +73,7 @@ def test_the_report_is_one_file_with_its_figures_beside_it(shown: Demonstration)
     assert "expectations held" in page
     assert page.count("<svg") == 5
     assert "src=" not in page
-    assert "https://" not in page.replace("https://127.0.0.1", "")
+    assert "https://" not in page
     for name in ("storage", "recovery", "speed", "leak", "attack"):
         assert (shown.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     with (shown.out / "storage.csv").open(encoding="utf-8", newline="") as file:
@@ -101,7 +101,7 @@ def test_no_part_of_a_share_stands_on_a_ledger(shown: Demonstration) -> None:
             pieces = list(pieces_of(ledger))
             seen += len(pieces)
             assert search.find(pieces) == [], peer
-    assert seen > 6 * 500
+    assert seen > 6 * 300
 
 
 def share_files(folder: NetworkFolder) -> list[Path]:

@@ -52,7 +52,7 @@ def svg(draw: Draw, book: Book) -> str:
         figure = Figure(figsize=(11.6, 4.0), layout="constrained", facecolor="none")
         draw(figure, book)
         text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         return text.getvalue()
 
 

@@ -43,7 +43,7 @@ def report_of(book: Book, drawings: Mapping[str, str]) -> Report:
         sections=[
             Section(
                 "What befell the clusters",
-                "Each step, what had to hold in it, and what was seen.",
+                "Each step as it came, and what had to hold in it.",
                 table=_steps(book),
             ),
             Section(
@@ -71,7 +71,8 @@ def report_of(book: Book, drawings: Mapping[str, str]) -> Report:
             ),
             Section(
                 "MB of data a second",
-                "In memory, on this machine, without network and ledger. The join is of shares of parity.",
+                "In memory, on one core of this machine by the processor's time, without network and ledger. The join "
+                "is of shares of parity.",
                 svg=drawings["speed"],
             ),
             Section(
@@ -127,12 +128,11 @@ def _steps(book: Book) -> Table:
     rows, before = [], ""
     for each in book.expectations:
         tone: Tone = "good" if each.held else "bad"
+        seen = f" ({each.seen})" if each.seen else ""
         step = "" if each.step == before else each.step
-        rows.append(
-            [Cell(step), Cell("as it must" if each.held else "failed", tone), Cell(each.text), Cell(each.seen, "dim")]
-        )
+        rows.append([Cell(step), Cell("as it must" if each.held else "failed", tone), Cell(each.text + seen)])
         before = each.step
-    return Table(("step", "", "what had to hold", "seen"), rows)
+    return Table(("step", "", "what had to hold, and what was seen"), rows)
 
 
 def _storage(book: Book) -> Table:
