@@ -26,7 +26,7 @@ from gridledger.errors import GridLedgerError
 
 PUT_MS: Final = 300.0
 GET_MS: Final = 200.0
-"""The bars of the medians, for 1 MB and nine holders."""
+"""The bars of the medians, for 1 MB and nine holders, where two peers are on this machine: the cluster's, the base's."""
 _MB: Final = 1_000_000
 _BEGUN = time.monotonic()
 
@@ -41,7 +41,8 @@ def tell(text: str) -> None:
 class _Lazily:
     """The network, started when the first mode needs it, and stopped at the end."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, clusters: Sequence[str] = ()) -> None:
+        self._clusters = clusters
         self._folder = options.out.absolute() / "network"
         self._port_offset = options.port_offset
         self._stack = AsyncExitStack()
@@ -57,7 +58,9 @@ class _Lazily:
         """What a mode measures on it."""
         if self._network is None:
             tell("starting the network")
-            self._network = await self._stack.enter_async_context(measured_network(self._folder, self._port_offset))
+            self._network = await self._stack.enter_async_context(
+                measured_network(self._folder, self._port_offset, self._clusters)
+            )
             tell("the network is set up")
         return await work(self._network)
 
@@ -66,6 +69,9 @@ async def run_modes(options: argparse.Namespace) -> int:
     """The modes that are asked for, on one network; the exit code."""
     modes = tuple(_MODES) if options.mode == "all" else (options.mode,)
     missed: list[str] = []
+    if "times" in modes:
+        async with _Lazily(options, (times.CLUSTER,)) as network:
+            missed += await _times(options, network, judged=True)
     async with _Lazily(options) as network:
         for mode in modes:
             missed += await _MODES[mode](options, network)
@@ -85,17 +91,19 @@ async def _storage(options: argparse.Namespace, network: _Lazily) -> list[str]:
     return storage.missed(run["rows"])
 
 
-async def _times(options: argparse.Namespace, network: _Lazily) -> list[str]:
-    results = Results(options.out / "times.json", anew=options.anew)
+async def _times(options: argparse.Namespace, network: _Lazily, *, judged: bool = False) -> list[str]:
+    """On all peers; ``judged`` by the bars on those of the cluster and the base alone."""
+    name = "times-two-organisations" if judged else "times"
+    results = Results(options.out / f"{name}.json", anew=options.anew)
 
     async def work(there: Measured) -> Any:
         return await times.measure_times(there, options.count, options.size, tell)
 
-    configuration = {"mode": "times", "count": options.count, "size": options.size}
+    configuration = {"mode": name, "count": options.count, "size": options.size}
     run = await results.of(configuration, lambda: network.measure(work))
     results.write_table(tables.times_table(run))
     bars = {"put": PUT_MS, "get": GET_MS}
-    if options.size != _MB:
+    if not judged or options.size != _MB:
         return []
     return [
         f"{what}: p50 {run[what]['p50_ms']} ms is not below {bar:.0f} ms"

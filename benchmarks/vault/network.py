@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +43,8 @@ class Measured:
         return self.folder.companion(process) / "data" / holder / "shares" / f"{name}.{version}"
 
 
-def substation(port_offset: int) -> NetworkConfig:
-    """The description, with 20 holders in M2, of which 11 join."""
+def substation(port_offset: int, clusters: Sequence[str] = ()) -> NetworkConfig:
+    """The description, with 20 holders in M2, of which 11 join; with ``clusters`` and the base alone, if any are."""
     raw = load_network_config(PROJECT / "network-config" / "substation-vault.yaml").model_dump(mode="json")
     names = ["m2-head", *(f"m2-sensor-{number}" for number in range(1, _LARGE))]
     identities = [
@@ -66,13 +66,30 @@ def substation(port_offset: int) -> NetworkConfig:
         if spec["name"] == "base":
             spec["settings"] |= settings
     raw["applications"]["vault"]["clusters"]["M2"] |= {"t": _LARGE_T, "holders": names}
+    if clusters:
+        _keep(raw, clusters)
     return NetworkConfig.model_validate(raw).with_port_offset(port_offset)
 
 
+def _keep(raw: dict[str, Any], clusters: Sequence[str]) -> None:
+    """Leave out the organisations, peers and holders of all other clusters, and the layer of the heads."""
+    vault = raw["applications"]["vault"]
+    vault["clusters"] = {name: vault["clusters"][name] for name in clusters}
+    kept = {"Orderer", vault["base"], *(each["organisation"] for each in vault["clusters"].values())}
+    raw["organisations"] = [each for each in raw["organisations"] if each["name"] in kept]
+    raw["peers"] = [each for each in raw["peers"] if each["organisation"] in kept]
+    raw["channels"][vault["channel"]]["peers"] = [each["name"] for each in raw["peers"]]
+    raw["companions"] = [
+        each
+        for each in raw["companions"]
+        if {*each["organisations"], *(one["organisation"] for one in each["identities"])} <= kept
+    ]
+
+
 @asynccontextmanager
-async def measured_network(folder: Path, port_offset: int) -> AsyncIterator[Measured]:
+async def measured_network(folder: Path, port_offset: int, clusters: Sequence[str] = ()) -> AsyncIterator[Measured]:
     """The network, set up, while the block lasts. ``folder`` is an absolute path."""
-    config, place = substation(port_offset), NetworkFolder(folder)
+    config, place = substation(port_offset, clusters), NetworkFolder(folder)
     clear(place)
     async with (
         running_network(config, place, project=PROJECT, sink=lambda _name, _line: None, companions=config.companions),
@@ -84,5 +101,6 @@ async def measured_network(folder: Path, port_offset: int) -> AsyncIterator[Meas
         dealers = {
             cluster: await stack.enter_async_context(open_session(profile, await dealer_identity(profile, cluster)))
             for cluster in CLUSTERS.values()
+            if cluster in described_vault(profile).clusters
         }
         yield Measured(place, profile, config, base, dealers)
