@@ -26,7 +26,7 @@ from gridledger.errors import GridLedgerError
 
 PUT_MS: Final = 300.0
 GET_MS: Final = 200.0
-"""The bars of the medians, for 1 MB and nine holders, where two peers are on this machine: the cluster's, the base's."""
+"""The bars of the medians, for 1 MB and nine holders, with two peers on this machine: the cluster's, the base's."""
 _MB: Final = 1_000_000
 _BEGUN = time.monotonic()
 
