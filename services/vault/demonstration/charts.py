@@ -41,6 +41,7 @@ _MAJORITY: Final = 0.6
 _BLOCKS: Final = 20
 _WHOLE_FROM: Final = 10
 """MB/s from which on no decimals are shown."""
+_LEAST_BYTES: Final = 5_000
 _THRESHOLDS: Final = range(2, 12)
 
 Draw = Callable[[Figure, Book], None]
@@ -169,5 +170,6 @@ DRAWINGS: Final[dict[str, Draw]] = {
 
 def _points(stored: Sequence[StoredShare], profile: str) -> list[tuple[int, float]]:
     """A point for each object of more than some KB: the smallest are all overhead."""
-    least = max((each.data for each in stored), default=0) / 10
-    return sorted({(each.t, each.disk / each.data) for each in stored if each.profile == profile and each.data > least})
+    return sorted(
+        {(each.t, each.disk / each.data) for each in stored if each.profile == profile and each.data > _LEAST_BYTES}
+    )

@@ -119,7 +119,7 @@ def _figures(book: Book) -> list[Figure]:
                    "every one stays possible", "good" if not collusion.left_sealed else "bad"),
         ]  # fmt: skip
     if speed is not None:
-        figures.append(Figure(f"{speed.split:,.0f} MB/s", "split, sealed", f"join {speed.join:,.0f} MB/s"))
+        figures.append(Figure(f"{speed.split:,.0f}", "MB/s split, sealed", f"join {speed.join:,.0f} MB/s"))
     figures.append(Figure(str(len(book.reads)), "reads on the ledger", "repairs and reshares among them"))
     return figures
 
