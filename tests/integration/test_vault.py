@@ -170,6 +170,33 @@ def test_a_dishonest_dealer_is_found(vault: Commands, files: Path, monkeypatch: 
     assert "false was abandoned" in vault.said("get", "false", "-o", "-", "--purpose", "test", code=1)[1]
 
 
+def test_an_emergency_read_needs_no_ledger(vault: Commands, files: Path) -> None:
+    network = vault.vault.network
+    vault.said("emergency", "keep", "oil", "-o", str(files / "oil.manifest"))
+    for name in ("orderer1", "base-peer", "breaker-peer"):
+        network.pause(name)
+    try:
+        wanted = ("--manifest", str(files / "oil.manifest"), "--reason", "breaker 3 burns", "-o", str(files / "wanted"))
+        told = vault.json("emergency", "request", *wanted)
+        approvals = []
+        for holder in ("m3-head", "m3-displacement-1", "m3-vibration-1", "m3-current-1", "m3-capacitance-1"):
+            home = network.folder.companion(PROCESS[holder])
+            where = ("--data", str(home / "data"), "--identity", str(home / "identities" / holder))
+            approvals.append(str(files / f"{holder}.approval"))
+            agreed = ("--yes", holder, "--digest", told["request_sha256"], "-o", approvals[-1])
+            assert main(["emergency", "approve", told["request"], "--holder", holder, *where, *agreed]) == 0
+        opened = ("--key", told["key"], "-o", str(files / "oil.emergency"))
+        assert main(["emergency", "open", told["request"], *approvals[1:], *opened]) == 1
+        assert main(["emergency", "open", told["request"], *approvals, *opened]) == 0
+    finally:
+        for name in ("orderer1", "base-peer", "breaker-peer"):
+            network.resume(name)
+    assert (files / "oil.emergency").read_bytes() == DATA
+    vault.said("emergency", "record", told["request"])
+    purposes = [item["purpose"] for item in vault.json("reads", "oil")["items"]]
+    assert f"emergency, request {told['request_sha256']}: breaker 3 burns" in purposes
+
+
 def test_who_joins_and_who_is_revoked(vault: Commands, files: Path) -> None:
     """A weak id and a taken one are refused; a new holder gets no old share; a revoked one nothing new; after a reshare
     old and new shares never combine."""
