@@ -21,6 +21,10 @@ from services.vault.records import Manifest
 BETWEEN_SHARES_S: Final = 0.05
 """Waited after each share when all are looked at, so that the peer hardly notices."""
 
+UNKNOWN_KEPT_S: Final = 7 * 24 * 3600.0
+"""How long a share stays whose object the holder's peer does not know. A holder takes a share only once its peer knows
+the object: where the peer does not, it was set up anew as a rule and is catching up, and the share is wanted."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,6 +33,7 @@ class Upkeep:
 
     def __init__(self, own: Own) -> None:
         self._own = own
+        self._unknown_since_us: dict[Key, int] = {}
 
     async def look_over(self) -> None:
         """Look at every share once."""
@@ -57,9 +62,9 @@ class Upkeep:
         try:
             manifest = await own.manifest(key)
         except NotFoundError:
-            _log.warning("the ledger knows nothing of a share that is here; it is deleted", extra=self._named(key))
-            await asyncio.to_thread(lambda: own.store.delete(key, expired=True))
+            await self._expire_unknown(key)
             return
+        self._unknown_since_us.pop(key, None)
         expected = manifest.shares.get(own.name)
         if manifest.abandoned or manifest.stored > manifest.version:
             await self._delete(key, expired=manifest.abandoned)
@@ -80,6 +85,16 @@ class Upkeep:
         answer = await asyncio.to_thread(commitment.audit_answer, nonce, share)
         await own.ledger.audit_share(key[0], key[1], number, answer.hex())
         metrics.AUDITED.labels(own.name).inc()
+
+    async def _expire_unknown(self, key: Key) -> None:
+        now_us = self._own.now_us()
+        if key not in self._unknown_since_us:
+            _log.warning("the peer knows nothing of a share that is here", extra=self._named(key))
+        if now_us - self._unknown_since_us.setdefault(key, now_us) < UNKNOWN_KEPT_S * 1_000_000:
+            return
+        _log.warning("the peer still knows nothing of a share: it is deleted", extra=self._named(key))
+        await asyncio.to_thread(lambda: self._own.store.delete(key, expired=True))
+        del self._unknown_since_us[key]
 
     async def _acknowledge(self, manifest: Manifest, held: Held) -> None:
         own = self._own
