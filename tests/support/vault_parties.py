@@ -11,6 +11,7 @@ from typing import Any
 
 from gridledger.contract import ClientIdentity
 from gridledger.contract.simulator.state import MemoryState
+from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import GridLedgerError
 from gridledger.identity.msp import MSP, MSPManager
 from gridledger.identity.signer import SigningIdentity
@@ -21,10 +22,10 @@ from services.vault.holder.own import Own
 from services.vault.holder.serving import Serving
 from services.vault.holder.store import Store
 from services.vault.holder.upkeep import Upkeep
-from services.vault.hosting import Hosted
+from services.vault.hosting import Hosted, kem_key
 from services.vault.ledger import VaultLedger
 from services.vault.session import Session
-from services.vault.transport import PrivateKey
+from services.vault.transport import X25519, PrivateKey
 from services.vault.wire import Answer, ContributeRequest, RebuildRequest, ServeRequest, StoredAnswer
 from tests.support.paper import PaperOrganisation
 from tests.support.vault_channel import CHANNEL, VaultChannel
@@ -87,19 +88,19 @@ class Parties:
         self._work = Pool("bytes of shares in work", 1 << 30, retry_after_s=1.0)
         self._t, self._spare, self._n, self._profile = t, spare, n, profile
 
-    async def set_up(self, *, heads: bool = False) -> Parties:
+    async def set_up(self, *, heads: bool = False, clusters: int = 2) -> Parties:
         """From nothing to the first cycle; with ``heads`` there is a third cluster, and layer 1 over the heads."""
         base = self.session(self.base).ledger
         await base.set_base(self.base_key.public.text, "https://127.0.0.1:5200")
-        clusters = _CLUSTERS if heads else _CLUSTERS[:2]
-        for cluster, organisation in clusters:
+        chosen = _CLUSTERS if heads else _CLUSTERS[:clusters]
+        for cluster, organisation in chosen:
             await base.set_cluster(cluster, self._t, self._profile, self._spare, mspid=f"{organisation}MSP")
         if heads:
             await base.set_cluster("heads", 2, self._profile, 0)
-        for cluster, _ in clusters:
+        for cluster, _ in chosen:
             for number in range(1, self._n + 1):
                 await self.join(f"{cluster.lower()}-{number}", int(cluster[1]) * 100 + number)
-        await base.begin_cycle(1, {cluster: f"{cluster.lower()}-1" for cluster, _ in clusters})
+        await base.begin_cycle(1, {cluster: f"{cluster.lower()}-1" for cluster, _ in chosen})
         return self
 
     async def join(self, name: str, x: int, *, admit: bool = True) -> Hosted:
@@ -110,21 +111,28 @@ class Parties:
         identity = self.issue(organisation, name, {"vault.role": role, "vault.cluster": cluster, "vault.id": str(x)})
         (self.folder / name).mkdir(parents=True)
         ledger = self.session(identity).ledger
+        hosted = self.open_holder(name, identity, ledger)
+        await ledger.join(name, cluster, str(x), hosted.own.key.public.text, f"https://127.0.0.1:1/holders/{name}")
+        if admit:
+            await self.session(self.base).ledger.admit(name)
+        return hosted
+
+    def open_holder(
+        self, name: str, identity: SigningIdentity, ledger: VaultLedger, disk: Disk = SYSTEM_DISK
+    ) -> Hosted:
+        """A holder from what its folder has, as a process does when it starts."""
         own = Own(
             name=name,
             channel=CHANNEL,
             identity=identity,
-            key=PrivateKey.generate(),
-            store=Store(self.folder / name, self.now_us),
+            key=kem_key(self.folder / name / "kem_key", X25519),
+            store=Store(self.folder / name, self.now_us, disk=disk),
             ledger=ledger,
             work=self._work,
             now_us=self.now_us,
             wait_s=0.05,
         )
         self.hosted[name] = Hosted(own, Serving(own), Mending(own), Upkeep(own))
-        await ledger.join(name, cluster, str(x), own.key.public.text, f"https://127.0.0.1:1/holders/{name}")
-        if admit:
-            await self.session(self.base).ledger.admit(name)
         return self.hosted[name]
 
     def issue(self, organisation: str, name: str, attributes: dict[str, str]) -> SigningIdentity:
