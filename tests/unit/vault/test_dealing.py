@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ import pytest_asyncio
 
 from gridledger.errors import GridLedgerError
 from gridledger.sharing.errors import SharingError
+from gridledger.sharing.profiles import MAX_PART_BYTES, part_lengths, share_bytes
 from services.vault import dealer as dealing
 from services.vault.cutting import cut_object, join_object
 from services.vault.dealer import Dealer, default_readers
 from services.vault.errors import DealerAtFault, PutIncomplete, TooFewAnswered
 from services.vault.holder.store import Bounds
+from services.vault.mending import mend
 from services.vault.reader import Grant, Reader, ServedShare
 from services.vault.records import Manifest
 from services.vault.resharing import RESHARE, reshare, reshare_each
@@ -47,6 +50,28 @@ async def put(parties: Parties, name: str = "oil", data: bytes = DATA, **more: o
 
 def reading(parties: Parties) -> Reader:
     return Reader(parties.session(parties.reader), answer_within_s=0.5)
+
+
+@pytest.mark.parametrize(("length", "parts"), [(0, 1), (MAX_PART_BYTES, 1), (MAX_PART_BYTES + 1, 2)])
+async def test_objects_at_the_bounds_of_a_part(parties: Parties, length: int, parts: int) -> None:
+    """Put, read, repaired and reshared, with the bytes on each disk that the profile says."""
+    data = Random(length).randbytes(length)
+    assert len(await put(parties, data=data)) == 5
+    told = await parties.session(parties.reader).ledger.get_object("oil")
+    assert len(told["parts"]) == parts
+    expected = sum(share_bytes("sealed", each, 3) for each in part_lengths(length))
+    right = parties.share_file("m1-2", "oil").read_bytes()
+    assert [parties.share_file(f"m1-{n}", "oil").stat().st_size for n in range(1, 6)] == [expected] * 5
+    parties.flip("m1-2", "oil", at=expected - 1)
+    reader = Reader(parties.session(parties.reader), answer_within_s=20)
+    read = await reader.get("oil", "study", ask_all=True)
+    assert (read.data == data, read.reported) == (True, ("m1-2",))
+    await mend(parties.session(parties.base), "oil", "m1-2")
+    assert parties.share_file("m1-2", "oil").read_bytes() == right
+    async with Dealer(parties.session(parties.dealer), audits=AUDITS) as dealer:
+        await reshare(dealer.session, dealer, "oil")
+    assert (await reader.get("oil", "study")).data == data
+    assert parties.share_file("m1-2", "oil", 2).stat().st_size == expected
 
 
 @pytest.mark.parametrize("profile", ["sealed", "shamir", "article", "copies"])
