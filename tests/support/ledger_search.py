@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import binascii
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -73,22 +75,21 @@ class ShareSearch:
         return told + self._in_batch(batch)
 
     def _in_batch(self, batch: list[tuple[str, bytes]]) -> list[str]:
-        if not batch:
-            return []
-        met = np.intersect1d(np.unique(np.concatenate([_hashes(data) for _, data in batch])), self._hashes)
-        if not len(met):
-            return []
-        told = []
-        for name, data in batch:
-            for at in np.flatnonzero(np.isin(_hashes(data), met)):
-                window = data[at : at + WINDOW]
-                if len(set(window)) < LEAST_DIFFERENT:
-                    continue
-                owner = next((owner for owner, share in self._shares.items() if window in share), None)
-                if owner is not None:
-                    told.append(f"{name}: {window.hex()} of {owner}")
-                    break
-        return told
+        """One look at all of a batch, one behind the other: what reaches over a border is no window of a share."""
+        starts = list(accumulate((len(data) for _, data in batch), initial=0))
+        whole = b"".join(data for _, data in batch)
+        hashes = _hashes(whole)
+        met = np.intersect1d(hashes, self._hashes)
+        told: dict[str, str] = {}
+        for at in np.flatnonzero(np.isin(hashes, met)) if len(met) else ():
+            window = whole[at : at + WINDOW]
+            name = batch[bisect_right(starts, at) - 1][0]
+            if name in told or len(set(window)) < LEAST_DIFFERENT:
+                continue
+            owner = next((owner for owner, share in self._shares.items() if window in share), None)
+            if owner is not None:
+                told[name] = f"{name}: {window.hex()} of {owner}"
+        return list(told.values())
 
     def _decimals(self, data: bytes) -> Iterator[str]:
         for run in _DIGITS.finditer(data):
