@@ -79,9 +79,11 @@ class ShareSearch:
         starts = list(accumulate((len(data) for _, data in batch), initial=0))
         whole = b"".join(data for _, data in batch)
         hashes = _hashes(whole)
-        met = np.intersect1d(hashes, self._hashes)
         told: dict[str, str] = {}
-        for at in np.flatnonzero(np.isin(hashes, met)) if len(met) else ():
+        if not len(hashes) or not len(self._hashes):
+            return []
+        places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        for at in np.flatnonzero(self._hashes[places] == hashes):
             window = whole[at : at + WINDOW]
             name = batch[bisect_right(starts, at) - 1][0]
             if name in told or len(set(window)) < LEAST_DIFFERENT:
