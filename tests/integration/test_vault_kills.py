@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from random import Random
 
@@ -88,11 +88,13 @@ class Story:
                 await self.command("reshare", name, kill_after_s=kill_after_s)
 
     async def strike(self, until: float) -> None:
-        """Kill one process after another, and start it again."""
+        """Kill one process after another, each once in a round, and start it again."""
         random = Random(SEED + 1)
-        while time.monotonic() < until:
+        rounds = (random.sample(PROCESSES, len(PROCESSES)) for _ in count())
+        for name in chain.from_iterable(rounds):
             await asyncio.sleep(random.uniform(0.2, 2.0))
-            name = random.choice(PROCESSES)
+            if time.monotonic() > until:
+                return
             await self.vault.network.kill(name)
             self.killed[name] = self.killed.get(name, 0) + 1
             await asyncio.sleep(random.uniform(0.0, 1.0))
