@@ -190,10 +190,10 @@ class Dealer:
         try:
             given = await deal.submit(there, cut)
         except BaseException:
-            sealing.cancel()
+            _give_up(sealing)
             raise
         if given != deal.version:
-            sealing.cancel()
+            _give_up(sealing)
             raise ConflictError(
                 f"{deal.object} got version {given}, and its shares were made for version {deal.version}: try again"
             )
@@ -253,6 +253,12 @@ class Dealer:
             await self.session.ledger.settle(sending.object, sending.version)
         except GridLedgerError as error:
             _log.info("%s is settled by the base: %s", sending.object, error.message)
+
+
+def _give_up(work: asyncio.Future[Any]) -> None:
+    """Cancel work whose outcome nobody waits for, and so keep asyncio from telling of it as of a lost error."""
+    work.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+    work.cancel()
 
 
 async def read_cluster(session: Session, name: str) -> Cluster:
