@@ -76,7 +76,7 @@ test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
 	@$(BIN)/python -m pytest -q -m deep tests/integration
 
 test-long: $(VENV)/.installed-dev  ## the tests that take minutes each, before a release
-	@HYPOTHESIS_PROFILE=default $(BIN)/python -m pytest -q -n auto -m "hypothesis and not long" tests/unit tests/simulation
+	@HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -q -n auto -m "hypothesis and not long" tests/unit tests/simulation
 	@$(BIN)/python -m pytest -q -m long tests/unit tests/integration
 
 mutants: $(VENV)/.installed-deep  ## deliberate mistakes, by hand and drawn, and whether the tests see them (ARGS="--only drawn --seed 7")

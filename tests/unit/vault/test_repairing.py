@@ -181,40 +181,45 @@ def test_masks_cancel_in_the_sum_of_all_only() -> None:
     assert field.from_bytes(other) != told[0]
 
 
-def false_value(world: VaultWorld, name: str) -> None:
-    """From now on this holder has another key share in memory than on its disk, and does not say so."""
-    mending = world.hosted[name].mending
-    true = mending._contribution
+def false_value(world: VaultWorld, name: str, monkeypatch: pytest.MonkeyPatch, *, at: int = 40) -> None:
+    """From now on this holder has another key share in memory than on its disk, and does not say so.
 
-    def lying(manifest: Any, request: ContributeRequest, records: Any) -> Answer:
-        store = world.hosted[name].own.store
-        share = bytearray(store.read((manifest.object, manifest.version)))
-        share[40] ^= 1
-        read, root = store.read, commitment.root
-        store.read = lambda key: bytes(share)  # type: ignore[method-assign]
-        commitment.root = lambda data: bytes.fromhex(manifest.shares[name].root)  # type: ignore[assignment]
-        try:
-            return true(manifest, request, records)
-        finally:
-            store.read = read  # type: ignore[method-assign]
-            commitment.root = root
+    Holders contribute in threads of their own: roots are false for this holder's share alone. Byte ``at`` is false:
+    equal errors of two holders can cancel, as Lagrange's weights of some sets are opposite.
+    """
+    store, root = world.hosted[name].own.store, commitment.root
+    read = store.read
+    true_shares: dict[bytes, bytes] = {}
 
-    mending._contribution = lying  # type: ignore[method-assign]
+    def read_falsely(key: tuple[str, int]) -> bytes:
+        share = read(key)
+        false = share[:at] + bytes((share[at] ^ 1,)) + share[at + 1 :]
+        true_shares[false] = share
+        return false
+
+    monkeypatch.setattr(store, "read", read_falsely)
+
+    def root_falsely(share: bytes) -> bytes:
+        return root(true_shares.get(share, share))
+
+    monkeypatch.setattr(commitment, "root", root_falsely)
 
 
-async def test_one_that_tells_a_wrong_value_is_suspected_and_the_share_repaired(world: VaultWorld) -> None:
+async def test_one_that_tells_a_wrong_value_is_suspected_and_the_share_repaired(
+    world: VaultWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dealt = await lost(world)
-    false_value(world, "m1-b")
+    false_value(world, "m1-b", monkeypatch)
     done = await repaired(world, dealt, Calls(world))
     assert done.suspects == ("m1-b",)
     assert done.contributors == ("m1-c", "m1-d", "m1-e")
     assert world.hosted["m1-a"].own.store.read(("o", 1)) == dealt.shares["m1-a"]
 
 
-async def test_with_too_many_liars_nothing_is_stored(world: VaultWorld) -> None:
+async def test_with_too_many_liars_nothing_is_stored(world: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     dealt = await lost(world)
-    false_value(world, "m1-b")
-    false_value(world, "m1-d")
+    false_value(world, "m1-b", monkeypatch)
+    false_value(world, "m1-d", monkeypatch, at=44)
     with pytest.raises(RepairFailed, match="needs 3 other holders") as failed:
         await repaired(world, dealt, Calls(world))
     assert failed.value.details["unresolved"] == list(OTHERS)
