@@ -6,38 +6,21 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from gridledger.client import NO_RETRY, ChainInfo, Contract, Gateway, Network, Retry, SigningIdentity, Timeouts
+from gridledger.client import NO_RETRY, SigningIdentity
+from gridledger.client import application as applications
+from gridledger.client.application import Answer, ContractCalls, given, network_through, peers_of
 from gridledger.client.profile import ConnectionProfile
-from gridledger.errors import SettingsError
 from gridledger.network.users import enroll_user
 
 APPLICATION: Final = "relay"
 SERVER, OPERATOR = "server", "operator"
 
-_TIMEOUTS: Final = Timeouts(evaluate_s=10.0, endorse_s=10.0, submit_s=15.0, commit_status_s=30.0)
 _ONCE: Final = NO_RETRY
 """Of two servers that record one minute at once the later loses by a read conflict: that is the outcome."""
 
-Answer = dict[str, Any]
 
-
-class RelayLedger:
-    """One identity's calls of the contract. Its errors are the SDK's: a refusal is ``CHAINCODE_REFUSED``."""
-
-    def __init__(self, contract: Contract, network: Network | None = None) -> None:
-        self.contract = contract
-        self._network = network
-
-    @property
-    def network(self) -> Network:
-        """The channel, for its configuration, blocks and events."""
-        if self._network is None:
-            raise SettingsError("this ledger was opened for a contract alone")
-        return self._network
-
-    async def chain_info(self) -> ChainInfo:
-        """How far the channel is."""
-        return await self.network.get_chain_info()
+class RelayLedger(ContractCalls):
+    """One identity's calls of the contract."""
 
     async def register_relay(self, record: Mapping[str, Any]) -> Answer:
         """RegisterRelay: the stored record."""
@@ -57,7 +40,7 @@ class RelayLedger:
     ) -> Answer:
         """RecordCapture. ``source`` has ``protocol`` and ``sha256``; ``minute`` is UTC, where the reader knows it;
         ``revision`` that of the record under which the capture was taken, where it is not the present one."""
-        argument = {"relay": relay, "text": text, "source": dict(source), **_given(minute=minute, revision=revision)}
+        argument = {"relay": relay, "text": text, "source": dict(source), **given(minute=minute, revision=revision)}
         return await self._submit("RecordCapture", argument, _ONCE)
 
     async def attest_capture(self, relay: str, minute: int, sha256: str, text: str | None = None) -> Answer:
@@ -89,11 +72,11 @@ class RelayLedger:
 
     async def get_relay(self, relay: str, revision: int | None = None) -> Answer:
         """GetRelay: the record, as it is or as a revision of it was, and ``silence``."""
-        return await self._evaluate("GetRelay", {"relay": relay, **_given(revision=revision)})
+        return await self._evaluate("GetRelay", {"relay": relay, **given(revision=revision)})
 
     async def list_relays(self, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """ListRelays: one page, ``items`` and ``bookmark``."""
-        return await self._evaluate("ListRelays", _given(limit=limit, bookmark=bookmark))
+        return await self._evaluate("ListRelays", given(limit=limit, bookmark=bookmark))
 
     async def get_capture(self, relay: str, minute: int) -> Answer:
         """GetCapture: text, attestations, verdict, text of record."""
@@ -110,12 +93,12 @@ class RelayLedger:
         texts: bool | None = None,
     ) -> Answer:
         """ListCaptures of the minutes from ``first`` up to, but not with, ``end``: one page."""
-        more = _given(limit=limit, bookmark=bookmark, texts=texts)
+        more = given(limit=limit, bookmark=bookmark, texts=texts)
         return await self._evaluate("ListCaptures", {"relay": relay, "from": first, "to": end, **more})
 
     async def get_gaps(self, relay: str, first: int, end: int, *, bookmark: str | None = None) -> Answer:
         """GetGaps of the same minutes: ``gaps``, ``captures``, ``bookmark``."""
-        more = _given(bookmark=bookmark)
+        more = given(bookmark=bookmark)
         return await self._evaluate("GetGaps", {"relay": relay, "from": first, "to": end, **more})
 
     async def get_statistics(self, relay: str, from_hour: int, to_hour: int) -> Answer:
@@ -124,32 +107,16 @@ class RelayLedger:
 
     async def get_disputes(self, relay: str, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """GetDisputes: one page."""
-        return await self._evaluate("GetDisputes", {"relay": relay, **_given(limit=limit, bookmark=bookmark)})
+        return await self._evaluate("GetDisputes", {"relay": relay, **given(limit=limit, bookmark=bookmark)})
 
     async def get_faults(self, relay: str, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """GetFaults: one page."""
-        return await self._evaluate("GetFaults", {"relay": relay, **_given(limit=limit, bookmark=bookmark)})
-
-    async def _submit(self, function: str, argument: Mapping[str, Any], retry: Retry | None = None) -> Answer:
-        answer: Answer = await self.contract.submit_transaction(function, dict(argument), retry=retry)
-        return answer
-
-    async def _evaluate(self, function: str, argument: Mapping[str, Any]) -> Answer:
-        answer: Answer = await self.contract.evaluate_transaction(function, dict(argument))
-        return answer
-
-
-def _given(**members: Any) -> Answer:
-    return {name: value for name, value in members.items() if value is not None}
+        return await self._evaluate("GetFaults", {"relay": relay, **given(limit=limit, bookmark=bookmark)})
 
 
 @asynccontextmanager
 async def relay_ledger(
-    profile: ConnectionProfile,
-    signer: SigningIdentity,
-    *,
-    own_peer: str | None = None,
-    timeouts: Timeouts = _TIMEOUTS,
+    profile: ConnectionProfile, signer: SigningIdentity, *, own_peer: str | None = None
 ) -> AsyncIterator[RelayLedger]:
     """The contract as ``signer`` calls it; its gateways are open in the block.
 
@@ -158,35 +125,13 @@ async def relay_ledger(
     """
     channel, chaincode = application_of(profile)
     peers = peers_of(profile, channel, signer.mspid, own_peer)
-    async with Gateway.through([profile.way_to(name) for name in peers], signer, timeouts=timeouts) as gateway:
-        network = gateway.get_network(channel)
+    async with network_through(profile, channel, peers, signer) as network:
         yield RelayLedger(network.get_contract(chaincode), network)
 
 
 def application_of(profile: ConnectionProfile) -> tuple[str, str]:
     """The channel and the chaincode of relay monitoring; :class:`SettingsError` where a network has none."""
-    application = profile.applications.get(APPLICATION)
-    if application is None:
-        raise SettingsError(
-            f"the network {profile.name} has no relay monitoring: its description wants applications.{APPLICATION} "
-            "with chaincode and channel"
-        )
-    try:
-        channel, chaincode = str(application["channel"]), str(application["chaincode"])
-    except KeyError as error:
-        raise SettingsError(f"applications.{APPLICATION} of the network {profile.name} lacks {error}") from None
-    return channel, chaincode
-
-
-def peers_of(profile: ConnectionProfile, channel: str, mspid: str, own_peer: str | None = None) -> list[str]:
-    """A channel's peers: ``own_peer`` first, then those of the organisation ``mspid``, then the others."""
-    entry = profile.channels.get(channel)
-    names = [name for name in entry.peers if name in profile.peers] if entry else []
-    if not names:
-        raise SettingsError(f"the connection profile knows no peer of the channel {channel}")
-    if own_peer is not None and own_peer not in names:
-        raise SettingsError(f"there is no peer {own_peer} on {channel}; there are: {', '.join(names)}")
-    return sorted(names, key=lambda name: (name != own_peer, profile.peers[name].mspid != mspid))
+    return applications.application_of(profile, APPLICATION, "relay monitoring")
 
 
 def server_user(server: str) -> str:

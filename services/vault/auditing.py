@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gridledger.client.application import Answer
 from gridledger.errors import ConflictError, GridLedgerError
 from gridledger.sharing import commitment
 from services.vault.cutting import AuditSecret
 from services.vault.reader import Reader
 from services.vault.records import Manifest
-from services.vault.session import Answer, Session, why
+from services.vault.session import Session, why
 from services.vault.transport import PrivateKey
 
 AUDIT: Final = "audit"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gridledger.client.application import Answer
 from gridledger.errors import ConflictError
 from services.vault.cutting import HEADS
 from services.vault.ledger import VaultLedger
-from services.vault.session import Answer
 
 
 async def begin_next(

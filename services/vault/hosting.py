@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from gridledger.client import ChaincodeEvent, Gateway, SigningIdentity, Timeouts
+from gridledger.client import ChaincodeEvent, SigningIdentity
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import CorruptionError, GridLedgerError, NotFoundError, SettingsError
 from gridledger.files import lock_folder, write_atomically
@@ -24,14 +24,13 @@ from services.vault.holder.own import Own
 from services.vault.holder.serving import Serving
 from services.vault.holder.store import Bounds, Store
 from services.vault.holder.upkeep import Upkeep
-from services.vault.ledger import AGAIN, VaultLedger, application_of, peers_of
+from services.vault.ledger import VaultLedger, application_of, own_ledger
 from services.vault.settings import HolderSettings
 from services.vault.transport import HYBRID, X25519, Kem, PrivateKey
 
 CHALLENGED, STORED, ABANDONED = "Challenged", "Stored", "Abandoned"
 """The events of the contract that a holder follows."""
 
-_TIMEOUTS: Final = Timeouts(evaluate_s=10.0, endorse_s=10.0, submit_s=15.0, commit_status_s=30.0)
 _MAX_LISTED: Final = 1000
 
 _log = logging.getLogger(__name__)
@@ -157,26 +156,6 @@ async def open_host(
             holders[name] = Hosted(own, Serving(own), Mending(own), Upkeep(own))
             metrics.watch(name, store)
         yield Host(holders, out), ledgers[0]
-
-
-@asynccontextmanager
-async def own_ledger(
-    profile: ConnectionProfile, identity: SigningIdentity, own_peer: str | None
-) -> AsyncIterator[VaultLedger]:
-    """The contract through peers of the identity's own organisation alone: what a holder takes for granted or revoked
-    is what its own organisation's peer says. Raises :class:`SettingsError` where there is none."""
-    channel, chaincode = application_of(profile)
-    peers = [
-        name
-        for name in peers_of(profile, channel, identity.mspid, own_peer)
-        if profile.peers[name].mspid == identity.mspid and own_peer in (None, name)
-    ]
-    if not peers:
-        raise SettingsError(f"{identity.mspid} has no peer on {channel}: a holder asks a peer of its own organisation")
-    ways = [profile.way_to(name) for name in peers]
-    async with Gateway.through(ways, identity, timeouts=_TIMEOUTS, retry=AGAIN) as gateway:
-        network = gateway.get_network(channel)
-        yield VaultLedger(network.get_contract(chaincode), network)
 
 
 def check_identity(name: str, identity: SigningIdentity) -> None:

@@ -6,45 +6,27 @@ base64, times microseconds since 1970. ``name`` is an object's name; without ``v
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from gridledger.client import ChainInfo, Contract, Gateway, Network, Retry, SigningIdentity, Timeouts
+from gridledger.client import Retry, SigningIdentity
+from gridledger.client import application as applications
+from gridledger.client.application import Answer, ContractCalls, each_item, given, network_through, peers_of
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import SettingsError
 
 APPLICATION: Final = "vault"
 
-_TIMEOUTS: Final = Timeouts(evaluate_s=10.0, endorse_s=10.0, submit_s=15.0, commit_status_s=30.0)
-AGAIN: Final = Retry(attempts=8, total_s=20.0)
+_AGAIN: Final = Retry(attempts=8, total_s=20.0)
 """A transaction that lost to a concurrent one had no effect, and may be made anew: several holders answer audits, and
-several callers settle, at once."""
-
-_AGAIN: Final = Retry()
-"""A transaction that lost to a concurrent one had no effect, so every function may be called again; what has changed
-meanwhile the contract then refuses by name."""
-
-Answer = dict[str, Any]
+several callers settle, at once. What has changed meanwhile the contract then refuses by name."""
 
 
-class VaultLedger:
-    """One identity's calls of the contract. Its errors are the SDK's: a refusal is ``CHAINCODE_REFUSED``."""
+class VaultLedger(ContractCalls):
+    """One identity's calls of the contract."""
 
-    def __init__(self, contract: Contract, network: Network | None = None) -> None:
-        self.contract = contract
-        self._network = network
-
-    @property
-    def network(self) -> Network:
-        """The channel, for its configuration, blocks and events."""
-        if self._network is None:
-            raise SettingsError("this ledger was opened for a contract alone")
-        return self._network
-
-    async def chain_info(self) -> ChainInfo:
-        """How far the channel is."""
-        return await self.network.get_chain_info()
+    again = _AGAIN
 
     # Clusters, holders, cycles
 
@@ -53,7 +35,7 @@ class VaultLedger:
     ) -> Answer:
         """SetCluster: the cluster's record. ``mspid`` binds a new cluster to its organisation; the first call of all
         binds the vault to the caller's organisation, the base."""
-        argument = {"cluster": cluster, "t": t, "profile": profile, "spare": spare, **_given(mspid=mspid, head=head)}
+        argument = {"cluster": cluster, "t": t, "profile": profile, "spare": spare, **given(mspid=mspid, head=head)}
         return await self._submit("SetCluster", argument)
 
     async def set_base(self, kem_key: str, url: str) -> Answer:
@@ -74,11 +56,11 @@ class VaultLedger:
         self, holder: str, reason: str, *, name: str | None = None, read: str | None = None
     ) -> Answer:
         """ReportLost: the caller suspects a holder: of its cluster, or of the object ``name`` that it was granted."""
-        return await self._submit("ReportLost", {"holder": holder, "reason": reason, **_given(object=name, read=read)})
+        return await self._submit("ReportLost", {"holder": holder, "reason": reason, **given(object=name, read=read)})
 
     async def revoke(self, reason: str, *, holder: str | None = None, certificate: str | None = None) -> Answer:
         """Revoke a holder, or whoever calls with the certificate of this SHA-256."""
-        return await self._submit("Revoke", {**_given(holder=holder, certificate=certificate), "reason": reason})
+        return await self._submit("Revoke", {**given(holder=holder, certificate=certificate), "reason": reason})
 
     async def begin_cycle(self, cycle: int, heads: Mapping[str, str] | None = None) -> Answer:
         """BeginCycle: {cycle, clusters: [{cluster, head, t, spare, profile, holders: [{holder, id}]}], time_us}.
@@ -104,7 +86,7 @@ class VaultLedger:
 
     async def settle(self, name: str, version: int | None = None) -> Answer:
         """Settle: {object, version, status: stored|incomplete|open, acks, needed}."""
-        return await self._submit("Settle", {"object": name, **_given(version=version)})
+        return await self._submit("Settle", {"object": name, **given(version=version)})
 
     async def repair(self, repair: Mapping[str, Any]) -> Answer:
         """Repair: {object, version, read, share, audits?, audit_secret?}; the share as the manifest has it, with a new
@@ -125,7 +107,7 @@ class VaultLedger:
         """RequestRead: {object, version, read, holders: [{holder, id, url, kem_key, root}], until_s, until_us}.
 
         Without ``version``: the newest one that is stored, or the newest where none is."""
-        return await self._submit("RequestRead", {"object": name, "purpose": purpose, **_given(version=version)})
+        return await self._submit("RequestRead", {"object": name, "purpose": purpose, **given(version=version)})
 
     async def report_bad(self, answer: str, signature: str) -> Answer:
         """ReportBad: ``answer`` is the text that the holder signed, ``signature`` base64 of DER."""
@@ -145,7 +127,7 @@ class VaultLedger:
         version: int | None = None,
     ) -> Answer:
         """Challenge: the audit, open for 60 s. ``nonce``, ``commitment`` and ``path`` are hexadecimal."""
-        audit = {"object": name, "holder": holder, "number": number, **_given(version=version)}
+        audit = {"object": name, "holder": holder, "number": number, **given(version=version)}
         return await self._submit("Challenge", {**audit, "nonce": nonce, "commitment": commitment, "path": list(path)})
 
     async def audit_share(self, name: str, version: int, number: int, answer: str) -> Answer:
@@ -164,19 +146,19 @@ class VaultLedger:
     ) -> Answer:
         """CloseAudit: unanswered, or a finding on one that failed."""
         audit = {"object": name, "holder": holder, "number": number}
-        return await self._submit("CloseAudit", {**audit, **_given(finding=finding, version=version)})
+        return await self._submit("CloseAudit", {**audit, **given(finding=finding, version=version)})
 
     # Queries
 
     async def get_object(self, name: str, version: int | None = None) -> Answer:
         """GetObject: the version's manifest, with status, newest, stored, abandoned."""
-        return await self._evaluate("GetObject", {"object": name, **_given(version=version)})
+        return await self._evaluate("GetObject", {"object": name, **given(version=version)})
 
     async def list_objects(
         self, *, cluster: str | None = None, limit: int | None = None, bookmark: str | None = None
     ) -> Answer:
         """ListObjects: one page, ``items`` (heads, no shares) and ``bookmark``."""
-        return await self._evaluate("ListObjects", _given(cluster=cluster, limit=limit, bookmark=bookmark))
+        return await self._evaluate("ListObjects", given(cluster=cluster, limit=limit, bookmark=bookmark))
 
     async def get_holder(self, holder: str) -> Answer:
         """GetHolder: {holder, record, join, revoked, active, suspicions}."""
@@ -186,11 +168,11 @@ class VaultLedger:
         self, *, cluster: str | None = None, limit: int | None = None, bookmark: str | None = None
     ) -> Answer:
         """ListHolders: one page of admitted holders' records, each with ``revoked`` and ``active``."""
-        return await self._evaluate("ListHolders", _given(cluster=cluster, limit=limit, bookmark=bookmark))
+        return await self._evaluate("ListHolders", given(cluster=cluster, limit=limit, bookmark=bookmark))
 
     async def list_joins(self, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """ListJoins: one page of those that wait to be admitted."""
-        return await self._evaluate("ListJoins", _given(limit=limit, bookmark=bookmark))
+        return await self._evaluate("ListJoins", given(limit=limit, bookmark=bookmark))
 
     async def get_base(self) -> Answer:
         """GetBase: {mspid, kem_key, url, time_us}."""
@@ -202,15 +184,15 @@ class VaultLedger:
 
     async def list_clusters(self, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """ListClusters: one page of records, and ``base``: the MSP of the base."""
-        return await self._evaluate("ListClusters", _given(limit=limit, bookmark=bookmark))
+        return await self._evaluate("ListClusters", given(limit=limit, bookmark=bookmark))
 
     async def get_cycle(self, cycle: int | None = None) -> Answer:
         """GetCycle: the present one, or an earlier one."""
-        return await self._evaluate("GetCycle", _given(cycle=cycle))
+        return await self._evaluate("GetCycle", given(cycle=cycle))
 
     async def get_acks(self, name: str, version: int | None = None) -> Answer:
         """GetAcks: {object, version, acks: [{holder, root, log_head, time_us}]}."""
-        return await self._evaluate("GetAcks", {"object": name, **_given(version=version)})
+        return await self._evaluate("GetAcks", {"object": name, **given(version=version)})
 
     async def get_read(self, name: str, read: str) -> Answer:
         """GetRead: the entry, with ``holders``, and ``serve``: {holder, allowed, why} for the holder that asks."""
@@ -218,11 +200,11 @@ class VaultLedger:
 
     async def get_reads(self, name: str, *, limit: int | None = None, bookmark: str | None = None) -> Answer:
         """GetReads: one page of who read, repaired or reshared what, when, why; by transaction."""
-        return await self._evaluate("GetReads", {"object": name, **_given(limit=limit, bookmark=bookmark)})
+        return await self._evaluate("GetReads", {"object": name, **given(limit=limit, bookmark=bookmark)})
 
     async def get_repair(self, name: str, holder: str, version: int | None = None) -> Answer:
         """GetRepair: the last repair of a share, with the audits that hold since."""
-        return await self._evaluate("GetRepair", {"object": name, "holder": holder, **_given(version=version)})
+        return await self._evaluate("GetRepair", {"object": name, "holder": holder, **given(version=version)})
 
     async def get_audit(
         self,
@@ -233,7 +215,7 @@ class VaultLedger:
     ) -> Answer:
         """GetAudit: {nonce, commitment, outcome, ...}."""
         audit = {"object": name, "holder": holder, "number": number}
-        return await self._evaluate("GetAudit", {**audit, **_given(version=version)})
+        return await self._evaluate("GetAudit", {**audit, **given(version=version)})
 
     async def list_audits(
         self,
@@ -245,108 +227,74 @@ class VaultLedger:
         bookmark: str | None = None,
     ) -> Answer:
         """ListAudits: one page of a holder's audits of one version."""
-        more = _given(version=version, limit=limit, bookmark=bookmark)
+        more = given(version=version, limit=limit, bookmark=bookmark)
         return await self._evaluate("ListAudits", {"object": name, "holder": holder, **more})
 
     async def get_health(self, name: str, version: int | None = None) -> Answer:
         """GetHealth: {object, version, status, t, spare, n, live, needed, enough, reshare_due, holders: [...]}."""
-        return await self._evaluate("GetHealth", {"object": name, **_given(version=version)})
+        return await self._evaluate("GetHealth", {"object": name, **given(version=version)})
 
     # Pages
 
     def objects(self, cluster: str | None = None) -> AsyncIterator[Answer]:
         """All of ListObjects, page after page."""
-        return _each(lambda bookmark: self.list_objects(cluster=cluster, bookmark=bookmark))
+        return each_item(lambda bookmark: self.list_objects(cluster=cluster, bookmark=bookmark))
 
     def holders(self, cluster: str | None = None) -> AsyncIterator[Answer]:
         """All of ListHolders."""
-        return _each(lambda bookmark: self.list_holders(cluster=cluster, bookmark=bookmark))
+        return each_item(lambda bookmark: self.list_holders(cluster=cluster, bookmark=bookmark))
 
     def joins(self) -> AsyncIterator[Answer]:
         """All of ListJoins."""
-        return _each(lambda bookmark: self.list_joins(bookmark=bookmark))
+        return each_item(lambda bookmark: self.list_joins(bookmark=bookmark))
 
     def clusters(self) -> AsyncIterator[Answer]:
         """All of ListClusters."""
-        return _each(lambda bookmark: self.list_clusters(bookmark=bookmark))
+        return each_item(lambda bookmark: self.list_clusters(bookmark=bookmark))
 
     def reads(self, name: str) -> AsyncIterator[Answer]:
         """All of GetReads."""
-        return _each(lambda bookmark: self.get_reads(name, bookmark=bookmark))
+        return each_item(lambda bookmark: self.get_reads(name, bookmark=bookmark))
 
     def audits(self, name: str, holder: str, version: int | None = None) -> AsyncIterator[Answer]:
         """All of ListAudits."""
-        return _each(lambda bookmark: self.list_audits(name, holder, version=version, bookmark=bookmark))
-
-    async def _submit(self, function: str, argument: Mapping[str, Any]) -> Answer:
-        answer: Answer = await self.contract.submit_transaction(function, dict(argument), retry=_AGAIN)
-        return answer
-
-    async def _evaluate(self, function: str, argument: Mapping[str, Any]) -> Answer:
-        answer: Answer = await self.contract.evaluate_transaction(function, dict(argument))
-        return answer
-
-
-def _given(**members: Any) -> Answer:
-    return {name: value for name, value in members.items() if value is not None}
-
-
-async def _each(read_page: Callable[[str | None], Awaitable[Answer]]) -> AsyncIterator[Answer]:
-    """The items of all pages; the next page is asked for when the one before is used up."""
-    bookmark: str | None = None
-    while True:
-        page = await read_page(bookmark)
-        for item in page["items"]:
-            yield item
-        bookmark = page["bookmark"]
-        if bookmark is None:
-            return
+        return each_item(lambda bookmark: self.list_audits(name, holder, version=version, bookmark=bookmark))
 
 
 @asynccontextmanager
 async def vault_ledger(
-    profile: ConnectionProfile,
-    signer: SigningIdentity,
-    *,
-    own_peer: str | None = None,
-    timeouts: Timeouts = _TIMEOUTS,
-    retry: Retry = AGAIN,
+    profile: ConnectionProfile, signer: SigningIdentity, *, own_peer: str | None = None
 ) -> AsyncIterator[VaultLedger]:
     """The contract as ``signer`` calls it; its gateways are open in the block. What lost to a concurrent transaction is
-    made anew, as ``retry`` says.
+    made anew.
 
     The first gateway is ``own_peer``, or a peer of the signer's organisation; the channel's other peers take over when
     it fails.
     """
     channel, chaincode = application_of(profile)
     peers = peers_of(profile, channel, signer.mspid, own_peer)
-    ways = [profile.way_to(name) for name in peers]
-    async with Gateway.through(ways, signer, timeouts=timeouts, retry=retry) as gateway:
-        network = gateway.get_network(channel)
+    async with network_through(profile, channel, peers, signer, retry=_AGAIN) as network:
+        yield VaultLedger(network.get_contract(chaincode), network)
+
+
+@asynccontextmanager
+async def own_ledger(
+    profile: ConnectionProfile, identity: SigningIdentity, own_peer: str | None
+) -> AsyncIterator[VaultLedger]:
+    """The contract through peers of the identity's own organisation alone: what a holder takes for granted or revoked
+    is what its own organisation's peer says. Raises :class:`SettingsError` where there is none."""
+    channel, chaincode = application_of(profile)
+    peers = [
+        name
+        for name in peers_of(profile, channel, identity.mspid, own_peer)
+        if profile.peers[name].mspid == identity.mspid and own_peer in (None, name)
+    ]
+    if not peers:
+        raise SettingsError(f"{identity.mspid} has no peer on {channel}: a holder asks a peer of its own organisation")
+    async with network_through(profile, channel, peers, identity, retry=_AGAIN) as network:
         yield VaultLedger(network.get_contract(chaincode), network)
 
 
 def application_of(profile: ConnectionProfile) -> tuple[str, str]:
     """The channel and the chaincode of the vault; :class:`SettingsError` where a network has none."""
-    application = profile.applications.get(APPLICATION)
-    if application is None:
-        raise SettingsError(
-            f"the network {profile.name} has no vault: its description wants applications.{APPLICATION} "
-            "with chaincode and channel"
-        )
-    try:
-        channel, chaincode = str(application["channel"]), str(application["chaincode"])
-    except KeyError as error:
-        raise SettingsError(f"applications.{APPLICATION} of the network {profile.name} lacks {error}") from None
-    return channel, chaincode
-
-
-def peers_of(profile: ConnectionProfile, channel: str, mspid: str, own_peer: str | None = None) -> list[str]:
-    """A channel's peers: ``own_peer`` first, then those of the organisation ``mspid``, then the others."""
-    entry = profile.channels.get(channel)
-    names = [name for name in entry.peers if name in profile.peers] if entry else []
-    if not names:
-        raise SettingsError(f"the connection profile knows no peer of the channel {channel}")
-    if own_peer is not None and own_peer not in names:
-        raise SettingsError(f"there is no peer {own_peer} on {channel}; there are: {', '.join(names)}")
-    return sorted(names, key=lambda name: (name != own_peer, profile.peers[name].mspid != mspid))
+    return applications.application_of(profile, APPLICATION, "vault")

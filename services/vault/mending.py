@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gridledger.client.application import Answer
 from gridledger.errors import GridLedgerError
 from gridledger.sharing import profiles
 from services.vault.cutting import join_object, share_of
@@ -18,7 +19,7 @@ from services.vault.errors import NotRepaired, TooFewAnswered
 from services.vault.reader import Collected, Grant, Reader
 from services.vault.records import ACTIVE, HolderRecord, Manifest
 from services.vault.repairing import repair_share
-from services.vault.session import Answer, Session
+from services.vault.session import Session
 from services.vault.transport import PrivateKey
 from services.vault.wire import PUT, Place
 

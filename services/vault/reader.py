@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gridledger.client.application import Answer
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import parse_object, text_of, to_base64
@@ -22,7 +23,7 @@ from services.vault.cutting import false_shares, join_object
 from services.vault.errors import CannotOpen, DealerAtFault, HolderOut, ShareDamaged, ShareMissing, TooFewAnswered
 from services.vault.holder_public_key import same_key
 from services.vault.records import Manifest
-from services.vault.session import Answer, Session, refused, why
+from services.vault.session import Session, refused, why
 from services.vault.transport import PrivateKey
 from services.vault.wire import SERVED, Place, ServeRequest, Signed, check_served
 from services.vault.wire import Answer as Served

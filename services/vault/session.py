@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gridledger.client import SigningIdentity
 from gridledger.client.profile import ConnectionProfile, read_roots
@@ -13,8 +13,6 @@ from gridledger.command_line import one_line
 from gridledger.errors import GridLedgerError
 from services.vault.holder_client import HolderCalls, HolderClients
 from services.vault.ledger import VaultLedger, application_of, vault_ledger
-
-Answer = dict[str, Any]
 
 REFUSED: Final = "CHAINCODE_REFUSED"
 """The code of the contract's refusals."""

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gridledger.client.application import Answer
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import GridLedgerError, UnavailableError
 from services.vault.cutting import HEADS
 from services.vault.described import DescribedCluster, DescribedVault, mspid_of
 from services.vault.ledger import VaultLedger
-from services.vault.session import Answer, refused
+from services.vault.session import refused
 
 _POLL_S: Final = 0.3
 _AT_ONCE: Final = 8

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gridledger.client.application import Answer
 from services.relay.commands.listing import list_items
 from services.relay.commands.options import new_parser
-from services.relay.ledger import Answer
 
 _HASH_SHOWN = 12
 

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from gridledger.cli.output import note, say_json, say_table
+from gridledger.client.application import Answer
 from services.relay.commands.options import add_reading, count_up_to
 from services.relay.commands.reaching import items_up_to, opened, relay_named
-from services.relay.ledger import Answer, RelayLedger
+from services.relay.ledger import RelayLedger
 
 _MOST = 10_000
 

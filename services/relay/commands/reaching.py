@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from gridledger.client import SigningIdentity
+from gridledger.client.application import Answer, peers_of
 from gridledger.client.profile import load_profile
 from gridledger.errors import InputError, NotFoundError, UnavailableError
 from gridledger.transport.node_client import ConnectionFailed
-from services.relay.ledger import Answer, RelayLedger, application_of, peers_of, relay_ledger
+from services.relay.ledger import RelayLedger, application_of, relay_ledger
 
 PAGE: Final = 500
 """The most captures that the contract lists at once."""

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from gridledger.cli.output import note, say, say_json
 from gridledger.client import EndorseError
+from gridledger.client.application import peers_of
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import InputError, NotFoundError
 from services.relay.commands.options import add_json, add_network, new_parser
 from services.relay.commands.record_file import RecordFile, read_record
 from services.relay.commands.relay_address import place_of, why_silent
-from services.relay.ledger import RelayLedger, application_of, operator_identity, peers_of, relay_ledger
+from services.relay.ledger import RelayLedger, application_of, operator_identity, relay_ledger
 
 _FIELD: Final = re.compile(r"([A-Za-z_]+(?:\.[A-Za-z0-9_-]+|\[[0-9]+\])*)(?=:)")
 

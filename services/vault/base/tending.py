@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from gridledger.backoff import Backoff
 from gridledger.client import ChaincodeEvent
+from gridledger.client.application import Answer
 from gridledger.errors import GridLedgerError
 from services.vault.auditing import FAILED, HOLDER_AT_FAULT, PASSED, UNANSWERED, Audited, Auditor
 from services.vault.base import metrics
 from services.vault.mending import Mended, mend
-from services.vault.session import Answer, Session, why
+from services.vault.session import Session, why
 
 INCOMPLETE, OPEN, STORED = "incomplete", "open", "stored"
 PUT_EVENTS: Final = frozenset(("ObjectPut", "Reshared"))

@@ -1,4 +1,4 @@
-"""Calls of the contract by name, and the order in which a caller's gateways are used."""
+"""Calls of the contract by name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gridledger.client import CommitError
-from gridledger.client.profile import CAEntry, ChannelEntry, ConnectionProfile, NodeEntry
 from gridledger.client.testing import FakeGateway
 from gridledger.errors import SettingsError
-from services.relay.ledger import RelayLedger, application_of, peers_of
+from services.relay.ledger import RelayLedger, application_of
+from tests.support.paper_profile import paper_profile
 
 CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = {
     "register_relay": ("RegisterRelay", ({"relay": "R"},), {}, {"relay": "R"}),
@@ -67,37 +67,10 @@ async def test_a_recording_that_lost_a_race_is_not_repeated() -> None:
         await ledger.record_capture("R", "text", {"protocol": "text", "sha256": "00"})
 
 
-def profile(tmp_path: Any, applications: dict[str, Any]) -> ConnectionProfile:
-    peers = {
-        f"peer{n}": NodeEntry(url=f"https://localhost:715{n}", organisation=f"S{n}", mspid=f"S{n}MSP")
-        for n in (1, 2, 3)
-    }
-    return ConnectionProfile(
-        name="net",
-        channels={"substation": ChannelEntry(peers=("peer1", "peer2", "peer3", "unknown"))},
-        peers=peers,
-        orderers={},
-        ca=CAEntry(url="https://127.0.0.1:7054", tls_root=tmp_path, organisations=()),
-        roots=tmp_path,
-        organisations=tmp_path,
-        applications=applications,
-    )
-
-
-def test_the_peer_of_the_own_organisation_comes_first(tmp_path: Any) -> None:
-    found = profile(tmp_path, {})
-    assert peers_of(found, "substation", "S2MSP") == ["peer2", "peer1", "peer3"]
-    assert peers_of(found, "substation", "S2MSP", "peer3") == ["peer3", "peer2", "peer1"]
-    with pytest.raises(SettingsError, match="no peer peer9 on substation; there are: peer1, peer2, peer3"):
-        peers_of(found, "substation", "S2MSP", "peer9")
-    with pytest.raises(SettingsError, match="no peer of the channel other"):
-        peers_of(found, "other", "S2MSP")
-
-
 def test_a_network_without_relay_monitoring_is_told(tmp_path: Any) -> None:
     application = {"channel": "substation", "chaincode": "relay"}
-    assert application_of(profile(tmp_path, {"relay": application})) == ("substation", "relay")
+    assert application_of(paper_profile(tmp_path, {"relay": application})) == ("substation", "relay")
     with pytest.raises(SettingsError, match=r"wants applications\.relay"):
-        application_of(profile(tmp_path, {}))
+        application_of(paper_profile(tmp_path, {}))
     with pytest.raises(SettingsError, match="lacks 'chaincode'"):
-        application_of(profile(tmp_path, {"relay": {"channel": "substation"}}))
+        application_of(paper_profile(tmp_path, {"relay": {"channel": "substation"}}))

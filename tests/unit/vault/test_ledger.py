@@ -1,4 +1,4 @@
-"""Calls of the vault's contract by name, pages, and the order in which a caller's gateways are used."""
+"""Calls of the vault's contract by name, and pages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gridledger.client.profile import CAEntry, ChannelEntry, ConnectionProfile, NodeEntry
 from gridledger.client.testing import FakeGateway
 from gridledger.errors import SettingsError
-from services.vault.ledger import VaultLedger, application_of, peers_of
+from services.vault.ledger import VaultLedger, application_of
+from tests.support.paper_profile import paper_profile
 from tests.support.vault_channel import chaincode
 
 CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = {
@@ -100,7 +100,7 @@ async def test_each_method_calls_its_function_with_one_object(method: str) -> No
 def test_every_function_of_the_contract_has_a_method() -> None:
     assert {function for function, *_ in CALLS.values()} == set(chaincode().functions)
     methods = {name for name, value in vars(VaultLedger).items() if inspect.iscoroutinefunction(value)}
-    assert {name for name in methods if not name.startswith("_")} == {*CALLS, "chain_info"}
+    assert {name for name in methods if not name.startswith("_")} == {*CALLS}
 
 
 @pytest.mark.parametrize("method", PAGES)
@@ -125,37 +125,10 @@ async def test_a_conflict_is_tried_again() -> None:
         await ledger.chain_info()
 
 
-def profile(tmp_path: Any, applications: dict[str, Any]) -> ConnectionProfile:
-    peers = {
-        f"peer{n}": NodeEntry(url=f"https://localhost:715{n}", organisation=f"S{n}", mspid=f"S{n}MSP")
-        for n in (1, 2, 3)
-    }
-    return ConnectionProfile(
-        name="net",
-        channels={"vault": ChannelEntry(peers=("peer1", "peer2", "peer3", "unknown"))},
-        peers=peers,
-        orderers={},
-        ca=CAEntry(url="https://127.0.0.1:7054", tls_root=tmp_path, organisations=()),
-        roots=tmp_path,
-        organisations=tmp_path,
-        applications=applications,
-    )
-
-
-def test_the_peer_of_the_own_organisation_comes_first(tmp_path: Any) -> None:
-    found = profile(tmp_path, {})
-    assert peers_of(found, "vault", "S2MSP") == ["peer2", "peer1", "peer3"]
-    assert peers_of(found, "vault", "S2MSP", "peer3") == ["peer3", "peer2", "peer1"]
-    with pytest.raises(SettingsError, match="no peer peer9 on vault; there are: peer1, peer2, peer3"):
-        peers_of(found, "vault", "S2MSP", "peer9")
-    with pytest.raises(SettingsError, match="no peer of the channel other"):
-        peers_of(found, "other", "S2MSP")
-
-
 def test_a_network_without_a_vault_is_told(tmp_path: Any) -> None:
     application = {"channel": "vault", "chaincode": "vault"}
-    assert application_of(profile(tmp_path, {"vault": application})) == ("vault", "vault")
+    assert application_of(paper_profile(tmp_path, {"vault": application})) == ("vault", "vault")
     with pytest.raises(SettingsError, match=r"wants applications\.vault"):
-        application_of(profile(tmp_path, {}))
+        application_of(paper_profile(tmp_path, {}))
     with pytest.raises(SettingsError, match="lacks 'chaincode'"):
-        application_of(profile(tmp_path, {"vault": {"channel": "vault"}}))
+        application_of(paper_profile(tmp_path, {"vault": {"channel": "vault"}}))
