@@ -27,7 +27,7 @@ CASES = {
     "tests/data/cases/case14.m": 10.0,
     "tests/data/cases/case39.m": 10.0,
     "tests/data/cases/case1354pegase.m.gz": 2.0,
-    "tests/data/cases/case9241pegase.m.gz": 0.5,
+    "tests/data/cases/case9241pegase.m.gz": 0.4,
 }
 """Frames per second of each group, by case."""
 _SAMPLE_EVERY_S = 5.0
