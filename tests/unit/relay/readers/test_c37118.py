@@ -115,14 +115,19 @@ async def test_two_readers_of_a_pmu_give_the_same_hash() -> None:
     assert (first.sha256, first.source_sha256) == (second_one.sha256, second_one.source_sha256)
 
 
+async def latest_of_two(reader: Reader) -> Delivered | None:
+    """The second capture. The stream may be read in two parts, and the first capture be there before the second."""
+    first = await reader.latest("none", 10.0)
+    return await reader.latest(first.sha256 if first else None, 10.0)
+
+
 @pytest.mark.parametrize("word", [0x4000, 0x8000, 0x2000])
 async def test_a_reading_that_is_not_good_makes_a_gap(word: int) -> None:
     async with read() as (server, reader):
         for second in range(121):
             server.publish(measured(second, word=word if second == 70 else 0))
         with pytest.raises(RelayAnswerBad, match=f"gap: of the minute {MINUTE + 1} 1 readings were not seen"):
-            before = await reader.latest("none", 10.0)  # the whole minute, where the gap is not seen yet
-            await reader.latest(before.sha256 if before else None, 10.0)
+            await latest_of_two(reader)
 
 
 async def test_a_pmu_without_three_phases_is_of_no_use() -> None:
