@@ -24,7 +24,7 @@ from tests.support.processes import REPOSITORY
 USERS = {
     "uvicorn": "gridledger/web/http_connection.py and gridledger/web/server.py",
     "pandapower": "gridledger/grid/newton.py and gridledger/grid/case_files/pandapower_net.py",
-    "pyyaml": "gridledger/network/compose.py and gridledger/network/schema.py",
+    "pyyaml": "gridledger/network/compose.py and gridledger/network/schema/file.py",
 }
 HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 FUNCTIONS = [

@@ -173,6 +173,9 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path, members: dict[str,
         ("\x00", "is not YAML: "),
         ("- 1", "cannot be used: "),
         ("", "cannot be used: "),
+        ("name: 2026-13-45", "has a value that cannot be read: month must be in 1..12"),
+        ("name: !!bool maybe", "has a value that cannot be read: "),
+        ("[" * 5000, "cannot be read: it is nested too deeply"),
     ],
 )
 def test_what_is_no_description_is_refused(tmp_path: Path, text: str, says: str) -> None:
