@@ -1,4 +1,4 @@
-"""What callers hand over: the checks that all functions share. Every refusal names the field.
+"""What callers hand over: the checks that are the grid's own. Every refusal names the field.
 
 A number is a JSON integer or a JSON number with point or exponent, converted to binary64 once, here. An integer is a
 JSON integer only. Booleans, strings and null are neither.
@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 from math import isfinite
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from gridledger.contract import ContractError
+from gridledger.contract.arguments import refuse, shown
 
 #: Times (microseconds) and all other integers lie below this: 2^53, where binary64 stops being exact.
 INTEGER_LIMIT: Final = 2**53
@@ -23,36 +23,6 @@ NAME_LIMIT: Final = 128
 
 _MAX_GROUP_CHARACTERS: Final = 512
 _GROUP: Final = re.compile(r"[1-9][0-9]*(?:_[1-9][0-9]*)*")
-_SHOWN: Final = 60
-
-
-def refuse(field: str, why: str) -> NoReturn:
-    """Refuse the whole call; nothing of it is written."""
-    raise ContractError(f"{field}: {why}")
-
-
-def shown(value: object) -> str:
-    """A value as a message quotes it: short."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-
-
-def members(value: Any, where: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """``value`` itself if it is an object with all ``required`` members, and no others than those and ``optional``.
-
-    ``where``: how a message names the object, "" for the argument itself.
-    """
-    if type(value) is not dict:
-        refuse(where or "argument", f"must be a JSON object, not {shown(value)}")
-    prefix = where + "." if where else ""
-    for name in required:
-        if name not in value:
-            refuse(prefix + name, "is missing")
-    if len(value) != len(required):
-        for name in value:
-            if name not in required and name not in optional:
-                refuse(prefix + shown(name)[1:-1], "is no field here")
-    return value
 
 
 def items(value: Any, where: str) -> list[Any]:

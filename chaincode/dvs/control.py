@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final, Protocol
 
-from .arguments import refuse
+from gridledger.contract.arguments import refuse
+
 from .arithmetic import term
 from .grouping import CORRECTED, GENERATOR, Record
 from .response import VoltageResponse

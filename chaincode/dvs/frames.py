@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from .arguments import group_id, integer, items, members, number, number_within, refuse, shown
+from gridledger.contract.arguments import members, refuse, shown
+
+from .arguments import group_id, integer, items, number, number_within
 from .grouping import Record, border_branches
 from .vsi import Branch, Bus
 

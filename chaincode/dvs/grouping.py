@@ -9,18 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .arguments import (
-    group_id,
-    integer,
-    items,
-    members,
-    number,
-    number_within,
-    refuse,
-    shown,
-    single_group_id,
-    text,
-)
+from gridledger.contract.arguments import members, refuse, shown
+
+from .arguments import group_id, integer, items, number, number_within, single_group_id, text
 from .rules import check_consistency, check_deadband, check_release
 
 PUBLISHED: Final = "published"

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import members, refuse
 
 from . import keys
-from .arguments import components_of, group_id, integer, members, merged_id, refuse, single_group_id, text, vvc_list
+from .arguments import components_of, group_id, integer, merged_id, single_group_id, text, vvc_list
 from .grouping import Record, load_buses
 from .permissions import require_aggregator, require_aggregator_msp, require_aggregator_of
 from .records import component_records, read_record

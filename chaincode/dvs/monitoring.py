@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import refuse
 
 from . import keys
-from .arguments import components_of, refuse
+from .arguments import components_of
 from .consistency import contradiction
 from .control import Injection, local_controller, voltage_suffices
 from .frames import Frame, check_fit, check_frame, is_stale

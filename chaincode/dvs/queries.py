@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gridledger.contract import Stub
+from gridledger.contract.arguments import members, refuse, shown
 
 from . import keys
-from .arguments import INTEGER_LIMIT, group_id, integer, members, refuse, shown
+from .arguments import INTEGER_LIMIT, group_id, integer
 from .grouping import load_buses
 from .records import read_record
 from .resources import read_resources

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NoReturn
 
 from gridledger.contract import Stub
+from gridledger.contract.arguments import refuse
 
 from . import keys
-from .arguments import components_of, refuse
+from .arguments import components_of
 from .grouping import Record
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import members, refuse
 
 from . import keys
-from .arguments import integer, members, refuse, single_group_id, vvc_list
+from .arguments import integer, single_group_id, vvc_list
 from .grouping import Record, load_buses
 from .permissions import require_aggregator_msp, require_aggregator_of
 from .records import read_record

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .arguments import integer, items, members, number_within, refuse, shown
+from gridledger.contract.arguments import members, refuse, shown
+
+from .arguments import integer, items, number_within
 
 #: Longest time that an id waits before it releases, seconds.
 LONGEST_WAIT_S: Final = 3600.0

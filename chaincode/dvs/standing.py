@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gridledger.contract import Stub
+from gridledger.contract.arguments import members, refuse
 
 from . import keys
-from .arguments import VVC_LIMIT, components_of, group_id, integer, items, members, number_within, refuse
+from .arguments import VVC_LIMIT, components_of, group_id, integer, items, number_within
 from .control import Injection
 from .rules import LONGEST_WAIT_S
 

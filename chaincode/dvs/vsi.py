@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 
-from .arguments import refuse
+from gridledger.contract.arguments import refuse
 
 Bus = tuple[float, float, float, float]
 """Measurement of a bus: Pd (MW), Qd (MVAr), Vm (p.u.), Va (degrees)."""

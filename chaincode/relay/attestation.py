@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, ContractError, Stub
+from gridledger.contract.arguments import members, moment, refuse, sha256
 
 from . import keys
-from .arguments import identifier, members, minute_number, moment, refuse, sha256
+from .arguments import identifier, minute_number
 from .captures import find_capture, open_hour_again, told_by
 from .permissions import require_server
 from .registration import Record, Revisions
@@ -27,7 +28,7 @@ def attest_capture(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[st
     """AttestCapture({relay, minute, sha256, text?}): {relay, minute, server, match}; the text where it differs."""
     members(argument, "", ("relay", "minute", "sha256"), ("text",))
     relay_id, minute = identifier(argument["relay"], "relay"), minute_number(argument["minute"])
-    own = sha256(argument["sha256"])
+    own = sha256(argument["sha256"], "sha256")
     capture = find_capture(stub, relay_id, minute)
     record = Revisions(stub, relay_id)[capture["revision"]]
     server = require_server(caller, record)

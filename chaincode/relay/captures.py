@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, ContractError, Stub
+from gridledger.contract.arguments import choice, integer, members, moment, refuse, sha256, shown
 
 from . import keys
-from .arguments import choice, identifier, integer, members, minute_number, minute_shown, moment, refuse, sha256, shown
+from .arguments import identifier, minute_number, minute_shown
 from .clock import exact_and_near
 from .grammar import MEASURES, Capture, Fault, parse, text_hash
 from .permissions import require_server

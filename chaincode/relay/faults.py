@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, ContractError, Stub
+from gridledger.contract.arguments import choice, integer, members, moment, refuse, sha256, shown, text
 
 from . import keys
-from .arguments import choice, identifier, integer, members, moment, name, refuse, sha256, shown
+from .arguments import identifier
+from .grammar import MAX_NAME
 from .permissions import require_server
 from .registration import read_record
 
@@ -36,11 +38,11 @@ def record_fault(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[str,
     """
     members(argument, "", ("relay", "sha256", *STATED))
     relay_id = identifier(argument["relay"], "relay")
-    file_hash = sha256(argument["sha256"])
+    file_hash = sha256(argument["sha256"], "sha256")
     server = require_server(caller, read_record(stub, relay_id))
     statement = {
-        "station": name(argument["station"], "station", least=0),
-        "device": name(argument["device"], "device", least=0),
+        "station": text(argument["station"], "station", MAX_NAME, least=0),
+        "device": text(argument["device"], "device", MAX_NAME, least=0),
         "trigger_time": _trigger_time(argument["trigger_time"]),
         "samples": integer(argument["samples"], "samples", 0, MAX_SAMPLES),
         "channels": integer(argument["channels"], "channels", 0, MAX_CHANNELS),

@@ -59,8 +59,3 @@ def silence(relay_id: str, minute: int) -> str:
 def fault(relay_id: str, sha256: str, server: str) -> str:
     """What a server states of a fault record."""
     return f"fault/{relay_id}/{sha256}/{server}"
-
-
-def behind(prefix: str) -> str:
-    """The end of the range of all keys that begin with ``prefix``, which ends with a slash."""
-    return prefix[:-1] + "0"  # the character behind "/"

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gridledger.contract import Stub
+from gridledger.contract.arguments import integer, members, refuse, sha256
+from gridledger.contract.paging import behind, bookmark_of, entries_of, limit_of, page
 
 from . import keys
-from .arguments import hour_number, identifier, integer, members, minute_number, refuse, sha256
+from .arguments import hour_number, identifier, minute_number
 from .attestation import text_of_record
 from .captures import find_capture, summary_of
 from .grammar import parse
-from .paging import bookmark_of, entries_of, is_minute, limit_of, page
 from .registration import Record, Revisions, read_record
 from .synopsis import gaps_between, total_of
 
@@ -134,7 +135,7 @@ def get_disputes(stub: Stub, argument: Any) -> dict[str, Any]:
     members(argument, "", ("relay",), ("limit", "bookmark"))
     relay_id = identifier(argument["relay"], "relay")
     limit = limit_of(argument)
-    start = bookmark_of(argument, is_minute, "")
+    start = bookmark_of(argument, _is_minute, "")
     read_record(stub, relay_id)
     prefix = keys.dispute(relay_id, 0)[: -keys.MINUTE_DIGITS]
     entries = (
@@ -149,7 +150,7 @@ def get_silences(stub: Stub, argument: Any) -> dict[str, Any]:
     members(argument, "", ("relay",), ("limit", "bookmark"))
     relay_id = identifier(argument["relay"], "relay")
     limit = limit_of(argument)
-    start = bookmark_of(argument, is_minute, "")
+    start = bookmark_of(argument, _is_minute, "")
     read_record(stub, relay_id)
     return page(entries_of(stub, keys.silence(relay_id, 0)[: -keys.MINUTE_DIGITS], start, limit), limit)
 
@@ -169,7 +170,7 @@ def _span(argument: dict[str, Any]) -> tuple[int, int]:
     start, end = minute_number(argument["from"], "from"), minute_number(argument["to"], "to")
     if end < start:
         refuse("to", f"must not be before from, {start}")
-    start = max(start, int(bookmark_of(argument, is_minute, "0")))
+    start = max(start, int(bookmark_of(argument, _is_minute, "0")))
     return start, max(start, end)
 
 
@@ -232,13 +233,13 @@ def _faults(stub: Stub, prefix: str, start: str, limit: int) -> Iterator[tuple[s
             return
         file_hash = statements[0][0]
         yield file_hash, {"sha256": file_hash, **_agreeing([(server, stated) for _, server, stated in statements])}
-        start = keys.behind(file_hash + "/")
+        start = behind(file_hash + "/")
 
 
 def _statements_of_first(stub: Stub, prefix: str, start: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(hash, server, statement) of the first file from ``start`` on."""
     first = None
-    for key, statement in stub.get_state_by_range(prefix + start, keys.behind(prefix), MAX_STATEMENTS):
+    for key, statement in stub.get_state_by_range(prefix + start, behind(prefix), MAX_STATEMENTS):
         file_hash, server = key[len(prefix) :].split("/")
         if file_hash != (first := first or file_hash):
             return
@@ -258,3 +259,8 @@ def _agreeing(stated: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
             same["time_us"] = min(same["time_us"], time_us)
     alike.sort(key=lambda one: -len(one["servers"]))
     return alike[0] | {"others": alike[1:]}
+
+
+def _is_minute(bookmark: str) -> bool:
+    """Whether a bookmark is a minute, as keys have it."""
+    return len(bookmark) == keys.MINUTE_DIGITS and bookmark.isascii() and bookmark.isdigit()

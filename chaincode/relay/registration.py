@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import choice, integer, items, members, refuse, text
 
 from . import keys
-from .arguments import MAX_REMARK, MINUTE_LIMIT, choice, identifier, integer, items, members, name, number, refuse
-from .grammar import MEASURES
+from .arguments import MAX_REMARK, MINUTE_LIMIT, identifier, number
+from .grammar import MAX_NAME, MEASURES
 from .permissions import require_operator, require_operator_of
 
 PROTOCOLS: Final = ("text", "modbus", "iec61850", "c37118")
@@ -127,14 +128,14 @@ def _write(stub: Stub, event: str, record: Record, operator_msp: str, revision: 
 
 def _told_name(value: Any, where: str) -> str:
     """A name that a capture may have."""
-    if ";" in name(value, where):
+    if ";" in text(value, where, MAX_NAME):
         refuse(where, "has a semicolon")
     return str(value)
 
 
 def _address(value: Any) -> str:
     """What follows an @ of a URL is its host: a reader of the record may take what is before it for that."""
-    if "@" in name(value, "address", MAX_REMARK):
+    if "@" in text(value, "address", MAX_REMARK):
         refuse("address", "has an @: a relay is called without user and password")
     return str(value)
 
@@ -164,7 +165,7 @@ def _servers(value: Any) -> list[dict[str, str]]:
         members(item, where, ("id", "mspid"))
         server = {
             "id": identifier(item["id"], f"{where}.id"),
-            "mspid": name(item["mspid"], f"{where}.mspid", MAX_MSPID),
+            "mspid": text(item["mspid"], f"{where}.mspid", MAX_MSPID),
         }
         for other in servers:
             if server["id"] == other["id"]:

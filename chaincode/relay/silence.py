@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger.contract import ClientIdentity, ContractError, Stub
+from gridledger.contract.arguments import members, moment, refuse, text
 
 from . import keys
-from .arguments import MAX_REMARK, identifier, members, minute_number, minute_shown, moment, name, refuse
+from .arguments import MAX_REMARK, identifier, minute_number, minute_shown
 from .captures import SKEW_S
 from .permissions import require_server
 from .registration import Record, read_record
@@ -23,7 +24,7 @@ def report_silence(stub: Stub, caller: ClientIdentity, argument: Any) -> dict[st
     """
     members(argument, "", ("relay", "minute", "reason"))
     relay_id, minute = identifier(argument["relay"], "relay"), minute_number(argument["minute"])
-    reason = name(argument["reason"], "reason", MAX_REMARK)
+    reason = text(argument["reason"], "reason", MAX_REMARK)
     record = read_record(stub, relay_id)
     server = require_server(caller, record)
     for key in (keys.open_silence(relay_id), keys.silence(relay_id, minute)):

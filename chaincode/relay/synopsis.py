@@ -12,9 +12,10 @@ from math import fsum
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import members, moment, refuse
 
 from . import keys
-from .arguments import hour_number, identifier, members, minute_shown, moment, refuse
+from .arguments import hour_number, identifier, minute_shown
 from .attestation import DISPUTED, text_of_record
 from .captures import SKEW_S
 from .grammar import MEASURES, Capture, parse

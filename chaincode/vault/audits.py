@@ -10,20 +10,10 @@ from hashlib import sha256 as sha256_of
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub, crypto
+from gridledger.contract.arguments import choice, integer, items, members, moment, refuse, sha256
 
 from . import keys
-from .arguments import (
-    choice,
-    holder_name,
-    integer,
-    items,
-    members,
-    moment,
-    object_name,
-    refuse,
-    sha256,
-    version_number,
-)
+from .arguments import holder_name, object_name, version_number
 from .cycles import present_cycle
 from .manifests import MAX_AUDITS, read_manifest, share_of
 from .objects import read_object, refuse_abandoned, version_of

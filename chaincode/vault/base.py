@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import members, refuse
 
 from . import keys
-from .arguments import base64_bytes, members, refuse, url
+from .arguments import base64_bytes, url
 from .cycles import found_base
 from .holders import MAX_KEM_KEY, MIN_KEM_KEY
 from .permissions import Record

@@ -8,21 +8,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import choice, integer, members, refuse
+from gridledger.contract.paging import behind
 
 from . import keys
-from .arguments import (
-    CYCLE_LIMIT,
-    MAX_HOLDERS,
-    PROFILES,
-    choice,
-    cluster_name,
-    holder_name,
-    integer,
-    members,
-    mspid,
-    refuse,
-    refuse_weak,
-)
+from .arguments import CYCLE_LIMIT, MAX_HOLDERS, PROFILES, cluster_name, holder_name, mspid, refuse_weak
 from .permissions import BASE, HEADS, ROLE, Record, base_mspid, refuse_revoked_holder, require_base
 
 MAX_CLUSTERS: Final = 64
@@ -151,11 +141,11 @@ def _refuse_weak_ids(stub: Stub, cluster: Record) -> None:
 
 
 def _clusters(stub: Stub) -> list[Record]:
-    return [value for _, value in stub.get_state_by_range(keys.CLUSTERS, keys.behind(keys.CLUSTERS), MAX_CLUSTERS)]
+    return [value for _, value in stub.get_state_by_range(keys.CLUSTERS, behind(keys.CLUSTERS), MAX_CLUSTERS)]
 
 
 def _admitted(stub: Stub) -> list[Record]:
-    found = [value for _, value in stub.get_state_by_range(keys.HOLDERS, keys.behind(keys.HOLDERS), MAX_ADMITTED + 1)]
+    found = [value for _, value in stub.get_state_by_range(keys.HOLDERS, behind(keys.HOLDERS), MAX_ADMITTED + 1)]
     if len(found) > MAX_ADMITTED:
         refuse("cycle", f"more than {MAX_ADMITTED} holders were ever admitted: begin a vault on another channel")
     return found

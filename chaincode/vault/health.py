@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import Stub
+from gridledger.contract.arguments import members
 
 from . import keys
-from .arguments import members, object_name
+from .arguments import object_name
 from .audits import FAILED, PASSED, UNANSWERED, tally_of
 from .manifests import read_manifest
 from .objects import ABANDONED, STORED, read_object, status_of, stored_version, version_of

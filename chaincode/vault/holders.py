@@ -6,21 +6,10 @@ from hashlib import sha256 as sha256_of
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub, crypto
+from gridledger.contract.arguments import members, refuse, sha256, text
 
 from . import keys
-from .arguments import (
-    base64_bytes,
-    cluster_name,
-    holder_name,
-    members,
-    new_holder_id,
-    object_name,
-    refuse,
-    refuse_weak,
-    remark,
-    sha256,
-    url,
-)
+from .arguments import MAX_REMARK, base64_bytes, cluster_name, holder_name, new_holder_id, object_name, refuse_weak, url
 from .cycles import read_cluster
 from .permissions import (
     CLUSTER,
@@ -112,7 +101,7 @@ def report_lost(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     has a share of.
     """
     members(argument, "", ("holder", "reason"), ("object", "read"))
-    name, reason = holder_name(argument["holder"]), remark(argument["reason"], "reason")
+    name, reason = holder_name(argument["holder"]), text(argument["reason"], "reason", MAX_REMARK)
     record = read_holder(stub, name)
     refuse_revoked_caller(stub, caller)
     by = _witness(stub, caller, record, argument)
@@ -130,7 +119,7 @@ def revoke(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
         refuse("holder", "name a holder, or the certificate of another caller (its SHA-256); one of the two")
     field = given[0]
     name = holder_name(argument[field]) if field == "holder" else sha256(argument[field], "certificate")
-    reason = remark(argument["reason"], "reason")
+    reason = text(argument["reason"], "reason", MAX_REMARK)
     require_base(stub, caller)
     if field == "holder" and stub.get_state(keys.holder(name)) is None and stub.get_state(keys.join(name)) is None:
         refuse("holder", f"there is no holder {name}")

@@ -140,8 +140,3 @@ def audit(name: str, number: int, holder_name: str, series: int, audit_number: i
 def tally(name: str, number: int, holder_name: str) -> str:
     """How a holder's audits of a version went."""
     return f"tally/{name}/{number:0{VERSION_DIGITS}d}/{holder_name}"
-
-
-def behind(prefix: str) -> str:
-    """The end of the range of all keys that begin with ``prefix``, which ends with a slash."""
-    return prefix[:-1] + "0"  # the character behind "/"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import ContractError, Stub, policy
+from gridledger.contract.arguments import choice, integer, items, members, refuse, sha256, shown, text
 
 from . import keys
 from .arguments import (
@@ -15,19 +16,11 @@ from .arguments import (
     MAX_HOLDERS,
     PROFILES,
     base64_bytes,
-    choice,
     cluster_name,
     holder_id,
     holder_name,
-    integer,
-    items,
-    members,
     object_name,
-    refuse,
     refuse_weak,
-    remark,
-    sha256,
-    shown,
 )
 from .permissions import HEADS, Record, refuse_revoked_holder
 
@@ -216,9 +209,9 @@ def _meta(value: Any) -> Record:
     if type(value) is not dict or len(value) > MAX_META:
         refuse("meta", f"must be an object of at most {MAX_META} members, not {shown(value)}")
     for name, item in value.items():
-        where = "meta." + shown(remark(name, "meta", MAX_META_TEXT))[1:-1]
+        where = "meta." + shown(text(name, "meta", MAX_META_TEXT))[1:-1]
         if type(item) is str:
-            remark(item, where, MAX_META_TEXT)
+            text(item, where, MAX_META_TEXT)
         elif type(item) is int:
             integer(item, where, -MAX_META_NUMBER, MAX_META_NUMBER)
         elif item is not None and type(item) is not bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import integer, members, refuse, sha256, text
 
 from . import keys
-from .arguments import integer, members, object_name, refuse, remark, sha256, version_number
+from .arguments import MAX_REMARK, object_name, version_number
 from .cycles import cluster_of, present_cycle
 from .manifests import (
     OF_OBJECT,
@@ -132,7 +133,7 @@ def settle(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
 def abandon(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """Abandon({object, reason}): {object, reason, by, time_us}, for good."""
     members(argument, "", ("object", "reason"))
-    name, reason = object_name(argument["object"]), remark(argument["reason"], "reason")
+    name, reason = object_name(argument["object"]), text(argument["reason"], "reason", MAX_REMARK)
     record = read_object(stub, name)
     refuse_revoked_caller(stub, caller)
     refuse_abandoned(record)

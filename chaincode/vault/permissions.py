@@ -13,9 +13,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, ContractError, Stub, crypto
+from gridledger.contract.arguments import refuse
 
 from . import keys
-from .arguments import refuse
 
 ROLE: Final = "vault.role"
 CLUSTER: Final = "vault.cluster"

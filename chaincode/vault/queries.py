@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import integer, members, refuse, sha256
+from gridledger.contract.paging import behind, bookmark_of, entries_of, limit_of, page
 
 from . import keys
-from .arguments import CYCLE_LIMIT, cluster_name, holder_name, integer, members, object_name, refuse, sha256
+from .arguments import CYCLE_LIMIT, cluster_name, holder_name, object_name
 from .audits import read_audit, tally_of
 from .cycles import present_cycle, read_cluster
 from .health import version_status
 from .manifests import MAX_AUDITS, read_manifest, share_of
 from .objects import read_object, stored_version, version_of
-from .paging import bookmark_of, entries_of, limit_of, page
 from .permissions import ID, Record, base_mspid, is_holder
 from .reads import holders_of, repairs_of
 
@@ -191,7 +192,7 @@ def _objects_of(stub: Stub, cluster: str, start: str, limit: int) -> Iterator[tu
 def _holders(stub: Stub, cluster: str | None, start: str, limit: int) -> Iterator[tuple[str, Any]]:
     """One more than ``limit``, of one cluster or of all."""
     active, found = _in_cycle(stub), 0
-    for key, record in stub.get_state_by_range(keys.HOLDERS + start, keys.behind(keys.HOLDERS)):
+    for key, record in stub.get_state_by_range(keys.HOLDERS + start, behind(keys.HOLDERS)):
         if cluster is not None and record["cluster"] != cluster:
             continue
         name = key[len(keys.HOLDERS) :]

@@ -6,21 +6,10 @@ import json
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub, crypto, policy
+from gridledger.contract.arguments import choice, integer, members, refuse, sha256, shown, text
 
 from . import keys
-from .arguments import (
-    base64_bytes,
-    choice,
-    holder_name,
-    integer,
-    members,
-    object_name,
-    refuse,
-    remark,
-    sha256,
-    shown,
-    version_number,
-)
+from .arguments import MAX_REMARK, base64_bytes, holder_name, object_name, version_number
 from .cycles import cluster_of, present_cycle
 from .manifests import read_manifest, share_of
 from .objects import read_object, refuse_abandoned, stored_version
@@ -51,7 +40,7 @@ _KIND: Final = "share_served"
 def request_read(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """RequestRead({object, purpose, version?}): {object, version, read, holders, until_s, until_us}."""
     members(argument, "", ("object", "purpose"), ("version",))
-    name, purpose = object_name(argument["object"]), remark(argument["purpose"], "purpose")
+    name, purpose = object_name(argument["object"]), text(argument["purpose"], "purpose", MAX_REMARK)
     record = read_object(stub, name)
     refuse_revoked_caller(stub, caller)
     holder = _calling_as_holder(stub, caller)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger.contract import ClientIdentity, Stub
+from gridledger.contract.arguments import integer, members, refuse, sha256
 
 from . import keys
-from .arguments import VERSION_LIMIT, integer, members, object_name, refuse, sha256, version_number
+from .arguments import VERSION_LIMIT, object_name, version_number
 from .audits import fresh_tally
 from .cycles import cluster_of, present_cycle
 from .manifests import (

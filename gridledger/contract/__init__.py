@@ -1,7 +1,7 @@
 """The contract API, which chaincode is written against: contracts, transactions, and a transaction's context.
 
-A chaincode imports this module and nothing else of GridLedger; ``crypto`` and ``policy`` in it are imported by those
-that need them. The names are those of fabric-contract-api in snake_case.
+A chaincode imports this module and nothing else of GridLedger; ``arguments``, ``paging``, ``crypto`` and ``policy`` in
+it are imported by those that need them. The names are those of fabric-contract-api in snake_case.
 """
 
 from __future__ import annotations
