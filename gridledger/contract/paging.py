@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from gridledger.contract.arguments import integer, refuse, shown
-from gridledger.contract.stub import Stub
+from gridledger.contract.stub import Stub, json_text
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "PAGE_BYTES", "behind", "bookmark_of", "entries_of", "limit_of", "page"]
 
@@ -44,7 +44,7 @@ def page(entries: Iterable[tuple[str, dict[str, Any]]], limit: int) -> dict[str,
     items: list[Any] = []
     size = 0
     for bookmark, item in entries:
-        size += len(ascii(item))  # not less than its JSON text, and the same with every version of Python
+        size += len(json_text(item, "an item"))
         if len(items) == limit or (items and size > PAGE_BYTES):
             return {"items": items, "bookmark": bookmark}
         items.append(item)

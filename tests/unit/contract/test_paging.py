@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridledger import jsontext
 from gridledger.contract import Context, ContractError, paging
 from gridledger.contract.simulator.state import MemoryState
 from tests.unit.contract.in_memory import put, run
@@ -50,13 +51,17 @@ def test_a_page_ends_before_it_grows_too_large_and_has_one_item_at_least() -> No
     entries = [(str(number), {"text": "x" * (paging.PAGE_BYTES // 3)}) for number in range(5)]
     page = paging.page(entries, 100)
     assert (len(page["items"]), page["bookmark"]) == (2, "2")
-    large = {"text": "x" * (2 * paging.PAGE_BYTES)}
+    large = {"text": "x" * (paging.PAGE_BYTES + 1)}
     assert paging.page([("0", large), ("1", large)], 100) == {"items": [large], "bookmark": "1"}
 
 
-def test_what_is_beyond_ascii_counts_as_it_is_written() -> None:
-    entries = [(str(number), {"text": "é" * (paging.PAGE_BYTES // 8)}) for number in range(9)]
-    assert len(paging.page(entries, 100)["items"]) == 1
+@pytest.mark.parametrize("character", ['"', "\\", "é", "\u0001", "🔋"])
+def test_a_character_counts_as_it_is_written(character: str) -> None:
+    """Whoever fills texts with what JSON writes longer makes no page that is beyond the bound of an answer."""
+    entries = [(str(number), {"text": character * 50_000}) for number in range(20)]
+    page = paging.page(entries, 100)
+    assert 0 < len(page["items"]) < 20
+    assert paging.PAGE_BYTES // 2 < len(jsontext.dumps(page)) < paging.PAGE_BYTES + 1000
 
 
 @pytest.mark.parametrize(("given", "limit"), [(None, 100), (1, 1), (500, 500), (501, 500), (2**53, 500)])

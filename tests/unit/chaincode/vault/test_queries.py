@@ -39,6 +39,18 @@ def test_objects_are_listed_by_name_in_pages() -> None:
     assert pages(channel, "ListObjects", 3, cluster="M9") == [[]]
 
 
+def test_objects_of_a_hostile_dealer_make_no_page_too_large() -> None:
+    """Each quotation mark takes two bytes of JSON: an answer has 1 MiB at most."""
+    channel = VaultChannel()
+    meta = {f"{number:02d}" + '"' * 126: '"' * 128 for number in range(32)}
+    names = [f"oil-{number:02d}" for number in range(75)]
+    for name in names:
+        channel.call("PutObject", manifest(name) | {"meta": meta}, HEAD)
+    found = pages(channel, "ListObjects", 100)
+    assert len(found) == 3
+    assert [item["object"] for page in found for item in page] == names
+
+
 def test_holders_are_listed_by_name_in_pages() -> None:
     channel = VaultChannel()
     channel.call("Revoke", {"holder": "m1-3", "reason": "lost"}, BASE)
