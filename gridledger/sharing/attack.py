@@ -7,17 +7,25 @@ as it is printed, as it must read, and beside the exact value.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import comb, exp
+from math import comb, exp, log
 
 from gridledger.sharing.errors import SharingError
 
-MAX_BLOCKS = 1000
+MAX_BLOCKS = 700
+"""Beyond it the first term, e^-lambda, is 0 in binary64, and so is every sum that begins with it."""
+
+_MAX_LOG = 700.0
 
 
 def printed(attacker: float, blocks: int) -> float:
-    """The article's formula for any share a of the attacker, with b = 1 - a: beyond a = b it is no probability."""
+    """The article's formula for any share a of the attacker, with b = 1 - a: beyond a = b it is no probability.
+
+    There its terms grow without bound; :class:`SharingError` where binary64 does not have them.
+    """
     a, b = _shares(attacker, blocks)
     expected, weight, total = blocks * a / b, 1.0, 0.0
+    if expected > MAX_BLOCKS or blocks * log(a / b) > _MAX_LOG:
+        raise SharingError("attacker", f"with {attacker} and {blocks} blocks the printed formula is beyond binary64")
     for i in range(blocks + 1):
         weight = weight * expected / i if i else exp(-expected)
         total += weight * (1 - (a / b) ** (blocks - i))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from gridledger.sharing.errors import SharingError
+from gridledger.sharing.errors import ShareBroken, SharingError
 from gridledger.sharing.field import LEAST_THRESHOLD, MAX_SHARES, P521, combine, evaluate, from_bytes
 from gridledger.sharing.primes import check_prime
 from gridledger.sharing.recursive import MAX_THRESHOLD, Points, group_parts, inner_points, units, weak_ids
@@ -65,6 +65,8 @@ def candidates_left(candidates: Iterable[bytes], shares: Mapping[int, bytes], t:
     ids = list(shares)
     polynomials = units(t, inner_points("counted", t, ids))
     rows = [[evaluate(polynomial, x) for polynomial in polynomials] for x in ids]
+    if len({len(share) for share in shares.values()}) > 1:
+        raise ShareBroken("shares", "they differ in length")
     groups = list(zip(*(from_bytes(share) for share in shares.values()), strict=True))
     return [candidate for candidate in candidates if _fits(group_parts(candidate, t), groups, rows)]
 

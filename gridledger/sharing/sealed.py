@@ -86,7 +86,7 @@ def join(shares: Mapping[int, bytes], t: int, ids: Sequence[int], *, head: bytes
     that they must have, or where ciphertext or tag do not hold.
     """
     check_ids(t, ids)
-    used = dict(list(shares.items())[:t])
+    used = _first(shares, t, ids, "shares")
     fragments = {x: _checked_fragment(share, x, ids, length, t) for x, share in used.items()}
     ciphertext = _decode(fragments, t, ids)
     if sha256(ciphertext).hexdigest() != cipher:
@@ -100,7 +100,7 @@ def join(shares: Mapping[int, bytes], t: int, ids: Sequence[int], *, head: bytes
 def resplit(data: bytes, shares: Mapping[int, bytes], t: int, ids: Sequence[int], *, head: bytes) -> dict[int, bytes]:
     """All shares again under the same key, from t of them and the data."""
     check_ids(t, ids)
-    used = dict(list(shares.items())[:t])
+    used = _first(shares, t, ids, "shares")
     known = {x: key_share(share) for x, share in used.items()}
     key_shares = {x: shamir.recover_secret(known, t, at=x) for x in ids}
     return _sealed(data, _key(used, t), key_shares, t, list(ids), head=head)[0]
@@ -115,7 +115,7 @@ def every_fragment(
     where these are not of that ciphertext.
     """
     check_ids(t, ids)
-    used = dict(list(fragments.items())[:t])
+    used = _first(fragments, t, ids, "fragments")
     for x, found in used.items():
         _check_header(found, x, ids, length + TAG_BYTES, t)
     ciphertext = _decode(used, t, ids)
@@ -132,15 +132,20 @@ def rebuild_fragment(fragments: Mapping[int, bytes], at: int, t: int, ids: Seque
     check_ids(t, ids)
     if at not in ids:
         raise SharingError("at", f"{at} is none of the ids")
-    used = dict(list(fragments.items())[:t])
-    if len(used) < t:
-        raise TooFewShares("fragments", f"needs {t} of {len(ids)}, {len(used)} are there")
+    used = _first(fragments, t, ids, "fragments")
     payload, total = _sizes(next(iter(used.values())))
     for x, found in used.items():
         _check_header(found, x, ids, total, t)
     index = list(ids).index(at)
     rebuilt = _driver(t, len(ids)).reconstruct(list(used.values()), [index])[0]
     return _header(index, payload, total) + rebuilt[HEADER_BYTES:]
+
+
+def _first(given: Mapping[int, bytes], t: int, ids: Sequence[int], what: str) -> dict[int, bytes]:
+    """The first t; :class:`TooFewShares` where they are fewer."""
+    if len(given) < t:
+        raise TooFewShares(what, f"needs {t} of {len(ids)}, {len(given)} are there")
+    return dict(list(given.items())[:t])
 
 
 def _sizes(found: bytes) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from math import comb
 
 import pytest
 
-from gridledger.sharing.attack import corrected, exact, printed
+from gridledger.sharing.attack import MAX_BLOCKS, corrected, exact, printed
 from gridledger.sharing.errors import SharingError
 
 
@@ -52,9 +52,27 @@ def test_the_printed_formula_understates() -> None:
         assert corrected(attacker, 10) < exact(attacker, 10)
 
 
-@pytest.mark.parametrize(("attacker", "blocks", "named"), [(0, 1, "attacker"), (1, 1, "attacker"), (0.1, 0, "blocks")])
+@pytest.mark.parametrize(
+    ("attacker", "blocks", "named"), [(0, 1, "attacker"), (1, 1, "attacker"), (0.1, 0, "blocks"), (0.1, 701, "blocks")]
+)
 def test_what_is_no_share_is_refused(attacker: float, blocks: int, named: str) -> None:
     for formula in (printed, corrected, exact):
         with pytest.raises(SharingError) as refused:
             formula(attacker, blocks)
         assert refused.value.field == named
+
+
+@pytest.mark.parametrize("attacker", [0.05, 0.3, 0.49])
+def test_at_the_most_blocks_no_term_is_lost(attacker: float) -> None:
+    """Both formulas are near to the exact value there, or all three below what binary64 tells apart from 0."""
+    true = exact(attacker, MAX_BLOCKS)
+    assert corrected(attacker, MAX_BLOCKS) == pytest.approx(true, rel=0.1, abs=1e-30)
+    assert printed(attacker, MAX_BLOCKS) == pytest.approx(true, rel=0.1, abs=1e-9)
+
+
+@pytest.mark.parametrize(("attacker", "blocks"), [(0.9999, 700), (0.999, 200), (0.6, 700)])
+def test_what_is_beyond_binary64_is_refused_and_not_told_as_1(attacker: float, blocks: int) -> None:
+    with pytest.raises(SharingError, match="beyond binary64") as refused:
+        printed(attacker, blocks)
+    assert refused.value.field == "attacker"
+    assert corrected(attacker, blocks) == exact(attacker, blocks) == 1.0

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from gridledger.sharing import recursive
-from gridledger.sharing.errors import SharingError
+from gridledger.sharing.errors import ShareBroken, SharingError
 from gridledger.sharing.field import P521, evaluate
 from gridledger.sharing.leak import candidates_left, leak
 from gridledger.sharing.recursive import Points, inner_points, polynomial
@@ -118,3 +118,8 @@ def test_with_the_rest_of_a_record_known_t_minus_1_shares_leave_one_voltage(t: i
     assert candidates_left(candidates, two, t) == [record(110_037)]
     assert candidates_left(candidates[:50], {ids[0]: shares[ids[0]]}, t) == candidates[:50]
     assert candidates_left([b"x" * 1000], two, t) == []
+
+
+def test_shares_of_other_data_leave_no_candidate_and_are_told() -> None:
+    with pytest.raises(ShareBroken, match="they differ in length"):
+        candidates_left([b"x"], {11: bytes(66), 12: bytes(132)}, 3)

@@ -184,6 +184,19 @@ def test_a_fragment_of_another_id_or_object_is_refused() -> None:
         sealed.rebuild_fragment({11: fragments[11]}, 13, 3, IDS)
 
 
+def test_fewer_than_t_are_told_before_any_library_is_asked() -> None:
+    data = b"x" * 100
+    shares, cipher = split_up(data)
+    two = {x: shares[x] for x in (11, 13)}
+    fragments = {x: sealed.fragment(share) for x, share in two.items()}
+    with pytest.raises(TooFewShares, match="shares: needs 3 of 5, 2 are there"):
+        sealed.join(two, 3, IDS, head=b"head", length=100, cipher=cipher)
+    with pytest.raises(TooFewShares, match="shares: needs 3 of 5, 2 are there"):
+        sealed.resplit(data, two, 3, IDS, head=b"head")
+    with pytest.raises(TooFewShares, match="fragments: needs 3 of 5, 2 are there"):
+        sealed.every_fragment(fragments, 3, IDS, length=100, cipher=cipher)
+
+
 def test_an_id_that_does_not_fit_is_refused() -> None:
     with pytest.raises(SharingError, match=r"ids: 18446744073709551616 is not below 2\^64"):
         sealed.check_ids(2, [1, 2**64])
