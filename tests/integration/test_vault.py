@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from gridledger.client import load_profile
 from gridledger.sharing.errors import SharingError
-from services.vault import dealer as dealing
 from services.vault.__main__ import main
-from services.vault.cutting import cut_object, join_object
+from services.vault.cutting import join_object
+from services.vault.described import dealer_identity
 from services.vault.records import Manifest
+from services.vault.session import open_session
 from tests.support.processes import REPOSITORY, free_ports
+from tests.support.vault_dealer import deal_falsely, give_other_shares
 from tests.support.vault_network import VaultNetwork, vault_description, vault_network
 from tests.support.waiting import eventually
 
@@ -152,18 +155,15 @@ def test_n_minus_t_holders_may_die_and_one_more_is_told(vault: Commands, files: 
     assert get(vault, files, "oil", "--all")[1]["others"] == {}
 
 
-def test_a_dishonest_dealer_is_found(vault: Commands, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = cut_object
+def test_a_dishonest_dealer_is_found(vault: Commands, files: Path) -> None:
+    """One written out here, which calls the contract and the holders over HTTP as the honest one does."""
 
-    def dishonest(plan: Any, data: bytes, key: Any, **more: Any) -> Any:
-        right, wrong = honest(plan, data, key, **more), honest(plan, data[::-1], key, **more)
-        at = [share["holder"] for share in right.manifest["shares"]].index("m3-head")
-        right.shares["m3-head"] = wrong.shares["m3-head"]
-        right.manifest["shares"][at] = wrong.manifest["shares"][at]
-        return right
+    async def deal() -> None:
+        profile = load_profile(vault.vault.network.folder.root)
+        async with open_session(profile, await dealer_identity(profile, "M3")) as session:
+            await deal_falsely(session, "M3", "false", DATA, give_other_shares("m3-head"), audits=8)
 
-    monkeypatch.setattr(dealing, "cut_object", dishonest)
-    put(vault, files, "false")
+    asyncio.run(deal())
     error = vault.said("get", "false", "-o", str(files / "none"), "--purpose", "test", code=1)[1]
     assert "m3-head" in error or "do not join" in error
     assert vault.json("abandon", "false", "--reason", "its dealer lied")["reason"] == "its dealer lied"

@@ -108,9 +108,15 @@ class Mending:
     ) -> Answer:
         own = self._own
         share = own.store.read((manifest.object, manifest.version))
-        mine, target = own.own_share(manifest), share_of(manifest, request.target)
-        if commitment.root(share).hex() != mine.root:
+        if commitment.root(share).hex() != own.own_share(manifest).root:
             raise ShareDamaged(f"{own.name} has another share than the ledger: it has to be repaired itself")
+        return self._told(share, manifest, request, records)
+
+    def _told(
+        self, share: bytes, manifest: Manifest, request: ContributeRequest, records: Mapping[str, HolderRecord]
+    ) -> Answer:
+        own = self._own
+        mine, target = own.own_share(manifest), share_of(manifest, request.target)
         others = {
             share_of(manifest, name).id: records[name].kem_key for name in request.contributors if name != own.name
         }

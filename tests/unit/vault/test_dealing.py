@@ -15,8 +15,7 @@ import pytest_asyncio
 from gridledger.errors import GridLedgerError
 from gridledger.sharing.errors import SharingError
 from gridledger.sharing.profiles import MAX_PART_BYTES, part_lengths, share_bytes
-from services.vault import dealer as dealing
-from services.vault.cutting import cut_object, join_object
+from services.vault.cutting import join_object
 from services.vault.dealer import Dealer, default_readers
 from services.vault.errors import DealerAtFault, PutIncomplete, TooFewAnswered
 from services.vault.holder.store import Bounds
@@ -26,6 +25,7 @@ from services.vault.records import Manifest
 from services.vault.resharing import RESHARE, reshare, reshare_each
 from services.vault.transport import PrivateKey
 from services.vault.wire import Answer, Signed, served_text
+from tests.support.vault_dealer import deal_falsely, give_other_shares
 from tests.support.vault_parties import READERS, Parties
 from tests.support.waiting import eventually
 
@@ -224,20 +224,10 @@ async def test_an_answer_of_another_s_key_does_not_count(parties: Parties) -> No
     assert (read.reported, read.suspected) == ((), ())
 
 
-async def test_a_dishonest_dealer_is_found(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dishonest_dealer_is_found(parties: Parties) -> None:
     """It gives two holders shares of other data, and commits to them."""
-    honest = cut_object
-
-    def dishonest(plan, data, key, **more):  # type: ignore[no-untyped-def]
-        right, wrong = honest(plan, data, key, **more), honest(plan, data[::-1], key, **more)
-        for name in ("m1-4", "m1-5"):
-            right.shares[name] = wrong.shares[name]
-            at = [share["holder"] for share in right.manifest["shares"]].index(name)
-            right.manifest["shares"][at] = wrong.manifest["shares"][at]
-        return right
-
-    monkeypatch.setattr(dealing, "cut_object", dishonest)
-    await put(parties)
+    lie = give_other_shares("m1-4", "m1-5")
+    await deal_falsely(parties.session(parties.dealer), "M1", "oil", DATA, lie)
     parties.away = {"m1-5"}
     parties.stuck = {"m1-4"}
     with pytest.raises(DealerAtFault, match="gave m1-4, m1-5 shares that do not belong to those of") as raised:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gridledger.sharing import commitment, field, profiles, sealed
 from services.vault.contributions import add_up, contribution
 from services.vault.errors import HolderRefuses, KemKeyBad, NotGranted, RepairFailed, ShareDamaged
 from services.vault.holder.mending import Mending
+from services.vault.holder.own import Own
 from services.vault.repairing import Repaired, repair_share
 from services.vault.transport import HYBRID, PrivateKey
 from services.vault.wire import Answer, ContributeRequest, RebuildRequest, ServeRequest, StoredAnswer
@@ -181,45 +183,41 @@ def test_masks_cancel_in_the_sum_of_all_only() -> None:
     assert field.from_bytes(other) != told[0]
 
 
-def false_value(world: VaultWorld, name: str, monkeypatch: pytest.MonkeyPatch, *, at: int = 40) -> None:
-    """From now on this holder has another key share in memory than on its disk, and does not say so.
+class Lying(Mending):
+    """A holder's program that contributes another key share than it has, and does not say so.
 
-    Holders contribute in threads of their own: roots are false for this holder's share alone. Byte ``at`` is false:
-    equal errors of two holders can cancel, as Lagrange's weights of some sets are opposite.
+    Byte ``at`` is false: equal errors of two holders can cancel, as Lagrange's weights of some sets are opposite.
     """
-    store, root = world.hosted[name].own.store, commitment.root
-    read = store.read
-    true_shares: dict[bytes, bytes] = {}
 
-    def read_falsely(key: tuple[str, int]) -> bytes:
-        share = read(key)
-        false = share[:at] + bytes((share[at] ^ 1,)) + share[at + 1 :]
-        true_shares[false] = share
-        return false
+    def __init__(self, own: Own, at: int) -> None:
+        super().__init__(own)
+        self._at = at
 
-    monkeypatch.setattr(store, "read", read_falsely)
-
-    def root_falsely(share: bytes) -> bytes:
-        return root(true_shares.get(share, share))
-
-    monkeypatch.setattr(commitment, "root", root_falsely)
+    def _told(self, share: bytes, *more: Any) -> Answer:
+        false = bytearray(share)
+        false[self._at] ^= 1
+        return super()._told(bytes(false), *more)
 
 
-async def test_one_that_tells_a_wrong_value_is_suspected_and_the_share_repaired(
-    world: VaultWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def let_lie(world: VaultWorld, name: str, *, at: int = 40) -> None:
+    """From now on this holder lies in repairs."""
+    hosted = world.hosted[name]
+    world.hosted[name] = replace(hosted, mending=Lying(hosted.own, at))
+
+
+async def test_one_that_tells_a_wrong_value_is_suspected_and_the_share_repaired(world: VaultWorld) -> None:
     dealt = await lost(world)
-    false_value(world, "m1-b", monkeypatch)
+    let_lie(world, "m1-b")
     done = await repaired(world, dealt, Calls(world))
     assert done.suspects == ("m1-b",)
     assert done.contributors == ("m1-c", "m1-d", "m1-e")
     assert world.hosted["m1-a"].own.store.read(("o", 1)) == dealt.shares["m1-a"]
 
 
-async def test_with_too_many_liars_nothing_is_stored(world: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_too_many_liars_nothing_is_stored(world: VaultWorld) -> None:
     dealt = await lost(world)
-    false_value(world, "m1-b", monkeypatch)
-    false_value(world, "m1-d", monkeypatch, at=44)
+    let_lie(world, "m1-b")
+    let_lie(world, "m1-d", at=44)
     with pytest.raises(RepairFailed, match="needs 3 other holders") as failed:
         await repaired(world, dealt, Calls(world))
     assert failed.value.details["unresolved"] == list(OTHERS)

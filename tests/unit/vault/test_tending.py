@@ -13,14 +13,14 @@ import pytest_asyncio
 from gridledger.client import ChaincodeEvent
 from gridledger.errors import ConflictError, GridLedgerError
 from gridledger.sharing.errors import SharingError
-from services.vault import dealer as dealing
 from services.vault.auditing import DEALER_AT_FAULT, HOLDER_AT_FAULT, HOLDER_AWAY, Auditor
 from services.vault.base.tending import Tending, TendingOptions
-from services.vault.cutting import AuditSecret, Plan, cut_object
+from services.vault.cutting import AuditSecret, CutObject, Plan
 from services.vault.dealer import Dealer
 from services.vault.errors import NotRepaired, PutIncomplete
 from services.vault.mending import mend
 from services.vault.reader import Reader
+from tests.support.vault_dealer import deal_falsely
 from tests.support.vault_parties import READERS, Parties
 
 DATA = b"partial discharge 12 pC, " * 3000
@@ -251,22 +251,16 @@ async def test_a_holder_that_was_away_is_excused_once_it_serves(parties: Parties
 async def test_a_dealer_that_prepared_false_audits_is_at_fault(
     parties: Parties, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    honest = cut_object
-
-    def dishonest(plan, data, key, **more):  # type: ignore[no-untyped-def]
-        cut = honest(plan, data, key, **more)
+    def prepare_falsely(cut: CutObject, other: CutObject) -> None:
         if how == "rubbish":
             cut.manifest["audit_secret"] = "AAAA"
-            return cut
-        wrong = honest(plan, data[::-1], key, **more)
-        cut.manifest["audit_secret"] = wrong.manifest["audit_secret"]
+            return
+        cut.manifest["audit_secret"] = other.manifest["audit_secret"]
         if how == "commitments":
-            for mine, other in zip(cut.manifest["shares"], wrong.manifest["shares"], strict=True):
-                mine["audit_root"] = other["audit_root"]
-        return cut
+            for mine, wrong in zip(cut.manifest["shares"], other.manifest["shares"], strict=True):
+                mine["audit_root"] = wrong["audit_root"]
 
-    monkeypatch.setattr(dealing, "cut_object", dishonest)
-    await put(parties)
+    await deal_falsely(parties.session(parties.dealer), "M1", "oil", DATA, prepare_falsely, audits=AUDITS)
     told = await audited(parties, "m1-2", monkeypatch)
     expected = "failed" if how == "commitments" else None
     assert (told.outcome, told.finding) == (expected, DEALER_AT_FAULT)  # type: ignore[attr-defined]
