@@ -43,11 +43,7 @@ def challenge(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     version = version_of(argument, record)
     manifest = read_manifest(stub, name, version)
     share = share_of(manifest, holder)
-    refuse_revoked_holder(stub, holder)
-    if stub.get_state(keys.holder(holder))["id"] != share["id"]:
-        refuse("holder", f"{holder} has another id now: Reshare gives it a share")
-    if stub.get_state(keys.ack(name, version, holder)) is None:
-        refuse("holder", f"{holder} has not acknowledged its share")
+    _require_held(stub, name, version, share)
     held = repairs_of(stub, manifest, share)
     series, count = held["series"], held["audits"]
     if number >= count:
@@ -177,6 +173,18 @@ def _count(stub: Stub, audit: Record, what: str, last: Record | None = None) -> 
 
 def _key_of(audit: Record) -> str:
     return keys.audit(audit["object"], audit["version"], audit["holder"], audit["series"], audit["number"])
+
+
+def _require_held(stub: Stub, name: str, version: int, share: Record) -> None:
+    """Refuse to ask a holder that cannot have its share any more, or has not said that it has it."""
+    holder = share["holder"]
+    refuse_revoked_holder(stub, holder)
+    if stub.get_state(keys.holder(holder))["id"] != share["id"]:
+        refuse("holder", f"{holder} has another id now: Reshare gives it a share")
+    if stub.get_state(keys.ack(name, version, holder)) is None:
+        refuse("holder", f"{holder} has not acknowledged its share")
+    if stub.get_state(keys.deleted(name, version, holder)) is not None:
+        refuse("holder", f"{holder} has deleted its share of version {version}, which was replaced")
 
 
 def _number(value: Any) -> int:

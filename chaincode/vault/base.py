@@ -11,7 +11,7 @@ from . import keys
 from .arguments import base64_bytes, url
 from .cycles import found_base
 from .holders import MAX_KEM_KEY, MIN_KEM_KEY
-from .permissions import Record
+from .permissions import NO_BASE, Record
 
 
 def set_base(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
@@ -34,9 +34,7 @@ def get_base(stub: Stub, argument: Any) -> Record:
     members(argument, "", ())
     found: Record | None = stub.get_state(keys.BASE)
     if found is None:
-        refuse(
-            "base", "the vault has none yet; the first SetBase or SetCluster makes its caller's organisation the base"
-        )
+        refuse("base", NO_BASE)
     return {
         "mspid": found["mspid"],
         "kem_key": found.get("kem_key"),

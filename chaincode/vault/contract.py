@@ -47,7 +47,7 @@ class Vault(Contract):
 
     @transaction(name="BeginCycle")
     def begin_cycle(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{cycle, heads?} -> {cycle, clusters: [{cluster, mspid, head, t, spare, profile, holders}], time_us}"""
+        """{cycle, heads?, without?} -> {cycle, clusters: [{cluster, mspid, head, t, spare, ...}], time_us}"""
         return cycles.begin_cycle(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="PutObject")

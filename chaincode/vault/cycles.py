@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
-from gridledger.contract.arguments import choice, integer, members, refuse
+from gridledger.contract.arguments import choice, integer, items, members, refuse
 from gridledger.contract.paging import behind
 
 from . import keys
@@ -16,8 +16,8 @@ from .arguments import CYCLE_LIMIT, MAX_HOLDERS, PROFILES, cluster_name, holder_
 from .permissions import BASE, HEADS, ROLE, Record, base_mspid, refuse_revoked_holder, require_base
 
 MAX_CLUSTERS: Final = 64
-#: Holders that were ever admitted, those that are revoked included.
-MAX_ADMITTED: Final = 4000
+#: Holders that are admitted and not revoked, of all clusters.
+MAX_ACTIVE: Final = MAX_CLUSTERS * MAX_HOLDERS
 
 
 def set_cluster(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
@@ -50,24 +50,22 @@ def set_cluster(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
 
 
 def begin_cycle(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
-    """BeginCycle({cycle, heads?}): {cycle, clusters: [{cluster, mspid, head, t, spare, profile, holders}], time_us}."""
-    members(argument, "", ("cycle",), ("heads",))
+    """BeginCycle({cycle, heads?, without?}): {cycle, clusters: [{cluster, mspid, head, t, spare, profile, holders}],
+    time_us}. The clusters of ``without`` take no part, as those without a holder."""
+    members(argument, "", ("cycle",), ("heads", "without"))
     number = integer(argument["cycle"], "cycle", 1, CYCLE_LIMIT - 1)
-    named = _heads(argument.get("heads"))
+    heads, without = _heads(argument.get("heads")), _without(argument.get("without"))
     require_base(stub, caller)
     before = stub.get_state(keys.CYCLE)
     following = 1 if before is None else before["cycle"] + 1
     if number != following:
         refuse("cycle", f"must be {following}, the one after the present one, not {number}")
-    clusters = _clusters(stub)
-    for name in named:
-        if name == HEADS or not any(cluster["cluster"] == name for cluster in clusters):
-            refuse(f"heads.{name}", "is no cluster that has a head")
-    active = _active_holders(stub, number)
+    clusters = _taking_part(stub, heads, without)
+    holders = _holders_by_cluster(stub, number)
     begun = [
-        _begin_cluster(stub, cluster, active.get(cluster["cluster"], []), named)
+        _begin_cluster(stub, cluster, holders.get(cluster["cluster"], []), heads)
         for cluster in clusters
-        if cluster["cluster"] != HEADS and (cluster["cluster"] in active or cluster["cluster"] in named)
+        if cluster["cluster"] != HEADS and (cluster["cluster"] in holders or cluster["cluster"] in heads)
     ]
     begun += [_begin_heads(cluster, begun) for cluster in clusters if cluster["cluster"] == HEADS]
     record = {"cycle": number, "clusters": begun, "time_us": stub.get_tx_timestamp()}
@@ -135,8 +133,8 @@ def _new_head(stub: Stub, value: Any, cluster: Record) -> str:
 
 def _refuse_weak_ids(stub: Stub, cluster: Record) -> None:
     """Refuse profile ``article`` with a t for which a holder of the cluster has a weak id."""
-    for holder in _admitted(stub):
-        if cluster["cluster"] in (HEADS, holder["cluster"]) and stub.get_state(keys.revoked(holder["holder"])) is None:
+    for holder in _active(stub):
+        if cluster["cluster"] in (HEADS, holder["cluster"]):
             refuse_weak(int(holder["id"]), cluster["t"], f"t: the id of {holder['holder']}")
 
 
@@ -144,20 +142,21 @@ def _clusters(stub: Stub) -> list[Record]:
     return [value for _, value in stub.get_state_by_range(keys.CLUSTERS, behind(keys.CLUSTERS), MAX_CLUSTERS)]
 
 
-def _admitted(stub: Stub) -> list[Record]:
-    found = [value for _, value in stub.get_state_by_range(keys.HOLDERS, behind(keys.HOLDERS), MAX_ADMITTED + 1)]
-    if len(found) > MAX_ADMITTED:
-        refuse("cycle", f"more than {MAX_ADMITTED} holders were ever admitted: begin a vault on another channel")
+def _active(stub: Stub) -> list[Record]:
+    """[{holder, cluster, id, from_cycle}]: who is admitted and not revoked, by cluster."""
+    found = [value for _, value in stub.get_state_by_range(keys.ACTIVE, behind(keys.ACTIVE), MAX_ACTIVE + 1)]
+    if len(found) > MAX_ACTIVE:
+        refuse("cycle", f"more than {MAX_ACTIVE} holders are admitted; revoke those that are not needed (Revoke)")
     return found
 
 
-def _active_holders(stub: Stub, cycle: int) -> dict[str, list[Record]]:
+def _holders_by_cluster(stub: Stub, cycle: int) -> dict[str, list[Record]]:
     """{cluster: [{holder, id}]}: admitted for this cycle or before, and not revoked."""
-    active: dict[str, list[Record]] = {}
-    for record in _admitted(stub):
-        if record["from_cycle"] <= cycle and stub.get_state(keys.revoked(record["holder"])) is None:
-            active.setdefault(record["cluster"], []).append({"holder": record["holder"], "id": record["id"]})
-    return active
+    holders: dict[str, list[Record]] = {}
+    for active in _active(stub):
+        if active["from_cycle"] <= cycle:
+            holders.setdefault(active["cluster"], []).append({"holder": active["holder"], "id": active["id"]})
+    return holders
 
 
 def _heads(value: Any) -> dict[str, str]:
@@ -166,6 +165,25 @@ def _heads(value: Any) -> dict[str, str]:
     if type(value) is not dict or len(value) > MAX_CLUSTERS:
         refuse("heads", "must be an object: the names of heads by cluster")
     return {cluster_name(name, "heads"): holder_name(head, f"heads.{name}") for name, head in value.items()}
+
+
+def _without(value: Any) -> list[str]:
+    if value is None:
+        return []
+    named = items(value, "without", MAX_CLUSTERS, least=0)
+    return [cluster_name(name, f"without[{i}]") for i, name in enumerate(named)]
+
+
+def _taking_part(stub: Stub, heads: dict[str, str], without: list[str]) -> list[Record]:
+    """The clusters but those that are left out, by name; refuses names of clusters that there are not."""
+    clusters = {cluster["cluster"]: cluster for cluster in _clusters(stub)}
+    for name in without:
+        if name not in clusters:
+            refuse("without", f"there is no cluster {name}")
+    for name in heads:
+        if name == HEADS or name not in clusters or name in without:
+            refuse(f"heads.{name}", "is no cluster that has a head in this cycle")
+    return [cluster for name, cluster in clusters.items() if name not in without]
 
 
 def _begin_cluster(stub: Stub, cluster: Record, holders: list[Record], named: dict[str, str]) -> Record:
@@ -191,7 +209,7 @@ def _checked(cluster: Record, holders: list[Record]) -> Record:
         refuse(
             "cycle",
             f"{name} has {len(holders)} active holders, its t + spare is {needed} and must be at most one less than "
-            "they are; admit more, or set a lower t or spare (SetCluster)",
+            "they are; admit more, set a lower t or spare (SetCluster), or leave it out of this cycle (without)",
         )
     if len(holders) > MAX_HOLDERS:
         refuse("cycle", f"{name} has {len(holders)} active holders; a cluster has at most {MAX_HOLDERS}")

@@ -89,6 +89,8 @@ def admit(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
         "time_us": time_us,
     }
     stub.put_state(keys.holder(name), record)
+    active = {field: record[field] for field in ("holder", "cluster", "id", "from_cycle")}
+    stub.put_state(keys.active_in(record["cluster"], name), active)
     stub.del_state(keys.join(name))
     stub.set_event("Admitted", record)
     return record
@@ -121,7 +123,8 @@ def revoke(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     name = holder_name(argument[field]) if field == "holder" else sha256(argument[field], "certificate")
     reason = text(argument["reason"], "reason", MAX_REMARK)
     require_base(stub, caller)
-    if field == "holder" and stub.get_state(keys.holder(name)) is None and stub.get_state(keys.join(name)) is None:
+    admitted = stub.get_state(keys.holder(name)) if field == "holder" else None
+    if field == "holder" and admitted is None and stub.get_state(keys.join(name)) is None:
         refuse("holder", f"there is no holder {name}")
     if field == "certificate" and name == certificate_of(caller):
         refuse("certificate", "is the caller's own; another of the base's revokes it")
@@ -137,6 +140,8 @@ def revoke(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     stub.put_state(keys.revoked(name), record)
     if field == "holder":
         stub.del_state(keys.join(name))
+    if admitted is not None:
+        stub.del_state(keys.active_in(admitted["cluster"], name))
     stub.set_event("Revoked", record)
     return record
 
@@ -167,14 +172,28 @@ def _require_sensor(caller: ClientIdentity, cluster: Record, x: str) -> str:
 
 
 def _refuse_another_s_name(stub: Stub, record: Record) -> None:
-    """A name stays in its cluster; while a join of it waits, another id cannot take it."""
+    """A name stays in its cluster; while a join of it waits, another id cannot take it.
+
+    Nor can another id with another key take it from who was admitted: the true holder could join no more, and the base
+    could not refuse the false one but by revoking both.
+    """
     name = record["holder"]
     known, waiting = stub.get_state(keys.holder(name)), stub.get_state(keys.join(name))
     for other in (known, waiting):
         if other is not None and other["cluster"] != record["cluster"]:
             refuse("holder", f"{name} is of cluster {other['cluster']}")
     if waiting is not None and waiting["id"] != record["id"]:
-        refuse("holder", f"{name} waits to be admitted with another id already")
+        refuse("holder", f"{name} waits to be admitted with another id; take another name, or have that one revoked")
+    if known is not None and known["id"] != record["id"] and not _has_had(known, record["public_key"]):
+        refuse(
+            "holder",
+            f"{name} was admitted with the id {known['id']} and another key: keep one of them, or take another name",
+        )
+
+
+def _has_had(holder: Record, public_key: str) -> bool:
+    """Whether a key is or was the holder's."""
+    return any(key["public_key"] == public_key for key in holder["public_keys"])
 
 
 def _take(stub: Stub, key: str, name: str, field: str, what: str) -> None:
@@ -195,8 +214,11 @@ def _from_cycle(stub: Stub, joined: Record, known: Record | None) -> int:
 
 def _witness(stub: Stub, caller: ClientIdentity, suspect: Record, argument: Record) -> str:
     """Under which name the caller may speak against a holder; refused where it may not."""
-    if argument.get("read") is not None:
-        name = object_name(argument.get("object"))
+    given = [field for field in ("object", "read") if argument.get(field) is not None]
+    if len(given) == 1:
+        refuse(given[0], "comes with the other of object and read, or neither of them")
+    if given:
+        name = object_name(argument["object"])
         read = stub.get_state(keys.read(name, sha256(argument["read"], "read")))
         own = certificate_of(caller)
         if read is None or read["reader"]["certificate"] != own:

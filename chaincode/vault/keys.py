@@ -18,6 +18,7 @@ CYCLE: Final = "cycle"
 CLUSTERS: Final = "cluster/"
 JOINS: Final = "join/"
 HOLDERS: Final = "holder/"
+ACTIVE: Final = "active/"
 OBJECTS: Final = "object/"
 
 
@@ -39,6 +40,11 @@ def join(holder: str) -> str:
 def holder(name: str) -> str:
     """A holder's record as it is now."""
     return f"holder/{name}"
+
+
+def active_in(cluster_name: str, holder_name: str) -> str:
+    """That a holder is admitted and not revoked, with its id and its first cycle: all that a cycle begins with."""
+    return f"active/{cluster_name}/{holder_name}"
 
 
 def revoked(name: str) -> str:

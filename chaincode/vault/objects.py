@@ -208,11 +208,12 @@ def _require_settler(stub: Stub, caller: ClientIdentity, record: Record) -> None
 
 
 def _counts(stub: Stub, name: str, version: int, share: Record) -> bool:
-    """Whether an acknowledgement is there, of a holder that is still who it was."""
+    """Whether an acknowledgement is there, of a holder that is still who it was and has not deleted its share."""
     holder = share["holder"]
     return (
         stub.get_state(keys.ack(name, version, holder)) is not None
         and stub.get_state(keys.revoked(holder)) is None
         and stub.get_state(keys.holder(holder))["id"] == share["id"]
         and stub.get_state(keys.bad(name, version, holder)) is None
+        and stub.get_state(keys.deleted(name, version, holder)) is None
     )

@@ -1,8 +1,8 @@
 """Who may do what: the attributes in the caller's certificate, and the MSP that vouches for them.
 
-Any CA of the channel can issue any attribute. So the base is one MSP, that of the first SetCluster; a cluster is bound
-to an MSP when the base sets it; and a holder is bound to its cluster's MSP, to its id and to the key that it joined
-with. Only the certificates of that MSP count, whatever another's say.
+Any CA of the channel can issue any attribute. So the base is one MSP, that of the first SetBase or SetCluster; a
+cluster is bound to an MSP when the base sets it; and a holder is bound to its cluster's MSP, to its id and to the key
+that it joined with. Only the certificates of that MSP count, whatever another's say.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ HOLDERS: Final = ("head", "sensor")
 HEADS: Final = "heads"
 """The cluster of layer 1: the heads of all clusters."""
 
+NO_BASE: Final = "the vault has none yet; the first SetBase or SetCluster makes its caller's organisation the base"
+
 Record = dict[str, Any]
 
 
@@ -51,14 +53,28 @@ def is_owner(caller: ClientIdentity, owner: Record) -> bool:
 
 
 def refuse_revoked_caller(stub: Stub, caller: ClientIdentity) -> None:
-    """Refuse a caller whose certificate the base has revoked."""
+    """Refuse a caller whose certificate the base has revoked, and a holder that it has, whatever else that may be:
+    the owner of objects, or a reader."""
     found = stub.get_state(keys.revoked(certificate_of(caller)))
     if found is not None:
         refuse("caller", f"this certificate was revoked by the base: {found['reason']}")
+    holder = named_holder(stub, caller)
+    if holder is not None:
+        refuse_revoked_holder(stub, holder, "caller")
+
+
+def named_holder(stub: Stub, caller: ClientIdentity) -> str | None:
+    """The holder of the caller's MSP whose id the caller's certificate has, with whichever key; None for others."""
+    x = caller.get_attribute_value(ID)
+    if x is None or caller.get_attribute_value(ROLE) not in HOLDERS:
+        return None
+    named = stub.get_state(keys.holder_id(x))
+    record = None if named is None else stub.get_state(keys.holder(named["holder"]))
+    return str(record["holder"]) if record is not None and record["mspid"] == caller.get_mspid() else None
 
 
 def base_mspid(stub: Stub) -> str | None:
-    """The MSP of the base; None before the first SetCluster."""
+    """The MSP of the base; None before the first SetBase or SetCluster."""
     found = stub.get_state(keys.BASE)
     return None if found is None else str(found["mspid"])
 
@@ -73,7 +89,7 @@ def require_base(stub: Stub, caller: ClientIdentity) -> None:
     caller.assert_attribute_value(ROLE, BASE)
     mspid = base_mspid(stub)
     if mspid is None:
-        refuse("cluster", "the vault has no base yet; the first SetCluster makes its caller's organisation the base")
+        refuse("base", NO_BASE)
     if caller.get_mspid() != mspid:
         refuse("caller", f"the base of this vault is of {mspid}; the caller's certificate is of {caller.get_mspid()}")
     refuse_revoked_caller(stub, caller)

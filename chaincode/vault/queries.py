@@ -10,7 +10,7 @@ from gridledger.contract.arguments import integer, members, refuse, sha256
 from gridledger.contract.paging import behind, bookmark_of, entries_of, limit_of, page
 
 from . import keys
-from .arguments import CYCLE_LIMIT, cluster_name, holder_name, object_name
+from .arguments import cluster_name, holder_name, object_name
 from .audits import read_audit, tally_of
 from .cycles import present_cycle, read_cluster
 from .health import version_status
@@ -105,7 +105,7 @@ def get_cycle(stub: Stub, argument: Any) -> Record:
     present = present_cycle(stub)
     if argument.get("cycle") is None:
         return present
-    number = integer(argument["cycle"], "cycle", 1, min(present["cycle"], CYCLE_LIMIT))
+    number = integer(argument["cycle"], "cycle", 1, present["cycle"])
     found: Record = stub.get_state(keys.past_cycle(number))
     return found
 

@@ -14,16 +14,13 @@ from .cycles import cluster_of, present_cycle
 from .manifests import read_manifest, share_of
 from .objects import read_object, refuse_abandoned, stored_version
 from .permissions import (
-    HOLDERS,
-    ID,
-    ROLE,
     Record,
     certificate_of,
     is_base,
     is_dealer,
     is_owner,
+    named_holder,
     refuse_revoked_caller,
-    refuse_revoked_holder,
 )
 
 #: How long a grant holds, seconds after its proposal's time.
@@ -43,7 +40,6 @@ def request_read(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     name, purpose = object_name(argument["object"]), text(argument["purpose"], "purpose", MAX_REMARK)
     record = read_object(stub, name)
     refuse_revoked_caller(stub, caller)
-    holder = _calling_as_holder(stub, caller)
     _require_reader(stub, caller, record, purpose)
     refuse_abandoned(record)
     version = _readable_version(stub, argument, record)
@@ -52,7 +48,11 @@ def request_read(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     entry = {
         "object": name,
         "version": version,
-        "reader": {"mspid": caller.get_mspid(), "certificate": certificate_of(caller), "holder": holder},
+        "reader": {
+            "mspid": caller.get_mspid(),
+            "certificate": certificate_of(caller),
+            "holder": named_holder(stub, caller),
+        },
         "purpose": purpose,
         "granted_us": granted_us,
         "until_us": granted_us + READ_FOR_S * 1_000_000,
@@ -150,21 +150,6 @@ def repairs_of(stub: Stub, manifest: Record, share: Record) -> Record:
     return {"repairs": 0, "series": 0, **manifested}
 
 
-def _calling_as_holder(stub: Stub, caller: ClientIdentity) -> str | None:
-    """The holder whose id the caller's certificate has, if that is one of its MSP; refused where it is revoked."""
-    x = caller.get_attribute_value(ID)
-    if x is None or caller.get_attribute_value(ROLE) not in HOLDERS:
-        return None
-    named = stub.get_state(keys.holder_id(x))
-    if named is None:
-        return None
-    record = stub.get_state(keys.holder(named["holder"]))
-    if record is None or record["mspid"] != caller.get_mspid():
-        return None
-    refuse_revoked_holder(stub, record["holder"], "caller")
-    return str(record["holder"])
-
-
 def _require_reader(stub: Stub, caller: ClientIdentity, record: Record, purpose: str) -> None:
     """Readers are those that the object's policy names; base, owner and dealers may read to repair or to reshare."""
     if purpose in (REPAIR, RESHARE, AUDIT):
@@ -175,7 +160,8 @@ def _require_reader(stub: Stub, caller: ClientIdentity, record: Record, purpose:
             or is_dealer(stub, caller, cluster_of(present_cycle(stub), record["cluster"]))
         ):
             return
-        refuse("purpose", f"{purpose} is for the base{'' if purpose == AUDIT else ', the owner and dealers'} alone")
+        who = "the base" if purpose == AUDIT else "the base, the owner and dealers"
+        refuse("purpose", f"{purpose} is for {who} alone; tell yours in other words")
     if not policy.parse(record["readers"]).allows(caller):
         refuse("caller", f"may not read {record['object']}; its readers are {record['readers']}")
 

@@ -21,7 +21,7 @@ from .manifests import (
     secret,
     share_of,
 )
-from .objects import announced, read_object, refuse_abandoned
+from .objects import announced, read_object, refuse_abandoned, stored_version
 from .permissions import (
     Record,
     certificate_of,
@@ -86,7 +86,10 @@ def reshare(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     manifest = read_version_part(argument, record, version, stub.get_channel_id())
     if manifest["length"] != record["length"]:
         refuse("length", f"the data of {name} stay as they are: {record['length']} bytes, not {manifest['length']}")
-    own_read(stub, caller, name, sha256(argument["read"], "read"), RESHARE)
+    granted = own_read(stub, caller, name, sha256(argument["read"], "read"), RESHARE)
+    stored = stored_version(stub, name)
+    if stored is not None and granted["version"] < stored:
+        refuse("read", f"was granted of version {granted['version']}, which {stored} has replaced; read it again")
     check_against_cycle(stub, manifest, cycle, cluster)
     time_us = stub.get_tx_timestamp()
     kept = manifest | {

@@ -14,19 +14,23 @@ from services.vault.ledger import VaultLedger
 
 
 async def begin_next(
-    ledger: VaultLedger, *, rotate: bool = False, heads: Mapping[str, str] | None = None
+    ledger: VaultLedger,
+    *,
+    rotate: bool = False,
+    heads: Mapping[str, str] | None = None,
+    without: Sequence[str] = (),
 ) -> tuple[Answer, dict[str, str]]:
     """Begin the cycle after the present one; the cycle, and the heads that are new in it.
 
     A head that was revoked is followed by the next holder of its cluster; with ``rotate`` all heads are. ``heads``
-    names them instead.
+    names them instead. The clusters ``without`` take no part in it, and keep their heads.
     """
     present = await ledger.get_cycle()
     number = int(present["cycle"]) + 1
     named = dict(heads or {})
     for cluster in [each async for each in ledger.clusters()]:
         name, head = str(cluster["cluster"]), cluster["head"]
-        if name == HEADS or name in named:
+        if name == HEADS or name in named or name in without:
             continue
         able = [
             str(record["holder"])
@@ -36,7 +40,7 @@ async def begin_next(
         if able and (rotate or head not in able):
             named[name] = following(able, head)
     before = {each["cluster"]: each["head"] for each in present["clusters"]}
-    begun = await ledger.begin_cycle(number, named or None)
+    begun = await ledger.begin_cycle(number, named or None, without)
     return begun, {name: head for name, head in named.items() if before.get(name) != head}
 
 

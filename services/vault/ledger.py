@@ -62,11 +62,15 @@ class VaultLedger(ContractCalls):
         """Revoke a holder, or whoever calls with the certificate of this SHA-256."""
         return await self._submit("Revoke", {**given(holder=holder, certificate=certificate), "reason": reason})
 
-    async def begin_cycle(self, cycle: int, heads: Mapping[str, str] | None = None) -> Answer:
+    async def begin_cycle(
+        self, cycle: int, heads: Mapping[str, str] | None = None, without: Sequence[str] = ()
+    ) -> Answer:
         """BeginCycle: {cycle, clusters: [{cluster, head, t, spare, profile, holders: [{holder, id}]}], time_us}.
 
-        ``heads`` names the head of clusters by name; the others keep theirs."""
-        more = {} if heads is None else {"heads": dict(heads)}
+        ``heads`` names the head of clusters by name; the others keep theirs. The clusters ``without`` take no part."""
+        more: Answer = {} if heads is None else {"heads": dict(heads)}
+        if without:
+            more["without"] = list(without)
         return await self._submit("BeginCycle", {"cycle": cycle, **more})
 
     # Objects

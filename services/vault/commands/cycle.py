@@ -34,6 +34,13 @@ def main(argv: list[str]) -> int:
         help="this holder becomes the head",
     )
     parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="CLUSTER",
+        help="this cluster takes no part in the cycle, as where it has too few holders: nothing is put in it meanwhile",
+    )
+    parser.add_argument(
         "--reshare",
         choices=("all", "changed"),
         help="then reshare all objects, or those with a holder that was revoked or has another id",
@@ -59,7 +66,9 @@ def main(argv: list[str]) -> int:
 
 async def _run(options: argparse.Namespace) -> dict[str, Any]:
     async with opened_as_base(options) as session, Dealer(session) as dealer:
-        begun, heads = await begin_next(session.ledger, rotate=options.rotate_heads, heads=dict(options.head))
+        begun, heads = await begin_next(
+            session.ledger, rotate=options.rotate_heads, heads=dict(options.head), without=options.without
+        )
         reshared: list[dict[str, Any]] = []
         if options.reshare:
             reshared = [each async for each in reshare_each(session, dealer, options.reshare)]

@@ -59,6 +59,7 @@ def test_the_keys_are_those_of_the_module() -> None:
         keys.past_cycle(0),
         keys.join("H"),
         keys.holder("H"),
+        keys.active_in("C", "H"),
         keys.revoked("H"),
         keys.holder_id("X"),
         keys.public_key("SHA256"),

@@ -36,7 +36,12 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = 
         {"holder": "h", "reason": "why", "object": "o", "read": "r"},
     ),
     "revoke": ("Revoke", ("why",), {"certificate": "c"}, {"certificate": "c", "reason": "why"}),
-    "begin_cycle": ("BeginCycle", (2, {"M1": "h"}), {}, {"cycle": 2, "heads": {"M1": "h"}}),
+    "begin_cycle": (
+        "BeginCycle",
+        (2, {"M1": "h"}, ["M5"]),
+        {},
+        {"cycle": 2, "heads": {"M1": "h"}, "without": ["M5"]},
+    ),
     "put_object": ("PutObject", ({"object": "o"},), {}, {"object": "o"}),
     "ack_share": ("AckShare", ("o", 1, "r", "l"), {}, {"object": "o", "version": 1, "root": "r", "log_head": "l"}),
     "ack_deleted": ("AckDeleted", ("o", 1, "l"), {}, {"object": "o", "version": 1, "log_head": "l"}),

@@ -100,3 +100,12 @@ async def test_heads_change_round_robin(parties: Parties) -> None:
     assert following(["b", "a"], None) == "a"
     with pytest.raises(ConflictError):
         following([], "a")
+
+
+async def test_a_cluster_that_is_left_out_keeps_its_head(parties: Parties) -> None:
+    await parties.set_up()
+    ledger = parties.session(parties.base).ledger
+    begun, heads = await begin_next(ledger, rotate=True, without=["M2"])
+    assert ([each["cluster"] for each in begun["clusters"]], heads) == (["M1"], {"M1": "m1-2"})
+    begun, heads = await begin_next(ledger)
+    assert ([each["head"] for each in begun["clusters"]], heads) == (["m1-2", "m2-1"], {})

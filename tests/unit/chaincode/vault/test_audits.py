@@ -12,6 +12,7 @@ from tests.support.vault_channel import (
     BASE,
     HEAD,
     READER,
+    SECURITY,
     STRANGER,
     Audits,
     S,
@@ -179,6 +180,17 @@ def test_a_holder_with_another_id_is_not_challenged() -> None:
     channel.call("Join", joining("m1-2", id="5000"), holder("m1-2", x="5000"))
     channel.call("Admit", {"holder": "m1-2"}, BASE)
     channel.refused("Challenge", PREPARED.challenge(0), "holder: m1-2 has another id now", caller=BASE)
+
+
+def test_a_share_that_was_deleted_is_not_audited() -> None:
+    channel = VaultChannel().store()
+    channel.call("Reshare", manifest(version=2) | {"read": channel.read(caller=HEAD, purpose="reshare")}, HEAD)
+    for who in SECURITY[:6]:
+        channel.ack(who, version=2)
+    channel.call("Settle", {"object": "oil-1"}, BASE)
+    channel.call("Challenge", PREPARED.challenge(0), BASE)
+    channel.call("AckDeleted", {"object": "oil-1", "version": 1, "log_head": digest("l")}, holder("m1-2"))
+    channel.refused("Challenge", PREPARED.challenge(1), "holder: m1-2 has deleted its share of version 1", caller=BASE)
 
 
 def test_an_abandoned_object_is_not_audited() -> None:

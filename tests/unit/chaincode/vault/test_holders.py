@@ -10,18 +10,23 @@ import pytest
 from gridledger.identity.signer import generate_key
 from tests.support.vault_channel import (
     BASE,
+    HEAD,
     IDS,
     READER,
+    SECURITY,
+    WEAK_FOR_3,
     VaultChannel,
     acking,
     certificate,
     certificate_sha256,
     client,
+    cluster,
     holder,
     joining,
     kem_key,
+    key_of,
     manifest,
-    module,
+    served,
 )
 
 P = 2**521 - 1
@@ -90,7 +95,7 @@ def test_a_join_that_cannot_be_is_refused(changes: dict[str, Any], message: str)
 
 def test_a_weak_id_is_refused_by_name() -> None:
     channel = VaultChannel()
-    weak = str((P - 1) // 2)  # -1/2, the root for t = 3
+    weak = WEAK_FOR_3
     caller = client("TransformerMSP", "x", 700, vault_role="sensor", vault_cluster="M2", vault_id=weak)
     argument = joining("m2-0", holder="m2-new", id=weak, kem_key=kem_key("new"))
     message = channel.refused("Join", argument, "is weak for t = 3", "draw another", caller=caller)
@@ -103,7 +108,7 @@ def test_what_is_taken_stays_taken() -> None:
     channel.refused("Join", taken, "id: is taken: 1001 is the id of m1-1", caller=newcomer(IDS["m1-1"]))
     channel.refused("Join", joins(), "certificate: is taken: its key is that of m1-1", caller=newcomer(key=101))
     channel.call("Revoke", {"holder": "m1-1", "reason": "lost"}, BASE)
-    channel.refused("Join", taken, "is taken", caller=newcomer(IDS["m1-1"]))
+    channel.refused("Join", taken, "caller: m1-1 was revoked in cycle 1: lost", caller=newcomer(IDS["m1-1"]))
     again = joining("m1-1")
     channel.refused("Join", again, "holder: m1-1 was revoked in cycle 1: lost", caller=holder("m1-1"))
 
@@ -132,6 +137,21 @@ def test_a_name_that_waits_is_not_taken_over() -> None:
     other = client("TransformerMSP", "x", 702, vault_role="sensor", vault_cluster="M2", vault_id="5002")
     argument = joins("5002", cluster="M2", kem_key=kem_key("other"))
     channel.refused("Join", argument, "holder: m1-new is of cluster M1", caller=other)
+
+
+def test_another_sensor_does_not_take_the_name_of_who_is_admitted() -> None:
+    """Else the true holder could join no more while the false join waits, but for a revocation of both."""
+    channel = VaultChannel()
+    other = newcomer("5001", 701)
+    argument = joins("5001", holder="m1-1")
+    channel.refused("Join", argument, "holder: m1-1 was admitted with the id 1001 and another key", caller=other)
+    assert channel.stored("id/5001") is None
+    renewed = holder("m1-1", key=800)
+    channel.call("Join", joining("m1-1", url="https://new:1"), renewed)  # the same id with another key may
+    channel.call("Admit", {"holder": "m1-1"}, BASE)
+    for key in (800, key_of("m1-1")):  # and another id with a key that it has or had
+        moved = holder("m1-1", key=key, x="5000")
+        channel.call("Join", joining("m1-1", id="5000"), moved)
 
 
 def test_a_new_key_counts_from_its_admission() -> None:
@@ -181,11 +201,16 @@ def test_a_holder_with_another_id_is_active_again_from_the_next_cycle() -> None:
     channel.call("PutObject", manifest("oil-2", cycle=2, ids={**IDS, "m1-1": "5000"}), holder("m1-0"))
 
 
-def test_a_t_that_rose_meanwhile_is_judged_again_at_admission(monkeypatch: pytest.MonkeyPatch) -> None:
-    channel = VaultChannel()
-    channel.call("Join", joins(), newcomer())
-    monkeypatch.setattr(module("arguments"), "is_weak", lambda x, t: (x, t) == (5000, 5))
-    channel.refused("Admit", {"holder": "m1-new"}, "holder: the id of m1-new: 5000 is weak for t = 5", caller=BASE)
+def test_a_t_that_changed_meanwhile_is_judged_again_at_admission() -> None:
+    known = VaultChannel()
+    known.call("Join", joins(), newcomer())
+    waiting = known.stored("join/m1-new") | {"id": WEAK_FOR_3}
+    channel = known.with_values({"join/m1-new": waiting})
+    channel.call("SetCluster", cluster("M1", 3, 1), BASE)
+    message = f"holder: the id of m1-new: {WEAK_FOR_3[:60]}... is weak for t = 3"
+    channel.refused("Admit", {"holder": "m1-new"}, message, caller=BASE)
+    channel.call("SetCluster", cluster("M1", 4, 1), BASE)
+    channel.call("Admit", {"holder": "m1-new"}, BASE)
 
 
 def test_holders_and_the_base_report_who_is_lost() -> None:
@@ -200,7 +225,8 @@ def test_holders_and_the_base_report_who_is_lost() -> None:
     channel.refused("ReportLost", {"holder": "m9", "reason": "x"}, "holder: there is no holder m9", caller=BASE)
     channel.refused("ReportLost", {"holder": "m1-3", "reason": " "}, "reason: begins or ends", caller=BASE)
     channel.call("Revoke", {"holder": "m1-2", "reason": "lost"}, BASE)
-    channel.refused("ReportLost", {"holder": "m1-3", "reason": "x"}, "caller: is neither", caller=holder("m1-2"))
+    message = "caller: m1-2 was revoked in cycle 1: lost"
+    channel.refused("ReportLost", {"holder": "m1-3", "reason": "x"}, message, caller=holder("m1-2"))
 
 
 def test_a_reader_reports_a_holder_that_it_was_sent_to() -> None:
@@ -211,7 +237,8 @@ def test_a_reader_reports_a_holder_that_it_was_sent_to() -> None:
     channel.refused("ReportLost", argument | {"holder": "m2-1"}, "holder: m2-1 has no share of oil-1")
     channel.refused("ReportLost", argument, "read: is no read", caller=holder("m1-2"))
     channel.refused("ReportLost", argument | {"read": "00" * 32}, "read: is no read")
-    channel.refused("ReportLost", {"holder": "m1-3", "reason": "x", "read": read}, "object: must be a name")
+    for half in ({"read": read}, {"object": "oil-1"}):
+        channel.refused("ReportLost", {"holder": "m1-3", "reason": "x", **half}, "comes with the other of object and")
 
 
 def test_a_revoked_holder_is_out_at_once() -> None:
@@ -228,6 +255,29 @@ def test_a_revoked_holder_is_out_at_once() -> None:
     assert "m1-3" not in [each["holder"] for each in channel.call("RequestRead", reading())["holders"]]
     channel.refused("Revoke", {"holder": "m1-3", "reason": "x"}, "is revoked already", caller=BASE)
     assert not channel.call("GetHolder", {"holder": "m1-3"})["active"]
+
+
+def test_a_revoked_holder_is_no_owner_any_more() -> None:
+    """The owner is a name; whoever stole the head's key would else abandon all that the head has put."""
+    channel = VaultChannel().store()
+    reads = {purpose: channel.read(caller=HEAD, purpose=purpose) for purpose in ("repair", "reshare")}
+    channel.call("Revoke", {"holder": "m1-0", "reason": "stolen"}, BASE)
+    share = manifest()["shares"][3]
+    for function, argument in (
+        ("Abandon", {"object": "oil-1", "reason": "x"}),
+        ("Settle", {"object": "oil-1"}),
+        ("Repair", {"object": "oil-1", "version": 1, "read": reads["repair"], "share": share}),
+        ("Reshare", manifest(version=2, holders=SECURITY[1:]) | {"read": reads["reshare"]}),
+        ("RequestRead", reading(purpose="reshare")),
+        ("ReportBad", served("oil-1", 1, "m1-3", reads["repair"], "ab" * 32)),
+    ):
+        message = "caller: m1-0 was revoked in cycle 1: stolen"
+        channel.refused(function, argument, message, caller=HEAD)
+        channel.refused(function, argument, message, caller=holder("m1-0", key=77))
+    of_another_msp = holder("m1-0", mspid="TransformerMSP")  # an id that another CA wrote says nothing of the holder
+    channel.refused("Abandon", {"object": "oil-1", "reason": "x"}, "caller: oil-1 is abandoned", caller=of_another_msp)
+    replaced = client("SecurityMSP", "m1-0", 78, vault_role="head")  # the same name, certified anew without the id
+    channel.call("Abandon", {"object": "oil-1", "reason": "done"}, replaced)
 
 
 def test_a_caller_s_certificate_is_revoked() -> None:

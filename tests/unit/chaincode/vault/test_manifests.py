@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from functools import partial
 from random import Random
 from typing import Any
 
 import pytest
 
 from gridledger import jsontext
+from gridledger.contract import ContractError
 from tests.support.vault_channel import (
     BASE,
     HEAD,
+    IDS,
+    TRANSFORMER,
+    WEAK_FOR_3,
     S,
     VaultChannel,
     chaincode,
@@ -132,12 +137,20 @@ def test_other_profiles_have_no_key_share() -> None:
         channel.refused("PutObject", argument, "shares[2].key_sha256: must be null", caller=HEAD)
 
 
-def test_profile_article_and_an_id_that_is_weak_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    channel = VaultChannel()
-    monkeypatch.setattr(module("arguments"), "is_weak", lambda x, t: (x, t) == (1003, 5))
-    argument = manifest(profile="article")
-    channel.refused("PutObject", argument, "shares[3].id: that of m1-3: 1003 is weak for t = 5", caller=HEAD)
-    channel.put()  # sealed: the id does not matter
+@pytest.mark.parametrize("profile", ["article", "sealed"])
+def test_profile_article_and_an_id_that_is_weak_is_refused_by_name(profile: str) -> None:
+    """The check of a manifest against its cycle alone: the form of a share refuses ids from 2^64 on before."""
+    channel, ids = VaultChannel(), IDS | {"m2-3": WEAK_FOR_3}
+    cycle = channel.call("GetCycle", {})
+    of_cycle = cycle["clusters"][1]
+    of_cycle["holders"][3]["id"] = WEAK_FOR_3
+    argument = manifest(cluster="M2", holders=TRANSFORMER, ids=ids, profile=profile)
+    check = partial(module("manifests").check_against_cycle, channel.stub(), argument, cycle, of_cycle)
+    if profile == "article":
+        with pytest.raises(ContractError, match=r"^shares\[3\].id: that of m2-3: \d{60}\.\.\. is weak for t = 3"):
+            check()
+    else:
+        check()  # the id does not matter
 
 
 def test_the_largest_manifest_is_under_256_kib_and_is_settled_in_a_moment() -> None:

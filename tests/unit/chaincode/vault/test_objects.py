@@ -180,6 +180,20 @@ def test_an_object_is_stored_once_t_and_spare_holders_have_it() -> None:
     assert channel.call("GetObject", {"object": "oil-1"})["status"] == "stored"
 
 
+def test_who_has_deleted_its_share_does_not_count() -> None:
+    channel = VaultChannel()
+    channel.put()
+    for who in SECURITY[:6]:
+        channel.ack(who)
+    channel.call("Reshare", manifest(version=2) | {"read": channel.read(caller=HEAD, purpose="reshare")}, HEAD)
+    for who in SECURITY[:6]:
+        channel.ack(who, version=2)
+    assert channel.call("Settle", {"object": "oil-1"}, BASE)["status"] == "stored"
+    channel.call("AckDeleted", {"object": "oil-1", "version": 1, "log_head": digest("l")}, holder("m1-1"))
+    told = channel.call("Settle", {"object": "oil-1", "version": 1}, BASE)
+    assert (told["status"], "m1-1" in told["acks"], len(told["acks"])) == ("open", False, 5)
+
+
 def test_who_is_revoked_does_not_count() -> None:
     channel = VaultChannel()
     channel.put()

@@ -74,7 +74,7 @@ def test_a_grant_says_who_holds_what_and_until_when() -> None:
         (BASE, "audit", None),
         (HEAD, "repair", None),
         (DEALER, "reshare", None),
-        (HEAD, "audit", "purpose: audit is for the base alone"),
+        (HEAD, "audit", "purpose: audit is for the base alone; tell yours in other words"),
         (READER, "repair", "purpose: repair is for the base, the owner and dealers alone"),
         (READER, "reshare", "purpose: reshare is for the base, the owner and dealers alone"),
         (STRANGER, "repair", "purpose: repair is for the base"),

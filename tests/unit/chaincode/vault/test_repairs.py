@@ -170,6 +170,18 @@ def test_a_version_that_is_settled_late_does_not_come_before_a_later_one() -> No
     assert channel.call("GetObject", {"object": "oil-1"})["stored"] == 3
 
 
+def test_a_read_of_a_version_that_was_replaced_is_none_to_reshare_by() -> None:
+    channel = VaultChannel().store()
+    old = channel.read(caller=BASE, purpose="reshare")
+    channel.call("Reshare", resharing(channel), HEAD)
+    for who in SECURITY[:6]:
+        channel.ack(who, version=2)
+    again = manifest(version=3) | {"read": old}
+    channel.call("Settle", {"object": "oil-1"}, BASE)
+    channel.refused("Reshare", again, "read: was granted of version 1, which 2 has replaced", caller=BASE)
+    channel.call("Reshare", again | {"read": channel.read(caller=BASE, purpose="reshare")}, BASE)
+
+
 def test_a_reshare_leaves_who_was_revoked_out() -> None:
     channel = VaultChannel().store()
     channel.call("Revoke", {"holder": "m1-3", "reason": "lost"}, BASE)

@@ -109,6 +109,7 @@ def test_holders_come_and_go(run: Any, oil: str, parties: Parties) -> None:
     assert cycle["reshared"] == [{"object": oil, "version": 2}]
     assert "M1 has the head m1-4" in run("cycle", "--head", "M1=m1-4")
     assert "reshared: none" in run("cycle", "--reshare", "changed")
+    assert [each["cluster"] for each in run("cycle", "--without", "M2", "--json")["clusters"]] == ["M1"]
 
 
 def test_a_head_that_was_revoked_is_followed(run: Any, parties: Parties) -> None:
