@@ -117,9 +117,9 @@ def bad(name: str, number: int, holder_name: str) -> str:
     return f"bad/{name}/{number:0{VERSION_DIGITS}d}/{holder_name}"
 
 
-def mended(name: str, number: int, holder_name: str) -> str:
+def repaired(name: str, number: int, holder_name: str) -> str:
     """How often a holder's share was repaired, and the audits that the last repair brought."""
-    return f"mended/{name}/{number:0{VERSION_DIGITS}d}/{holder_name}"
+    return f"repaired/{name}/{number:0{VERSION_DIGITS}d}/{holder_name}"
 
 
 def reads(name: str) -> str:

@@ -151,10 +151,10 @@ def get_repair(stub: Stub, argument: Any) -> Record:
     record, holder = read_object(stub, object_name(argument["object"])), holder_name(argument["holder"])
     version = version_of(argument, record)
     manifest = read_manifest(stub, record["object"], version)
-    mended = repairs_of(stub, manifest, share_of(manifest, holder))
-    if mended["repairs"] == 0:
+    repaired = repairs_of(stub, manifest, share_of(manifest, holder))
+    if repaired["repairs"] == 0:
         refuse("holder", f"the share of {holder} was never repaired")
-    return {"object": record["object"], "version": version, **mended}
+    return {"object": record["object"], "version": version, **repaired}
 
 
 def get_audit(stub: Stub, argument: Any) -> Record:

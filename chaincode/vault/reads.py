@@ -143,7 +143,7 @@ def repairs_of(stub: Stub, manifest: Record, share: Record) -> Record:
 
     ``audit_secret`` is null where it is the manifest's.
     """
-    found: Record | None = stub.get_state(keys.mended(manifest["object"], manifest["version"], share["holder"]))
+    found: Record | None = stub.get_state(keys.repaired(manifest["object"], manifest["version"], share["holder"]))
     if found is not None:
         return found
     manifested = {"audits": manifest["audits"], "audit_root": share["audit_root"], "audit_secret": None}

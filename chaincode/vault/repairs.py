@@ -54,7 +54,7 @@ def repair(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     if granted["version"] != version:
         refuse("read", f"was granted of version {granted['version']}, not {version}")
     before = repairs_of(stub, manifest, committed)
-    mended = {
+    repaired = {
         "holder": holder,
         "repairs": before["repairs"] + 1,
         **_audits(argument, share, before),
@@ -63,10 +63,10 @@ def repair(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
         "cause": stub.get_state(keys.bad(name, version, holder)),
         "time_us": stub.get_tx_timestamp(),
     }
-    stub.put_state(keys.mended(name, version, holder), mended)
-    stub.put_state(keys.tally(name, version, holder), fresh_tally(stub, name, version, holder, mended["series"]))
+    stub.put_state(keys.repaired(name, version, holder), repaired)
+    stub.put_state(keys.tally(name, version, holder), fresh_tally(stub, name, version, holder, repaired["series"]))
     stub.del_state(keys.bad(name, version, holder))
-    result = {"object": name, "version": version, **announced(mended)}
+    result = {"object": name, "version": version, **announced(repaired)}
     stub.set_event("Repaired", result)
     return result
 

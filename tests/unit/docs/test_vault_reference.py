@@ -72,7 +72,7 @@ def test_the_keys_are_those_of_the_module() -> None:
         keys.ack("O", 0, "H"),
         keys.deleted("O", 0, "H"),
         keys.bad("O", 0, "H"),
-        keys.mended("O", 0, "H"),
+        keys.repaired("O", 0, "H"),
         keys.read("O", "TX"),
         keys.audit("O", 0, "H", 0, 0),
         keys.tally("O", 0, "H"),

@@ -238,9 +238,9 @@ def test_keys_count_while_they_were_the_holder_s() -> None:
     channel.call("ReportBad", served("oil-1", 1, "m1-3", read, OTHER))  # with the key of then
     other = channel.read()
     argument = served("oil-1", 1, "m1-3", other, OTHER)
-    mended = channel.read(caller=BASE, purpose="repair")
+    repaired = channel.read(caller=BASE, purpose="repair")
     share = manifest()["shares"][3]
-    channel.call("Repair", {"object": "oil-1", "version": 1, "read": mended, "share": share}, BASE)
+    channel.call("Repair", {"object": "oil-1", "version": 1, "read": repaired, "share": share}, BASE)
     channel.refused("ReportBad", argument, "signature: is not m1-3's")
     now = channel.read()
     channel.call("ReportBad", served("oil-1", 1, "m1-3", now, OTHER, key=800))

@@ -45,12 +45,12 @@ def test_a_repair_changes_nothing_but_that_it_was_made() -> None:
     channel.call("ReportBad", served("oil-1", 1, "m1-3", channel.read(), "ab" * 32))
     cause = channel.stored("bad/oil-1/00000001/m1-3")
     argument = repairing(channel)
-    mended = channel.call("Repair", argument, BASE)
-    assert channel.event() == ("Repaired", mended)
-    assert (mended["holder"], mended["repairs"], mended["series"], mended["audits"]) == ("m1-3", 1, 0, AUDITS)
-    assert (mended["read"], mended["cause"]) == (argument["read"], cause)
-    assert mended["by"] == {"mspid": "BaseMSP", "certificate": certificate_sha256(BASE)}
-    assert channel.call("GetRepair", {"object": "oil-1", "holder": "m1-3"}) == mended | {"audit_secret": None}
+    repaired = channel.call("Repair", argument, BASE)
+    assert channel.event() == ("Repaired", repaired)
+    assert (repaired["holder"], repaired["repairs"], repaired["series"], repaired["audits"]) == ("m1-3", 1, 0, AUDITS)
+    assert (repaired["read"], repaired["cause"]) == (argument["read"], cause)
+    assert repaired["by"] == {"mspid": "BaseMSP", "certificate": certificate_sha256(BASE)}
+    assert channel.call("GetRepair", {"object": "oil-1", "holder": "m1-3"}) == repaired | {"audit_secret": None}
     health = channel.call("GetHealth", {"object": "oil-1"})
     assert (health["live"], health["holders"][3]["repairs"]) == (6, 1)
     assert [item["purpose"] for item in channel.call("GetReads", {"object": "oil-1"})["items"]].count("repair") == 1
@@ -73,9 +73,9 @@ def test_new_audits_replace_the_old_ones() -> None:
     channel.call("Challenge", PREPARED.challenge(0), BASE)
     argument = repairing(channel, audits=8, audit_secret="AAAA")
     argument["share"] = argument["share"] | {"audit_root": RENEWED.root}
-    mended = channel.call("Repair", argument, BASE)
-    assert (mended["series"], mended["audits"], mended["audit_root"]) == (1, 8, RENEWED.root)
-    assert "audit_secret" not in mended
+    repaired = channel.call("Repair", argument, BASE)
+    assert (repaired["series"], repaired["audits"], repaired["audit_root"]) == (1, 8, RENEWED.root)
+    assert "audit_secret" not in repaired
     assert channel.call("GetRepair", {"object": "oil-1", "holder": "m1-3"})["audit_secret"] == "AAAA"
     channel.refused("Challenge", PREPARED.challenge(1), "path: does not lead", caller=BASE)
     channel.call("Challenge", RENEWED.challenge(0), BASE)
