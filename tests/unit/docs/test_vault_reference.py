@@ -95,7 +95,7 @@ def test_limits_are_those_of_the_contract() -> None:
     for number, what in (
         (cycles.MAX_CLUSTERS, "clusters"),
         (arguments.MAX_HOLDERS, "active holders"),
-        (cycles.MAX_ADMITTED, "holders ever admitted"),
+        (cycles.MAX_ACTIVE, "admitted and not revoked in all"),
         (arguments.MAX_HOLDERS, "shares an object"),
         (holders.MAX_KEYS, "keys a holder"),
     ):
