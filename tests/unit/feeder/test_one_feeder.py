@@ -22,6 +22,7 @@ async def test_a_second_feeder_is_refused_until_the_first_has_ended(tmp_path: Pa
 
 
 async def test_another_network_has_a_feeder_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    async with only_feeder(tmp_path), only_feeder(tmp_path / "other"):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    async with only_feeder(tmp_path / "one"), only_feeder(tmp_path / "other"):
         pass

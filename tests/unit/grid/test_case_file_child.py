@@ -54,6 +54,19 @@ def child() -> Iterator[CaseFileChild]:
 
 
 @pytest.fixture
+def cores_allowed() -> Iterator[None]:
+    """Files of memory after a crash, which many systems leave off by default."""
+    import resource  # noqa: PLC0415 -- Windows has none
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if not hard:
+        pytest.skip("no process of this system may leave a core")
+    resource.setrlimit(resource.RLIMIT_CORE, (1 << 20 if hard < 0 else hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
+@pytest.fixture
 def ill_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a child's place of scipy, a reader that does what the file says."""
     (tmp_path / "scipy").mkdir()
@@ -141,7 +154,7 @@ def test_a_reader_that_hangs_is_given_up() -> None:
 
 
 @POSIX_ONLY
-@pytest.mark.usefixtures("ill_reader")
+@pytest.mark.usefixtures("ill_reader", "cores_allowed")
 def test_a_reader_has_so_much_memory_and_leaves_no_core() -> None:
     with CaseFileChild() as own:
         assert "takes more memory than is allowed" in error_of(own, b"fill")
