@@ -235,10 +235,15 @@ async def test_a_wrong_fragment_is_named(world: VaultWorld) -> None:
     assert world.hosted["m1-a"].own.store.read(("o", 1)) == dealt.shares["m1-a"]
 
 
+def _other(data: bytes) -> bytes:
+    """Another byte than the last one."""
+    return bytes([data[-1] ^ 1])
+
+
 async def test_a_message_that_was_changed_on_its_way_names_its_sender(world: VaultWorld) -> None:
     dealt = await lost(world)
     calls = Calls(world)
-    calls.lies["m1-b", "contribute"] = lambda answer: Answer(answer.signed, answer.sealed[:-1] + b"\0")
+    calls.lies["m1-b", "contribute"] = lambda answer: Answer(answer.signed, answer.sealed[:-1] + _other(answer.sealed))
     calls.away.add("m1-c")
     with pytest.raises(RepairFailed) as failed:
         await repaired(world, dealt, calls)
