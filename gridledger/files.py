@@ -51,13 +51,15 @@ def sync_folder(folder: Path) -> None:
 def lock_folder(folder: Path, disk: Disk = SYSTEM_DISK) -> int:
     """Lock a folder by its file ``lock``; the descriptor that holds it until it is closed.
 
-    Raises :class:`ConflictError`, which names the process, where another one holds it.
+    Raises :class:`ConflictError`, which names the process, where another one holds it, and :class:`NoSpaceLeft`.
     """
     descriptor = disk.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         disk.lock(descriptor)
     except OSError as error:
         disk.close(descriptor)
+        if (full := no_space_left(error, folder)) is not None:
+            raise full from None
         raise ConflictError(f"{folder} is in use by another process ({error.strerror}): stop that one first") from None
     return descriptor
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from gridledger.client import Network
-from gridledger.client.profile import ConnectionProfile, load_profile
+from gridledger.client.profile import load_profile
 from gridledger.extras import require_extra
 from gridledger.web import (
     Application,
@@ -42,7 +42,7 @@ async def open_server(settings: HolderSettings) -> AsyncIterator[WebServer]:
     require_extra("vault", "a holder")
     profile = await asyncio.to_thread(load_profile, settings.connection)
     async with open_host(settings, profile, _now_us) as (host, ledger):
-        tls = _tls(settings, profile)
+        tls = ServerTLS(TLSFiles(*settings.certificate_and_key, [profile.roots]))
         app, members = _edge(settings, host, ledger.network, tls)
         app.include_router(make_router(host, settings.limits.max_body_bytes))
         work = (
@@ -83,13 +83,6 @@ def _following(host: Host, ledger: VaultLedger, data: Path) -> Following:
         host.take,
         data / "events.json",
     )
-
-
-def _tls(settings: HolderSettings, profile: ConnectionProfile) -> ServerTLS:
-    own = settings.tls
-    first = next(iter(settings.identities.values()))
-    cert, key = (first / "cert.pem", first / "key.pem") if own is None else (own.cert, own.key)
-    return ServerTLS(TLSFiles(cert, key, [profile.roots]))
 
 
 def _now_us() -> int:

@@ -18,12 +18,10 @@ from gridledger.errors import ConflictError, GridLedgerError
 from gridledger.sharing import commitment
 from services.vault.cutting import AuditSecret
 from services.vault.reader import Reader
-from services.vault.records import Manifest
+from services.vault.records import AUDIT, Manifest
 from services.vault.session import Session, why
 from services.vault.transport import PrivateKey
 
-AUDIT: Final = "audit"
-"""The purpose of reads for this, which the contract reserves."""
 DEALER_AT_FAULT, HOLDER_AT_FAULT, HOLDER_AWAY = "dealer_at_fault", "holder_at_fault", "holder_away"
 PASSED, FAILED, UNANSWERED = "passed", "failed", "unanswered"
 _FIRST_POLL_S: Final = 0.1

@@ -19,9 +19,9 @@ from gridledger.errors import (
     UnavailableError,
 )
 from services.vault.cutting import AUDITS, HEADS, CutObject, Plan, cut_object
-from services.vault.errors import PutIncomplete
+from services.vault.errors import KemKeyBad, PutIncomplete
 from services.vault.records import ACTIVE, HolderRecord
-from services.vault.session import Session, refused, why
+from services.vault.session import NO_BASE_KEY, Session, refused, why
 from services.vault.transport import PublicKey, read_public_key
 from services.vault.wire import PUT, Place
 
@@ -199,16 +199,23 @@ class Dealer:
             )
         return await self._send(there, deal, await sealing)
 
-    async def _seal(self, plan: Plan, holder: HolderRecord, share: bytes) -> bytes:
+    async def _seal(self, plan: Plan, holder: HolderRecord, share: bytes) -> bytes | KemKeyBad:
+        """The message to a holder; or what is wrong with the key that it registered, which is no reason to give the
+        others nothing."""
         place = Place(plan.channel, plan.object, plan.version, holder.name, plan.cycle)
-        return await asyncio.to_thread(holder.kem_key.seal, share, place.info(PUT))
+        try:
+            return await asyncio.to_thread(holder.kem_key.seal, share, place.info(PUT))
+        except KemKeyBad as error:
+            return error
 
-    async def _send(self, there: Cluster, deal: _Deal, messages: list[bytes]) -> Sending:
+    async def _send(self, there: Cluster, deal: _Deal, messages: list[bytes | KemKeyBad]) -> Sending:
         sending = Sending(deal.object, deal.version, there.needed, len(there.holders))
-        tasks = {
-            asyncio.create_task(self._send_one(holder, sending, message))
-            for holder, message in zip(there.holders, messages, strict=True)
-        }
+        tasks = set()
+        for holder, message in zip(there.holders, messages, strict=True):
+            if isinstance(message, KemKeyBad):
+                sending.failed[holder.name] = why(message)
+            else:
+                tasks.add(asyncio.create_task(self._send_one(holder, sending, message)))
         pending = tasks
         try:
             while pending and len(sending.acked) < sending.needed:
@@ -262,13 +269,18 @@ def _give_up(work: asyncio.Future[Any]) -> None:
 
 
 async def read_cluster(session: Session, name: str) -> Cluster:
-    """A cluster as the present cycle has it; :class:`NotFoundError` where it takes no part."""
+    """A cluster as the present cycle has it.
+
+    Raises :class:`NotFoundError` where it takes no part, :class:`UnavailableError` where the base has no key yet.
+    """
     ledger = session.ledger
     cycle, base, records = await asyncio.gather(ledger.get_cycle(), ledger.get_base(), _records(session, name))
     found = next((each for each in cycle["clusters"] if each["cluster"] == name), None)
     if found is None:
         there = ", ".join(each["cluster"] for each in cycle["clusters"]) or "none"
         raise NotFoundError(f"there is no cluster {name!r} in cycle {cycle['cycle']}; there are: {there}")
+    if not base["kem_key"]:
+        raise UnavailableError(NO_BASE_KEY)
     return Cluster(
         name=name,
         mspid=str(found["mspid"]),
@@ -288,14 +300,17 @@ async def read_cluster(session: Session, name: str) -> Cluster:
 
 
 async def _records(session: Session, cluster: str) -> dict[str, HolderRecord]:
-    """The admitted holders of a cluster; of all clusters for ``heads``."""
-    found = session.ledger.holders(None if cluster == HEADS else cluster)
-    return {
-        str(record["holder"]): HolderRecord.of(
-            {"record": record, "revoked": record["revoked"], "active": record["active"]}
-        )
-        async for record in found
-    }
+    """The admitted holders of a cluster; of all clusters for ``heads``. Those whose record cannot be used are left out,
+    so that the others get their shares."""
+    records: dict[str, HolderRecord] = {}
+    async for told in session.ledger.holders(None if cluster == HEADS else cluster):
+        try:
+            record = HolderRecord.of({"record": told, "revoked": told["revoked"], "active": told["active"]})
+        except GridLedgerError as error:
+            _log.warning("%s gets no shares, as its record cannot be used: %s", told["holder"], why(error))
+        else:
+            records[record.name] = record
+    return records
 
 
 def default_readers(cluster: Cluster) -> str:

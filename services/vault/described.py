@@ -11,10 +11,11 @@ from gridledger.errors import NotFoundError, SettingsError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.users import enroll_user
 from gridledger.settings import SettingsPart
+from services.vault.attributes import BASE, CLUSTER, DEALER, ID, ROLE, SENSOR
 from services.vault.cutting import HEADS
 from services.vault.ledger import APPLICATION, application_of
+from services.vault.settings import HolderName
 
-_Holder = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 _Cluster = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,15}$")]
 BASE_USER = "vault-base"
 
@@ -27,8 +28,8 @@ class DescribedCluster(SettingsPart):
     t: Annotated[int, Field(ge=2, le=63)]
     spare: Annotated[int, Field(ge=0, le=62)]
     profile: Literal["sealed", "article", "shamir", "copies"] = "sealed"
-    head: _Holder | None = None
-    holders: tuple[_Holder, ...] = Field(default=(), max_length=64)
+    head: HolderName | None = None
+    holders: tuple[HolderName, ...] = Field(default=(), max_length=64)
 
 
 class DescribedVault(SettingsPart):
@@ -85,7 +86,7 @@ async def base_identity(profile: ConnectionProfile) -> SigningIdentity:
             f"applications.{APPLICATION}.base of the network {profile.name} is missing: name the base's organisation "
             "there, or give an identity by --user or --identity"
         )
-    return await enroll_user(profile, organisation, BASE_USER, "client", {"vault.role": "base"})
+    return await enroll_user(profile, organisation, BASE_USER, "client", {ROLE: BASE})
 
 
 async def dealer_identity(profile: ConnectionProfile, cluster: str) -> SigningIdentity:
@@ -99,7 +100,7 @@ async def dealer_identity(profile: ConnectionProfile, cluster: str) -> SigningId
             f"there is no cluster {cluster!r} in the description of {profile.name}; there are: {there}. For another "
             "one give the dealer's identity by --user or --identity"
         )
-    attributes = {"vault.role": "dealer", "vault.cluster": cluster}
+    attributes = {ROLE: DEALER, CLUSTER: cluster}
     return await enroll_user(profile, found.organisation, f"vault-dealer-{cluster}", "client", attributes)
 
 
@@ -107,6 +108,6 @@ async def sensor_identity(
     profile: ConnectionProfile, organisation: str, holder: str, *, cluster: str, x: str, host: str
 ) -> SigningIdentity:
     """The identity of a further holder, enrolled where it is not yet; its certificate is for ``host``, too."""
-    attributes = {"vault.role": "sensor", "vault.cluster": cluster, "vault.id": x}
+    attributes = {ROLE: SENSOR, CLUSTER: cluster, ID: x}
     hosts = (host, "localhost", "127.0.0.1")
     return await enroll_user(profile, organisation, holder, "client", attributes, hosts=hosts)

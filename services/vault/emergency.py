@@ -11,7 +11,6 @@ Nothing but the operators' judgement stands in for the policy of readers, for re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,10 +23,10 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.fields import exactly, integer_of, object_of, text_of, value_of
 from gridledger.sharing import commitment, profiles
 from gridledger.sharing.errors import SharingError
+from services.vault.attributes import ID
 from services.vault.cutting import false_shares, join_object
 from services.vault.errors import CannotOpen, DealerAtFault, EmergencyRefused, TooFewAnswered
-from services.vault.holder_public_key import same_key
-from services.vault.records import Manifest
+from services.vault.records import Manifest, is_key_of
 from services.vault.session import why
 from services.vault.transport import MAX_KEY_TEXT, PrivateKey, PublicKey, read_public_key
 from services.vault.wire import Place, Signed
@@ -152,8 +151,8 @@ def approve(request: EmergencyRequest, holder: str, share: bytes, identity: Sign
         raise EmergencyRefused(f"{holder} has no share of {request.manifest.object}; {_holders(request)} have")
     if not request.made_us - _US * 300 <= now_us <= request.until_us:
         raise EmergencyRefused("the time of this request is over, or this machine's clock is wrong: ask for a new one")
-    if identity.certificate.attributes.get("vault.id") != str(entry.id):
-        raise EmergencyRefused(f"the identity given is not {holder}'s: its vault.id is not {entry.id}")
+    if identity.certificate.attributes.get(ID) != str(entry.id):
+        raise EmergencyRefused(f"the identity given is not {holder}'s: its {ID} is not {entry.id}")
     root = commitment.root(share).hex()
     if root != entry.root:
         raise EmergencyRefused(
@@ -213,8 +212,10 @@ def open_approvals(
 
 
 def _open(request: EmergencyRequest, data: bytes, key: PrivateKey) -> tuple[str, bytes]:
-    head, sealed = framing.unpack(data, max_frames=2)
-    signed = Signed.read(head)
+    frames = framing.unpack(data, max_frames=2)
+    if len(frames) != 2:  # noqa: PLR2004
+        raise EmergencyRefused("it is no approval: one has two frames, what was signed and what was sealed")
+    signed, sealed = Signed.read(frames[0]), frames[1]
     signer = signed.signer()
     told = exactly(jsontext.loads(signed.text.encode()), _APPROVAL_MEMBERS, "the approval")
     holder = text_of(told, "holder")
@@ -222,7 +223,7 @@ def _open(request: EmergencyRequest, data: bytes, key: PrivateKey) -> tuple[str,
     if (told["kind"], told["request_sha256"]) != (_APPROVAL, request.digest) or entry is None:
         raise EmergencyRefused("it is an approval of another request")
     known = request.public_keys.get(holder)
-    if known is None or not same_key(signer, known):
+    if known is None or not is_key_of(signer, known):
         raise EmergencyRefused(f"it is not signed by {holder}")
     try:
         share = key.open(sealed, request.place(holder).info(_PURPOSE, request.digest))
@@ -239,12 +240,14 @@ def purpose_on_ledger(request: EmergencyRequest) -> str:
 
 
 def read_manifest_file(text: bytes) -> dict[str, Any]:
-    """A manifest as ``vault show --json`` prints it."""
+    """A manifest as ``vault emergency keep`` saves it, or ``vault show --json`` prints it."""
     try:
-        told = object_of(json.loads(text), "the manifest")
-    except (ValueError, GridLedgerError):
-        raise EmergencyRefused("this is no manifest: save it by gridledger vault show OBJECT --json") from None
-    Manifest.of(told)
+        told = object_of(jsontext.loads(text), "the manifest")
+        Manifest.of(told)
+    except GridLedgerError as error:
+        raise EmergencyRefused(
+            f"this is no manifest: save it by gridledger vault emergency keep OBJECT ({error.message})"
+        ) from None
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ AT_ONCE: Final = 16
 """Events that are taken at a time; further ones wait."""
 KEEP_EVERY_S: Final = 5.0
 """How often the place in the stream is kept, at most: an event that comes again does no harm."""
+
+_log = logging.getLogger(__name__)
 
 EventSource = Callable[[Checkpointer], AsyncIterator[ChaincodeEvent]]
 """The events behind a checkpoint."""
@@ -36,6 +39,7 @@ class Following:
         self._kept = FileCheckpointer(file)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._next_keep_s = 0.0
+        self._keeps = True
 
     async def run(self) -> None:
         """Until this is cancelled. What ``take`` raises ends it."""
@@ -53,7 +57,11 @@ class Following:
             self._places.release()
 
     async def _keep(self, event: ChaincodeEvent) -> None:
-        """Keep the place now and then, once everything before it is done."""
+        """Keep the place now and then, once everything before it is done.
+
+        Where the disk is full it is kept later: holders serve what they have all the same, and what comes again after a
+        restart does no harm.
+        """
         now = asyncio.get_running_loop().time()
         if now < self._next_keep_s:
             return
@@ -61,5 +69,12 @@ class Following:
             await self._places.acquire()
         for _ in range(AT_ONCE):
             self._places.release()
-        await asyncio.to_thread(self._kept.checkpoint_transaction, event.block, event.tx_id)
+        try:
+            await asyncio.to_thread(self._kept.checkpoint_transaction, event.block, event.tx_id)
+        except OSError as error:
+            if self._keeps:
+                _log.error("the place in the ledger's events cannot be kept, and is tried again: %s", error)
+            self._keeps = False
+        else:
+            self._keeps = True
         self._next_keep_s = asyncio.get_running_loop().time() + KEEP_EVERY_S

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from gridledger import jsontext
+from gridledger.errors import InputError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient, path_of
 from services.vault.wire import Answer, ContributeRequest, RebuildRequest, ServeRequest, StoredAnswer
 
 TIMEOUT_S: Final = 60.0
 _MAX_PROCESSES: Final = 1024
+"""Processes of holders to which connections are kept; of more, those that were not called for longest are closed."""
 
 
 class HolderCalls(Protocol):
@@ -34,6 +39,14 @@ class HolderCalls(Protocol):
         """What the holder has."""
 
 
+@dataclass(slots=True)
+class _Process:
+    """A process of holders, and how many calls of it are under way."""
+
+    client: NodeClient
+    calls: int = 0
+
+
 class HolderClients:
     """One identity's connections to the processes of holders. Use it in one event loop, with ``async with``."""
 
@@ -41,7 +54,8 @@ class HolderClients:
         self._identity = identity
         self._roots = roots_pem
         self._timeout_s = timeout_s
-        self._nodes: dict[str, NodeClient] = {}
+        self._processes: dict[str, _Process] = {}
+        """Those called last stand at the end."""
 
     async def __aenter__(self) -> HolderClients:
         return self
@@ -49,9 +63,9 @@ class HolderClients:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        nodes, self._nodes = list(self._nodes.values()), {}
-        for node in nodes:
-            await node.close()
+        processes, self._processes = list(self._processes.values()), {}
+        for process in processes:
+            await process.client.close()
 
     async def put(self, url: str, object_name: str, version: int, sealed: bytes) -> StoredAnswer:
         """As :class:`HolderCalls`."""
@@ -71,22 +85,46 @@ class HolderClients:
 
     async def describe(self, url: str) -> dict[str, Any]:
         """As :class:`HolderCalls`."""
-        node, path = self._at(url)
-        answer: dict[str, Any] = jsontext.loads(await node.get(path, timeout_s=self._timeout_s))
+        async with self._at(url) as (client, path):
+            answer: dict[str, Any] = jsontext.loads(await client.get(path, timeout_s=self._timeout_s))
         return answer
 
     async def _post(self, url: str, object_name: str, version: int, step: str, body: bytes) -> bytes:
-        node, path = self._at(url)
-        return await node.post(
-            path + path_of("objects", object_name, "versions", str(version), step), body, timeout_s=self._timeout_s
-        )
+        async with self._at(url) as (client, path):
+            return await client.post(
+                path + path_of("objects", object_name, "versions", str(version), step), body, timeout_s=self._timeout_s
+            )
 
-    def _at(self, url: str) -> tuple[NodeClient, str]:
+    @asynccontextmanager
+    async def _at(self, url: str) -> AsyncIterator[tuple[NodeClient, str]]:
+        """The process of an address, and the holder's path there; :class:`InputError` for what is no address."""
+        base, path = address_of(url)
+        process = self._processes.pop(base, None) or _Process(NodeClient(base, self._identity, self._roots))
+        self._processes[base] = process
+        process.calls += 1
+        try:
+            await self._close_beyond_bound()
+            yield process.client, path
+        finally:
+            process.calls -= 1
+
+    async def _close_beyond_bound(self) -> None:
+        idle = [base for base, process in self._processes.items() if process.calls == 0]
+        for base in idle[: max(0, len(self._processes) - _MAX_PROCESSES)]:
+            await self._processes.pop(base).client.close()
+
+
+def address_of(url: str) -> tuple[str, str]:
+    """The process's address and the path in a URL that a holder registered, which the contract checks by its letters
+    only; :class:`InputError` where nobody can be called there."""
+    try:
         parts = urlsplit(url)
-        base = f"{parts.scheme}://{parts.netloc}"
-        node = self._nodes.get(base)
-        if node is None:
-            if len(self._nodes) >= _MAX_PROCESSES:
-                raise ValueError(f"more than {_MAX_PROCESSES} processes of holders")
-            node = self._nodes[base] = NodeClient(base, self._identity, self._roots)
-        return node, parts.path
+        callable_there = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        callable_there = False
+    if not callable_there:
+        raise InputError(
+            f"{url!r:.80} is no address that can be called: the holder has to join again with one such as "
+            "https://127.0.0.1:5210/holders/m1-head, and be admitted"
+        )
+    return f"{parts.scheme}://{parts.netloc}", parts.path

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from gridledger.client import ChaincodeEvent, SigningIdentity
+from gridledger.client.application import Answer
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import CorruptionError, GridLedgerError, NotFoundError, SettingsError
-from gridledger.files import lock_folder, write_atomically
+from gridledger.files import lock_folder
 from gridledger.shares import Pool
 from services.vault import metrics
+from services.vault.attributes import CLUSTER, HEAD, HOLDERS, ID, ROLE, SENSOR
 from services.vault.errors import HolderOut
-from services.vault.holder.joining import CLUSTER, HOLDER_ROLES, ID, ROLE, join_if_new
+from services.vault.holder.asking import Shared
+from services.vault.holder.joining import join_if_new
 from services.vault.holder.mending import Mending
 from services.vault.holder.own import Own
 from services.vault.holder.serving import Serving
 from services.vault.holder.store import Bounds, Store
 from services.vault.holder.upkeep import Upkeep
+from services.vault.key_file import kem_key
 from services.vault.ledger import VaultLedger, application_of, own_ledger
 from services.vault.settings import HolderSettings
-from services.vault.transport import HYBRID, X25519, Kem, PrivateKey
+from services.vault.transport import PrivateKey
 
 CHALLENGED, STORED, ABANDONED = "Challenged", "Stored", "Abandoned"
 """The events of the contract that a holder follows."""
@@ -135,6 +139,7 @@ async def open_host(
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock_folder(settings.data)  # held until the process ends
     work = Pool("bytes of shares in work", settings.limits.max_work_bytes, retry_after_s=1.0)
+    manifests: defaultdict[str, Shared[Answer]] = defaultdict(Shared)
     holders: dict[str, Hosted] = {}
     out: dict[str, str] = {}
     async with AsyncExitStack() as stack:
@@ -152,7 +157,8 @@ async def open_host(
                 continue
             stack.callback(store.close)
             channel = application_of(profile)[0]
-            own = Own(name, channel, identity, key, store, ledger, work, now_us, settings.wait_s)
+            shared = manifests[identity.mspid]
+            own = Own(name, channel, identity, key, store, ledger, work, now_us, settings.wait_s, shared)
             holders[name] = Hosted(own, Serving(own), Mending(own), Upkeep(own))
             metrics.watch(name, store)
         yield Host(holders, out), ledgers[0]
@@ -161,10 +167,10 @@ async def open_host(
 def check_identity(name: str, identity: SigningIdentity) -> None:
     """:class:`SettingsError` where a certificate is no holder's."""
     told = identity.certificate.attributes
-    if told.get(ROLE) not in HOLDER_ROLES or not told.get(CLUSTER) or not told.get(ID):
+    if told.get(ROLE) not in HOLDERS or not told.get(CLUSTER) or not told.get(ID):
         raise SettingsError(
             f"the identity of {name} in {identity.directory} is no holder's: it wants the attributes "
-            f"{ROLE}=sensor (or head), {CLUSTER} and {ID}"
+            f"{ROLE}={SENSOR} (or {HEAD}), {CLUSTER} and {ID}"
         )
 
 
@@ -174,21 +180,3 @@ def _open_files(settings: HolderSettings, name: str, now_us: Callable[[], int]) 
     key = kem_key(folder / "kem_key", settings.kem)
     limits = settings.limits
     return Store(folder, now_us, Bounds(limits.max_shares, limits.max_share_bytes)), key
-
-
-def kem_key(path: Path, kem: Kem) -> PrivateKey:
-    """A holder's key, made where there is none. The file has its kind, a colon, and the secret in hex.
-
-    Raises :class:`CorruptionError` where it cannot be read.
-    """
-    if not path.exists():
-        key = PrivateKey.generate(kem)
-        write_atomically(path, f"{kem}:{key.secret.hex()}\n".encode(), mode=0o600)
-        return key
-    try:
-        kind, _, secret = path.read_text(encoding="ascii").strip().partition(":")
-        return PrivateKey(HYBRID if kind == HYBRID else X25519, bytes.fromhex(secret))
-    except (OSError, ValueError, GridLedgerError) as error:
-        raise CorruptionError(
-            f"{path} is not the key of a holder ({error}): restore it from a copy; without it, let the holder join anew"
-        ) from None

@@ -8,6 +8,7 @@ owner alone, as t shares of it are the data.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,15 +18,15 @@ from gridledger.sharing import profiles
 from services.vault.cutting import join_object, share_of
 from services.vault.errors import NotRepaired, TooFewAnswered
 from services.vault.reader import Collected, Grant, Reader
-from services.vault.records import ACTIVE, HolderRecord, Manifest
+from services.vault.records import ACTIVE, REPAIR, HolderRecord, Manifest
 from services.vault.repairing import repair_share
-from services.vault.session import Session
+from services.vault.session import Session, refused, why
 from services.vault.transport import PrivateKey
 from services.vault.wire import PUT, Place
 
-REPAIR: Final = "repair"
-"""The purpose of reads for this, which the contract reserves."""
 _BY_READING: Final = ("copies", "article")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,18 @@ async def mend(session: Session, name: str, holder: str, version: int | None = N
 
 
 async def _active(session: Session, manifest: Manifest) -> dict[str, HolderRecord]:
-    """The manifest's holders that are active under the id that they have in it."""
+    """The manifest's holders that are active under the id that they have in it, and whose records can be used."""
     answers = await asyncio.gather(*(session.ledger.get_holder(name) for name in manifest.shares))
-    records = [HolderRecord.of(answer) for answer in answers]
-    return {
-        record.name: record
-        for record in records
-        if record.state == ACTIVE and record.id == manifest.shares[record.name].id
-    }
+    records: dict[str, HolderRecord] = {}
+    for name, answer in zip(manifest.shares, answers, strict=True):
+        try:
+            record = HolderRecord.of(answer)
+        except GridLedgerError as error:
+            _log.warning("%s takes no part in repairs, as its record cannot be used: %s", name, why(error))
+            continue
+        if record.state == ACTIVE and record.id == manifest.shares[name].id:
+            records[name] = record
+    return records
 
 
 async def _by_reading(session: Session, grant: Grant, records: dict[str, HolderRecord], holder: str) -> Mended:
@@ -114,6 +119,8 @@ async def _as_it_holds(session: Session, entry: Answer, told: Answer) -> Answer:
     """The share's entry with the audits that hold now: those of the last repair that brought some."""
     try:
         before = await session.ledger.get_repair(str(told["object"]), str(entry["holder"]), int(told["version"]))
-    except GridLedgerError:
-        return entry  # never repaired
+    except GridLedgerError as error:
+        if not refused(error):
+            raise
+        return entry  # it was never repaired
     return {**entry, "audit_root": before["audit_root"]}

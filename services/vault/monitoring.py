@@ -102,6 +102,8 @@ _UNITS: Final[tuple[Measure, ...]] = (
     State("energy storage unit", "charged", "low"),
 )
 _WARNING: Final = State("early warning", "none", "raised")
+_LEAKAGE: Final = Number("leakage current", "mA", 0.62, 0.05, 0.006, 3, 0.0)
+_ACTIONS: Final = Counter("action times", "", 3)
 
 TABLE_1: Final[tuple[Item, ...]] = (
     Item(
@@ -160,8 +162,8 @@ TABLE_1: Final[tuple[Item, ...]] = (
         ("incoming line of arrester", "outgoing line of arrester"),
         (
             Number("action current", "kA", 5.0, 0.0, 0.4, 2, 0.0),
-            Number("leakage current", "mA", 0.62, 0.05, 0.006, 3, 0.0),
-            Counter("action times", "", 3),
+            _LEAKAGE,
+            _ACTIONS,
         ),
     ),
     Item(
@@ -297,9 +299,9 @@ CLUSTERS: Final[dict[str, tuple[Item, ...]]] = {
             "precision current",
             ("arrester, phase A",),
             (
-                Number("leakage current", "mA", 0.62, 0.05, 0.006, 3, 0.0),
+                _LEAKAGE,
                 Number("resistive current", "mA", 0.094, 0.008, 0.001, 4, 0.0),
-                Counter("action times", "", 3),
+                _ACTIONS,
             ),
         ),
     ),

@@ -15,14 +15,12 @@ from typing import Any, Final
 
 from gridledger.client.application import Answer
 from gridledger.errors import GridLedgerError, MalformedMessage
-from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import parse_object, text_of, to_base64
 from gridledger.sharing import commitment, profiles
 from gridledger.sharing.errors import SharingError
 from services.vault.cutting import false_shares, join_object
 from services.vault.errors import CannotOpen, DealerAtFault, HolderOut, ShareDamaged, ShareMissing, TooFewAnswered
-from services.vault.holder_public_key import same_key
-from services.vault.records import Manifest
+from services.vault.records import Manifest, is_key_of
 from services.vault.session import Session, refused, why
 from services.vault.transport import PrivateKey
 from services.vault.wire import SERVED, Place, ServeRequest, Signed, check_served
@@ -32,6 +30,7 @@ ANSWER_WITHIN_S: Final = 15.0
 """How long holders are waited for while fewer than t have served a good share."""
 _REPORT_WITHIN_S: Final = 10.0
 _MOST_BEHIND: Final = 256
+_LONGEST_REASON: Final = 200
 
 _BEHIND: Final[set[asyncio.Task[None]]] = set()
 """What goes on behind reads that have ended."""
@@ -299,7 +298,7 @@ class Reader:
         try:
             async with asyncio.timeout(_REPORT_WITHIN_S):
                 await self._session.ledger.report_lost(
-                    name, reason[:_REASON].strip(), name=grant.manifest.object, read=grant.read
+                    name, reason[:_LONGEST_REASON].strip(), name=grant.manifest.object, read=grant.read
                 )
         except (GridLedgerError, TimeoutError) as error:
             _log.warning("the suspicion of %s was not taken: %s", name, why(error))
@@ -307,15 +306,13 @@ class Reader:
         return True
 
 
-_REASON: Final = 200
-
-
 def judge(answer: Served, place: Place, read: str, *, expected: str, public_key: str, key: PrivateKey) -> ServedShare:
     """What a holder's answer is worth. ``expected`` is the manifest's root, ``public_key`` (PEM) the holder's."""
     name = place.holder
     try:
         signer = answer.signed.signer()
-        _check_signer(signer, public_key)
+        if not is_key_of(signer, public_key):
+            raise MalformedMessage("it is signed by another key than the holder's on the ledger")
         signed_root = text_of(parse_object(answer.signed.text, "share_served"), "root")
         check_served(answer.signed, place, read, signed_root)
     except GridLedgerError as error:
@@ -331,8 +328,3 @@ def judge(answer: Served, place: Place, read: str, *, expected: str, public_key:
     if commitment.root(share).hex() != expected:
         return ServedShare(name, None, "signed the right root over other bytes", None, True)
     return ServedShare(name, share)
-
-
-def _check_signer(signer: Certificate, public_key: str) -> None:
-    if not same_key(signer, public_key):
-        raise MalformedMessage("it is signed by another key than the holder's on the ledger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,11 @@ from gridledger.identity.msp import Identity
 from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from services.vault.transport import MAX_KEY_TEXT, PublicKey, read_public_key
 
+OBJECT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+HOLDER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""As the contract takes them."""
+REPAIR, RESHARE, AUDIT = "repair", "reshare", "audit"
+"""The purposes of reads that the contract reserves."""
 JOINED, ADMITTED, ACTIVE, REVOKED = "joined", "admitted", "active", "revoked"
 MAX_SHARES: Final = 256
 MAX_PARTS: Final = 4
@@ -91,7 +97,7 @@ class Manifest:
         members = object_of(value, "an object")
         shares = [_share(item) for item in list_of(members, "shares", max_length=MAX_SHARES)]
         return cls(
-            object=text_of(members, "object"),
+            object=_object_name(members),
             version=integer_of(members, "version", minimum=1),
             cycle=integer_of(members, "cycle"),
             profile=text_of(members, "profile"),
@@ -125,8 +131,7 @@ class HolderRecord:
 
     def check_signer(self, certificate: Certificate) -> None:
         """:class:`MalformedMessage` where a certificate's key is none that this holder registered."""
-        pem = certificate.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
-        if pem.strip() not in {known.strip() for known in self.public_keys}:
+        if not any(is_key_of(certificate, known) for known in self.public_keys):
             raise MalformedMessage(f"what was signed was not signed with the key that {self.name} registered")
 
     @classmethod
@@ -176,12 +181,30 @@ class ReadRecord:
         )
 
 
+def public_key_pem(certificate: Certificate) -> str:
+    """A certificate's public key as the ledger has it."""
+    return certificate.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+
+
+def is_key_of(certificate: Certificate, pem: str) -> bool:
+    """Whether ``pem`` is the certificate's public key."""
+    return public_key_pem(certificate).strip() == pem.strip()
+
+
 def _public_keys(members: dict[str, Any]) -> tuple[str, ...]:
     """A record lists them; a join has one."""
     if "public_keys" not in members:
         return (text_of(members, "public_key", max_length=_MAX_PEM),)
     told = list_of(members, "public_keys", max_length=MAX_KEYS)
     return tuple(text_of(object_of(item, "a key"), "public_key", max_length=_MAX_PEM) for item in told)
+
+
+def _object_name(members: dict[str, Any]) -> str:
+    """It becomes part of a file's name."""
+    name = text_of(members, "object")
+    if OBJECT_NAME.fullmatch(name) is None:
+        raise MalformedMessage(f"'object' is no name of an object: {name!r:.80}")
+    return name
 
 
 def _share(value: Any) -> ShareRecord:

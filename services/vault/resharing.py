@@ -6,15 +6,14 @@ The data pass through whoever reshares: the object's owner, or the base.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from gridledger.errors import GridLedgerError
 from services.vault.dealer import Dealer, Sending
 from services.vault.reader import Reader
+from services.vault.records import RESHARE
 from services.vault.session import Session, why
 
-RESHARE: Final = "reshare"
-"""The purpose of reads for this, which the contract reserves."""
 Which: TypeAlias = Literal["all", "changed"]
 
 

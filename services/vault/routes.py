@@ -16,14 +16,15 @@ from gridledger.identity.msp import Identity
 from gridledger.web import json_response, read_body, unless_disconnected
 from services.vault import metrics
 from services.vault.hosting import Host
+from services.vault.records import HOLDER_NAME, OBJECT_NAME
 from services.vault.settings import HolderLimits
 from services.vault.wire import ContributeRequest, RebuildRequest, ServeRequest
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The longest body of a request that is a JSON text."""
 
-_Holder = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-_Object = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_Holder = Annotated[str, Path(pattern=f"^{HOLDER_NAME.pattern}$")]
+_Object = Annotated[str, Path(pattern=f"^{OBJECT_NAME.pattern}$")]
 _Version = Annotated[int, Path(ge=1, lt=10**8)]
 _After = Annotated[str, Query(max_length=80)]
 _Limit = Annotated[int, Query(ge=1, le=1000)]

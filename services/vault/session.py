@@ -16,6 +16,10 @@ from services.vault.ledger import VaultLedger, application_of, vault_ledger
 
 REFUSED: Final = "CHAINCODE_REFUSED"
 """The code of the contract's refusals."""
+NO_BASE_KEY: Final = (
+    "the base has no key on the ledger: dealers seal audits' secrets to it. Start it with the holders: "
+    "gridledger up NETWORK --with vault"
+)
 _MAX_WHY: Final = 160
 
 

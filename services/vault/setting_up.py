@@ -12,7 +12,7 @@ from gridledger.errors import GridLedgerError, UnavailableError
 from services.vault.cutting import HEADS
 from services.vault.described import DescribedCluster, DescribedVault, mspid_of
 from services.vault.ledger import VaultLedger
-from services.vault.session import refused
+from services.vault.session import NO_BASE_KEY, refused
 
 _POLL_S: Final = 0.3
 _AT_ONCE: Final = 8
@@ -69,10 +69,7 @@ async def _base(ledger: VaultLedger, deadline: float) -> Answer:
         if base.get("kem_key"):
             return {"mspid": base["mspid"], "url": base["url"]}
         if asyncio.get_running_loop().time() > deadline:
-            raise UnavailableError(
-                "the base has no key on the ledger: dealers seal audits' secrets to it. Start it with the holders: "
-                "gridledger up NETWORK --with vault"
-            )
+            raise UnavailableError(NO_BASE_KEY)
         await asyncio.sleep(_POLL_S)
 
 

@@ -1,4 +1,4 @@
-"""The settings of a process of holders."""
+"""The settings of a process of holders, and what it has in common with the base."""
 
 from __future__ import annotations
 
@@ -8,16 +8,56 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gridledger.settings import Count, Seconds, ServiceSettings, SettingsPart
+from services.vault.records import HOLDER_NAME
 
-HolderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+HolderName = Annotated[str, Field(pattern=f"^{HOLDER_NAME.pattern}$")]
 _MIB = 1024 * 1024
 
 
-class HolderTLS(SettingsPart):
+class VaultTLS(SettingsPart):
     """The certificate and the key (PEM) that the process shows."""
 
     cert: Path
     key: Path
+
+
+class VaultSettings(ServiceSettings):
+    """What holders and the base are told alike: how they reach the ledger, and where they are reached."""
+
+    connection: Path
+    identities: dict[str, Path] = Field(min_length=1, max_length=1)
+    own_peer: str | None = None
+    url: str | None = Field(default=None, pattern=r"^https://[A-Za-z0-9.:_~\[\]-]+$", max_length=200)
+    kem: Literal["x25519", "mlkem768-x25519"] = "x25519"
+    companions: dict[str, str] = Field(default={}, max_length=1000)
+    tls: VaultTLS | None = None
+    hostnames: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> Path:
+        """The folder of the first identity."""
+        return next(iter(self.identities.values()))
+
+    @property
+    def certificate_and_key(self) -> tuple[Path, Path]:
+        """What the process shows: ``tls``, else those of the first identity."""
+        if self.tls is not None:
+            return self.tls.cert, self.tls.key
+        return self.identity / "cert.pem", self.identity / "key.pem"
+
+    @property
+    def base_url(self) -> str:
+        """Where the process is reached."""
+        if self.url is not None:
+            return self.url
+        host = self.hostnames[0] if self.hostnames else self.host
+        return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @model_validator(mode="after")
+    def _is_reached(self) -> Self:
+        if self.url is None and not self.hostnames and self.host in ("0.0.0.0", "::"):  # noqa: S104
+            raise ValueError("url: a process that listens at all addresses must say where it is reached")
+        return self
 
 
 class HolderLimits(SettingsPart):
@@ -34,7 +74,7 @@ class HolderLimits(SettingsPart):
     max_share_bytes: Count = 1 << 40
 
 
-class HolderSettings(ServiceSettings):
+class HolderSettings(VaultSettings):
     """What a process of holders is told.
 
     ``connection`` is the network's connection profile. ``identities`` are the folders of its holders' identities by
@@ -47,28 +87,7 @@ class HolderSettings(ServiceSettings):
     of the same application by name, are not used.
     """
 
-    connection: Path
     identities: dict[HolderName, Path] = Field(min_length=1, max_length=64)
-    own_peer: str | None = None
-    url: str | None = Field(default=None, pattern=r"^https://[A-Za-z0-9.:_~\[\]-]+$", max_length=200)
-    kem: Literal["x25519", "mlkem768-x25519"] = "x25519"
     wait_s: Annotated[float, Field(gt=0, le=20)] = 5.0
     look_over_s: Seconds = 600.0
-    companions: dict[str, str] = Field(default={}, max_length=1000)
-    tls: HolderTLS | None = None
-    hostnames: tuple[str, ...] = ()
     limits: HolderLimits = HolderLimits()
-
-    @property
-    def base_url(self) -> str:
-        """Where the process is reached."""
-        if self.url is not None:
-            return self.url
-        host = self.hostnames[0] if self.hostnames else self.host
-        return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        if self.url is None and not self.hostnames and self.host in ("0.0.0.0", "::"):  # noqa: S104
-            raise ValueError("url: a process that listens at all addresses must say where it is reached")
-        return self

@@ -18,7 +18,6 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.fields import (
     exactly,
     from_base64,
-    integer_of,
     list_of,
     parse_object,
     text_of,
@@ -89,7 +88,8 @@ class Signed:
 
     def signer(self) -> Certificate:
         """Who signed it. Raises :class:`MalformedMessage` where the signature does not hold. That the certificate's
-        key is the one that the holder registered is for the caller to check (:func:`public_key_hex`)."""
+        key is the one that the holder registered is for the caller to check
+        (:func:`~services.vault.records.is_key_of`)."""
         certificate = Certificate.from_pem(self.certificate)
         if not certificate.verify(self.signature, self.text.encode()):
             raise MalformedMessage("the signature of the holder's answer does not hold")
@@ -287,10 +287,3 @@ def _nonces(message: dict[str, Any]) -> tuple[bytes, ...]:
     if any(2 * len(nonce) != _NONCE_DIGITS for nonce in nonces):
         raise MalformedMessage("a nonce has 32 bytes")
     return nonces
-
-
-def version_of(text: str) -> int:
-    """A version as a path has it."""
-    if not text.isascii() or not text.isdigit() or text.startswith("0") or len(text) > 9:  # noqa: PLR2004
-        raise MalformedMessage(f"a version is a number from 1, not {text!r:.40}")
-    return integer_of({"version": int(text)}, "version", minimum=1)

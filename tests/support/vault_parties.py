@@ -22,7 +22,8 @@ from services.vault.holder.own import Own
 from services.vault.holder.serving import Serving
 from services.vault.holder.store import Store
 from services.vault.holder.upkeep import Upkeep
-from services.vault.hosting import Hosted, kem_key
+from services.vault.hosting import Hosted
+from services.vault.key_file import kem_key
 from services.vault.ledger import VaultLedger
 from services.vault.session import Session
 from services.vault.transport import X25519, PrivateKey

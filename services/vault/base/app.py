@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from random import SystemRandom
 
 from gridledger.client import ChaincodeEvent, SigningIdentity
-from gridledger.client.profile import ConnectionProfile, load_profile
+from gridledger.client.profile import load_profile
 from gridledger.errors import SettingsError
 from gridledger.extras import require_extra
 from gridledger.files import lock_folder
@@ -24,6 +24,7 @@ from gridledger.web import (
     by_certificate,
     create_app,
 )
+from services.vault.attributes import BASE, ROLE
 from services.vault.auditing import Auditor
 from services.vault.base.founding import base_key, tell_ledger
 from services.vault.base.routes import DESCRIPTION, make_router
@@ -40,8 +41,8 @@ async def open_base(settings: BaseSettings) -> AsyncIterator[WebServer]:
     require_extra("vault", "the vault's base")
     profile = await asyncio.to_thread(load_profile, settings.connection)
     identity = await asyncio.to_thread(SigningIdentity.load, settings.identity)
-    if identity.certificate.attributes.get("vault.role") != "base":
-        raise SettingsError(f"the identity in {settings.identity} is not the base's: it wants vault.role=base")
+    if identity.certificate.attributes.get(ROLE) != BASE:
+        raise SettingsError(f"the identity in {settings.identity} is not the base's: it wants {ROLE}={BASE}")
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock_folder(settings.data)  # held until the process ends
     key = await asyncio.to_thread(base_key, settings.data, settings.kem)
@@ -50,7 +51,7 @@ async def open_base(settings: BaseSettings) -> AsyncIterator[WebServer]:
         network, chaincode = session.ledger.network, session.ledger.contract.chaincode
         auditor = Auditor(session, key)
         tending = Tending(session, auditor, random, _options(settings))
-        tls = _tls(settings, profile)
+        tls = ServerTLS(TLSFiles(*settings.certificate_and_key, [profile.roots]))
         members = Members(network, tls.extend_roots)
         app = create_app(
             "vault-base",
@@ -86,9 +87,3 @@ def _options(settings: BaseSettings) -> TendingOptions:
         max_objects=settings.limits.max_objects,
         max_at_once=settings.limits.max_at_once,
     )
-
-
-def _tls(settings: BaseSettings, profile: ConnectionProfile) -> ServerTLS:
-    own = settings.tls
-    cert, key = (settings.identity / "cert.pem", settings.identity / "key.pem") if own is None else (own.cert, own.key)
-    return ServerTLS(TLSFiles(cert, key, [profile.roots]))

@@ -10,7 +10,7 @@ from typing import Final
 
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
-from services.vault.hosting import kem_key
+from services.vault.key_file import kem_key
 from services.vault.ledger import VaultLedger
 from services.vault.session import refused
 from services.vault.transport import Kem, PrivateKey

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from gridledger import jsontext
@@ -14,13 +14,16 @@ from gridledger.identity.msp import Identity
 from gridledger.protocol.fields import exactly, text_of
 from gridledger.web import json_response, read_body, unless_disconnected
 from gridledger.web.openapi import ANY, TEXT, WHOLE, Description, Operation, Schema, list_of, members, named, nullable
+from services.vault.attributes import BASE, ROLE
 from services.vault.auditing import Audited, Auditor
 from services.vault.base.tending import Tending
+from services.vault.records import OBJECT_NAME
 from services.vault.session import why
 
 AUDIT_WAIT_S: Final = 15.0
 """How long a request for audits waits for the holders' answers; the base goes on with those that are open."""
 MAX_REQUEST_BYTES: Final = 4096
+_Object = Annotated[str, Path(pattern=f"^{OBJECT_NAME.pattern}$")]
 
 _SCHEMAS: dict[str, Schema] = {
     "Audited": members(
@@ -65,7 +68,7 @@ def make_router(mspid: str, tending: Tending, auditor: Auditor) -> APIRouter:
         return json_response(jsontext.dumps(asdict(tending.seen)))
 
     @router.post("/objects/{name}/audit")
-    async def audit(name: str, request: Request) -> Response:
+    async def audit(name: _Object, request: Request) -> Response:
         _require_base(request.state.caller, mspid)
         wanted = _holder_of(await read_body(request, max_bytes=MAX_REQUEST_BYTES))
         told = await unless_disconnected(request.scope, _audit(tending, auditor, name, wanted))
@@ -89,10 +92,8 @@ async def _audit(tending: Tending, auditor: Auditor, name: str, wanted: str | No
 
 
 def _require_base(caller: Identity, mspid: str) -> None:
-    if caller.mspid != mspid or (caller.attributes.get("vault.role") != "base" and caller.role != "admin"):
-        raise PermissionDeniedError(
-            "audits are asked for by the base: a certificate with vault.role=base, or its admin"
-        )
+    if caller.mspid != mspid or (caller.attributes.get(ROLE) != BASE and caller.role != "admin"):
+        raise PermissionDeniedError(f"audits are asked for by the base: a certificate with {ROLE}={BASE}, or its admin")
 
 
 def _holder_of(body: bytes) -> str | None:

@@ -16,6 +16,7 @@ from gridledger.client.application import Answer
 from gridledger.errors import GridLedgerError
 from services.vault.auditing import FAILED, HOLDER_AT_FAULT, PASSED, UNANSWERED, Audited, Auditor
 from services.vault.base import metrics
+from services.vault.base.again import Again
 from services.vault.mending import Mended, mend
 from services.vault.session import Session, why
 
@@ -25,11 +26,9 @@ MEND_EVENTS: Final = frozenset(("BadShare",))
 _SETTLE_AFTER_S: Final = 2.0
 """The dealer settles first, as a rule."""
 _OPEN_FOR_S: Final = 60.0
-_LONGEST_PAUSE_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 15.0
 _MAX_FINDINGS: Final = 200
-_MAX_FAILING: Final = 10_000
 _US: Final = 1_000_000
 
 _log = logging.getLogger(__name__)
@@ -46,15 +45,6 @@ class TendingOptions:
     repair_again_s: float = 30.0
     max_objects: int = 100_000
     max_at_once: int = 4
-
-
-@dataclass(slots=True)
-class _Failing:
-    """A share whose repair failed: when it is tried again."""
-
-    backoff: Backoff
-    next_s: float = 0.0
-    why: str = ""
 
 
 @dataclass(slots=True)
@@ -92,7 +82,8 @@ class Tending:
         self._clock = clock
         self._now_us = now_us
         self._at_once = asyncio.Semaphore(options.max_at_once)
-        self._failing: dict[tuple[str, str], _Failing] = {}
+        self._repairs = Again(options.repair_again_s, clock, random)
+        self._findings = Again(options.repair_again_s, clock, random)
         self._audited: dict[str, float] = {}
         self._soon: dict[str, float] = {}
         self.seen = Seen()
@@ -235,10 +226,20 @@ class Tending:
                         await self._auditor.conclude(health["object"], health["version"], name, number, wait_s=0.0)
                     )
             last = audits["last"]
-            if last is not None and last["outcome"] != PASSED and last["finding"] is None:
-                found = await self._auditor.find_again(health["object"], health["version"], name, last["number"])
-                if found.finding is not None:
-                    self._count(found)
+            if last is not None and last["outcome"] in (FAILED, UNANSWERED) and last["finding"] is None:
+                await self._find_again(health, name, last["number"])
+
+    async def _find_again(self, health: Answer, holder: str, number: int) -> None:
+        """Each attempt is a read on the ledger, so one whose holder stays away is made seldom."""
+        key = (str(health["object"]), holder)
+        if not self._findings.is_due(key):
+            return
+        found = await self._auditor.find_again(key[0], health["version"], holder, number)
+        if found.finding is None:
+            self._findings.failed(key, found.why)
+            return
+        self._findings.succeeded(key)
+        self._count(found)
 
     async def _mend_all(self, health: Answer) -> None:
         for holder in health["holders"]:
@@ -246,30 +247,20 @@ class Tending:
                 await self._mend(health["object"], health["version"], str(holder["holder"]))
 
     async def _mend(self, name: str, version: int, holder: str) -> None:
-        failing = self._failing.get((name, holder))
-        if failing is not None and self._clock() < failing.next_s:
+        key = (name, holder)
+        if not self._repairs.is_due(key):
             return
         try:
             async with self._at_once:
                 mended = await mend(self._session, name, holder, version)
         except GridLedgerError as error:
-            self._failed(name, holder, why(error))
+            metrics.REPAIRS.labels("failed").inc()
+            if self._repairs.failed(key, why(error)):
+                _log.warning("the share of %s for %s cannot be repaired yet: %s", name, holder, why(error))
             return
-        self._failing.pop((name, holder), None)
+        self._repairs.succeeded(key)
         metrics.REPAIRS.labels("done").inc()
         _log.info("the share of %s was repaired", _told(mended))
-
-    def _failed(self, name: str, holder: str, reason: str) -> None:
-        metrics.REPAIRS.labels("failed").inc()
-        if len(self._failing) >= _MAX_FAILING:
-            self._failing.pop(next(iter(self._failing)))
-        again = self._options.repair_again_s
-        backoff = Backoff(again, max(again, _LONGEST_PAUSE_S), self._random)
-        failing = self._failing.setdefault((name, holder), _Failing(backoff))
-        if failing.why != reason:
-            _log.warning("the share of %s for %s cannot be repaired yet: %s", name, holder, reason)
-        failing.why = reason
-        failing.next_s = self._clock() + failing.backoff.failed()
 
     async def _audit_one(self, health: Answer) -> None:
         """Audit a holder of the object, drawn at random, where it is time."""
@@ -306,7 +297,8 @@ class Tending:
     def _forget(self, names: list[str]) -> None:
         there = set(names)
         self._audited = {name: due for name, due in self._audited.items() if name in there}
-        self._failing = {key: failing for key, failing in self._failing.items() if key[0] in there}
+        self._repairs.keep(there)
+        self._findings.keep(there)
 
 
 def needs_repair(holder: Answer) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from gridledger.cli.output import note, say, say_fields, say_json, time_text
 from gridledger.client import SigningIdentity, load_profile
 from gridledger.command_line import one_line
 from gridledger.errors import InputError
-from gridledger.files import write_atomically
+from gridledger.files import sync_folder, write_atomically
 from services.vault.commands.json_input import read_bytes
 from services.vault.commands.network_options import add_json, add_network, identity_of, opened
 from services.vault.commands.options import new_parser
@@ -185,6 +186,9 @@ def _keep_record(file: Path, told: dict[str, Any]) -> None:
     try:
         with file.open("ab") as records:
             records.write(jsontext.dumps(told) + b"\n")
+            records.flush()
+            os.fsync(records.fileno())
+        sync_folder(file.parent)
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}; an approval that nobody keeps is not made") from None
 

@@ -14,6 +14,7 @@ from services.vault.commands.options import new_parser, whole
 from services.vault.commands.serve import connection
 from services.vault.described import organisation_of, sensor_identity
 from services.vault.ids import check_new_id
+from services.vault.key_file import kem_key
 from services.vault.session import open_session
 
 _PORTS = 65536
@@ -54,8 +55,6 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(options: argparse.Namespace) -> dict[str, Any]:
-    from services.vault.hosting import kem_key  # noqa: PLC0415 -- of the extra server
-
     profile = load_profile(options.directory)
     async with opened(options) as reading:
         cluster = await reading.ledger.get_cluster(options.cluster)

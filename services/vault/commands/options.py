@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,6 +13,7 @@ from gridledger.sharing.errors import SharingError
 from services.vault.commands.json_input import whole_number
 
 PROGRAM = "gridledger vault"
+_DAY_S = 86_400
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,6 +60,17 @@ def whole(text: str) -> int:
         return whole_number(text, "number")
     except SharingError as error:
         raise argparse.ArgumentTypeError(one_line(error.message)) from None
+
+
+def seconds(text: str) -> float:
+    """A time from 0 s to a day, for argparse: what is waited for has an end."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= _DAY_S:
+        raise argparse.ArgumentTypeError(f"seconds from 0 to {_DAY_S}")
+    return value
 
 
 def whole_list(text: str) -> list[int]:

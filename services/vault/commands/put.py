@@ -14,9 +14,10 @@ from gridledger.cli.output import note, say, say_json
 from gridledger.client import ConnectionProfile, SigningIdentity, load_profile
 from gridledger.errors import InputError
 from gridledger.sharing.profiles import MAX_OBJECT_BYTES, PROFILES
+from services.vault.attributes import ID
 from services.vault.commands.json_input import read_bytes
 from services.vault.commands.network_options import add_network, key_value, opened
-from services.vault.commands.options import new_parser
+from services.vault.commands.options import new_parser, seconds
 from services.vault.commands.split import WARNING
 from services.vault.cutting import AUDITS, HEADS
 from services.vault.dealer import Dealer, Sending
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
         "--audits", type=int, default=AUDITS, metavar="N", help="audits prepared for each share (default: %(default)s)"
     )
     parser.add_argument(
-        "--wait-s", type=float, default=20.0, metavar="S", help="try each holder so long (default: %(default)s)"
+        "--wait-s", type=seconds, default=20.0, metavar="S", help="try each holder so long (default: %(default)s)"
     )
     parser.add_argument(
         "--layered",
@@ -142,10 +143,10 @@ def _folder_of(profile: ConnectionProfile, head: str) -> Path:
 async def _dealing(profile: ConnectionProfile, identity: SigningIdentity) -> AsyncIterator[tuple[Dealer, str]]:
     """A dealer with a head's identity, and the head's name as a holder."""
     async with open_session(profile, identity) as session, Dealer(session) as dealer:
-        x = identity.certificate.attributes.get("vault.id")
+        x = identity.certificate.attributes.get(ID)
         found = [record async for record in session.ledger.holders() if record["id"] == x]
         if not found:
-            raise InputError(f"the identity of {identity.name} is no holder's: its attribute vault.id is {x}")
+            raise InputError(f"the identity of {identity.name} is no holder's: its attribute {ID} is {x}")
         yield dealer, str(found[0]["holder"])
 
 

@@ -15,9 +15,11 @@ from gridledger.client.profile import ConnectionProfile, load_profile, profile_p
 from gridledger.errors import NotFoundError, SettingsError
 from gridledger.files import write_atomically
 from gridledger.network.users import enroll_user
+from services.vault.attributes import CLUSTER, HEAD, ID, ROLE, SENSOR
 
 _PORTS: Final = 65536
 _BASE: Final = "services.vault.commands.serve_base"
+_HOLDING: Final = "services.vault.holding.__main__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,15 @@ def serve_holders(argv: Sequence[str]) -> int:
         "data": str(home),
         "kem": given.kem,
     }
-    return run(home, settings)
+    return run(_HOLDING, home, settings)
 
 
-def run(home: Path, settings: dict[str, Any]) -> int:
-    """Run a process of holders with these settings; its exit code."""
-    from services.vault.holding.__main__ import main as serve  # noqa: PLC0415 -- these take a while; --help does without
-
+def run(module: str, home: Path, settings: dict[str, Any]) -> int:
+    """Run a process's module with these settings, which are kept in its folder; its exit code."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(home / "config.json", jsontext.dumps(settings), mode=0o600)
+    # It is imported here, as that takes a while, and --help does without.
+    serve: Callable[[Sequence[str]], int] = importlib.import_module(module).main
     return serve(["--config", str(home / "config.json")])
 
 
@@ -98,7 +100,7 @@ async def _enrol(
     profile: ConnectionProfile, organisation: str, cluster: str, holders: Sequence[_Asked], host: str
 ) -> None:
     for one in holders:
-        attributes = {"vault.role": one.role, "vault.cluster": cluster, "vault.id": one.x}
+        attributes = {ROLE: one.role, CLUSTER: cluster, ID: one.x}
         await enroll_user(profile, organisation, one.name, "client", attributes, hosts=[host, "localhost", "127.0.0.1"])
 
 
@@ -106,7 +108,7 @@ def _holder(text: str, head: str | None) -> _Asked:
     name, _, x = text.partition("=")
     if not name or not x.isascii() or not x.isdigit():
         raise SettingsError(f"{text!r:.60} is no NAME=ID: give a holder's name and its id, such as m1-infrared-3=106")
-    return _Asked(name, x, "head" if name == head else "sensor")
+    return _Asked(name, x, HEAD if name == head else SENSOR)
 
 
 def _organisation(profile: ConnectionProfile, wanted: str) -> str:

@@ -6,17 +6,17 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from gridledger import jsontext
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import SettingsError
-from gridledger.files import write_atomically
 from gridledger.network.users import enroll_user
-from services.vault.commands.serve import address, connection
+from services.vault.attributes import BASE, ROLE
+from services.vault.commands.options import seconds
+from services.vault.commands.serve import address, connection, run
 from services.vault.described import described_vault
 
 _USER = "vault-base-server"
+_SERVICE = "services.vault.base.__main__"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,20 +39,12 @@ def main(argv: Sequence[str]) -> int:
         "audit_every_s": given.audit_every_s,
         "repair": not given.no_repair,
     }
-    return _run(home, settings)
-
-
-def _run(home: Path, settings: dict[str, Any]) -> int:
-    from services.vault.base.__main__ import main as serve  # noqa: PLC0415 -- these take a while; --help does without
-
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomically(home / "config.json", jsontext.dumps(settings), mode=0o600)
-    return serve(["--config", str(home / "config.json")])
+    return run(_SERVICE, home, settings)
 
 
 async def _enrol(profile: ConnectionProfile, organisation: str, host: str) -> None:
     hosts = [host, "localhost", "127.0.0.1"]
-    await enroll_user(profile, organisation, _USER, "client", {"vault.role": "base"}, hosts=hosts)
+    await enroll_user(profile, organisation, _USER, "client", {ROLE: BASE}, hosts=hosts)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, metavar="DIR", help="its folder (default: vault/base in the network's)")
     parser.add_argument(
         "--audit-every-s",
-        type=float,
+        type=seconds,
         default=3600.0,
         metavar="S",
         help="audit a share of each object so often (0: never)",

@@ -10,7 +10,7 @@ from gridledger.cli.output import say_fields, say_json
 from gridledger.client import load_profile
 from gridledger.errors import SettingsError
 from services.vault.commands.network_options import add_network, opened_as_base
-from services.vault.commands.options import new_parser
+from services.vault.commands.options import new_parser, seconds
 from services.vault.described import described_vault
 from services.vault.setting_up import set_up
 
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument(
         "--wait-s",
-        type=float,
+        type=seconds,
         default=60.0,
         metavar="S",
         help="wait so long for holders to join (default: %(default)s)",

@@ -7,14 +7,12 @@ import logging
 from random import Random
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from gridledger.backoff import Backoff
 from gridledger.errors import GridLedgerError
+from services.vault.attributes import CLUSTER, ID
 from services.vault.holder.own import Own, is_refused
+from services.vault.records import public_key_pem
 
-CLUSTER, ID, ROLE = "vault.cluster", "vault.id", "vault.role"
-HOLDER_ROLES: Final = ("head", "sensor")
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 5.0
 
@@ -60,7 +58,7 @@ def _is_same(own: Own, url: str, known: dict[str, Any]) -> bool:
     return (known["url"], known["kem_key"], keys[0]["public_key"].strip()) == (
         url,
         own.key.public.text,
-        _public_key(own).strip(),
+        public_key_pem(own.identity.certificate).strip(),
     )
 
 
@@ -68,8 +66,3 @@ async def _join(own: Own, url: str) -> None:
     attributes = own.identity.certificate.attributes
     await own.ledger.join(own.name, attributes[CLUSTER], attributes[ID], own.key.public.text, url)
     _log.info("%s asked to join %s", own.name, attributes[CLUSTER])
-
-
-def _public_key(own: Own) -> str:
-    key = own.identity.certificate.public_key
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")

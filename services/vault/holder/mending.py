@@ -19,9 +19,9 @@ from services.vault.contributions import (
     put_together,
 )
 from services.vault.errors import HolderRefuses, NotGranted, RepairFailed, ShareDamaged
-from services.vault.holder.own import REPAIR, Own, share_of
+from services.vault.holder.own import Own, share_of
 from services.vault.holder.store import Key
-from services.vault.records import REVOKED, HolderRecord, Manifest
+from services.vault.records import REPAIR, REVOKED, HolderRecord, Manifest
 from services.vault.wire import (
     CONTRIBUTED,
     Answer,

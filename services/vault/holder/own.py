@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
+from gridledger.client.application import Answer
 from gridledger.errors import GridLedgerError, NotFoundError
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.shares import HeldBytes, Pool
 from services.vault.errors import HolderRefuses, NotGranted
+from services.vault.holder.asking import Shared
 from services.vault.holder.store import Key, Store
 from services.vault.records import REVOKED, HolderRecord, Manifest, ReadRecord, ShareRecord
 from services.vault.transport import PrivateKey
 from services.vault.wire import Place
 
-REPAIR: Final = "repair"
-"""The purpose of reads under which shares are repaired."""
-
 _REFUSED: Final = "CHAINCODE_REFUSED"
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.25
-
-Answer = dict[str, Any]
 
 
 class HolderLedger(Protocol):
@@ -46,7 +43,8 @@ class Own:
     """One holder: its name, keys, files, and its way to the ledger.
 
     ``wait_s`` is how long a request waits for a transaction that this holder's peer does not have yet. ``work`` bounds
-    the bytes of shares that requests keep in memory.
+    the bytes of shares that requests keep in memory. ``manifests`` has the questions after manifests that holders of
+    the same organisation in this process are asking.
     """
 
     name: str
@@ -58,6 +56,7 @@ class Own:
     work: Pool
     now_us: Callable[[], int]
     wait_s: float = 5.0
+    manifests: Shared[Answer] = field(default_factory=Shared)
 
     def place(self, manifest: Manifest, holder: str | None = None) -> Place:
         """Where a share of a version lies, this holder's or another's."""
@@ -65,7 +64,11 @@ class Own:
 
     async def manifest(self, key: Key, *, wait: bool = False) -> Manifest:
         """A version's manifest as the ledger has it; :class:`NotFoundError` where there is none, after ``wait_s``."""
-        answer = await _known(lambda: self.ledger.get_object(*key), self.wait_s if wait else 0.0)
+
+        def ask() -> Awaitable[Answer]:
+            return self.manifests.ask(key, lambda: self.ledger.get_object(*key))
+
+        answer = await _known(ask, self.wait_s if wait else 0.0)
         return Manifest.of(answer)
 
     async def holder(self, name: str | None = None) -> HolderRecord:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 from gridledger.errors import InputError, NotFoundError, PermissionDeniedError
 from gridledger.identity.msp import Identity
 from gridledger.sharing import commitment
 from services.vault import metrics
+from services.vault.attributes import BASE, ROLE
 from services.vault.contributions import fragments_of
 from services.vault.errors import NotGranted, WrongShare
-from services.vault.holder.own import REPAIR, Own
+from services.vault.holder.own import Own
 from services.vault.holder.store import Key
-from services.vault.records import Manifest, ShareRecord
+from services.vault.records import REPAIR, Manifest, ShareRecord
 from services.vault.transport import read_public_key, sealed_bytes
 from services.vault.wire import PUT, SERVED, Answer, ServeRequest, Signed, StoredAnswer, fragment_text, served_text
-
-BASE_ROLE: Final = "base"
 
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a request's body of at most so many bytes."""
@@ -70,7 +69,7 @@ class Serving:
 
     async def is_base(self, caller: Identity) -> bool:
         """Whether the caller is the base: its role, of the MSP to which the ledger has bound the base for good."""
-        if caller.attributes.get("vault.role") != BASE_ROLE:
+        if caller.attributes.get(ROLE) != BASE:
             return False
         if self._base is None:
             self._base = (await self._own.ledger.list_clusters(limit=1)).get("base")

@@ -23,11 +23,12 @@ from gridledger.files import disk_failure, write_atomically
 from gridledger.sharing import commitment
 from services.vault.errors import HolderFull, HolderOut, ShareMissing
 from services.vault.holder.log import DELETED, EXPIRED, FOUND, LOST, PRESENT, REBUILT, STORED, HolderLog, Line
+from services.vault.records import OBJECT_NAME
 
 Key = tuple[str, int]
 """An object's name and a version."""
 
-_SHARE_FILE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\.([1-9][0-9]{0,8})")
+_SHARE_FILE: Final = re.compile(rf"({OBJECT_NAME.pattern})\.([1-9][0-9]{{0,8}})")
 _MODE: Final = 0o600
 
 _log = logging.getLogger(__name__)
@@ -211,10 +212,15 @@ class Store:
 
     def _check_room(self, known: Held | None, size: int) -> None:
         if known is None and len(self._held) >= self._bounds.max_shares:
-            raise HolderFull(f"this holder keeps {self._bounds.max_shares} shares, and takes no further one")
+            raise HolderFull(
+                f"this holder keeps {self._bounds.max_shares} shares, and takes no further one: raise limits.max_shares"
+            )
         more = size - (known.size if known else 0)
         if self._size + more > self._bounds.max_bytes:
-            raise HolderFull(f"this holder keeps {self._bounds.max_bytes} bytes at most, and {self._size} are there")
+            raise HolderFull(
+                f"this holder keeps {self._bounds.max_bytes} bytes at most, and {self._size} are there: raise "
+                "limits.max_share_bytes"
+            )
 
     def _reads_as(self, key: Key, share: bytes) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.sharing.errors import SharingError
 from gridledger.sharing.profiles import MAX_PART_BYTES, part_lengths, share_bytes
 from services.vault.cutting import join_object
@@ -21,8 +22,8 @@ from services.vault.errors import DealerAtFault, PutIncomplete, TooFewAnswered
 from services.vault.holder.store import Bounds
 from services.vault.mending import mend
 from services.vault.reader import Grant, Reader, ServedShare
-from services.vault.records import Manifest
-from services.vault.resharing import RESHARE, reshare, reshare_each
+from services.vault.records import RESHARE, Manifest
+from services.vault.resharing import reshare, reshare_each
 from services.vault.transport import PrivateKey
 from services.vault.wire import Answer, Signed, served_text
 from tests.support.vault_dealer import deal_falsely, give_other_shares
@@ -120,6 +121,41 @@ async def test_a_full_holder_is_told_at_once(parties: Parties) -> None:
         sending = await dealer.put("oil", DATA, "M1")
         await asyncio.wait_for(dealer.finish(), 5)
     assert "takes no further one" in sending.failed["m1-5"]
+
+
+async def test_a_holder_that_nothing_can_be_sealed_to_keeps_no_other_from_its_share(
+    parties: Parties, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One registers a point of small order, which has the size of a key; another what is no key at all."""
+    base = parties.session(parties.base).ledger
+    url = "https://127.0.0.1:1/holders/"
+    for name, x, size in (("m1-5", "105", 32), ("m1-6", "106", 40)):
+        if name not in parties.hosted:
+            await parties.join(name, int(x), admit=False)
+        ledger = parties.session(parties.hosted[name].own.identity).ledger
+        await ledger.join(name, "M1", x, b64encode(bytes(size)).decode(), url + name)
+        await base.admit(name)
+    await base.begin_cycle(2)
+    async with Dealer(parties.session(parties.dealer), audits=AUDITS) as dealer:
+        sending = await dealer.put("oil", DATA, "M1")
+    assert sorted(sending.acked) == ["m1-1", "m1-2", "m1-3", "m1-4"]
+    assert sending.failed["m1-5"].startswith("nothing can be sealed to this x25519 key")
+    assert (await reading(parties).get("oil", "study")).data == DATA
+    assert "m1-6 gets no shares, as its record cannot be used: a key has 32" in caplog.text
+    parties.share_file("m1-2", "oil").unlink()
+    assert (await mend(parties.session(parties.base), "oil", "m1-2")).holder == "m1-2"
+
+
+async def test_a_base_without_a_key_is_told(tmp_path: Path) -> None:
+    parties = Parties(tmp_path / "young")
+    base = parties.session(parties.base).ledger
+    await base.set_cluster("M1", 3, "sealed", 1, mspid="SecurityMSP")
+    for number in range(1, 6):
+        await parties.join(f"m1-{number}", 100 + number)
+    await base.begin_cycle(1, {"M1": "m1-1"})
+    with pytest.raises(UnavailableError, match=r"the base has no key on the ledger: .*Start it with the holders"):
+        await put(parties)
+    parties.close()
 
 
 async def test_a_dealer_that_is_open_learns_of_the_next_cycle(parties: Parties) -> None:

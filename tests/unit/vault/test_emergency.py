@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from gridledger import framing
+from gridledger.errors import MalformedMessage
 from services.vault.__main__ import main
 from services.vault.dealer import Dealer
 from services.vault.emergency import (
@@ -19,10 +21,11 @@ from services.vault.emergency import (
     make_request,
     open_approvals,
     purpose_on_ledger,
+    read_manifest_file,
     read_request,
 )
 from services.vault.errors import EmergencyRefused, TooFewAnswered
-from services.vault.holder_public_key import public_key_pem
+from services.vault.records import public_key_pem
 from services.vault.transport import PrivateKey
 from tests.support.vault_channel import CHANNEL
 from tests.support.vault_parties import Parties
@@ -100,6 +103,35 @@ async def test_what_is_no_approval_is_left_out_by_name(case: Case) -> None:
     assert "another request" in others["approval 2"]
     with pytest.raises(EmergencyRefused, match="not the one that this request was made with"):
         open_approvals(case.request, right, other_key)
+
+
+async def test_a_hostile_approval_keeps_nobody_from_reading(case: Case) -> None:
+    right = [case.approval(holder) for holder in ("m1-1", "m1-2", "m1-3")]
+    head = framing.unpack(right[0], max_frames=2)[0]
+    hostile = [framing.pack((head,)), b"", framing.pack((b"{}", b"")), framing.pack((head, b"x"))]
+    data, others = open_approvals(case.request, [*hostile, *right[1:], right[0]], case.key)
+    assert (data, sorted(others)) == (DATA, [f"approval {number}" for number in (1, 2, 3, 4)])
+
+
+async def test_the_name_in_a_request_is_no_path(case: Case) -> None:
+    told = await case.parties.session(case.parties.reader).ledger.get_object("oil")
+    for name in ("../log", "/etc/passwd", ".oil", "a/../oil"):
+        with pytest.raises(MalformedMessage, match="is no name of an object"):
+            make_request(
+                case.parties.reader,
+                CHANNEL,
+                {**told, "object": name},
+                {},
+                kem_key=case.key.public,
+                reason="breaker 3 burns",
+                now_us=1,
+            )
+
+
+def test_what_is_no_manifest_is_told() -> None:
+    for text in (b"", b"[]", b"{}", b"[" * 100_000, b'{"object": "oil"}'):
+        with pytest.raises(EmergencyRefused, match="save it by gridledger vault emergency keep OBJECT"):
+            read_manifest_file(text)
 
 
 async def test_an_approval_by_another_key_than_the_holder_s_does_not_count(case: Case) -> None:

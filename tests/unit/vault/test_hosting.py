@@ -18,9 +18,11 @@ from services.vault import following
 from services.vault.following import Following
 from services.vault.holder import joining, upkeep
 from services.vault.holder.joining import join_if_new
-from services.vault.hosting import Host, check_identity, kem_key
+from services.vault.hosting import Host, check_identity
+from services.vault.key_file import kem_key
 from services.vault.settings import HolderSettings
 from services.vault.transport import HYBRID, X25519
+from tests.support.small_disk import small_disk
 from tests.support.vault_world import VaultWorld, refused
 
 DATA = b"arrester 0.3 mA, " * 300
@@ -70,9 +72,11 @@ def test_keys_are_kept(tmp_path: Path) -> None:
         key = kem_key(file, kem)
         assert file.stat().st_mode & 0o777 == 0o600
         assert kem_key(file, X25519).public == key.public
-        file.write_bytes(file.read_bytes()[:-3])
-        with pytest.raises(CorruptionError, match="is not the key of a holder"):
-            kem_key(file, kem)
+        sound = file.read_bytes()
+        for damaged in (sound[:-3], b"rsa" + sound, b"", sound.replace(b":", b""), b"\xff" + sound):
+            file.write_bytes(damaged)
+            with pytest.raises(CorruptionError, match="is not a key that was made here"):
+                kem_key(file, kem)
 
 
 def test_whose_identities_are_holders(world: VaultWorld) -> None:
@@ -206,3 +210,31 @@ async def test_events_are_followed_over_a_restart(tmp_path: Path, monkeypatch: p
     assert sorted(taken) == list(range(1, 41, 2))
     await Following(source(50), ["Stored"], take, tmp_path / "events.json").run()
     assert sorted(taken) == list(range(1, 51, 2)), "it goes on behind the place that was kept"
+
+
+async def test_events_are_followed_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The place is kept once there is room, and the holders of the process serve meanwhile."""
+    monkeypatch.setattr(following, "KEEP_EVERY_S", 0)
+    taken: list[int] = []
+
+    async def take(one: ChaincodeEvent) -> None:
+        taken.append(one.block)
+
+    with small_disk(tmp_path / "disk", mib=1) as disk:
+        file = disk.root / "events.json"
+
+        async def events(_: Checkpointer) -> AsyncIterator[ChaincodeEvent]:
+            disk.fill()
+            for number in (1, 2, 3):
+                yield event("Stored", number)
+            assert not file.exists()
+            disk.make_room()
+            yield event("Stored", 4)
+
+        await Following(events, ["Stored"], take, file).run()
+        assert (sorted(taken), file.exists()) == ([1, 2, 3, 4], True)
+    told = [record.message for record in caplog.records if "cannot be kept" in record.message]
+    assert len(told) == 1
+    assert "No space left on device" in told[0]

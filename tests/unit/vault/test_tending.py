@@ -247,6 +247,19 @@ async def test_a_holder_that_was_away_is_excused_once_it_serves(parties: Parties
     assert (await ledger.get_health("oil"))["holders"][1]["live"]
 
 
+async def test_a_holder_that_stays_away_is_read_seldom(parties: Parties) -> None:
+    """Each attempt to find out why an audit was not answered is a read on the ledger."""
+    await put(parties)
+    parties.away = {"m1-2"}
+    await auditor(parties).audit("oil", "m1-2", wait_s=0.0)
+    made, ledger = tending(parties, repair_again_s=30.0), parties.session(parties.base).ledger
+    for _ in range(60):
+        parties.later(60)
+        await made.look()
+    reads = [each["purpose"] async for each in ledger.reads("oil")]
+    assert 4 <= reads.count("audit") <= 9
+
+
 @pytest.mark.parametrize("how", ["commitments", "rubbish", "other root"])
 async def test_a_dealer_that_prepared_false_audits_is_at_fault(
     parties: Parties, monkeypatch: pytest.MonkeyPatch, how: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from httpx import AsyncClient
+from httpx import AsyncClient, TransportError
 
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
@@ -24,6 +25,7 @@ from services.vault.base.tending import Tending, TendingOptions
 from services.vault.dealer import Dealer
 from services.vault.ledger import VaultLedger
 from services.vault.transport import HYBRID, X25519
+from tests.support.paper import PaperOrganisation
 from tests.support.processes import free_ports
 from tests.support.vault_parties import Parties
 
@@ -35,7 +37,7 @@ class Served:
     parties: Parties
     port: int
 
-    async def ask(self, caller: SigningIdentity, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    async def ask(self, caller: SigningIdentity | None, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         context = client_tls(caller, self.parties.organisations["Base"].root)
         async with AsyncClient(verify=context, base_url=f"https://localhost:{self.port}", timeout=10) as client:
@@ -99,6 +101,15 @@ async def test_others_are_refused(served: Served) -> None:
     for caller in (parties.dealer, parties.issue("Security", "false-base", {"vault.role": "base"})):
         status, told = await served.audit({"holder": None}, caller=caller)
         assert (status, told["error"]["code"]) == (403, "PERMISSION_DENIED")
+    stranger = PaperOrganisation("StrangerMSP").issue("base", "client", attributes={"vault.role": "base"})
+    for method, path in (("GET", "/"), ("POST", "/objects/oil/audit"), ("GET", "/metrics")):
+        assert (await served.ask(None, method, path, b""))[0] == 401
+        with pytest.raises((TransportError, ssl.SSLError)):
+            await served.ask(stranger, method, path, b"")
+    for caller in (parties.reader, parties.dealer):
+        assert (await served.ask(caller, "GET", "/metrics"))[0] == 403
+    for name in ("-oil", "o" * 65, "a|b", "..%2foil"):
+        assert (await served.audit({"holder": None}, name=name))[0] in (400, 404)
     for body, expected in ((b"[", 400), ({"who": "m1-1"}, 400), ({"holder": 7}, 400), (b"x" * 5000, 413)):
         assert (await served.audit(body))[0] == expected
     assert (await served.audit({"holder": None}, name="none"))[0] == 400
