@@ -10,19 +10,21 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
+
 DEEPER = 8
 
 
-def tries(examples: int) -> pytest.MarkDecorator:
-    """Give a test the argument ``examples``: this many among the unit tests, ``DEEPER`` times as many in test-deep."""
-    deep = pytest.param(examples * DEEPER, marks=[pytest.mark.deep, pytest.mark.timeout(1800)])
-    return pytest.mark.parametrize("examples", [examples, deep])
+def tries(whole: int) -> pytest.MarkDecorator:
+    """Give a test the argument ``count``: ``examples(whole)`` among the unit tests, ``DEEPER * whole`` in test-deep."""
+    deep = pytest.param(whole * DEEPER, marks=[pytest.mark.deep, pytest.mark.timeout(1800)])
+    return pytest.mark.parametrize("count", [examples(whole), deep])
 
 
-def trying(examples: int) -> Callable[[Any], Any]:
+def trying(count: int) -> Callable[[Any], Any]:
     """Hypothesis' settings for this many examples."""
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.nested_given]
-    return settings(max_examples=examples, deadline=None, suppress_health_check=checks)
+    return settings(max_examples=count, deadline=None, suppress_health_check=checks)
 
 
 @st.composite

@@ -18,6 +18,7 @@ from gridledger.identity import MSP, CertificateRevoked, MSPManager, generate_ke
 from gridledger.identity.low_s import P256_HALF_ORDER
 from services.ca.authority import DAY_US, SECOND_US, Authority, Revocation, requested_key
 from services.ca.errors import MalformedRequest
+from tests.support.examples import examples
 
 CSR = make_csr(generate_key(), "peer1")
 NOW_US = int(time.time()) * SECOND_US
@@ -111,7 +112,7 @@ def test_a_request_made_by_openssl(tmp_path: Path) -> None:
         requested_key((tmp_path / "rsa-request.pem").read_text())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_a_damaged_request_is_refused(data: st.DataObject) -> None:
     lines = CSR.splitlines()

@@ -23,6 +23,7 @@ from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
 from gridledger.protocol.transaction import Transaction
+from tests.support.examples import examples
 from tests.support.paper import PaperChain, PaperNetwork, signed_transaction
 
 KV = """
@@ -80,7 +81,7 @@ def endorsed(paper: PaperNetwork, proposal: Proposal, result: Result) -> Transac
 keys = st.text("abc", min_size=1, max_size=2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     stored=st.sets(keys, max_size=6),
     bounds=st.tuples(keys | st.just(""), keys | st.just("")),

@@ -44,6 +44,7 @@ from gridledger.field.c37118 import (
 )
 from gridledger.field.c37118.config import MAX_PMUS
 from gridledger.field.c37118.frame import put_frame
+from tests.support.examples import examples
 from tests.support.pmu_frames import (
     STANDARD_COMMAND,
     STANDARD_CONFIGURATION,
@@ -57,7 +58,7 @@ from tests.support.pmu_frames import (
 
 NOW = FrameTime(1_700_000_000, 0)
 SLOW = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gridledger.field.c37118 import FrameTime, FrameType
 from gridledger.field.c37118.frame import MAX_FRAME, checksum, put_frame
 from gridledger.field.cutter import Cutter
+from tests.support.examples import examples
 from tests.support.pmu_frames import STANDARD_COMMAND, STANDARD_CONFIGURATION, STANDARD_DATA
 
 FRAMES = (STANDARD_CONFIGURATION, STANDARD_DATA, STANDARD_COMMAND)
@@ -30,7 +31,7 @@ def cut(data: bytes, places: list[int]) -> tuple[list[bytes], Cutter]:
     return found, cutter
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.lists(pieces, max_size=12), st.data())
 def test_any_cutting_gives_the_same_frames(parts: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(parts)

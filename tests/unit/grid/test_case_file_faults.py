@@ -17,6 +17,7 @@ from gridledger.grid.case_files.pandapower_net import tables_of_net_text
 from gridledger.grid.case_files.tables import CaseFileError
 from gridledger.grid.islands import islands
 from tests.support.case_files import case_text, changed
+from tests.support.examples import examples
 
 CASE14 = case_text("case14")
 
@@ -188,7 +189,7 @@ def assert_usable(case: Case) -> None:
     assert len(case.digest) == 64
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(text=mutated())
 def test_a_mutated_file_is_a_case_or_our_error(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "mutated.m"
@@ -199,7 +200,7 @@ def test_a_mutated_file_is_a_case_or_our_error(text: str, tmp_path_factory: pyte
         assert error.code == "CASE_FILE"  # noqa: PT017 -- either is right
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(kind=st.sampled_from([".m", ".json", ".m.gz"]), data=st.binary(max_size=300))
 def test_any_bytes_are_our_error(kind: str, data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / f"bytes{kind}"

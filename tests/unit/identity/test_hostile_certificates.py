@@ -44,8 +44,8 @@ def use(der: bytes) -> None:
 
 
 @tries(300)
-def test_any_certificate_is_refused_or_raises_nothing_later(examples: int) -> None:
-    @trying(examples)
+def test_any_certificate_is_refused_or_raises_nothing_later(count: int) -> None:
+    @trying(count)
     @given(damaged(PEER.der), damaged(PEER.x509.tbs_certificate_bytes))
     def holds(bytes_changed: bytes, content_changed: bytes) -> None:
         use(bytes_changed)
@@ -55,8 +55,8 @@ def test_any_certificate_is_refused_or_raises_nothing_later(examples: int) -> No
 
 
 @tries(300)
-def test_any_revocation_list_is_refused_or_read(examples: int) -> None:
-    @trying(examples)
+def test_any_revocation_list_is_refused_or_read(count: int) -> None:
+    @trying(count)
     @given(damaged(CRL.public_bytes(Encoding.DER)), damaged(CRL.tbs_certlist_bytes))
     def holds(bytes_changed: bytes, content_changed: bytes) -> None:
         for changed in (bytes_changed, ORG.seal(content_changed)):
@@ -70,8 +70,8 @@ def test_any_revocation_list_is_refused_or_read(examples: int) -> None:
 
 
 @tries(300)
-def test_any_text_is_one_certificate_or_refused(examples: int) -> None:
-    @trying(examples)
+def test_any_text_is_one_certificate_or_refused(count: int) -> None:
+    @trying(count)
     @given(damaged(PEER.pem.encode()), st.text(max_size=60))
     def holds(changed: bytes, other: str) -> None:
         for text in (changed, changed.decode("latin-1"), PEER.pem.replace("MII", other, 1), other):

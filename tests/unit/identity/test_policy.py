@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gridledger.identity import MalformedPolicy, Policy
 from gridledger.identity.policy_text import Gate, ImplicitMeta, Node, Principal, parse_policy
+from tests.support.examples import examples
 
 ORGS = ("A", "B", "C")
 ROLES = ("peer", "client", "admin")
@@ -59,20 +60,20 @@ trees: st.SearchStrategy[Node] = st.recursive(principals, gates, max_leaves=6)
 signers = st.lists(st.tuples(st.sampled_from(ORGS), st.sampled_from(ROLES)), max_size=5)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(trees, signers)
 def test_satisfied_exactly_when_an_assignment_exists(tree: Node, identities: list[tuple[str, str]]) -> None:
     assert Policy.parse(to_text(tree)).satisfied_by(identities) == brute_force(tree, identities)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(trees, signers, st.randoms(use_true_random=False))
 def test_the_order_of_signatures_does_not_matter(tree: Node, identities: list[tuple[str, str]], random) -> None:  # type: ignore[no-untyped-def]
     shuffled = random.sample(identities, len(identities))
     assert Policy(to_text(tree), tree).satisfied_by(identities) == Policy(to_text(tree), tree).satisfied_by(shuffled)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(trees, st.lists(st.sampled_from(ORGS), unique=True), st.integers(1, 3))
 def test_minimal_layouts_are_minimal_and_complete(tree: Node, mspids: list[str], each: int) -> None:
     policy = Policy(to_text(tree), tree)
@@ -94,7 +95,7 @@ RULES = {
 }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(sorted(RULES)), st.lists(trees, max_size=4), signers)
 def test_an_implicit_meta_counts_the_policies_that_are_met(
     rule: str, parts: list[Node], identities: list[tuple[str, str]]
@@ -103,7 +104,7 @@ def test_an_implicit_meta_counts_the_policies_that_are_met(
     assert policy.satisfied_by(identities) == RULES[rule]([brute_force(part, identities) for part in parts])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.sampled_from(sorted(RULES)), st.lists(st.lists(trees, max_size=3), max_size=3), signers)
 def test_an_implicit_meta_counts_others_as_well(
     rule: str, groups: list[list[Node]], identities: list[tuple[str, str]]

@@ -22,6 +22,7 @@ from gridledger.files import write_atomically
 from gridledger.identity import BadIdentityFolder, Certificate, SigningIdentity, generate_key, make_csr, signer
 from gridledger.identity.low_s import P256_HALF_ORDER
 from gridledger.identity.signer import load_private_key, private_key_pem, sign_p256
+from tests.support.examples import examples
 from tests.support.paper import PaperOrganisation
 from tests.support.processes import REPOSITORY
 
@@ -39,7 +40,7 @@ def test_rfc_6979_test_vectors() -> None:
     assert s == 0x019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=200))
 def test_signatures_are_low_s_and_deterministic(data: bytes) -> None:
     signature = sign_p256(KEY, data)
@@ -87,7 +88,7 @@ RENEW = """
 import sys
 from tests.support.paper.organisation import PaperOrganisation
 organisation = PaperOrganisation("Org1MSP")
-for number in range(100):
+for number in range(60):
     organisation.issue(f"alice{number}", "client").save(sys.argv[1])
 """
 

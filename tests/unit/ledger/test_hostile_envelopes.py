@@ -17,6 +17,7 @@ from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.fields import hash_of, to_base64
 from gridledger.protocol.result import Event, RangeRead, Read, Version
 from gridledger.protocol.transaction import signing_text
+from tests.support.examples import examples
 from tests.support.fuzzing import ODD, altered, paths, written
 from tests.support.paper import NOW_US, PaperNetwork
 
@@ -43,7 +44,7 @@ def judge(envelope: bytes) -> Code:
     return judged.codes[0]
 
 
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = {
     "proposal": SOUND.proposal.text,
     "result": SOUND.result.text,

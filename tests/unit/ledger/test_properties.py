@@ -22,6 +22,7 @@ from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.result import RangeRead, Read, Version
 from gridledger.protocol.transaction import Transaction
+from tests.support.examples import examples
 from tests.support.paper import PaperChain, PaperNetwork
 
 PAPER = PaperNetwork(organisations=3)
@@ -123,7 +124,7 @@ def commit(ledger: Ledger, blocks: Sequence[SignedBlock], sizes: Sequence[int] =
     return done
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chains)
 def test_is_the_model(plan: list[list[Spec]]) -> None:
     blocks, codes, model = build(plan)
@@ -148,7 +149,7 @@ def test_is_the_model(plan: list[list[Spec]]) -> None:
         assert report.ok, str(report)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chains, st.lists(st.integers(1, 4), max_size=4))
 def test_how_blocks_are_batched_changes_nothing(plan: list[list[Spec]], sizes: list[int]) -> None:
     blocks, codes, _ = build(plan)
@@ -161,7 +162,7 @@ def test_how_blocks_are_batched_changes_nothing(plan: list[list[Spec]], sizes: l
             assert list(left.scan(table, b"", b"\xff" * 512)) == list(right.scan(table, b"", b"\xff" * 512))  # type: ignore[arg-type]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(specs, min_size=1, max_size=8), st.randoms(use_true_random=False), st.integers(1, 5))
 def test_the_order_of_signature_checks_changes_nothing(block: list[Spec], order: random.Random, share: int) -> None:
     (signed,), codes, _ = build([block])

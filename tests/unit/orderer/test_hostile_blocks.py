@@ -186,10 +186,10 @@ ENVELOPES = st.one_of(
 
 
 @tries(100)
-def test_no_envelope_ends_a_chain_or_a_committer(tmp_path: Path, examples: int) -> None:
+def test_no_envelope_ends_a_chain_or_a_committer(tmp_path: Path, count: int) -> None:
     with Worlds(tmp_path) as worlds:
 
-        @trying(examples)
+        @trying(count)
         @given(st.lists(ENVELOPES, min_size=1, max_size=4))
         def holds(envelopes: list[bytes]) -> None:
             world = worlds.get()
@@ -207,12 +207,12 @@ def test_no_envelope_ends_a_chain_or_a_committer(tmp_path: Path, examples: int) 
 
 
 @tries(100)
-def test_no_result_that_all_peers_endorse_ends_a_peer(tmp_path: Path, examples: int) -> None:
+def test_no_result_that_all_peers_endorse_ends_a_peer(tmp_path: Path, count: int) -> None:
     """Where all endorsers lie: what is valid is stored, told to the edge and shown, whatever it holds."""
     seen: set[Code] = set()
     with Worlds(tmp_path) as worlds:
 
-        @trying(examples)
+        @trying(count)
         @given(st.lists(odd(PARTS), min_size=1, max_size=3))
         def holds(parts: list[str]) -> None:
             world = worlds.get()
@@ -231,11 +231,11 @@ def test_no_result_that_all_peers_endorse_ends_a_peer(tmp_path: Path, examples: 
 
 
 @tries(100)
-def test_no_entry_of_consensus_ends_a_chain(tmp_path: Path, examples: int) -> None:
+def test_no_entry_of_consensus_ends_a_chain(tmp_path: Path, count: int) -> None:
     sound = entry_of(NOW_US, [SOUND.to_bytes(), b"other"])
     with Worlds(tmp_path) as worlds:
 
-        @trying(examples)
+        @trying(count)
         @given(st.one_of(damaged(sound), damaged(sound[:40]), st.binary(max_size=20)))
         def holds(entry: bytes) -> None:
             with suppress(InputError):
@@ -252,7 +252,7 @@ def test_no_entry_of_consensus_ends_a_chain(tmp_path: Path, examples: int) -> No
 
 
 @tries(100)
-def test_a_damaged_record_is_refused_by_peer_and_orderer(tmp_path: Path, examples: int) -> None:
+def test_a_damaged_record_is_refused_by_peer_and_orderer(tmp_path: Path, count: int) -> None:
     with Worlds(tmp_path) as worlds:
         world = worlds.get()
         world.apply(entry_of(NOW_US, [SOUND.to_bytes(), UPDATE.to_bytes()]))
@@ -260,7 +260,7 @@ def test_a_damaged_record_is_refused_by_peer_and_orderer(tmp_path: Path, example
         snapshot = Snapshot(1, 1, Membership(frozenset(PAPER.orderers)), b'{"height":2,"hash":"0"}')
         behind = World(tmp_path / "behind", [])
 
-        @trying(examples)
+        @trying(count)
         @given(damaged(record))
         def holds(changed: bytes) -> None:
             assume(changed != record)

@@ -25,6 +25,7 @@ from services.peer.channel import Channel
 from services.peer.committer.messages import MAX_REPORT_BYTES, BlockCommitted, read_report
 from services.peer.queries import block_json, history_json, transaction_json
 from services.rest import server_sent_events
+from tests.support.examples import examples
 from tests.support.paper import PaperNetwork, PaperPeer, signed_transaction
 
 levels = st.lists(st.booleans(), min_size=MAX_VALUE_DEPTH - 3, max_size=MAX_VALUE_DEPTH + 6)
@@ -66,7 +67,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     return House(tmp_path_factory.mktemp("ledger"))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kinds=levels, leaf=leaves)
 def test_an_accepted_value_passes_through_every_wrap(house: House, kinds: list[bool], leaf: Any) -> None:
     value = nested(kinds, leaf)

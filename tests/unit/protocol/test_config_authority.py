@@ -31,6 +31,7 @@ from gridledger.protocol.config_policies import (
     default_policies,
     organisation_policies,
 )
+from tests.support.examples import examples
 
 Config = dict[str, Any]
 Edits = dict[str, Any]
@@ -420,7 +421,7 @@ def naive(made: Config, group: str, text: str, signed: list[tuple[str, str]]) ->
     return sum(met) >= counted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(configs(), some_signers)
 def test_every_policy_is_read_as_it_stands(made: Config, signed: list[tuple[str, str]]) -> None:
     policies = ChannelPolicies.of(made)
@@ -443,7 +444,7 @@ def own_changes(draw: st.DrawFn, mspid: str) -> Edits:
     return {path: edits[path] for path in draw(st.sets(st.sampled_from(sorted(edits)), min_size=1))}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data(), configs(), st.sampled_from(MSPIDS))
 def test_no_change_of_an_own_entry_alters_what_anothers_signature_is_worth(
     data: st.DataObject, before: Config, mspid: str
@@ -468,7 +469,7 @@ def places(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [path] * bool(path) + [found for name in value for found in places(value[name], (*path, name))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.sampled_from(places(config())), st.sampled_from([GONE, None, 1, "x", [], {}, {"x": 1}]))
 def test_every_difference_is_found(path: tuple[str, ...], value: Any) -> None:
     before = config()

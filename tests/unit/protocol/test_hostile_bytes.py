@@ -116,11 +116,11 @@ JSON: dict[str, tuple[Callable[[Any], Any], Any]] = {
 
 @pytest.mark.parametrize("name", BYTES)
 @tries(100)
-def test_bytes_in_the_place_of_a_message(name: str, examples: int) -> None:
+def test_bytes_in_the_place_of_a_message(name: str, count: int) -> None:
     read, sound = BYTES[name]
     read(sound)
 
-    @trying(examples)
+    @trying(count)
     @given(damaged(sound))
     def holds(changed: bytes) -> None:
         with suppress(GridLedgerError):
@@ -131,11 +131,11 @@ def test_bytes_in_the_place_of_a_message(name: str, examples: int) -> None:
 
 @pytest.mark.parametrize("name", JSON)
 @tries(100)
-def test_odd_values_in_the_place_of_a_message(name: str, examples: int) -> None:
+def test_odd_values_in_the_place_of_a_message(name: str, count: int) -> None:
     read, written = JSON[name]
     sound = json.loads(jsontext.dumps(written))
 
-    @trying(examples)
+    @trying(count)
     @given(odd(sound))
     def holds(changed: str) -> None:
         with suppress(GridLedgerError):

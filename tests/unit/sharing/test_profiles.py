@@ -25,9 +25,10 @@ from gridledger.sharing.profiles import (
     share_bytes,
     split,
 )
+from tests.support.examples import examples
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(PROFILES), st.binary(max_size=400), st.integers(2, 5), st.integers(0, 2**32))
 def test_any_shares_that_suffice_join_and_give_all_others(profile: str, data: bytes, t: int, seed: int) -> None:
     drawn = random.Random(seed)

@@ -15,6 +15,7 @@ from gridledger.sharing import recursive
 from gridledger.sharing.errors import ShareBroken, SharingError, WeakId
 from gridledger.sharing.field import P521, evaluate
 from gridledger.sharing.recursive import Points, inner_points, polynomial, recover, weak_ids
+from tests.support.examples import examples
 
 FIELDS = (251, 2**61 - 1, P521)
 
@@ -85,7 +86,7 @@ def test_other_readings_of_the_inner_points_are_refused() -> None:
         inner_points("other", 3, [1, 2, 3])  # type: ignore[arg-type]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.binary(max_size=600),
     st.integers(2, 7),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gridledger.sharing import shamir
 from gridledger.sharing.errors import ShareBroken
 from gridledger.sharing.field import P521, evaluate
+from tests.support.examples import examples
 
 
 def test_a_secret_by_hand() -> None:
@@ -21,7 +22,7 @@ def test_a_secret_by_hand() -> None:
     assert shamir.recover_secret(shares, 3, at=7) == 10 + 21 + 98
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=300), st.integers(2, 5), st.integers(0, 2**32))
 def test_any_t_shares_join_and_give_the_others(data: bytes, t: int, seed: int) -> None:
     drawn = random.Random(seed)

@@ -29,6 +29,7 @@ from services.vault.resharing import reshare
 from services.vault.session import Session
 from services.vault.transport import PrivateKey
 from services.vault.wire import PUT, Place, ServeRequest
+from tests.support.examples import examples
 from tests.support.vault_channel import CHANNEL
 from tests.support.vault_kills import Killed, Life, MortalParties
 from tests.support.vault_parties import READERS
@@ -360,7 +361,9 @@ class Kills(RuleBasedStateMachine):
 
 
 def test_no_kill_breaks_a_promise() -> None:
-    run_state_machine_as_test(Kills, settings=settings(max_examples=12, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(
+        Kills, settings=settings(max_examples=examples(20, least=8), stateful_step_count=20, deadline=None)
+    )
 
 
 @pytest.mark.long

@@ -11,6 +11,7 @@ from hypothesis.stateful import rule
 
 from tests.support.dvs_grid import GENERATORS, GROUPS, record_where
 from tests.support.dvs_merge import RECORDS, finish, standing_merge
+from tests.support.examples import examples
 from tests.unit.chaincode.dvs.test_recovery import MergeProtocol
 from tests.unit.chaincode.dvs.test_release_recovery import MergesWithRelease, by_bus, held_by
 
@@ -86,6 +87,8 @@ class ReleaseOfChangingKinds(MergesOfChangingKinds, MergesWithRelease):
 
 
 TestMergesOfChangingKinds = MergesOfChangingKinds.TestCase
-TestMergesOfChangingKinds.settings = settings(max_examples=8, stateful_step_count=25, deadline=None)
+TestMergesOfChangingKinds.settings = settings(max_examples=examples(15, least=6), stateful_step_count=25, deadline=None)
 TestReleaseOfChangingKinds = pytest.mark.deep(ReleaseOfChangingKinds.TestCase)
-TestReleaseOfChangingKinds.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+TestReleaseOfChangingKinds.settings = settings(
+    max_examples=examples(20, least=8), stateful_step_count=30, deadline=None
+)

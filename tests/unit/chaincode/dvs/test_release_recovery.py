@@ -12,6 +12,7 @@ from services.feeder.merging import Merge
 from tests.support.dvs_channel import full_list
 from tests.support.dvs_grid import GROUPS, frame, loads
 from tests.support.dvs_merge import standing_merge
+from tests.support.examples import examples
 from tests.unit.chaincode.dvs.test_recovery import MergeProtocol
 
 CONSERVED = 1e-12
@@ -106,4 +107,4 @@ def by_bus(entries: list[dict[str, Any]]) -> dict[str, float]:
 
 
 TestMergesWithRelease = MergesWithRelease.TestCase
-TestMergesWithRelease.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+TestMergesWithRelease.settings = settings(max_examples=examples(20, least=8), stateful_step_count=30, deadline=None)

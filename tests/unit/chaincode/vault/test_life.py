@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.support.examples import examples
 from tests.support.vault_channel import (
     AUDITS,
     BASE,
@@ -270,5 +271,5 @@ class Life(RuleBasedStateMachine):
             assert live <= self.acks.get((name, health["version"]), set()) - self.revoked
 
 
-Life.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=examples(40, least=16), stateful_step_count=30, deadline=None)
 TestLife = Life.TestCase
