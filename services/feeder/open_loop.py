@@ -142,6 +142,7 @@ class OpenLoopStream:
         run, coordinator = await self._runner.begin(self._scenario)
         # One frame each before the clock runs: connections open, chaincode hosts awake.
         run.add_round(await coordinator.round())
+        is_frozen = gc.get_freeze_count() > 0  # whoever froze what was there before does so until the end
         gc.collect()
         gc.freeze()
         self._begin(run)
@@ -169,7 +170,8 @@ class OpenLoopStream:
             if self._in_flight:
                 await asyncio.wait(self._in_flight, timeout=_DRAIN_S)
         finally:
-            gc.unfreeze()
+            if not is_frozen:
+                gc.unfreeze()
             for task in (*senders, *others, *self._in_flight):
                 task.cancel()
             await asyncio.gather(*senders, *others, *self._in_flight, return_exceptions=True)
