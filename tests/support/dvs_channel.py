@@ -39,10 +39,6 @@ class DvsChannel:
         self._simulator = Simulator(chaincode(), self.state)
         self.last: Invocation | None = None
 
-    def copy(self) -> DvsChannel:
-        """A channel of its own with the same state: what runs there is kept nowhere, as an endorsement."""
-        return DvsChannel(MemoryState.from_bytes(self.state.to_bytes()))
-
     def stored(self, key: str) -> Any:
         """A value of the world state, None where there is none."""
         found = self.state.get("", key)
@@ -52,6 +48,10 @@ class DvsChannel:
         """Whatever the contract answers."""
         self.last = self._simulator.invoke(function, argument, caller=caller, time_us=TIME_US)
         return self.last
+
+    def preview(self, function: str, argument: Any, caller: ClientIdentity = EVERY_ATTRIBUTE) -> Invocation:
+        """What the contract would answer; what it would write is kept nowhere."""
+        return self._simulator.evaluate(function, argument, caller=caller, time_us=TIME_US)
 
     def call(self, function: str, argument: Any, caller: ClientIdentity = EVERY_ATTRIBUTE) -> Any:
         """The payload; fails the test where the contract refuses."""

@@ -183,7 +183,7 @@ class Caller:
 
     async def preview(self, channel: str, function: str, argument: Mapping[str, Any]) -> Preview:
         self._check_member(channel)
-        answer = self._world.channels[channel].copy().ask(function, argument, self._identity)
+        answer = self._world.channels[channel].preview(function, argument, self._identity)
         return Preview(payload_of(answer), bool(answer.writes))
 
     def _check_member(self, channel: str) -> None:

@@ -77,6 +77,18 @@ class Simulator:
             self.state.commit(result, proposal.time_us)
         return Invocation.of(result)
 
+    def evaluate(
+        self,
+        function: str,
+        *args: Any,
+        caller: ClientIdentity = EVERY_ATTRIBUTE,
+        time_us: int | None = None,
+        transient: Mapping[str, Any] | None = None,
+    ) -> Invocation:
+        """As :meth:`invoke`, but what the function writes is kept nowhere: a peer's endorsement alone."""
+        proposal = self._propose(function, args, time_us, transient)
+        return Invocation.of(execute(self.chaincode, proposal, caller, self.state, transient))
+
     def _propose(
         self, function: str, args: tuple[Any, ...], time_us: int | None, transient: Mapping[str, Any] | None
     ) -> Proposal:

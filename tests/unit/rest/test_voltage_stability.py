@@ -28,7 +28,9 @@ class Contract:
         self._channel = channel
 
     async def evaluate_transaction(self, function: str, argument: Any) -> Any:
-        return self._channel.copy().call(function, argument)
+        answer = self._channel.preview(function, argument)
+        assert answer.successful, f"{function}: {answer.message}"
+        return answer.payload
 
     async def submit_with_status(self, function: str, argument: Any) -> tuple[Any, Any]:
         return self._channel.call(function, argument), SimpleNamespace(to_dict=lambda: {"code_name": "VALID"})

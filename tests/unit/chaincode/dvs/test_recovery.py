@@ -17,6 +17,7 @@ from tests.support.dvs_channel import TIME_US
 from tests.support.dvs_grid import GROUPS, frame, loads
 from tests.support.dvs_merge import ACCEPTABLE_ROUNDING, FourGroups, finish, handed, standing_merge
 from tests.support.dvs_world import Died, Life
+from tests.support.examples import examples
 
 Step = Callable[[FourGroups, dict[Any, Any]], None]
 
@@ -127,10 +128,10 @@ def test_another_aggregator_finishes_after_any_step(died_after: int, single: boo
 def test_what_stands_can_be_told_without_seeing_writes(single: bool) -> None:
     """Where a merge of this number stands, Split is refused for gathering, or answers; else there is no such merge."""
     world = FourGroups(single)
-    number = world.main.copy().call("GlobalController", {"group": "1"})["merge"]
+    number = world.main.preview("GlobalController", {"group": "1"}).payload["merge"]
     world.main.refused("Split", {"merge": number}, "there is no merge")
     LIFE[0](world, {})
-    assert world.main.copy().call("GlobalController", {"group": "1"})["merge"] == number
+    assert world.main.preview("GlobalController", {"group": "1"}).payload["merge"] == number
     world.main.refused("Split", {"merge": number}, "gathering")
 
 
@@ -279,4 +280,4 @@ class MergeProtocol(RuleBasedStateMachine):
 
 
 TestMergeProtocol = MergeProtocol.TestCase
-TestMergeProtocol.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+TestMergeProtocol.settings = settings(max_examples=examples(20, least=8), stateful_step_count=30, deadline=None)
