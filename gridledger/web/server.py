@@ -42,6 +42,7 @@ class ServerSettings:
 
 class _Uvicorn(uvicorn.Server):
     listening: asyncio.Event
+    stopping: asyncio.Event
     table: Connections
 
     @contextlib.contextmanager
@@ -57,6 +58,11 @@ class _Uvicorn(uvicorn.Server):
         ]
         self.started = True
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop. uvicorn's own wakes ten times a second, for the date in a header: none is sent."""
+        await self.on_tick(0)
+        await self.stopping.wait()
 
     def _connected(self, place: Connection) -> EdgeProtocol:
         return EdgeProtocol(
@@ -97,6 +103,7 @@ class WebServer:
         config.ssl = self.tls.context if self.tls is not None else None
         self._server = _Uvicorn(config)
         self._server.listening = asyncio.Event()
+        self._server.stopping = asyncio.Event()
         self._server.table = Connections(app.state.limits.max_connections)
         self._task: asyncio.Task[None] | None = None
 
@@ -123,6 +130,7 @@ class WebServer:
         if self._server.should_exit:
             self._server.force_exit = True
         self._server.should_exit = True
+        self._server.stopping.set()
         self._app.state.stopping.set()
 
     async def wait(self) -> None:

@@ -41,6 +41,8 @@ FUNCTIONS = [
     ("uvicorn", "uvicorn", "Server.capture_signals", ["self"]),
     ("uvicorn", "uvicorn", "Server.startup", ["self", "sockets"]),
     ("uvicorn", "uvicorn", "Server.serve", ["self", "sockets"]),
+    ("uvicorn", "uvicorn", "Server.main_loop", ["self"]),
+    ("uvicorn", "uvicorn", "Server.on_tick", ["self", "counter"]),
     ("pandapower", "pandapower.pd2ppc", "_pd2ppc", ["net", "sequence", "kwargs"]),
     ("pandapower", "pandapower.pf.run_newton_raphson_pf", "_run_newton_raphson_pf", ["ppci", "options"]),
     ("pyyaml", "yaml", "SafeDumper.ignore_aliases", ["self", "data"]),
