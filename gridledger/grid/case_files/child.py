@@ -61,6 +61,8 @@ class CaseFileChild:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        if self._process is not None:
+            self._process.kill()  # it has nothing to save, and taking pandas down takes a second
         self._end()
 
     def tables(self, kind: str, name: str, data: bytes) -> CaseTables:
