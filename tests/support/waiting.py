@@ -23,6 +23,7 @@ async def eventually(
     """The first answer of ``condition`` that is true; fails with ``what`` and the last answer after ``within_s``."""
     deadline = time.monotonic() + within_s
     last: object = None
+    pause_s = 0.005
     while time.monotonic() < deadline:
         try:
             answer = await condition()
@@ -31,5 +32,6 @@ async def eventually(
             last = answer
         except ignore as error:
             last = error
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.05)
     raise AssertionError(f"not within {within_s} s: {what}; last seen: {last!r}")

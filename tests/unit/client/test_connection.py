@@ -20,7 +20,7 @@ from tests.support.waiting import until
 from tests.support.web_server import free_port, house, start
 
 __all__ = ["free_port", "house", "service", "start"]
-QUIET_S = 1.0
+QUIET_S = 0.5
 
 
 class Slow:

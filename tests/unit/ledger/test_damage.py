@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import lmdb
@@ -20,14 +21,21 @@ from tests.support.paper import PaperNetwork, PaperPeer
 PAGE = 4096
 
 
-@pytest.fixture
-def folder(tmp_path: Path, paper: PaperNetwork) -> Path:
-    """A ledger with 30 blocks."""
-    peer = PaperPeer(tmp_path, paper)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with 30 blocks, which no test damages."""
+    folder, paper = tmp_path_factory.mktemp("whole"), PaperNetwork(organisations=3)
+    peer = PaperPeer(folder, paper)
     for number in range(29):
         peer.commit(paper.transaction({"a": number, f"k{number}": "x" * 2000}))
     peer.ledger.close()
-    return tmp_path / "shard1"
+    return folder / "shard1"
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test."""
+    return Path(shutil.copytree(whole, tmp_path / "shard1"))
 
 
 def flip(folder: Path, table: Table, position: int, at: int) -> bytes:

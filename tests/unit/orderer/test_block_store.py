@@ -18,6 +18,7 @@ from gridledger.protocol.block import ZERO_HASH
 from gridledger.sealed import seal
 from services.orderer.block_store import BlockStore
 from tests.support.failing_disk import run_with_failing_flushes
+from tests.support.unsynced_disk import UnsyncedDisk
 
 
 def blocks(count: int) -> list[Block]:
@@ -79,7 +80,7 @@ def test_a_file_cut_at_any_byte_keeps_the_whole_blocks_before(tmp_path: Path) ->
         (folder / "synced.json").write_bytes(mark)
         index = (tmp_path / "whole" / "blocks.idx").read_bytes()
         (folder / "blocks.idx").write_bytes(index)
-        store = BlockStore.open(folder)
+        store = BlockStore.open(folder, UnsyncedDisk())
         whole = sum(1 for end in ends if end <= cut)
         assert store.height == whole
         assert store.applied == (whole - 1) * 2

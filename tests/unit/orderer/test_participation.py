@@ -31,7 +31,7 @@ from services.orderer.participation import StillOrderer
 from services.orderer.settings import OrdererSettings
 from tests.support.orderer_folder import CHANNEL, lone_orderer
 from tests.support.paper import NOW_US, PaperNetwork, PaperOrganisation, genesis_block
-from tests.support.waiting import eventually
+from tests.support.waiting import until
 
 SECOND = "shard2"
 NEW_ID = "orderer1#0badcafe"
@@ -74,11 +74,7 @@ def logs(orderer: Orderer) -> list[str]:
 
 async def order(orderer: Orderer, channel: str) -> None:
     """Have a block made."""
-
-    async def leads() -> bool:
-        return orderer.consensus.leadership(channel).ready
-
-    await eventually(leads, within_s=10, what=f"it leads {channel}")
+    await until(lambda: orderer.consensus.leadership(channel).ready, within_s=10)
     before = orderer.channels[channel].chain.height
     await orderer.consensus.propose(channel, entry_of(NOW_US, [b"x"]))
     assert await orderer.channels[channel].chain.wait_beyond(before, 10)
@@ -308,11 +304,7 @@ async def test_a_chain_that_leads_to_another_config_block_stops(tmp_path: Path, 
         await node(orderer).join(body(genesis, other))
         await order(orderer, SECOND)
         await orderer.consensus.propose(SECOND, entry_of(NOW_US, [b"y"]))
-
-        async def stopped() -> bool:
-            return node(orderer).told(SECOND)["status"] == "failed"
-
-        await eventually(stopped, within_s=10, what="the channel stops")
+        await until(lambda: node(orderer).told(SECOND)["status"] == "failed", within_s=10)
         assert "is not the config block that this node was given" in str(orderer.consensus.status(SECOND).broken)
         assert orderer.channels[SECOND].chain.height == 2
         await order(orderer, CHANNEL)

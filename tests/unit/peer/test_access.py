@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.identity.msp import Identity
+from gridledger.ledger import Ledger
 from gridledger.protocol import acls
 from gridledger.protocol.config import Organisation
 from services.peer.channel import Channel, Channels
@@ -37,14 +37,20 @@ ROUTES = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def paper() -> PaperNetwork:
     return PaperNetwork()
 
 
+@pytest.fixture(scope="module")
+def ledger(paper: PaperNetwork, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    return PaperPeer(tmp_path_factory.mktemp("ledger"), paper).ledger
+
+
 @pytest.fixture
-def channel(paper: PaperNetwork, tmp_path: Path) -> Channel:
-    return Channel(PaperPeer(tmp_path, paper).ledger)
+def channel(ledger: Ledger) -> Channel:
+    """A channel whose configuration a test may change."""
+    return Channel(ledger)
 
 
 async def asked(channel: Channel, caller: Identity, route: str) -> httpx.Response:

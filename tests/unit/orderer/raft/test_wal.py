@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.disk import SystemDisk
+from gridledger.disk import SYSTEM_DISK, Disk, SystemDisk
 from gridledger.errors import DiskFailed, OtherFormat
 from services.orderer.raft import wal as wal_module
 from services.orderer.raft.errors import RaftConfigError, WalCorrupt
@@ -19,6 +19,7 @@ from services.orderer.raft.messages import HardState
 from services.orderer.raft.wal import HEADER_BYTES, SEGMENT_HEADER_BYTES, Wal
 from services.orderer.raft.wal_records import GroupRecord, GroupWrite
 from tests.support.failing_disk import run_with_failing_flushes
+from tests.support.unsynced_disk import UnsyncedDisk
 from tests.unit.orderer.raft.rig import entries
 
 ABC = Membership(frozenset("abc"))
@@ -48,9 +49,9 @@ def snap(group: str, index: int, term: int = 1, *, reset: bool = False) -> Group
     return GroupWrite(group, snapshot=Snapshot(index, term, ABC, b"state"), reset=reset)
 
 
-def held(folder: Path, segment_bytes: int = LARGE) -> dict[str, GroupRecord]:
+def held(folder: Path, segment_bytes: int = LARGE, disk: Disk = SYSTEM_DISK) -> dict[str, GroupRecord]:
     """What a log says when it is opened (and closed)."""
-    wal = Wal(folder, segment_bytes)
+    wal = Wal(folder, segment_bytes, disk)
     wal.close()
     return wal.groups
 
@@ -63,8 +64,8 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.wal"))
 
 
-def written(folder: Path, *batches: list[GroupWrite], segment_bytes: int = LARGE) -> Path:
-    wal = Wal(folder, segment_bytes)
+def written(folder: Path, *batches: list[GroupWrite], segment_bytes: int = LARGE, disk: Disk = SYSTEM_DISK) -> Path:
+    wal = Wal(folder, segment_bytes, disk)
     for batch in batches:
         wal.write(batch)
     wal.close()
@@ -137,7 +138,7 @@ def crash_points(folder: Path) -> Iterator[tuple[int, int, Path]]:
 def test_a_write_torn_at_any_byte_is_cut_off_and_what_was_before_it_stays(tmp_path: Path) -> None:
     folder = written(tmp_path / "log", [begin("g")], [put("g", 1, 2)], [put("g", 3), snap("g", 1)])
     for cut, whole, copy in crash_points(folder):
-        groups = held(copy)
+        groups = held(copy, disk=UnsyncedDisk())
         # The first batch of a segment repeats every group's state: none here, so it is empty.
         expected = [None, None, [], [1, 2], [2, 3]][whole]
         assert (indexes(groups["g"]) if "g" in groups else None) == expected, cut
@@ -148,15 +149,15 @@ def test_after_a_torn_write_the_log_goes_on(tmp_path: Path) -> None:
     for _, whole, copy in crash_points(folder):
         if whole != 3:
             continue
-        written(copy, [put("g", 3, 2, term=7)])
-        assert [e.term for e in held(copy)["g"].entries] == [1, 1, 7, 7]
-        assert [e.term for e in held(copy)["g"].entries] == [1, 1, 7, 7]
+        written(copy, [put("g", 3, 2, term=7)], disk=UnsyncedDisk())
+        assert [e.term for e in held(copy, disk=UnsyncedDisk())["g"].entries] == [1, 1, 7, 7]
+        assert [e.term for e in held(copy, disk=UnsyncedDisk())["g"].entries] == [1, 1, 7, 7]
 
 
 def test_a_torn_batch_of_two_groups_is_lost_for_both(tmp_path: Path) -> None:
     folder = written(tmp_path / "log", [begin("g"), begin("h")], [put("g", 1), put("h", 1)])
     for _, whole, copy in crash_points(folder):
-        groups = held(copy)
+        groups = held(copy, disk=UnsyncedDisk())
         assert {name: indexes(record) for name, record in groups.items()} == ({"g": [], "h": []} if whole == 2 else {})
 
 
@@ -171,7 +172,7 @@ def test_a_flipped_bit_is_told_or_cuts_the_last_batch_and_is_never_read(tmp_path
         bad[position] ^= 1 << position % 8
         path.write_bytes(bad)
         try:
-            groups = held(folder, SMALL)
+            groups = held(folder, SMALL, UnsyncedDisk())
         except WalCorrupt:
             told += 1
             continue
