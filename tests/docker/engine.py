@@ -61,6 +61,20 @@ class Compose:
     def __call__(self, *arguments: str, check: bool = True) -> str:
         return run([*self._base, *arguments], check=check)
 
+    def attempt(self, *arguments: str) -> tuple[int, str]:
+        """Run a command that may fail: its exit code, and what it wrote to standard error."""
+        command = [*self._base, *arguments]
+        done = subprocess.run(
+            command,
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """A command that goes on beside us, fed and read through pipes."""
         pipe = subprocess.PIPE

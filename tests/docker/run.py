@@ -3,7 +3,7 @@
 Builds the images, brings the network up, runs the demonstration in it and beside it as processes and compares, then
 kills and cuts off containers under load (the Raft leader too), and looks for every acknowledged transaction on every
 peer. ``down`` and ``up`` keep the ledger, ``down -v`` forgets it; the other topologies come up too, and in the
-substation four servers read a relay.
+substation four servers read a relay, and holders keep shares of a file (applications.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.docker.applications import relay, vault
 from tests.docker.engine import PROJECT, Compose, Failure, eventually, image_mb, run
 
 NAME = "gridledger-docker-test"
@@ -47,7 +48,8 @@ def main() -> int:
             step(compose)
         for topology in ("no-shard", "two-shards"):
             other_topology(topology)
-        substation()
+        for application in (relay, vault):
+            application(NAME, say)
     except Failure as failure:
         say(f"FAILED: {failure}")
         LOGS.parent.mkdir(exist_ok=True)
@@ -262,42 +264,6 @@ def other_topology(name: str) -> None:
         say(f"{name}: up after {seconds:.1f} s with channels {', '.join(channels)}")
     finally:
         compose("--profile", "*", "down", "--volumes", check=False)
-
-
-def substation() -> None:
-    """The profile relay: the simulated relay and four servers, and two minutes of it, confirmed."""
-    compose = Compose(f"{NAME}-substation", base="compose.substation.yaml")
-    compose("--profile", "*", "down", "--volumes", "--remove-orphans")
-    relay = [
-        name for name in compose("--profile", "relay", "config", "--services").split() if name.startswith("server")
-    ]
-    try:
-        compose("--profile", "relay", "build")
-        say(f"built gridledger/relay: {image_mb('gridledger/relay'):.0f} MB")
-        seconds = compose.up()
-        compose("--profile", "relay", "up", "--detach", "--wait", "--wait-timeout", "180", "rele1", *relay)
-        place = ["/app/network-config/relays/rele1.yaml", "--address", "http://rele1:5010"]
-        compose("run", "--rm", "-T", "cli", "relay", "register", *place)
-
-        def confirmed() -> int:
-            said = json.loads(compose("run", "--rm", "-T", "cli", "relay", "captures", "--json"))
-            count = sum(item["status"] == "confirmed" for item in said["items"])
-            return count if count > 1 else 0
-
-        count = eventually("two minutes of the relay are confirmed", 300, confirmed)
-        hosts = {item["HostIp"] for name in ("rele1", *relay) for item in _bindings(compose, name)}
-        if hosts != {"127.0.0.1"}:
-            raise Failure(f"the relay's containers are published on {hosts}")
-        compose.level(readers=["Server5004/admin"])
-        say(f"substation: up after {seconds:.1f} s, {len(relay)} servers read the relay, {count} minutes are confirmed")
-    finally:
-        compose("--profile", "*", "down", "--volumes", check=False)
-
-
-def _bindings(compose: Compose, service: str) -> list[dict[str, str]]:
-    """Where a container's ports are published."""
-    published = compose.inspect(service)["HostConfig"]["PortBindings"].values()
-    return [item for items in published for item in items]
 
 
 def _height(compose: Compose) -> int:
