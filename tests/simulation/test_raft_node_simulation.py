@@ -10,7 +10,7 @@ import pytest
 from tests.simulation import virtual_loop
 from tests.simulation.raft_nodes import NodeWorld
 
-SEEDS = int(os.environ.get("GRIDLEDGER_SIM_SEEDS", "30")) // 3
+SEEDS = int(os.environ.get("GRIDLEDGER_SIM_SEEDS", "15")) // 3
 FIRST = int(os.environ.get("GRIDLEDGER_SIM_FIRST", "0"))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation.raft_world import Faults, World
 
-SEEDS = int(os.environ.get("GRIDLEDGER_SIM_SEEDS", "30"))
+SEEDS = int(os.environ.get("GRIDLEDGER_SIM_SEEDS", "15"))
 FIRST = int(os.environ.get("GRIDLEDGER_SIM_FIRST", "0"))
 CHUNK = 5
 

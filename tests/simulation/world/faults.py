@@ -101,11 +101,14 @@ class Faults:
         self._chance = world.chance
         self.context = contextvars.Context()
         self.turns = 0
-        self.least = world.chance.randint(5, 12)
+        least = world.chance.randint(5, 12)
         self._next_at = 1.0
         self._pending: list[asyncio.Task[None]] = []
         chosen = {kind: weight for kind, weight in WEIGHTS.items() if only is None or kind in only}
         self._kinds, self._weights = list(chosen), list(chosen.values())
+        self.possible = bool(chosen)
+        """Whether anything can go wrong at all."""
+        self.least = least if self.possible else 0
         self.readmitting: list[asyncio.Future[None]] = []
         self._admin = world.paper.organisations["OrdererMSP"].issue("admin", "admin")
         self._wild = world.chance.choice([*world.orderers.values(), *[None] * 6])

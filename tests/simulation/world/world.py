@@ -274,7 +274,7 @@ class World:
     def _enough(self) -> bool:
         return (
             len(self.oracle.acknowledged) >= ENOUGH + 20
-            and self.oracle.leader_changes >= 1
+            and (self.oracle.leader_changes >= 1 or not self.faults.possible)
             and self.faults.turns >= self.faults.least
             and self.changes.done
         )

@@ -15,7 +15,7 @@ from services.relay.server.collector import CollectorOptions
 from tests.simulation.virtual_loop import run
 from tests.support.relay_world import FIRST_MINUTE, World, text_of
 
-SEEDS = int(os.environ.get("GRIDLEDGER_SIM_SEEDS", "8"))
+SEEDS = int(os.environ.get("GRIDLEDGER_SIM_SEEDS", "5"))
 MINUTE_S = 60.0
 
 
