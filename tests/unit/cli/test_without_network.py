@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import lmdb
@@ -13,6 +14,7 @@ import pytest
 from gridledger import cli, jsontext
 from gridledger.network.bootstrap import connection_profile
 from gridledger.network.schema import load_network_config
+from tests.support.bare_install import RUN_EACH, Ran, ran
 from tests.support.paper import PaperNetwork, PaperPeer
 from tests.support.paper.organisation import PaperOrganisation
 from tests.support.processes import REPOSITORY
@@ -68,25 +70,23 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger" / "shard1"
 
 
-def run_elsewhere(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command where the hidden modules cannot be imported."""
-    script = (
-        f"import sys\nsys.modules.update(dict.fromkeys({HIDDEN!r}))\n"
-        f"from gridledger.cli import main\nsys.exit(main({[*map(str, arguments)]!r}))"
-    )
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+def run_elsewhere(*commands: Sequence[str | Path]) -> list[Ran]:
+    """Run commands where the hidden modules cannot be imported."""
+    script = f"import sys\nsys.modules.update(dict.fromkeys({HIDDEN!r}))\n{RUN_EACH}"
+    arguments = json.dumps([[*map(str, command)] for command in commands])
+    return ran(subprocess.run([sys.executable, "-c", script, arguments], capture_output=True, text=True, check=False))
 
 
 def test_commands_without_network_run_on_any_system(code: Path, network: Path) -> None:
-    for arguments in (
+    commands = (
         ("--help",),
         ("chaincode", "check", code),
         ("chaincode", "pack", code, "--output", code.parent / "package"),
         ("identity", "list"),
         ("identity", "show", "Org1/alice", "--json"),
-    ):
-        done = run_elsewhere(*arguments)
-        assert done.returncode == 0, (arguments, done.stderr)
+    )
+    for command, done in zip(commands, run_elsewhere(*commands), strict=True):
+        assert done.returncode == 0, (command, done.stderr)
         assert done.stdout
 
 
@@ -95,17 +95,18 @@ def test_an_update_is_made_and_signed_on_any_system(network: Path, tmp_path: Pat
     old, new, update = files
     old.write_text(json.dumps(paper.config.plain))
     new.write_text(old.read_text().replace('"proposal_window_s": 300', '"proposal_window_s": 301'))
-    for arguments in (
+    commands = (
         ("compute", "shard1", "--from", old, "--to", new, "--output", update),
         ("sign", update, "--user", "Org1/admin", "--dir", network),
         ("show", update, "--from", old),
-    ):
-        done = run_elsewhere("channel", "update", *arguments)
-        assert done.returncode == 0, (arguments, done.stderr)
+    )
+    found = run_elsewhere(*(("channel", "update", *command) for command in commands))
+    for command, done in zip(commands, found, strict=True):
+        assert done.returncode == 0, (command, done.stderr)
 
 
 def test_verify_names_the_extra_that_is_missing(ledger: Path) -> None:
-    done = run_elsewhere("verify", ledger)
+    (done,) = run_elsewhere(("verify", ledger))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "error: gridledger.ledger needs lmdb, which is not installed: run pip install 'gridledger[server]' "

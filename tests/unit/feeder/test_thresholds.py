@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,14 @@ def swept(folder: Path, *arguments: str) -> dict[str, Any]:
     return json.loads((folder / "thresholds.json").read_text())  # type: ignore[no-any-return]
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the command writes where nothing is asked for."""
+    folder = tmp_path_factory.mktemp("plain")
+    swept(folder)
+    return folder
+
+
 @pytest.mark.parametrize("limits", [False, True])
 def test_thresholds_are_the_indices_at_the_margin(tmp_path: Path, limits: bool) -> None:
     """Each is what a power flow at the margin's loads gives, with the record of the case as it is there."""
@@ -47,8 +56,8 @@ def test_thresholds_are_the_indices_at_the_margin(tmp_path: Path, limits: bool) 
         assert found["thresholds"][group] == math.floor(smallest * 1000.0) / 1000.0
 
 
-def test_limits_bring_the_nose_nearer_and_name_who_is_at_one(tmp_path: Path) -> None:
-    without, within = swept(tmp_path / "without"), swept(tmp_path / "within", "--q-limits")
+def test_limits_bring_the_nose_nearer_and_name_who_is_at_one(plain: Path, tmp_path: Path) -> None:
+    without, within = json.loads((plain / "thresholds.json").read_text()), swept(tmp_path, "--q-limits")
     assert within["load_factor"]["nose"] == pytest.approx(2.35969, abs=1e-4)
     assert without["load_factor"]["nose"] == pytest.approx(3.65795, abs=1e-4)
     assert (without["q_limits"], within["q_limits"]) == (False, True)
@@ -67,8 +76,9 @@ def test_a_group_whose_index_stays_gets_one_below_its_base(tmp_path: Path) -> No
     assert found["buses"] == [30]
 
 
-def test_a_scenario_file_takes_the_file_of_thresholds(tmp_path: Path) -> None:
-    found = swept(tmp_path)
+def test_a_scenario_file_takes_the_file_of_thresholds(plain: Path, tmp_path: Path) -> None:
+    shutil.copy(plain / "thresholds.json", tmp_path)
+    found = json.loads((tmp_path / "thresholds.json").read_text())
     path = tmp_path / "own.yaml"
     path.write_text(
         "name: own\ntitle: with thresholds of its own\ncase: case30\nvvc: {}\nthresholds: {file: thresholds.json}\n"
@@ -85,10 +95,9 @@ def test_a_scenario_file_names_grid_groups_and_limits(tmp_path: Path) -> None:
     assert found["load_factor"]["nose"] == pytest.approx(1.406778, abs=1e-5)
 
 
-def test_figures_are_drawn_in_each_format(tmp_path: Path) -> None:
-    swept(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == FIGURES | {"thresholds.json"}
-    assert all(path.stat().st_size > 1000 for path in tmp_path.iterdir())
+def test_figures_are_drawn_in_each_format(plain: Path) -> None:
+    assert {path.name for path in plain.iterdir()} == FIGURES | {"thresholds.json"}
+    assert all(path.stat().st_size > 1000 for path in plain.iterdir())
 
 
 @pytest.mark.parametrize(

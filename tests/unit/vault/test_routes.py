@@ -1,4 +1,4 @@
-"""The holders' routes on a real socket: who is let in, what is refused, and 1,000 bodies that nobody sends."""
+"""The holders' routes on a real socket: who is let in, what is refused, and bodies that nobody sends."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from services.vault.holder_client import HolderClients
 from services.vault.repairing import repair_share
 from services.vault.transport import PrivateKey
 from services.vault.wire import SERVED, Answer, ContributeRequest, RebuildRequest, ServeRequest
+from tests.support.examples import examples
 from tests.support.paper import PaperOrganisation
 from tests.support.vault_world import Dealt, VaultWorld
 
@@ -144,7 +145,7 @@ async def test_what_is_not_here_is_said(world: VaultWorld) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_bodies_that_nobody_sends(world: VaultWorld, step: str, tmp_path: Path) -> None:
-    """250 of them for each route: each is refused as what it is, none is answered, and nothing is written."""
+    """Hundreds of them: each is refused as what it is, none is answered, and nothing is written."""
     _, bodies = await ready(world)
     sound = bodies[step]
     caller = {"share": world.dealer, "serve": world.reader}.get(step, world.base)
@@ -152,7 +153,7 @@ async def test_bodies_that_nobody_sends(world: VaultWorld, step: str, tmp_path: 
     chance = Random(step)
     answered = 0
     async with world.serving() as port, client(world, port, caller) as http:
-        for _ in range(250):
+        for _ in range(examples(250)):
             body = mutated(sound, chance)
             answer = await http.post(path(step, HOLDER_OF[step]), content=body)
             if answer.status_code == 200:  # a head may be written in another way and say the same
@@ -163,7 +164,7 @@ async def test_bodies_that_nobody_sends(world: VaultWorld, step: str, tmp_path: 
             error = answer.json()["error"]
             assert error["code"] != "INTERNAL"
             assert error["message"]
-    assert answered < 25
+    assert answered < examples(250) / 10
     assert files(world.folder) == before
 
 

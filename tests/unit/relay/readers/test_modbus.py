@@ -23,7 +23,9 @@ from services.relay.readers.addresses import host_and_port, joined
 from tests.support.simulated_relay import START_MINUTE, reader_of, simulated_relay
 from tests.support.waiting import until
 
-ANSWER_S = 0.5
+ANSWER_S = 5.0
+NO_ANSWER_S = 0.3
+"""Where what is answered is no answer, and the reader waits for one until then."""
 MINUTE = START_MINUTE
 Row = tuple[int, tuple[float, ...]]
 ROWS: list[Row] = [
@@ -63,10 +65,16 @@ async def reader_of_device(
     for address, registers in ((modbus_map.TABLE, table), (modbus_map.FIRST_SLOT, slot)):
         image[address : address + len(registers)] = registers
 
+    is_blank = True
+
     async def answer(*request: Any) -> ExcCodes | None:
+        nonlocal is_blank
+        if is_blank:  # pymodbus takes half a second to make a device of so many values
+            request[4][: len(image)], is_blank = image, False
         return asked(request[2], request[4])
 
-    device = SimDevice(1, simdata=[SimData(0, values=image, datatype=DataType.REGISTERS)], action=answer)
+    blank = SimData(0, values=0, count=modbus_map.REGISTERS, datatype=DataType.REGISTERS)
+    device = SimDevice(1, simdata=[blank], action=answer)
     server = ModbusTcpServer(device, address=("127.0.0.1", 0))
     await server.serve_forever(background=True)
     listening: Any = server.transport
@@ -95,7 +103,7 @@ async def reader_of_bytes(answer: bytes, *, pause_s: float = 0.0, endless: bool 
             writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield open_reader(record(f"127.0.0.1:{server.sockets[0].getsockname()[1]}"), "5004", answer_s=ANSWER_S)
+        yield open_reader(record(f"127.0.0.1:{server.sockets[0].getsockname()[1]}"), "5004", answer_s=NO_ANSWER_S)
 
 
 async def test_a_device_that_has_the_map_is_read() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.relay.server import following as following_module
 from services.relay.server.following import MAX_RELAYS, Following
 from tests.simulation.virtual_loop import run
 from tests.support.relay_world import OPERATOR, World
@@ -71,14 +72,17 @@ def test_after_a_restart_the_relays_of_before_come_first() -> None:
 
 
 @pytest.mark.parametrize("operator", [OPERATOR, "EvilMSP"])
-def test_decoys_of_an_operator_stop_no_server(operator: str) -> None:
+def test_decoys_of_an_operator_stop_no_server(operator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = 12  # each relay that is followed is read by each server, a minute for a minute
+    monkeypatch.setattr(following_module, "MAX_RELAYS", bound)
+
     async def main() -> None:
         world = World(1, 4)
         evil = world.ledger_as("evil", {"relay.role": "operator"}, operator)
         try:
             await world.begin()
             await world.until(lambda: len(world.captures()) == 2, within_s=200)
-            for decoy in decoys(MAX_RELAYS + 10):
+            for decoy in decoys(bound + 10):
                 await evil.register_relay(world.record() | {"relay": decoy["relay"]})
             await asyncio.sleep(60)
             await world.kill("5004")

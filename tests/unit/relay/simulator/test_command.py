@@ -77,7 +77,7 @@ async def test_a_relay_ends_at_once_after_it_was_read_over_mms(told: signal.Sign
     with subprocess.Popen(
         [
             sys.executable, "-m", "gridledger.cli", "relay", "simulate", "--port", str(free_port()),
-            "--iec61850-port", str(mms), "--folder", str(tmp_path), "--minute-s", "3", "--minutes", "100",
+            "--iec61850-port", str(mms), "--folder", str(tmp_path), "--minute-s", "1.8", "--minutes", "100",
         ],
         cwd=ROOT, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip

@@ -42,6 +42,9 @@ def book() -> Book:
     return told
 
 
+DRAWINGS = dict.fromkeys(charts.DRAWINGS, "<svg></svg>")
+
+
 def drawn(book: Book) -> dict[str, str]:
     return {name: charts.svg(draw, book) for name, draw in charts.DRAWINGS.items()}
 
@@ -59,7 +62,7 @@ def test_the_page_tells_the_verdict_the_steps_and_the_reads(book: Book) -> None:
 
 def test_a_step_that_failed_is_on_the_page_and_in_the_verdict(book: Book) -> None:
     book.expect("the other thing holds", False, "it did not")
-    report = report_of(book, drawn(book))
+    report = report_of(book, DRAWINGS)
     assert not report.is_good
     assert report.verdict == "1 of 2 expectations did not hold"
     assert not book.is_good
@@ -76,7 +79,7 @@ def test_a_demonstration_that_ended_early_still_has_a_page(tmp_path: Path) -> No
 
 def test_one_that_broke_the_law_of_recovery_is_told(book: Book) -> None:
     book.recoveries[2] = Recovery("M5", 2, 3, 2, 3, 1)
-    figure = next(each for each in report_of(book, drawn(book)).figures if each.label == "sets of dead holders tried")
+    figure = next(each for each in report_of(book, DRAWINGS).figures if each.label == "sets of dead holders tried")
     assert (figure.note, figure.tone) == ("not all", "bad")
 
 
