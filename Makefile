@@ -67,9 +67,9 @@ status: $(VENV)/.installed  ## nodes, channels, heights, commit hashes, leaders
 	@$(BIN)/gridledger status --dir $(DIR)
 
 # The folders with few and long tests first: begun last, they would keep one worker busy while the others have nothing left.
-test: $(VENV)/.installed-dev  ## the tests: units side by side, then real processes one after another
+test: $(VENV)/.installed-dev  ## the tests: units side by side, then real processes, files of tests side by side
 	@$(BIN)/python -m pytest -q -n auto tests/simulation tests/acceptance tests/unit
-	@$(BIN)/python -m pytest -q tests/integration
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/integration
 
 test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
 	@$(BIN)/python -m pytest -q -n auto -m deep tests/unit tests/acceptance
