@@ -9,7 +9,7 @@ from typing import Any
 
 from gridledger.contract import Context, Contract, transaction
 
-from . import audits, base, cycles, health, holders, objects, queries, reads, repairs
+from . import acks, audits, base, cycles, health, holders, objects, queries, reads, repairs
 
 
 class Vault(Contract):
@@ -58,12 +58,17 @@ class Vault(Contract):
     @transaction(name="AckShare")
     def ack_share(self, ctx: Context, argument: Any) -> dict[str, Any]:
         """{object, version, root, log_head} -> the same with holder, time_us"""
-        return objects.ack_share(ctx.stub, ctx.client_identity, argument)
+        return acks.ack_share(ctx.stub, ctx.client_identity, argument)
+
+    @transaction(name="AckShares")
+    def ack_shares(self, ctx: Context, argument: Any) -> dict[str, Any]:
+        """{object, version, said: [{text, signature}]} -> {object, version, status, acks, needed, added}"""
+        return acks.ack_shares(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="AckDeleted")
     def ack_deleted(self, ctx: Context, argument: Any) -> dict[str, Any]:
         """{object, version, log_head} -> the same with holder, time_us"""
-        return objects.ack_deleted(ctx.stub, ctx.client_identity, argument)
+        return acks.ack_deleted(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="Settle")
     def settle(self, ctx: Context, argument: Any) -> dict[str, Any]:

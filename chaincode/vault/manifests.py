@@ -136,11 +136,11 @@ def read_manifest(stub: Stub, name: str, version: int) -> Record:
     return found
 
 
-def share_of(manifest: Record, holder: str) -> Record:
+def share_of(manifest: Record, holder: str, where: str = "holder") -> Record:
     """The entry of a holder's share; refused where the holder has none."""
     found: Record | None = next((share for share in manifest["shares"] if share["holder"] == holder), None)
     if found is None:
-        refuse("holder", f"{holder} has no share of {manifest['object']}, version {manifest['version']}")
+        refuse(where, f"{holder} has no share of {manifest['object']}, version {manifest['version']}")
     return found
 
 

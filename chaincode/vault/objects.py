@@ -1,18 +1,19 @@
-"""Objects: PutObject, AckShare, AckDeleted, Settle, Abandon.
+"""Objects: PutObject, Settle, Abandon.
 
 An object's record and a version's manifest are written once or seldom; what each holder says stands under a key of its
-own. So acknowledgements never conflict with each other, nor with the Settle that counts them.
+own. So what holders acknowledge never conflicts with each other, nor with the Settle that counts it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
-from gridledger.contract.arguments import integer, members, refuse, sha256, text
+from gridledger.contract.arguments import integer, members, refuse, text
 
 from . import keys
-from .arguments import MAX_REMARK, object_name, version_number
+from .arguments import MAX_REMARK, object_name
 from .cycles import cluster_of, present_cycle
 from .manifests import (
     OF_OBJECT,
@@ -23,7 +24,6 @@ from .manifests import (
     read_version_part,
 )
 from .permissions import (
-    ID,
     Record,
     identity_of,
     is_base,
@@ -31,7 +31,6 @@ from .permissions import (
     is_owner,
     refuse_revoked_caller,
     require_dealer,
-    require_holder,
 )
 
 STORED: Final = "stored"
@@ -70,41 +69,6 @@ def put_object(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     return kept
 
 
-def ack_share(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
-    """AckShare({object, version, root, log_head}): {object, version, holder, root, log_head, time_us}.
-
-    Reads the object, the manifest, the holder, its revocation; writes one key of the holder's own. Saying it again
-    renews it.
-    """
-    members(argument, "", ("object", "version", "root", "log_head"))
-    name, version = object_name(argument["object"]), version_number(argument["version"])
-    root, log_head = sha256(argument["root"], "root"), sha256(argument["log_head"], "log_head")
-    record = read_object(stub, name)
-    refuse_abandoned(record)
-    share = _own_share(stub, caller, read_manifest(stub, name, version))
-    if root != share["root"]:
-        refuse("root", f"must be that of the manifest, {share['root']}, not {root}")
-    ack = {"holder": share["holder"], "root": root, "log_head": log_head, "time_us": stub.get_tx_timestamp()}
-    stub.put_state(keys.ack(name, version, share["holder"]), ack)
-    return {"object": name, "version": version, **ack}
-
-
-def ack_deleted(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
-    """AckDeleted({object, version, log_head}): {object, version, holder, log_head, time_us}."""
-    members(argument, "", ("object", "version", "log_head"))
-    name, version = object_name(argument["object"]), version_number(argument["version"])
-    log_head = sha256(argument["log_head"], "log_head")
-    record = read_object(stub, name)
-    share = _own_share(stub, caller, read_manifest(stub, name, version))
-    if record["abandoned"] is None and version >= (stored_version(stub, name) or 1):
-        refuse("version", f"{version} of {name} is not replaced by a later one that is stored: its shares are needed")
-    told = {"holder": share["holder"], "log_head": log_head, "time_us": stub.get_tx_timestamp()}
-    stub.put_state(keys.deleted(name, version, share["holder"]), told)
-    result = {"object": name, "version": version, **told}
-    stub.set_event("ShareDeleted", result)
-    return result
-
-
 def settle(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """Settle({object, version?}): {object, version, status, acks, needed}; ``acks`` are the holders that count."""
     members(argument, "", ("object",), ("version",))
@@ -112,13 +76,19 @@ def settle(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     record = read_object(stub, name)
     version = version_of(argument, record)
     manifest = read_manifest(stub, name, version)
-    _require_settler(stub, caller, record)
+    require_settler(stub, caller, record)
     refuse_abandoned(record)
-    needed = manifest["t"] + manifest["spare"]
+    return settle_version(stub, manifest)
+
+
+def settle_version(stub: Stub, manifest: Record, added: Collection[str] = ()) -> Record:
+    """What Settle answers of a version, and does where t + spare holders count. ``added``: holders whose
+    acknowledgements this very transaction writes, which it cannot read."""
+    name, version, needed = manifest["object"], manifest["version"], manifest["t"] + manifest["spare"]
     known = stub.get_state(keys.settled(name, version))
     if known is not None:
         return {"object": name, "version": version, "status": STORED, "acks": known["acks"], "needed": needed}
-    acks = [share["holder"] for share in manifest["shares"] if _counts(stub, name, version, share)]
+    acks = [share["holder"] for share in manifest["shares"] if _counts(stub, name, version, share, added)]
     status = status_of(manifest, len(acks), stub.get_tx_timestamp())
     result = {"object": name, "version": version, "status": status, "acks": acks, "needed": needed}
     if status == STORED:
@@ -189,17 +159,8 @@ def status_of(manifest: Record, acks: int, now_us: int) -> str:
     return INCOMPLETE if late and acks < manifest["t"] else OPEN
 
 
-def _own_share(stub: Stub, caller: ClientIdentity, manifest: Record) -> Record:
-    """The share of the holder that calls; found by the id in its certificate, so that nothing else is read."""
-    x = caller.get_attribute_value(ID)
-    share: Record | None = next((share for share in manifest["shares"] if share["id"] == x), None)
-    if share is None:
-        refuse("caller", f"the manifest has no share for the id of its certificate ({ID})")
-    require_holder(stub, caller, share["holder"])
-    return share
-
-
-def _require_settler(stub: Stub, caller: ClientIdentity, record: Record) -> None:
+def require_settler(stub: Stub, caller: ClientIdentity, record: Record) -> None:
+    """Refuse a caller that is neither the base, nor the object's owner, nor a dealer of its cluster."""
     refuse_revoked_caller(stub, caller)
     if is_base(stub, caller) or is_owner(caller, record["owner"]):
         return
@@ -207,11 +168,11 @@ def _require_settler(stub: Stub, caller: ClientIdentity, record: Record) -> None
         refuse("caller", "is neither the base, nor the owner, nor a dealer of the object's cluster")
 
 
-def _counts(stub: Stub, name: str, version: int, share: Record) -> bool:
+def _counts(stub: Stub, name: str, version: int, share: Record, added: Collection[str]) -> bool:
     """Whether an acknowledgement is there, of a holder that is still who it was and has not deleted its share."""
     holder = share["holder"]
     return (
-        stub.get_state(keys.ack(name, version, holder)) is not None
+        (holder in added or stub.get_state(keys.ack(name, version, holder)) is not None)
         and stub.get_state(keys.revoked(holder)) is None
         and stub.get_state(keys.holder(holder))["id"] == share["id"]
         and stub.get_state(keys.bad(name, version, holder)) is None

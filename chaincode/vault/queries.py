@@ -111,7 +111,7 @@ def get_cycle(stub: Stub, argument: Any) -> Record:
 
 
 def get_acks(stub: Stub, argument: Any) -> Record:
-    """GetAcks({object, version?}): {object, version, acks: [{holder, root, log_head, time_us}]}."""
+    """GetAcks({object, version?}): {object, version, acks: [{holder, root, log_head, signature?, time_us}]}."""
     members(argument, "", ("object",), ("version",))
     record = read_object(stub, object_name(argument["object"]))
     manifest = read_manifest(stub, record["object"], version_of(argument, record))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub, crypto, policy
-from gridledger.contract.arguments import choice, integer, members, refuse, sha256, shown, text
+from gridledger.contract.arguments import integer, members, refuse, shown, text
 
 from . import keys
-from .arguments import MAX_REMARK, base64_bytes, holder_name, object_name, version_number
+from .arguments import MAX_REMARK, base64_bytes, object_name
 from .cycles import cluster_of, present_cycle
 from .manifests import read_manifest, share_of
 from .objects import read_object, refuse_abandoned, stored_version
@@ -22,6 +21,7 @@ from .permissions import (
     named_holder,
     refuse_revoked_caller,
 )
+from .signed_texts import MIN_SIGNATURE_BYTES, read_signed
 
 #: How long a grant holds, seconds after its proposal's time.
 READ_FOR_S: Final = 60
@@ -29,9 +29,7 @@ READ_FOR_S: Final = 60
 REPAIR: Final = "repair"
 RESHARE: Final = "reshare"
 AUDIT: Final = "audit"
-MAX_ANSWER: Final = 1024
-_ANSWER: Final = ("kind", "channel", "object", "version", "holder", "read", "root")
-_KIND: Final = "share_served"
+_SERVED: Final = "share_served"
 
 
 def request_read(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
@@ -78,8 +76,8 @@ def report_bad(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     it is not the manifest's, the holder has proved against itself.
     """
     members(argument, "", ("answer", "signature"))
-    signature = base64_bytes(argument["signature"], "signature", 8, crypto.MAX_SIGNATURE_BYTES)
-    answer = _answer(argument["answer"], stub.get_channel_id())
+    signature = base64_bytes(argument["signature"], "signature", MIN_SIGNATURE_BYTES, crypto.MAX_SIGNATURE_BYTES)
+    answer = read_signed(argument["answer"], "answer", _SERVED, ("read", "root"), stub.get_channel_id())
     name, version, holder = answer["object"], answer["version"], answer["holder"]
     refuse_revoked_caller(stub, caller)
     read = own_read(stub, caller, name, answer["read"])
@@ -182,32 +180,6 @@ def _repairs(stub: Stub, manifest: Record) -> dict[str, int]:
     """{holder: how often its share was repaired}, the others left out."""
     counted = {share["holder"]: repairs_of(stub, manifest, share)["repairs"] for share in manifest["shares"]}
     return {holder: count for holder, count in counted.items() if count}
-
-
-def _answer(text: Any, channel: str) -> Record:
-    """What a holder signs: one text only for what it says."""
-    if type(text) is not str or not text.isascii() or len(text) > MAX_ANSWER:
-        refuse("answer", f"must be the text that the holder signed, not {shown(text)}")
-    try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        refuse("answer", "is no JSON text")
-    members(answer, "answer", _ANSWER)
-    choice(answer["kind"], "answer.kind", (_KIND,))
-    if answer["channel"] != channel:
-        refuse("answer.channel", f"must be {channel}, not {shown(answer['channel'])}")
-    checked = {
-        "kind": _KIND,
-        "channel": channel,
-        "object": object_name(answer["object"], "answer.object"),
-        "version": version_number(answer["version"], "answer.version"),
-        "holder": holder_name(answer["holder"], "answer.holder"),
-        "read": sha256(answer["read"], "answer.read"),
-        "root": sha256(answer["root"], "answer.root"),
-    }
-    if json.dumps(checked, separators=(",", ":")) != text:
-        refuse("answer", f"must have its members in the order {', '.join(_ANSWER)}, and no white space")
-    return checked
 
 
 def _signed(stub: Stub, holder: str, read: Record, answer: str, signature: bytes) -> bool:

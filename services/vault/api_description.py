@@ -32,7 +32,9 @@ _SCHEMAS: dict[str, Schema] = {
         shares=list_of(named("Held")),
         bookmark=nullable(TEXT),
     ),
+    "Signed": members(text=TEXT, signature=TEXT, certificate=TEXT),
     "Stored": members(root=HASH, log_head=HASH, commitments=list_of(HASH)),
+    "StoredAndSigned": members(root=HASH, log_head=HASH, commitments=list_of(HASH), signed=named("Signed")),
     "ServeRequest": members(read=TEXT, kem_key=TEXT),
     "ContributeRequest": members(read=TEXT, target=TEXT, contributors=list_of(TEXT)),
 }
@@ -43,10 +45,11 @@ _OPERATIONS = {
     ),
     f"POST {_SHARE}/share": Operation(
         "Take a share, sealed by HPKE to the holder's key; answered once it is on the disk and acknowledged",
-        named("Stored"),
+        {"anyOf": [named("Stored"), named("StoredAndSigned")]},
         body=ANY,
         media=_BYTES,
-        description="From who put the object, or from the base. The holder waits a little for its manifest.",
+        description="From who put the object, or from the base. The holder waits a little for its manifest. With "
+        "`ack=signed` it does not acknowledge on the ledger: it answers what it signed, for AckShares.",
     ),
     f"POST {_SHARE}/serve": Operation(
         "Serve the share under a committed read: two frames, what the holder signed, and the share sealed to `kem_key`",

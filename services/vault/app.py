@@ -49,6 +49,7 @@ async def open_server(settings: HolderSettings) -> AsyncIterator[WebServer]:
             members.follow(),
             host.join(settings.base_url, SystemRandom()),
             host.look_over(settings.look_over_s),
+            host.make_up(),
             _following(host, ledger, settings.data).run(),
         )
         async with background(*work):

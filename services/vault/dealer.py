@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from gridledger.errors import (
     BusyError,
@@ -18,12 +20,13 @@ from gridledger.errors import (
     TimeoutExceeded,
     UnavailableError,
 )
+from gridledger.protocol.fields import to_base64
 from services.vault.cutting import AUDITS, HEADS, CutObject, Plan, cut_object
 from services.vault.errors import KemKeyBad, PutIncomplete
 from services.vault.records import ACTIVE, HolderRecord
 from services.vault.session import NO_BASE_KEY, Session, refused, why
 from services.vault.transport import PublicKey, read_public_key
-from services.vault.wire import PUT, Place
+from services.vault.wire import PUT, Place, Signed, StoredAnswer, check_kept
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
@@ -32,6 +35,13 @@ _STALE: Final = ("cycle:", "shares[", "t:", "n:", "head")
 _RETRIED: Final = (BusyError, UnavailableError, TimeoutExceeded, NotFoundError)
 """What a holder may say now and no more in a moment; a full disk is no such thing."""
 _CALL_S: Final = 30.0
+
+_WRONG_ONE: Final = re.compile(r"said\[(\d{1,3})\]")
+"""How the contract's refusal of one of several signed texts begins."""
+
+_STORED: Final = "stored"
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +77,9 @@ class Sending:
     n: int
     acked: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    signed: dict[str, Signed] = field(default_factory=dict)
+    """What holders have signed, and the ledger has not yet."""
+    stored: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """What commands print."""
@@ -215,11 +228,13 @@ class Dealer:
             if isinstance(message, KemKeyBad):
                 sending.failed[holder.name] = why(message)
             else:
-                tasks.add(asyncio.create_task(self._send_one(holder, sending, message)))
+                tasks.add(asyncio.create_task(self._send_one(there, holder, sending, message)))
         pending = tasks
         try:
             while pending and len(sending.acked) < sending.needed:
                 _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if not pending or len(sending.acked) + len(sending.signed) >= sending.needed:
+                    await self._acknowledge(sending)
         except asyncio.CancelledError:
             for task in tasks:
                 task.cancel()
@@ -229,22 +244,58 @@ class Dealer:
         self._go_on(sending, pending)
         return sending
 
-    async def _send_one(self, holder: HolderRecord, sending: Sending, message: bytes) -> None:
-        """Send until the holder has acknowledged, for a bounded time. What it answers stands in ``sending``."""
+    async def _send_one(self, there: Cluster, holder: HolderRecord, sending: Sending, message: bytes) -> None:
+        """Send until the holder has the share on its disk, for a bounded time. What it answers stands in ``sending``.
+
+        An older holder signs nothing, and answers once the ledger has its acknowledgement."""
+
+        async def send() -> StoredAnswer:
+            async with asyncio.timeout(_CALL_S + self._send_within_s):
+                return await self.session.calls.put(holder.url, sending.object, sending.version, message, signed=True)
+
+        try:
+            answer = await self._until_done(send)
+            if answer.signed is None:
+                sending.acked.append(holder.name)
+                return
+            place = Place(self.session.channel, sending.object, sending.version, holder.name, there.cycle)
+            check_kept(answer.signed, place, answer.root, answer.log_head)  # the contract verifies the signature
+        except (GridLedgerError, TimeoutError) as error:
+            sending.failed[holder.name] = why(error)
+        else:
+            sending.signed[holder.name] = answer.signed
+
+    async def _acknowledge(self, sending: Sending) -> None:
+        """Have the ledger know what holders have signed, in one transaction. Whom the contract refuses by name, such as
+        one that was revoked a moment ago, has failed, and the others are submitted without it."""
+        said, sending.signed = sending.signed, {}
+        while said:
+            try:
+                told = await self._until_done(partial(self._submit, sending, said))
+            except GridLedgerError as error:
+                for name in _refused_among(error, [*said]):
+                    sending.failed[name] = why(error)
+                    del said[name]
+            else:
+                sending.stored = told["status"] == _STORED
+                sending.acked += said
+                return
+
+    async def _submit(self, sending: Sending, said: Mapping[str, Signed]) -> dict[str, Any]:
+        texts = [(each.text, to_base64(each.signature)) for each in said.values()]
+        return await self.session.ledger.ack_shares(sending.object, sending.version, texts)
+
+    async def _until_done(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Try until it is done or cannot be, for a bounded time; raises what the last attempt did."""
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + self._send_within_s, _FIRST_PAUSE_S
         while True:
             try:
-                async with asyncio.timeout(_CALL_S + self._send_within_s):
-                    await self.session.calls.put(holder.url, sending.object, sending.version, message)
+                return await work()
             except (GridLedgerError, TimeoutError) as error:
                 may_end = isinstance(error, _RETRIED) and not isinstance(error, NoSpaceLeft)
                 if not may_end or loop.time() + pause > deadline:
-                    sending.failed[holder.name] = why(error)
-                    return
-            else:
-                sending.acked.append(holder.name)
-                return
+                    raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
@@ -256,10 +307,19 @@ class Dealer:
     async def _settle_behind(self, sending: Sending, pending: set[asyncio.Task[None]]) -> None:
         if pending:
             await asyncio.wait(pending)
+        await self._acknowledge(sending)
+        if sending.stored:
+            return
         try:
             await self.session.ledger.settle(sending.object, sending.version)
         except GridLedgerError as error:
             _log.info("%s is settled by the base: %s", sending.object, error.message)
+
+
+def _refused_among(error: GridLedgerError, names: Sequence[str]) -> list[str]:
+    """Whose signed text the contract refuses; all of them where it, or the ledger, refuses the whole."""
+    found = _WRONG_ONE.match(error.message) if refused(error) else None
+    return [names[int(found[1])]] if found and int(found[1]) < len(names) else list(names)
 
 
 def _give_up(work: asyncio.Future[Any]) -> None:

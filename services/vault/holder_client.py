@@ -13,7 +13,7 @@ from gridledger import jsontext
 from gridledger.errors import InputError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient, path_of
-from services.vault.wire import Answer, ContributeRequest, RebuildRequest, ServeRequest, StoredAnswer
+from services.vault.wire import SIGNED, Answer, ContributeRequest, RebuildRequest, ServeRequest, StoredAnswer
 
 TIMEOUT_S: Final = 60.0
 _MAX_PROCESSES: Final = 1024
@@ -23,8 +23,12 @@ _MAX_PROCESSES: Final = 1024
 class HolderCalls(Protocol):
     """What can be asked of holders. ``url`` is the one that a holder registered: ``https://HOST:PORT/holders/NAME``."""
 
-    async def put(self, url: str, object_name: str, version: int, sealed: bytes) -> StoredAnswer:
-        """Send a sealed share; the answer comes when the holder's acknowledgement is valid on the ledger."""
+    async def put(
+        self, url: str, object_name: str, version: int, sealed: bytes, *, signed: bool = False
+    ) -> StoredAnswer:
+        """Send a sealed share; the answer comes when the holder's acknowledgement is valid on the ledger. With
+        ``signed`` it comes once the share is on the disk, and has what the holder signed of it, unless the holder is an
+        older one that acknowledges all the same."""
 
     async def serve(self, url: str, object_name: str, version: int, request: ServeRequest) -> Answer:
         """Ask for the share (in a repair for its fragments) under a committed read."""
@@ -67,9 +71,12 @@ class HolderClients:
         for process in processes:
             await process.client.close()
 
-    async def put(self, url: str, object_name: str, version: int, sealed: bytes) -> StoredAnswer:
+    async def put(
+        self, url: str, object_name: str, version: int, sealed: bytes, *, signed: bool = False
+    ) -> StoredAnswer:
         """As :class:`HolderCalls`."""
-        return StoredAnswer.from_bytes(await self._post(url, object_name, version, "share", sealed))
+        params = {"ack": SIGNED} if signed else {}
+        return StoredAnswer.from_bytes(await self._post(url, object_name, version, "share", sealed, **params))
 
     async def serve(self, url: str, object_name: str, version: int, request: ServeRequest) -> Answer:
         """As :class:`HolderCalls`."""
@@ -89,11 +96,18 @@ class HolderClients:
             answer: dict[str, Any] = jsontext.loads(await client.get(path, timeout_s=self._timeout_s))
         return answer
 
-    async def _post(self, url: str, object_name: str, version: int, step: str, body: bytes) -> bytes:
+    async def _post(
+        self,
+        url: str,
+        object_name: str,
+        version: int,
+        step: str,
+        body: bytes,
+        **params: str,
+    ) -> bytes:
         async with self._at(url) as (client, path):
-            return await client.post(
-                path + path_of("objects", object_name, "versions", str(version), step), body, timeout_s=self._timeout_s
-            )
+            where = path + path_of("objects", object_name, "versions", str(version), step)
+            return await client.post(where, body, params=params, timeout_s=self._timeout_s)
 
     @asynccontextmanager
     async def _at(self, url: str) -> AsyncIterator[tuple[NodeClient, str]]:

@@ -36,6 +36,7 @@ CHALLENGED, STORED, ABANDONED = "Challenged", "Stored", "Abandoned"
 """The events of the contract that a holder follows."""
 
 _MAX_LISTED: Final = 1000
+_MAKE_UP_EVERY_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class Host:
                 if event.name == CHALLENGED and told.get("holder") == hosted.own.name:
                     await hosted.upkeep.answer_audit(told)
                 elif event.name in (STORED, ABANDONED):
+                    _forget_signed(hosted, event, told)
                     await hosted.upkeep.look_at_object(str(told.get("object")), keep=_kept(event))
             except GridLedgerError as error:
                 _log.warning("%s: event %s: %s", hosted.own.name, event.name, error.message)
@@ -118,11 +120,25 @@ class Host:
                 await hosted.upkeep.look_over()
             await asyncio.sleep(every_s)
 
+    async def make_up(self) -> None:
+        """Acknowledge from time to time what dealers that died have left undone, until this is cancelled."""
+        while True:
+            await asyncio.sleep(_MAKE_UP_EVERY_S)
+            for hosted in self.holders():
+                await hosted.upkeep.make_up()
+
     async def join(self, base_url: str, random: Random) -> None:
         """Have all holders ask to join that are not known yet."""
         await asyncio.gather(
             *(join_if_new(one.own, f"{base_url}/holders/{one.own.name}", random) for one in self.holders())
         )
+
+
+def _forget_signed(hosted: Hosted, event: ChaincodeEvent, told: dict[str, Any]) -> None:
+    """The event of a stored object says whose acknowledgements the ledger has: those are not asked for again."""
+    version, acks = _kept(event), told.get("acks")
+    if version is not None and isinstance(acks, list) and hosted.own.name in acks:
+        hosted.upkeep.has_acknowledged((str(told.get("object")), version))
 
 
 def _kept(event: ChaincodeEvent) -> int | None:

@@ -84,6 +84,12 @@ class VaultLedger(ContractCalls):
         argument = {"object": name, "version": version, "root": root, "log_head": log_head}
         return await self._submit("AckShare", argument)
 
+    async def ack_shares(self, name: str, version: int, said: Sequence[tuple[str, str]]) -> Answer:
+        """AckShares: what :meth:`settle` answers, and ``added``. ``said`` are texts that holders signed, each with its
+        signature, base64 of DER."""
+        texts = [{"text": text, "signature": signature} for text, signature in said]
+        return await self._submit("AckShares", {"object": name, "version": version, "said": texts})
+
     async def ack_deleted(self, name: str, version: int, log_head: str) -> Answer:
         """AckDeleted: the caller holds its share of a replaced version or an abandoned object no more."""
         return await self._submit("AckDeleted", {"object": name, "version": version, "log_head": log_head})

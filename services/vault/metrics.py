@@ -17,7 +17,7 @@ class Watched(Protocol):
 
 _BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-TAKEN = Counter("gridledger_vault_shares_taken_total", "Shares stored and acknowledged", ("holder",))
+TAKEN = Counter("gridledger_vault_shares_taken_total", "Shares stored, and acknowledged or signed for", ("holder",))
 SERVED = Counter(
     "gridledger_vault_shares_served_total", "Shares served to readers, and fragments to repairs", ("holder", "purpose")
 )

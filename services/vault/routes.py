@@ -18,7 +18,7 @@ from services.vault import metrics
 from services.vault.hosting import Host
 from services.vault.records import HOLDER_NAME, OBJECT_NAME
 from services.vault.settings import HolderLimits
-from services.vault.wire import ContributeRequest, RebuildRequest, ServeRequest
+from services.vault.wire import SIGNED, ContributeRequest, RebuildRequest, ServeRequest
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The longest body of a request that is a JSON text."""
@@ -28,6 +28,7 @@ _Object = Annotated[str, Path(pattern=f"^{OBJECT_NAME.pattern}$")]
 _Version = Annotated[int, Path(ge=1, lt=10**8)]
 _After = Annotated[str, Query(max_length=80)]
 _Limit = Annotated[int, Query(ge=1, le=1000)]
+_Ack = Annotated[str | None, Query(pattern=f"^{SIGNED}$")]
 _SHARE = "/holders/{holder}/objects/{object_name}/versions/{version}"
 _BYTES: Final = "application/octet-stream"
 _T = TypeVar("_T")
@@ -54,13 +55,16 @@ def make_router(host: Host, max_body_bytes: int = HolderLimits().max_body_bytes)
             return json_response(host.describe(holder, after, limit))
 
     @router.post(_SHARE + "/share")
-    async def take(request: Request, holder: _Holder, object_name: _Object, version: _Version) -> Response:
+    async def take(
+        request: Request, holder: _Holder, object_name: _Object, version: _Version, ack: _Ack = None
+    ) -> Response:
         async def body(max_bytes: int) -> bytes:
             return await read_body(request, max_bytes=max_bytes)
 
         async with _counted(request, host, holder, "share"):
             # What has begun is finished although the dealer leaves: the share may be on the disk by then.
-            answer = await host.holder(holder).serving.take(request.state.caller, (object_name, version), body)
+            serving, key = host.holder(holder).serving, (object_name, version)
+            answer = await serving.take(request.state.caller, key, body, signed=ack == SIGNED)
             return json_response(answer.to_bytes())
 
     @router.post(_SHARE + "/serve")

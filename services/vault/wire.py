@@ -19,6 +19,7 @@ from gridledger.protocol.fields import (
     exactly,
     from_base64,
     list_of,
+    object_of,
     parse_object,
     text_of,
     to_base64,
@@ -28,11 +29,15 @@ from services.vault.transport import MAX_KEY_TEXT
 PUT, SERVED, CONTRIBUTED = "put", "served", "contributed"
 """What a sealed message is for: the first word of its ``info``."""
 
+SIGNED: Final = "signed"
+"""The value of the parameter ``ack`` of ``POST .../share`` for an acknowledgement that is signed, not submitted."""
+
 MAX_CONTRIBUTORS: Final = 256
 _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_SIGNATURE_BYTES: Final = 128
 _MAX_CERTIFICATE: Final = 32 * 1024
-_SHARE_SERVED, _FRAGMENT_SERVED, _CONTRIBUTION = "share_served", "fragment_served", "repair_contribution"
+_SHARE_KEPT, _SHARE_SERVED = "share_kept", "share_served"
+_FRAGMENT_SERVED, _CONTRIBUTION = "fragment_served", "repair_contribution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +74,25 @@ class Signed:
         text = jsontext.dumps(dict(message))
         return cls(text.decode(), identity.sign(text), identity.certificate.pem)
 
+    def members(self) -> dict[str, str]:
+        """As a JSON object."""
+        return {"text": self.text, "signature": to_base64(self.signature), "certificate": self.certificate}
+
     def to_bytes(self) -> bytes:
         """A frame's content."""
-        members = {"text": self.text, "signature": to_base64(self.signature), "certificate": self.certificate}
-        return jsontext.dumps(members)
+        return jsontext.dumps(self.members())
 
     @classmethod
     def read(cls, data: bytes, max_bytes: int = _MAX_HEAD_BYTES) -> Signed:
         """From a frame; :class:`MalformedMessage` or MalformedJSON otherwise. Nothing is verified yet."""
         if len(data) > max_bytes:
             raise MalformedMessage(f"a signed head has at most {max_bytes} bytes")
-        message = exactly(jsontext.loads(data), frozenset(("text", "signature", "certificate")), "a signed head")
+        return cls.of(jsontext.loads(data), max_bytes)
+
+    @classmethod
+    def of(cls, value: Any, max_bytes: int = _MAX_HEAD_BYTES) -> Signed:
+        """From :meth:`members`; :class:`MalformedMessage` otherwise. Nothing is verified yet."""
+        message = exactly(value, frozenset(("text", "signature", "certificate")), "a signed head")
         return cls(
             text_of(message, "text", max_length=max_bytes),
             from_base64(message["signature"], "'signature'", max_bytes=_MAX_SIGNATURE_BYTES),
@@ -96,6 +109,11 @@ class Signed:
         return certificate
 
 
+def kept_text(place: Place, root: str, log_head: str) -> dict[str, Any]:
+    """What a holder signs of a share that is on its disk, for whoever dealt it to hand over to the ledger."""
+    return {"kind": _SHARE_KEPT, **place.members(), "root": root, "log_head": log_head}
+
+
 def served_text(place: Place, read: str, root: str) -> dict[str, Any]:
     """What a holder signs with a share that it serves; ``root`` (hex) is that of the bytes served."""
     return {"kind": _SHARE_SERVED, **place.members(), "read": read, "root": root}
@@ -109,6 +127,12 @@ def fragment_text(place: Place, read: str, fragment_sha256: str) -> dict[str, An
 def check_served(signed: Signed, place: Place, read: str, root: str) -> None:
     """:class:`MalformedMessage` unless the text says that ``place``'s holder served bytes of this root for ``read``."""
     _check_text(signed, served_text(place, read, root))
+
+
+def check_kept(signed: Signed, place: Place, root: str, log_head: str) -> None:
+    """The same of a share that is on the disk of ``place``'s holder. The ledger takes this one text and no other."""
+    if signed.text != jsontext.dumps(kept_text(place, root, log_head)).decode():
+        raise MalformedMessage(f"the holder signed {signed.text!r:.80}, and not what it answered")
 
 
 def check_fragment(signed: Signed, place: Place, read: str, fragment: bytes) -> None:
@@ -246,24 +270,29 @@ class RebuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What ``share`` and ``rebuild`` answer once the share is on the disk: hex texts; ``commitments`` of new audits."""
+    """What ``share`` and ``rebuild`` answer once the share is on the disk: hex texts; ``commitments`` of new audits.
+
+    ``signed`` stands in place of the acknowledgement on the ledger; without it the ledger has that."""
 
     root: str
     log_head: str
     commitments: tuple[str, ...] = ()
+    signed: Signed | None = None
 
     def to_bytes(self) -> bytes:
         """The body."""
         members = {"root": self.root, "log_head": self.log_head, "commitments": list(self.commitments)}
-        return jsontext.dumps(members)
+        return jsontext.dumps(members | ({} if self.signed is None else {"signed": self.signed.members()}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> StoredAnswer:
         """From a body."""
-        message = exactly(jsontext.loads(data), frozenset(("root", "log_head", "commitments")), "the answer")
+        message = object_of(jsontext.loads(data), "the answer")
+        signed = Signed.of(message.pop("signed")) if "signed" in message else None
+        exactly(message, frozenset(("root", "log_head", "commitments")), "the answer")
         told = list_of(message, "commitments", max_length=_MAX_NONCES)
         commitments = tuple(text_of({"commitment": item}, "commitment") for item in told)
-        return cls(text_of(message, "root"), text_of(message, "log_head"), commitments)
+        return cls(text_of(message, "root"), text_of(message, "log_head"), commitments, signed)
 
 
 _MAX_NONCES: Final = 1024

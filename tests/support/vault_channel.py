@@ -385,6 +385,20 @@ def acking(who: str, name: str = "oil-1", version: int = 1) -> dict[str, Any]:
     return {"object": name, "version": version, "root": root, "log_head": digest("log", who, name, version)}
 
 
+def kept(who: str, name: str = "oil-1", version: int = 1, *, key: int | None = None, **changes: Any) -> dict[str, str]:
+    """One of AckShares' ``said``: what a holder signs of its share; some members changed."""
+    place = {"channel": CHANNEL, "object": name, "version": version, "holder": who}
+    own = acking(who, name, version)
+    text = jsontext.dumps({"kind": "share_kept", **place, "root": own["root"], "log_head": own["log_head"], **changes})
+    signature = sign_p256(private_key(key or key_of(who)), text)
+    return {"text": text.decode(), "signature": base64.b64encode(signature).decode()}
+
+
+def handing_over(*who: str, name: str = "oil-1", version: int = 1) -> dict[str, Any]:
+    """The argument of AckShares."""
+    return {"object": name, "version": version, "said": [kept(each, name, version) for each in who]}
+
+
 def changed(argument: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy with the member at ``path`` ("shares.0.id") replaced, or removed where ``value`` is ..."""
     copy = json.loads(json.dumps(argument))

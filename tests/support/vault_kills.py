@@ -1,13 +1,14 @@
 """Parties of a vault that are killed: a life counts the steps of one process, which dies at a chosen one.
 
-A step is a call of the disk, or the beginning or end of a call of the ledger or of a holder: between two of them
+A step is a call of the disk, the beginning or end of a call of the ledger or of a holder, or a holder's answer: between
+two of them
 nothing that another process or the next start could see is done. A dead process does nothing more; what it was writing
 is torn. Whoever called it sees a broken connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,12 +124,15 @@ class MortalContract:
 class MortalCalls:
     """Calls of holders by a process that may die, to holders that may die meanwhile."""
 
-    def __init__(self, calls: Calls, life: Life) -> None:
+    def __init__(self, calls: Calls, life: Life, lives: Mapping[str, Life]) -> None:
         self._calls = calls
         self._life = life
+        self._lives = lives
 
-    async def put(self, url: str, object_name: str, version: int, sealed: bytes) -> StoredAnswer:
-        return await self._call(url, lambda: self._calls.put(url, object_name, version, sealed))
+    async def put(
+        self, url: str, object_name: str, version: int, sealed: bytes, *, signed: bool = False
+    ) -> StoredAnswer:
+        return await self._call(url, lambda: self._calls.put(url, object_name, version, sealed, signed=signed))
 
     async def serve(self, url: str, object_name: str, version: int, request: ServeRequest) -> Answer:
         return await self._call(url, lambda: self._calls.serve(url, object_name, version, request))
@@ -145,9 +149,11 @@ class MortalCalls:
     async def _call(self, url: str, call: Callable[[], Awaitable[_T]]) -> _T:
         async def called() -> _T:
             try:
-                return await call()
+                answer = await call()
+                self._lives[url.rpartition("/")[2]].step()  # all is done, and the answer never leaves
             except Killed:
                 raise ConnectionFailed(f"{url}: the connection broke") from None
+            return answer
 
         return await self._life.around(called)
 
@@ -162,7 +168,7 @@ class MortalParties(Parties):
     def mortal(self, identity: SigningIdentity, life: Life) -> Session:
         """What a process of an identity deals or reads with."""
         calls = Calls(self, identity)
-        return Session(CHANNEL, identity, self._ledger(identity, life), MortalCalls(calls, life))
+        return Session(CHANNEL, identity, self._ledger(identity, life), MortalCalls(calls, life, self.lives))
 
     def start(self, name: str, dies_at: int | None = None) -> bool:
         """Start a holder's process from its folder, in place of the one before; whether it came up."""

@@ -85,7 +85,10 @@ class Parties:
         self.hosted: dict[str, Hosted] = {}
         self.away: set[str] = set()
         self.stuck: set[str] = set()
+        self.release = asyncio.Event()
         self.lies: dict[str, Lie] = {}
+        self.older: set[str] = set()
+        self.false_words: dict[str, Callable[[StoredAnswer], StoredAnswer]] = {}
         self._work = Pool("bytes of shares in work", 1 << 30, retry_after_s=1.0)
         self._t, self._spare, self._n, self._profile = t, spare, n, profile
 
@@ -182,19 +185,24 @@ class Calls:
         if name in self._parties.away:
             raise ConnectionFailed(f"{url}: connection refused")
         if name in self._parties.stuck:
-            await asyncio.Event().wait()
+            await self._parties.release.wait()
         certificate = self._identity.certificate
         return self._parties.hosted[name], self._parties.msps.identify(certificate, self._parties.now_us())
 
-    async def put(self, url: str, object_name: str, version: int, sealed: bytes) -> StoredAnswer:
+    async def put(
+        self, url: str, object_name: str, version: int, sealed: bytes, *, signed: bool = False
+    ) -> StoredAnswer:
         hosted, caller = await self._at(url)
+        name = hosted.own.name
 
         async def read_body(max_bytes: int) -> bytes:
             assert len(sealed) <= max_bytes
             return sealed
 
-        answer = await hosted.serving.take(caller, (object_name, version), read_body)
-        return StoredAnswer.from_bytes(answer.to_bytes())
+        signed = signed and name not in self._parties.older
+        answer = await hosted.serving.take(caller, (object_name, version), read_body, signed=signed)
+        told = StoredAnswer.from_bytes(answer.to_bytes())
+        return self._parties.false_words.get(name, lambda one: one)(told)
 
     async def serve(self, url: str, object_name: str, version: int, request: ServeRequest) -> Answer:
         hosted, caller = await self._at(url)

@@ -203,6 +203,10 @@ class Tending:
         others from."""
         if health["status"] != OPEN or health["acks"] < health["t"]:
             return False
+        return await self._is_past_its_dealer(health)
+
+    async def _is_past_its_dealer(self, health: Answer) -> bool:
+        """Whether a version's dealer has had its time to reach all holders and hand over what they say."""
         told = await self._session.ledger.get_object(health["object"], health["version"])
         return bool(self._now_us() - told["time_us"] > _OPEN_FOR_S * _US)
 
@@ -242,9 +246,11 @@ class Tending:
         self._count(found)
 
     async def _mend_all(self, health: Answer) -> None:
-        for holder in health["holders"]:
-            if needs_repair(holder):
-                await self._mend(health["object"], health["version"], str(holder["holder"]))
+        due = [holder for holder in health["holders"] if needs_repair(holder)]
+        if any(not holder["acked"] for holder in due) and not await self._is_past_its_dealer(health):
+            due = [holder for holder in due if holder["acked"]]  # the others may still be on their way
+        for holder in due:
+            await self._mend(health["object"], health["version"], str(holder["holder"]))
 
     async def _mend(self, name: str, version: int, holder: str) -> None:
         key = (name, holder)

@@ -44,7 +44,8 @@ class Own:
 
     ``wait_s`` is how long a request waits for a transaction that this holder's peer does not have yet. ``work`` bounds
     the bytes of shares that requests keep in memory. ``manifests`` has the questions after manifests that holders of
-    the same organisation in this process are asking.
+    the same organisation in this process are asking. ``signed_us`` are the shares whose acknowledgement this process
+    has signed, and when, until the ledger is seen to have it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Own:
     now_us: Callable[[], int]
     wait_s: float = 5.0
     manifests: Shared[Answer] = field(default_factory=Shared)
+    signed_us: dict[Key, int] = field(default_factory=dict)
 
     def place(self, manifest: Manifest, holder: str | None = None) -> Place:
         """Where a share of a version lies, this holder's or another's."""

@@ -18,7 +18,17 @@ from services.vault.holder.own import Own
 from services.vault.holder.store import Key
 from services.vault.records import REPAIR, Manifest, ShareRecord
 from services.vault.transport import read_public_key, sealed_bytes
-from services.vault.wire import PUT, SERVED, Answer, ServeRequest, Signed, StoredAnswer, fragment_text, served_text
+from services.vault.wire import (
+    PUT,
+    SERVED,
+    Answer,
+    ServeRequest,
+    Signed,
+    StoredAnswer,
+    fragment_text,
+    kept_text,
+    served_text,
+)
 
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a request's body of at most so many bytes."""
@@ -31,8 +41,10 @@ class Serving:
         self._own = own
         self._base: str | None = None
 
-    async def take(self, caller: Identity, key: Key, read_body: ReadBody) -> StoredAnswer:
-        """Take a share from its dealer; the answer comes once it is on the disk and acknowledged on the ledger.
+    async def take(self, caller: Identity, key: Key, read_body: ReadBody, *, signed: bool = False) -> StoredAnswer:
+        """Take a share from its dealer; the answer comes once it is on the disk and acknowledged on the ledger. With
+        ``signed`` it comes once it is on the disk: it has what this holder signs of it, and the dealer is to have the
+        ledger know (:class:`~services.vault.holder.upkeep.Upkeep` sees to it where the dealer does not).
 
         A share whose manifest this holder's peer does not have in time is dropped. Raises :class:`WrongShare` for bytes
         that the ledger has no commitment of, :class:`HolderFull`, :class:`HolderRefuses`.
@@ -45,9 +57,14 @@ class Serving:
             raise NotFoundError(f"version {key[1]} of {key[0]} is abandoned, or a newer one took its place")
         share = await self._read_share(manifest, expected, read_body)
         log_head = await asyncio.to_thread(own.store.put, key, share, expected.root)
-        await own.ledger.ack_share(key[0], key[1], expected.root, log_head)
+        said = None
+        if signed:
+            said = Signed.by(own.identity, kept_text(own.place(manifest), expected.root, log_head))
+            own.signed_us[key] = own.now_us()
+        else:
+            await own.ledger.ack_share(key[0], key[1], expected.root, log_head)
         metrics.TAKEN.labels(own.name).inc()
-        return StoredAnswer(expected.root, log_head)
+        return StoredAnswer(expected.root, log_head, signed=said)
 
     async def serve(self, caller: Identity, key: Key, request: ServeRequest) -> Answer:
         """The share, sealed to the reader's key and signed for; in a repair what may be told in one."""

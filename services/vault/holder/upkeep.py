@@ -1,4 +1,5 @@
-"""What a holder does without being asked: it acknowledges, answers audits, and deletes what nobody needs any more.
+"""What a holder does without being asked: it acknowledges what no dealer does, answers audits, and deletes
+what nobody needs any more.
 
 Events only say where to look. What is done follows from what the holder's own peer answers, so an event that is missed
 or comes twice does no harm: every share is looked at again from time to time.
@@ -25,6 +26,11 @@ UNKNOWN_KEPT_S: Final = 7 * 24 * 3600.0
 """How long a share stays whose object the holder's peer does not know. A holder takes a share only once its peer knows
 the object: where the peer does not, it was set up anew as a rule and is catching up, and the share is wanted."""
 
+ACKNOWLEDGE_AFTER_S: Final = 60.0
+"""How long the dealer may take to hand over what a holder signed, before the holder acknowledges by itself. A dealer
+tries its slowest holder for 20 s as a rule, and its transaction for 20 s more; an object that too few have acknowledged
+is called incomplete after 300 s."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +49,24 @@ class Upkeep:
             except GridLedgerError as error:
                 _log.warning("a share cannot be looked at: %s", error.message, extra=self._named(key))
             await asyncio.sleep(BETWEEN_SHARES_S)
+
+    async def make_up(self) -> None:
+        """Acknowledge what this holder has signed, and no dealer has handed over in time."""
+        for key in sorted(self._own.signed_us):
+            if self._is_the_dealers(key):
+                continue
+            try:
+                await self.look_at(key)
+            except GridLedgerError as error:
+                _log.warning("a share cannot be acknowledged yet: %s", error.message, extra=self._named(key))
+                if is_refused(error):  # as of a holder that was revoked; it is tried again when all are looked at
+                    self.has_acknowledged(key)
+            if self._own.store.get(key) is None:
+                self.has_acknowledged(key)
+
+    def has_acknowledged(self, key: Key) -> None:
+        """Stop waiting for a dealer: the ledger has what this holder signed, or will not have it."""
+        self._own.signed_us.pop(key, None)
 
     async def look_at_object(self, name: str, *, keep: int | None = None) -> None:
         """Look at this holder's shares of an object, but for version ``keep``, which is known to be wanted."""
@@ -96,11 +120,19 @@ class Upkeep:
         await asyncio.to_thread(lambda: self._own.store.delete(key, expired=True))
         del self._unknown_since_us[key]
 
+    def _is_the_dealers(self, key: Key) -> bool:
+        """Whether it is still the dealer's turn to have a share acknowledged."""
+        signed_us = self._own.signed_us.get(key)
+        return signed_us is not None and self._own.now_us() - signed_us < ACKNOWLEDGE_AFTER_S * 1_000_000
+
     async def _acknowledge(self, manifest: Manifest, held: Held) -> None:
-        own = self._own
+        own, key = self._own, (manifest.object, manifest.version)
+        if self._is_the_dealers(key):
+            return
         acks = (await own.ledger.get_acks(manifest.object, manifest.version))["acks"]
         if not any(ack["holder"] == own.name for ack in acks):
             await own.ledger.ack_share(manifest.object, manifest.version, held.root, own.store.log_head)
+        self.has_acknowledged(key)
 
     async def _delete(self, key: Key, *, expired: bool) -> None:
         own = self._own

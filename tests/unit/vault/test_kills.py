@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
@@ -22,6 +22,7 @@ from services.vault.auditing import Auditor
 from services.vault.base.tending import Tending, TendingOptions
 from services.vault.cycling import begin_next
 from services.vault.dealer import Dealer
+from services.vault.holder.upkeep import ACKNOWLEDGE_AFTER_S
 from services.vault.mending import mend
 from services.vault.reader import Reader
 from services.vault.records import Manifest
@@ -113,6 +114,8 @@ class Kills(RuleBasedStateMachine):
         async def work(session: Session) -> None:
             async with Dealer(session, audits=2, send_within_s=0.0) as dealing:
                 await dealing.put(name, data, "M1", readers=READERS)
+                acks = [key for key in self.parties.channel.stored_keys() if key.startswith(f"ack/{name}/")]
+                assert len(acks) >= T + SPARE, "what the dealer calls acknowledged is on the ledger"
                 if not life.dead:
                     self.acknowledged[name] = data
                     self._audit_of_loss(name)
@@ -202,6 +205,14 @@ class Kills(RuleBasedStateMachine):
             self.parties.lives[name].left = None
 
     @rule()
+    def holders_make_up(self) -> None:
+        """Whoever has its share and lives is acknowledged in the end, whether the dealer lived or not."""
+        self._make_up()
+        for name in self.tried:
+            self._look_at_shares(name)
+            self._all_that_is_there_is_acknowledged(name)
+
+    @rule()
     def all_start_again(self) -> None:
         """All holders come up, and look at their shares."""
         for name in HOLDERS:
@@ -258,7 +269,12 @@ class Kills(RuleBasedStateMachine):
         life = self.caller if who == CALLER else self.parties.lives[who]
         self.nothing_acknowledged_is_lost()
         assert who == CALLER or self.parties.start(who)
-        self._look_at_shares([*self.tried][-1])
+        name = [*self.tried][-1]
+        self._make_up()
+        if who != CALLER:
+            self._look_at_shares(name, [who])  # as it does when it starts
+        self._all_that_is_there_is_acknowledged(name)
+        self._look_at_shares(name)
         return not life.dead
 
     # How
@@ -320,11 +336,27 @@ class Kills(RuleBasedStateMachine):
     def _chosen(self, which: int, names: dict[str, bytes]) -> str:
         return sorted(names)[which % len(names)]
 
-    def _look_at_shares(self, name: str) -> None:
+    def _look_at_shares(self, name: str, holders: Sequence[str] = HOLDERS) -> None:
         """As holders do when an event tells them of an object."""
-        for holder in HOLDERS:
+        for holder in holders:
             with suppress(GridLedgerError, Killed):
                 self._run(self.parties.hosted[holder].upkeep.look_at_object(name))
+
+    def _make_up(self) -> None:
+        """As holders do once the dealer's time is over."""
+        self.parties.later(ACKNOWLEDGE_AFTER_S + 1)
+        for holder in HOLDERS:
+            with suppress(GridLedgerError, Killed):
+                self._run(self.parties.hosted[holder].upkeep.make_up())
+
+    def _all_that_is_there_is_acknowledged(self, name: str) -> None:
+        record = self.parties.channel.stored(f"object/{name}")
+        if record is None or record["abandoned"]:
+            return
+        version = record["version"]
+        acks = self._run(self.parties.session(self.parties.base).ledger.get_acks(name, version))["acks"]
+        there = {holder for holder in HOLDERS if self.parties.hosted[holder].own.store.get((name, version))}
+        assert there - self._dead() - {self.revoked} <= {ack["holder"] for ack in acks}
 
     def _manifest(self, name: str) -> Manifest:
         ledger = self.parties.session(self.parties.base).ledger
@@ -376,7 +408,7 @@ def test_no_kill_breaks_a_promise_in_many_runs() -> None:
     ("what", "who", "least"),
     [
         ("put", CALLER, 20),
-        ("put", "m1-2", 14),
+        ("put", "m1-2", 13),
         ("get", CALLER, 14),
         ("get", "m1-2", 7),
         ("repair", CALLER, 38),

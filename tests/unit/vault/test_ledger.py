@@ -44,6 +44,12 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = 
     ),
     "put_object": ("PutObject", ({"object": "o"},), {}, {"object": "o"}),
     "ack_share": ("AckShare", ("o", 1, "r", "l"), {}, {"object": "o", "version": 1, "root": "r", "log_head": "l"}),
+    "ack_shares": (
+        "AckShares",
+        ("o", 1, [("text", "AA==")]),
+        {},
+        {"object": "o", "version": 1, "said": [{"text": "text", "signature": "AA=="}]},
+    ),
     "ack_deleted": ("AckDeleted", ("o", 1, "l"), {}, {"object": "o", "version": 1, "log_head": "l"}),
     "settle": ("Settle", ("o",), {}, {"object": "o"}),
     "repair": ("Repair", ({"object": "o"},), {}, {"object": "o"}),

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
 
 from gridledger import framing, jsontext
+from gridledger.client import ChaincodeEvent
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import client_tls
 from gridledger.web import Limits
 from services.vault.errors import RepairFailed, WrongShare
+from services.vault.holder import upkeep
 from services.vault.holder_client import HolderClients
+from services.vault.hosting import Host
 from services.vault.repairing import repair_share
 from services.vault.transport import PrivateKey
 from services.vault.wire import SERVED, Answer, ContributeRequest, RebuildRequest, ServeRequest
 from tests.support.examples import examples
 from tests.support.paper import PaperOrganisation
-from tests.support.vault_world import Dealt, VaultWorld
+from tests.support.vault_world import Dealt, VaultWorld, refused
 
 DATA = b"infrared 41.3 C, " * 500
 NAMES = ("m1-b", "m1-c", "m1-d")
@@ -235,6 +240,68 @@ async def test_the_client_of_holders(world: VaultWorld) -> None:
             few = {name: record for name, record in records.items() if name in ("m1-a", "m1-b", "m1-d")}
             with pytest.raises(RepairFailed, match="and 2 are left"):
                 await repair_share(calls, dealt.manifest, few, target="m1-d", read=repair)
+
+
+async def test_a_holder_signs_for_its_share_where_it_is_asked_to(
+    world: VaultWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger hears of it from the dealer; from the holder itself only where the dealer does not come in time."""
+    dealt = world.deal("o", DATA)
+    async with world.serving() as port:
+        records = world.records()
+        async with HolderClients(world.dealer, world.security.root) as calls:
+            for name in ("m1-a", "m1-b"):
+                body = world.sealed_share(dealt, name)
+                answer = await calls.put(records[name].url, "o", 1, body, signed=True)
+                own, root = world.hosted[name].own, dealt.manifest.shares[name].root
+                assert answer.signed is not None
+                assert (answer.root, answer.log_head) == (root, own.store.log_head)
+                place = {"channel": own.channel, "object": "o", "version": 1, "holder": name}
+                text = {"kind": "share_kept", **place, "root": root, "log_head": own.store.log_head}
+                assert answer.signed.text == json.dumps(text, separators=(",", ":"))
+                assert answer.signed.signer() == own.identity.certificate
+                assert world.share_file(name, "o").read_bytes() == dealt.shares[name]
+            assert (await calls.put(records["m1-c"].url, "o", 1, world.sealed_share(dealt, "m1-c"))).signed is None
+        async with client(world, port, world.dealer) as http:
+            for wrong in ("", "none", "signed "):
+                refused = await http.post(path("share", "m1-d"), params={"ack": wrong}, content=b"x")
+                assert refused.status_code == 400
+    assert world.chain.acks.keys() == {("o", 1, "m1-c")}
+    for look in (world.hosted["m1-a"].upkeep.make_up, world.hosted["m1-a"].upkeep.look_over):
+        await look()
+        assert world.chain.acks.keys() == {("o", 1, "m1-c")}, "it is the dealer's turn"
+    stored: Any = {"object": "o", "version": 1, "acks": ["m1-b"]}
+    await Host(world.hosted, {}).take(ChaincodeEvent("vault", "vault", "Stored", stored, "0" * 64, 1, 0, 0))
+    monkeypatch.setattr(upkeep, "ACKNOWLEDGE_AFTER_S", 0.0)
+    for one in world.hosted.values():
+        await one.upkeep.make_up()
+    assert world.chain.acks.keys() == {("o", 1, "m1-a"), ("o", 1, "m1-c")}, "the event named m1-b"
+    assert not any(one.own.signed_us for one in world.hosted.values())
+
+
+async def test_a_holder_that_may_not_acknowledge_does_not_ask_again_and_again(
+    world: VaultWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dealt = world.deal("o", DATA)
+    asked, hosted = 0, world.hosted["m1-a"]
+
+    async def refuse(*_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise refused("holder: m1-a was revoked")
+
+    async with world.serving(), HolderClients(world.dealer, world.security.root) as calls:
+        url = world.records()["m1-a"].url
+        assert (await calls.put(url, "o", 1, world.sealed_share(dealt, "m1-a"), signed=True)).signed is not None
+    monkeypatch.setattr(hosted.own.ledger, "ack_share", refuse)
+    monkeypatch.setattr(upkeep, "ACKNOWLEDGE_AFTER_S", 0.0)
+    world.chain.away = True
+    await hosted.upkeep.make_up()
+    assert (asked, len(hosted.own.signed_us)) == (0, 1), "without the ledger it is tried again"
+    world.chain.away = False
+    for _ in range(3):
+        await hosted.upkeep.make_up()
+    assert (asked, len(hosted.own.signed_us)) == (1, 0)
 
 
 def test_frames_and_heads_are_read_strictly() -> None:

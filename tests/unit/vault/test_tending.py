@@ -78,6 +78,7 @@ async def test_what_its_dealer_did_not_settle_is_settled(parties: Parties, monke
         raise GridLedgerError("the dealer is dead")
 
     session = parties.session(parties.dealer)
+    parties.older = set(parties.hosted)  # which acknowledge by themselves, so that nothing settles but Settle
     monkeypatch.setattr(session.ledger, "settle", refuse)
     async with Dealer(session, audits=AUDITS) as dealer:
         await dealer.put("oil", DATA, "M1")
@@ -119,8 +120,13 @@ async def test_a_share_that_was_proved_wrong_is_repaired(parties: Parties) -> No
 async def test_a_holder_that_was_away_at_the_put_gets_its_share(parties: Parties) -> None:
     parties.away = {"m1-5"}
     await put(parties)
-    base = tending(parties)
+    base, ledger = tending(parties), parties.session(parties.base).ledger
+    parties.later(59)
     await base.look()
+    assert [item async for item in ledger.reads("oil")] == [], "its dealer may still reach it"
+    parties.later(2)
+    await base.look()
+    assert [item["purpose"] async for item in ledger.reads("oil")] == ["repair"]
     assert not parties.share_file("m1-5", "oil").exists()
     parties.away = set()
     await base.look()  # not yet: it is tried again later

@@ -16,6 +16,7 @@ from tests.support.vault_channel import (
     VaultChannel,
     acking,
     client,
+    handing_over,
     holder,
     manifest,
     served,
@@ -60,6 +61,27 @@ def test_a_settle_that_counts_them_takes_none_away() -> None:
     late = [("AckShare", acking(who), holder(who)) for who in SECURITY[6:]]
     settle, *acks = endorsed(channel, ("Settle", {"object": "oil-1"}, BASE), *late)
     assert all(ordered(channel, [settle, *acks]))
+
+
+def test_what_a_dealer_hands_over_takes_no_acknowledgement_away() -> None:
+    """It counts all of them, so it is the one that is made anew where a holder's own comes in between."""
+    channel = VaultChannel()
+    channel.put()
+    handed, own, rest = endorsed(
+        channel,
+        ("AckShares", handing_over(*SECURITY[:6]), HEAD),
+        ("AckShare", acking("m1-7"), holder("m1-7")),
+        ("AckShare", acking("m1-8"), holder("m1-8")),
+    )
+    assert ordered(channel, [own, handed, rest]) == [True, False, True]
+    (again,) = endorsed(channel, ("AckShares", handing_over(*SECURITY[:6]), HEAD))
+    (late,) = endorsed(channel, ("AckShare", acking("m1-0"), holder("m1-0")))
+    assert ordered(channel, [again, late]) == [True, True]
+    # Once it is stored, only those that are handed over are read.
+    stored, other = endorsed(
+        channel, ("AckShares", handing_over("m1-6"), HEAD), ("AckShare", acking("m1-1"), holder("m1-1"))
+    )
+    assert ordered(channel, [other, stored]) == [True, True]
 
 
 def test_two_settles_at_once_store_once() -> None:

@@ -24,6 +24,7 @@ from tests.support.vault_channel import (
     client,
     cluster,
     digest,
+    handing_over,
     holder,
     joining,
     kem_key,
@@ -114,6 +115,25 @@ class Life(RuleBasedStateMachine):
         if self.expect(allowed, "AckShare", acking(who, name, version), holder(who)):
             self.acks.setdefault((name, version), set()).add(who)
         self.channel.refused("AckShare", acking(who, name, version), caller=holder(who, mspid="StrangersMSP"))
+
+    @rule(name=NAMES, who=st.lists(HOLDERS, min_size=1, max_size=9, unique=True), back=st.integers(0, 1))
+    def hand_over(self, name: str, who: list[str], back: int) -> None:
+        version = max(1, self.newest(name) - back)
+        there = self.acks.get((name, version), set())
+        in_it = self.alive(name) and set(who) <= set(self.holders(name, version))
+        allowed = in_it and self.revoked.isdisjoint(set(who) - there)
+        told = self.expect(allowed, "AckShares", handing_over(*who, name=name, version=version), BASE)
+        if told is None:
+            return
+        assert told["added"] == [each for each in who if each not in there]
+        self.acks[name, version] = there | set(who)
+        acks = self.channel.call("GetAcks", {"object": name, "version": version})["acks"]
+        assert {ack["holder"] for ack in acks} == self.acks[name, version]
+        settled = self.channel.stored(f"settled/{name}/{version:08d}")
+        assert (told["status"] == "stored") == (settled is not None)
+        if settled is not None:
+            assert len(told["acks"]) >= self.versions[name][version - 1]["t"] + self.spare
+            self.stored[name] = max(version, self.stored.get(name, 0))
 
     @rule(name=NAMES, count=st.integers(5, 7))
     def several_acknowledge(self, name: str, count: int) -> None:

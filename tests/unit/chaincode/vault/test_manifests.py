@@ -26,6 +26,7 @@ from tests.support.vault_channel import (
     client,
     holder,
     joining,
+    kept,
     manifest,
     module,
 )
@@ -310,6 +311,7 @@ def test_mutations_of_what_repairs_are_refused_by_name(function: str) -> None:
         ("Revoke", BASE),
         ("BeginCycle", BASE),
         ("AckShare", holder("m1-7")),
+        ("AckShares", HEAD),
         ("AckDeleted", holder("m1-7")),
         ("Settle", BASE),
         ("RequestRead", BASE),
@@ -350,6 +352,7 @@ def test_no_argument_makes_python_fail(function: str, caller: Any) -> None:
         "url": "https://h",
         "heads": {},
         "without": [],
+        "said": [kept("m1-1")],
     }
     channel = VaultChannel().store()
     names = NAMES[function]
@@ -369,6 +372,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "Revoke": ("holder", "reason", "certificate"),
     "BeginCycle": ("cycle", "heads", "without"),
     "AckShare": ("object", "version", "root", "log_head"),
+    "AckShares": ("object", "version", "said"),
     "AckDeleted": ("object", "version", "log_head"),
     "Settle": ("object", "version"),
     "RequestRead": ("object", "purpose", "version"),
