@@ -84,6 +84,7 @@ class Tending:
         self._at_once = asyncio.Semaphore(options.max_at_once)
         self._repairs = Again(options.repair_again_s, clock, random)
         self._findings = Again(options.repair_again_s, clock, random)
+        self._under_repair: set[tuple[str, str]] = set()
         self._audited: dict[str, float] = {}
         self._soon: dict[str, float] = {}
         self.seen = Seen()
@@ -254,8 +255,9 @@ class Tending:
 
     async def _mend(self, name: str, version: int, holder: str) -> None:
         key = (name, holder)
-        if not self._repairs.is_due(key):
+        if key in self._under_repair or not self._repairs.is_due(key):
             return
+        self._under_repair.add(key)  # an event and a look at all objects may come at once
         try:
             async with self._at_once:
                 mended = await mend(self._session, name, holder, version)
@@ -264,6 +266,8 @@ class Tending:
             if self._repairs.failed(key, why(error)):
                 _log.warning("the share of %s for %s cannot be repaired yet: %s", name, holder, why(error))
             return
+        finally:
+            self._under_repair.discard(key)
         self._repairs.succeeded(key)
         metrics.REPAIRS.labels("done").inc()
         _log.info("the share of %s was repaired", _told(mended))

@@ -311,3 +311,14 @@ def test_a_secret_for_too_many_holders_is_refused(parties: Parties) -> None:
     commitments = {name: [bytes(32)] * 200 for name, _ in plan.holders}
     with pytest.raises(SharingError, match="audits: 64 holders can have at most 64 audits each"):
         AuditSecret(bytes(32), commitments).seal(parties.base_key.public, plan)
+
+
+async def test_an_event_and_a_look_at_once_repair_a_share_once(parties: Parties) -> None:
+    await put(parties)
+    parties.flip("m1-2", "oil")
+    reader = Reader(parties.session(parties.reader), answer_within_s=0.5)
+    assert (await reader.get("oil", "study", ask_all=True)).reported == ("m1-2",)
+    base = tending(parties)
+    await asyncio.gather(base.tend("oil"), base.tend("oil"))
+    health = await parties.session(parties.base).ledger.get_health("oil")
+    assert [each["repairs"] for each in health["holders"] if each["holder"] == "m1-2"] == [1]
