@@ -96,7 +96,7 @@ async def test_a_renewed_certificate_is_found_in_newer_blocks(tmp_path: Path, mo
         made.chains["shard1"].on_config = lambda config: known.append(config.sequence)
 
         async def found() -> bool:
-            return made.name(renewed) == "orderer2"
+            return made.name(renewed) == "orderer2" and bool(known)  # it is told once the blocks have been looked at
 
         await eventually(found, within_s=10, what="the newer configuration")
         assert (made.chains["shard1"].height, known) == (1, [1])  # the blocks themselves come by Raft
