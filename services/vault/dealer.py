@@ -21,6 +21,7 @@ from gridledger.errors import (
     UnavailableError,
 )
 from gridledger.protocol.fields import to_base64
+from services.vault.attributes import ROLE
 from services.vault.cutting import AUDITS, HEADS, CutObject, Plan, cut_object
 from services.vault.errors import KemKeyBad, PutIncomplete
 from services.vault.records import ACTIVE, HolderRecord
@@ -139,19 +140,21 @@ class Dealer:
         *,
         profile: str | None = None,
         readers: str | None = None,
+        heads: Sequence[str] = (),
         meta: Mapping[str, Any] | None = None,
     ) -> Sending:
         """Share ``data`` among a cluster's holders, or over the heads (``heads``); returns when t + spare have
         acknowledged on the ledger, and goes on with the others behind it.
 
         ``profile``: that of the cluster if none is named. ``readers``: who may read, a policy; the members of the
-        cluster's organisation and of the base's if none is named. Raises :class:`PutIncomplete`, the contract's
+        cluster's organisation and of the base's if none is named, and the heads of the MSPs ``heads``, which share
+        their shares again. Raises :class:`PutIncomplete`, the contract's
         refusal, :class:`~gridledger.sharing.errors.SharingError`.
         """
 
         async def submit(there: Cluster, cut: CutObject) -> int:
             extra = {"layer": 1 if cluster == HEADS else 2, "cluster": cluster, "meta": dict(meta or {})}
-            manifest = {**cut.manifest, **extra, "readers": readers or default_readers(there)}
+            manifest = {**cut.manifest, **extra, "readers": readers or default_readers(there, heads)}
             return int((await self.session.ledger.put_object(manifest))["version"])
 
         return await self._deal(cluster, _Deal(name, 1, data, profile, submit))
@@ -373,10 +376,12 @@ async def _records(session: Session, cluster: str) -> dict[str, HolderRecord]:
     return records
 
 
-def default_readers(cluster: Cluster) -> str:
-    """Who reads where nobody is named: the members of the cluster's organisation and of the base's."""
-    mspids = dict.fromkeys((cluster.mspid, cluster.base_mspid))
-    return f"OR({','.join(repr(f'{mspid}.member') for mspid in mspids)})"
+def default_readers(cluster: Cluster, heads: Sequence[str] = ()) -> str:
+    """Who reads where nobody is named: the members of the cluster's organisation and of the base's, and the heads of
+    these MSPs."""
+    named = [f"{mspid}.member" for mspid in (cluster.mspid, cluster.base_mspid)]
+    named += [f"{mspid}.member[{ROLE}=head]" for mspid in heads]
+    return f"OR({','.join(map(repr, dict.fromkeys(named)))})"
 
 
 def _incomplete_text(sending: Sending) -> str:

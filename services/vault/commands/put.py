@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--readers",
         metavar="POLICY",
-        help="who may read (default: members of the cluster's and the base's organisation)",
+        help="who may read (default: members of the cluster's and the base's organisation, and heads that share again)",
     )
     parser.add_argument(
         "--meta", type=key_value, action="append", default=[], metavar="NAME=VALUE", help="what the ledger says of it"
@@ -105,6 +105,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
     async def dealer(profile: ConnectionProfile) -> SigningIdentity:
         return await dealer_identity(profile, options.cluster)
 
+    heads = [_identity_of(options, head).mspid for head in options.layered]
     async with opened(options, dealer) as session, _dealer(session, options) as putting:
         sending = await putting.put(
             name,
@@ -112,6 +113,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
             options.cluster,
             profile=options.profile,
             readers=options.readers,
+            heads=heads,
             meta=dict(map(_meta, options.meta)),
         )
         await putting.finish()
@@ -125,8 +127,7 @@ def _dealer(session: Session, options: argparse.Namespace) -> Dealer:
 
 async def _put_below(options: argparse.Namespace, name: str, head: str) -> Sending:
     profile = load_profile(options.directory)
-    folder = _folder_of(profile, head)
-    async with _dealing(profile, SigningIdentity.load(folder)) as (dealer, holder):
+    async with _dealing(profile, _identity_of(options, head)) as (dealer, holder):
         try:
             sending = await layer_below(dealer.session, dealer, name, holder)
         except InputError as error:
@@ -135,8 +136,10 @@ async def _put_below(options: argparse.Namespace, name: str, head: str) -> Sendi
         return sending
 
 
-def _folder_of(profile: ConnectionProfile, head: str) -> Path:
-    return Path(head) if Path(head).is_dir() else profile.user_folder(head)
+def _identity_of(options: argparse.Namespace, head: str) -> SigningIdentity:
+    """A head's identity, named by its folder or as ORG/NAME."""
+    folder = Path(head) if Path(head).is_dir() else load_profile(options.directory).user_folder(head)
+    return SigningIdentity.load(folder)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gridledger.errors import ConflictError
+from gridledger.errors import ConflictError, GridLedgerError
 from services.vault.dealer import Dealer
 from services.vault.errors import TooFewAnswered
 from services.vault.layering import get_layered, layer_below, name_below
@@ -44,6 +44,21 @@ async def test_a_head_s_share_is_read_from_its_cluster(parties: Parties) -> None
     parties.away = {"m1-1", "m2-1", "m1-2", "m1-3", "m2-2", "m2-3"}
     with pytest.raises((TooFewAnswered, ConflictError)):
         await get_layered(reader, "plan", "study")
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_head_that_shares_again_may_read_where_no_readers_are_named(parties: Parties, named: bool) -> None:
+    head = parties.hosted["m1-1"].own.identity
+    async with Dealer(parties.session(parties.base), audits=2) as dealer:
+        await dealer.put("plan", DATA, "heads", heads=[head.mspid] * named)
+        await dealer.finish()
+    async with Dealer(parties.session(head), audits=2) as dealer:
+        if named:
+            assert (await layer_below(dealer.session, dealer, "plan", "m1-1")).object == "plan.m1-1"
+            await dealer.finish()
+        else:
+            with pytest.raises(GridLedgerError, match="may not read plan"):
+                await layer_below(dealer.session, dealer, "plan", "m1-1")
 
 
 async def test_only_objects_over_the_heads_have_a_layer_below(parties: Parties) -> None:
