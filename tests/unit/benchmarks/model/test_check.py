@@ -44,8 +44,7 @@ def test_the_check_holds_for_a_report_of_the_model_s_own():
 
 
 @pytest.mark.timeout(300)
-def test_the_check_fails_for_a_throughput_that_is_far_off(monkeypatch):
-    monkeypatch.setattr(module, "APPEND_S", (KNOWN.append_s,))
+def test_the_check_fails_for_a_throughput_that_is_far_off():
     wrong = modelled_load("no-shard").model_copy(update={"tx_s": 200.0})
     done = check(
         model_report(wrong, *map(modelled_load, ("two-shards", "three-shards"))), "put", fitted="three-shards", seed=1
