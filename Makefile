@@ -126,7 +126,7 @@ first-hour: $(VENV)/.installed-dev  ## README's path to a transaction of one's o
 
 compose: $(VENV)/.installed  ## write docker/compose*.yaml anew from network-config/
 	@$(BIN)/gridledger compose network-config/three-shards.yaml > docker/compose.yaml
-	@for name in substation substation-vault; do \
+	@for name in substation substation-vault forensics; do \
 	  $(BIN)/gridledger compose network-config/$$name.yaml > docker/compose.$$name.yaml; done
 	@for name in no-shard two-shards; do $(BIN)/gridledger compose network-config/$$name.yaml \
 	  --override network-config/three-shards.yaml > docker/compose.$$name.yaml; done

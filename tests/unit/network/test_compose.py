@@ -103,6 +103,12 @@ def test_the_committed_vault_is_what_is_generated() -> None:
     assert services["cli"]["image"].startswith("gridledger/vault:")
 
 
+def test_the_committed_forensics_are_what_is_generated() -> None:
+    path = PurePosixPath("network-config/forensics.yaml")
+    written = compose_file(load_network_config(PROJECT / path), path)
+    assert (PROJECT / "docker/compose.forensics.yaml").read_text() == written, "run make compose"
+
+
 def test_the_command_writes_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(PROJECT)
     assert main(["compose", str(BASE)]) == 0

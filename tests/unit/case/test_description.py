@@ -1,0 +1,68 @@
+"""network-config/forensics.yaml: three cities, of which any one can be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.protocol.config_policies import ChannelPolicies, Membership, organisation_policies
+from tests.support.processes import REPOSITORY
+
+CITIES = ("kyiv", "severodonetsk", "lviv")
+ALL = {"Kyiv", "Severodonetsk", "Lviv", "Authority"}
+MEMBERS = {
+    "general": ALL,
+    "devices": ALL,
+    "access": ALL,
+    "section-plant": {"Severodonetsk", "Kyiv", "Authority"},
+    "section-transmission": {"Kyiv", "Lviv", "Authority"},
+    "section-home": {"Lviv", "Kyiv", "Authority"},
+}
+
+
+@pytest.fixture(scope="module")
+def config() -> NetworkConfig:
+    return load_network_config(REPOSITORY / "network-config/forensics.yaml")
+
+
+def without(config: NetworkConfig, lost: Collection[str], channel: str, text: str) -> bool:
+    """Whether a policy can be met on a channel by the peers whose names have none of these cities in them."""
+    kinds = {config.mspid(one): config.kind_of(one) for one in config.members_of(channel)}
+    members = {mspid: Membership(kind, organisation_policies(mspid, kind)) for mspid, kind in kinds.items()}
+    policy = ChannelPolicies(config.channels[channel].all_policies, members).endorsement(text)
+    left = [config.peer(peer) for peer in config.channels[channel].peers if not any(city in peer for city in lost)]
+    return policy.satisfied_by([(config.mspid(peer.organisation), "peer") for peer in left])
+
+
+def test_channels_have_the_organisations_that_are_concerned(config: NetworkConfig) -> None:
+    assert {name: set(config.members_of(name)) - {"Orderer"} for name in config.channels} == MEMBERS
+    assert [peer.port for peer in config.peers] == [7151, 7152, 7153, 7154]
+
+
+def test_each_city_has_an_orderer_and_a_peer(config: NetworkConfig) -> None:
+    assert [orderer.name for orderer in config.orderers] == [f"orderer-{city}" for city in CITIES]
+    assert {peer.name for peer in config.peers} == {*(f"peer-{city}" for city in CITIES), "peer-authority"}
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_every_chaincode_can_be_endorsed_with_one_city_lost_and_none_with_two(city: str, config: NetworkConfig) -> None:
+    for name, channel in config.channels.items():
+        for spec in channel.chaincodes.values():
+            assert without(config, [city], name, spec.policy), name
+            others = [one for one in CITIES if one != city]
+            on_it = [one for one in others if f"peer-{one}" in channel.peers]
+            assert without(config, others, name, spec.policy) == (len(on_it) < 2), name
+
+
+def test_what_applications_name_is_there(config: NetworkConfig) -> None:
+    forensics, anchors = config.applications["forensics"], config.applications["anchors"]
+    named = {
+        (forensics["channel"], forensics["chaincode"]),
+        *((one["channel"], one["chaincode"]) for one in (forensics["devices"], forensics["access"], anchors)),
+        *forensics["sections"].items(),
+    }
+    deployed = {(name, chaincode) for name, channel in config.channels.items() for chaincode in channel.chaincodes}
+    assert deployed <= named
+    assert forensics["authority"] in {one.name for one in config.organisations}
