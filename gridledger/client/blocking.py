@@ -30,6 +30,7 @@ from gridledger.protocol.block import Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
+from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
 from gridledger.transport.pins import Dialled
@@ -220,6 +221,10 @@ class Network:
     def get_block(self, number: int) -> Block:
         """See :meth:`gridledger.client.Network.get_block`."""
         return run(self._inner.get_block(number))
+
+    def get_headers(self, start: int = 0, *, limit: int = MAX_HEADERS) -> HeadersPage:
+        """See :meth:`gridledger.client.Network.get_headers`."""
+        return run(self._inner.get_headers(start, limit=limit))
 
     def get_transaction(self, tx_id: str) -> ProvedTransaction:
         """See :meth:`gridledger.client.Network.get_transaction`."""

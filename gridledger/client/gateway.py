@@ -34,6 +34,7 @@ from gridledger.client.queries import (
     read_chain_info,
     read_config,
     read_definition,
+    read_headers,
     read_history,
     read_status,
     read_transaction,
@@ -50,6 +51,7 @@ from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.fields import integer_of, list_of, object_of, to_base64
+from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.transaction_status import Status
@@ -244,6 +246,13 @@ class Network:
     async def get_block(self, number: int) -> Block:
         """A block with its header and envelopes. Its data hash is verified."""
         return await self._session.read(self.channel, read_block, number)
+
+    async def get_headers(self, start: int = 0, *, limit: int = MAX_HEADERS) -> HeadersPage:
+        """Headers of consecutive blocks from ``start`` on, without their transactions, and the peer's height.
+
+        At most ``limit``, and as many as the peer puts on a page. Each names the one before it by its hash.
+        """
+        return await self._session.read(self.channel, read_headers, start, limit=limit)
 
     async def get_transaction(self, tx_id: str) -> ProvedTransaction:
         """A transaction with its validation code. Its Merkle proof is verified against its block's header."""

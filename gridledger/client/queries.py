@@ -15,6 +15,7 @@ from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.fields import decoded, list_of, object_of
+from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
@@ -52,6 +53,16 @@ async def read_block(node: NodeClient, channel: str, number: int) -> Block:
     if block.header.number != number or block.header.channel != channel or not block.data_hash_holds():
         raise CorruptionError(f"the peer's answer is not block {number} of {channel}")
     return block
+
+
+async def read_headers(node: NodeClient, channel: str, start: int, *, limit: int = MAX_HEADERS) -> HeadersPage:
+    """Headers of consecutive blocks from ``start`` on, each naming the one before it by its hash;
+    :class:`CorruptionError` otherwise. None where the peer has no such block yet."""
+    params = {"from": str(start), "limit": str(limit)}
+    page = HeadersPage.from_dict(await node.get_json(path_of("channels", channel, "headers"), params=params))
+    if not page.follows(channel, start) or len(page.items) > limit:
+        raise CorruptionError(f"the peer's answer is not the headers of {channel} from block {start} on")
+    return page
 
 
 async def read_transaction(node: NodeClient, channel: str, tx_id: str) -> ProvedTransaction:

@@ -39,6 +39,7 @@ from gridledger.identity.signer import SigningIdentity, generate_key, signature_
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.fields import to_base64
+from gridledger.protocol.headers import CommittedHeader, HeadersPage
 from gridledger.protocol.proposal import EndorseRequest, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Endorsement
 from gridledger.protocol.transaction import Transaction
@@ -156,6 +157,8 @@ class _FakeNode(NodeClient):
                 return jsontext.dumps({"sequence": 1, "version": "fake", "package": "0" * 64, "policy": "any.peer"})
             case ["blocks", number] if int(number) < len(ledger.blocks):
                 return ledger.blocks[int(number)].to_bytes()
+            case ["headers"]:
+                return jsontext.dumps(_headers(ledger, params or {}).to_dict())
             case ["transactions", tx_id]:
                 return jsontext.dumps(ledger.proved(tx_id).to_dict())
             case ["transactions", tx_id, "status"]:
@@ -209,6 +212,13 @@ class _FakeConnection(GatewayConnection):
         self.node = node
         self.calls = calls
         self._watched = False
+
+
+def _headers(ledger: FakeLedger, params: Mapping[str, str]) -> HeadersPage:
+    start = int(params.get("from", "0"))
+    numbers = range(start, min(len(ledger.blocks), start + int(params.get("limit", "100"))))
+    items = [CommittedHeader(ledger.blocks[n].header, None, ledger.events[n].commit_hash) for n in numbers]
+    return HeadersPage(tuple(items), len(ledger.blocks))
 
 
 def _status(ledger: FakeLedger, tx_id: str, params: Mapping[str, str]) -> dict[str, Any]:

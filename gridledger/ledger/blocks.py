@@ -95,6 +95,19 @@ def read_envelope(reader: Reader, number: int, metadata: BlockMetadata, index: i
     raise CorruptionError(f"block {number} has no envelope {index}")
 
 
+def read_header(reader: Reader, number: int, metadata: BlockMetadata) -> bytes:
+    """The text of a block's header; no envelope is expanded."""
+    inflate, header, length = zlib.decompressobj(zlib.MAX_WBITS, DICTIONARY), b"", metadata.header_end
+    for _, chunk in reader.scan(Table.BLOCKS, pack_chunk(number, 0, 0), pack_chunk(number, 1, 0)):
+        try:
+            header += inflate.decompress(inflate.unconsumed_tail + chunk, length - len(header))
+        except zlib.error as error:
+            raise CorruptionError(f"block {number} cannot be read from the store: {error}") from None
+        if len(header) == length:
+            return header[FRAME_BYTES:]
+    raise CorruptionError(f"block {number} is cut short in the store")
+
+
 def _segments(header_end: int, ends: tuple[int, ...] | list[int]) -> Iterator[tuple[int, int]]:
     """Where the segments of a block's bytes start and stop."""
     start = stop = 0

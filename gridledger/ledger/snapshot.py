@@ -10,14 +10,16 @@ from typing import Any, Self
 
 from gridledger.errors import CorruptionError
 from gridledger.ledger import codec
-from gridledger.ledger.blocks import read_block, read_envelope
+from gridledger.ledger.blocks import read_block, read_envelope, read_header
 from gridledger.ledger.codec import Table
 from gridledger.ledger.errors import BlockMissing, TransactionMissing
 from gridledger.ledger.metadata import EMPTY_HEAD, BlockMetadata, Head
 from gridledger.ledger.store import Reader
 from gridledger.protocol import merkle
-from gridledger.protocol.block import Block
+from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.fields import decoded
+from gridledger.protocol.headers import CommittedHeader
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.result import Version
 from gridledger.protocol.transaction import Transaction
@@ -117,6 +119,12 @@ class Snapshot:
     def block(self, number: int) -> Block:
         """A block, read."""
         return Block.from_bytes(self.block_bytes(number))
+
+    def header(self, number: int) -> CommittedHeader:
+        """A block's header, signature and commit hash, without reading its envelopes; :class:`BlockMissing`."""
+        metadata = self.metadata(number)
+        text = decoded(read_header(self._reader, number, metadata), "a block's header")
+        return CommittedHeader(BlockHeader.parse(text), metadata.signature, metadata.commit_hash)
 
     def envelope(self, number: int, index: int) -> bytes:
         """One envelope of a block; costs the same in a large block as in a small one."""

@@ -100,6 +100,11 @@ _SCHEMAS = {
             "transactions": list_of({"type": "object"}),
         },
     },
+    "CommittedHeader": members(
+        header={**TEXT, "description": "the block header's text"},
+        signature=nullable(members(orderer=HASH, signature=BASE64)),
+        commit_hash=HASH,
+    ),
     "ProvedTransaction": members(
         tx_id=HASH,
         block=WHOLE,
@@ -174,6 +179,11 @@ _OPERATIONS = {
         "A block",
         named("Block"),
         description="With `format=raw` the block's frames (docs/protocol.md) as `application/octet-stream`.",
+    ),
+    "GET /channels/{name}/headers": Operation(
+        "Headers of consecutive blocks, without their transactions",
+        members(items=list_of(named("CommittedHeader")), height=WHOLE),
+        description="From block `from` on, at most `limit` of them, 1,000 or 1 MiB; none past the newest block.",
     ),
     "GET /channels/{name}/transactions/{tx_id}": Operation(
         "A transaction with its validation code and its Merkle proof", named("ProvedTransaction")

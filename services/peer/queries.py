@@ -5,6 +5,7 @@ from __future__ import annotations
 from gridledger import jsontext
 from gridledger.ledger import Ledger, TransactionMissing
 from gridledger.protocol.chain_info import ChainInfo
+from gridledger.protocol.headers import MAX_HEADERS, MAX_PAGE_BYTES, CommittedHeader, HeadersPage
 from gridledger.protocol.opened_block import open_block
 from services.peer.channel import Channel
 
@@ -32,6 +33,21 @@ def block_json(ledger: Ledger, number: int) -> bytes:
         block, metadata = snapshot.block(number), snapshot.metadata(number)
     orderer = None if metadata.signature is None else metadata.signature.orderer
     return jsontext.dumps(open_block(block, metadata.codes, commit_hash=metadata.commit_hash, orderer=orderer))
+
+
+def headers_json(ledger: Ledger, start: int, limit: int) -> bytes:
+    """The headers of at most ``limit`` blocks from ``start`` on, as many as a page takes; none past the newest."""
+    items: list[CommittedHeader] = []
+    size = 0
+    with ledger.snapshot() as snapshot:
+        height = snapshot.height
+        for number in range(start, min(height, start + min(limit, MAX_HEADERS))):
+            item = snapshot.header(number)
+            size += len(item.header.text)
+            if items and size > MAX_PAGE_BYTES:
+                break
+            items.append(item)
+    return jsontext.dumps(HeadersPage(tuple(items), height).to_dict())
 
 
 def transaction_json(ledger: Ledger, tx_id: str) -> bytes:

@@ -36,6 +36,7 @@ from services.peer.endorser import remote
 from services.peer.peer import Peer, clock_us
 
 DEFAULT_HISTORY = 100
+DEFAULT_HEADERS = 100
 _From = Annotated[WholeNumber | None, Query(alias="from")]
 """The block that a stream of events begins with; the next one by default."""
 
@@ -184,6 +185,16 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
         if form == "raw":
             return Response(ledger.block_bytes(number), media_type="application/octet-stream")
         return json_response(await asyncio.to_thread(queries.block_json, ledger, number))
+
+    @router.get("/channels/{name}/headers")
+    async def headers(
+        name: str,
+        request: Request,
+        start: Annotated[WholeNumber, Query(alias="from")] = 0,
+        limit: Annotated[WholeNumber, Query()] = DEFAULT_HEADERS,
+    ) -> Response:
+        ledger = _readable(peer, name, request, acls.BLOCK_BY_NUMBER).ledger
+        return json_response(await asyncio.to_thread(queries.headers_json, ledger, start, limit))
 
 
 def _add_transactions(router: APIRouter, peer: Peer) -> None:

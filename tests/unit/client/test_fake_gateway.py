@@ -121,6 +121,8 @@ async def test_the_chain_can_be_read(gateway: FakeGateway) -> None:
     ]
     proved = await network.get_transaction(first.tx_id)
     assert (await network.get_block(first.block)).envelopes == (proved.envelope,)
+    page = await network.get_headers(first.block, limit=1)
+    assert [(item.header, item.commit_hash) for item in page.items] == [(proved.header, first.commit_hash)]
     with pytest.raises(NotFoundError):
         await network.get_status("0" * 64)
     with pytest.raises(TimeoutExceeded):

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from gridledger.client.queries import read_block, read_transaction
+from gridledger.client.queries import read_block, read_headers, read_transaction
 from gridledger.errors import CorruptionError, MalformedMessage
 from gridledger.protocol import merkle
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from tests.support.paper import PaperPeer
 from tests.unit.client.paper_gateway import PaperGateway
@@ -37,6 +38,39 @@ async def test_a_block_is_taken_only_where_its_hash_holds(peer: PaperGateway, tm
     peer.answers["/channels/shard2/blocks/1"] = block.to_bytes()
     with pytest.raises(CorruptionError, match="not block 1 of shard2"):
         await read_block(node, "shard2", 1)
+
+
+async def test_headers_are_taken_only_where_each_names_the_one_before(peer: PaperGateway, tmp_path: Path) -> None:
+    ledger = PaperPeer(tmp_path, peer.paper)
+    for number in range(3):
+        ledger.commit(peer.paper.transaction({"k": number}))
+    node: Any = peer
+    with ledger.ledger.snapshot() as snapshot:
+        headers = [snapshot.header(number) for number in range(4)]
+    path = "/channels/shard1/headers"
+    peer.answers[path] = HeadersPage(tuple(headers[1:]), 4).to_dict()
+    page = await read_headers(node, "shard1", 1)
+    assert (page.items, page.height) == (tuple(headers[1:]), 4)
+    with pytest.raises(CorruptionError, match="not the headers of shard1 from block 1 on"):
+        await read_headers(node, "shard1", 1, limit=2)
+    for wrong, height in ((headers[2:], 4), (headers[1:2] + headers[3:], 4), (headers[1:], 3)):
+        peer.answers[path] = HeadersPage(tuple(wrong), height).to_dict()
+        with pytest.raises(CorruptionError, match="not the headers of shard1 from block 1 on"):
+            await read_headers(node, "shard1", 1)
+    peer.answers[path] = HeadersPage(tuple(headers[1:3]), 4).to_dict()
+    peer.answers[path]["items"][1]["header"] = headers[2].header.text.replace(headers[2].header.previous_hash, "0" * 64)
+    with pytest.raises(CorruptionError, match="not the headers of shard1 from block 1 on"):
+        await read_headers(node, "shard1", 1)
+
+
+@pytest.mark.parametrize(
+    "told", [None, [], {}, {"items": 1, "height": 1}, {"items": [{}], "height": 1}, {"items": [], "height": "1"}]
+)
+async def test_what_is_no_page_of_headers_is_one_error(peer: PaperGateway, told: Any) -> None:
+    node: Any = peer
+    peer.answers["/channels/shard1/headers"] = told
+    with pytest.raises(MalformedMessage):
+        await read_headers(node, "shard1", 0)
 
 
 async def test_a_transaction_is_taken_only_with_its_proof(peer: PaperGateway, tmp_path: Path) -> None:

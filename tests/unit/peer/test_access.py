@@ -29,6 +29,7 @@ ROUTES = {
     "/channels/shard1/chaincodes/kv": acls.CHAINCODE_DEFINITION,
     "/channels/shard1/blocks/0": acls.BLOCK_BY_NUMBER,
     "/channels/shard1/blocks/0?format=raw": acls.BLOCK_BY_NUMBER,
+    "/channels/shard1/headers?from=0&limit=2": acls.BLOCK_BY_NUMBER,
     "/channels/shard1/transactions/00": acls.TRANSACTION_BY_ID,
     "/channels/shard1/history/kv?key=a": acls.HISTORY,
     "/channels/shard1/events/blocks": acls.FILTERED_BLOCK_EVENTS,

@@ -9,11 +9,19 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from services.peer import queries
 from services.peer.channel import Channel
 from services.peer.errors import ChaincodeUnknown
-from services.peer.queries import block_json, chain_info, history_json, transaction_json, unknown_transaction
+from services.peer.queries import (
+    block_json,
+    chain_info,
+    headers_json,
+    history_json,
+    transaction_json,
+    unknown_transaction,
+)
 from tests.support.paper import PaperNetwork, PaperPeer
 
 
@@ -68,6 +76,32 @@ def test_chain_info_is_the_ledgers_head(house: House) -> None:
     assert (info.commit_hash, info.last_hash) == (house.peer.ledger.commit_hash, house.peer.chain.blocks[2].header.hash)
     assert info.timestamp_us == house.peer.chain.blocks[2].header.timestamp_us
     assert info.size_bytes > 0
+
+
+def pages(house: House, start: int, limit: int) -> HeadersPage:
+    return HeadersPage.from_dict(jsontext.loads(headers_json(house.peer.ledger, start, limit)))
+
+
+def test_headers_are_told_with_signatures_and_commit_hashes(house: House) -> None:
+    page = pages(house, 0, 9)
+    assert (page.height, [item.header for item in page.items]) == (3, [b.header for b in house.peer.chain.blocks])
+    assert page.items[0].signature is None
+    assert page.items[1].signature is not None
+    assert page.items[1].signature.orderer == house.paper.orderers["orderer1"].fingerprint
+    assert page.items[2].commit_hash == house.peer.ledger.commit_hash
+    assert page.follows("shard1", 0)
+    assert not page.follows("shard2", 0)
+    assert not page.follows("shard1", 1)
+
+
+def test_a_page_of_headers_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [item.header.number for item in pages(house, 1, 1).items] == [1]
+    for start, limit in ((3, 9), (2**40, 9), (0, 0)):
+        assert pages(house, start, limit) == HeadersPage((), 3)
+    monkeypatch.setattr(queries, "MAX_HEADERS", 2)
+    assert [item.header.number for item in pages(house, 0, 9).items] == [0, 1]
+    monkeypatch.setattr(queries, "MAX_PAGE_BYTES", 10)
+    assert [item.header.number for item in pages(house, 1, 9).items] == [1]
 
 
 def test_a_transaction_is_told_with_its_proof(house: House) -> None:
