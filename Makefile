@@ -34,6 +34,10 @@ $(VENV)/.installed-vault: requirements/vault.lock $(VENV)/.installed
 	@requirements/install.sh $(PYTHON) $(VENV) $<
 	@touch $@
 
+$(VENV)/.installed-forensics: requirements/forensics.lock $(VENV)/.installed
+	@requirements/install.sh $(PYTHON) $(VENV) $<
+	@touch $@
+
 $(VENV)/.installed-bench: requirements/bench.lock $(VENV)/.installed-feeder
 	@requirements/install.sh $(PYTHON) $(VENV) $<
 	@touch $@
@@ -147,7 +151,7 @@ docker-test: $(VENV)/.installed  ## the network as containers: built, used, kill
 # Each begins as a copy of dev's, which has everything: uv keeps the versions it finds, so no lock replaces another's.
 lock: $(VENV)/.installed-dev  ## make the locks in requirements/ anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
-	@for set in "dev --extra dev" "deep --extra deep" "bench --extra bench" "feeder --extra feeder" "relay --extra relay" "vault --extra vault" "services --extra server"; do set -- $$set; name=$$1; shift; \
+	@for set in "dev --extra dev" "deep --extra deep" "bench --extra bench" "feeder --extra feeder" "relay --extra relay" "vault --extra vault" "forensics --extra forensics" "services --extra server"; do set -- $$set; name=$$1; shift; \
 	  test $$name = dev || cp requirements/dev.lock requirements/$$name.lock; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    pyproject.toml $$@ --output-file requirements/$$name.lock; done

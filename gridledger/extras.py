@@ -22,6 +22,16 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "relay": ("comtrade", "iec61850", "jinja2", "matplotlib", "pyarrow", "pymodbus"),
     "vault": ("jinja2", "matplotlib", "pyeclib"),
+    "forensics": (
+        "jinja2",
+        "matplotlib",
+        "numpy",
+        "pyarrow",
+        "pymodbus",
+        "rfc3161_client",
+        "scipy",
+        "soundfile",
+    ),
     "bench": ("jinja2", "locust", "matplotlib", "psutil", "simpy"),
 }
 """The modules that each extra brings wherever it can be installed; uvloop, which Windows lacks, is not among them."""
