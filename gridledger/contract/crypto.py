@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from gridledger.contract.errors import ContractError
+from gridledger.evidence import schnorr
+from gridledger.evidence.errors import EvidenceError
 from gridledger.identity.certificate import MAX_CERTIFICATE_BYTES, Certificate
 from gridledger.identity.errors import MalformedCertificate
 from gridledger.identity.low_s import P256_HALF_ORDER, P256_ORDER
@@ -28,12 +30,14 @@ HASH_BYTES: Final = 32
 MAX_LEAVES: Final = 2**63
 """Leaves of a tree lie below this; a path then has at most 63 hashes."""
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MAX_USER_CHARACTERS: Final = 1024
 MAX_SIGNATURE_BYTES: Final = 72
 """SEQUENCE of two INTEGERs of 33 bytes each: no DER signature of P-256 is longer."""
 
 _Form = TypeVar("_Form", str, bytes)
 
 _MAX_PATH: Final = 63
+_MAX_CONSISTENCY: Final = 64
 _ECDSA_SHA256: Final = ec.ECDSA(hashes.SHA256())
 _POINT_BYTES: Final = 65
 #: SubjectPublicKeyInfo of P-256 in front of the point (RFC 5480): id-ecPublicKey, secp256r1, a bit string of 66 bytes.
@@ -58,6 +62,45 @@ def verify_path(leaf: bytes, index: int, count: int, path: Sequence[bytes], root
         return False
     reached = merkle.root_from_path(leaf, index, count, path)
     return reached is not None and hmac.compare_digest(reached, root)
+
+
+def verify_consistency(first: int, first_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether the tree of ``size`` leaves with this root begins with that of ``first`` leaves (RFC 9162, 2.1.4.2).
+
+    ``proof``: 32 bytes each, at most 64. A tree is consistent with itself and with that of no leaves, by no hashes.
+    """
+    if not 0 <= first <= size <= MAX_LEAVES:
+        raise ContractError(f"a tree of 0 to {MAX_LEAVES} leaves begins with no more than it has: {first} of {size}")
+    if len(proof) > _MAX_CONSISTENCY or any(len(item) != HASH_BYTES for item in (first_root, root, *proof)):
+        return False
+    return merkle.consistency_holds(first, first_root, size, root, proof)
+
+
+def verify_schnorr(key: str, user: str, other: str, proof: str) -> bool:
+    """Whether ``proof`` shows that ``user`` knows the secret of ``key``, bound to the text ``other`` (RFC 8235, P-256).
+
+    ``key``: 130 hex digits, SEC 1 uncompressed; ``proof``: V and r, 194 hex digits. A key that is none is refused, a
+    proof that is none does not hold. How it is computed: :mod:`gridledger.evidence.schnorr`.
+    """
+    if len(user) > MAX_USER_CHARACTERS or len(other) > MAX_MESSAGE_BYTES or len(other.encode()) > MAX_MESSAGE_BYTES:
+        raise ContractError(
+            f"a proof is of a user of at most {MAX_USER_CHARACTERS} characters and a text of at most "
+            f"{MAX_MESSAGE_BYTES} bytes"
+        )
+    check_proof_key(key)
+    try:
+        found = schnorr.Proof.of(proof)
+    except EvidenceError:
+        return False
+    return schnorr.verify(bytes.fromhex(key), user, other, found)
+
+
+def check_proof_key(key: str) -> None:
+    """Refuse what is no key for :func:`verify_schnorr`: no 130 small hex digits, or no point of P-256."""
+    try:
+        schnorr.check_public(schnorr.bytes_of(key, "proof_key", _POINT_BYTES))
+    except EvidenceError as error:
+        raise ContractError(error.message) from None
 
 
 def verify_ecdsa(key: str, message: bytes, signature: bytes) -> bool:
