@@ -97,8 +97,6 @@ def verify(public: bytes, user: str, other: str, proof: Proof) -> bool:
     if key is None or v is None or len(proof.r) != SCALAR_BYTES:
         return False
     r = int.from_bytes(proof.r, "big")
-    if r >= ORDER:
-        return False
     c = challenge(proof.v, public, user, other)
     # x(r G + c A) = x(V) leaves V or -V; x((r + 1) G + c A) = x(V + G) then leaves V alone.
     first = _same_x(key, r, c, v)
@@ -149,12 +147,17 @@ def _same_x(key: ec.EllipticCurvePublicKey, r: int, c: int, point: p256.Point) -
 
 
 def _ephemeral(secret: int, user: str, other: str, fresh: bytes) -> int:
-    """v, by RFC 6979, section 3.2, with the additional data of section 3.6; the message is both texts with lengths."""
+    """v: the message of RFC 6979 is both texts with their lengths, its additional data (3.6) the fresh bytes."""
     if len(fresh) != RANDOM_BYTES:
         raise EvidenceError("randbytes", f"gave {len(fresh)} bytes instead of {RANDOM_BYTES}")
     message = b"".join([len(part).to_bytes(4, "big") + part for part in (user.encode(), other.encode())])
-    h1 = int.from_bytes(sha256(message).digest(), "big") % ORDER
-    seed = secret.to_bytes(SCALAR_BYTES, "big") + h1.to_bytes(SCALAR_BYTES, "big") + fresh
+    return generate(secret, sha256(message).digest(), fresh)
+
+
+def generate(secret: int, digest: bytes, additional: bytes) -> int:
+    """The generator of RFC 6979, section 3.2, for P-256 and SHA-256: a number from 1 to n - 1."""
+    h1 = int.from_bytes(digest, "big") % ORDER
+    seed = secret.to_bytes(SCALAR_BYTES, "big") + h1.to_bytes(SCALAR_BYTES, "big") + additional
     k, v = bytes(32), b"\x01" * 32
     for separator in (b"\x00", b"\x01"):
         k = hmac.digest(k, v + separator + seed, "sha256")

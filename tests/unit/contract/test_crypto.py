@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridledger.contract import ContractError, crypto
+from gridledger.contract import ContractError, crypto, evidence
+from gridledger.evidence import schnorr
 from gridledger.identity.low_s import P256_ORDER
 from gridledger.identity.signer import generate_key, sign_p256
 from gridledger.protocol import merkle
@@ -125,3 +126,50 @@ def test_a_contract_that_needs_neither_does_not_load_the_library_of_ciphers() ->
     """A host of any other chaincode starts without it, and has its memory for itself."""
     code = "import gridledger.contract, sys; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_consistency_of_trees_is_checked_within_bounds() -> None:
+    tree = merkle.Tree()
+    for number in range(9):
+        tree.append(merkle.leaf_hash(bytes([number])))
+    proof = tree.consistency(5, 9)
+    assert crypto.verify_consistency(5, tree.root(5), 9, tree.root(9), proof)
+    assert not crypto.verify_consistency(5, tree.root(4), 9, tree.root(9), proof)
+    assert not crypto.verify_consistency(5, tree.root(5)[:-1], 9, tree.root(9), proof)
+    assert not crypto.verify_consistency(5, tree.root(5), 9, tree.root(9), [*proof[:-1], b""])
+    assert not crypto.verify_consistency(5, tree.root(5), 9, tree.root(9), [bytes(32)] * 65)
+    assert crypto.verify_consistency(0, merkle.root([]), 2**63, tree.root(9), [])
+    for first, size in ((-1, 9), (10, 9), (1, 2**63 + 1)):
+        with pytest.raises(ContractError, match="begins with no more than it has"):
+            crypto.verify_consistency(first, tree.root(5), size, tree.root(9), proof)
+
+
+def test_schnorr_proofs_hold_for_their_key_user_and_text_alone() -> None:
+    text = evidence.event_text(
+        "section-plant", "pmu-7", 1, evidence.NO_EVENT, kind="alarm", time_us=5, body_sha256=evidence.text_hash("{}")
+    )
+    key = schnorr.public_of(7).hex()
+    proof = schnorr.prove(7, "pmu-7", text, randbytes=lambda count: b"r" * count).text
+    assert crypto.verify_schnorr(key, "pmu-7", text, proof)
+    assert not crypto.verify_schnorr(schnorr.public_of(8).hex(), "pmu-7", text, proof)
+    assert not crypto.verify_schnorr(key, "pmu-8", text, proof)
+    assert not crypto.verify_schnorr(key, "pmu-7", text.replace("section-plant", "section-home"), proof)
+    for wrong in ("", proof.upper(), proof[:-1], proof + "00", "0" * 194, "ж" * 194):
+        assert not crypto.verify_schnorr(key, "pmu-7", text, wrong)
+
+
+@pytest.mark.parametrize("key", ["", "04" + "0" * 128, "04" + "f" * 128, "g" * 130, schnorr.public_of(7).hex().upper()])
+def test_what_is_no_key_for_proofs_is_refused(key: str) -> None:
+    crypto.check_proof_key(schnorr.public_of(7).hex())
+    with pytest.raises(ContractError, match="proof_key"):
+        crypto.check_proof_key(key)
+    with pytest.raises(ContractError, match="proof_key"):
+        crypto.verify_schnorr(key, "u", "o", "")
+
+
+def test_texts_of_a_proof_have_bounds() -> None:
+    key = schnorr.public_of(7).hex()
+    for user, other in (("u" * 1025, "o"), ("u", "o" * (2**20 + 1)), ("u", "ж" * (2**19 + 1))):
+        with pytest.raises(ContractError, match="a proof is of a user of at most"):
+            crypto.verify_schnorr(key, user, other, "")
+    assert not crypto.verify_schnorr(key, "u" * 1024, "ж" * 2**19, "0" * 194)
