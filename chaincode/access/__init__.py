@@ -1,0 +1,1 @@
+"""Operators' access: who opened a session, from which terminal, what he commanded, and who was denied."""
