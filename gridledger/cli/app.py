@@ -151,3 +151,9 @@ def rest(context: typer.Context) -> None:
 def vault(context: typer.Context) -> None:
     """Shard storage: data split among holders, and the ledger of who holds and reads them."""
     raise typer.Exit(run_own(context.info_name or "", context.args))
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
+def case(context: typer.Context) -> None:
+    """Investigations: what devices and operators left on the ledger, and the proofs of it."""
+    raise typer.Exit(run_own(context.info_name or "", context.args))

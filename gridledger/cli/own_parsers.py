@@ -1,5 +1,5 @@
-"""Commands with parsers of their own: ``simulate``, and kinds of companions (``feeder``, ``relay``, ``rest``,
-``vault``)."""
+"""Commands with parsers of their own: ``simulate``, and kinds of companions (``case``, ``feeder``, ``relay``,
+``rest``, ``vault``)."""
 
 from __future__ import annotations
 

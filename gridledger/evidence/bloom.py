@@ -13,13 +13,14 @@ from typing import Final
 
 from gridledger.evidence.errors import EvidenceError
 
-MAX_BITS: Final = 2**32
+MAX_BITS: Final = 2**30
+"""128 MiB: 100 million names at 1 %."""
 MAX_HASHES: Final = 64
 _DOMAIN: Final = b"gridledger-bloom-1\x00"
 
 
 class Bloom:
-    """A filter of ``m`` bits, 1 to 2^32, of which each name sets ``k``, 1 to 64. Memory: m / 8 bytes."""
+    """A filter of ``m`` bits, 1 to 2^30, of which each name sets ``k``, 1 to 64. Memory: m / 8 bytes."""
 
     def __init__(self, m: int, k: int, bits: bytes | None = None) -> None:
         """``bits``: of a filter made before. :class:`EvidenceError` for sizes that cannot be."""

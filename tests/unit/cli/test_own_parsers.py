@@ -9,14 +9,20 @@ from gridledger.cli import project as checkout
 
 
 def test_a_simulated_relay_is_no_command_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert {"simulate", "feeder", "relay", "rest", "vault"} == own_parsers.NAMES
+    assert {"simulate", "case", "feeder", "relay", "rest", "vault"} == own_parsers.NAMES
     assert main(["relay-simulator"]) == 2
     assert "relay-simulator" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("name", "asked"),
-    [("feeder", ("feeder", True)), ("relay", (None, False)), ("rest", (None, True)), ("vault", (None, False))],
+    [
+        ("case", (None, False)),
+        ("feeder", ("feeder", True)),
+        ("relay", (None, False)),
+        ("rest", (None, True)),
+        ("vault", (None, False)),
+    ],
 )
 def test_a_module_that_asks_for_its_extras_itself_is_not_asked_first(
     name: str, asked: tuple[str | None, bool], monkeypatch: pytest.MonkeyPatch

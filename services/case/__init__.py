@@ -1,0 +1,1 @@
+"""The case application: evidence is checked, searched and packed for an investigation; ``gridledger case``."""
