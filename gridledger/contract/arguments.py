@@ -12,12 +12,31 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
+from gridledger import jsontext
 from gridledger.contract.errors import ContractError
+from gridledger.errors import MalformedJSON
+from gridledger.jsontext import MAX_VALUE_DEPTH
 
-__all__ = ["UNSEEN", "choice", "integer", "items", "members", "moment", "refuse", "sha256", "shown", "text"]
+__all__ = [
+    "UNSEEN",
+    "choice",
+    "integer",
+    "items",
+    "json_object",
+    "members",
+    "moment",
+    "mspid",
+    "name",
+    "refuse",
+    "sha256",
+    "shown",
+    "text",
+]
 
 _Choice = TypeVar("_Choice")
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MSPID: Final = re.compile(r"[A-Za-z0-9.-]{1,128}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC; what is written of it says so
 _SHOWN: Final = 60
@@ -114,3 +133,33 @@ def sha256(value: Any, where: str) -> str:
     if type(value) is not str or not _SHA256.fullmatch(value):
         refuse(where, f"must be 64 hexadecimal digits in small letters, not {shown(value)}")
     return value
+
+
+def name(value: Any, where: str) -> str:
+    """A name that may stand in a key: a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -."""
+    if type(value) is not str or not _NAME.fullmatch(value):
+        refuse(where, f'must be a name such as "pmu-7" (A-Z a-z 0-9 . _ -, 64 at most), not {shown(value)}')
+    return value
+
+
+def mspid(value: Any, where: str = "mspid") -> str:
+    """The id of an MSP."""
+    if type(value) is not str or not _MSPID.fullmatch(value):
+        refuse(where, f"must be the id of an MSP, not {shown(value)}")
+    return value
+
+
+def json_object(value: Any, where: str, most: int) -> dict[str, Any]:
+    """What a text says that is the JSON text of one object, of at most ``most`` bytes of UTF-8.
+
+    Refused as everywhere in GridLedger: a member's name twice, NaN, numbers beyond binary64, more than 60 levels.
+    """
+    if type(value) is not str or len(value) > most or len(value.encode("utf-8", "surrogatepass")) > most:
+        refuse(where, f"must be the JSON text of an object, at most {most} bytes, not {shown(value)}")
+    try:
+        read = jsontext.loads(value, MAX_VALUE_DEPTH)
+    except (MalformedJSON, UnicodeEncodeError):  # why it is none is the JSON library's to say, in other words each time
+        refuse(where, f"is no JSON text: {shown(value)}")
+    if type(read) is not dict:
+        refuse(where, f"must be the JSON text of an object, not {shown(value)}")
+    return read
