@@ -1,0 +1,274 @@
+"""One device's way to its section: in the device's order, each event once, whatever becomes of the answers.
+
+The ledger says where a device's chain ends. As long as one process alone sends its events and all goes well, the lane
+knows that by itself; after a start, and after each answer that did not come, it asks. What it finds there it compares
+with the records that wait: those that are there already are settled, and what is no record of this node is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from gridledger.client.errors import CommitError, EndorseError
+from gridledger.errors import AuthenticationError, PermissionDeniedError
+from services.lightnode import metrics
+from services.lightnode.aside import Aside
+from services.lightnode.journal import InThread
+from services.lightnode.keys import Keys
+from services.lightnode.recorder.marks import ASIDE, FOREIGN, ON_CHAIN, Mark
+from services.lightnode.recorder.recorder import Recorder
+from services.lightnode.recorder.records import Record
+from services.lightnode.sending import LoggedEvent, Place, Section, after, batch_of, events_of, is_batch
+
+MAX_EVENTS: Final = 64
+"""Of one transaction."""
+MAX_COMPARED: Final = 1024
+"""So many events that are no records of this node are looked at one by one; of more, as after the loss of the
+recorder's disk, the end alone is taken over."""
+
+_SAID: Final = frozenset(
+    (
+        *("kind", "time_us", "body", "body_hash", "sealed"),
+        *("from_us", "to_us", "rows", "root", "sha256", "uri", "synopsis"),
+    )
+)
+"""Members of an event or a batch that the device says; the others say where it stands and by which key."""
+
+ACTIVE, ASKING, NOT_ADMITTED, SUSPENDED, OTHER_KEY, BEHIND, NOT_ALLOWED = (
+    "active",
+    "asking",
+    "not admitted",
+    "suspended",
+    "other key",
+    "behind",
+    "not allowed",
+)
+"""What keeps a device's events from the ledger, if anything: its section was not asked yet, has not admitted it, has
+suspended it, or has another key of it; the peer that answers lacks what another one told; the light node may not."""
+
+_log = logging.getLogger(__name__)
+
+
+class Blocked(Exception):
+    """The ledger takes no event of this device as things are; the lane's state says why."""
+
+
+class Lane:
+    """A device's. One step at a time."""
+
+    def __init__(
+        self,
+        device: str,
+        channel: str,
+        section: Section,
+        recorder: Recorder,
+        *,
+        keys: Keys,
+        aside: Aside,
+        in_thread: InThread = asyncio.to_thread,
+    ) -> None:
+        self.device = device
+        self.channel = channel
+        self.state = ASKING
+        self.why: str | None = None
+        self.foreign = 0
+        """Events of this device on the ledger that are no records of this node, found since the start."""
+        self.set_aside = 0
+        self._section = section
+        self._recorder = recorder
+        self._key = keys.key(device)
+        self._keys = keys
+        self._aside = aside
+        self._in_thread = in_thread
+        self._place: Place | None = None
+        self._limit = MAX_EVENTS
+
+    @property
+    def waiting(self) -> int:
+        """How many records the ledger has not."""
+        return self._recorder.device(self.device).waiting
+
+    def ask_again(self) -> None:
+        """Ask the ledger before anything is sent."""
+        self._place = None
+
+    async def step(self) -> None:
+        """Bring the oldest events that wait to the ledger, in one transaction.
+
+        Raises :class:`Blocked`, and the SDK's errors where the ledger cannot be reached; the lane asks again then.
+        """
+        try:
+            if self._place is None:
+                self._place = await self._reconciled()
+            await self._send(self._place)
+        except BaseException:
+            self._place = None
+            raise
+
+    async def give_up_waiting(self, why: str) -> int:
+        """Set all records aside that wait, as an operator says; how many."""
+        count = 0
+        while records := await self._in_thread(self._recorder.oldest, self.device, MAX_EVENTS):
+            await self._put_aside(records, why)
+            count += len(records)
+        self._place = None
+        return count
+
+    async def _send(self, place: Place) -> None:
+        records: list[Record] = await self._in_thread(self._recorder.oldest, self.device, self._limit)
+        if not records:
+            return
+        records = _together(records)
+        try:
+            end = await self._log(records, place)
+        except EndorseError as error:
+            if error.code != "CHAINCODE_REFUSED":
+                if isinstance(error.__cause__, PermissionDeniedError | AuthenticationError):
+                    raise self._blocked(NOT_ALLOWED, error.message) from None
+                raise
+            await self._refused(records, place, error)
+        except CommitError as error:
+            # Another transaction wrote the device's chain or record meanwhile: the ledger says what it is now.
+            _log.info("a transaction took no effect", extra={"device": self.device, "why": error.message})
+            self._place = None
+        else:
+            self._place = end
+            self._limit = min(MAX_EVENTS, self._limit * 2)
+
+    async def _log(self, records: list[Record], place: Place) -> Place:
+        """Log records behind ``place``, and settle them; the end of the chain then."""
+        end: Place
+        if is_batch(records[0]):
+            batch, end = await self._in_thread(batch_of, records[0], self.channel, place, self._key)
+            logged = await self._section.log_batch(self.device, batch)
+        else:
+            events, end = await self._in_thread(events_of, records, self.channel, place, self._key)
+            logged = await self._section.log(self.device, events)
+        numbers = tuple(record.number for record in records)
+        self._recorder.settle(
+            Mark(ON_CHAIN, self.device, numbers, place.seq + 1, end.sha256, tx=logged.tx, block=logged.block)
+        )
+        metrics.FORWARDED.inc(len(records))
+        return end
+
+    async def _refused(self, records: list[Record], place: Place, error: EndorseError) -> None:
+        """The contract says no: for what the device is now, for where its chain ends, or to a record itself."""
+        key = self._key
+        if await self._reconciled() != place or self._key is not key:
+            self._place = None
+            return
+        if not _is_of_event(error.message):
+            raise self._blocked(NOT_ALLOWED, error.message)
+        if len(records) > 1:
+            self._limit = max(1, len(records) // 2)  # which of them it is shows when they go in fewer
+            return
+        await self._put_aside(records, error.message)
+        metrics.REFUSED.inc()
+        _log.error(
+            "the ledger refuses an event for good: it is set aside",
+            extra={"device": self.device, "record": records[0].number, "why": error.message},
+        )
+
+    async def _put_aside(self, records: list[Record], why: str) -> None:
+        await self._in_thread(self._aside.keep, records, why)
+        index = self._recorder.device(self.device)
+        numbers = tuple(record.number for record in records)
+        self._recorder.settle(Mark(ASIDE, self.device, numbers, index.seq, index.sha256, why=why[:1000]))
+        self.set_aside += len(records)
+
+    # what the ledger has
+
+    async def _reconciled(self) -> Place:
+        """Where the device's chain ends, once all that is there is compared with what waits."""
+        found = await self._section.device(self.device)
+        if found is None:
+            raise self._blocked(NOT_ADMITTED, f"{self.channel} has not admitted it: a registrar does so (AdmitDevice)")
+        if found.status != "active":
+            raise self._blocked(SUSPENDED, f"{self.channel} has it as {found.status}: its events are kept here")
+        self._check_key(found.proof_key)
+        index = self._recorder.device(self.device)
+        known = Place(index.seq, index.sha256)
+        if found.head.seq < known.seq:
+            raise self._blocked(
+                BEHIND, f"the peer has {found.head.seq} events of it, and another one has acknowledged {known.seq}"
+            )
+        if found.head.seq > known.seq:
+            known = await self._compare(known, found.head)
+        elif found.head != known:
+            known = self._take_over(found.head, "the ledger has another event in its place")
+        self.state, self.why = ACTIVE, None
+        return known
+
+    def _check_key(self, proof_key: str) -> None:
+        if proof_key == self._key.public:
+            return
+        following = self._keys.next_key_if_any(self.device)
+        if following is None or proof_key != following.public:
+            raise self._blocked(OTHER_KEY, f"{self.channel} has another proof key of it than this node")
+        self._key = self._keys.go_over(self.device)
+        _log.info("a device has a new proof key", extra={"device": self.device})
+
+    async def _compare(self, known: Place, head: Place) -> Place:
+        """Settle the records that the ledger has already, and tell of events that are none."""
+        strangers = 0
+        while known.seq < head.seq:
+            if strangers == MAX_COMPARED:
+                return self._take_over(head, f"{head.seq - known.seq} further events are no records of this node")
+            event = await self._section.event(self.device, known.seq + 1)
+            oldest: list[Record] = await self._in_thread(self._recorder.oldest, self.device, 1)
+            expected = after(oldest[0], self.channel, known) if oldest else None
+            if expected is not None and expected.sha256 == event.sha256:
+                self._settle_found(oldest[0], expected, event)
+                known = expected
+            else:
+                strangers += 1
+                known = self._take_over(Place(known.seq + 1, event.sha256), "it is no record of this node", event)
+        if known != head:
+            raise self._blocked(BEHIND, "the peers that were asked do not tell the same of the device's events")
+        return known
+
+    def _settle_found(self, record: Record, place: Place, event: LoggedEvent) -> None:
+        mark = Mark(ON_CHAIN, self.device, (record.number,), place.seq, place.sha256, tx=event.tx, block=event.block)
+        self._recorder.settle(mark)
+        metrics.FORWARDED.inc()
+
+    def _take_over(self, place: Place, why: str, event: LoggedEvent | None = None) -> Place:
+        self.foreign += 1
+        metrics.FOREIGN.inc()
+        _log.error(
+            "the ledger has an event of a device that this node did not send: either the node lost its records, or "
+            "somebody else has the device's key",
+            extra={"device": self.device, "seq": place.seq, "tx": event.tx if event else None, "why": why},
+        )
+        self._recorder.settle(
+            Mark(FOREIGN, self.device, (), place.seq, place.sha256, tx=event.tx if event else None, why=why)
+        )
+        return place
+
+    def _blocked(self, state: str, why: str) -> Blocked:
+        if self.state != state:
+            _log.warning("a device's events are held back", extra={"device": self.device, "state": state, "why": why})
+        self.state, self.why = state, why
+        return Blocked(why)
+
+
+def _is_of_event(refusal: str) -> bool:
+    """Whether the contract refuses an event for what it says, and not for who brings it, or where it stands."""
+    field = refusal.partition(":")[0].rpartition("].")[2]
+    return field.partition(".")[0] in _SAID
+
+
+def _together(records: list[Record]) -> list[Record]:
+    """Those of the first records that one transaction takes: a batch goes by itself."""
+    if is_batch(records[0]):
+        return records[:1]
+    for count, record in enumerate(records):
+        if is_batch(record):
+            return records[:count]
+    return records
+
+
+LaneMaker = Callable[[str], Lane]
