@@ -20,16 +20,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TX: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def name(value: Any, where: str) -> str:
-    """The name of a session, an operator, a terminal, a section, a device or a command."""
-    if not is_name(value):
-        refuse(where, f'must be a name such as "kyiv-7.a" (A-Z a-z 0-9 . _ -, 64 at most), not {shown(value)}')
-    return str(value)
-
-
-def is_name(value: Any) -> bool:
-    """Whether it is such a name."""
-    return type(value) is str and _NAME.fullmatch(value) is not None
+def is_name(value: str) -> bool:
+    """Whether it is the name of a session."""
+    return _NAME.fullmatch(value) is not None
 
 
 def is_tx(value: str) -> bool:

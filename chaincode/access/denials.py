@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger.contract import ClientIdentity, Stub
-from gridledger.contract.arguments import members, text
+from gridledger.contract.arguments import members, name, text
 
 from . import keys
-from .arguments import MAX_REMARK, name
+from .arguments import MAX_REMARK
 from .permissions import Record, identity_of, require_denier
 
 

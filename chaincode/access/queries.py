@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gridledger.contract import Stub
-from gridledger.contract.arguments import members, refuse, sha256
+from gridledger.contract.arguments import members, name, refuse, sha256
 from gridledger.contract.paging import PAGE_BYTES, behind, bookmark_of, limit_of
 from gridledger.contract.stub import json_text
 
 from . import keys
-from .arguments import TIME_LIMIT_US, is_name, is_tx, name, time_us
+from .arguments import TIME_LIMIT_US, is_name, is_tx, time_us
 from .permissions import Record
 from .sessions import read_session
 from .suspicion import of_session

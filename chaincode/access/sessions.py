@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gridledger.contract import ClientIdentity, Stub
-from gridledger.contract.arguments import members, refuse, text
+from gridledger.contract.arguments import members, name, refuse, text
 
 from . import keys
-from .arguments import MAX_REMARK, name, setting
+from .arguments import MAX_REMARK, setting
 from .permissions import Record, certificate_of, identity_of, require_operator, require_own
 from .suspicion import look_around
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from gridledger.contract.arguments import integer, items, members, refuse, sha256, shown
+from gridledger.contract import evidence
+from gridledger.contract.arguments import choice, integer, items, members, name, refuse, sha256, shown
 
 from . import keys
 
@@ -25,22 +26,18 @@ TIME_LIMIT_US: Final = 10**keys.TIME_DIGITS
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}")
-_KIND: Final = re.compile(r"[a-z][a-z-]{0,31}")
-
-
-def name(value: Any, where: str) -> str:
-    """The name of a case, a device or an operator."""
-    return _matching(value, where, _NAME, 'a name such as "2026-17.a" (A-Z a-z 0-9 . _ -, 64 at most)')
 
 
 def channel_name(value: Any, where: str) -> str:
     """The name of a channel."""
-    return _matching(value, where, _CHANNEL, "the name of a channel")
+    if type(value) is not str or not _CHANNEL.fullmatch(value):
+        refuse(where, f"must be the name of a channel, not {shown(value)}")
+    return value
 
 
 def kind_name(value: Any, where: str) -> str:
     """A kind of event."""
-    return _matching(value, where, _KIND, 'a kind of event such as "login" (a-z -, 32 at most)')
+    return choice(value, where, (*evidence.KINDS, evidence.BATCH))
 
 
 def time_us(value: Any, where: str) -> int:
@@ -103,9 +100,3 @@ def _each(value: Any, where: str, most: int, check: Callable[[Any, str], str]) -
             refuse(f"{where}[{number}]", f"{shown(checked)} is at {seen[checked]} already")
         seen[checked] = number
     return list(seen)
-
-
-def _matching(value: Any, where: str, pattern: re.Pattern[str], what: str) -> str:
-    if type(value) is not str or not pattern.fullmatch(value):
-        refuse(where, f"must be {what}, not {shown(value)}")
-    return value

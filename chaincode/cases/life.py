@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger.contract import ClientIdentity, Stub
-from gridledger.contract.arguments import members, refuse, text
+from gridledger.contract.arguments import members, name, refuse, text
 
 from . import keys
-from .arguments import MAX_REMARK, Record, name, scope
+from .arguments import MAX_REMARK, Record, scope
 from .permissions import AUTHORITY, INVESTIGATOR, identity_of, require_role
 
 

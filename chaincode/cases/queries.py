@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gridledger.contract import Stub
-from gridledger.contract.arguments import members
+from gridledger.contract.arguments import members, name
 from gridledger.contract.paging import bookmark_of, entries_of, limit_of, page
 
 from . import keys
-from .arguments import Record, is_name, name
+from .arguments import Record, is_name
 from .life import read_case
 
 OPEN: Final = "open"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gridledger.contract import ClientIdentity, Stub
-from gridledger.contract.arguments import members, sha256, text
+from gridledger.contract.arguments import members, name, sha256, text
 
 from . import keys
-from .arguments import MAX_QUERY, MAX_REMARK, Record, disclosed, name
+from .arguments import MAX_QUERY, MAX_REMARK, Record, disclosed
 from .life import read_case, require_in_force
 from .permissions import INVESTIGATOR, identity_of, require_role
 

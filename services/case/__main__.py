@@ -15,7 +15,7 @@ from gridledger.extras import require_server
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """What a subcommand does, and the module whose ``main(argv)`` carries it out; it is imported when it is called.
+    """What a subcommand does, and the module whose ``function(argv)`` carries it out; it is imported when it is called.
 
     ``serves``: it needs what nodes need, the extra ``server`` and a POSIX system. The others run on the base install;
     where one needs packages of the extra ``forensics``, it says so itself.
@@ -24,9 +24,22 @@ class Subcommand:
     module: str
     does: str
     serves: bool = False
+    function: str = "main"
 
 
 SUBCOMMANDS: Final[dict[str, Subcommand]] = {
+    "set-up": Subcommand("services.case.commands.set_up", "the authority, and the devices of the light nodes"),
+    "device": Subcommand("services.case.commands.device", "list, register, rotate, retire, revoke devices"),
+    "sessions": Subcommand("services.case.commands.access_log", "operators' sessions", function="sessions"),
+    "commands": Subcommand("services.case.commands.access_log", "operators' commands", function="commands"),
+    "denials": Subcommand("services.case.commands.access_log", "who was not let in", function="denials"),
+    "open": Subcommand("services.case.commands.open_case", "open a case: purpose and scope"),
+    "approve": Subcommand("services.case.commands.approve", "let a case be searched"),
+    "close": Subcommand("services.case.commands.close_case", "end a case"),
+    "show": Subcommand("services.case.commands.show", "a case as the ledger has it"),
+    "list": Subcommand("services.case.commands.list_cases", "list the cases"),
+    "queries": Subcommand("services.case.commands.case_log", "what was asked in a case", function="queries"),
+    "findings": Subcommand("services.case.commands.case_log", "what was found in a case", function="findings"),
     "check": Subcommand("services.case.commands.check", "check one proof, or a filter's bits, from JSON, offline"),
 }
 
@@ -44,7 +57,7 @@ def main(argv: list[str]) -> int:
             return EXIT_USAGE
         if entry.serves:
             require_server(f"gridledger case {name}")
-        code: int = importlib.import_module(entry.module).main(argv[1:])
+        code: int = getattr(importlib.import_module(entry.module), entry.function)(argv[1:])
     except GridLedgerError as error:
         return tell_error(error)
     except BrokenPipeError:  # whoever reads has what he wanted

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.support.forensics_channel import START_US, ContractChannel, S, client
+from tests.support.contract_channel import START_US, S
+from tests.support.forensics_channel import PeoplesChannel, person
 from tests.support.vault_channel import certificate_sha256
 
-IVAN = client("LvivMSP", "ivan", 2, "operator")
-OLHA = client("KyivMSP", "olha", 3, "operator")
-NODE = client("LvivMSP", "node", 4, "lightnode")
+IVAN = person("LvivMSP", "ivan", 2, "operator")
+OLHA = person("KyivMSP", "olha", 3, "operator")
+NODE = person("LvivMSP", "node", 4, "lightnode")
 WHO = {"ivan": IVAN, "olha": OLHA}
 
 
 @pytest.fixture(scope="module")
-def channel() -> ContractChannel:
+def channel() -> PeoplesChannel:
     """Twelve sessions, an hour each, by turns; the last two are open. Each has two commands, and each a denial."""
-    channel = ContractChannel("access", client("AuthorityMSP", "reader", 5))
+    channel = PeoplesChannel("access")
     for number in range(12):
         operator = "ivan" if number % 2 == 0 else "olha"
         at_us = START_US + number * 3600 * S
@@ -36,7 +37,7 @@ def channel() -> ContractChannel:
     return channel
 
 
-def sessions(channel: ContractChannel, **filters: Any) -> list[int]:
+def sessions(channel: PeoplesChannel, **filters: Any) -> list[int]:
     return [int(each["session"][2:]) for each in channel.pages("GetSessions", filters)]
 
 
@@ -44,7 +45,7 @@ def hour(number: int) -> int:
     return START_US + number * 3600 * S
 
 
-def test_sessions_by_what_they_are(channel: ContractChannel) -> None:
+def test_sessions_by_what_they_are(channel: PeoplesChannel) -> None:
     assert sessions(channel) == list(range(12))
     assert sessions(channel, operator="olha") == [1, 3, 5, 7, 9, 11]
     assert sessions(channel, terminal="t-1") == [1, 4, 7, 10]
@@ -55,7 +56,7 @@ def test_sessions_by_what_they_are(channel: ContractChannel) -> None:
     assert sessions(channel, operator="nobody") == []
 
 
-def test_sessions_by_certificate(channel: ContractChannel) -> None:
+def test_sessions_by_certificate(channel: PeoplesChannel) -> None:
     own = certificate_sha256(IVAN)
     assert sessions(channel, certificate=own) == [0, 2, 4, 6, 8, 10]
     assert sessions(channel, certificate=own, terminal="t-2") == [2, 8]
@@ -63,7 +64,7 @@ def test_sessions_by_certificate(channel: ContractChannel) -> None:
     assert sessions(channel, **{"certificate": own, "from": hour(2), "to": hour(8)}) == [2, 4, 6]
 
 
-def test_from_is_included_and_to_is_not(channel: ContractChannel) -> None:
+def test_from_is_included_and_to_is_not(channel: PeoplesChannel) -> None:
     assert sessions(channel, **{"from": hour(3), "to": hour(5)}) == [3, 4]
     assert sessions(channel, **{"from": hour(3) + 1, "to": hour(5) + 1}) == [4, 5]
     assert sessions(channel, **{"from": hour(5), "to": hour(3)}) == []
@@ -71,14 +72,14 @@ def test_from_is_included_and_to_is_not(channel: ContractChannel) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 5, 500])
-def test_pages_have_all_once(channel: ContractChannel, limit: int) -> None:
+def test_pages_have_all_once(channel: PeoplesChannel, limit: int) -> None:
     assert sessions(channel, limit=limit) == list(range(12))
     assert sessions(channel, limit=limit, operator="olha") == [1, 3, 5, 7, 9, 11]
     assert len(channel.pages("GetCommands", {"limit": limit})) == 24
     assert len(channel.pages("GetDenials", {"limit": limit})) == 12
 
 
-def test_commands_by_session_device_operator_and_time(channel: ContractChannel) -> None:
+def test_commands_by_session_device_operator_and_time(channel: PeoplesChannel) -> None:
     def found(**filters: Any) -> list[tuple[str, str]]:
         return [(each["session"], each["device"]) for each in channel.pages("GetCommands", filters)]
 
@@ -93,7 +94,7 @@ def test_commands_by_session_device_operator_and_time(channel: ContractChannel) 
     assert found(**{"session": "s-3", "from": hour(3) + S + 1}) == [("s-3", "breaker-2")]
 
 
-def test_denials_by_operator_and_terminal(channel: ContractChannel) -> None:
+def test_denials_by_operator_and_terminal(channel: PeoplesChannel) -> None:
     assert len(channel.pages("GetDenials", {"operator": "olha"})) == 6
     assert len(channel.pages("GetDenials", {"operator": "olha", "terminal": "t-1"})) == 2
     assert len(channel.pages("GetDenials", {"from": hour(0), "to": hour(4)})) == 4
@@ -116,5 +117,5 @@ def test_denials_by_operator_and_terminal(channel: ContractChannel) -> None:
         ("GetDenials", {"device": "d"}, "device: is no field here"),
     ],
 )
-def test_refusals_name_the_field(channel: ContractChannel, function: str, argument: Any, message: str) -> None:
+def test_refusals_name_the_field(channel: PeoplesChannel, function: str, argument: Any, message: str) -> None:
     assert message in channel.refused(function, argument)

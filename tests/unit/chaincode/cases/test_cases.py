@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from tests.support.forensics_channel import ContractChannel, client, identity
+from tests.support.forensics_channel import PeoplesChannel, identity, person
 
-HEAD = client("AuthorityMSP", "head", 2, "authority")
-ROMAN = client("AuthorityMSP", "roman", 3, "investigator")
-IRYNA = client("AuthorityMSP", "iryna", 4, "investigator")
-FALSE_HEAD = client("KyivMSP", "head", 5, "authority")
-FALSE_ROMAN = client("KyivMSP", "roman", 6, "investigator")
-ANYONE = client("LvivMSP", "reader", 7)
+HEAD = person("AuthorityMSP", "head", 2, "authority")
+ROMAN = person("AuthorityMSP", "roman", 3, "investigator")
+IRYNA = person("AuthorityMSP", "iryna", 4, "investigator")
+FALSE_HEAD = person("KyivMSP", "head", 5, "authority")
+FALSE_ROMAN = person("KyivMSP", "roman", 6, "investigator")
+ANYONE = person("LvivMSP", "reader", 7)
 SCOPE = {"channels": ["section-home", "access"], "from_us": 1, "to_us": 2}
 WHOLE = SCOPE | {"devices": None, "operators": None, "kinds": None}
 PACKAGE = "ab" * 32
 
 
 @pytest.fixture
-def channel() -> ContractChannel:
-    channel = ContractChannel("cases", ANYONE)
+def channel() -> PeoplesChannel:
+    channel = PeoplesChannel("cases")
     channel.call("SetAuthority", {}, HEAD)
     return channel
 
@@ -30,28 +30,28 @@ def opening(case: str = "2026-17", **changes: Any) -> dict[str, Any]:
     return {"case": case, "purpose": "breakers opened at 15:30", "scope": SCOPE, **changes}
 
 
-def approved(channel: ContractChannel, case: str = "2026-17") -> None:
+def approved(channel: PeoplesChannel, case: str = "2026-17") -> None:
     channel.call("OpenCase", opening(case), ROMAN)
     channel.call("Approve", {"case": case}, HEAD)
 
 
 def test_the_first_founds_the_authority_for_good() -> None:
-    channel = ContractChannel("cases", ANYONE)
+    channel = PeoplesChannel("cases")
     assert "authority: there is none yet" in channel.refused("GetAuthority", {})
-    assert "authority: there is none yet" in channel.refused("OpenCase", opening(), ROMAN)
-    assert "forensics.role = 'authority'; it has 'investigator'" in channel.refused("SetAuthority", {}, ROMAN)
+    assert "authority: there is none yet" in channel.refused("OpenCase", opening(), caller=ROMAN)
+    assert "forensics.role = 'authority'; it has 'investigator'" in channel.refused("SetAuthority", {}, caller=ROMAN)
     record = channel.call("SetAuthority", {}, HEAD)
     assert record == {"mspid": "AuthorityMSP", "by": identity(HEAD), "time_us": channel.now_us}
     assert channel.event() == ("AuthoritySet", record)
     assert "caller: the authority is AuthorityMSP; the caller's certificate is of KyivMSP" in channel.refused(
-        "SetAuthority", {}, FALSE_HEAD
+        "SetAuthority", {}, caller=FALSE_HEAD
     )
-    another = client("AuthorityMSP", "deputy", 8, "authority")
+    another = person("AuthorityMSP", "deputy", 8, "authority")
     assert channel.call("SetAuthority", {}, another) == record
     assert channel.call("GetAuthority", {}) == record
 
 
-def test_a_case_from_its_purpose_to_its_end(channel: ContractChannel) -> None:
+def test_a_case_from_its_purpose_to_its_end(channel: PeoplesChannel) -> None:
     record = channel.call("OpenCase", opening(), ROMAN)
     assert channel.event() == ("CaseOpened", record)
     told = {"by": identity(ROMAN), "opened_us": channel.now_us, "tx": channel.written_by("case/")}
@@ -69,55 +69,57 @@ def test_a_case_from_its_purpose_to_its_end(channel: ContractChannel) -> None:
     assert ended == found | {"status": "closed", "approved": approval, "closed": closed}
 
 
-def test_only_the_authoritys_own_count(channel: ContractChannel) -> None:
+def test_only_the_authoritys_own_count(channel: PeoplesChannel) -> None:
     for caller in (FALSE_ROMAN, HEAD, ANYONE):
-        channel.refused("OpenCase", opening(), caller)
+        channel.refused("OpenCase", opening(), caller=caller)
     channel.call("OpenCase", opening(), ROMAN)
     for caller in (FALSE_HEAD, ROMAN, IRYNA, ANYONE):
-        channel.refused("Approve", {"case": "2026-17"}, caller)
+        channel.refused("Approve", {"case": "2026-17"}, caller=caller)
     channel.call("Approve", {"case": "2026-17"}, HEAD)
     finding = {"case": "2026-17", "package_sha256": PACKAGE, "title": "t"}
     for caller in (FALSE_ROMAN, HEAD, ANYONE):
-        channel.refused("Query", {"case": "2026-17", "text": "device breaker-1"}, caller)
-        channel.refused("RecordFinding", finding, caller)
+        channel.refused("Query", {"case": "2026-17", "text": "device breaker-1"}, caller=caller)
+        channel.refused("RecordFinding", finding, caller=caller)
     for caller in (FALSE_ROMAN, FALSE_HEAD, ANYONE):
-        assert "caller: the authority is AuthorityMSP" in channel.refused("CloseCase", {"case": "2026-17"}, caller)
+        assert "caller: the authority is AuthorityMSP" in channel.refused(
+            "CloseCase", {"case": "2026-17"}, caller=caller
+        )
 
 
-def test_whoever_opened_a_case_does_not_approve_it(channel: ContractChannel) -> None:
+def test_whoever_opened_a_case_does_not_approve_it(channel: PeoplesChannel) -> None:
     channel.call("OpenCase", opening(), ROMAN)
-    promoted = client("AuthorityMSP", "roman", 9, "authority")  # another certificate of the same name
-    message = channel.refused("Approve", {"case": "2026-17"}, promoted)
+    promoted = person("AuthorityMSP", "roman", 9, "authority")  # another certificate of the same name
+    message = channel.refused("Approve", {"case": "2026-17"}, caller=promoted)
     assert message == f"caller: {ROMAN.id} opened the case 2026-17; somebody else approves it"
     channel.call("Approve", {"case": "2026-17"}, HEAD)
-    assert "case: 2026-17 is approved already" in channel.refused("Approve", {"case": "2026-17"}, HEAD)
+    assert "case: 2026-17 is approved already" in channel.refused("Approve", {"case": "2026-17"}, caller=HEAD)
 
 
-def test_nothing_is_asked_before_approval_or_after_the_end(channel: ContractChannel) -> None:
+def test_nothing_is_asked_before_approval_or_after_the_end(channel: PeoplesChannel) -> None:
     channel.call("OpenCase", opening(), ROMAN)
     query = {"case": "2026-17", "text": "device breaker-1"}
     finding = {"case": "2026-17", "package_sha256": PACKAGE, "title": "t"}
     for function, argument in (("Query", query), ("RecordFinding", finding)):
-        message = channel.refused(function, argument, ROMAN)
+        message = channel.refused(function, argument, caller=ROMAN)
         assert message == "case: 2026-17 is not approved yet by the authority"
     channel.call("Approve", {"case": "2026-17"}, HEAD)
     for function, argument in (("Query", query), ("RecordFinding", finding)):
         channel.call(function, argument, IRYNA)
     channel.call("CloseCase", {"case": "2026-17"}, HEAD)
     for function, argument in (("Query", query), ("RecordFinding", finding), ("CloseCase", {"case": "2026-17"})):
-        assert channel.refused(function, argument, ROMAN) == "case: 2026-17 is closed; open another one"
-    assert "is closed" in channel.refused("Approve", {"case": "2026-17"}, HEAD)
-    assert "case: there is a case 2026-17 already" in channel.refused("OpenCase", opening(), ROMAN)
-    assert channel.refused("Query", query | {"case": "x"}, ROMAN) == "case: there is no case x"
+        assert channel.refused(function, argument, caller=ROMAN) == "case: 2026-17 is closed; open another one"
+    assert "is closed" in channel.refused("Approve", {"case": "2026-17"}, caller=HEAD)
+    assert "case: there is a case 2026-17 already" in channel.refused("OpenCase", opening(), caller=ROMAN)
+    assert channel.refused("Query", query | {"case": "x"}, caller=ROMAN) == "case: there is no case x"
 
 
-def test_one_that_is_not_approved_can_be_closed(channel: ContractChannel) -> None:
+def test_one_that_is_not_approved_can_be_closed(channel: PeoplesChannel) -> None:
     channel.call("OpenCase", opening(), ROMAN)
     channel.call("CloseCase", {"case": "2026-17", "reason": "too wide"}, HEAD)
     assert channel.call("GetCase", {"case": "2026-17"})["status"] == "closed"
 
 
-def test_queries_and_findings_never_conflict(channel: ContractChannel) -> None:
+def test_queries_and_findings_never_conflict(channel: PeoplesChannel) -> None:
     approved(channel)
     queries = [("Query", {"case": "2026-17", "text": "device breaker-1"}, who) for who in (ROMAN, IRYNA)] * 10
     findings = [("RecordFinding", {"case": "2026-17", "package_sha256": PACKAGE, "title": "t"}, ROMAN)] * 3
@@ -126,14 +128,14 @@ def test_queries_and_findings_never_conflict(channel: ContractChannel) -> None:
     assert len(channel.pages("ListFindings", {"case": "2026-17"})) == 3
 
 
-def test_a_query_behind_its_cases_end_in_one_block_does_not_count(channel: ContractChannel) -> None:
+def test_a_query_behind_its_cases_end_in_one_block_does_not_count(channel: PeoplesChannel) -> None:
     approved(channel)
     query = ("Query", {"case": "2026-17", "text": "all"}, ROMAN)
     close = ("CloseCase", {"case": "2026-17"}, HEAD)
     assert channel.ordered(channel.endorsed(query, close, query)) == [True, True, False]
 
 
-def test_a_query_says_who_asked_what(channel: ContractChannel) -> None:
+def test_a_query_says_who_asked_what(channel: PeoplesChannel) -> None:
     approved(channel)
     record = channel.call("Query", {"case": "2026-17", "text": "device breaker-1, from 15:00"}, IRYNA)
     assert channel.event() == ("QueryMade", record)
@@ -142,7 +144,7 @@ def test_a_query_says_who_asked_what(channel: ContractChannel) -> None:
     assert channel.call("ListQueries", {"case": "2026-17"}) == {"items": [record], "bookmark": None}
 
 
-def test_a_finding_says_what_its_package_discloses(channel: ContractChannel) -> None:
+def test_a_finding_says_what_its_package_discloses(channel: PeoplesChannel) -> None:
     approved(channel)
     disclosed = [{"channel": "section-home", "transactions": ["cd" * 32, "ef" * 32]}]
     given = {"case": "2026-17", "package_sha256": PACKAGE, "title": "the openings", "disclosed": disclosed}
@@ -156,17 +158,19 @@ def test_a_finding_says_what_its_package_discloses(channel: ContractChannel) -> 
     assert [each["disclosed"] for each in listed] == [disclosed, []]
 
 
-def test_a_finding_may_disclose_ten_thousand_transactions_and_no_more(channel: ContractChannel) -> None:
+def test_a_finding_may_disclose_ten_thousand_transactions_and_no_more(channel: PeoplesChannel) -> None:
     approved(channel)
     given = {"case": "2026-17", "package_sha256": PACKAGE, "title": "t"}
     half = [f"{number:064x}" for number in range(5000)]
     two = [{"channel": "a", "transactions": half}, {"channel": "b", "transactions": half}]
     channel.call("RecordFinding", given | {"disclosed": two}, ROMAN)
     three = [*two, {"channel": "c", "transactions": half[:1]}]
-    assert "disclosed: has more than 10000" in channel.refused("RecordFinding", given | {"disclosed": three}, ROMAN)
+    assert "disclosed: has more than 10000" in channel.refused(
+        "RecordFinding", given | {"disclosed": three}, caller=ROMAN
+    )
 
 
-def test_cases_are_listed_by_name_over_pages(channel: ContractChannel) -> None:
+def test_cases_are_listed_by_name_over_pages(channel: PeoplesChannel) -> None:
     for number in range(7):
         channel.call("OpenCase", opening(f"c-{number}"), ROMAN)
     channel.call("Approve", {"case": "c-3"}, HEAD)
@@ -179,7 +183,7 @@ def test_cases_are_listed_by_name_over_pages(channel: ContractChannel) -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        (opening("a b"), 'case: must be a name such as "2026-17.a"'),
+        (opening("a b"), "case: must be a name such as"),
         (opening(purpose=""), "purpose: must be a string of 1 to 1024"),
         (opening(scope=None), "scope: must be a JSON object"),
         (opening(scope=SCOPE | {"to_us": 1}), "scope.to_us: must lie behind from_us, 1"),
@@ -189,13 +193,13 @@ def test_cases_are_listed_by_name_over_pages(channel: ContractChannel) -> None:
         (opening(scope=SCOPE | {"channels": ["a/b"]}), "scope.channels[0]: must be the name of a channel"),
         (opening(scope=SCOPE | {"devices": []}), "scope.devices: must be an array of 1 to 256"),
         (opening(scope=SCOPE | {"operators": [7]}), "scope.operators[0]: must be a name"),
-        (opening(scope=SCOPE | {"kinds": ["Login"]}), "scope.kinds[0]: must be a kind of event"),
+        (opening(scope=SCOPE | {"kinds": ["Login"]}), "scope.kinds[0]: must be login or logout or"),
         (opening(scope=SCOPE | {"more": 1}), "scope.more: is no field here"),
         ({"case": "c"}, "purpose: is missing"),
     ],
 )
-def test_openings_that_are_refused_name_the_field(channel: ContractChannel, argument: Any, message: str) -> None:
-    assert message in channel.refused("OpenCase", argument, ROMAN)
+def test_openings_that_are_refused_name_the_field(channel: PeoplesChannel, argument: Any, message: str) -> None:
+    assert message in channel.refused("OpenCase", argument, caller=ROMAN)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +225,7 @@ def test_openings_that_are_refused_name_the_field(channel: ContractChannel, argu
         ("SetAuthority", {}, "case: is no field here"),
     ],
 )
-def test_refusals_name_the_field(channel: ContractChannel, function: str, argument: Any, message: str) -> None:
+def test_refusals_name_the_field(channel: PeoplesChannel, function: str, argument: Any, message: str) -> None:
     approved(channel)
     who = HEAD if function == "SetAuthority" else ROMAN
-    assert message in channel.refused(function, {"case": "2026-17", **argument}, who)
+    assert message in channel.refused(function, {"case": "2026-17", **argument}, caller=who)
