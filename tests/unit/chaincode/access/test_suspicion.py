@@ -53,7 +53,8 @@ def test_two_terminals_within_a_minute_flag_both_though_the_first_is_closed(
 ) -> None:
     channel.call("OpenSession", opening("s-1"), IVAN, START_US + S)
     channel.call("CloseSession", {"session": "s-1"}, IVAN, START_US + 2 * S)
-    channel.call("OpenSession", opening("s-2", "t-2"), IVAN, START_US + (1 + after_s) * S)
+    second = channel.call("OpenSession", opening("s-2", "t-2"), IVAN, START_US + (1 + after_s) * S)
+    assert second["suspicious"] == ([{"why": TERMINALS, "session": "s-1"}] if flagged else [])
     assert flags(channel, "s-2") == ([(TERMINALS, "s-1")] if flagged else [])
     assert flags(channel, "s-1") == ([(TERMINALS, "s-2")] if flagged else [])
 

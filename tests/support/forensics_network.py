@@ -1,0 +1,88 @@
+"""The network of network-config/forensics.yaml on free ports: three cities, with the companions that a test names."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gridledger.client.profile import ConnectionProfile
+from gridledger.identity.signer import SigningIdentity
+from gridledger.network.schema import NetworkConfig, load_network_config
+from gridledger.network.users import enroll_user
+from services.case.described import authority_identity, investigator_identity, registrar_identity
+from tests.support.local_network import LocalNetwork, local_network
+from tests.support.processes import REPOSITORY, hold_ports
+
+CITIES = ("kyiv", "severodonetsk", "lviv")
+ORGANISATIONS = ("Kyiv", "Severodonetsk", "Lviv", "Authority")
+SECTIONS = ("section-plant", "section-transmission", "section-home")
+
+
+def forensics_description(companions: Sequence[str] = ()) -> NetworkConfig:
+    """The shipped description on free ports, with these of its companions alone; all of a kind where one is named."""
+    described = load_network_config(REPOSITORY / "network-config/forensics.yaml").model_dump(mode="json")
+    described["companions"] = [one for one in described["companions"] if {one["name"], one["kind"]} & set(companions)]
+    config = NetworkConfig.model_validate(described)
+    for offset in random.sample(range(2000, 25_000, 13), 100):
+        moved = config.with_port_offset(offset)
+        with suppress(OSError):
+            own = [port for one in moved.companions for port in one.all_ports]
+            hold_ports([moved.ca.port, *(node.port for node in (*moved.orderers, *moved.peers)), *own])
+            return moved
+    raise AssertionError("no free ports")
+
+
+class ForensicsNetwork:
+    """A running network of three cities. Made by :func:`forensics_network`."""
+
+    def __init__(self, network: LocalNetwork) -> None:
+        self.network = network
+
+    @property
+    def profile(self) -> ConnectionProfile:
+        """Its connection profile."""
+        return self.network.profile
+
+    @property
+    def folder(self) -> Path:
+        """Its folder, for commands' ``--dir``."""
+        return self.network.folder.root
+
+    async def user(self, organisation: str, name: str, role: str, **attributes: str) -> SigningIdentity:
+        """A client with ``forensics.role``, and further ``forensics`` attributes; enrolled when first asked for."""
+        told = {f"forensics.{key}": value for key, value in {"role": role, **attributes}.items()}
+        return await enroll_user(self.profile, organisation, name, "client", told)
+
+    async def operator(self, organisation: str, name: str) -> SigningIdentity:
+        """Somebody who works at a terminal."""
+        return await self.user(organisation, name, "operator")
+
+    async def registrar(self, organisation: str) -> SigningIdentity:
+        """An organisation's keeper of devices, as commands have it."""
+        return await registrar_identity(self.profile, organisation)
+
+    async def authority(self) -> SigningIdentity:
+        """Who approves cases, as commands have it."""
+        return await authority_identity(self.profile)
+
+    async def investigator(self) -> SigningIdentity:
+        """Who opens cases, as commands have it."""
+        return await investigator_identity(self.profile)
+
+    async def lose(self, city: str) -> None:
+        """Kill all that runs in a city: its orderer and its peer."""
+        await asyncio.gather(*(self.network.kill(f"{what}-{city}") for what in ("orderer", "peer")))
+
+    async def rebuild(self, city: str) -> None:
+        """Start what ran in a city again, and wait until it is healthy."""
+        await asyncio.gather(*(self.network.start(f"{what}-{city}") for what in ("orderer", "peer")))
+
+
+@contextmanager
+def forensics_network(config: NetworkConfig, folder: Path) -> Iterator[ForensicsNetwork]:
+    """The network with its companions, stopped at the end."""
+    with local_network(config, folder, companions=config.companions) as network:
+        yield ForensicsNetwork(network)
