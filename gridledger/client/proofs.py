@@ -23,6 +23,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.fields import hash_of
+from gridledger.protocol.header_signer import named_orderer
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled, peers_of
@@ -128,16 +129,10 @@ def verify_header(found: ProvedTransaction, channel: str, configs: Sequence[Chan
     if signature is None:
         raise NotProved(f"block {header.number} is signed by nobody")
     for config in configs:
-        node = config.orderers_by_fingerprint.get(signature.orderer)
-        if node is None:
+        named = named_orderer(header, signature, config)
+        if named is None:
             continue
-        certificate = node.certificate_with(signature.orderer)
-        try:
-            identity = config.msps.identify(certificate, header.timestamp_us)
-        except GridLedgerError:
-            continue
-        if (identity.mspid, identity.role) != (node.mspid, "orderer"):
-            continue
+        node, certificate = named
         if certificate.verify(signature.signature, header.text.encode()):
             return node
         raise NotProved(f"the signature of {node.name} under the header of block {header.number} is not genuine")

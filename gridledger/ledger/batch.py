@@ -8,11 +8,11 @@ from gridledger.errors import CorruptionError
 from gridledger.ledger import codec
 from gridledger.ledger.blocks import PackedBlock, write_block
 from gridledger.ledger.codec import HEAD, Table
-from gridledger.ledger.commit_hash import commit_hash
 from gridledger.ledger.metadata import BlockMetadata, Head
 from gridledger.ledger.store import CommitBatch
 from gridledger.ledger.validation import Judged
 from gridledger.protocol.block import HeaderSignature
+from gridledger.protocol.commit_hash import commit_hash
 from gridledger.protocol.result import Version
 
 

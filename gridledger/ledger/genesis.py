@@ -5,13 +5,13 @@ from __future__ import annotations
 from gridledger.errors import InputError
 from gridledger.ledger.blocks import pack_block, write_block
 from gridledger.ledger.codec import HEAD, Table, pack_number, pack_transaction, transaction_key
-from gridledger.ledger.commit_hash import commit_hash
 from gridledger.ledger.errors import BlockRejected, LedgerExists
 from gridledger.ledger.metadata import BlockMetadata, Head
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import CommitBatch, StateStore
 from gridledger.protocol.block import ZERO_HASH, Block
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.commit_hash import commit_hash
 from gridledger.protocol.config_update import ConfigUpdate
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 
-from gridledger.ledger.commit_hash import commit_hash
 from gridledger.ledger.genesis import check_genesis, genesis_commit_hash
 from gridledger.ledger.validation import Judged, VerifyMany, validate
 from gridledger.ledger.world import Change
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.commit_hash import commit_hash
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.result import Version
 

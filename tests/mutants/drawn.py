@@ -30,7 +30,7 @@ DRAWN_FROM = (
     "services/orderer/sequencer.py",
     "services/orderer/submission.py",
     "gridledger/ledger/committer.py",
-    "gridledger/ledger/commit_hash.py",
+    "gridledger/protocol/commit_hash.py",
     "gridledger/ledger/lmdb_store.py",
     "gridledger/ledger/validation.py",
     "gridledger/ledger/world.py",

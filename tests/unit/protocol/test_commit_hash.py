@@ -7,7 +7,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridledger.ledger.commit_hash import commit_hash
+from gridledger.protocol.commit_hash import commit_hash
 
 HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
 NAMES = st.text(min_size=1, max_size=12)

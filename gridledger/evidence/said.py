@@ -1,0 +1,269 @@
+"""Events of devices in transactions: each is proved by the key that the ledger has of its device, and chained.
+
+The key is not believed: the transaction read the device's record, whose version names the transaction that admitted the
+device; that record names the registration on the channel of devices. All of these are in the package.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from gridledger.errors import GridLedgerError
+from gridledger.evidence import events, schnorr
+from gridledger.evidence.attested import value_written, written_at
+from gridledger.evidence.chains import VerifiedChannel
+from gridledger.evidence.errors import EvidenceError
+from gridledger.evidence.package import BODIES, Body
+from gridledger.evidence.report import Broken, ProvedEvent
+from gridledger.evidence.signed import SignedTransaction, signed_transaction
+from gridledger.protocol.codes import TxValidationCode
+from gridledger.protocol.config_update import parse_envelope
+from gridledger.protocol.transaction import Transaction
+
+STEP: Final = "events"
+FUNCTIONS: Final = ("LogEvent", "LogEvents", "LogBatch")
+REVOKED_LATE: Final = "revoked-late"
+_REVOKED: Final = "revoked/"
+_BATCH: Final = ("from_us", "to_us", "rows", "root", "sha256", "uri", "synopsis")
+
+
+@dataclass(slots=True)
+class _Told:
+    """An event as its transaction has it."""
+
+    device: str
+    seq: int
+    prev: str
+    kind: str
+    time_us: int
+    proof: str
+    body_sha256: str
+    batch_sha256: str | None = None
+
+    def text(self, channel: str) -> str:
+        """What the device proved."""
+        return events.event_text(
+            channel,
+            self.device,
+            self.seq,
+            self.prev,
+            kind=self.kind,
+            time_us=self.time_us,
+            body_sha256=self.body_sha256,
+        )
+
+
+class Registry:
+    """The channel on which devices are registered, with the chaincode, as the package has it."""
+
+    def __init__(self, channel: VerifiedChannel, chaincode: str) -> None:
+        self.channel = channel
+        self.chaincode = chaincode
+        self.places: dict[str, tuple[int, int]] = {}
+        """Where valid transactions are, by id."""
+        self.revoked_us: dict[str, int] = {}
+        """When devices were revoked, by the blocks' time."""
+        for number, held in channel.blocks.items():
+            for index, (envelope, code) in enumerate(zip(held.block.envelopes, held.codes, strict=True)):
+                message = parse_envelope(envelope) if code is TxValidationCode.VALID else None
+                if isinstance(message, Transaction):
+                    self.places[message.tx_id] = (number, index)
+                    self._note_revocations(message, held.block.header.timestamp_us)
+
+    def _note_revocations(self, message: Transaction, at_us: int) -> None:
+        if message.result.chaincode != self.chaincode:
+            return
+        for key, value in message.result.writes:
+            if key.startswith(_REVOKED) and value is not None:
+                self.revoked_us.setdefault(key.removeprefix(_REVOKED), at_us)
+
+
+@dataclass(slots=True)
+class SaidEvents:
+    """The events of a package's transactions on one section, as they are verified.
+
+    ``files``: SHA-256 of the files that batches name. ``needed``: the blocks, as (channel, number), on which a device's
+    key rests: of its admission and of its registration.
+    """
+
+    section: VerifiedChannel
+    chaincode: str
+    registry: Registry
+    events: list[ProvedEvent] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    needed: set[tuple[str, int]] = field(default_factory=set)
+    body_hashes: dict[tuple[str, int], str] = field(default_factory=dict)
+    _admissions: dict[tuple[int, int, str], tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, signed: SignedTransaction) -> None:
+        """Verify the events of a transaction that :func:`has_events`; :class:`Broken`."""
+        proposal = signed.transaction.proposal
+        try:
+            told = list(_told(proposal.function, proposal.args[0]))
+        except (EvidenceError, KeyError, TypeError, IndexError, ValueError) as error:
+            said = f"transaction {signed.index} is no {proposal.function} that can be read: {error}"
+            raise Broken(STEP, signed.block.file, said) from None
+        for item in told:
+            self._add(signed, item)
+
+    def _add(self, signed: SignedTransaction, item: _Told) -> None:
+        key, mspid = self._admitted(signed, item.device)
+        text = item.text(self.section.name)
+        what = f"event {item.seq} of {item.device} in transaction {signed.index}"
+        if not holds(key, item.device, text, item.proof):
+            raise Broken(STEP, signed.block.file, f"the proof of {what} does not hold by the device's key")
+        header = signed.block.block.header
+        revoked = self.registry.revoked_us.get(item.device)
+        late = revoked is not None and header.timestamp_us >= revoked
+        self.events.append(
+            ProvedEvent(
+                self.section.name,
+                item.device,
+                item.seq,
+                item.kind,
+                item.time_us,
+                text,
+                key,
+                mspid,
+                header.number,
+                header.timestamp_us,
+                (REVOKED_LATE,) if late else (),
+            )
+        )
+        self.body_hashes[(item.device, item.seq)] = item.body_sha256
+        if item.batch_sha256 is not None:
+            self.files.add(item.batch_sha256)
+
+    def _admitted(self, signed: SignedTransaction, device: str) -> tuple[str, str]:
+        """The proof key and the MSP that the section has of a device, by what the transaction read."""
+        key = f"device/{device}"
+        version = next((read.version for read in signed.transaction.result.reads if read.key == key), None)
+        if version is None:
+            told = f"transaction {signed.index} did not read the record of {device}"
+            raise Broken(STEP, signed.block.file, told)
+        place = (*version, device)
+        if place not in self._admissions:
+            writer = written_at(self.section, version, "admissions")
+            record = value_written(writer, self.chaincode, key)
+            self._admissions[place] = self._registered(writer, device, record)
+            self.needed.add((self.section.name, version.block))
+        return self._admissions[place]
+
+    def _registered(self, writer: SignedTransaction, device: str, record: Any) -> tuple[str, str]:
+        """The key and MSP of an admission, compared with the registration that it names."""
+        told = record if isinstance(record, dict) else {}
+        proof_key, mspid, tx = (told.get(name) for name in ("proof_key", "mspid", "tx"))
+        if not (isinstance(proof_key, str) and isinstance(mspid, str) and isinstance(tx, str)):
+            raise Broken("admissions", writer.block.file, f"transaction {writer.index} did not admit {device}")
+        registry, chaincode = self.registry.channel, self.registry.chaincode
+        found = self.registry.places.get(tx)
+        if found is None:
+            told_by = f"{device} is admitted by the registration {tx[:16]}..., which is not in the package"
+            raise Broken("registrations", writer.block.file, told_by)
+        registration = signed_transaction(registry, *found, "registrations")
+        self.needed.add((registry.name, found[0]))
+        known = value_written(registration, chaincode, f"device/{device}")
+        file = registration.block.file
+        if not isinstance(known, dict) or (known.get("proof_key"), known.get("mspid")) != (proof_key, mspid):
+            raise Broken("registrations", file, f"{device} is admitted with another key or MSP than it was registered")
+        if not _proves_possession(registration, known, registry.name):
+            raise Broken("registrations", file, f"the proof that {device} has its key does not hold")
+        return proof_key, mspid
+
+    def check_chain(self) -> list[str]:
+        """Compare events that follow one another; what the package leaves out of each device's chain, in words."""
+        by_device: dict[str, list[ProvedEvent]] = {}
+        for item in self.events:
+            by_device.setdefault(item.device, []).append(item)
+        notes: list[str] = []
+        for device, said in sorted(by_device.items()):
+            said.sort(key=lambda item: item.seq)
+            notes += self._check_device(device, said)
+        return notes
+
+    def _check_device(self, device: str, said: list[ProvedEvent]) -> Iterator[str]:
+        seq, name = 0, events.NO_EVENT
+        for item in said:
+            file = self.section.blocks[item.block].file
+            if item.seq == seq:
+                raise Broken("chains", file, f"{device} has two events {seq}")
+            if item.seq == seq + 1:
+                if f'"prev":"{name}"' not in item.text:
+                    raise Broken("chains", file, f"event {item.seq} of {device} does not follow event {seq}")
+            else:
+                span = f"event {seq + 1}" if item.seq == seq + 2 else f"events {seq + 1} to {item.seq - 1}"
+                yield f"{span} of {device} on {self.section.name} are not in the package"
+            seq, name = item.seq, events.text_hash(item.text)
+
+
+def has_events(signed: SignedTransaction, chaincode: str) -> bool:
+    """Whether a transaction brings events of devices."""
+    proposal = signed.transaction.proposal
+    return proposal.chaincode == chaincode and proposal.function in FUNCTIONS
+
+
+def check_body(body: Body, hashes: Mapping[tuple[str, int], str]) -> None:
+    """Compare a body that is off the chain with the hash of its event; :class:`Broken`."""
+    expected = hashes.get((body.device, body.seq))
+    what = f"event {body.seq} of {body.device} on {body.channel}"
+    if expected is None:
+        raise Broken("bodies", BODIES, f"{what} is not in the package")
+    if events.salted_hash(bytes.fromhex(body.salt), body.body) != expected:
+        raise Broken("bodies", BODIES, f"{what} has another body, or another salt")
+
+
+def holds(key: str, user: str, text: str, proof: str) -> bool:
+    """Whether a proof holds, all as texts; False for what is none."""
+    try:
+        public = schnorr.bytes_of(key, "proof_key", schnorr.KEY_DIGITS // 2)
+        return schnorr.verify(public, user, text, schnorr.Proof.of(proof))
+    except EvidenceError:
+        return False
+
+
+def _told(function: str, argument: Any) -> Iterator[_Told]:
+    device = _text(argument["device"])
+    if function == "LogBatch":
+        batch = {name: argument[name] for name in _BATCH}
+        body = events.batch_body(**batch)
+        member = {**argument, "kind": events.BATCH, "time_us": batch["from_us"]}
+        yield _event(device, member, events.text_hash(body), _text(batch["sha256"]))
+        return
+    for member in argument["events"] if function == "LogEvents" else [argument]:
+        body_sha256 = events.text_hash(_text(member["body"])) if "body" in member else _text(member["body_hash"])
+        yield _event(device, member, body_sha256)
+
+
+def _event(device: str, member: Mapping[str, Any], body_sha256: str, batch_sha256: str | None = None) -> _Told:
+    seq, time_us = member["seq"], member["time_us"]
+    if type(seq) is not int or type(time_us) is not int:
+        raise EvidenceError("seq", "seq and time_us are whole numbers")
+    prev, kind, proof = (_text(member[name]) for name in ("prev", "kind", "proof"))
+    return _Told(device, seq, prev, kind, time_us, proof, body_sha256, batch_sha256)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise EvidenceError("event", "a member is no text")
+    return value
+
+
+def _proves_possession(registration: SignedTransaction, record: Mapping[str, Any], channel: str) -> bool:
+    """Whether the registration, or the change of the key, has a proof by the new key itself."""
+    proposal = registration.transaction.proposal
+    try:
+        argument = proposal.args[0]
+        proof = _text(argument["proof" if proposal.function == "RegisterDevice" else "proof_new"])
+        device, certificate, key = (_text(record[name]) for name in ("device", "certificate_sha256", "proof_key"))
+        if "certificate" in argument:
+            der = base64.b64decode(_text(argument["certificate"]), validate=True)
+            if sha256(der).hexdigest() != certificate:
+                return False
+    except (GridLedgerError, KeyError, TypeError, IndexError, binascii.Error):
+        return False
+    return holds(key, device, events.registration_text(channel, device, certificate, key), proof)

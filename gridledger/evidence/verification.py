@@ -1,0 +1,191 @@
+"""Verifies an evidence package: offline, from the roots and the block 0 that the reader trusts, and nothing else.
+
+Trusted are the organisations' root certificates and the header hash of block 0 of the anchoring channel. From there:
+
+    form, manifest      every byte of the package is accounted for
+    genesis             block 0 of the anchoring channel is the trusted one
+    configurations      each follows from the one before by its admins' signatures; roots are the trusted ones
+    blocks, signatures  envelopes are those of the header, which an orderer of that time has signed
+    commit hashes       are computed from codes and updates
+    anchors             a majority of a channel's organisations attests the head of its tree on the anchoring channel,
+                        by a record that has the hash of the channel's block 0
+    consistency, paths  each head begins with the one before; block and commit hash, and so the codes, are under a head
+    transactions        are valid, signed by who called, endorsed as the chaincode's policy asks
+    events              are proved by the device's admitted key, which was registered; their chain is not broken
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Final
+
+from gridledger.evidence.attested import VerifiedAnchor, genesis_by, read_attestations, verify_anchors, verify_path
+from gridledger.evidence.chains import Roots, VerifiedChannel, genesis_of, read_roots, verify_chain
+from gridledger.evidence.package import ATTACHMENTS, CHANNELS, Package, Place, chain_file, read_package
+from gridledger.evidence.report import Broken, Outcome, ProvedTransaction, Report, Step
+from gridledger.evidence.said import Registry, SaidEvents, check_body, has_events
+from gridledger.evidence.signed import STEP, SignedTransaction, signed_transaction
+
+NOT_SHOWN: Final = (
+    "It is not shown that what a device said was true, nor that a device's key was in nobody else's hands.",
+    "The package may leave transactions out; what stands in it is as it is on the chains.",
+)
+
+
+def verify_package(data: bytes, *, roots: Mapping[str, Sequence[str]], general_genesis: str) -> Report:
+    """Verify a package's bytes. ``roots``: PEM texts by MSP id; ``general_genesis``: the header hash of block 0 of the
+    anchoring channel. The report ends with the first step that does not hold.
+
+    Raises MalformedCertificate for roots that cannot be read; whatever the package is, it is told in the report.
+    """
+    trusted = read_roots(roots)
+    report = Report()
+    try:
+        package = read_package(data)
+        report.passed("form", "", f"{len(data)} bytes, all accounted for")
+        _Verification(package, trusted, report).run(general_genesis)
+    except Broken as error:
+        report.outcome = Outcome.BROKEN
+        report.steps.append(Step(error.step, error.field, error.problem, holds=False))
+    return report
+
+
+class _Verification:
+    """One run over the parts of a package."""
+
+    def __init__(self, package: Package, roots: Roots, report: Report) -> None:
+        self._package = package
+        self._roots = roots
+        self._report = report
+        self._channels: dict[str, VerifiedChannel] = {}
+        self._anchors: dict[str, list[VerifiedAnchor]] = {}
+        self._anchored: dict[tuple[str, int], int | None] = {}
+        self._signed: dict[Place, SignedTransaction] = {}
+        self._missing: set[tuple[str, int]] = set()
+        self._devices: Registry | None = None
+
+    def run(self, general_genesis: str) -> None:
+        package, report = self._package, self._report
+        anchoring, chaincode = package.roles.anchoring
+        if anchoring not in package.channels:
+            raise Broken("genesis", CHANNELS, f"the package has nothing of the anchoring channel {anchoring}")
+        general = verify_chain(anchoring, package.channels[anchoring], general_genesis, self._roots)
+        self._channels[anchoring] = general
+        report.passed("genesis", chain_file(anchoring), f"block 0 of {anchoring} is the trusted one")
+        report.passed("blocks", chain_file(anchoring), f"{len(general.blocks)} blocks of {anchoring}")
+        for name in sorted(package.channels):
+            if name != anchoring:
+                self._channel(name, general, chaincode)
+        self._transactions()
+        self._events()
+        report.disclosed = len(package.disclosed())
+        report.notes += NOT_SHOWN
+
+    def _channel(self, name: str, general: VerifiedChannel, chaincode: str) -> None:
+        part, report = self._package.channels[name], self._report
+        attestations = read_attestations(name, part, general, chaincode)
+        # Without an anchor nothing says which block 0 is the channel's: what follows from it is not proved.
+        genesis = genesis_by(attestations, name) if attestations else genesis_of(name, part)
+        channel = self._channels[name] = verify_chain(name, part, genesis, self._roots)
+        report.passed("blocks", chain_file(name), f"{len(channel.blocks)} blocks of {name}")
+        anchors = self._anchors[name] = verify_anchors(part, channel, attestations)
+        for item in part.blocks.values():
+            self._anchored[(name, item.number)] = verify_path(channel, item, anchors)
+        if anchors:
+            last = anchors[-1]
+            report.organisations[name] = (last.organisations, last.needed)
+            told = f"{len(anchors)} heads of {name}, the last at {last.size} blocks by {', '.join(last.organisations)}"
+            report.passed("anchors", chain_file(name), told)
+
+    def _transactions(self) -> None:
+        report, anchoring = self._report, self._package.roles.anchoring[0]
+        if not self._package.evidence:
+            raise Broken(STEP, "manifest.json", "the package names no transaction as evidence")
+        for place in self._package.evidence:
+            proved = self._proved(place)
+            report.transactions.append(proved)
+            self._need(place.channel, place.block)
+        count = len(report.transactions)
+        report.passed(STEP, "manifest.json", f"{count} transactions are valid, signed and endorsed")
+        if any(place.channel == anchoring for place in self._package.evidence):
+            report.notes.append(
+                f"Transactions on {anchoring} are shown by the signatures of callers, endorsers and orderers; their "
+                "validation codes are told and not anchored."
+            )
+
+    def _need(self, channel: str, block: int) -> None:
+        """Note it where a block on which the proof rests is not anchored yet."""
+        anchoring = self._package.roles.anchoring[0]
+        if (
+            channel == anchoring
+            or self._anchored.get((channel, block)) is not None
+            or (channel, block) in self._missing
+        ):
+            return
+        self._missing.add((channel, block))
+        self._report.outcome = Outcome.NOT_ANCHORED
+        self._report.notes.append(f"block {block} of {channel} is not anchored yet, so what rests on it is not proved")
+
+    def _proved(self, place: Place) -> ProvedTransaction:
+        channel = self._channels.get(place.channel)
+        if channel is None:
+            raise Broken(STEP, "manifest.json", f"the package has nothing of the channel {place.channel}")
+        signed = signed_transaction(channel, place.block, place.index)
+        proposal, caller = signed.transaction.proposal, signed.caller
+        self._signed[place] = signed
+        return ProvedTransaction(
+            channel=place.channel,
+            block=place.block,
+            index=place.index,
+            tx_id=signed.transaction.tx_id,
+            chaincode=proposal.chaincode,
+            function=proposal.function,
+            mspid=caller.mspid,
+            signer=caller.name,
+            block_time_us=signed.block.block.header.timestamp_us,
+            anchored=self._anchored.get((place.channel, place.block)),
+        )
+
+    def _events(self) -> None:
+        roles, report = self._package.roles, self._report
+        said: dict[str, SaidEvents] = {}
+        for place in self._package.evidence:
+            chaincode = roles.sections.get(place.channel)
+            if chaincode is None or not has_events(self._signed[place], chaincode):
+                continue
+            if place.channel not in said:
+                said[place.channel] = SaidEvents(self._channels[place.channel], chaincode, self._registry())
+            said[place.channel].add(self._signed[place])
+        for item in said.values():
+            report.notes += item.check_chain()
+            report.events += item.events
+            for channel, block in sorted(item.needed):
+                self._need(channel, block)
+        if report.events:
+            report.passed("events", "", f"{len(report.events)} events are proved by their devices' keys")
+        self._bodies(said)
+        self._attachments(said)
+
+    def _registry(self) -> Registry:
+        devices = self._package.roles.devices
+        if devices is None or devices[0] not in self._channels:
+            raise Broken("registrations", "manifest.json", "the package has nothing of the channel of devices")
+        if self._devices is None:
+            self._devices = Registry(self._channels[devices[0]], devices[1])
+        return self._devices
+
+    def _bodies(self, said: Mapping[str, SaidEvents]) -> None:
+        for body in self._package.bodies:
+            check_body(body, said[body.channel].body_hashes if body.channel in said else {})
+        if self._package.bodies:
+            self._report.passed(
+                "bodies", "bodies.json", f"{len(self._package.bodies)} bodies are those of their events"
+            )
+
+    def _attachments(self, said: Mapping[str, SaidEvents]) -> None:
+        named = {digest for item in said.values() for digest in item.files}
+        for name, content in self._package.attachments.items():
+            if sha256(content).hexdigest() not in named:
+                raise Broken("attachments", ATTACHMENTS + name, "no batch of the package names a file with its SHA-256")
+            self._report.passed("attachments", ATTACHMENTS + name, "a batch names it by its SHA-256")
