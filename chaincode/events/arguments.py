@@ -18,8 +18,8 @@ MAX_BODY: Final = 4096
 #: A sealed body, characters of base64.
 MAX_SEALED: Final = 6000
 MAX_SEQ: Final = 10**keys.SEQ_DIGITS - 1
-#: Times lie below this, in the year 2286: all have 16 digits.
-MAX_TIME: Final = 10**keys.TIME_DIGITS - 1
+#: The latest time of an event, in the year 2286: the end of a span that has it too still has 16 digits.
+MAX_TIME: Final = 10**keys.TIME_DIGITS - 2
 MAX_ROWS: Final = 10**9
 #: A batch covers at most a day, microseconds.
 MAX_SPAN: Final = 86_400 * 1_000_000
@@ -43,6 +43,11 @@ def seq_number(value: Any, where: str) -> int:
 def time_us(value: Any, where: str) -> int:
     """A time, microseconds since 1970."""
     return integer(value, where, 0, MAX_TIME)
+
+
+def span_time(value: Any, where: str) -> int:
+    """A bound of a span of times, microseconds since 1970."""
+    return integer(value, where, 0, MAX_TIME + 1)
 
 
 def kind_name(value: Any, where: str) -> str:

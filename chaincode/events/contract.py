@@ -67,5 +67,5 @@ class Events(Contract):
 
     @transaction(name="GetGaps", readonly=True)
     def get_gaps(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{device, limit?, bookmark?} -> {items, revoked_late, bookmark}"""
+        """{device?, limit?, bookmark?} -> {items, revoked_late, bookmark}"""
         return gaps.get_gaps(ctx.stub, argument)

@@ -12,7 +12,7 @@ from gridledger.contract.paging import behind, bookmark_of, entries_of, limit_of
 
 from . import keys
 from .admission import read_device
-from .arguments import BODIES, MAX_TIME, seq_number, time_us
+from .arguments import BODIES, MAX_TIME, seq_number, span_time
 from .marks import S
 from .permissions import Record
 
@@ -61,7 +61,7 @@ def list_events(stub: Stub, argument: Any) -> Record:
     members(argument, "", (), ("device", "kind", "from_seq", "to_seq", "from_us", "to_us", "limit", "bookmark"))
     if (argument.get("device") is None) == (argument.get("kind") is None):
         refuse("device", "one of device and kind must be there, and not both")
-    first_us, end_us = _bound(argument, "from_us", 0), _bound(argument, "to_us", MAX_TIME)
+    first_us, end_us = _bound(argument, "from_us", 0), _bound(argument, "to_us", MAX_TIME + 1)
     limit = limit_of(argument)
     if argument.get("kind") is not None:
         for field in ("from_seq", "to_seq"):
@@ -97,7 +97,7 @@ def _with_head(stub: Stub, record: Record) -> Record:
 
 
 def _bound(argument: Record, field: str, default: int) -> int:
-    return default if argument.get(field) is None else time_us(argument[field], field)
+    return default if argument.get(field) is None else span_time(argument[field], field)
 
 
 class _Events:

@@ -52,7 +52,7 @@ def certificate_hash(value: Any, where: str = "certificate") -> str:
             der = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             der = b""
-    if not der or base64.b64encode(der).decode("ascii") != value:
+    if not 0 < len(der) <= MAX_CERTIFICATE or base64.b64encode(der).decode("ascii") != value:
         refuse(where, f"must be DER in base64, at most {MAX_CERTIFICATE} bytes, not {shown(value)}")
     try:
         crypto.public_key_of(value)

@@ -80,8 +80,9 @@ def get_filter(stub: Stub, argument: Any) -> Record:
     bits = None if part is None else stub.get_state(keys.bits(epoch, part))
     if part is not None and bits is None:
         refuse("epoch", f"the bits of filter {epoch} are not kept any more; the newest is {newest}")
-    limit = integer(argument.get("limit") or MAX_PAGE, "limit", 1, MAX_PAGE)
-    start = _place(argument.get("bookmark") or "", "bookmark") or keys.active_from(epoch)[len(keys.ACTIVE) :]
+    limit = MAX_PAGE if argument.get("limit") is None else integer(argument["limit"], "limit", 1, MAX_PAGE)
+    began = keys.active_from(epoch)[len(keys.ACTIVE) :]
+    start = began if argument.get("bookmark") is None else _place(argument["bookmark"], "bookmark") or began
     since, bookmark = _page(stub, start, behind(keys.ACTIVE), limit)
     told = {field: value for field, value in record.items() if field != "before"}
     return told | {

@@ -41,9 +41,9 @@ def certificate_sha256(told: str = CERTIFICATE) -> str:
     return sha256(base64.b64decode(told)).hexdigest()
 
 
-def registering(name: str = "pmu-1", number: int = 1, **changes: Any) -> dict[str, Any]:
+def registering(name: str = "pmu-1", number: int = 1, channel: str = CHANNEL, **changes: Any) -> dict[str, Any]:
     """The argument of RegisterDevice."""
-    text = events.registration_text(CHANNEL, name, certificate_sha256(), proof_key(name, number))
+    text = events.registration_text(channel, name, certificate_sha256(), proof_key(name, number))
     return {
         "device": name,
         "type": "pmu",
@@ -58,9 +58,9 @@ def registering(name: str = "pmu-1", number: int = 1, **changes: Any) -> dict[st
     }
 
 
-def rotating(name: str = "pmu-1", old: int = 1, new: int = 2, **changes: Any) -> dict[str, Any]:
+def rotating(name: str = "pmu-1", old: int = 1, new: int = 2, channel: str = CHANNEL, **changes: Any) -> dict[str, Any]:
     """The argument of RotateKey."""
-    text = events.registration_text(CHANNEL, name, certificate_sha256(), proof_key(name, new))
+    text = events.registration_text(channel, name, certificate_sha256(), proof_key(name, new))
     return {
         "device": name,
         "proof_key": proof_key(name, new),

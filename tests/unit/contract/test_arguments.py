@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,6 +111,34 @@ def test_a_hash_is_64_small_hexadecimal_digits() -> None:
         )
 
 
+def test_a_name_may_stand_in_a_key() -> None:
+    for value in ("pmu-7", "7", "A.b_c-D", "x" * 64):
+        assert arguments.name(value, "device") == value
+    for value in ("", "-a", ".a", "a/b", "a b", "é", "x" * 65, "a\n", 7, None):
+        assert refusal(arguments.name, value, "device").startswith('device: must be a name such as "pmu-7"')
+
+
+def test_an_msp_s_id_is_that_of_a_policy() -> None:
+    assert arguments.mspid("Org1.MSP-2") == "Org1.MSP-2"
+    for value in ("", "a b", "x" * 129, None):
+        assert refusal(arguments.mspid, value).startswith("mspid: must be the id of an MSP, not ")
+
+
+def test_the_text_of_an_object_is_read_as_everywhere() -> None:
+    assert arguments.json_object('{"a":[1]}', "body", 9) == {"a": [1]}
+    nested = '{"a":' * 60 + "1" + "}" * 60
+    assert arguments.json_object(nested, "body", 999)["a"]
+    for value in ("", "{", '{"a":1,"a":2}', '{"a":NaN}', '{"a":1e400}', '{"a":' + nested + "}", '{"a":"\ud800"}'):
+        assert refusal(arguments.json_object, value, "body", 999).startswith("body: is no JSON text: ")
+    for value in ("[]", "1", "null"):
+        assert refusal(arguments.json_object, value, "body", 9).startswith(
+            "body: must be the JSON text of an object, not"
+        )
+    for value in ("{" + " " * 8 + "}", '{"é":"é"}', {}, None):
+        message = "body: must be the JSON text of an object, at most 9 bytes, not "
+        assert refusal(arguments.json_object, value, "body", 9).startswith(message)
+
+
 def test_a_moment_is_told_in_whole_seconds_of_utc() -> None:
     assert arguments.moment(0) == "1970-01-01T00:00:00Z"
     assert arguments.moment(1_796_000_000_999_999) == "2026-11-30T00:53:20Z"
@@ -124,12 +153,21 @@ def test_whatever_comes_is_taken_or_refused_in_a_short_text_of_ascii(value: Any)
         lambda: arguments.choice(value, "where", ("a", 1, None)),
         lambda: arguments.text(value, "where", 9),
         lambda: arguments.sha256(value, "where"),
+        lambda: arguments.name(value, "where"),
+        lambda: arguments.mspid(value, "where"),
     )
     for check in checks:
         message = message_of(check, value)
         assert message == "" or message.startswith("where")
         assert message.isascii()
         assert len(message) < 150
+
+
+@given(st.text(max_size=20) | JSON.map(lambda value: json.dumps(value, ensure_ascii=False)) | JSON)
+def test_any_text_is_an_object_s_or_refused(value: Any) -> None:
+    message = message_of(lambda: [arguments.json_object(value, "where", 50)] and value, value)
+    assert message == "" or message.startswith("where: ")
+    assert message.isascii()
 
 
 def message_of(check: Callable[[], Any], value: Any) -> str:
