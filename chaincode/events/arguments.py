@@ -92,21 +92,22 @@ def body_of(event: dict[str, Any], prefix: str) -> tuple[str, dict[str, str]]:
     return kept["body_hash"], kept
 
 
-def batch_of(argument: dict[str, Any]) -> dict[str, Any]:
+def batch_of(argument: dict[str, Any], prefix: str) -> dict[str, Any]:
     """What a batch says: the members of :data:`BATCH`, in this order, as they were sent."""
-    start = time_us(argument["from_us"], "from_us")
-    end = time_us(argument["to_us"], "to_us")
+    start = time_us(argument["from_us"], prefix + "from_us")
+    end = time_us(argument["to_us"], prefix + "to_us")
     if not start < end <= start + MAX_SPAN:
-        refuse("to_us", f"must be later than from_us, {start}, by at most {MAX_SPAN // 1_000_000} s, not {end}")
-    rows = integer(argument["rows"], "rows", 1, MAX_ROWS)
+        longest = f"by at most {MAX_SPAN // 1_000_000} s"
+        refuse(prefix + "to_us", f"must be later than from_us, {start}, {longest}, not {end}")
+    rows = integer(argument["rows"], prefix + "rows", 1, MAX_ROWS)
     return {
         "from_us": start,
         "to_us": end,
         "rows": rows,
-        "root": sha256(argument["root"], "root"),
-        "sha256": sha256(argument["sha256"], "sha256"),
-        "uri": text(argument["uri"], "uri", MAX_URI),
-        "synopsis": _synopsis(argument["synopsis"], rows),
+        "root": sha256(argument["root"], prefix + "root"),
+        "sha256": sha256(argument["sha256"], prefix + "sha256"),
+        "uri": text(argument["uri"], prefix + "uri", MAX_URI),
+        "synopsis": _synopsis(argument["synopsis"], prefix + "synopsis", rows),
     }
 
 
@@ -122,20 +123,20 @@ def _sealed(value: Any, where: str) -> str:
     return str(value)
 
 
-def _synopsis(value: Any, rows: int) -> dict[str, Any]:
+def _synopsis(value: Any, where: str, rows: int) -> dict[str, Any]:
     if type(value) is not dict or not 1 <= len(value) <= MAX_FIELDS:
-        refuse("synopsis", f"must be an object of 1 to {MAX_FIELDS} fields, not {shown(value)}")
+        refuse(where, f"must be an object of 1 to {MAX_FIELDS} fields, not {shown(value)}")
     for field, summary in value.items():
-        where = f"synopsis.{name(field, 'synopsis')}"
+        place = f"{where}.{name(field, where)}"
         if type(summary) is not list or len(summary) != 4:
-            refuse(where, f"must be [n, min, mean, max], not {shown(summary)}")
-        if integer(summary[0], f"{where}[0]", 0, rows) == 0:
+            refuse(place, f"must be [n, min, mean, max], not {shown(summary)}")
+        if integer(summary[0], f"{place}[0]", 0, rows) == 0:
             if summary[1:] != [None, None, None]:
-                refuse(where, "must be [0, null, null, null] where there is no value")
+                refuse(place, "must be [0, null, null, null] where there is no value")
             continue
-        low, _, high = (_number(number, f"{where}[{i}]") for i, number in enumerate(summary[1:], 1))
+        low, _, high = (_number(number, f"{place}[{i}]") for i, number in enumerate(summary[1:], 1))
         if low > high:
-            refuse(where, f"the least value must not be above the greatest: {low!r} and {high!r}")
+            refuse(place, f"the least value must not be above the greatest: {low!r} and {high!r}")
     return dict(value)
 
 

@@ -37,7 +37,7 @@ class Events(Contract):
 
     @transaction(name="LogEvents")
     def log_events(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{device, events: [1 to 64]} -> {device, from_seq, to_seq, sha256, marks, tx}"""
+        """{device, events} -> {device, from_seq, to_seq, sha256, marks, tx}"""
         return recording.log_events(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="LogBatch")

@@ -18,6 +18,7 @@ from .marks import mark_event
 from .permissions import Record, require_speaker
 
 MAX_EVENTS: Final = 64
+BATCH_EVENT: Final = ("seq", "prev", *BATCH, "proof")
 
 
 def log_event(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
@@ -38,14 +39,17 @@ def log_event(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
 def log_events(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """LogEvents({device, events}): {device, from_seq, to_seq, sha256, marks, tx}; all of them, or none.
 
-    ``marks``: [{seq, ...}] of the events that have one.
+    Each is what LogEvent or LogBatch takes, without the device: a chain has both. ``marks``: [{seq, ...}] of those that
+    have one.
     """
     members(argument, "", ("device", "events"))
     device = name(argument["device"], "device")
     events = []
     for i, each in enumerate(items(argument["events"], "events", MAX_EVENTS)):
-        members(each, f"events[{i}]", EVENT, BODIES)
-        events.append(_event_of(each, f"events[{i}]."))
+        where = f"events[{i}]"
+        is_batch = type(each) is dict and "synopsis" in each
+        members(each, where, BATCH_EVENT if is_batch else EVENT, () if is_batch else BODIES)
+        events.append((_batch_event_of if is_batch else _event_of)(each, where + "."))
     chain = _Chain(stub, caller, device)
     marked = [(event["seq"], chain.append(event, f"events[{i}].")) for i, event in enumerate(events)]
     chain.close()
@@ -61,22 +65,13 @@ def log_batch(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
 
     A batch stands in its device's chain as an event of kind ``batch``, its time ``from_us``.
     """
-    members(argument, "", ("device", "seq", "prev", *BATCH, "proof"))
-    device, batch = name(argument["device"], "device"), batch_of(argument)
-    event = {
-        **_place_of(argument, ""),
-        "kind": evidence.BATCH,
-        "time_us": batch["from_us"],
-        "end_us": batch["to_us"],
-        "is_batch": True,
-        "body_sha256": evidence.text_hash(evidence.batch_body(**batch)),
-        "kept": {"batch": {field: value for field, value in batch.items() if field != "from_us"}},
-    }
+    members(argument, "", ("device", *BATCH_EVENT))
+    device, event = name(argument["device"], "device"), _batch_event_of(argument, "")
     chain = _Chain(stub, caller, device)
     marks = chain.append(event, "")
     chain.close()
-    told = {"device": device, "seq": event["seq"], **{field: batch[field] for field in ("from_us", "to_us", "rows")}}
-    stub.set_event("BatchLogged", {**told, "tx": stub.get_tx_id()})
+    span = {"from_us": event["time_us"], "to_us": event["end_us"], "rows": argument["rows"]}
+    stub.set_event("BatchLogged", {"device": device, "seq": event["seq"], **span, "tx": stub.get_tx_id()})
     return _answer(stub, chain, marks)
 
 
@@ -149,6 +144,19 @@ def _event_of(argument: Record, prefix: str) -> Record:
         "is_batch": False,
         "body_sha256": body_sha256,
         "kept": kept,
+    }
+
+
+def _batch_event_of(argument: Record, prefix: str) -> Record:
+    batch = batch_of(argument, prefix)
+    return {
+        **_place_of(argument, prefix),
+        "kind": evidence.BATCH,
+        "time_us": batch["from_us"],
+        "end_us": batch["to_us"],
+        "is_batch": True,
+        "body_sha256": evidence.text_hash(evidence.batch_body(**batch)),
+        "kept": {"batch": {field: value for field, value in batch.items() if field != "from_us"}},
     }
 
 

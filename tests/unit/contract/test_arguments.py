@@ -114,8 +114,9 @@ def test_a_hash_is_64_small_hexadecimal_digits() -> None:
 def test_a_name_may_stand_in_a_key() -> None:
     for value in ("pmu-7", "7", "A.b_c-D", "x" * 64):
         assert arguments.name(value, "device") == value
-    for value in ("", "-a", ".a", "a/b", "a b", "é", "x" * 65, "a\n", 7, None):
-        assert refusal(arguments.name, value, "device").startswith('device: must be a name such as "pmu-7"')
+    wrong: Any
+    for wrong in ("", "-a", ".a", "a/b", "a b", "é", "x" * 65, "a\n", 7, None):
+        assert refusal(arguments.name, wrong, "device").startswith('device: must be a name such as "pmu-7"')
 
 
 def test_an_msp_s_id_is_that_of_a_policy() -> None:
@@ -134,9 +135,10 @@ def test_the_text_of_an_object_is_read_as_everywhere() -> None:
         assert refusal(arguments.json_object, value, "body", 9).startswith(
             "body: must be the JSON text of an object, not"
         )
-    for value in ("{" + " " * 8 + "}", '{"é":"é"}', {}, None):
+    wrong: Any
+    for wrong in ("{" + " " * 8 + "}", '{"é":"é"}', {}, None):
         message = "body: must be the JSON text of an object, at most 9 bytes, not "
-        assert refusal(arguments.json_object, value, "body", 9).startswith(message)
+        assert refusal(arguments.json_object, wrong, "body", 9).startswith(message)
 
 
 def test_a_moment_is_told_in_whole_seconds_of_utc() -> None:

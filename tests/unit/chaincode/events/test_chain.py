@@ -76,6 +76,9 @@ def test_a_thousand_mutations() -> None:
     device.seq, device.prev = place
     several = {"device": "pmu-1", "events": [device.tell("alarm", START_US + n * S) for n in range(3)]}
     device.seq, device.prev = place
+    mixed = [device.tell_batch(START_US, START_US + 60 * S), device.tell("alarm", START_US + 61 * S)]
+    del mixed[0]["device"]
+    device.seq, device.prev = place
     sealed = device.argument("reading", body="5a" * 32, sealed="AAAA")
     device.seq, device.prev = place
     batch = device.tell_batch(START_US, START_US + 60 * S)
@@ -87,6 +90,7 @@ def test_a_thousand_mutations() -> None:
         ("RekeyDevice", rekeying(), AGENT),
         *[("LogEvent", argument, LIGHTNODE) for argument in (single, sealed)],
         *[("LogEvents", several, LIGHTNODE)] * 3,
+        *[("LogEvents", {"device": "pmu-1", "events": mixed}, LIGHTNODE)] * 2,
         *[("LogBatch", batch, LIGHTNODE)] * 3,
         ("GetEvent", {"device": "pmu-1", "seq": 2}, LIGHTNODE),
         ("ListEvents", {"device": "pmu-1", "from_seq": 1, "to_seq": 3, "from_us": 5, "limit": 2}, LIGHTNODE),

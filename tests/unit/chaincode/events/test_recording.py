@@ -283,7 +283,33 @@ def test_a_refusal_of_a_batch_names_the_field(path: str, value: Any, message: st
     argument = changed(Device().tell_batch(START_US, START_US + 60 * S) | {"kind": 0}, path, value)
     if path != "kind":
         del argument["kind"]
-    EventsChannel().refused("LogBatch", argument, message, caller=LIGHTNODE)
+    channel = EventsChannel()
+    channel.refused("LogBatch", argument, message, caller=LIGHTNODE)
+    if path != "kind":
+        del argument["device"]
+        among = {"device": "pmu-1", "events": [argument]}
+        channel.refused("LogEvents", among, f"events[0].{message}", caller=LIGHTNODE)
+
+
+def test_batches_stand_among_events_of_one_call() -> None:
+    channel, device = EventsChannel(), Device()
+    minute = 60 * S
+    told = [
+        device.tell("login"),
+        device.tell_batch(START_US, START_US + minute),
+        device.tell_batch(START_US + minute, START_US + 2 * minute),
+        device.tell("logout", START_US + 2 * minute),
+    ]
+    for each in told:
+        each.pop("device", None)
+    argument = {"device": "pmu-1", "events": told}
+    answer = channel.call("LogEvents", argument, LIGHTNODE, START_US + 2 * minute)
+    assert (answer["to_seq"], answer["sha256"], answer["marks"]) == (4, device.prev, [])
+    assert channel.event()[1]["kinds"] == ["batch", "login", "logout"]
+    assert [each["seq"] for each in channel.pages("ListEvents", {"kind": "batch"})] == [2, 3]
+    assert channel.stored("head/pmu-1")["batch_us"] == START_US + 2 * minute
+    mixed = told[0] | told[1]
+    channel.refused("LogEvents", argument | {"events": [mixed]}, "events[0].kind: is no field", caller=LIGHTNODE)
 
 
 def test_the_order_of_a_synopsis_is_the_sender_s() -> None:
