@@ -1,0 +1,85 @@
+"""Rules about anchors: whether each channel's blocks are attested on the anchoring channel, and by one root."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from services.case.rows import Row
+from services.case.rules.finding import (
+    SECOND_US,
+    Finding,
+    Parameter,
+    Rule,
+    Values,
+    by,
+    finding,
+    of_kinds,
+    span,
+    told_us,
+)
+
+
+def _silent(rows: Sequence[Row], values: Values) -> list[Finding]:
+    """The first block that no conclusion covered in time, by channel; the anchoring one is never anchored itself."""
+    concluded: dict[str, list[tuple[int, Row]]] = defaultdict(list)
+    anchoring = {row.channel for row in rows if row.is_valid and row.kind in ("members-set", "attested", "concluded")}
+    for row in of_kinds(rows, "concluded"):
+        channel, size = row.details.get("channel"), row.details.get("size")
+        if isinstance(channel, str) and isinstance(size, int):
+            concluded[channel].append((size, row))
+    if not anchoring:
+        return []
+    most_us = values["intervals"] * values["interval_s"] * SECOND_US
+    end_us = max(row.block_us for row in rows)
+    found = []
+    for channel, written in by((row for row in rows if row.channel not in anchoring), lambda row: row.channel):
+        anchors = concluded[channel]
+        late = [row for row in written if _anchored_us(row, anchors, end_us) - row.block_us > most_us]
+        if late:
+            longest_s = max(_anchored_us(row, anchors, end_us) - row.block_us for row in late) / SECOND_US
+            blocks = sorted({row.block for row in late})
+            text = (
+                f"blocks {blocks[0]} to {blocks[-1]} of {channel} were not anchored within "
+                f"{values['intervals']:g} intervals of {values['interval_s']:g} s: the longest took {span(longest_s)}"
+            )
+            details = {"longest_s": longest_s, "blocks": len(blocks)}
+            found.append(finding("anchors-silent", text, late, channel=channel, details=details))
+    return found
+
+
+def _anchored_us(row: Row, anchors: Sequence[tuple[int, Row]], end_us: int) -> int:
+    """When the block of a row was anchored first; the record's end where it was not."""
+    times = [anchor.block_us for size, anchor in anchors if size > row.block]
+    return min(times, default=end_us)
+
+
+def _forked(rows: Sequence[Row], values: Values) -> list[Finding]:
+    del values
+    told: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    for row in of_kinds(rows, "attested"):
+        channel, size = row.details.get("channel"), row.details.get("size")
+        if isinstance(channel, str) and isinstance(size, int):
+            told[channel, size].append(row)
+    found = []
+    for (channel, size), attested in sorted(told.items()):
+        roots = {str(row.details.get("root")): row for row in sorted(attested, key=told_us)}
+        if len(roots) > 1:
+            text = f"of the first {size} blocks of {channel} there are {len(roots)} roots: {', '.join(sorted(roots))}"
+            found.append(finding("anchors-forked", text, attested, channel=channel, details={"roots": sorted(roots)}))
+    return found
+
+
+RULES: Final = (
+    Rule(
+        "anchors-silent",
+        "Blocks of a channel were not anchored in time: whoever rewrites them could have kept the agents silent.",
+        _silent,
+        (
+            Parameter("interval_s", 10.0, "s", "how often a channel is anchored"),
+            Parameter("intervals", 3.0, "intervals", "how many may go by"),
+        ),
+    ),
+    Rule("anchors-forked", "Two organisations attested different roots of the same blocks.", _forked),
+)
