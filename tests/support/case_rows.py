@@ -20,7 +20,7 @@ def at(seconds: float) -> int:
 
 
 def row(kind: str, seconds: float, *, text: dict[str, Any] | None = None, **members: Any) -> Row:
-    """A valid row of its own block, in the channel where its kind is at home. The block is 0.1 s behind the time told."""
+    """A valid row of its own block, in the channel where its kind is at home; the block comes 0.1 s later."""
     block = members.pop("block", next(_BLOCKS))
     default = "access" if kind in _ACCESS else "general" if kind in _GENERAL else "section-home"
     values: dict[str, Any] = {
