@@ -1,0 +1,1 @@
+"""Anchors: the heads of other channels' block trees, attested by agents of those channels' own organisations."""
