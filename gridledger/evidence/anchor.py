@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gridledger import jsontext
 from gridledger.protocol import merkle
+from gridledger.protocol.headers import anchor_leaf
 from gridledger.protocol.merkle import Tree
 
 
 def leaf(header_text: str, commit_hash: str) -> bytes:
     """The leaf of a block: its header's text, and the commit hash after it in hexadecimal."""
-    return jsontext.dumps({"header": header_text, "commit_hash": commit_hash})
+    return anchor_leaf(header_text, commit_hash)
 
 
 def leaf_hash(header_text: str, commit_hash: str) -> bytes:

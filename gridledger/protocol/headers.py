@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gridledger import jsontext
 from gridledger.errors import MalformedMessage
+from gridledger.protocol import merkle
 from gridledger.protocol.block import ZERO_HASH, BlockHeader, HeaderSignature
 from gridledger.protocol.fields import exactly, integer_of, list_of, text_of, value_of
 
@@ -23,6 +25,12 @@ _ITEM = frozenset(("header", "signature", "commit_hash"))
 _PAGE = frozenset(("items", "height"))
 
 
+def anchor_leaf(header_text: str, commit_hash: str) -> bytes:
+    """A block as a leaf of its channel's tree, of which another channel keeps heads: the header's text, and the commit
+    hash after the block in hexadecimal (:mod:`gridledger.evidence.anchor`)."""
+    return jsontext.dumps({"header": header_text, "commit_hash": commit_hash})
+
+
 @dataclass(frozen=True, slots=True)
 class CommittedHeader:
     """A block's header, its orderer's signature under it (None for block 0), and the commit hash after the block."""
@@ -30,6 +38,11 @@ class CommittedHeader:
     header: BlockHeader
     signature: HeaderSignature | None
     commit_hash: str
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """The hash of the block as a leaf of its channel's tree, 32 bytes."""
+        return merkle.leaf_hash(anchor_leaf(self.header.text, self.commit_hash))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

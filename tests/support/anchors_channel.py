@@ -43,10 +43,12 @@ class Chain:
     """A chain of which another channel keeps heads. One that ``forks`` at a block has other blocks from there on."""
 
     def __init__(self, name: str = "", size: int = 64, *, forks: int | None = None) -> None:
-        self.tree = HeaderTree()
-        for number in range(size):
-            kept = forks is None or number < forks
-            self.tree.append(sha256(f"{'' if kept else name}/{number}".encode()).digest())
+        self._name, self._forks = name, size if forks is None else forks
+        self.tree = HeaderTree.from_hashes(map(self.leaf, range(size)))
+
+    def leaf(self, number: int) -> bytes:
+        """The hash of a block's leaf."""
+        return sha256(f"{'' if number < self._forks else self._name}/{number}".encode()).digest()
 
     def root(self, size: int) -> str:
         return self.tree.root(size).hex()

@@ -1,0 +1,1 @@
+"""The commands of ``gridledger anchor``: each module has ``main(argv) -> exit code``."""

@@ -1,0 +1,259 @@
+"""What an agent does next for one channel: pure, from what the ledger says and what its own peer's chain has.
+
+Each organisation may have one round open: a size above the last anchor, which it does not give up until an anchor is
+at least as large, or until its size can get no majority any more. Every agent joins the rounds of all others as soon as
+its own peer has so many blocks. So a round that an honest agent has opened ends: the honest agents, who are a majority,
+all come to have these blocks and all say the same of them. Nobody waits for a size that a liar has named: it is joined
+when the own chain has it and not before, and a liar who opens one round after the other has one of them joined per
+interval. That nobody can make two heads final at one size, or a head that does not begin with the last one, is the
+contract's doing.
+
+Agents take turns so that a round usually costs as many transactions as a majority has members: the size of the last
+anchor tells whose turn it is to open the next round; who is not needed for a majority waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeAlias
+
+from gridledger.client.anchors import AnchorStatus, ChannelMembers, Round
+from gridledger.protocol.merkle import Tree
+
+OPEN_AFTER: Final = 0.6
+"""Of an interval: then a round is opened, so that it ends within the interval."""
+TURN: Final = 0.15
+"""Of an interval: how much later each further organisation opens a round, or joins one that does not need it."""
+LATE_INTERVALS: Final = 3
+"""So many intervals without an anchor are an alarm."""
+
+_MAX_SAMPLES: Final = 1024
+_MAX_TRIED: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A channel is anchored at most ``interval_s`` or ``interval_blocks`` behind, whichever comes first."""
+
+    interval_s: float = 10.0
+    interval_blocks: int = 256
+
+
+class SayMembers(NamedTuple):
+    """Say which organisations belong to the channel."""
+
+
+class Attest(NamedTuple):
+    """Attest the own chain's head at a size; ``opens`` a round of one's own. ``ends``: end the round where that says
+    something new: an anchor or a fork."""
+
+    size: int
+    opens: bool = False
+    ends: bool = False
+
+
+class Conclude(NamedTuple):
+    """Have recorded what has been said of a size."""
+
+    size: int
+
+
+Action: TypeAlias = SayMembers | Attest | Conclude
+
+
+class View(NamedTuple):
+    """What an agent knows: of the ledger, and of its own peer. ``members`` are those of the channel's configuration."""
+
+    members: ChannelMembers
+    status: AnchorStatus
+    tree: Tree
+
+
+@dataclass(slots=True)
+class Growth:
+    """When a chain had how many blocks, as far back as that matters."""
+
+    _samples: list[tuple[int, float]] = field(default_factory=list)
+
+    def note(self, size: int, now_s: float) -> None:
+        """So many blocks were there at this time (monotonic seconds)."""
+        if not self._samples or size > self._samples[-1][0]:
+            self._samples.append((size, now_s))
+        if len(self._samples) > _MAX_SAMPLES:
+            del self._samples[1::2]  # some blocks then count as a little younger than they are
+
+    def since(self, size: int) -> float | None:
+        """Since when there are more blocks than this; None where there are not."""
+        while len(self._samples) > 1 and self._samples[0][0] <= size:
+            del self._samples[0]
+        first = self._samples[0] if self._samples else (0, 0.0)
+        return first[1] if first[0] > size else None
+
+
+def majority_of(count: int) -> int:
+    """How many of so many organisations are a majority."""
+    return count // 2 + 1
+
+
+def contradicts(view: View) -> bool:
+    """Whether the own peer's chain is not the one that was anchored."""
+    final = view.status.final
+    return final is not None and final.size <= view.tree.size and view.tree.root(final.size).hex() != final.head.root
+
+
+class Decider:
+    """One organisation's decisions on one channel. ``mspid`` is its own; times are monotonic, in seconds."""
+
+    def __init__(self, mspid: str, pace: Pace) -> None:
+        self._mspid = mspid
+        self._pace = pace
+        self.growth = Growth()
+        self._seen: dict[tuple[str, int], float] = {}
+        self._joined: dict[str, tuple[int, float]] = {}
+        self._opened_s: float | None = None
+        self._tried: dict[Action, float] = {}
+
+    def decide(self, view: View, now_s: float) -> Action | None:
+        """What to do now, if anything. What was decided counts as tried: it is decided again a turn later, if still
+        needed, so that a call that failed is made anew."""
+        self.growth.note(view.tree.size, now_s)
+        self._forget(view.status)
+        action = self._decide(view, now_s)
+        if action is None or now_s - self._tried.get(action, -self._pace.interval_s) < TURN * self._pace.interval_s:
+            return None
+        self._tried.pop(action, None)
+        self._tried[action] = now_s
+        self._note(action, view.status, now_s)
+        return action
+
+    def lag_s(self, view: View, now_s: float) -> float:
+        """How long the oldest block that is not anchored has been there, seconds."""
+        since = self.growth.since(view.status.size)
+        return 0.0 if since is None else now_s - since
+
+    def is_late(self, view: View, now_s: float) -> bool:
+        """Whether no anchor came for three intervals, of time or of blocks."""
+        blocks = view.tree.size - view.status.size
+        late_s, late_blocks = LATE_INTERVALS * self._pace.interval_s, LATE_INTERVALS * self._pace.interval_blocks
+        return self.lag_s(view, now_s) > late_s or blocks > late_blocks
+
+    def _decide(self, view: View, now_s: float) -> Action | None:
+        if view.status.members != view.members:
+            said = (view.status.voices or {}).get(self._mspid)
+            return None if said == view.members else SayMembers()
+        if self._mspid not in view.members.organisations:
+            return None
+        if contradicts(view):
+            return self._dissent(view)
+        for one in view.status.rounds:
+            self._seen.setdefault((one.mspid, one.size), now_s)
+        return self._end(view, now_s) or self._join(view, now_s) or self._open(view, now_s)
+
+    def _dissent(self, view: View) -> Action | None:
+        """Put on record that the own chain has another head at the last anchor's size, if it can be shown to begin with
+        the anchor before."""
+        final = view.status.final
+        if final is None or self._mspid in final.organisations:
+            return None
+        before = final.previous
+        if before is not None and view.tree.root(before[0]).hex() != before[1]:
+            return None
+        return Attest(final.size)
+
+    def _end(self, view: View, now_s: float) -> Action | None:
+        """End a round that has its majority and nobody has ended, or that shows a fork which is not on record."""
+        for one in self._had(view):
+            agreed = _largest(one, view.tree.root(one.size).hex()) >= majority_of(len(view.members.organisations))
+            forked = len(set(one.said.values())) > 1 and view.status.fork_size != one.size
+            waits_s = TURN * self._pace.interval_s * (1 + self._turn(view))
+            if (agreed or forked) and now_s - self._seen[one.mspid, one.size] >= waits_s:
+                return Conclude(one.size)
+        return None
+
+    def _join(self, view: View, now_s: float) -> Action | None:
+        candidates = []
+        for one in self._had(view):
+            size, at_s = self._joined.get(one.mspid, (0, 0.0))
+            is_spent = size not in (0, one.size) and now_s - at_s < self._pace.interval_s
+            if self._mspid not in one.said and not is_spent and self._may_join(one, view, now_s):
+                candidates.append(one)
+        if not candidates:
+            return None
+        best = max(candidates, key=lambda one: (_largest(one, view.tree.root(one.size).hex()), one.size, one.mspid))
+        return Attest(best.size, ends=_ends(best, view))
+
+    def _may_join(self, one: Round, view: View, now_s: float) -> bool:
+        """Whether this agent is needed for a majority, or has waited for those that are."""
+        root = view.tree.root(one.size).hex()
+        if any(head.root != root for head in one.said.values()):
+            return True
+        absent = [name for name in self._in_turn(view) if name not in one.said]
+        needed = majority_of(len(view.members.organisations)) - _largest(one, root)
+        extra = max(0, absent.index(self._mspid) - needed + 1)
+        return now_s - self._seen[one.mspid, one.size] >= extra * TURN * self._pace.interval_s
+
+    def _open(self, view: View, now_s: float) -> Action | None:
+        since, pace = self.growth.since(view.status.size), self._pace
+        if since is None:
+            return None
+        blocks, turn = view.tree.size - view.status.size, self._turn(view)
+        is_due = now_s - since >= pace.interval_s * (OPEN_AFTER + turn * TURN)
+        is_due = is_due or blocks >= pace.interval_blocks * (OPEN_AFTER + turn * TURN)
+        if not is_due or any(now_s - at_s < 2 * TURN * pace.interval_s for _, at_s in self._joined.values()):
+            return None
+        mine = next((one for one in view.status.rounds if one.mspid == self._mspid), None)
+        if mine is not None and (not self._is_dead(mine, view) or mine.size >= view.tree.size):
+            return None
+        if mine is not None and self._opened_s is not None and now_s - self._opened_s < pace.interval_s:
+            return None
+        return Attest(view.tree.size, opens=True, ends=len(view.members.organisations) == 1)
+
+    def _is_dead(self, one: Round, view: View) -> bool:
+        """Whether no head can get a majority at the size of a round any more."""
+        count = len(view.members.organisations)
+        most = max(Counter(one.said.values()).values(), default=0)
+        return most + count - len(one.said) < majority_of(count)
+
+    def _had(self, view: View) -> list[Round]:
+        """The open rounds whose blocks the own peer has."""
+        return [one for one in view.status.rounds if view.status.size < one.size <= view.tree.size]
+
+    def _in_turn(self, view: View) -> Sequence[str]:
+        """The organisations in the order in which they open the next round."""
+        names = view.members.organisations
+        first = view.status.size % len(names)
+        return (*names[first:], *names[:first])
+
+    def _turn(self, view: View) -> int:
+        return self._in_turn(view).index(self._mspid)
+
+    def _note(self, action: Action, status: AnchorStatus, now_s: float) -> None:
+        if not isinstance(action, Attest):
+            return
+        if action.opens:
+            self._opened_s = now_s
+        for one in status.rounds:
+            if one.size == action.size and one.mspid != self._mspid:
+                self._joined[one.mspid] = (one.size, now_s)
+
+    def _forget(self, status: AnchorStatus) -> None:
+        """What is over. Only open rounds are remembered: one of each organisation."""
+        is_open = {(one.mspid, one.size) for one in status.rounds}
+        self._seen = {key: at_s for key, at_s in self._seen.items() if key in is_open}
+        self._joined = {name: one for name, one in self._joined.items() if one[0] > status.size}
+        if len(self._tried) > _MAX_TRIED:
+            self._tried = dict(list(self._tried.items())[-_MAX_TRIED:])
+
+
+def _largest(one: Round, root: str) -> int:
+    """How many organisations say the same head, of those with this root."""
+    return max(Counter(head for head in one.said.values() if head.root == root).values(), default=0)
+
+
+def _ends(one: Round, view: View) -> bool:
+    """Whether one's own word ends a round: it completes the majority, or another head is there."""
+    root = view.tree.root(one.size).hex()
+    has_other = any(head.root != root for head in one.said.values())
+    return has_other or _largest(one, root) + 1 >= majority_of(len(view.members.organisations))
