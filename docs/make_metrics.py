@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from gridledger.web import metrics as web
+from services.anchor import metrics as anchor
 from services.ca import metrics as ca
 from services.orderer import metrics as orderer
 from services.peer import metrics as peer
@@ -24,6 +25,7 @@ SERVICES: dict[str, ModuleType] = {
     "peer": peer,
     "orderer": orderer,
     "ca": ca,
+    "anchor": anchor,
     "relay": relay,
     "vault-base": vault_base,
     "vault-holder": vault_holder,

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from gridledger.web import create_app
 from gridledger.web.openapi import Description, document
+from services.anchor import routes as anchor_routes
 from services.ca import api_description as ca
 from services.ca import routes as ca_routes
 from services.orderer import api_description as orderer
@@ -28,6 +29,7 @@ from services.vault.base import routes as vault_base
 
 FOLDER = Path(__file__).with_name("openapi")
 SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
+    "anchor": (anchor_routes.DESCRIPTION, anchor_routes.make_router),
     "ca": (ca.DESCRIPTION, ca_routes.make_router),
     "orderer": (orderer.DESCRIPTION, orderer_routes.make_router),
     "peer": (peer.DESCRIPTION, peer_routes.make_router),

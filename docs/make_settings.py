@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from gridledger.settings import ENVIRONMENT_PREFIX, ServiceSettings
+from services.anchor.settings import AnchorSettings
 from services.ca.settings import CASettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
@@ -25,6 +26,7 @@ from services.vault.settings import HolderSettings
 
 PAGE = Path(__file__).with_name("settings.md")
 SERVICES: dict[str, type[ServiceSettings]] = {
+    "anchor": AnchorSettings,
     "ca": CASettings,
     "orderer": OrdererSettings,
     "peer": PeerSettings,

@@ -26,6 +26,7 @@ KINDS = {
     "benchmarks.load.engine": ENGINE,
     "locust": LOCUST,
     "services.feeder": FEEDER,
+    "services.anchor": "anchor agent",
     "services.ca": "CA",
     "services.relay": "relay server",
     "services.relay.simulator": "relay",

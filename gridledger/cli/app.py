@@ -130,6 +130,12 @@ def simulate(context: typer.Context) -> None:
 
 
 @app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
+def anchor(context: typer.Context) -> None:
+    """Anchors: how far channels are anchored on another channel, and whether their chains are the anchored ones."""
+    raise typer.Exit(run_own(context.info_name or "", context.args))
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
 def feeder(context: typer.Context) -> None:
     """Drive the network with the power-flow feeder."""
     raise typer.Exit(run_own(context.info_name or "", context.args))

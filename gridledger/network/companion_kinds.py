@@ -37,6 +37,7 @@ class CompanionKind:
 
 
 KINDS: Final[dict[str, CompanionKind]] = {
+    "anchor": CompanionKind("services.anchor", is_service=True, tls="always", asks_for_extra=True),
     "case": CompanionKind("services.case", is_service=False, extra="forensics", asks_for_extra=True),
     "feeder": CompanionKind("services.feeder", is_service=False, extra="feeder"),
     "relay": CompanionKind("services.relay", is_service=True, extra="relay", tls="always", asks_for_extra=True),

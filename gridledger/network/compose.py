@@ -66,9 +66,14 @@ def compose_file(config: NetworkConfig, path: PurePosixPath | None) -> str:
 def override_file(config: NetworkConfig, path: PurePosixPath, base: NetworkConfig, base_path: PurePosixPath) -> str:
     """What ``config`` changes in the compose file of ``base``, to be given behind it.
 
-    Raises :class:`SettingsError` where they differ in more than channels and applications.
+    Companions of ``base`` that ``config`` lacks are let be: nothing starts them unless their profile is named. Raises
+    :class:`SettingsError` where the two differ in more than that, channels and applications.
     """
-    if _document(config.model_copy(update={"name": base.name}), path) != _document(base, path):
+    names = {spec.name for spec in config.companions}
+    shared = base.model_copy(
+        update={"companions": type(base.companions)(s for s in base.companions if s.name in names)}
+    )
+    if _document(config.model_copy(update={"name": base.name}), path) != _document(shared, path):
         raise SettingsError(
             f"{path} has other nodes than {base_path}: an override can only change channels; write a file of its own"
         )

@@ -70,9 +70,10 @@ class ChannelWork:
         await self._follow()
         for _ in range(_ACTS_AT_ONCE):
             try:
-                await self._look()
+                looked = await self._look()
                 acted = await self.anchoring.step()
-                self._is_well(self._ledger, "ledger")
+                if looked or acted:
+                    self._is_well(self._ledger, "ledger")
             except GridLedgerError as error:
                 self._is_away(self._ledger, "ledger", error)
                 self._needs_look = True
@@ -103,19 +104,20 @@ class ChannelWork:
         self._rate = (self.chain.tree.size - before) / max(now_s - self._followed_s, 0.1)
         self._followed_s = float("-inf") if has_more else now_s
 
-    async def _look(self) -> None:
-        """Ask for the status where something was said, and now and then."""
+    async def _look(self) -> bool:
+        """Ask for the status where something was said, and now and then; whether it was asked for."""
         now_s = self._clock()
         if not self._needs_look and now_s - self._looked_s < self._pace.interval_s:
-            return
+            return False
         if self._ledger.since_s is not None and now_s - self._looked_s < self._pace.interval_s / FOLLOWS:
-            return  # it did not answer just now
+            return False  # it did not answer just now
         self._needs_look = False
         await self.anchoring.look()
         self._looked_s = now_s
         view = self.anchoring.view
         if view is not None:
             self.chain.settle(view.status.final)
+        return True
 
     @property
     def _follow_every_s(self) -> float:

@@ -12,7 +12,7 @@ from tests.support.anchor_world import STEP_S, World
 from tests.support.anchors_channel import agent as world_agent
 from tests.support.anchors_channel import mspid
 
-SEEDS = range(int(os.environ.get("GRIDLEDGER_ANCHOR_SEEDS", "12")))
+SEEDS = range(int(os.environ.get("GRIDLEDGER_ANCHOR_SEEDS", "4")))
 
 
 async def run(world: World, seconds: float, liars: tuple[int, ...] = ()) -> None:

@@ -21,6 +21,7 @@ SLOW_TO_IMPORT = ("asyncio", "aiohttp", "httpx", "cryptography", "yaml", "lmdb",
 """What no help may import; pydantic is typer's own."""
 COMMANDS = {
     *("up", "down", "status", "start", "stop", "reset", "bootstrap", "compose", "feeder", "relay", "rest", "vault"),
+    "anchor",
     "case",
     *("chaincode check", "chaincode pack", "chaincode deploy", "chaincode list", "chaincode info", "simulate"),
     *("invoke", "query"),
@@ -46,7 +47,7 @@ COMMANDS = {
 }
 
 
-OWN_PARSERS = {"simulate", "case", "feeder", "relay", "rest", "vault"}
+OWN_PARSERS = {"simulate", "anchor", "case", "feeder", "relay", "rest", "vault"}
 
 
 def modules_after(arguments: list[str]) -> set[str]:

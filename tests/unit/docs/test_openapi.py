@@ -15,6 +15,7 @@ from services.ca.routes import OPEN_ROUTES
 PLAIN = {
     "peer": {"POST /gateway/calls", "POST /gateway/endorse", "POST /gateway/submit", "POST /gateway/evaluate"},
     "orderer": {"POST /channels/{name}/broadcast"},
+    "anchor": set(),
     "ca": set(),
     "relay": set(),
     "rest": set(),
