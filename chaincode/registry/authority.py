@@ -12,17 +12,17 @@ from gridledger.contract import ClientIdentity, Stub
 from gridledger.contract.arguments import members, refuse
 
 from . import keys
-from .permissions import AUTHORITY, ROLE, Record
+from .permissions import AUTHORITY, ROLE, Record, require_role
 
 
 def set_authority(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """SetAuthority({}): {mspid, time_us, tx}. Once for good: the first call makes its caller's MSP the authority."""
     members(argument, "", ())
-    caller.assert_attribute_value(ROLE, AUTHORITY)
+    mspid = require_role(caller, AUTHORITY)
     known = stub.get_state(keys.AUTHORITY)
     if known is not None:
         refuse("authority", f"it is {known['mspid']}, and stays so")
-    record = {"mspid": caller.get_mspid(), "time_us": stub.get_tx_timestamp(), "tx": stub.get_tx_id()}
+    record = {"mspid": mspid, "time_us": stub.get_tx_timestamp(), "tx": stub.get_tx_id()}
     stub.put_state(keys.AUTHORITY, record)
     stub.set_event("AuthoritySet", record)
     return record

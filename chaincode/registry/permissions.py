@@ -17,10 +17,16 @@ AUTHORITY: Final = "authority"
 Record = dict[str, Any]
 
 
+def require_role(caller: ClientIdentity, role: str) -> str:
+    """The caller's MSP; refuses a caller without the role."""
+    if caller.get_attribute_value(ROLE) != role:
+        refuse("caller", f"its certificate must have {ROLE} = {role}")
+    return caller.get_mspid()
+
+
 def require_registrar(caller: ClientIdentity) -> str:
     """The caller's MSP; refuses a caller that is no registrar."""
-    caller.assert_attribute_value(ROLE, REGISTRAR)
-    return caller.get_mspid()
+    return require_role(caller, REGISTRAR)
 
 
 def require_registrar_of(caller: ClientIdentity, device: Record) -> None:

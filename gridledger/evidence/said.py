@@ -228,15 +228,19 @@ def holds(key: str, user: str, text: str, proof: str) -> bool:
 
 def _told(function: str, argument: Any) -> Iterator[_Told]:
     device = _text(argument["device"])
-    if function == "LogBatch":
-        batch = {name: argument[name] for name in _BATCH}
-        body = events.batch_body(**batch)
-        member = {**argument, "kind": events.BATCH, "time_us": batch["from_us"]}
-        yield _event(device, member, events.text_hash(body), _text(batch["sha256"]))
-        return
     for member in argument["events"] if function == "LogEvents" else [argument]:
+        if function == "LogBatch" or (function == "LogEvents" and "synopsis" in member):
+            yield _batch(device, member)
+            continue
         body_sha256 = events.text_hash(_text(member["body"])) if "body" in member else _text(member["body_hash"])
         yield _event(device, member, body_sha256)
+
+
+def _batch(device: str, member: Mapping[str, Any]) -> _Told:
+    batch = {name: member[name] for name in _BATCH}
+    body = events.batch_body(**batch)
+    told = {**member, "kind": events.BATCH, "time_us": batch["from_us"]}
+    return _event(device, told, events.text_hash(body), _text(batch["sha256"]))
 
 
 def _event(device: str, member: Mapping[str, Any], body_sha256: str, batch_sha256: str | None = None) -> _Told:

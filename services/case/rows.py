@@ -291,7 +291,8 @@ def _log_events(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:
             return
         known = event if isinstance(event, dict) else {}
         seq = known.get("seq")
-        yield _event(place, item, argument.get("device"), known, dict(marks.get(seq, {})) if type(seq) is int else {})
+        read = _batch if "synopsis" in known else _event
+        yield read(place, item, argument.get("device"), known, dict(marks.get(seq, {})) if type(seq) is int else {})
 
 
 MAX_EVENTS: Final = 64
@@ -314,17 +315,20 @@ def _event(place: _Place, item: int, device: Any, event: Value, marks: dict[str,
 
 
 def _log_batch(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:
-    end_us = _time(argument.get("to_us"))
+    yield _batch(place, 0, argument.get("device"), argument, _marks(answer.get("marks")))
+
+
+def _batch(place: _Place, item: int, device: Any, batch: Value, marks: dict[str, int]) -> Row:
     told = ("from_us", "to_us", "rows", "root", "sha256", "uri", "synopsis")
-    yield _row(
+    return _row(
         place,
-        0,
+        item,
         BATCH,
-        device=_name(argument.get("device")),
-        seq=_seq(argument.get("seq")),
-        said_us=_time(argument.get("from_us")),
-        text={name: argument[name] for name in told if name in argument},
-        marks=_with_clock(_marks(answer.get("marks")), end_us, place.block_us),
+        device=_name(device),
+        seq=_seq(batch.get("seq")),
+        said_us=_time(batch.get("from_us")),
+        text={name: batch[name] for name in told if name in batch},
+        marks=_with_clock(marks, _time(batch.get("to_us")), place.block_us),
     )
 
 

@@ -75,6 +75,24 @@ def test_each_event_of_one_transaction_is_a_row_with_its_own_marks() -> None:
     assert len({row.tx_id for row in rows}) == 1
 
 
+def test_a_batch_among_events_of_one_transaction_is_a_row_as_one_alone() -> None:
+    channel, device = section(), Device(channel="section-plant")
+    batch = device.tell_batch(START_US - 60 * S, START_US)
+    alone = channel_of_one_batch(batch)
+    events = [{name: value for name, value in batch.items() if name != "device"}, device.tell("alarm", START_US)]
+    channel.tell("LogEvents", {"device": "pmu-1", "events": events}, LIGHTNODE)
+    first, second = channel.block(START_US + S)
+    assert (first.kind, first.seq, first.item, second.kind, second.item) == ("batch", 1, 0, "alarm", 1)
+    assert (first.said_us, first.details, first.marks) == (alone.said_us, alone.details, alone.marks)
+
+
+def channel_of_one_batch(batch: dict[str, Any]) -> Row:
+    channel = section()
+    channel.tell("LogBatch", batch, LIGHTNODE)
+    (row,) = channel.block(START_US + S)
+    return row
+
+
 def test_a_block_more_than_two_seconds_from_what_was_told_is_marked_unless_it_is_late() -> None:
     channel, device = section(), Device(channel="section-plant")
     for at_us in (START_US, START_US + S, START_US + S, START_US + 9 * S):

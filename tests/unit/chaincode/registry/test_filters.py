@@ -139,7 +139,9 @@ def test_a_page_continues_the_filter_that_is_being_made() -> None:
 
 def test_only_a_registrar_publishes() -> None:
     argument = {"epoch": 1, "m": 256, "k": 3, "from": "", "limit": 2}
-    RegistryChannel().refused("PublishFilter", argument, "the caller's certificate must have", caller=client("KyivMSP"))
+    RegistryChannel().refused(
+        "PublishFilter", argument, "caller: its certificate must have forensics.role", caller=client("KyivMSP")
+    )
 
 
 def test_the_next_epoch_gives_up_one_that_is_not_finished() -> None:

@@ -91,7 +91,9 @@ def test_a_device_belongs_to_the_organisation_that_registered_it() -> None:
     channel = RegistryChannel().register("pmu-1")
     for function, argument in (("RotateKey", rotating()), ("Retire", {"device": "pmu-1"}), ("Revoke", REVOKING)):
         channel.refused(function, argument, "device: pmu-1 belongs to KyivMSP", caller=LVIV)
-        channel.refused(function, argument, "the caller's certificate must have", caller=client("KyivMSP"))
+        channel.refused(
+            function, argument, "caller: its certificate must have forensics.role", caller=client("KyivMSP")
+        )
 
 
 def test_a_retired_device_changes_no_more_but_can_be_revoked() -> None:
@@ -131,8 +133,8 @@ def test_a_revoked_device_is_listed_with_the_reason() -> None:
 def test_the_authority_is_one_organisation_and_may_revoke() -> None:
     channel = RegistryChannel().register("pmu-1")
     channel.refused("GetAuthority", {}, "authority: there is none yet")
-    channel.refused("Revoke", REVOKING, "the caller's certificate must have", caller=AUTHORITY)
-    channel.refused("SetAuthority", {}, "the caller's certificate must have", caller=KYIV)
+    channel.refused("Revoke", REVOKING, "caller: its certificate must have forensics.role", caller=AUTHORITY)
+    channel.refused("SetAuthority", {}, "caller: its certificate must have forensics.role", caller=KYIV)
     record = channel.call("SetAuthority", {}, AUTHORITY)
     assert channel.event() == ("AuthoritySet", record)
     assert (
@@ -147,7 +149,7 @@ def test_the_authority_is_one_organisation_and_may_revoke() -> None:
     false = client("LvivMSP", forensics_role="authority")
     for caller in (AUTHORITY, false):
         channel.refused("SetAuthority", {}, "authority: it is AuthorityMSP", caller=caller)
-    channel.refused("Revoke", REVOKING, "the caller's certificate must have", caller=false)
+    channel.refused("Revoke", REVOKING, "caller: its certificate must have forensics.role", caller=false)
     assert channel.call("Revoke", REVOKING, AUTHORITY)["by"] == "AuthorityMSP"
     assert channel.stored("device/pmu-1")["mspid"] == "KyivMSP"
 

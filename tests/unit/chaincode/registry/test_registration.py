@@ -128,7 +128,10 @@ def test_another_certificate_needs_another_proof() -> None:
 def test_only_a_registrar_registers() -> None:
     for caller in (AUTHORITY, client("KyivMSP"), client("KyivMSP", forensics_role="agent")):
         RegistryChannel().refused(
-            "RegisterDevice", registering(), "the caller's certificate must have", "forensics.role", caller=caller
+            "RegisterDevice",
+            registering(),
+            "caller: its certificate must have forensics.role = registrar",
+            caller=caller,
         )
 
 
