@@ -10,6 +10,7 @@ from typing import Any
 from gridledger.cli.output import note, say_json, say_table, time_text
 from services.case.commands.network_options import add_limit, add_network, add_times, opened_access, up_to
 from services.case.commands.options import new_parser
+from services.case.commands.telling import who
 from services.case.ledger import AccessLedger
 
 Items = AsyncIterator[dict[str, Any]]
@@ -66,7 +67,7 @@ def _session(item: dict[str, Any]) -> _Row:
     flags = ", ".join(f"{each['why']} with {each['session']}" for each in item["suspicious"])
     named = (item["session"], item["operator"], item["terminal"], item["section"])
     until = "open" if closed is None else time_text(closed["time_us"])
-    return (time_text(item["opened_us"]), until, *named, flags or "-", item["by"]["id"])
+    return (time_text(item["opened_us"]), until, *named, flags or "-", who(item["by"]))
 
 
 def _command(item: dict[str, Any]) -> _Row:
@@ -75,7 +76,7 @@ def _command(item: dict[str, Any]) -> _Row:
 
 
 def _denial(item: dict[str, Any]) -> _Row:
-    return (time_text(item["time_us"]), item["operator"], item["terminal"], item["why"], item["by"]["id"])
+    return (time_text(item["time_us"]), item["operator"], item["terminal"], item["why"], who(item["by"]))
 
 
 def _parser(

@@ -9,6 +9,7 @@ from typing import Any
 from gridledger.cli.output import say, say_json
 from services.case.commands.network_options import add_network, opened_cases
 from services.case.commands.options import new_parser
+from services.case.commands.telling import who
 from services.case.described import authority_identity
 
 
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
     if options.as_json:
         say_json(approval)
     else:
-        say(f"{approval['case']} is approved by {approval['by']['id']}")
+        say(f"{approval['case']} is approved by {who(approval['by'])}")
     return 0
 
 

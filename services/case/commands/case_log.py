@@ -9,6 +9,7 @@ from typing import Any
 from gridledger.cli.output import note, say_json, say_table, time_text
 from services.case.commands.network_options import add_limit, add_network, opened_cases, up_to
 from services.case.commands.options import new_parser
+from services.case.commands.telling import who
 
 
 def queries(argv: list[str]) -> int:
@@ -17,7 +18,7 @@ def queries(argv: list[str]) -> int:
         argv, "queries", "List what was asked in a case, by time. Each stood on the ledger before it was looked up."
     )
     items, more = asyncio.run(_run(options, findings=False))
-    rows = ((time_text(item["time_us"]), item["by"]["id"], item["text"]) for item in items)
+    rows = ((time_text(item["time_us"]), who(item["by"]), item["text"]) for item in items)
     return _say(options, ("asked", "by", "query"), rows, items, more=more)
 
 

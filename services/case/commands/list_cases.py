@@ -9,6 +9,7 @@ from typing import Any
 from gridledger.cli.output import note, say_json, say_table, time_text
 from services.case.commands.network_options import add_limit, add_network, opened_cases, up_to
 from services.case.commands.options import new_parser
+from services.case.commands.telling import who
 
 
 def main(argv: list[str]) -> int:
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
-    return (item["case"], item["status"], time_text(item["opened_us"]), item["by"]["id"], item["purpose"])
+    return (item["case"], item["status"], time_text(item["opened_us"]), who(item["by"]), item["purpose"])
 
 
 async def _run(options: argparse.Namespace) -> tuple[list[dict[str, Any]], bool]:

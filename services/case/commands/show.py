@@ -9,6 +9,7 @@ from typing import Any
 from gridledger.cli.output import say_fields, say_json, time_text
 from services.case.commands.network_options import add_network, opened_cases
 from services.case.commands.options import new_parser
+from services.case.commands.telling import who
 
 
 def main(argv: list[str]) -> int:
@@ -33,11 +34,11 @@ def _fields(told: dict[str, Any]) -> dict[str, str]:
         "channels": ", ".join(scope["channels"]),
         "time": f"{time_text(scope['from_us'])} to {time_text(scope['to_us'])}",
         **{name: ", ".join(scope[name]) if scope[name] else "all" for name in ("devices", "operators", "kinds")},
-        "opened": f"{time_text(told['opened_us'])} by {told['by']['id']}",
+        "opened": f"{time_text(told['opened_us'])} by {who(told['by'])}",
     }
     for what in ("approved", "closed"):
         if told[what]:
-            fields[what] = f"{time_text(told[what]['time_us'])} by {told[what]['by']['id']}"
+            fields[what] = f"{time_text(told[what]['time_us'])} by {who(told[what]['by'])}"
     if told["closed"] and told["closed"]["reason"]:
         fields["reason"] = told["closed"]["reason"]
     return fields

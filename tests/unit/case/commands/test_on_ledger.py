@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.case.__main__ import main
+from services.case.commands.telling import who
 from tests.support.case_commands import HEAD, ROMAN, on_contracts
 from tests.support.contract_channel import START_US, S
 from tests.support.forensics_channel import PeoplesChannel, identity, person
@@ -73,7 +74,7 @@ def test_a_case_from_its_opening_to_its_end(run: Any, cases: PeoplesChannel) -> 
 def test_what_is_shown_of_a_case(run: Any, cases: PeoplesChannel) -> None:
     scope = {"channels": ["access"], "from_us": START_US, "to_us": START_US + S}
     cases.call("OpenCase", {"case": "c-1", "purpose": "theft", "scope": scope}, ROMAN)
-    assert run("approve", "c-1") == [f"c-1 is approved by {HEAD.id}"]
+    assert run("approve", "c-1") == ["c-1 is approved by AuthorityMSP/head"]
     for text in ("device b-1", "device b-2"):
         cases.call("Query", {"case": "c-1", "text": text}, ROMAN)
     disclosed = [{"channel": "access", "transactions": ["cd" * 32]}]
@@ -156,3 +157,16 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("known_as", "told"),
+    [
+        ("x509::CN=olha,OU=client,O=Kyiv::CN=Kyiv CA,O=Kyiv", "KyivMSP/olha"),
+        ("x509::/CN=olha::/CN=ca", "KyivMSP/olha"),
+        ("x509::CN=a\\,b,OU=client::CN=ca", "KyivMSP/a\\,b"),
+        ("x509::OU=client::CN=ca", "KyivMSP/x509::OU=client::CN=ca"),
+    ],
+)
+def test_callers_are_told_by_organisation_and_name(known_as: str, told: str) -> None:
+    assert who({"mspid": "KyivMSP", "id": known_as}) == told
