@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gridledger.contract import evidence
-from gridledger.contract.arguments import choice, integer, items, members, name, refuse, sha256, shown
+from gridledger.contract.arguments import choice, integer, items, members, name, refuse, sha256, shown, text
 
 from . import keys
 
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 #: Longest purpose, title and reason, characters.
 MAX_REMARK: Final = 1024
-#: Longest text of a query, characters.
+#: Longest text of a query, bytes of UTF-8.
 MAX_QUERY: Final = 4096
 #: Channels of a scope; and devices, operators and kinds each.
 MAX_CHANNELS: Final = 64
@@ -43,6 +43,14 @@ def kind_name(value: Any, where: str) -> str:
 def time_us(value: Any, where: str) -> int:
     """A time, microseconds since 1970."""
     return integer(value, where, 0, TIME_LIMIT_US - 1)
+
+
+def query_text(value: Any, where: str = "text") -> str:
+    """What a query asks for, such as the JSON text of a question."""
+    asked = text(value, where, MAX_QUERY)
+    if len(asked.encode()) > MAX_QUERY:
+        refuse(where, f"has more than {MAX_QUERY} bytes of UTF-8")
+    return asked
 
 
 def scope(value: Any) -> Record:

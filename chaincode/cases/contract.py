@@ -18,9 +18,8 @@ class Cases(Contract):
 
     @transaction(name="SetAuthority")
     def set_authority(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{} -> {mspid, by, time_us}"""
-        members(argument, "", ())
-        return permissions.set_authority(ctx.stub, ctx.client_identity)
+        """{investigators} -> {mspid, investigators, by, time_us}"""
+        return permissions.set_authority(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="OpenCase")
     def open_case(self, ctx: Context, argument: Any) -> dict[str, Any]:
@@ -49,7 +48,7 @@ class Cases(Contract):
 
     @transaction(name="GetAuthority", readonly=True)
     def get_authority(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{} -> {mspid, by, time_us}"""
+        """{} -> {mspid, investigators, by, time_us}"""
         members(argument, "", ())
         return permissions.read_authority(ctx.stub)
 

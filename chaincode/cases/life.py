@@ -9,13 +9,13 @@ from gridledger.contract.arguments import members, name, refuse, text
 
 from . import keys
 from .arguments import MAX_REMARK, Record, scope
-from .permissions import AUTHORITY, INVESTIGATOR, identity_of, require_role
+from .permissions import identity_of, require_authority, require_either, require_investigator
 
 
 def open_case(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """OpenCase({case, purpose, scope}): the record, with by, opened_us, tx. Nothing may be asked before Approve."""
     members(argument, "", ("case", "purpose", "scope"))
-    require_role(stub, caller, INVESTIGATOR)
+    require_investigator(stub, caller)
     case = name(argument["case"], "case")
     record = {
         "case": case,
@@ -35,11 +35,11 @@ def open_case(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
 def approve(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """Approve({case}): {case, by, time_us, tx}. Whoever opened a case does not approve it."""
     members(argument, "", ("case",))
-    require_role(stub, caller, AUTHORITY)
+    require_authority(stub, caller)
     case = read_case(stub, name(argument["case"], "case"))
     who = identity_of(caller)
     opener = case["by"]
-    if who["id"] == opener["id"] or who["certificate"] == opener["certificate"]:
+    if (who["mspid"], who["id"]) == (opener["mspid"], opener["id"]):
         refuse("caller", f"{who['id']} opened the case {case['case']}; somebody else approves it")
     refuse_closed(stub, case["case"])
     if stub.get_state(keys.approved(case["case"])) is not None:
@@ -53,7 +53,7 @@ def approve(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
 def close_case(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """CloseCase({case, reason?}): {case, reason, by, time_us, tx}; also one that was never approved."""
     members(argument, "", ("case",), ("reason",))
-    require_role(stub, caller, INVESTIGATOR, AUTHORITY)
+    require_either(stub, caller)
     case = read_case(stub, name(argument["case"], "case"))
     refuse_closed(stub, case["case"])
     given = argument.get("reason")

@@ -8,15 +8,15 @@ from gridledger.contract import ClientIdentity, Stub
 from gridledger.contract.arguments import members, name, sha256, text
 
 from . import keys
-from .arguments import MAX_QUERY, MAX_REMARK, Record, disclosed
+from .arguments import MAX_REMARK, Record, disclosed, query_text
 from .life import read_case, require_in_force
-from .permissions import INVESTIGATOR, identity_of, require_role
+from .permissions import identity_of, require_investigator
 
 
 def query(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     """Query({case, text}): {case, text, by, time_us, tx}. It is valid before what it asks for is looked up."""
     members(argument, "", ("case", "text"))
-    asked = text(argument["text"], "text", MAX_QUERY)
+    asked = query_text(argument["text"])
     case = _case_in_force(stub, caller, argument)
     record = {"case": case, "text": asked, **_signed(stub, caller)}
     stub.put_state(keys.query(case, record["time_us"], record["tx"]), record)
@@ -46,7 +46,7 @@ def record_finding(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
 
 def _case_in_force(stub: Stub, caller: ClientIdentity, argument: Record) -> str:
     """The case's name; refused unless it is approved and not closed, and the caller an investigator."""
-    require_role(stub, caller, INVESTIGATOR)
+    require_investigator(stub, caller)
     case = str(read_case(stub, name(argument["case"], "case"))["case"])
     require_in_force(stub, case)
     return case

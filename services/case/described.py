@@ -30,6 +30,7 @@ class DescribedForensics(Place):
     access: Place
     sections: dict[str, str] = Field(min_length=1, max_length=64)
     authority: str
+    investigators: str
 
     def section(self, channel: str) -> Place:
         """The contract of a section; :class:`SettingsError` where the channel is none."""
@@ -46,7 +47,8 @@ def described_forensics(profile: ConnectionProfile) -> DescribedForensics:
     if entry is None:
         raise SettingsError(
             f"the network {profile.name} has no forensics: its description wants applications.{APPLICATION} with "
-            "channel, chaincode, devices, access, sections and authority, as network-config/forensics.yaml has it"
+            "channel, chaincode, devices, access, sections, authority and investigators, as "
+            "network-config/forensics.yaml has it"
         )
     try:
         return DescribedForensics.model_validate(entry)
@@ -71,7 +73,7 @@ async def authority_identity(profile: ConnectionProfile) -> SigningIdentity:
 
 async def investigator_identity(profile: ConnectionProfile) -> SigningIdentity:
     """Who opens cases, enrolled where it is not yet."""
-    return await _user(profile, described_forensics(profile).authority, "forensics-investigator", INVESTIGATOR)
+    return await _user(profile, described_forensics(profile).investigators, "forensics-investigator", INVESTIGATOR)
 
 
 async def registrar_identity(profile: ConnectionProfile, organisation: str) -> SigningIdentity:

@@ -83,9 +83,10 @@ class CasesLedger(ContractCalls):
 
     again = _AGAIN
 
-    async def set_authority(self) -> Answer:
-        """SetAuthority: {mspid, by, time_us}; the caller's organisation, or refused where another is it."""
-        return await self._submit("SetAuthority", {})
+    async def set_authority(self, investigators: str) -> Answer:
+        """SetAuthority: {mspid, investigators, by, time_us}. The authority is the caller's organisation, unless another
+        is it already; ``investigators`` is the MSP of the investigators."""
+        return await self._submit("SetAuthority", {"investigators": investigators})
 
     async def open_case(self, case: str, purpose: str, scope: Mapping[str, Any]) -> Answer:
         """OpenCase: the record. ``scope``: {channels, from_us, to_us, devices?, operators?, kinds?}."""
@@ -113,7 +114,7 @@ class CasesLedger(ContractCalls):
         return await self._submit("RecordFinding", {**argument, **more})
 
     async def get_authority(self) -> Answer:
-        """GetAuthority: {mspid, by, time_us}; refused before there is one."""
+        """GetAuthority: {mspid, investigators, by, time_us}; refused before there is one."""
         return await self._evaluate("GetAuthority", {})
 
     async def get_case(self, case: str) -> Answer:

@@ -14,8 +14,13 @@ from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import ConflictError, GridLedgerError, UnavailableError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import ConnectionFailed
-from services.case.described import authority_identity, described_forensics, registrar_identity
-from services.case.ledger import CasesLedger, RegistryLedger, cases_ledger, registry_ledger, section_ledger
+from services.case.described import (
+    authority_identity,
+    described_forensics,
+    investigator_identity,
+    registrar_identity,
+)
+from services.case.ledger import RegistryLedger, cases_ledger, registry_ledger, section_ledger
 from services.case.light_nodes import HeldDevice, LightNode, held_devices
 
 REFUSED: Final = "CHAINCODE_REFUSED"
@@ -42,27 +47,33 @@ async def set_up(profile: ConnectionProfile, nodes: Sequence[LightNode], *, wait
 
 
 async def found_authority(profile: ConnectionProfile) -> tuple[list[str], str]:
-    """Make the description's authority that of the registry and of the cases: the chaincodes where it was not yet, and
-    its MSP. Raises :class:`ConflictError` where another organisation came before."""
+    """Make the description's authority that of the registry and of the cases, with its investigators: the chaincodes
+    where something was set, and the authority's MSP. Raises :class:`ConflictError` where another organisation came
+    before."""
     identity = await authority_identity(profile)
+    investigators = (await investigator_identity(profile)).mspid
     forensics = described_forensics(profile)
     founded = []
     async with registry_ledger(profile, identity) as registry, cases_ledger(profile, identity) as cases:
-        contracts: list[tuple[str, RegistryLedger | CasesLedger]] = [
-            (forensics.devices.chaincode, registry),
-            (forensics.chaincode, cases),
-        ]
-        for chaincode, ledger in contracts:
-            known = await known_or_none(ledger.get_authority)
-            if known is None:
-                known = await ledger.set_authority()
-                founded.append(chaincode)
-            if known["mspid"] != identity.mspid:
-                raise ConflictError(
-                    f"the authority of {chaincode} is {known['mspid']}, not {identity.mspid} as the network's "
-                    "description says: its first SetAuthority was another organisation's"
-                )
+        known = await known_or_none(registry.get_authority)
+        _refuse_other(forensics.devices.chaincode, known, identity.mspid)
+        if known is None:
+            await registry.set_authority()
+            founded.append(forensics.devices.chaincode)
+        known = await known_or_none(cases.get_authority)
+        _refuse_other(forensics.chaincode, known, identity.mspid)
+        if known is None or known["investigators"] != investigators:
+            await cases.set_authority(investigators)
+            founded.append(forensics.chaincode)
     return founded, identity.mspid
+
+
+def _refuse_other(chaincode: str, known: Answer | None, mspid: str) -> None:
+    if known is not None and known["mspid"] != mspid:
+        raise ConflictError(
+            f"the authority of {chaincode} is {known['mspid']}, not {mspid} as the network's description says: its "
+            "first SetAuthority was another organisation's"
+        )
 
 
 async def register_all(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
+from gridledger.client import FullBlockEvent, Network
 from gridledger.errors import GridLedgerError
 from services.case.__main__ import main
 from services.case.ledger import access_ledger, cases_ledger
@@ -48,8 +51,8 @@ def test_a_case_by_its_commands(running: ForensicsNetwork, run: Any) -> None:
     opening = ("open", "2026-17", "--purpose", "breakers opened at 15:30", "--channel", "access", "section-home")
     assert run(*opening, "--from", "2026-11-30T15:00Z", "--to", "2026-11-30T16:00Z")["scope"]["kinds"] is None
     assert "case: 2026-17 is not approved yet" in asyncio.run(refused_query(running, "2026-17"))
-    assert "must have attribute forensics.role = 'authority'" in run(
-        "approve", "2026-17", "--user", "Authority/forensics-investigator", code=1
+    assert "the authority is AuthorityMSP; the caller's certificate is of InvestigatorsMSP" in run(
+        "approve", "2026-17", "--user", "Investigators/forensics-investigator", code=1
     )
     assert run("approve", "2026-17")["by"]["mspid"] == "AuthorityMSP"
     asyncio.run(ask(running, "2026-17", "device breaker-7"))
@@ -57,6 +60,43 @@ def test_a_case_by_its_commands(running: ForensicsNetwork, run: Any) -> None:
     assert run("close", "2026-17", "--reason", "done")["reason"] == "done"
     assert "case: 2026-17 is closed" in asyncio.run(refused_query(running, "2026-17"))
     assert run("show", "2026-17")["status"] == "closed"
+
+
+async def test_investigators_read_nothing_but_general(running: ForensicsNetwork) -> None:
+    """Each peer of each other channel refuses them, whatever way they ask."""
+    roman = await running.investigator()
+    for channel, entry in running.profile.channels.items():
+        for peer in entry.peers:
+            async with running.network.gateway(peer, roman) as gateway:
+                for number, way in enumerate(reading(running, gateway.get_network(channel))):
+                    if channel == "general":
+                        await way()
+                        continue
+                    with pytest.raises(GridLedgerError) as refusal:
+                        await way()
+                    assert refusal.value.code == "UNKNOWN_AUTHORITY", (channel, peer, number, refusal.value)
+
+
+def reading(running: ForensicsNetwork, network: Network) -> list[Callable[[], Awaitable[Any]]]:
+    """Ways to read a channel through one peer: functions of its contract, and what the peer itself tells."""
+    chaincode = next(iter(running.network.config.channels[network.channel].chaincodes))
+    return [
+        partial(network.get_contract(chaincode).evaluate_transaction, "GetAuthority", {}),
+        network.get_chain_info,
+        network.get_config,
+        partial(network.get_block, 0),
+        network.get_headers,
+        partial(network.get_history, chaincode, "authority"),
+        partial(first_block, network),
+    ]
+
+
+async def first_block(network: Network) -> None:
+    """Read the stream of blocks up to its first."""
+    stream = cast("AsyncGenerator[FullBlockEvent, None]", network.full_block_events(start_block=0))
+    async with aclosing(stream) as blocks:
+        async for _ in blocks:
+            return
 
 
 async def test_openings_at_once_by_one_operator_all_stay_and_are_flagged(running: ForensicsNetwork) -> None:

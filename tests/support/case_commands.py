@@ -21,7 +21,7 @@ from tests.support.forensics_channel import person
 _Calls = TypeVar("_Calls", bound=ContractCalls)
 
 HEAD = person("AuthorityMSP", "head", 2, "authority")
-ROMAN = person("AuthorityMSP", "roman", 3, "investigator")
+ROMAN = person("InvestigatorsMSP", "roman", 3, "investigator")
 ANYONE = person("LvivMSP", "anyone", 4)
 
 

@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("case", metavar="CASE", help="its name")
     parser.add_argument("--reason", metavar="TEXT", help="why; it stands on the ledger")
-    add_network(parser, "the authority's investigator, enrolled if need be")
+    add_network(parser, "an investigator, enrolled if need be")
     options = parser.parse_args(argv)
     closed = asyncio.run(_run(options))
     if options.as_json:

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
         ("--kind", "kinds", "these kinds of events alone, such as login or command"),
     ):
         parser.add_argument(option, dest=dest, nargs="+", metavar="NAME", help=what)
-    add_network(parser, "the authority's investigator, enrolled if need be")
+    add_network(parser, "an investigator, enrolled if need be")
     options = parser.parse_args(argv)
     record = asyncio.run(_run(options))
     if options.as_json:

@@ -13,7 +13,7 @@ from tests.support.processes import REPOSITORY
 CITIES = ("kyiv", "severodonetsk", "lviv")
 ALL = {"Kyiv", "Severodonetsk", "Lviv", "Authority"}
 MEMBERS = {
-    "general": ALL,
+    "general": ALL | {"Investigators"},
     "devices": ALL,
     "access": ALL,
     "section-plant": {"Severodonetsk", "Kyiv", "Authority"},
@@ -65,4 +65,4 @@ def test_what_applications_name_is_there(config: NetworkConfig) -> None:
     }
     deployed = {(name, chaincode) for name, channel in config.channels.items() for chaincode in channel.chaincodes}
     assert deployed <= named
-    assert forensics["authority"] in {one.name for one in config.organisations}
+    assert {forensics["authority"], forensics["investigators"]} <= {one.name for one in config.organisations}

@@ -20,7 +20,7 @@ from services.case.commands import device as device_command
 from services.case.described import DescribedForensics, described_forensics
 from services.case.ledger import CasesLedger, RegistryLedger, SectionLedger
 from services.case.light_nodes import LightNode, held_devices, light_node, light_nodes_of
-from tests.support.case_commands import ANYONE, HEAD, opener
+from tests.support.case_commands import ANYONE, HEAD, ROMAN, opener
 from tests.support.contract_channel import ContractChannel
 from tests.support.forensics_channel import person
 from tests.support.processes import REPOSITORY
@@ -36,6 +36,7 @@ FORENSICS = DescribedForensics.model_validate(
         "access": {"channel": "access", "chaincode": "access"},
         "sections": {"transmission": "events"},
         "authority": "Authority",
+        "investigators": "Investigators",
     }
 )
 
@@ -68,6 +69,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     async def head(_: Any) -> ClientIdentity:
         return HEAD
 
+    async def roman(_: Any) -> ClientIdentity:
+        return ROMAN
+
     def section(profile: Any, caller: ClientIdentity, name: str) -> Any:
         assert FORENSICS.section(name).chaincode == "events"
         return opener(SectionLedger, world.section)(profile, caller)
@@ -95,6 +99,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(module, "registrar_identity", registrar)
         monkeypatch.setattr(module, "registry_ledger", opener(RegistryLedger, world.registry))
     monkeypatch.setattr(setting_up, "authority_identity", head)
+    monkeypatch.setattr(setting_up, "investigator_identity", roman)
     monkeypatch.setattr(setting_up, "cases_ledger", opener(CasesLedger, world.cases))
     monkeypatch.setattr(setting_up, "section_ledger", section)
     monkeypatch.setattr(setting_up, "described_forensics", lambda _: FORENSICS)
@@ -117,6 +122,7 @@ async def test_all_is_done_once(world: World) -> None:
     admitted = world.section.call("GetDevice", {"device": "pmu-2"})
     assert (admitted["mspid"], admitted["proof_key"]) == ("KyivMSP", registered[1]["proof_key"])
     assert admitted["tx"] == registered[1]["tx"]
+    assert world.cases.call("GetAuthority", {})["investigators"] == "InvestigatorsMSP"
     again = await set_up()
     assert again["founded"] == []
     assert {each["done"] for each in again["devices"]} == {"unchanged"}
@@ -146,9 +152,16 @@ async def test_a_device_that_is_retired_is_refused(world: World) -> None:
 
 
 async def test_another_organisation_that_came_first_is_told_of(world: World) -> None:
-    world.cases.call("SetAuthority", {}, person("KyivMSP", "thief", 13, "authority"))
+    named = {"investigators": "InvestigatorsMSP"}
+    world.cases.call("SetAuthority", named, person("KyivMSP", "thief", 13, "authority"))
     with pytest.raises(ConflictError, match="the authority of cases is KyivMSP, not AuthorityMSP"):
         await set_up()
+
+
+async def test_other_investigators_are_named_anew(world: World) -> None:
+    world.cases.call("SetAuthority", {"investigators": "PoliceMSP"}, HEAD)
+    assert (await set_up())["founded"] == ["registry", "cases"]
+    assert world.cases.call("GetAuthority", {})["investigators"] == "InvestigatorsMSP"
 
 
 async def test_light_nodes_are_waited_for_and_named(world: World) -> None:

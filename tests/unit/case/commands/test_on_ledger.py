@@ -31,7 +31,7 @@ OPENING = [
 @pytest.fixture
 def cases(monkeypatch: pytest.MonkeyPatch, access: PeoplesChannel) -> PeoplesChannel:
     cases = PeoplesChannel("cases")
-    cases.call("SetAuthority", {}, HEAD)
+    cases.call("SetAuthority", {"investigators": "InvestigatorsMSP"}, HEAD)
     on_contracts(monkeypatch, cases, access)
     return cases
 

@@ -9,20 +9,21 @@ import pytest
 from tests.support.forensics_channel import PeoplesChannel, identity, person
 
 HEAD = person("AuthorityMSP", "head", 2, "authority")
-ROMAN = person("AuthorityMSP", "roman", 3, "investigator")
-IRYNA = person("AuthorityMSP", "iryna", 4, "investigator")
+ROMAN = person("InvestigatorsMSP", "roman", 3, "investigator")
+IRYNA = person("InvestigatorsMSP", "iryna", 4, "investigator")
 FALSE_HEAD = person("KyivMSP", "head", 5, "authority")
-FALSE_ROMAN = person("KyivMSP", "roman", 6, "investigator")
+FALSE_ROMAN = person("AuthorityMSP", "roman", 6, "investigator")
 ANYONE = person("LvivMSP", "reader", 7)
 SCOPE = {"channels": ["section-home", "access"], "from_us": 1, "to_us": 2}
 WHOLE = SCOPE | {"devices": None, "operators": None, "kinds": None}
 PACKAGE = "ab" * 32
+NAMED = {"investigators": "InvestigatorsMSP"}
 
 
 @pytest.fixture
 def channel() -> PeoplesChannel:
     channel = PeoplesChannel("cases")
-    channel.call("SetAuthority", {}, HEAD)
+    channel.call("SetAuthority", NAMED, HEAD)
     return channel
 
 
@@ -39,16 +40,28 @@ def test_the_first_founds_the_authority_for_good() -> None:
     channel = PeoplesChannel("cases")
     assert "authority: there is none yet" in channel.refused("GetAuthority", {})
     assert "authority: there is none yet" in channel.refused("OpenCase", opening(), caller=ROMAN)
-    assert "forensics.role = 'authority'; it has 'investigator'" in channel.refused("SetAuthority", {}, caller=ROMAN)
-    record = channel.call("SetAuthority", {}, HEAD)
-    assert record == {"mspid": "AuthorityMSP", "by": identity(HEAD), "time_us": channel.now_us}
+    assert "forensics.role = 'authority'; it has 'investigator'" in channel.refused("SetAuthority", NAMED, caller=ROMAN)
+    record = channel.call("SetAuthority", NAMED, HEAD)
+    assert record == NAMED | {"mspid": "AuthorityMSP", "by": identity(HEAD), "time_us": channel.now_us}
     assert channel.event() == ("AuthoritySet", record)
     assert "caller: the authority is AuthorityMSP; the caller's certificate is of KyivMSP" in channel.refused(
-        "SetAuthority", {}, caller=FALSE_HEAD
+        "SetAuthority", NAMED, caller=FALSE_HEAD
     )
     another = person("AuthorityMSP", "deputy", 8, "authority")
-    assert channel.call("SetAuthority", {}, another) == record
+    assert channel.call("SetAuthority", NAMED, another) == record
     assert channel.call("GetAuthority", {}) == record
+
+
+def test_the_authority_may_name_other_investigators(channel: PeoplesChannel) -> None:
+    approved(channel)
+    record = channel.call("SetAuthority", {"investigators": "PoliceMSP"}, HEAD)
+    assert channel.event() == ("AuthoritySet", record)
+    query = {"case": "2026-17", "text": "device breaker-1"}
+    message = channel.refused("Query", query, caller=ROMAN)
+    assert message.startswith(
+        "caller: the investigators' organisation is PoliceMSP; the caller's certificate is of Inv"
+    )
+    channel.call("Query", query, person("PoliceMSP", "roman", 10, "investigator"))
 
 
 def test_a_case_from_its_purpose_to_its_end(channel: PeoplesChannel) -> None:
@@ -81,16 +94,16 @@ def test_only_the_authoritys_own_count(channel: PeoplesChannel) -> None:
         channel.refused("Query", {"case": "2026-17", "text": "device breaker-1"}, caller=caller)
         channel.refused("RecordFinding", finding, caller=caller)
     for caller in (FALSE_ROMAN, FALSE_HEAD, ANYONE):
-        assert "caller: the authority is AuthorityMSP" in channel.refused(
-            "CloseCase", {"case": "2026-17"}, caller=caller
-        )
+        assert channel.refused("CloseCase", {"case": "2026-17"}, caller=caller).startswith("caller: the ")
 
 
 def test_whoever_opened_a_case_does_not_approve_it(channel: PeoplesChannel) -> None:
-    channel.call("OpenCase", opening(), ROMAN)
+    """Where investigators and authority are of one organisation."""
+    channel.call("SetAuthority", {"investigators": "AuthorityMSP"}, HEAD)
+    channel.call("OpenCase", opening(), FALSE_ROMAN)
     promoted = person("AuthorityMSP", "roman", 9, "authority")  # another certificate of the same name
     message = channel.refused("Approve", {"case": "2026-17"}, caller=promoted)
-    assert message == f"caller: {ROMAN.id} opened the case 2026-17; somebody else approves it"
+    assert message == f"caller: {FALSE_ROMAN.id} opened the case 2026-17; somebody else approves it"
     channel.call("Approve", {"case": "2026-17"}, HEAD)
     assert "case: 2026-17 is approved already" in channel.refused("Approve", {"case": "2026-17"}, caller=HEAD)
 
@@ -222,7 +235,9 @@ def test_openings_that_are_refused_name_the_field(channel: PeoplesChannel, argum
         ("CloseCase", {"reason": ""}, "reason: must be a string"),
         ("ListQueries", {"bookmark": "x"}, "bookmark: must be the bookmark of the page before"),
         ("ListFindings", {"limit": 0}, "limit: must lie within 1"),
-        ("SetAuthority", {}, "case: is no field here"),
+        ("SetAuthority", {}, "investigators: is missing"),
+        ("SetAuthority", NAMED, "case: is no field here"),
+        ("Query", {"text": "\u0416" * 2049}, "text: has more than 4096 bytes of UTF-8"),
     ],
 )
 def test_refusals_name_the_field(channel: PeoplesChannel, function: str, argument: Any, message: str) -> None:
