@@ -21,7 +21,7 @@ from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import CHANNEL, few_nodes, with_free_ports
 from tests.support.registry_channel import proof_key, registering, rotating
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.deep]
 
 
 def three_organisations() -> NetworkConfig:
