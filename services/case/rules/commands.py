@@ -143,6 +143,6 @@ RULES: Final = (
         "firmware-changed",
         "A device tells another firmware than before, and no operator had commanded an upgrade.",
         _firmware,
-        (Parameter("within_s", 3_600.0, "s", "how long before the upgrade was commanded", scales=True),),
+        (Parameter("within_s", 21_600.0, "s", "how long before the upgrade was commanded", scales=True),),
     ),
 )

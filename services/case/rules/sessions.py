@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from services.case.rows import Row
 from services.case.rules.finding import (
@@ -70,7 +70,7 @@ def _suspicious(rows: Sequence[Row], values: Values) -> list[Finding]:
                 f"{' and '.join(_IN_WORDS.get(why, why) for why in whys)}, beside session {other}"
                 + (f" at {rest[0].terminal}" if rest else "")
             )
-            found.append(_of_session("suspicious-session", text, row, [*rest, row]))
+            found.append(_of_session("suspicious-session", text, row, [*rest, row], sessions=[other, str(row.session)]))
         if "suspicious" in row.marks and not told:
             text = f"session {row.session} of {row.operator} at {row.terminal} is flagged as suspicious"
             found.append(_of_session("suspicious-session", text, row, [row]))
@@ -118,8 +118,9 @@ def _locked_out(rows: Sequence[Row], values: Values) -> list[Finding]:
     return found
 
 
-def _of_session(rule: str, text: str, row: Row, rows: list[Row]) -> Finding:
-    return finding(rule, text, rows, session=row.session, operator=row.operator, terminal=row.terminal)
+def _of_session(rule: str, text: str, row: Row, rows: list[Row], **details: Any) -> Finding:
+    about = {"session": row.session, "operator": row.operator, "terminal": row.terminal}
+    return finding(rule, text, rows, **about, details=details)
 
 
 RULES: Final = (

@@ -68,6 +68,7 @@ def test_few_openings_or_slow_ones_or_of_one_device_are_none() -> None:
 
 def test_two_waves_of_openings_are_two_findings() -> None:
     waves = [command(f"b-{n}", begin + n) for begin in (0, 10_000) for n in range(6)]
+    waves += [command("b-9", 3000), command("b-9", 6000)]
     assert [len(each.details["devices"]) for each in _found("many-openings", waves)] == [6, 6]
 
 
@@ -76,12 +77,12 @@ def test_shutdowns_count_as_openings() -> None:
 
 
 def test_firmware_that_changes_without_a_command_is_found() -> None:
-    before, after = (event("g-1", s, "health", body={"firmware": f}) for s, f in ((0, "2.1"), (7200, "9.9")))
+    before, after = (event("g-1", s, "health", body={"firmware": f}) for s, f in ((0, "2.1"), (30_000, "9.9")))
     (found,) = _found("firmware-changed", [before, after])
     assert found.subject == {"device": "g-1"}
     assert "2.1 to 9.9" in found.text
-    same = event("g-1", 7200, body={"firmware": "2.1"})
+    same = event("g-1", 30_000, body={"firmware": "2.1"})
     assert _found("firmware-changed", [before, same]) == []
-    assert _found("firmware-changed", [before, command("g-1", 3600, what="upgrade"), after]) == []
-    assert len(_found("firmware-changed", [before, command("g-1", 3599, what="upgrade"), after])) == 1
-    assert len(_found("firmware-changed", [before, command("g-2", 3600, what="upgrade"), after])) == 1
+    assert _found("firmware-changed", [before, command("g-1", 8400, what="upgrade"), after]) == []
+    assert len(_found("firmware-changed", [before, command("g-1", 8399, what="upgrade"), after])) == 1
+    assert len(_found("firmware-changed", [before, command("g-2", 8400, what="upgrade"), after])) == 1
