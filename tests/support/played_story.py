@@ -7,7 +7,7 @@ from typing import Any
 from gridledger.evidence.events import PRIVATE_KINDS
 from services.case.replay.story import Denial, Login, Logout, Order, Said, Story
 from services.case.rows import Row
-from tests.support.case_rows import at, closed, denied, event, opened, row
+from tests.support.told_rows import at, closed, denied, event, opened, row
 
 _APART_S = 60.0
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 from services.case.rows import Row
@@ -22,23 +24,23 @@ from services.case.rules.finding import (
 
 
 def _silent(rows: Sequence[Row], values: Values) -> list[Finding]:
-    """The first block that no conclusion covered in time, by channel; the anchoring one is never anchored itself."""
-    concluded: dict[str, list[tuple[int, Row]]] = defaultdict(list)
+    """The first block that no anchor covered in time, by channel; the anchoring one is never anchored itself."""
+    anchored: dict[str, list[tuple[int, Row]]] = defaultdict(list)
     anchoring = {row.channel for row in rows if row.is_valid and row.kind in ("members-set", "attested", "concluded")}
-    for row in of_kinds(rows, "concluded"):
+    for row in of_kinds(rows, "attested", "concluded"):
         channel, size = row.details.get("channel"), row.details.get("size")
-        if isinstance(channel, str) and isinstance(size, int):
-            concluded[channel].append((size, row))
+        if isinstance(channel, str) and isinstance(size, int) and row.details.get("anchored") is True:
+            anchored[channel].append((size, row))
     if not anchoring:
         return []
     most_us = values["intervals"] * values["interval_s"] * SECOND_US
     end_us = max(row.block_us for row in rows)
     found = []
     for channel, written in by((row for row in rows if row.channel not in anchoring), lambda row: row.channel):
-        anchors = concluded[channel]
-        late = [row for row in written if _anchored_us(row, anchors, end_us) - row.block_us > most_us]
+        when = _Anchoring(anchored[channel], end_us)
+        late = [row for row in written if when.anchored_us(row) - row.block_us > most_us]
         if late:
-            longest_s = max(_anchored_us(row, anchors, end_us) - row.block_us for row in late) / SECOND_US
+            longest_s = max(when.anchored_us(row) - row.block_us for row in late) / SECOND_US
             blocks = sorted({row.block for row in late})
             text = (
                 f"blocks {blocks[0]} to {blocks[-1]} of {channel} were not anchored within "
@@ -49,10 +51,18 @@ def _silent(rows: Sequence[Row], values: Values) -> list[Finding]:
     return found
 
 
-def _anchored_us(row: Row, anchors: Sequence[tuple[int, Row]], end_us: int) -> int:
-    """When the block of a row was anchored first; the record's end where it was not."""
-    times = [anchor.block_us for size, anchor in anchors if size > row.block]
-    return min(times, default=end_us)
+class _Anchoring:
+    """When each block of a channel was anchored first."""
+
+    def __init__(self, anchors: Sequence[tuple[int, Row]], end_us: int) -> None:
+        ordered = sorted((size, row.block_us) for size, row in anchors)
+        self._sizes = [size for size, _ in ordered]
+        times = accumulate((time_us for _, time_us in reversed(ordered)), min, initial=end_us)
+        self._first_us = list(times)[::-1]
+
+    def anchored_us(self, row: Row) -> int:
+        """The first time that a size beyond the block was anchored; the record's end where it was not."""
+        return self._first_us[bisect_right(self._sizes, row.block)]
 
 
 def _forked(rows: Sequence[Row], values: Values) -> list[Finding]:

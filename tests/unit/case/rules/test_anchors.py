@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.case.rows import Row
 from services.case.rules.catalogue import examine
 from services.case.rules.finding import Finding
-from tests.support.case_rows import anchored, event
+from tests.support.told_rows import anchored, event
 
 
 def _found(rule: str, rows: list[Row]) -> list[Finding]:

@@ -8,7 +8,7 @@ from gridledger import jsontext
 from gridledger.errors import InputError
 from services.case.rules.catalogue import RULES, examine
 from services.case.rules.finding import MAX_POINTERS
-from tests.support.case_rows import command, event, opened
+from tests.support.told_rows import command, event, opened
 
 
 def test_each_rule_says_what_it_looks_for_and_in_which_units() -> None:

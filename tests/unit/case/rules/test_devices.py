@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.case.rows import Row
 from services.case.rules.catalogue import examine
 from services.case.rules.finding import Finding
-from tests.support.case_rows import at, batch, event, row
+from tests.support.told_rows import at, batch, event, row
 
 
 def _found(rule: str, rows: list[Row], **given: float) -> list[Finding]:

@@ -7,8 +7,8 @@ import pytest
 
 from services.case.rules.catalogue import examine
 from services.case.rules.gps import Measured, gps_rule
-from tests.support.case_rows import batch
 from tests.support.phasor_day import BEGIN_US, grid, steady, turned
+from tests.support.told_rows import batch
 
 
 def test_the_batches_of_the_wrong_clock_are_pointed_to() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from services.case.rows import Row
 from services.case.rules.catalogue import examine
 from services.case.rules.finding import Finding
-from tests.support.case_rows import batch, event
+from tests.support.told_rows import batch, event
 
 FEEDERS = {"feeder-1": ["m-1", "m-2"]}
 BEGIN_S = 80.0

@@ -83,4 +83,5 @@ def batch(device: str, seconds: float, length_s: float, synopsis: dict[str, Any]
 
 def anchored(channel: str, size: int, seconds: float, kind: str = "concluded", root: str = "a" * 64) -> Row:
     """Attest or Conclude."""
-    return row(kind, seconds, text={"channel": channel, "size": size, "root": root})
+    text = {"channel": channel, "size": size, "root": root, "anchored": kind == "concluded"}
+    return row(kind, seconds, text=text)
