@@ -103,10 +103,15 @@ class Forwarder:
         return sum(lane.state not in (ACTIVE, ASKING, BEHIND) for lane in self._lanes.values())
 
     def has_news(self, devices: Iterable[str]) -> None:
-        """Say that these devices have events. One that is in the queue, or waits for its time, stays where it is."""
+        """Say that these devices have events. One that is in the queue, or waits for its time, stays where it is; one
+        whose batches wait for others is looked at again."""
         for device in devices:
             lane = self._lanes.get(device)
-            if lane is not None and device not in self._queued and device not in self._timers:
+            if lane is None or device in self._queued:
+                continue
+            if lane.gathering and device in self._timers:
+                self._timers.pop(device).cancel()
+            if device not in self._timers:
                 self._put(lane)
 
     async def run(self) -> None:
@@ -132,7 +137,7 @@ class Forwarder:
                 await self._pace.turn()
                 pause_s = await self._step(lane)
             self._queued.discard(lane.device)
-            if pause_s:
+            if pause_s and not (lane.gathering and lane.waiting > lane.gathering):
                 self._put_later(lane, pause_s)
             elif lane.waiting:
                 self._put(lane)
@@ -140,7 +145,7 @@ class Forwarder:
     async def _step(self, lane: Lane) -> float:
         """Take a lane's step; how long it waits for its next one."""
         try:
-            await lane.step()
+            pause_s = await lane.step()
         except Blocked:
             self._reach[lane.channel].answered()
             if lane.state == BEHIND:
@@ -152,7 +157,7 @@ class Forwarder:
             return reach.pause_s() or FIRST_PAUSE_S
         self._blocked.pop(lane.device, None)
         self._reach[lane.channel].answered()
-        return 0.0
+        return pause_s
 
     def _put(self, lane: Lane) -> None:
         self._queued.add(lane.device)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from gridledger.client.errors import CommitError, EndorseError
 from gridledger.errors import AuthenticationError, PermissionDeniedError
@@ -21,10 +21,18 @@ from services.lightnode.keys import Keys
 from services.lightnode.recorder.marks import ASIDE, FOREIGN, ON_CHAIN, Mark
 from services.lightnode.recorder.recorder import Recorder
 from services.lightnode.recorder.records import Record
-from services.lightnode.sending import LoggedEvent, Place, Section, after, batch_of, events_of, is_batch
+from services.lightnode.sending import LoggedEvent, Place, Section, after, events_of, is_batch, text_bytes
 
 MAX_EVENTS: Final = 64
 """Of one transaction."""
+MAX_TEXT_BYTES: Final = 384 * 1024
+"""Of what the events of one transaction say, which stands in it twice: 64 KiB of a batch's synopsis for each of 64
+would be more than a transaction may have."""
+GATHERED: Final = 5
+"""Batches that wait for one another: five in a transaction take little more than half the bytes of five transactions,
+and further ones gain little."""
+GATHER_S: Final = 300.0
+"""A batch waits no longer for others."""
 MAX_COMPARED: Final = 1024
 """So many events that are no records of this node are looked at one by one; of more, as after the loss of the
 recorder's disk, the end alone is taken over."""
@@ -85,6 +93,9 @@ class Lane:
         self._in_thread = in_thread
         self._place: Place | None = None
         self._limit = MAX_EVENTS
+        self.gathering = 0
+        """How many batches wait for further ones, as the last step found."""
+        self._gathering_since: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -95,15 +106,19 @@ class Lane:
         """Ask the ledger before anything is sent."""
         self._place = None
 
-    async def step(self) -> None:
+    async def step(self) -> float:
         """Bring the oldest events that wait to the ledger, in one transaction.
+
+        Nothing is sent where batches alone wait, and fewer than :data:`GATHERED`: the answer is for how many seconds
+        they wait for further ones; else it is 0. What is no batch goes at once, with the batches before it.
 
         Raises :class:`Blocked`, and the SDK's errors where the ledger cannot be reached; the lane asks again then.
         """
+        self.gathering = 0
         try:
             if self._place is None:
                 self._place = await self._reconciled()
-            await self._send(self._place)
+            return await self._send(self._place)
         except BaseException:
             self._place = None
             raise
@@ -117,10 +132,11 @@ class Lane:
         self._place = None
         return count
 
-    async def _send(self, place: Place) -> None:
+    async def _send(self, place: Place) -> float:
         records: list[Record] = await self._in_thread(self._recorder.oldest, self.device, self._limit)
-        if not records:
-            return
+        wait_s = self._gathers(records)
+        if wait_s or not records:
+            return wait_s
         records = _together(records)
         try:
             end = await self._log(records, place)
@@ -136,17 +152,29 @@ class Lane:
             self._place = None
         else:
             self._place = end
+            self._gathering_since = None
             self._limit = min(MAX_EVENTS, self._limit * 2)
+        return 0.0
+
+    def _gathers(self, records: list[Record]) -> float:
+        """For how many seconds these records wait for others."""
+        few = len(records) < min(GATHERED, self._limit) and all(map(is_batch, records))
+        if not few or not records:
+            self._gathering_since = None
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        if self._gathering_since is None:
+            self._gathering_since = now
+        wait_s = max(0.0, self._gathering_since + GATHER_S - now)
+        self.gathering = len(records) if wait_s else 0
+        return wait_s
 
     async def _log(self, records: list[Record], place: Place) -> Place:
         """Log records behind ``place``, and settle them; the end of the chain then."""
+        events: list[dict[str, Any]]
         end: Place
-        if is_batch(records[0]):
-            batch, end = await self._in_thread(batch_of, records[0], self.channel, place, self._key)
-            logged = await self._section.log_batch(self.device, batch)
-        else:
-            events, end = await self._in_thread(events_of, records, self.channel, place, self._key)
-            logged = await self._section.log(self.device, events)
+        events, end = await self._in_thread(events_of, records, self.channel, place, self._key)
+        logged = await self._section.log(self.device, events)
         numbers = tuple(record.number for record in records)
         self._recorder.settle(
             Mark(ON_CHAIN, self.device, numbers, place.seq + 1, end.sha256, tx=logged.tx, block=logged.block)
@@ -262,11 +290,11 @@ def _is_of_event(refusal: str) -> bool:
 
 
 def _together(records: list[Record]) -> list[Record]:
-    """Those of the first records that one transaction takes: a batch goes by itself."""
-    if is_batch(records[0]):
-        return records[:1]
+    """Those of the first records that one transaction takes; one at least."""
+    size = 0
     for count, record in enumerate(records):
-        if is_batch(record):
+        size += text_bytes(record)
+        if count and size > MAX_TEXT_BYTES:
             return records[:count]
     return records
 

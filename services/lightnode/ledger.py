@@ -70,14 +70,11 @@ class EventsLedger(ContractCalls):
         return LoggedEvent(event["sha256"], event["tx"], event["block"])
 
     async def log(self, device: str, events: Sequence[Answer]) -> Logged:
-        """LogEvent, or LogEvents of several."""
-        if len(events) == 1:
-            return await self._log("LogEvent", {"device": device, **events[0]})
-        return await self._log("LogEvents", {"device": device, "events": list(events)})
-
-    async def log_batch(self, device: str, batch: Answer) -> Logged:
-        """LogBatch."""
-        return await self._log("LogBatch", {"device": device, **batch})
+        """LogEvent or LogBatch of one, LogEvents of several."""
+        if len(events) > 1:
+            return await self._log("LogEvents", {"device": device, "events": list(events)})
+        (event,) = events
+        return await self._log("LogBatch" if "synopsis" in event else "LogEvent", {"device": device, **event})
 
     async def _log(self, function: str, argument: Answer) -> Logged:
         _, status = await self.contract.submit_with_status(function, argument, retry=self.again)

@@ -68,14 +68,7 @@ class FakeSection:
         return LoggedEvent(sha256, tx, 1)
 
     async def log(self, device: str, events: Sequence[dict[str, Any]]) -> Logged:
-        return await self._log(device, list(events))
-
-    async def log_batch(self, device: str, batch: dict[str, Any]) -> Logged:
-        body = {name: value for name, value in batch.items() if name not in ("seq", "prev", "proof")}
-        event = {name: batch[name] for name in ("seq", "prev", "proof")}
-        return await self._log(
-            device, [{**event, "kind": BATCH, "time_us": body["from_us"], "body": batch_body(**body)}]
-        )
+        return await self._log(device, [_as_event(event) for event in events])
 
     async def _log(self, device: str, events: list[dict[str, Any]]) -> Logged:
         await self._travel()
@@ -130,6 +123,15 @@ class FakeSection:
         await asyncio.sleep(self.latency_s * (1 if chance is None else chance.uniform(0.1, 20)))
         if self.away or (chance is not None and chance.random() < self._lost):
             raise UnavailableError("the network is away")
+
+
+def _as_event(event: dict[str, Any]) -> dict[str, Any]:
+    """A batch as the event that it is in its device's chain; anything else as it is."""
+    if "synopsis" not in event:
+        return event
+    place = {name: event[name] for name in ("seq", "prev", "proof")}
+    body = batch_body(**{name: value for name, value in event.items() if name not in place})
+    return {**place, "kind": BATCH, "time_us": event["from_us"], "body": body}
 
 
 def _refused(tx: str, message: str) -> EndorseError:

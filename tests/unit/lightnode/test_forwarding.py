@@ -180,17 +180,73 @@ async def test_a_peer_that_lacks_what_another_one_told_is_waited_for(node):
     assert node.on_ledger() == bodies(1, 3)
 
 
-async def test_a_batch_goes_by_itself_in_its_place(node):
-    node.record(1)
-    body = batch_body(
-        from_us=5, to_us=9, rows=2, root="a" * 64, sha256="b" * 64, uri="x", synopsis={"f": [2, 1.0, 1.5, 2.0]}
+def batch(number: int, fields: int = 1) -> str:
+    synopsis = {f"field-{n}": [2, 1.0, 1.5, 2.0] for n in range(fields)}
+    return batch_body(
+        from_us=number, to_us=number + 1, rows=2, root="a" * 64, sha256="b" * 64, uri="x", synopsis=synopsis
     )
-    node.recorder.append([Entry("pmu-1", "batch", 5, body)])
+
+
+def record_batches(node, *texts: str) -> None:
+    node.recorder.append([Entry("pmu-1", "batch", jsontext.loads(text)["from_us"], text) for text in texts])
+    node.forwarder.has_news(["pmu-1"])
+
+
+async def test_batches_and_events_go_together_in_their_order(node):
     node.record(1)
-    for _ in range(3):
-        await node.lanes["pmu-1"].step()
-    assert node.on_ledger()[1] == body
-    assert len(node.on_ledger()) == 3
+    record_batches(node, batch(5), batch(6))
+    node.record(1)
+    assert await node.lanes["pmu-1"].step() == 0
+    assert node.section.transactions == 1
+    assert node.on_ledger() == [*bodies(1, 1), batch(5), batch(6), *bodies(4, 4)]
+
+
+async def test_one_batch_goes_by_itself(node, monkeypatch):
+    monkeypatch.setattr("services.lightnode.lane.GATHER_S", 0.0)
+    record_batches(node, batch(5))
+    await node.lanes["pmu-1"].step()
+    assert node.on_ledger() == [batch(5)]
+
+
+async def test_what_one_transaction_cannot_take_goes_in_two(node):
+    long = [batch(n, fields=900) for n in range(20)]  # 28 KB each
+    record_batches(node, *long)
+    await node.lanes["pmu-1"].step()
+    assert 5 < len(node.on_ledger()) < 20
+    node.record(1)
+    await node.lanes["pmu-1"].step()
+    assert node.on_ledger() == [*long, *bodies(21, 21)]
+
+
+def test_batches_wait_for_five_or_for_five_minutes_or_for_an_event(tmp_path):
+    async def main() -> None:
+        node = Node(tmp_path, FakeSection())
+        node.admit()
+        work = asyncio.get_running_loop().create_task(node.forwarder.run())
+        sent = node.on_ledger
+        for number in range(4):
+            record_batches(node, batch(number))
+            await asyncio.sleep(60)
+        assert sent() == []
+        record_batches(node, batch(4))
+        await asyncio.sleep(1)
+        assert (len(sent()), node.section.transactions) == (5, 1)
+        record_batches(node, batch(5))
+        await asyncio.sleep(290)
+        assert len(sent()) == 5
+        await asyncio.sleep(11)
+        assert len(sent()) == 6
+        record_batches(node, batch(6))
+        await asyncio.sleep(1)
+        assert len(sent()) == 6
+        node.record(1)
+        await asyncio.sleep(1)
+        assert sent()[6:] == [batch(6), *bodies(8, 8)]
+        assert node.section.transactions == 3
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    virtual_loop.run(main)
 
 
 async def test_an_operator_gives_up_what_waits(node):
