@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,10 +144,13 @@ class BenchNetwork:
 
 
 @asynccontextmanager
-async def running_bench_network(topology: str, folder: Path, *, port_offset: int) -> AsyncIterator[BenchNetwork]:
-    """Run a topology, prepared for all workloads, in ``folder`` (an absolute path), which is emptied."""
+async def running_bench_network(
+    topology: str, folder: Path, *, port_offset: int, companions: Sequence[str] = ()
+) -> AsyncIterator[BenchNetwork]:
+    """Run a topology with these of its companions, prepared for all workloads, in ``folder`` (an absolute path), which
+    is emptied."""
     shutil.rmtree(folder, ignore_errors=True)
-    async with running_topology(topology, folder, port_offset=port_offset) as config:
+    async with running_topology(topology, folder, port_offset=port_offset, companions=companions) as config:
         network = BenchNetwork(config, load_profile(folder))
         await prepare(network)
         yield network

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import PROJECT
+from gridledger.network.companions import chosen
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.supervisor import running_network
@@ -26,8 +27,13 @@ TOPOLOGIES = {"no-shard": Topology(1, 6, 3), "two-shards": Topology(2, 3, 3), "t
 
 
 @asynccontextmanager
-async def running_topology(name: str, folder: Path, *, port_offset: int) -> AsyncIterator[NetworkConfig]:
-    """Run a topology of network-config/. ``folder`` is an absolute path, for the files of its nodes."""
+async def running_topology(
+    name: str, folder: Path, *, port_offset: int, companions: Sequence[str] = ()
+) -> AsyncIterator[NetworkConfig]:
+    """Run a topology of network-config/. ``folder`` is an absolute path, for the files of its nodes; ``companions`` are
+    names of companions and applications that are started with it."""
     config = load_network_config(PROJECT / "network-config" / f"{name}.yaml").with_port_offset(port_offset)
-    async with running_network(config, NetworkFolder(folder), project=PROJECT, sink=lambda _name, _line: None):
+    with_it = chosen(config, companions)
+    place = NetworkFolder(folder)
+    async with running_network(config, place, project=PROJECT, sink=lambda _name, _line: None, companions=with_it):
         yield config

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
@@ -11,10 +13,14 @@ from typing import Any, Final
 from gridledger.backoff import Backoff
 from gridledger.client import Gateway
 from gridledger.client.anchors import AnchorsLedger
+from gridledger.client.application import ContractCalls
+from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import GridLedgerError, NotFoundError
 from services.anchor.anchoring import Anchoring
 from services.anchor.chain import PeerChain
 from services.anchor.deciding import Pace
+from services.anchor.devices.following import DeviceFollower
+from services.anchor.devices.ledgers import ledgers
 from services.anchor.leaves import LeafFile
 from services.anchor.work import ChannelWork
 
@@ -25,28 +31,36 @@ _LONGEST_PAUSE_S: Final = 15.0
 _log = logging.getLogger(__name__)
 
 
-class Agent:
-    """``own`` are the peers of the agent's organisation, ``ledger`` the contract on the anchoring channel.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an agent works: as which organisation, in which network, with its files below ``folder``."""
 
-    Leaves lie below ``folder``.
-    """
+    mspid: str
+    profile: ConnectionProfile
+    folder: Path
+
+
+class Agent:
+    """``own`` are the peers of the agent's organisation, ``ledger`` the contract on the anchoring channel."""
 
     def __init__(
-        self, mspid: str, own: Gateway, ledger: AnchorsLedger, folder: Path, pace: Pace, *, max_channels: int = 64
+        self, place: Place, own: Gateway, ledger: AnchorsLedger, pace: Pace, *, max_channels: int = 64
     ) -> None:
-        self._mspid = mspid
+        self._place = place
+        self._mspid = place.mspid
         self._own = own
         self._ledger = ledger
-        self._folder = folder
         self._pace = pace
         self._max_channels = max_channels
         self._work: dict[str, ChannelWork] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._devices: dict[str, DeviceFollower] = {}
 
     def state(self) -> dict[str, Any]:
         """What the agent's page tells."""
         channels = [self._work[name].state() for name in sorted(self._work)]
-        return {"mspid": self._mspid, "anchoring_channel": self._ledger.network.channel, "channels": channels}
+        told = {"mspid": self._mspid, "anchoring_channel": self._ledger.network.channel, "channels": channels}
+        return {**told, "devices": [self._devices[name].state() for name in sorted(self._devices)]}
 
     def chain(self, channel: str) -> PeerChain:
         """A channel that is followed; :class:`NotFoundError`."""
@@ -78,23 +92,19 @@ class Agent:
 
     async def listen(self) -> None:
         """Look at a channel as soon as something is said of it. Without events each is looked at once an interval."""
-        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
-        network, chaincode = self._ledger.network, self._ledger.contract.chaincode
-        while True:
-            try:
-                async for event in network.chaincode_events(chaincode):
-                    backoff.succeeded()
-                    payload = event.payload
-                    work = self._work.get(str(payload.get("channel"))) if isinstance(payload, dict) else None
-                    if work is not None:
-                        work.wake()
-            except GridLedgerError as error:
-                _log.debug("the events of %s: %s", network.channel, error.message)
-            await asyncio.sleep(backoff.failed())
+
+        def heard(_: str, payload: Any) -> None:
+            work = self._work.get(str(payload.get("channel"))) if isinstance(payload, dict) else None
+            if work is not None:
+                work.wake()
+
+        await _listen(self._ledger, heard)
 
     async def _find_channels(self) -> None:
         anchoring = self._ledger.network.channel
-        for name in sorted(await self._own.channels()):
+        names = sorted(await self._own.channels())
+        self._find_sections(names)
+        for name in names:
             if name == anchoring or name in self._work:
                 continue
             if len(self._work) >= self._max_channels:
@@ -103,7 +113,7 @@ class Agent:
             network = self._own.get_network(name)
             if self._mspid not in (await network.get_config()).peer_organisations:
                 continue
-            leaves = await asyncio.to_thread(LeafFile, self._folder / f"{name}.leaves")
+            leaves = await asyncio.to_thread(LeafFile, self._place.folder / f"{name}.leaves")
             chain = await asyncio.to_thread(PeerChain, name, network, leaves)
             work = ChannelWork(chain, Anchoring(self._mspid, chain, self._ledger, self._pace), self._pace)
             self._work[name] = work
@@ -118,3 +128,34 @@ class Agent:
         done, _ = await asyncio.wait(self._tasks.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+
+    def _find_sections(self, names: list[str]) -> None:
+        """Follow the registry for the sections among the own peers' channels."""
+        found = ledgers(self._place.profile, self._own, names)
+        if found is None:
+            return
+        registry, sections = found
+        for section in sections:
+            if section.channel not in self._devices:
+                follower = DeviceFollower(self._mspid, registry, section)
+                self._devices[section.channel] = follower
+                self._tasks[f"devices of {section.channel}"] = asyncio.create_task(follower.run())
+        if "registry" not in self._tasks:
+            self._tasks["registry"] = asyncio.create_task(_listen(registry, self._note_device))
+
+    def _note_device(self, event: str, payload: Any) -> None:
+        for follower in self._devices.values():
+            follower.note(event, payload)
+
+
+async def _listen(ledger: ContractCalls, heard: Callable[[str, Any], None]) -> None:
+    """Hear the events of a contract, by name and payload, until this is cancelled."""
+    backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, SystemRandom())
+    while True:
+        try:
+            async for event in ledger.network.chaincode_events(ledger.contract.chaincode):
+                backoff.succeeded()
+                heard(event.name, event.payload)
+        except GridLedgerError as error:
+            _log.debug("the events of %s: %s", ledger.network.channel, error.message)
+        await asyncio.sleep(backoff.failed())

@@ -7,9 +7,10 @@ from typing import Final
 
 from services.anchor import metrics
 
-KINDS: Final = ("late", "members", "forked", "rewritten", "peer", "ledger")
+KINDS: Final = ("late", "members", "forked", "rewritten", "peer", "ledger", "devices")
 """No anchor for three intervals; the record of members is another than the configuration; two heads at one size; the
-own peer's chain is another than was anchored or followed; no own peer answers; the anchoring channel does not answer.
+own peer's chain is another than was anchored or followed; no own peer answers; the anchoring channel does not answer;
+a section has devices that the registry does not have so.
 """
 
 _log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from gridledger.web import (
     by_certificate,
     create_app,
 )
-from services.anchor.agent import Agent
+from services.anchor.agent import Agent, Place
 from services.anchor.ledger import anchors_ledger, own_gateway
 from services.anchor.routes import DESCRIPTION, make_router
 from services.anchor.settings import AnchorSettings
@@ -42,7 +42,8 @@ async def open_agent(settings: AnchorSettings) -> AsyncIterator[WebServer]:
     lock_folder(settings.data)  # held until the process ends
     async with anchors_ledger(profile, identity) as ledger, own_gateway(profile, identity) as own:
         limits = settings.limits
-        agent = Agent(identity.mspid, own, ledger, settings.data, settings.pace, max_channels=limits.max_channels)
+        place = Place(identity.mspid, profile, settings.data)
+        agent = Agent(place, own, ledger, settings.pace, max_channels=limits.max_channels)
         tls = ServerTLS(TLSFiles(*settings.certificate_and_key, [profile.roots]))
         members = Members(ledger.network, tls.extend_roots)
         app = create_app(

@@ -4,9 +4,9 @@ Each organisation may have one round open: a size above the last anchor, which i
 at least as large, or until its size can get no majority any more. Every agent joins the rounds of all others as soon as
 its own peer has so many blocks. So a round that an honest agent has opened ends: the honest agents, who are a majority,
 all come to have these blocks and all say the same of them. Nobody waits for a size that a liar has named: it is joined
-when the own chain has it and not before, and a liar who opens one round after the other has one of them joined per
-interval. That nobody can make two heads final at one size, or a head that does not begin with the last one, is the
-contract's doing.
+when the own chain has it and not before, and of a liar who opens one round after the other two are joined an interval.
+That nobody can make two heads final at one size, or a head that does not begin with the last one, is the contract's
+doing.
 
 Agents take turns so that a round usually costs as many transactions as a majority has members: the size of the last
 anchor tells whose turn it is to open the next round; who is not needed for a majority waits.
@@ -15,7 +15,7 @@ anchor tells whose turn it is to open the next round; who is not needed for a ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
@@ -114,19 +114,22 @@ class Decider:
         self._joined: dict[str, tuple[int, float]] = {}
         self._opened_s: float | None = None
         self._tried: dict[Action, float] = {}
+        self._forks: dict[tuple[int, int], None] = {}
 
     def decide(self, view: View, now_s: float) -> Action | None:
         """What to do now, if anything. What was decided counts as tried: it is decided again a turn later, if still
         needed, so that a call that failed is made anew."""
         self.growth.note(view.tree.size, now_s)
         self._forget(view.status)
-        action = self._decide(view, now_s)
-        if action is None or now_s - self._tried.get(action, -self._pace.interval_s) < TURN * self._pace.interval_s:
-            return None
-        self._tried.pop(action, None)
-        self._tried[action] = now_s
-        self._note(action, view.status, now_s)
-        return action
+        turn_s = TURN * self._pace.interval_s
+        for action in self._wanted(view, now_s):
+            tried_s = self._tried.get(action)
+            if tried_s is None or now_s - tried_s >= turn_s:
+                self._tried.pop(action, None)
+                self._tried[action] = now_s
+                self._note(action, view.status, now_s)
+                return action
+        return None
 
     def lag_s(self, view: View, now_s: float) -> float:
         """How long the oldest block that is not anchored has been there, seconds."""
@@ -139,50 +142,60 @@ class Decider:
         late_s, late_blocks = LATE_INTERVALS * self._pace.interval_s, LATE_INTERVALS * self._pace.interval_blocks
         return self.lag_s(view, now_s) > late_s or blocks > late_blocks
 
-    def _decide(self, view: View, now_s: float) -> Action | None:
+    def _wanted(self, view: View, now_s: float) -> Iterator[Action]:
+        """All that there is to do, what matters most first."""
         if view.status.members != view.members:
-            said = (view.status.voices or {}).get(self._mspid)
-            return None if said == view.members else SayMembers()
+            if (view.status.voices or {}).get(self._mspid) != view.members:
+                yield SayMembers()
+            return
         if self._mspid not in view.members.organisations:
-            return None
+            return
         if contradicts(view):
-            return self._dissent(view)
+            yield from self._dissent(view)
+            return
         for one in view.status.rounds:
             self._seen.setdefault((one.mspid, one.size), now_s)
-        return self._end(view, now_s) or self._join(view, now_s) or self._open(view, now_s)
+        yield from self._ends_of_others(view, now_s)
+        yield from self._joins(view, now_s)
+        yield from self._opens(view, now_s)
 
-    def _dissent(self, view: View) -> Action | None:
+    def _dissent(self, view: View) -> Iterator[Action]:
         """Put on record that the own chain has another head at the last anchor's size, if it can be shown to begin with
         the anchor before."""
         final = view.status.final
         if final is None or self._mspid in final.organisations:
-            return None
+            return
         before = final.previous
-        if before is not None and view.tree.root(before[0]).hex() != before[1]:
-            return None
-        return Attest(final.size)
+        if before is None or view.tree.root(before[0]).hex() == before[1]:
+            yield Attest(final.size)
 
-    def _end(self, view: View, now_s: float) -> Action | None:
+    def _ends_of_others(self, view: View, now_s: float) -> Iterator[Action]:
         """End a round that has its majority and nobody has ended, or that shows a fork which is not on record."""
         for one in self._had(view):
             agreed = _largest(one, view.tree.root(one.size).hex()) >= majority_of(len(view.members.organisations))
-            forked = len(set(one.said.values())) > 1 and view.status.fork_size != one.size
+            forked = len(set(one.said.values())) > 1 and (one.size, len(one.said)) not in self._forks
             waits_s = TURN * self._pace.interval_s * (1 + self._turn(view))
             if (agreed or forked) and now_s - self._seen[one.mspid, one.size] >= waits_s:
-                return Conclude(one.size)
-        return None
+                if not agreed:  # it is recorded, or refused as recorded already
+                    self._forks[one.size, len(one.said)] = None
+                yield Conclude(one.size)
 
-    def _join(self, view: View, now_s: float) -> Action | None:
-        candidates = []
-        for one in self._had(view):
-            size, at_s = self._joined.get(one.mspid, (0, 0.0))
-            is_spent = size not in (0, one.size) and now_s - at_s < self._pace.interval_s
-            if self._mspid not in one.said and not is_spent and self._may_join(one, view, now_s):
-                candidates.append(one)
-        if not candidates:
-            return None
-        best = max(candidates, key=lambda one: (_largest(one, view.tree.root(one.size).hex()), one.size, one.mspid))
-        return Attest(best.size, ends=_ends(best, view))
+    def _joins(self, view: View, now_s: float) -> Iterator[Action]:
+        candidates = [
+            one
+            for one in self._had(view)
+            if self._mspid not in one.said and not self._is_too_soon(one, now_s) and self._may_join(one, view, now_s)
+        ]
+        candidates.sort(key=lambda one: (_largest(one, view.tree.root(one.size).hex()), one.size), reverse=True)
+        for one in candidates:
+            yield Attest(one.size, ends=_ends(one, view))
+
+    def _is_too_soon(self, one: Round, now_s: float) -> bool:
+        """Whether an organisation asks for more than is due: half an interval after its last round, of time or blocks,
+        an honest one opens none."""
+        size, at_s = self._joined.get(one.mspid, (one.size, now_s))
+        blocks = one.size - size
+        return blocks != 0 and 2 * blocks < self._pace.interval_blocks and 2 * (now_s - at_s) < self._pace.interval_s
 
     def _may_join(self, one: Round, view: View, now_s: float) -> bool:
         """Whether this agent is needed for a majority, or has waited for those that are."""
@@ -194,21 +207,21 @@ class Decider:
         extra = max(0, absent.index(self._mspid) - needed + 1)
         return now_s - self._seen[one.mspid, one.size] >= extra * TURN * self._pace.interval_s
 
-    def _open(self, view: View, now_s: float) -> Action | None:
+    def _opens(self, view: View, now_s: float) -> Iterator[Action]:
         since, pace = self.growth.since(view.status.size), self._pace
         if since is None:
-            return None
+            return
         blocks, turn = view.tree.size - view.status.size, self._turn(view)
         is_due = now_s - since >= pace.interval_s * (OPEN_AFTER + turn * TURN)
         is_due = is_due or blocks >= pace.interval_blocks * (OPEN_AFTER + turn * TURN)
         if not is_due or any(now_s - at_s < 2 * TURN * pace.interval_s for _, at_s in self._joined.values()):
-            return None
+            return
         mine = next((one for one in view.status.rounds if one.mspid == self._mspid), None)
         if mine is not None and (not self._is_dead(mine, view) or mine.size >= view.tree.size):
-            return None
+            return
         if mine is not None and self._opened_s is not None and now_s - self._opened_s < pace.interval_s:
-            return None
-        return Attest(view.tree.size, opens=True, ends=len(view.members.organisations) == 1)
+            return
+        yield Attest(view.tree.size, opens=True, ends=len(view.members.organisations) == 1)
 
     def _is_dead(self, one: Round, view: View) -> bool:
         """Whether no head can get a majority at the size of a round any more."""
@@ -242,9 +255,10 @@ class Decider:
         """What is over. Only open rounds are remembered: one of each organisation."""
         is_open = {(one.mspid, one.size) for one in status.rounds}
         self._seen = {key: at_s for key, at_s in self._seen.items() if key in is_open}
-        self._joined = {name: one for name, one in self._joined.items() if one[0] > status.size}
-        if len(self._tried) > _MAX_TRIED:
-            self._tried = dict(list(self._tried.items())[-_MAX_TRIED:])
+        while len(self._tried) > _MAX_TRIED:
+            del self._tried[next(iter(self._tried))]
+        while len(self._forks) > _MAX_TRIED:
+            del self._forks[next(iter(self._forks))]
 
 
 def _largest(one: Round, root: str) -> int:

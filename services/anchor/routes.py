@@ -25,12 +25,23 @@ _SCHEMAS: dict[str, Schema] = {
         members=nullable(list_of(TEXT)),
         alarms={"type": "object", "additionalProperties": TEXT, "description": "what is wrong, by kind"},
     ),
+    "Section": members(
+        section=TEXT,
+        due={**WHOLE, "description": "devices to be looked at"},
+        told={**WHOLE, "description": "suspensions and keys that this agent has told the section of"},
+        alarms={"type": "object", "additionalProperties": TEXT},
+    ),
     "Proof": members(channel=TEXT, block=WHOLE, size=WHOLE, leaf_hash=HASH, path=list_of(HASH), root=HASH),
 }
 _OPERATIONS = {
     "GET /": Operation(
         "How far the channels of the agent's organisation are anchored, and what is wrong",
-        members(mspid=TEXT, anchoring_channel=TEXT, channels=list_of(named("Channel"))),
+        members(
+            mspid=TEXT,
+            anchoring_channel=TEXT,
+            channels=list_of(named("Channel")),
+            devices=list_of(named("Section")),
+        ),
     ),
     "GET /channels/{name}/proofs/{block}": Operation(
         "The path from a block's leaf to the head of the tree of `size` blocks",

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from services.anchor.deciding import Pace
-from tests.support.anchor_world import STEP_S, World
+from tests.support.anchor_world import STEP_S, World, WorldChain
+from tests.support.anchors_channel import Chain, mspid
 from tests.support.anchors_channel import agent as world_agent
-from tests.support.anchors_channel import mspid
 
 SEEDS = range(int(os.environ.get("GRIDLEDGER_ANCHOR_SEEDS", "4")))
 
@@ -130,3 +130,32 @@ async def test_agents_attest_nothing_while_the_members_differ() -> None:
     assert world.final == 0
     assert "members" in world.agents[1].alarms.on
     assert "Org1MSP" in world.agents[2].alarms.on["members"]
+
+
+async def test_rounds_that_can_get_no_majority_are_replaced() -> None:
+    """Both organisations have one open, with two heads: one of them had a wrong chain for a while."""
+    world = World(2, Random(7))
+    world.forged = Chain("forged", size=400, forks=1)
+    world.chains[2].blocks = world.forged
+    await run(world, 40)
+    assert world.final == 0
+    assert len(world.contract.status["rounds"]) == 2
+    world.chains[2] = WorldChain(world.honest, world.names)
+    world.start(2)
+    await run(world, 30)
+    assert world.height - world.final <= world.rate * Pace().interval_s
+    world.check_anchors()
+
+
+async def test_a_liar_cannot_make_others_spend() -> None:
+    world = World(3, Random(8))
+    await run(world, 20)
+    world.said, before = 0, len(world.check_anchors())
+    for _ in range(120):
+        await world.step()
+        told = {"channel": "shard1", "size": world.height, "height": world.height, **world.honest.head(world.height)}
+        proof = world.honest.proof(world.final, world.height)
+        world.contract.ask("Attest", {**told, "consistency": proof, "opens": True}, world_agent(3))
+    intervals = 60 / Pace().interval_s
+    assert len(world.check_anchors()) - before >= intervals
+    assert world.said <= 2 * 4 * intervals
