@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from gridledger.evidence.events import PRIVATE_KINDS
@@ -42,7 +43,12 @@ def rows_of_story(story: Story) -> list[Row]:
                 ]
                 told = {"suspicious": flags} if flags else {}
                 marks = {"suspicious": len(flags)} if flags else {}
-                rows.append(opened(each.session, seconds, each.operator, each.terminal, text=told, marks=marks))
+                more: dict[str, Any] = {
+                    "text": told,
+                    "marks": marks,
+                    "certificate": sha256(each.operator.encode()).hexdigest(),
+                }
+                rows.append(opened(each.session, seconds, each.operator, each.terminal, **more))
                 sessions[each.session] = each, seconds
                 open_ones.add(each.session)
             case Logout():

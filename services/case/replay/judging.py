@@ -50,7 +50,6 @@ def _is_of(planted: Planted, found: Finding) -> bool:
 
 
 def _concerns(truth: Truth, found: Finding) -> bool:
-    """Whether a finding names one of the attack's sessions, or is what a planted device must be accused of anyway: an
-    owner's session is suspicious beside the thief's."""
+    """Whether a finding names one of the attack's sessions: an owner's is suspicious beside the thief's."""
     sessions = {found.subject.get("session"), *found.details.get("sessions", [])}
     return bool(sessions & truth.sessions)

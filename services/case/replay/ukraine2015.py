@@ -190,12 +190,9 @@ class _Attack:
         )
         for centre in CENTRES:
             operator, desk = centre.operator(DAY_SHIFT), centre.terminal(DAY_SHIFT)
-            stolen, locked = (
-                {"session": self.final[centre], "operator": operator},
-                {"operator": operator, "terminal": desk},
-            )
+            locked = {"operator": operator, "terminal": desk}
             planted += [
-                Planted("a credential in two sessions at once", "suspicious-session", stolen, ATTACK_S - 12 * MINUTE),
+                Planted("a credential in two sessions at once", "suspicious-session", {"operator": operator}, ATTACK_S),
                 Planted("an operator locked out", "locked-out", locked, ATTACK_S + 4 * MINUTE),
                 Planted("a UPS outage", "device-silent", {"device": centre.ups}, ATTACK_S + 2 * MINUTE),
             ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from services.case.rows import Row
 from services.case.rules.finding import (
@@ -57,38 +57,41 @@ def _new_terminal(rows: Sequence[Row], values: Values) -> list[Finding]:
 
 
 def _suspicious(rows: Sequence[Row], values: Values) -> list[Finding]:
-    """Flags stand in the later opening; both sessions are pointed to. ``values`` has nothing."""
+    """One finding for each certificate, with all of its sessions that were flagged and those that they were beside."""
     del values
     opened = {row.session: row for row in of_kinds(rows, OPENED)}
     found = []
-    for row in opened.values():
-        told = row.details.get("suspicious")
-        for other, whys in _whys(told if isinstance(told, list) else []).items():
-            rest = [opened[other]] if other in opened else []
-            text = (
-                f"session {row.session} of {row.operator} at {row.terminal} was opened "
-                f"{' and '.join(_IN_WORDS.get(why, why) for why in whys)}, beside session {other}"
-                + (f" at {rest[0].terminal}" if rest else "")
-            )
-            found.append(_of_session("suspicious-session", text, row, [*rest, row], sessions=[other, str(row.session)]))
-        if "suspicious" in row.marks and not told:
-            text = f"session {row.session} of {row.operator} at {row.terminal} is flagged as suspicious"
-            found.append(_of_session("suspicious-session", text, row, [row]))
+    for _, sessions in by(opened.values(), lambda row: row.certificate):
+        flagged = [row for row in sessions if "suspicious" in row.marks or row.details.get("suspicious")]
+        if not flagged:
+            continue
+        whys = [each for row in flagged for each in _whys(row.details.get("suspicious"))]
+        named = dict.fromkeys((*(row.session for row in flagged), *(other for other, _ in whys)))
+        concerned = [row for row in sessions if row.session in named]
+        counts = Counter(why for _, why in whys)
+        told = " and ".join(f"{count} times {_IN_WORDS.get(why, why)}" for why, count in sorted(counts.items()))
+        text = (
+            f"the certificate of {listed(str(row.operator) for row in concerned)} was {told or 'flagged'}, at "
+            f"{listed(str(row.terminal) for row in concerned)}: sessions {listed(str(name) for name in named)}"
+        )
+        details = {"sessions": list(named), "certificate": flagged[0].certificate}
+        found.append(finding("suspicious-session", text, concerned, operator=flagged[0].operator, details=details))
     return found
 
 
 _IN_WORDS: Final = {
-    "two-sessions": "by a certificate that had another one open",
-    "two-terminals": "by a certificate that was at another terminal within a minute",
+    "two-sessions": "in two sessions at once",
+    "two-terminals": "at two terminals within a minute",
 }
 
 
-def _whys(told: Sequence[object]) -> dict[str, list[str]]:
-    whys: dict[str, list[str]] = defaultdict(list)
-    for each in told:
-        if isinstance(each, dict) and isinstance(each.get("session"), str):
-            whys[each["session"]].append(str(each.get("why")))
-    return whys
+def _whys(told: object) -> list[tuple[str, str]]:
+    """(the other session, why) of each flag."""
+    return [
+        (each["session"], str(each.get("why")))
+        for each in (told if isinstance(told, list) else [])
+        if isinstance(each, dict) and isinstance(each.get("session"), str)
+    ]
 
 
 def _locked_out(rows: Sequence[Row], values: Values) -> list[Finding]:
@@ -110,7 +113,7 @@ def _locked_out(rows: Sequence[Row], values: Values) -> list[Finding]:
             ]
             if elsewhere:
                 text = (
-                    f"{operator} was denied {len(run)} times at {terminal} while a session in his name was open at "
+                    f"{operator} was denied {len(run)} times at {terminal} while a session in this name was open at "
                     f"{listed(str(row.terminal) for row in elsewhere)}"
                 )
                 about = {"operator": operator, "terminal": terminal}
@@ -118,9 +121,8 @@ def _locked_out(rows: Sequence[Row], values: Values) -> list[Finding]:
     return found
 
 
-def _of_session(rule: str, text: str, row: Row, rows: list[Row], **details: Any) -> Finding:
-    about = {"session": row.session, "operator": row.operator, "terminal": row.terminal}
-    return finding(rule, text, rows, **about, details=details)
+def _of_session(rule: str, text: str, row: Row, rows: list[Row]) -> Finding:
+    return finding(rule, text, rows, session=row.session, operator=row.operator, terminal=row.terminal)
 
 
 RULES: Final = (
@@ -144,7 +146,7 @@ RULES: Final = (
     ),
     Rule(
         "locked-out",
-        "An operator was denied again and again at his terminal while a session in his name was open at another.",
+        "An operator was denied again and again at his terminal while a session in this name was open at another.",
         _locked_out,
         (
             Parameter("denials", 3.0, "denials", "how many denials at one terminal, one after the other"),

@@ -35,17 +35,21 @@ def test_a_session_at_a_terminal_never_used_before_is_found_once_the_operator_is
     assert _found("new-terminal", [*usual, olga]) == []
 
 
-def test_what_the_contract_flagged_is_told_with_both_sessions() -> None:
+def test_what_the_contract_flagged_is_one_finding_a_certificate_with_all_its_sessions() -> None:
     first = opened("s-1", 0)
     told = [{"why": "two-sessions", "session": "s-1"}, {"why": "two-terminals", "session": "s-1"}]
     later = opened("s-2", 30, terminal="t-2", text={"suspicious": told}, marks={"suspicious": 2})
-    (found,) = _found("suspicious-session", [first, later])
+    rest = opened("s-4", 900)
+    (found,) = _found("suspicious-session", [first, later, rest])
     assert [pointer.tx_id for pointer in found.rows] == [first.tx_id, later.tx_id]
-    assert "another one open" in found.text
-    assert "another terminal within a minute" in found.text
+    assert found.details["sessions"] == ["s-2", "s-1"]
+    assert "1 times in two sessions at once and 1 times at two terminals within a minute, at t-1, t-2" in found.text
     assert _found("suspicious-session", [first, opened("s-2", 30)]) == []
-    marked = opened("s-3", 60, marks={"suspicious": 1})
-    assert [each.subject["session"] for each in _found("suspicious-session", [first, marked])] == ["s-3"]
+    other = opened("s-3", 60, operator="olga", marks={"suspicious": 1}, certificate="d" * 64)
+    assert [each.subject["operator"] for each in _found("suspicious-session", [first, later, other])] == [
+        "ivan",
+        "olga",
+    ]
 
 
 def test_an_operator_who_is_locked_out_while_his_name_is_used_elsewhere_is_found() -> None:
