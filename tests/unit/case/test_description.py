@@ -64,5 +64,5 @@ def test_what_applications_name_is_there(config: NetworkConfig) -> None:
         *forensics["sections"].items(),
     }
     deployed = {(name, chaincode) for name, channel in config.channels.items() for chaincode in channel.chaincodes}
-    assert deployed <= named
+    assert deployed == named
     assert {forensics["authority"], forensics["investigators"]} <= {one.name for one in config.organisations}

@@ -1,4 +1,4 @@
-"""docs/forensics-reference.md names the functions, events and keys of the contracts of devices, and no others."""
+"""docs/forensics-reference.md names the functions, events and keys of the contracts, and no others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.contract_channel import chaincode
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "forensics-reference.md").read_text()
-CONTRACTS = ("registry", "events")
+CONTRACTS = ("registry", "events", "access", "cases")
 
 
 def section(contract: str) -> str:
@@ -81,7 +81,14 @@ def test_the_keys_are_those_of_the_modules() -> None:
     keys = module("events", "keys")
     events = {keys.device("D"), keys.proof_key(x), keys.head("D"), keys.event("D", 0), keys.gap("D", 0, "MARK")}
     events |= {keys.by_kind("KIND", 0, "D", 0)}
-    for contract, made in (("registry", registry), ("events", events)):
+    keys = module("access", "keys")
+    access = {keys.session("S"), keys.closed("S"), keys.flag("S"), keys.opened(0, "S"), keys.latest("CERTIFICATE")}
+    access |= {keys.session_of("CERTIFICATE", 0, "S"), keys.command(0, "TX"), keys.command_in("S", 0, "TX")}
+    access |= {keys.denial(0, "TX")}
+    keys = module("cases", "keys")
+    cases = {keys.AUTHORITY, keys.case("C"), keys.approved("C"), keys.closed("C")}
+    cases |= {keys.query("C", 0, "TX"), keys.finding("C", 0, "TX")}
+    for contract, made in (("registry", registry), ("events", events), ("access", access), ("cases", cases)):
         paragraph = section(contract).partition("### Keys\n\n")[2].partition("\n")[0].partition(". ")[0]
         digits = {re.sub(r"[A-Z]+([0-9]+)", lambda found: "0" * int(found.group(1)), told) for told in names(paragraph)}
         assert digits == {key.replace("X" * 64, "X") for key in made}, contract
@@ -101,3 +108,14 @@ def test_limits_are_those_of_the_contracts() -> None:
     assert f"more than {marks.AHEAD_S} s ahead" in told
     assert f"events: [1 to {module('events', 'recording').MAX_EVENTS} of" in told
     assert f"the {module('events', 'gaps').MAX_LOOKED_AT} events" in told
+    queries, suspicion = module("access", "queries"), module("access", "suspicion")
+    told = section("access")
+    assert f"a call tells of {queries.MAX_JUDGED} sessions" in told
+    assert f"looks at {queries.MAX_LOOKED:,} entries" in told
+    assert f"within {suspicion.APART_US // 1_000_000} s at two terminals" in told
+    assert f"openings of within {suspicion.SIDE_BY_SIDE_US // 1_000_000} s" in told
+    arguments, told = module("cases", "arguments"), section("cases")
+    assert f"1 to {arguments.MAX_REMARK:,} characters; `text`: 1 to {arguments.MAX_QUERY:,} bytes" in told
+    assert f"channels: [1 to {arguments.MAX_CHANNELS}]" in told
+    assert f"arrays of 1 to {arguments.MAX_NAMED}" in told
+    assert f"{arguments.MAX_DISCLOSED:,} ids in all" in told
