@@ -1,4 +1,4 @@
-"""Forensics on the real network of three cities: sessions, cases, and any city lost."""
+"""Forensics on the real network of three cities: sessions, cases, and who reads."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from tests.support.forensics_network import ForensicsNetwork, forensics_descript
 
 pytestmark = pytest.mark.integration
 
-SCOPE = {"channels": ["access", "section-home"], "from_us": 1, "to_us": 2}
-
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForensicsNetwork]:
-    with forensics_network(forensics_description(), tmp_path_factory.mktemp("forensics") / "network") as network:
+    folder = tmp_path_factory.mktemp("forensics") / "network"
+    with forensics_network(forensics_description(), folder) as network:
         assert main(["set-up", "--dir", str(network.folder)]) == 0
         yield network
 
@@ -111,43 +110,6 @@ async def test_openings_at_once_by_one_operator_all_stay_and_are_flagged(running
         assert {each["session"] for each in told} == set(names)
         for each in told:
             assert {flag["session"] for flag in each["suspicious"]} == set(names) - {each["session"]}
-
-
-async def test_a_city_may_be_lost(running: ForensicsNetwork) -> None:
-    """Kyiv, which is on every channel."""
-    await go_on_without(running, "kyiv")
-
-
-@pytest.mark.deep
-async def test_any_city_may_be_lost(running: ForensicsNetwork) -> None:
-    """With any one lost, sessions, commands, cases and queries go on; with two lost they are read."""
-    for city in ("severodonetsk", "lviv"):
-        await go_on_without(running, city)
-    petro, roman = await running.operator("Severodonetsk", "petro"), await running.investigator()
-    for city in ("kyiv", "lviv"):
-        await running.lose(city)
-    async with access_ledger(running.profile, petro) as access, cases_ledger(running.profile, roman) as cases:
-        read = {each["session"] async for each in access.sessions(is_open=True)}
-        assert read >= {"without-severodonetsk", "without-lviv"}
-        assert [each["text"] async for each in cases.queries("without-lviv")] == ["device breaker-7"]
-        with pytest.raises(GridLedgerError):
-            await access.open_session("nowhere", "petro", "t-1", "section-plant", "shift")
-
-
-async def go_on_without(network: ForensicsNetwork, city: str) -> None:
-    """Lose a city, open a session and a case, command and ask; then the city comes back."""
-    olha = await network.operator("Kyiv" if city == "lviv" else "Lviv", f"olha-{city}")
-    head, roman = await network.authority(), await network.investigator()
-    await network.lose(city)
-    name = f"without-{city}"
-    async with access_ledger(network.profile, olha) as access:
-        await access.open_session(name, f"olha-{city}", "t-1", "section-home", "shift")
-        await access.command(name, "breaker-7", "open")
-    async with cases_ledger(network.profile, roman) as cases, cases_ledger(network.profile, head) as approving:
-        await cases.open_case(name, "a city is lost", SCOPE)
-        await approving.approve(name)
-        await cases.query(name, "device breaker-7")
-    await network.rebuild(city)
 
 
 async def ask(network: ForensicsNetwork, case: str, text: str) -> None:

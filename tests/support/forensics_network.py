@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from gridledger.client.profile import ConnectionProfile
 from gridledger.identity.signer import SigningIdentity
@@ -21,10 +22,15 @@ ORGANISATIONS = ("Kyiv", "Severodonetsk", "Lviv", "Authority")
 SECTIONS = ("section-plant", "section-transmission", "section-home")
 
 
-def forensics_description(companions: Sequence[str] = ()) -> NetworkConfig:
-    """The shipped description on free ports, with these of its companions alone; all of a kind where one is named."""
+def forensics_description(companions: Mapping[str, Mapping[str, Any]] | None = None) -> NetworkConfig:
+    """The shipped description on free ports, with those of its companions alone that are named, by their names or their
+    kind, each with further settings."""
+    wanted = companions or {}
     described = load_network_config(REPOSITORY / "network-config/forensics.yaml").model_dump(mode="json")
-    described["companions"] = [one for one in described["companions"] if {one["name"], one["kind"]} & set(companions)]
+    kept = [one for one in described["companions"] if {one["name"], one["kind"]} & set(wanted)]
+    for one in kept:
+        one["settings"] |= {**wanted.get(one["kind"], {}), **wanted.get(one["name"], {})}
+    described["companions"] = kept
     config = NetworkConfig.model_validate(described)
     for offset in random.sample(range(2000, 25_000, 13), 100):
         moved = config.with_port_offset(offset)
@@ -73,12 +79,17 @@ class ForensicsNetwork:
         return await investigator_identity(self.profile)
 
     async def lose(self, city: str) -> None:
-        """Kill all that runs in a city: its orderer and its peer."""
-        await asyncio.gather(*(self.network.kill(f"{what}-{city}") for what in ("orderer", "peer")))
+        """Kill all that runs in a city: its orderer, its peer, its companions."""
+        await asyncio.gather(*(self.network.kill(name) for name in self._of(city)))
 
     async def rebuild(self, city: str) -> None:
         """Start what ran in a city again, and wait until it is healthy."""
-        await asyncio.gather(*(self.network.start(f"{what}-{city}") for what in ("orderer", "peer")))
+        await asyncio.gather(*(self.network.start(name) for name in self._of(city)))
+
+    def _of(self, city: str) -> list[str]:
+        config = self.network.config
+        names = [*(node.name for node in (*config.orderers, *config.peers)), *(one.name for one in config.companions)]
+        return [name for name in names if name.endswith(f"-{city}")]
 
 
 @contextmanager
