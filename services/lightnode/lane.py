@@ -76,8 +76,10 @@ class Lane:
         *,
         keys: Keys,
         aside: Aside,
+        gathered: int = GATHERED,
         in_thread: InThread = asyncio.to_thread,
     ) -> None:
+        """``gathered``: so many batches go in one transaction where they can wait for one another."""
         self.device = device
         self.channel = channel
         self.state = ASKING
@@ -90,6 +92,7 @@ class Lane:
         self._key = keys.key(device)
         self._keys = keys
         self._aside = aside
+        self._gathered = gathered
         self._in_thread = in_thread
         self._place: Place | None = None
         self._limit = MAX_EVENTS
@@ -109,7 +112,7 @@ class Lane:
     async def step(self) -> float:
         """Bring the oldest events that wait to the ledger, in one transaction.
 
-        Nothing is sent where batches alone wait, and fewer than :data:`GATHERED`: the answer is for how many seconds
+        Nothing is sent where batches alone wait, and fewer than are gathered: the answer is for how many seconds
         they wait for further ones; else it is 0. What is no batch goes at once, with the batches before it.
 
         Raises :class:`Blocked`, and the SDK's errors where the ledger cannot be reached; the lane asks again then.
@@ -158,7 +161,7 @@ class Lane:
 
     def _gathers(self, records: list[Record]) -> float:
         """For how many seconds these records wait for others."""
-        few = len(records) < min(GATHERED, self._limit) and all(map(is_batch, records))
+        few = len(records) < min(self._gathered, self._limit) and all(map(is_batch, records))
         if not few or not records:
             self._gathering_since = None
             return 0.0

@@ -1,0 +1,1 @@
+"""What the events, the batches and the searches of forensics cost on the network of three cities."""
