@@ -69,7 +69,7 @@ async def test_a_shard_is_anchored_within_bounds_under_load(network: LocalNetwor
     lags = []
     async with network.gateway("peer1") as gateway:
         contract = gateway.get_network(SHARD).get_contract("kv")
-        load = asyncio.create_task(put_some(contract, 0, 150))
+        load = asyncio.create_task(put_some(contract, 0, 80))
         while not load.done():
             state = await shard_state(network, AGENTS[1])
             lags.append((state["lag_s"], state["lag_blocks"]))
