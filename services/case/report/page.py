@@ -131,12 +131,12 @@ def _found(findings: Sequence[Finding]) -> Table:
         [
             Cell(time_text(each.from_us)),
             Cell(each.rule, "bad"),
-            Cell(each.text),
             Cell(f"{len(each.rows) + each.more}", title=_where(each.rows[0])),
+            Cell(each.text),
         ]
         for each in findings
     ]
-    return Table(("from", "rule", "what was found", "rows"), rows)
+    return Table(("from", "rule", "rows", "what was found"), rows)
 
 
 def _where(pointer: Pointer) -> str:
@@ -179,12 +179,12 @@ def _timeline(dossier: Dossier) -> Table:
                 Cell(row.channel, "dim"),
                 Cell(row.kind),
                 Cell(who),
-                Cell(row.text if len(row.text) <= _TEXT else f"{row.text[:_TEXT]}...", "dim"),
-                Cell(", ".join(dict.fromkeys(found)), "bad"),
+                Cell(", ".join(dict.fromkeys(found)), "bad" if found else ""),
                 Cell(row.tx_id[:_HASH], "dim", mono=True, title=f"block {row.block}, transaction {row.tx_id}"),
+                Cell(row.text if len(row.text) <= _TEXT else f"{row.text[:_TEXT]}...", "dim"),
             ]
         )
-    return Table(("told", "block", "channel", "kind", "who", "what", "rule", "transaction"), rows)
+    return Table(("told", "block", "channel", "kind", "who", "rule", "transaction", "what"), rows)
 
 
 def _left(dossier: Dossier) -> Table:
