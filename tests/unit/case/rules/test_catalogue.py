@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gridledger import jsontext
 from gridledger.errors import InputError
 from services.case.rules.catalogue import RULES, examine
 from services.case.rules.finding import MAX_POINTERS
+from services.case.rules.gps import Measured, gps_rule
+from services.case.rules.metering import theft_rule
+from tests.support.phasor_day import grid, steady
 from tests.support.told_rows import command, event, opened
 
 
@@ -41,3 +46,11 @@ def test_a_finding_points_to_a_bounded_number_of_rows_and_counts_the_rest() -> N
     (found,) = examine([event("calls", n * 0.1, "alarm") for n in range(MAX_POINTERS + 7)]).findings
     assert len(found.rows) == MAX_POINTERS
     assert found.more == 7
+
+
+def test_the_page_on_forensics_tells_each_rule_with_its_parameters() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "forensics.md").read_text(encoding="utf-8")
+    measured = Measured(grid()[2], steady(1), 50.0)
+    for rule in (*RULES, theft_rule({}), gps_rule(measured)):
+        told = "; ".join(f"`{each.name}` {each.default:g} {each.unit}: {each.says}" for each in rule.parameters)
+        assert f"| `{rule.name}` | {rule.says} | {told or 'none'} |" in page
