@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.forensics.measuring import Cpu, outcome, tell
+from benchmarks.forensics.measuring import Cpu, grown, outcome, tell
 from benchmarks.forensics.network import Section, running_section
 from benchmarks.forensics.node import Node, forwarding
 from benchmarks.forensics.rows import NOISES, ROWS, minute, synopsis_of
-from benchmarks.forensics.tables import batches_table
+from benchmarks.forensics.tables import MINUTES_A_YEAR, batches_table
 from benchmarks.relay.results import Results
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, tell_error
 from gridledger.demonstration.running import run_to_end
@@ -30,7 +30,6 @@ from gridledger.evidence.events import BATCH, batch_body
 from services.lightnode.recorder.records import Entry
 
 MINUTE_US: Final = 60_000_000
-MINUTES_A_YEAR: Final = 365 * 24 * 60
 BAR_GB: Final = 2.0
 """A PMU and year on the chain, five batches a transaction."""
 GROUPS: Final = (1, 5)
@@ -81,7 +80,7 @@ async def at_real_rate(node: Node, minutes: Minutes, group: int, options: argpar
 async def measure_group(section: Section, node: Node, group: int, options: argparse.Namespace) -> dict[str, Any]:
     """One stretch: so many batches in a transaction."""
     minutes = Minutes()
-    before, cpu_before = section.disk_bytes(), Cpu.now()
+    before, cpu_before = section.sizes(), Cpu.now()
     begin, end = await at_real_rate(node, minutes, group, options)
     real = outcome(node, list(node.due_at), begin, end)
     used = Cpu.now().ms_since(cpu_before, len(node.due_at))
@@ -90,7 +89,6 @@ async def measure_group(section: Section, node: Node, group: int, options: argpa
     await asyncio.gather(*(node.tell(minutes.batch(device), began) for device in devices))
     done = await node.drained(_DRAIN_WITHIN_S)
     took_s = time.monotonic() - began
-    grown = {name: size - before.get(name, 0) for name, size in section.disk_bytes().items()}
     batches = len(node.due_at)
     return {
         "group": group,
@@ -101,7 +99,7 @@ async def measure_group(section: Section, node: Node, group: int, options: argpa
         "all_batches": batches,
         "all_transactions": len(node.recorder.transactions),
         "cpu_ms_per_batch": used,
-        "disk_bytes_per_batch": {name: round(size / batches) for name, size in grown.items()},
+        "bytes_per_batch": grown(section, before, batches),
     }
 
 
@@ -122,12 +120,6 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {"runs": runs}
 
 
-def bytes_on_chain(run: dict[str, Any]) -> tuple[int, int]:
-    """Bytes a batch: in the blocks, and in the whole folder."""
-    parts = run["disk_bytes_per_batch"]
-    return parts["blocks"], sum(parts.values())
-
-
 def missed(runs: Sequence[dict[str, Any]]) -> list[str]:
     """What missed its bar."""
     found = [f"{run['group']} a transaction: not all became VALID" for run in runs if not run["all_valid"]]
@@ -136,7 +128,7 @@ def missed(runs: Sequence[dict[str, Any]]) -> list[str]:
         for run in runs
         if run["most_batches_per_s"] < run["needed_batches_per_s"]
     ]
-    year_gb = bytes_on_chain(runs[-1])[0] * MINUTES_A_YEAR / 1e9
+    year_gb = runs[-1]["bytes_per_batch"]["blocks"] * MINUTES_A_YEAR / 1e9
     if year_gb > BAR_GB:
         found.append(f"{year_gb:.2f} GB a PMU and year in the blocks, the bar is {BAR_GB:g}")
     return found

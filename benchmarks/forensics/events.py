@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from benchmarks.forensics.measuring import Cpu, outcome, tell
+from benchmarks.forensics.measuring import Cpu, grown, outcome, tell
 from benchmarks.forensics.network import Section, running_section
 from benchmarks.forensics.node import Node, forwarding
 from benchmarks.forensics.tables import events_table
@@ -65,35 +65,37 @@ async def offer(node: Node, devices: Sequence[str], rate: float, seconds: float)
 
 async def steady(section: Section, node: Node, devices: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
     """So many events a second over all devices."""
-    bytes_before, cpu_before, known = section.disk_bytes(), Cpu.now(), len(node.due_at)
+    before, cpu_before, known = section.sizes(), Cpu.now(), len(node.due_at)
     begin, end = await offer(node, devices, options.rate, options.seconds)
     await node.drained(_DRAIN_WITHIN_S)
     numbers = list(node.due_at)[known:]
-    grown = sum(section.disk_bytes().values()) - sum(bytes_before.values())
     return {
         "mode": "steady",
         "devices": len(devices),
         **outcome(node, numbers, begin, end),
         "drained_s": round(max(0.0, time.monotonic() - end), 1),
         "cpu_ms_per_event": Cpu.now().ms_since(cpu_before, len(numbers)),
-        "disk_bytes_per_event": round(grown / max(len(numbers), 1)),
+        "bytes_per_event": grown(section, before, len(numbers)),
     }
 
 
-async def one_device(node: Node, device: str) -> dict[str, Any]:
+async def one_device(section: Section, node: Node, device: str) -> dict[str, Any]:
     """A thousand events of one device at once."""
+    before_bytes = section.sizes()
     cpu_before, begin = Cpu.now(), time.monotonic()
     before = len(node.recorder.transactions)
     await asyncio.gather(*(node.tell(event(device, number, now_us()), begin) for number in range(_MANY)))
     recorded_s = time.monotonic() - begin
     done = await node.drained(_DRAIN_WITHIN_S)
+    took_s = time.monotonic() - begin
     return {
         "mode": "one",
         "events": _MANY,
         "recorded_s": round(recorded_s, 2),
         "all_valid": done,
-        "took_s": round(time.monotonic() - begin, 1),
+        "took_s": round(took_s, 1),
         "transactions": len(node.recorder.transactions) - before,
+        "bytes_per_event": grown(section, before_bytes, _MANY),
         "cpu_ms_per_event": Cpu.now().ms_since(cpu_before, _MANY),
     }
 
@@ -150,7 +152,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                 tell("the light node knows where each device's chain ends")
                 runs = [await steady(section, live, devices, options)]
                 tell(f"steady: {runs[-1]}")
-                runs.append(await one_device(live, devices[0]))
+                runs.append(await one_device(section, live, devices[0]))
                 tell(f"one: {runs[-1]}")
                 runs.append(await held(live, devices, cut_off, options))
                 tell(f"held: {runs[-1]}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.forensics.network import Section, Sizes
 from benchmarks.forensics.node import Node, own_cpu_s
 from benchmarks.measure.processes import usage_by_kind
 from benchmarks.measure.results import Latency
@@ -57,3 +58,10 @@ def outcome(node: Node, numbers: Iterable[int], begin: float, end: float) -> dic
         "transactions": sum(begin <= at < end for at in node.recorder.transactions),
         "latency": latency.model_dump() if latency else None,
     }
+
+
+def grown(section: Section, before: Sizes, count: int) -> dict[str, int]:
+    """Bytes that each of so many events or batches took since then: in the blocks, and in the ledger's folder."""
+    now = section.sizes()
+    blocks = section.block_bytes(before.height, now.height)
+    return {"blocks": round(blocks / max(count, 1)), "folder": round((now.folder - before.folder) / max(count, 1))}

@@ -16,6 +16,7 @@ from gridledger.client.application import network_through, peers_of
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.demonstration.network import clear
 from gridledger.identity.signer import SigningIdentity
+from gridledger.ledger import Ledger
 from gridledger.network.folder import NetworkFolder
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.supervisor import running_network
@@ -26,6 +27,14 @@ from services.lightnode.ledger import EventsLedger
 
 CHANNEL, CHAINCODE, ORGANISATION, OWN_PEER = "section-transmission", "events", "Kyiv", "peer-kyiv"
 _ADMITTED_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """A ledger's height, and the bytes of its folder on the disk: blocks (packed), world state and index."""
+
+    height: int
+    folder: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,21 @@ class Section:
 
             await asyncio.gather(*(admit(device, key) for device, key in proof_keys.items()))
 
-    def disk_bytes(self) -> dict[str, int]:
-        """The bytes of the section's ledger on the own peer's disk, by file or folder in it."""
-        ledger = self.folder.node(OWN_PEER) / "data" / "ledger" / CHANNEL
-        return {each.name: _bytes_of(each) for each in sorted(ledger.iterdir())}
+    def sizes(self) -> Sizes:
+        """What the section's ledger takes on the own peer's disk now."""
+        with Ledger.open(self._ledgers, CHANNEL, readonly=True) as ledger, ledger.snapshot() as snapshot:
+            height = snapshot.height
+        files = os.scandir(self._ledgers / CHANNEL)
+        return Sizes(height, sum(file.stat().st_blocks * 512 for file in files))
+
+    def block_bytes(self, first: int, end: int) -> int:
+        """The bytes of the blocks from one number to before another, as they were ordered."""
+        with Ledger.open(self._ledgers, CHANNEL, readonly=True) as ledger, ledger.snapshot() as snapshot:
+            return sum(len(snapshot.block_bytes(number)) for number in range(first, end))
+
+    @property
+    def _ledgers(self) -> Path:
+        return self.folder.node(OWN_PEER) / "data" / "ledger"
 
     def _peers(self, signer: SigningIdentity) -> list[str]:
         return peers_of(self.profile, CHANNEL, signer.mspid, OWN_PEER)
@@ -91,10 +111,3 @@ async def running_section(folder: Path, port_offset: int) -> AsyncIterator[Secti
     clear(place)
     async with running_network(config, place, project=PROJECT, sink=lambda _name, _line: None):
         yield Section(place, load_profile(place.root), config)
-
-
-def _bytes_of(path: Path) -> int:
-    """Bytes that a file takes, or the files of a folder together, as blocks of the disk are counted."""
-    if path.is_file():
-        return path.stat().st_blocks * 512
-    return sum(_bytes_of(Path(entry.path)) for entry in os.scandir(path))

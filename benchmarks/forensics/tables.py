@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from benchmarks.forensics.year import Device
 
 MINUTES_A_YEAR: Final = 365 * 24 * 60
 _SHOWN_MS: Final = 0.05
@@ -67,8 +70,7 @@ def batches_table(runs: Sequence[dict[str, Any]], pmus: int) -> str:
     )
     lines = [_row(*heads), "|---" * len(heads) + "|"]
     for run in runs:
-        parts = run["disk_bytes_per_batch"]
-        blocks, whole = parts["blocks"], sum(parts.values())
+        blocks, whole = run["bytes_per_batch"]["blocks"], run["bytes_per_batch"]["folder"]
         year = " ".join((f"{blocks * MINUTES_A_YEAR / 1e9:.2f},", f"{whole * MINUTES_A_YEAR / 1e9:.2f}"))
         transactions = f"{run['transactions'] / run['seconds']:.2f}"
         rate = f"{run['valid_per_s']:g} of {run['needed_batches_per_s']:g}"
@@ -84,3 +86,26 @@ def rows_table(found: dict[str, Any]) -> str:
         size = f"{run['bytes_per_minute']:,}"
         lines.append(_row(run["noise"], size, f"{run['bytes_per_value']:.2f}", f"{run['ms_per_minute']:g}"))
     return "\n".join(lines)
+
+
+def year_table(devices: Sequence[Device], source: float, frames_only: float) -> str:
+    """Of ``year``: each device, and how many of them fill the article's bytes a year."""
+    heads = ("device", "tells", "files", "blocks", "ledger's folder", f"devices in {source / 1e12:g} TB a year")
+    lines = [_row(*heads), "|---" * len(heads) + "|"]
+    lines += [
+        _row(
+            *(device.kind, device.tells, _bytes(device.files), _bytes(device.blocks), _bytes(device.folder)),
+            f"{source / device.all:,.0f}",
+        )
+        for device in devices
+    ]
+    return "\n".join(
+        [*lines, "", f"Frames as they come, 54 bytes each, without anything else: {frames_only:,.0f} PMUs."]
+    )
+
+
+def _bytes(count: float) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return "" if not count else f"{count / 1e3:.3g} kB"
