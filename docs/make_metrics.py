@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from gridledger.web import metrics as web
 from services.anchor import metrics as anchor
 from services.ca import metrics as ca
+from services.lightnode import metrics as lightnode
 from services.orderer import metrics as orderer
 from services.peer import metrics as peer
 from services.relay import metrics as relay
@@ -26,6 +27,7 @@ SERVICES: dict[str, ModuleType] = {
     "orderer": orderer,
     "ca": ca,
     "anchor": anchor,
+    "lightnode": lightnode,
     "relay": relay,
     "vault-base": vault_base,
     "vault-holder": vault_holder,

@@ -14,6 +14,8 @@ from gridledger.web.openapi import Description, document
 from services.anchor import routes as anchor_routes
 from services.ca import api_description as ca
 from services.ca import routes as ca_routes
+from services.lightnode import api_description as lightnode
+from services.lightnode import routes as lightnode_routes
 from services.orderer import api_description as orderer
 from services.orderer import routes as orderer_routes
 from services.peer import api_description as peer
@@ -31,6 +33,7 @@ FOLDER = Path(__file__).with_name("openapi")
 SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
     "anchor": (anchor_routes.DESCRIPTION, anchor_routes.make_router),
     "ca": (ca.DESCRIPTION, ca_routes.make_router),
+    "lightnode": (lightnode.DESCRIPTION, lambda node: lightnode_routes.make_router(node, node)),
     "orderer": (orderer.DESCRIPTION, orderer_routes.make_router),
     "peer": (peer.DESCRIPTION, peer_routes.make_router),
     "relay": (relay.DESCRIPTION, relay_routes.make_router),

@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from gridledger.settings import ENVIRONMENT_PREFIX, ServiceSettings
 from services.anchor.settings import AnchorSettings
 from services.ca.settings import CASettings
+from services.lightnode.settings import LightNodeSettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
 from services.relay.settings import RelaySettings
@@ -28,6 +29,7 @@ PAGE = Path(__file__).with_name("settings.md")
 SERVICES: dict[str, type[ServiceSettings]] = {
     "anchor": AnchorSettings,
     "ca": CASettings,
+    "lightnode": LightNodeSettings,
     "orderer": OrdererSettings,
     "peer": PeerSettings,
     "relay": RelaySettings,

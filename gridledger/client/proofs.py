@@ -20,6 +20,7 @@ from gridledger.client.profile import ConnectionProfile
 from gridledger.client.queries import read_config, read_transaction
 from gridledger.errors import GridLedgerError, NotFoundError, SettingsError
 from gridledger.identity.signer import SigningIdentity
+from gridledger.protocol.block import BlockHeader, HeaderSignature
 from gridledger.protocol.config import ChannelConfig, Node
 from gridledger.protocol.config_update import CONFIG_PREFIX
 from gridledger.protocol.fields import hash_of
@@ -126,6 +127,16 @@ def verify_header(found: ProvedTransaction, channel: str, configs: Sequence[Chan
         if found.count != 1 or not found.envelope.startswith(CONFIG_PREFIX):
             raise NotProved("block 0 holds a configuration and nothing else")
         return None
+    return signer_of(header, signature, channel, configs)
+
+
+def signer_of(
+    header: BlockHeader, signature: HeaderSignature | None, channel: str, configs: Sequence[ChannelConfig]
+) -> Node:
+    """The orderer that has signed a header, of a block other than 0, under one of these configurations.
+
+    Raises :class:`NotProved`.
+    """
     if signature is None:
         raise NotProved(f"block {header.number} is signed by nobody")
     for config in configs:

@@ -40,6 +40,7 @@ KINDS: Final[dict[str, CompanionKind]] = {
     "anchor": CompanionKind("services.anchor", is_service=True, tls="always", asks_for_extra=True),
     "case": CompanionKind("services.case", is_service=False, extra="forensics", asks_for_extra=True),
     "feeder": CompanionKind("services.feeder", is_service=False, extra="feeder"),
+    "lightnode": CompanionKind("services.lightnode", is_service=True, tls="always", is_command=False),
     "relay": CompanionKind("services.relay", is_service=True, extra="relay", tls="always", asks_for_extra=True),
     "relay-simulator": CompanionKind(
         "services.relay.simulator", is_service=True, extra="relay", has_identity=False, tls="never", is_command=False

@@ -49,6 +49,13 @@ class Members:
             raise UnavailableError("the channel's members are not known yet: no peer has answered since the start")
         return self._config.msps.identify(certificate, self._now_us())
 
+    def admit(self, resource: str, identity: Identity) -> None:
+        """Raise :class:`PermissionDeniedError` unless the channel's policy of a resource admits the identity, and
+        :class:`UnavailableError` while no configuration is known."""
+        if self._config is None:
+            raise UnavailableError("the channel's policies are not known yet: no peer has answered since the start")
+        self._config.admit(resource, identity)
+
     async def follow(self) -> None:
         """Follow the configuration until this is cancelled; without the ledger the last one known holds."""
         while True:

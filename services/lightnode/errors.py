@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from gridledger.errors import (
+    ConflictError,
+    GridLedgerError,
+    InputError,
     NoSpaceLeft,
     NotFoundError,
     UnavailableError,
 )
+
+
+class EventRefused(InputError):
+    """An event that is no event of this device: its kind, its time, or its body. The message begins with the member."""
+
+    code = "EVENT_REFUSED"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}", field=field)
+
+
+class DeviceUnknown(NotFoundError):
+    """The light node has no such device."""
+
+    code = "DEVICE_UNKNOWN"
 
 
 class EventUnknown(NotFoundError):
@@ -21,6 +39,12 @@ class BodyGone(NotFoundError):
     code = "BODY_GONE"
 
 
+class NotOnChain(ConflictError):
+    """There is no proof yet: the event is not on the ledger, or the light node lacks the headers up to it."""
+
+    code = "NOT_ON_CHAIN"
+
+
 class RecorderFull(NoSpaceLeft):
     """The recorder has no room that it may use: the event was not recorded. What waits for the ledger is kept."""
 
@@ -32,3 +56,10 @@ class RecorderOut(UnavailableError):
     """The recorder's disk failed, and what it holds is unknown: nothing is recorded until the process was restarted."""
 
     code = "RECORDER_OUT"
+
+
+class ChainBroken(GridLedgerError):
+    """Headers that a peer told do not follow from those that the light node has, or no orderer has signed them."""
+
+    code = "CHAIN_BROKEN"
+    status = 502

@@ -57,6 +57,7 @@ class Journal:
         self._told = told
         self._group_s = group_s
         self._in_thread = in_thread
+        self._loop = asyncio.get_running_loop()
         self._asked: deque[_Asked] = deque()
         self._sent: defaultdict[str, OrderedDict[bytes, asyncio.Future[Record]]] = defaultdict(OrderedDict)
         self._any = asyncio.Event()
@@ -68,22 +69,26 @@ class Journal:
         ``identity`` names the event as its sender sent it: the same again is answered with the record that there is.
         Raises :class:`RecorderFull`, :class:`RecorderOut`, and :class:`BusyError` where too many wait.
         """
-        key = identity or identity_of(entry)
+        key = identity or event_identity(entry.device, entry.kind, entry.time_us, entry.body or entry.body_hash or "")
         sent = self._sent[entry.device]
         known = sent.get(key)
         if known is not None:
             return await asyncio.shield(known)
         if len(self._asked) >= MAX_QUEUED:
             raise BusyError("the recorder's disk does not keep up with the events that come", retry_after_s=1.0)
-        answer: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
-        sent[key] = answer
-        if len(sent) > _REMEMBERED:
-            sent.popitem(last=False)
+        answer: asyncio.Future[Record] = self._loop.create_future()
+        self._keep(entry.device, key, answer)
         self._asked.append(_Asked(entry, body, key, answer))
         self._any.set()
         if entry.kind in CRITICAL or len(self._asked) >= MAX_GROUP:
             self._urgent.set()
         return await asyncio.shield(answer)
+
+    def remember(self, record: Record, identity: bytes) -> None:
+        """Know a record again that an earlier process has made."""
+        answer: asyncio.Future[Record] = asyncio.Future(loop=self._loop)
+        answer.set_result(record)
+        self._keep(record.entry.device, identity, answer)
 
     async def run(self) -> None:
         """Record what comes until this is cancelled; what waits then is recorded still."""
@@ -97,6 +102,12 @@ class Journal:
         finally:
             while self._asked:
                 await self._flush()
+
+    def _keep(self, device: str, identity: bytes, answer: asyncio.Future[Record]) -> None:
+        sent = self._sent[device]
+        sent[identity] = answer
+        if len(sent) > _REMEMBERED:
+            sent.popitem(last=False)
 
     async def _flush(self) -> None:
         group = [self._asked.popleft() for _ in range(min(MAX_GROUP, len(self._asked)))]
@@ -130,6 +141,6 @@ class Journal:
         return self._recorder.append([asked.entry for asked in group])
 
 
-def identity_of(entry: Entry) -> bytes:
-    """What tells an event from others of its device."""
-    return sha256(jsontext.dumps(entry.to_dict())).digest()
+def event_identity(device: str, kind: str, time_us: int, body: str) -> bytes:
+    """What tells an event from others: who says what, and when by its own time."""
+    return sha256(jsontext.dumps([device, kind, time_us, body])).digest()

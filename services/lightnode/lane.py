@@ -78,8 +78,10 @@ class Lane:
         aside: Aside,
         gathered: int = GATHERED,
         in_thread: InThread = asyncio.to_thread,
+        logged: Callable[[str, str], None] = lambda channel, tx: None,
     ) -> None:
-        """``gathered``: so many batches go in one transaction where they can wait for one another."""
+        """``gathered``: so many batches go in one transaction where they can wait for one another. ``logged`` is told
+        the channel and the id of each transaction that has events of this device."""
         self.device = device
         self.channel = channel
         self.state = ASKING
@@ -94,6 +96,7 @@ class Lane:
         self._aside = aside
         self._gathered = gathered
         self._in_thread = in_thread
+        self._logged = logged
         self._place: Place | None = None
         self._limit = MAX_EVENTS
         self.gathering = 0
@@ -182,6 +185,7 @@ class Lane:
         self._recorder.settle(
             Mark(ON_CHAIN, self.device, numbers, place.seq + 1, end.sha256, tx=logged.tx, block=logged.block)
         )
+        self._logged(self.channel, logged.tx)
         metrics.FORWARDED.inc(len(records))
         return end
 
@@ -264,6 +268,7 @@ class Lane:
     def _settle_found(self, record: Record, place: Place, event: LoggedEvent) -> None:
         mark = Mark(ON_CHAIN, self.device, (record.number,), place.seq, place.sha256, tx=event.tx, block=event.block)
         self._recorder.settle(mark)
+        self._logged(self.channel, event.tx)
         metrics.FORWARDED.inc()
 
     def _take_over(self, place: Place, why: str, event: LoggedEvent | None = None) -> Place:
@@ -300,6 +305,3 @@ def _together(records: list[Record]) -> list[Record]:
         if count and size > MAX_TEXT_BYTES:
             return records[:count]
     return records
-
-
-LaneMaker = Callable[[str], Lane]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gridledger.client import Network, Retry, SigningIdentity
+from gridledger.client.anchors import AnchorsLedger
 from gridledger.client.application import Answer, ContractCalls, network_through, peers_of
 from gridledger.client.errors import EndorseError
 from gridledger.client.profile import ConnectionProfile
@@ -87,14 +88,6 @@ class RegistryLedger(ContractCalls):
     async def filter(self, **asked: Any) -> Answer:
         """GetFilter: {epoch, m, k, parts, bits, since, bookmark, ...}."""
         return await self._evaluate("GetFilter", asked)
-
-
-class AnchorsLedger(ContractCalls):
-    """The contract ``anchors``, read only."""
-
-    async def anchor(self, channel: str, size: int) -> Answer:
-        """GetAnchor: a final tree head of ``channel`` with at least ``size`` blocks."""
-        return await self._evaluate("GetAnchor", {"channel": channel, "size": size})
 
 
 @dataclass(frozen=True, slots=True)

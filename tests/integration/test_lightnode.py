@@ -1,0 +1,215 @@
+"""A light node as a process on a real network: what it records is on the section's ledger, whatever befalls it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gridledger import jsontext
+from gridledger.errors import GridLedgerError, PermissionDeniedError
+from gridledger.evidence.anchor import leaf_hash
+from gridledger.protocol.proof import ProvedTransaction
+from services.lightnode.errors import DeviceUnknown, EventRefused, NotOnChain, RecorderFull
+from tests.support.lightnode_network import (
+    NODE,
+    SECTION,
+    LightNodeNetwork,
+    lightnode_description,
+    lightnode_network,
+    now_us,
+)
+from tests.support.small_disk import SmallDisk, small_disk
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lightnode") / "network"
+
+
+@pytest.fixture(scope="module")
+def disk(folder: Path) -> Iterator[SmallDisk]:
+    """The light node's disk: 16 MiB."""
+    home = folder / "companions" / NODE
+    home.parent.mkdir(parents=True)
+    with small_disk(home, mib=16) as small:
+        yield small
+
+
+@pytest.fixture(scope="module")
+def lightnode(folder: Path, disk: SmallDisk) -> Iterator[LightNodeNetwork]:
+    assert disk.root.is_dir()
+    with lightnode_network(lightnode_description(), folder) as network:
+        asyncio.run(network.admit())
+        yield network
+
+
+async def test_events_told_over_http_are_on_the_ledger_proved_and_in_order(lightnode: LightNodeNetwork) -> None:
+    async with lightnode.node() as node, lightnode.events() as events:
+        for number in range(10):
+            assert await lightnode.tell(node, "relay-1", "alarm", n=number) == number + 1
+        found = await lightnode.until_on_ledger(events, "relay-1", 10)
+        assert [jsontext.loads(item["body"])["n"] for item in found] == list(range(10))
+
+        listed = (await node.get_json("/events?device=relay-1&from=3"))["items"]
+        assert [item["seq"] for item in listed] == list(range(3, 11))
+        await eventually(lambda: _proof(node, "relay-1", 3), within_s=20, what="a proof", ignore=(NotOnChain,))
+        proof = await _proof(node, "relay-1", 3)
+        transaction = ProvedTransaction.from_dict(proof["transaction"])
+        assert transaction.holds()
+        async with lightnode.network.gateway("peer-kyiv") as gateway:
+            page = await gateway.get_network(SECTION).get_headers(transaction.block, limit=1)
+            assert page.items[0].header == transaction.header
+            assert page.items[0].commit_hash == proof["commit_hash"]
+            assert leaf_hash(transaction.header.text, proof["commit_hash"])
+
+
+async def _proof(node, device: str, seq: int) -> dict:
+    return await node.get_json(f"/events/{seq}/proof?device={device}")
+
+
+async def test_who_may_tell_events_and_read_them(lightnode: LightNodeNetwork) -> None:
+    async with lightnode.node() as node:
+        await lightnode.tell(node, "relay-2", "health", ok=True)
+        with pytest.raises(DeviceUnknown):
+            await lightnode.tell(node, "stranger", "alarm")
+        with pytest.raises(EventRefused, match="kind"):
+            await lightnode.tell(node, "relay-2", "payment")
+        with pytest.raises(EventRefused, match="body"):
+            await lightnode.tell(node, "relay-2", "alarm", text="x" * 5000)
+    own = await lightnode.user("relay-2-itself", role="device", device="relay-2")
+    async with lightnode.node(own) as node:
+        await lightnode.tell(node, "relay-2", "alarm")
+        with pytest.raises(PermissionDeniedError):
+            await lightnode.tell(node, "relay-1", "alarm")
+    for user in (await lightnode.user("nobody"), await lightnode.user("station", "Kyiv", role="operator")):
+        async with lightnode.node(user) as node:
+            with pytest.raises(PermissionDeniedError):
+                await lightnode.tell(node, "relay-2", "alarm")
+            assert (await node.get_json("/events?device=relay-2"))["items"]
+            with pytest.raises(PermissionDeniedError):
+                await node.delete("/events/1/body?device=relay-2")
+
+
+async def test_a_meter_s_body_stays_off_the_ledger_and_can_be_deleted(lightnode: LightNodeNetwork) -> None:
+    async with lightnode.node() as node, lightnode.events() as events:
+        seq = await lightnode.tell(node, "meter-1", "reading", kwh=17.3)
+        (found,) = await lightnode.until_on_ledger(events, "meter-1", 1)
+        assert "17.3" not in jsontext.dumps(found).decode()
+        body = await node.get_json(f"/events/{seq}/body?device=meter-1")
+        assert (body["body"], body["body_hash"]) == ('{"kwh":17.3}', found["body_hash"])
+    async with lightnode.node(await lightnode.registrar()) as node:
+        await node.delete(f"/events/{seq}/body?device=meter-1")
+        with pytest.raises(GridLedgerError, match="deleted"):
+            await node.get_json(f"/events/{seq}/body?device=meter-1")
+
+
+async def test_killed_in_the_middle_it_loses_nothing_that_it_answered_for(lightnode: LightNodeNetwork) -> None:
+    told: list[int] = []
+
+    async def tell_on() -> None:
+        async with lightnode.node() as node:
+            for number in range(100_000):
+                seq = await lightnode.tell(node, "pmu-1", "alarm" if number % 5 else "frequency", n=number)
+                told.append(number)
+                assert seq
+
+    work = asyncio.create_task(tell_on())
+    await eventually(lambda: _length(told, 150), within_s=30, what="events are told")
+    await lightnode.network.kill(NODE)
+    with pytest.raises(GridLedgerError):
+        await work
+    await lightnode.network.start(NODE)
+    async with lightnode.events() as events, lightnode.node() as node:
+        await lightnode.tell(node, "pmu-1", "alarm", n=-1)
+        await eventually(lambda: _forwarded(lightnode, "pmu-1"), within_s=30, what="all are forwarded")
+        found = [jsontext.loads(item["body"])["n"] for item in await lightnode.on_ledger(events, "pmu-1")]
+    assert found[-1] == -1
+    assert found[:-1] == list(range(len(found) - 1))
+    assert len(told) <= len(found) - 1 <= len(told) + 1
+
+
+async def _length(items: list[int], least: int) -> bool:
+    return len(items) >= least
+
+
+async def _forwarded(lightnode: LightNodeNetwork, device: str) -> bool:
+    return (await lightnode.devices())[device]["waiting"] == 0
+
+
+async def test_a_full_node_that_is_dead_is_replaced_by_another_one(lightnode: LightNodeNetwork) -> None:
+    async with lightnode.node() as node, lightnode.events() as events:
+        await lightnode.network.kill("peer-severodonetsk")
+        try:
+            seq = await lightnode.tell(node, "rtu-1", "command", value=1)
+            await lightnode.until_on_ledger(events, "rtu-1", seq)
+        finally:
+            await lightnode.network.start("peer-severodonetsk")
+
+
+async def test_a_full_disk_refuses_loudly_and_loses_nothing(lightnode: LightNodeNetwork, disk: SmallDisk) -> None:
+    async with lightnode.node() as node, lightnode.events() as events:
+        count = 0
+        disk.fill()
+        try:
+            with pytest.raises(RecorderFull) as told:  # noqa: PT012
+                while count < 1000:
+                    await lightnode.tell(node, "charger-1", "alarm", n=count, text="x" * 2000)
+                    count += 1
+            assert told.value.status == 507
+        finally:
+            disk.make_room()
+        await lightnode.tell(node, "charger-1", "alarm", n=count)
+        found = await lightnode.until_on_ledger(events, "charger-1", count + 1)
+        assert [jsontext.loads(item["body"])["n"] for item in found] == list(range(count + 1))
+
+
+async def test_a_wrong_clock_and_a_suspended_device_are_told(lightnode: LightNodeNetwork) -> None:
+    async with lightnode.node() as node, lightnode.events() as events:
+        seq = await lightnode.tell(node, "relay-2", "alarm", time_us=now_us() + 3_600_000_000)
+        found = await lightnode.until_on_ledger(events, "relay-2", seq)
+        assert found[-1]["marks"]["ahead"] > 3500
+
+        suspended = {"device": "relay-2", "tx": "a" * 64, "revoked_us": now_us()}
+        await events.submit_transaction("SuspendDevice", suspended)
+        await lightnode.tell(node, "relay-2", "alarm", n="kept")
+        state = await eventually(lambda: _state(lightnode, "relay-2"), within_s=20, what="it is suspended")
+        assert state is not None
+        assert "suspended" in state["state"]
+        assert state["waiting"] == 1
+        again = (await lightnode.devices())["relay-2"]
+        record = await events.evaluate_transaction("GetDevice", {"device": "relay-2"})
+        admitted = {"device": "relay-2", "mspid": record["mspid"], "proof_key": again["proof_key"], "tx": "b" * 64}
+        await events.submit_transaction("AdmitDevice", admitted)
+        found = await lightnode.until_on_ledger(events, "relay-2", seq + 1, within_s=40)
+        assert jsontext.loads(found[-1]["body"]) == {"n": "kept"}
+
+
+async def _state(lightnode: LightNodeNetwork, device: str) -> dict | None:
+    told = (await lightnode.devices())[device]
+    return told if told["state"] not in ("active", "asking") else None
+
+
+async def test_what_an_outage_held_back_is_on_the_ledger_soon_after_it(lightnode: LightNodeNetwork) -> None:
+    """Hours of it, compressed: the orderer is away while a thousand events are recorded."""
+    held = 1000
+    async with lightnode.node() as node, lightnode.events() as events:
+        before = (await lightnode.devices())["relay-1"]["last_seq"]
+        await lightnode.network.kill("orderer-kyiv")
+        for start in range(0, held, 50):
+            told = [
+                {"device": "relay-1", "kind": "health", "time_us": now_us(), "body": {"n": start + number}}
+                for number in range(50)
+            ]
+            await node.post("/events", jsontext.dumps(told))
+        await lightnode.network.start("orderer-kyiv")
+        began = time.monotonic()
+        found = await lightnode.until_on_ledger(events, "relay-1", before + held, within_s=60)
+        assert time.monotonic() - began < 45
+        assert [jsontext.loads(item["body"])["n"] for item in found[before:]] == list(range(held))
