@@ -26,6 +26,7 @@ from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.config_update import ConfigUpdate, is_config_block
 from gridledger.protocol.headers import CommittedHeader
+from gridledger.protocol.result import Read, Version
 from gridledger.protocol.transaction import Transaction
 from tests.support.events_channel import Device
 from tests.support.paper import NOW_US, PaperNetwork, PaperPeer, signed_transaction
@@ -140,6 +141,49 @@ class EvidenceWorld:
         assert here.part(number).codes == (TxValidationCode.VALID,)
         return Place(channel, number, 0)
 
+    def forced(
+        self,
+        channel: str,
+        function: str,
+        argument: Any,
+        caller: SigningIdentity,
+        *,
+        writes: Mapping[str, Any] | None = None,
+        reads: Mapping[str, tuple[int, int]] | None = None,
+        endorsers: Sequence[str] = ("peer1", "peer2"),
+        signer: SigningIdentity | None = None,
+    ) -> Place:
+        """A transaction that peers endorsed without running the contract, in a block of its own; valid or not."""
+        here = self.channels[channel]
+        proposal = here.paper.proposal(function, argument, client=caller, chaincode=here.chaincode)
+        read = [Read(key, Version(*version)) for key, version in (reads or {}).items()]
+        result = here.paper.result(proposal, writes, reads=read)
+        endorsements = [here.paper.endorsement(name, result) for name in endorsers]
+        return Place(channel, here.commit(signed_transaction(proposal, result, endorsements, signer or caller)), 0)
+
+    def head(self, channel: str, before: int = 0, **changes: Any) -> dict[str, Any]:
+        """The argument of an Attest of the channel's present head."""
+        tree = self.channels[channel].tree()
+        with self.channels[channel].peer.ledger.snapshot() as snapshot:
+            last = snapshot.header(tree.size - 1)
+        return {
+            "channel": channel,
+            "size": tree.size,
+            "root": tree.root().hex(),
+            "header_hash": last.header.hash,
+            "commit_hash": last.commit_hash,
+            "height": tree.size,
+            "consistency": [item.hex() for item in tree.consistency(before, tree.size)],
+            **changes,
+        }
+
+    def members_version(self, channel: str) -> tuple[int, int]:
+        """Where the record of a channel's organisations was written last."""
+        with self.channels[GENERAL].peer.ledger.snapshot() as snapshot:
+            version = snapshot.version("anchors", f"members/{channel}")
+        assert version is not None
+        return version.block, version.transaction
+
     def tx_id(self, place: Place) -> str:
         block = self.channels[place.channel].part(place.block).block
         return Transaction.parse(block.envelopes[place.index]).tx_id
@@ -147,12 +191,11 @@ class EvidenceWorld:
     def person(self, role: str, mspid: str = "Org1MSP") -> SigningIdentity:
         return self.people[(mspid, role)]
 
-    def register(self, device: str) -> Place:
-        """RegisterDevice and AdmitDevice by Org1's registrar; the place of the registration."""
-        registrar = self.person("registrar")
+    def registering(self, device: str) -> dict[str, Any]:
+        """The argument of RegisterDevice."""
         der = self.person("lightnode").certificate.der
         text = events.registration_text(DEVICES, device, sha256(der).hexdigest(), proof_key(device))
-        argument = {
+        return {
             "device": device,
             "type": "pmu",
             "section": SECTION,
@@ -161,7 +204,10 @@ class EvidenceWorld:
             "certificate": base64.b64encode(der).decode(),
             "proof": prove(secret(device), device, text),
         }
-        place = self.call(DEVICES, "RegisterDevice", argument, registrar)
+
+    def register(self, device: str) -> Place:
+        """RegisterDevice and AdmitDevice by Org1's registrar; the place of the registration."""
+        place = self.call(DEVICES, "RegisterDevice", self.registering(device), self.person("registrar"))
         self.admit(device, self.tx_id(place))
         return place
 
@@ -173,39 +219,27 @@ class EvidenceWorld:
         argument = device.argument(*args, **{"time_us": NOW_US, **changes})
         return self.call(SECTION, "LogEvent", argument, self.person("lightnode"))
 
-    def anchor(self, channel: str, agents: Sequence[str] = AGENTS, size: int | None = None) -> Anchored:
+    def anchor(self, channel: str, agents: Sequence[str] = AGENTS) -> Anchored:
         """The agents attest the channel's present head, the last one concludes."""
-        here, tree = self.channels[channel], self.channels[channel].tree()
-        size = tree.size if size is None else size
         if channel not in self.anchors:
             self.set_members(channel, agents)
         before = self.anchors[channel][-1].size if self.anchors.get(channel) else 0
-        with here.peer.ledger.snapshot() as snapshot:
-            last = snapshot.header(size - 1)
         attests = []
         for number, mspid in enumerate(agents, 1):
-            argument = {
-                "channel": channel,
-                "size": size,
-                "root": tree.root(size).hex(),
-                "header_hash": last.header.hash,
-                "commit_hash": last.commit_hash,
-                "height": here.height,
-                "consistency": [item.hex() for item in tree.consistency(before, size)],
-                "conclude": number == len(agents),
-            }
+            argument = self.head(channel, before, conclude=number == len(agents))
             place = self.call(GENERAL, "Attest", argument, self.person("agent", mspid))
             attests.append((place.block, place.index))
-        anchored = Anchored(size, tuple(attests))
+        anchored = Anchored(argument["size"], tuple(attests))
         self.anchors.setdefault(channel, []).append(anchored)
         return anchored
 
-    def set_members(self, channel: str, agents: Sequence[str] = AGENTS) -> None:
+    def set_members(self, channel: str, agents: Sequence[str] = AGENTS, **changes: Any) -> None:
         paper = self.channels[channel].paper
         said = {
             "channel": channel,
             "organisations": list(paper.config.peer_organisations),
             "genesis": self.channels[channel].part(0).block.header.hash,
+            **changes,
         }
         for mspid in agents:
             self.call(GENERAL, "SetMembers", said, self.person("agent", mspid))

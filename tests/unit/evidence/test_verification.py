@@ -24,10 +24,9 @@ from gridledger.evidence.report import Outcome, Report, Step
 from gridledger.evidence.verification import verify_package
 from gridledger.protocol.block import Block, HeaderSignature
 from gridledger.protocol.codes import TxValidationCode as Code
-from gridledger.protocol.result import Read, Version
 from tests.support.events_channel import Device
 from tests.support.evidence_world import DEVICES, GENERAL, SECTION, EvidenceWorld
-from tests.support.paper import NOW_US, signed_block, signed_transaction
+from tests.support.paper import NOW_US, signed_block
 from tests.unit.evidence.conftest import ROWS, Story
 
 
@@ -102,27 +101,11 @@ def test_one_organisation_anchors_nothing(story: Story, tmp_path: Path) -> None:
     place = world.log(Device("pmu-7", SECTION))
     world.anchor(DEVICES)
     world.set_members(SECTION)
-    world.anchors[SECTION] = [attested_by_one(world)]
+    attest = world.call(GENERAL, "Attest", world.head(SECTION), world.person("agent"))
+    world.anchors[SECTION] = [Anchored(world.channels[SECTION].height, ((attest.block, 0),))]
     step = broken(verified(story, world.package(place)))
     assert (step.name, step.file) == ("anchors", "channels/section-plant/chain.json")
     assert "attested by Org1MSP of Org1MSP, Org2MSP, Org3MSP; 2 are needed" in step.message
-
-
-def attested_by_one(world: EvidenceWorld) -> Anchored:
-    tree = world.channels[SECTION].tree()
-    with world.channels[SECTION].peer.ledger.snapshot() as snapshot:
-        last = snapshot.header(tree.size - 1)
-    argument = {
-        "channel": SECTION,
-        "size": tree.size,
-        "root": tree.root().hex(),
-        "header_hash": last.header.hash,
-        "commit_hash": last.commit_hash,
-        "height": tree.size,
-        "consistency": [],
-    }
-    places = [world.call(GENERAL, "Attest", argument, world.person("agent"))]
-    return Anchored(tree.size, tuple((item.block, item.index) for item in places))
 
 
 def test_an_invalid_transaction_with_a_perfect_path_is_refused(story: Story) -> None:
@@ -265,6 +248,17 @@ FORGERIES: dict[str, tuple[Callable[[Story], Package], str, str]] = {
         lambda s: with_anchors(s.package, lambda items: [items[0], replace(items[1], attests=items[0].attests)]),
         *("anchors", "does not attest the head"),
     ),
+    "an attestation that is none": (
+        lambda s: with_anchors(s.package, lambda items: [replace(items[0], attests=((2, 0),)), items[1]]),
+        *("anchors", "is no Attest of the chaincode anchors"),
+    ),
+    "another channel's blocks": (
+        lambda s: replace(
+            s.package,
+            channels={**s.package.channels, SECTION: replace(s.package.channels[DEVICES], anchors=())},
+        ),
+        *("blocks", "it is a block of 'devices'"),
+    ),
     "an attestation that counts twice": (
         lambda s: with_anchors(
             s.package, lambda items: [replace(items[0], attests=items[0].attests[:1] * 2), items[1]]
@@ -392,6 +386,17 @@ def remade(name: str, content: bytes) -> Callable[[dict[str, bytes]], dict[str, 
     return change
 
 
+def told_again(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+    """The manifest changed."""
+    return lambda files: {**files, "manifest.json": jsontext.dumps(change(jsontext.loads(files["manifest.json"])))}
+
+
+def in_another_order(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files but the first the other way round, in the manifest too."""
+    turned = {name: files[name] for name in ("manifest.json", *reversed(list(files)[1:]))}
+    return told_again(lambda told: told | {"files": dict(reversed(told["files"].items()))})(turned)
+
+
 def test_files_that_no_package_has_are_refused(story: Story) -> None:
     chain = dict(unpack(story.data))[form.chain_file(SECTION)]
     for change, step, file in (
@@ -406,6 +411,10 @@ def test_files_that_no_package_has_are_refused(story: Story) -> None:
         ),
         (remade(form.chain_file(SECTION), b"{}"), "form", form.chain_file(SECTION)),
         (lambda files: {**files, "manifest.json": b"{}"}, "form", "manifest.json"),
+        (lambda files: {**files, "README.txt": b"trust me"}, "manifest", "README.txt"),
+        (told_again(lambda told: told | {"disclosed": told["disclosed"][1:]}), "manifest", "manifest.json"),
+        (told_again(lambda told: dict(reversed(told.items()))), "manifest", "manifest.json"),
+        (in_another_order, "form", "manifest.json"),
     ):
         found = broken(verified(story, repacked(story, change)))
         assert (found.name, found.file) == (step, file)
@@ -498,7 +507,6 @@ def test_what_peers_endorsed_without_running_the_contract_is_looked_at(
     """Should all peers of a section have endorsed anything, the verifier still checks what devices proved."""
     world = EvidenceWorld(tmp_path)
     world.register("pmu-7")
-    section, client = world.channels[SECTION], world.person("lightnode")
     device, elsewhere = Device("pmu-7", SECTION), Device("pmu-7", "section-home")
     good, _ = world.log(device), elsewhere.argument(time_us=NOW_US)
     argument = device.argument(time_us=NOW_US)
@@ -508,15 +516,12 @@ def test_what_peers_endorsed_without_running_the_contract_is_looked_at(
         argument["time_us"] += 1
     elif wrong == "function":
         del argument["seq"]
-    proposal = section.paper.proposal("LogEvent", argument, client=client, chaincode="events")
-    reads = [] if wrong == "reads" else [Read("device/pmu-7", Version(1, 0))]
-    result = section.paper.result(proposal, {"event/pmu-7/000000000002": 1}, reads=reads)
-    endorsements = [section.paper.endorsement(name, result) for name in ("peer1", "peer2")]
-    number = section.commit(signed_transaction(proposal, result, endorsements, client))
+    reads = {} if wrong == "reads" else {"device/pmu-7": (1, 0)}
+    forced = world.forced(SECTION, "LogEvent", argument, world.person("lightnode"), reads=reads)
     world.anchor(DEVICES)
     world.anchor(SECTION)
-    step = broken(verified(story, world.package(good, Place(SECTION, number, 0))))
-    assert (step.name, step.file) == ("events", f"channels/section-plant/{number:012d}.block")
+    step = broken(verified(story, world.package(good, forced)))
+    assert (step.name, step.file) == ("events", f"channels/section-plant/{forced.block:012d}.block")
     assert says in step.message
 
 
