@@ -1,6 +1,8 @@
 """Events from registers and coils over Modbus TCP: a change is an event. Needs pymodbus (extra ``forensics``).
 
 After each connection one event of kind ``health`` has all values, so what changed while nobody looked is on record.
+Values whose changes are of a private kind, as a meter's readings, are told each by an event of that kind instead: what
+``health`` says stands on the ledger for all its members.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Final
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
+from gridledger.evidence.events import PRIVATE_KINDS
 from services.lightnode import metrics
 from services.lightnode.settings import ModbusSource, WatchedRegister
 from services.lightnode.sources.telling import SourceLost, Tell, kept_up, told
@@ -46,7 +49,7 @@ class ModbusWatcher:
         async with self._connected() as client:
             known = await self._values(client)
             metrics.SOURCE_UP.labels(self._device).set(1)
-            await told(self._tell, {"kind": "health", "body": {"source": "modbus", "values": dict(known)}})
+            await self._tell_all(known)
             while True:
                 await asyncio.sleep(self._source.every_s)
                 values = await self._values(client)
@@ -58,6 +61,15 @@ class ModbusWatcher:
                     body = {"name": register.name, "value": value, "before": before}
                     if await told(self._tell, {"kind": register.event, "body": body}):
                         metrics.SOURCE_EVENTS.labels("modbus").inc()
+
+    async def _tell_all(self, values: dict[str, float | bool]) -> None:
+        private = [register for register in self._source.registers if register.event in PRIVATE_KINDS]
+        names = {register.name for register in private}
+        public = {name: value for name, value in values.items() if name not in names}
+        await told(self._tell, {"kind": "health", "body": {"source": "modbus", "values": public}})
+        for register in private:
+            body = {"name": register.name, "value": values[register.name], "before": None}
+            await told(self._tell, {"kind": register.event, "body": body})
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncModbusTcpClient]:
