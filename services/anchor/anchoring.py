@@ -86,7 +86,7 @@ class Anchoring:
         self._pace = pace
         self._clock = clock
         self._now_us = now_us
-        self._decider = Decider(mspid, pace)
+        self._decider = Decider(mspid, pace, lambda: now_us() / 1_000_000)
         self._differ_since: float | None = None
 
     async def look(self) -> None:

@@ -15,15 +15,16 @@ anchor tells whose turn it is to open the next round; who is not needed for a ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from gridledger.client.anchors import AnchorStatus, ChannelMembers, Round
 from gridledger.protocol.merkle import Tree
 
-OPEN_AFTER: Final = 0.6
-"""Of an interval: then a round is opened, so that it ends within the interval."""
+SLOT: Final = 0.8
+"""Of an interval: rounds are opened at multiples of it by the wall clock, so that they end within an interval, and so
+that those of several channels come at once: their transactions then share blocks of the anchoring channel."""
 TURN: Final = 0.15
 """Of an interval: how much later each further organisation opens a round, or joins one that does not need it."""
 LATE_INTERVALS: Final = 3
@@ -104,10 +105,12 @@ def contradicts(view: View) -> bool:
 
 
 class Decider:
-    """One organisation's decisions on one channel. ``mspid`` is its own; times are monotonic, in seconds."""
+    """One organisation's decisions on one channel. ``mspid`` is its own; times are monotonic, in seconds, but for
+    ``wall_s``, which gives seconds since 1970. A wrong clock opens rounds at other times than others do, as often."""
 
-    def __init__(self, mspid: str, pace: Pace) -> None:
+    def __init__(self, mspid: str, pace: Pace, wall_s: Callable[[], float]) -> None:
         self._mspid = mspid
+        self._wall_s = wall_s
         self._pace = pace
         self.growth = Growth()
         self._seen: dict[tuple[str, int], float] = {}
@@ -212,8 +215,8 @@ class Decider:
         if since is None:
             return
         blocks, turn = view.tree.size - view.status.size, self._turn(view)
-        is_due = now_s - since >= pace.interval_s * (OPEN_AFTER + turn * TURN)
-        is_due = is_due or blocks >= pace.interval_blocks * (OPEN_AFTER + turn * TURN)
+        is_due = now_s >= self._first_slot(since, now_s) + pace.interval_s * turn * TURN
+        is_due = is_due or blocks >= pace.interval_blocks * (SLOT + turn * TURN)
         if not is_due or any(now_s - at_s < 2 * TURN * pace.interval_s for _, at_s in self._joined.values()):
             return
         mine = next((one for one in view.status.rounds if one.mspid == self._mspid), None)
@@ -222,6 +225,12 @@ class Decider:
         if mine is not None and self._opened_s is not None and now_s - self._opened_s < pace.interval_s:
             return
         yield Attest(view.tree.size, opens=True, ends=len(view.members.organisations) == 1)
+
+    def _first_slot(self, since_s: float, now_s: float) -> float:
+        """When the first slot behind a time begins (both monotonic)."""
+        slot_s = SLOT * self._pace.interval_s
+        last_s = now_s - self._wall_s() % slot_s
+        return last_s - (last_s - since_s) // slot_s * slot_s
 
     def _is_dead(self, one: Round, view: View) -> bool:
         """Whether no head can get a majority at the size of a round any more."""

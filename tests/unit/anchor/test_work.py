@@ -75,7 +75,7 @@ class World:
         self.chain = PeerChain(CHANNEL, self.peer, LeafFile(folder / "shard1.leaves"), self.clock)
         self.chain.members = self._alone  # type: ignore[method-assign]
         pace = Pace()
-        now_us = lambda: self.ledger.channel.now_us  # noqa: E731
+        now_us = lambda: int(self.clock.now_s * 1e6)  # noqa: E731
         anchoring = Anchoring(ALONE, self.chain, self.ledger, pace, clock=self.clock, now_us=now_us)
         self.work = ChannelWork(self.chain, anchoring, pace, self.clock)
 
