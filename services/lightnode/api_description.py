@@ -65,6 +65,7 @@ _SCHEMAS: dict[str, Schema] = {
         set_aside=WHOLE,
     ),
     "Rotation": members(device=TEXT, proof_key=TEXT, certificate=TEXT, proof_old=TEXT, proof_new=TEXT),
+    "Row": members(row=TEXT, index=WHOLE, count=WHOLE, path=list_of(HASH), root=HASH),
     "Why": members(why=TEXT),
 }
 
@@ -91,6 +92,14 @@ _OPERATIONS = {
     "DELETE /events/{seq}/body": Operation(
         "Delete such a body; for admins and registrars of the node's organisation",
         members(device=TEXT, seq=WHOLE, deleted=_BOOLEAN),
+    ),
+    "GET /batches/{seq}/file": Operation(
+        "The Parquet file of a batch's rows; for readers of the section",
+        ANY,
+        answer_media="application/vnd.apache.parquet",
+    ),
+    "GET /batches/{seq}/rows/{index}": Operation(
+        "A row of a batch, and its Merkle path to the batch's root; for readers of the section", named("Row")
     ),
     "GET /devices": Operation(
         "The node's devices: what registers them, and how their events get to the ledger",

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import SystemRandom
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gridledger.client import SigningIdentity
 from gridledger.client.profile import load_profile
 from gridledger.errors import SettingsError
+from gridledger.extras import require_extra
 from gridledger.files import lock_folder
 from gridledger.web import (
     Limits,
@@ -44,8 +45,11 @@ from services.lightnode.recorder.bodies import Bodies
 from services.lightnode.recorder.recorder import Bounds, Recorder
 from services.lightnode.registered import RegisteredDevices
 from services.lightnode.routes import make_router
-from services.lightnode.settings import LightNodeDevice, LightNodeSettings
+from services.lightnode.settings import LightNodeDevice, LightNodeSettings, PmuSource
 from services.lightnode.sources.opening import source_work
+
+if TYPE_CHECKING:
+    from services.lightnode.batches import Rows
 
 _SYNC_MARKS_S: Final = 1.0
 
@@ -114,6 +118,7 @@ async def _open_node(
     )
     node = LightNode(
         name=settings.name,
+        data=settings.data,
         devices={device.device: device for device in settings.devices},
         certificate=identity.certificate,
         devices_channel=ledgers.registry.network.channel,
@@ -149,8 +154,22 @@ def _work(
         work += [node.proofs.fill(SystemRandom()), node.proofs.keep_within(node.devices)]
     for device in settings.devices:
         for source in device.sources:
-            work.append(source_work(device, source, partial(node.tell, device=device.device), SystemRandom(), None))
+            rows = None
+            if isinstance(source, PmuSource) and source.batches:
+                keeper = _rows(settings, node, device, source)
+                rows = keeper.take
+                work.append(keeper.run())
+            work.append(source_work(device, source, partial(node.tell, device=device.device), SystemRandom(), rows))
     return work
+
+
+def _rows(settings: LightNodeSettings, node: LightNode, device: LightNodeDevice, source: PmuSource) -> Rows:
+    require_extra("forensics", f"the rows of {device.device}")
+    from services.lightnode.batches import Rows  # noqa: PLC0415 - of the extra
+
+    folder = settings.data / "rows" / device.device
+    where = f"lightnode:{settings.name}/{device.device}/"
+    return Rows(device.device, folder, source.batch_s, where, node.tell_batch, now_us=_now_us)
 
 
 async def _sync_marks(recorder: Recorder) -> None:

@@ -39,6 +39,18 @@ class BodyGone(NotFoundError):
     code = "BODY_GONE"
 
 
+class RowsGone(NotFoundError):
+    """The rows of a batch are not here any more: root and synopsis on the ledger still say what was."""
+
+    code = "ROWS_GONE"
+
+
+class RowsChanged(ConflictError):
+    """The file of a batch's rows is not the one that the ledger has the hash of."""
+
+    code = "ROWS_CHANGED"
+
+
 class NotOnChain(ConflictError):
     """There is no proof yet: the event is not on the ledger, or the light node lacks the headers up to it."""
 

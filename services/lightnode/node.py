@@ -6,10 +6,13 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError
+from gridledger.evidence.events import BATCH
+from gridledger.extras import require_extra
 from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import to_base64
 from services.lightnode import keys as proof_keys
@@ -27,6 +30,9 @@ from services.lightnode.recorder.records import Entry, Record
 from services.lightnode.registered import RegisteredDevices
 from services.lightnode.settings import LightNodeDevice
 
+if TYPE_CHECKING:
+    from services.lightnode.batches import RowFiles
+
 MAX_LISTED: Final = 500
 _REMEMBERED: Final = 4096
 """Newest records of all devices that are known again after a start when they are sent once more."""
@@ -37,6 +43,7 @@ class LightNode:
     """The parts of a node, and what callers ask of them."""
 
     name: str
+    data: Path
     devices: Mapping[str, LightNodeDevice]
     certificate: Certificate
     devices_channel: str
@@ -120,6 +127,14 @@ class LightNode:
         record = await asyncio.to_thread(self.recorder.read, self._number(device, seq))
         await asyncio.to_thread(self.bodies.delete, record.entry.body_hash or "")
 
+    async def rows_file(self, device: str, seq: int) -> bytes:
+        """The Parquet file of a batch's rows."""
+        return await asyncio.to_thread(lambda: self._row_files().file(device, self._batch_body(device, seq)))
+
+    async def row(self, device: str, seq: int, index: int) -> dict[str, Any]:
+        """A row of a batch, and its path to the batch's root."""
+        return await asyncio.to_thread(lambda: self._row_files().row(device, self._batch_body(device, seq), index))
+
     async def describe_devices(self) -> list[dict[str, Any]]:
         """The devices: what registers them, and how their events get to the ledger."""
         return await asyncio.to_thread(lambda: [self._described(device) for device in self.devices.values()])
@@ -155,6 +170,18 @@ class LightNode:
             "ledger_away": self.forwarder.away(),
             "blocked": self.forwarder.blocked(),
         }
+
+    def _row_files(self) -> RowFiles:
+        require_extra("forensics", "reading rows of a batch")
+        from services.lightnode.batches import RowFiles  # noqa: PLC0415 - of the extra
+
+        return RowFiles(self.data / "rows")
+
+    def _batch_body(self, device: str, seq: int) -> str:
+        entry = self.recorder.read(self._number(device, seq)).entry
+        if entry.kind != BATCH or entry.body is None:
+            raise EventUnknown(f"event {seq} of {device} is no batch of rows")
+        return entry.body
 
     def _number(self, device: str, seq: int) -> int:
         self.intake.device(device)

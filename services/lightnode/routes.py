@@ -17,11 +17,13 @@ from services.lightnode.settings import LightNodeLimits
 
 MAX_TOGETHER: Final = 64
 """Events in one request."""
+PARQUET: Final = "application/vnd.apache.parquet"
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 _Device = Annotated[str, Query(pattern=_NAME)]
 _DeviceInPath = Annotated[str, Path(pattern=_NAME)]
 _Seq = Annotated[int, Path(ge=1, lt=10**12)]
+_Index = Annotated[int, Path(ge=0, lt=10**9)]
 _From = Annotated[int, Query(alias="from", ge=1, lt=10**12)]
 _Limit = Annotated[int, Query(ge=1, le=MAX_LISTED)]
 
@@ -29,7 +31,13 @@ _Limit = Annotated[int, Query(ge=1, le=MAX_LISTED)]
 def make_router(node: LightNode, callers: Callers, max_body_bytes: int = LightNodeLimits().max_body_bytes) -> APIRouter:
     """All routes but those that every service has."""
     router = APIRouter()
+    _add_events(router, node, callers, max_body_bytes)
+    _add_bodies_and_rows(router, node, callers)
+    _add_devices(router, node, callers, max_body_bytes)
+    return router
 
+
+def _add_events(router: APIRouter, node: LightNode, callers: Callers, max_body_bytes: int) -> None:
     @router.post("/events")
     async def tell(request: Request) -> Response:
         told = parsed(await read_body(request, max_bytes=max_body_bytes))
@@ -57,6 +65,8 @@ def make_router(node: LightNode, callers: Callers, max_body_bytes: int = LightNo
         callers.require_reader(request.state.caller, node.intake.device(device).section)
         return _json(await unless_disconnected(request.scope, node.proof(device, seq)))
 
+
+def _add_bodies_and_rows(router: APIRouter, node: LightNode, callers: Callers) -> None:
     @router.get("/events/{seq}/body")
     async def body(request: Request, seq: _Seq, device: _Device) -> Response:
         callers.require_own(request.state.caller)
@@ -68,6 +78,18 @@ def make_router(node: LightNode, callers: Callers, max_body_bytes: int = LightNo
         await node.delete_body(device, seq)
         return _json({"device": device, "seq": seq, "deleted": True})
 
+    @router.get("/batches/{seq}/file")
+    async def rows_file(request: Request, seq: _Seq, device: _Device) -> Response:
+        callers.require_reader(request.state.caller, node.intake.device(device).section)
+        return Response(await node.rows_file(device, seq), media_type=PARQUET)
+
+    @router.get("/batches/{seq}/rows/{index}")
+    async def row(request: Request, seq: _Seq, index: _Index, device: _Device) -> Response:
+        callers.require_reader(request.state.caller, node.intake.device(device).section)
+        return _json(await node.row(device, seq, index))
+
+
+def _add_devices(router: APIRouter, node: LightNode, callers: Callers, max_body_bytes: int) -> None:
     @router.get("/devices")
     async def devices(request: Request) -> Response:
         callers.require_own(request.state.caller)
@@ -83,8 +105,6 @@ def make_router(node: LightNode, callers: Callers, max_body_bytes: int = LightNo
         callers.require_keeper(request.state.caller)
         asked = object_of(parsed(await read_body(request, max_bytes=max_body_bytes)), "what is asked for")
         return _json({"device": device, "set_aside": await node.set_aside(device, text_of(asked, "why"))})
-
-    return router
 
 
 def _json(value: Any) -> Response:
