@@ -46,7 +46,7 @@ async def within_bounds(contract: Contract, device: str, **wanted: str) -> None:
 
 @pytest.mark.timeout(300)
 async def test_all_channels_are_anchored_and_a_section_hears_of_the_registry(tmp_path: Path) -> None:
-    with forensics_network(forensics_description(("anchor",)), tmp_path / "network") as world:
+    with forensics_network(forensics_description({"anchor": {}}), tmp_path / "network") as world:
         registrar = await world.registrar("Severodonetsk")
         async with (
             world.network.gateway("peer-severodonetsk", registrar) as gateway,

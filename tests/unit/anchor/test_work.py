@@ -122,7 +122,7 @@ async def test_a_ledger_that_is_away_is_an_alarm_and_caught_up_with(world: World
     world.ledger.away = True
     await world.run(20)
     assert "ledger" not in world.state["alarms"]
-    await world.run(15)
+    await world.run(25)
     assert world.state["alarms"].keys() >= {"ledger", "late"}
     assert "the anchoring channel is away" in world.state["alarms"]["ledger"]
     looks = world.ledger.looks
