@@ -13,7 +13,7 @@ from services.case.ledger import access_ledger, cases_ledger
 from tests.support.forensics_network import CITIES, ForensicsNetwork, forensics_description, forensics_network
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.deep]
+pytestmark = [pytest.mark.integration, pytest.mark.deep, pytest.mark.timeout(400)]
 
 AGENTS = {"anchor": {"interval_s": 1.0}}
 SCOPE = {"channels": ["access", "section-home"], "from_us": 1, "to_us": 2}
