@@ -6,8 +6,11 @@ from collections.abc import Collection
 
 import pytest
 
+from gridledger.network.companions import settings_of
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.protocol.config_policies import ChannelPolicies, Membership, organisation_policies
+from services.anchor.settings import AnchorSettings
+from services.lightnode.settings import LightNodeSettings
 from tests.support.processes import REPOSITORY
 
 CITIES = ("kyiv", "severodonetsk", "lviv")
@@ -66,3 +69,33 @@ def test_what_applications_name_is_there(config: NetworkConfig) -> None:
     deployed = {(name, chaincode) for name, channel in config.channels.items() for chaincode in channel.chaincodes}
     assert deployed == named
     assert {forensics["authority"], forensics["investigators"]} <= {one.name for one in config.organisations}
+
+
+def test_each_section_has_two_light_nodes_of_an_organisation_with_a_peer_on_it(config: NetworkConfig) -> None:
+    nodes = [one for one in config.companions if one.kind == "lightnode"]
+    assert [one.port for one in nodes] == [5300, 5301, 5302, 5303, 5304, 5305]
+    sections = []
+    for one in nodes:
+        settings = LightNodeSettings(**settings_of(config, one))
+        (section,) = {device.section for device in settings.devices}
+        (identity,) = one.all_identities
+        assert identity.attributes["forensics.role"] == "lightnode"
+        assert identity.organisation in config.members_of(section)
+        assert identity.organisation in {config.peer(peer).organisation for peer in config.channels[section].peers}
+        sections.append(section)
+    assert sorted(sections) == sorted([*config.applications["forensics"]["sections"]] * 2)
+
+
+def test_each_organisation_with_a_peer_has_an_agent(config: NetworkConfig) -> None:
+    agents = [one for one in config.companions if one.kind == "anchor"]
+    assert [one.port for one in agents] == [5350, 5351, 5352, 5353]
+    assert {one.all_identities[0].organisation for one in agents} == {peer.organisation for peer in config.peers}
+    for one in agents:
+        assert one.attributes == {"anchor.role": "agent", "forensics.role": "agent"}
+        AnchorSettings(**settings_of(config, one))
+
+
+def test_devices_have_names_of_their_own(config: NetworkConfig) -> None:
+    nodes = [one for one in config.companions if one.kind == "lightnode"]
+    names = [device["device"] for one in nodes for device in one.settings["devices"]]
+    assert len(names) == len(set(names)) > 0
