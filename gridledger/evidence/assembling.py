@@ -49,6 +49,7 @@ def needs_of(
     anchor: these the collector adds by itself.
     """
     needs = Needs()
+    registered = set(_ids(blocks.get(roles.devices[0], {}))) if roles.devices is not None else set()
     places = [(place.channel, place.block, place.index) for place in evidence]
     anchoring = roles.anchoring[0]
     attests = [
@@ -58,6 +59,7 @@ def needs_of(
         transaction = _transaction(channel, number, index, blocks, needs)
         if transaction is not None:
             _add_read(channel, transaction, roles, blocks, needs)
+    needs.transactions -= {(channel, tx) for channel, tx in needs.transactions if tx in registered}
     return needs
 
 
@@ -75,7 +77,7 @@ def _add_read(channel: str, transaction: Transaction, roles: Roles, blocks: Bloc
             continue
         record = next((value for key, value in writer.result.writes if key == read.key), None)
         tx = record.get("tx") if isinstance(record, dict) else None
-        if isinstance(tx, str) and tx not in set(_ids(blocks.get(roles.devices[0], {}))):
+        if isinstance(tx, str):
             needs.transactions.add((roles.devices[0], tx))
 
 

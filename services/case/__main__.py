@@ -40,6 +40,7 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "list": Subcommand("services.case.commands.list_cases", "list the cases"),
     "queries": Subcommand("services.case.commands.case_log", "what was asked in a case", function="queries"),
     "findings": Subcommand("services.case.commands.case_log", "what was found in a case", function="findings"),
+    "roots": Subcommand("services.case.commands.roots", "write what a verifier of packages trusts"),
     "verify": Subcommand("services.case.commands.verify", "verify an evidence package, offline"),
     "check": Subcommand("services.case.commands.check", "check one proof, or a filter's bits, from JSON, offline"),
 }

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from gridledger.client import FullBlockEvent, Network
 from gridledger.errors import GridLedgerError
 from services.case.__main__ import main
 from services.case.ledger import access_ledger, cases_ledger
+from services.case.trusted import read_trusted
 from tests.support.forensics_network import ForensicsNetwork, forensics_description, forensics_network
 
 pytestmark = pytest.mark.integration
@@ -121,3 +123,16 @@ async def refused_query(network: ForensicsNetwork, case: str) -> str:
     with pytest.raises(GridLedgerError) as refusal:
         await ask(network, case, "anything")
     return refusal.value.message
+
+
+def test_what_a_verifier_trusts_is_told_by_the_own_peer(running: ForensicsNetwork, run: Any, tmp_path: Path) -> None:
+    told = run("roots", "--out", str(tmp_path / "roots"), "--user", "Authority/forensics-authority")
+    trusted = read_trusted(tmp_path / "roots")
+    assert (told["channel"], told["genesis"]) == (trusted.channel, trusted.genesis) == ("general", trusted.genesis)
+    organisations = ("Orderer", "Kyiv", "Severodonetsk", "Lviv", "Authority", "Investigators")
+    assert {f"{name}MSP" for name in organisations} <= set(trusted.roots)
+    other = run("roots", "--out", str(tmp_path / "other"), "--user", "Kyiv/admin", "--peer", "peer-kyiv")
+    assert other["genesis"] == told["genesis"]
+    assert "is there already" in run("roots", "--out", str(tmp_path / "roots"), code=1)
+    investigator = ("roots", "--out", str(tmp_path / "third"), "--user", "Investigators/forensics-investigator")
+    assert "name one that you trust with --peer" in run(*investigator, code=1)

@@ -97,9 +97,10 @@ def test_a_record_with_organisations_that_the_channel_never_had_is_refused(world
 def attested_differently(world: EvidenceWorld) -> None:
     """Two agents attest one root, and another newest block below it."""
     world.set_members(SECTION)
+    heads = (world.head(SECTION), world.head(SECTION, header_hash="ab" * 32))
     places = [
-        world.call(GENERAL, "Attest", world.head(SECTION, **changes), world.person("agent", mspid))
-        for mspid, changes in zip(AGENTS, ({}, {"header_hash": "ab" * 32}), strict=True)
+        world.call(GENERAL, "Attest", head, world.person("agent", mspid))
+        for mspid, head in zip(AGENTS, heads, strict=True)
     ]
     world.anchors[SECTION] = [Anchored(world.channels[SECTION].height, tuple((place.block, 0) for place in places))]
 
