@@ -9,7 +9,7 @@ DIR ?= out/network
 # Where byte code may not be kept, as many images of Python have it, each of a network's processes compiles all its modules at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo relay-demo vault-demo forensics-demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -60,6 +60,9 @@ relay-demo: $(VENV)/.installed-relay  ## relay monitoring: four servers, what be
 
 vault-demo: $(VENV)/.installed-vault  ## shard storage: five clusters, what befalls their holders, and a report in out/vault
 	@$(BIN)/python -m services.vault demo $(ARGS)
+
+forensics-demo: $(VENV)/.installed-forensics  ## forensics: the attack of 2015 on three cities, investigated and proved, and a report in out/forensics
+	@$(BIN)/python -m services.case demo $(ARGS)
 
 up: $(VENV)/.installed  ## start a network in the foreground (NETWORK=network-config/...yaml)
 	@$(BIN)/gridledger up $(NETWORK) --dir $(DIR)

@@ -43,6 +43,9 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "roots": Subcommand("services.case.commands.roots", "write what a verifier of packages trusts"),
     "verify": Subcommand("services.case.commands.verify", "verify an evidence package, offline"),
     "check": Subcommand("services.case.commands.check", "check one proof, or a filter's bits, from JSON, offline"),
+    "demo": Subcommand(
+        "services.case.demonstration.command", "the attack of 2015, played, investigated, proved", serves=True
+    ),
 }
 
 

@@ -57,6 +57,8 @@ KINDS_OF: Final[Mapping[tuple[str, str], str]] = {
 """The kind of a row that is no device's event, by contract and function."""
 
 ALL_KINDS: Final = frozenset((*KINDS, BATCH, *KINDS_OF.values(), CONFIG, OTHER, UNREADABLE))
+_ANCHORING: Final = frozenset(("attested", "concluded"))
+"""Whose rows say whether the size was anchored by them."""
 CLOCK_S: Final = 2
 """The time told and the block's may differ by so much; beyond it the row has the mark ``clock``."""
 MAX_TEXT: Final = 16 * 1024
@@ -257,6 +259,8 @@ def _contract_row(place: _Place, kind: str, argument: Value, answer: Value) -> R
     if suspicious and isinstance(suspicious, list | bool):
         marks["suspicious"] = len(suspicious) if isinstance(suspicious, list) else 1
     text = {name: _shortened(value) for name, value in argument.items() if name not in _LEFT_OUT and name != "session"}
+    if kind in _ANCHORING and isinstance(answer.get("anchored"), bool):
+        text["anchored"] = answer["anchored"]
     if marks and isinstance(suspicious, list):
         text["suspicious"] = _shortened(suspicious)
     return _row(

@@ -62,7 +62,7 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Actors:
     """Who plays: operators by name; how events are told to the light node of each device, by its name; and who reports
     denials, by organisation."""
 
@@ -84,9 +84,9 @@ class Played:
     """By how much the player was behind its story at most."""
 
 
-async def play(story: Story, stage: Stage, clock: Clock) -> Played:
+async def play(story: Story, actors: Actors, clock: Clock) -> Played:
     """Play all of it; returns when everything is on its ledger, or has failed."""
-    player = _Player(story, stage, clock)
+    player = _Player(story, actors, clock)
     try:
         return await player.play()
     finally:
@@ -94,12 +94,12 @@ async def play(story: Story, stage: Stage, clock: Clock) -> Played:
 
 
 class _Player:
-    def __init__(self, story: Story, stage: Stage, clock: Clock) -> None:
-        self._story, self._stage, self._clock = story, stage, clock
+    def __init__(self, story: Story, actors: Actors, clock: Clock) -> None:
+        self._story, self._actors, self._clock = story, actors, clock
         self._played = Played(clock.now_us())
         self._sessions: dict[str, _Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._nodes = {name: _Node(tell, self._played) for name, tell in stage.nodes.items()}
+        self._nodes = {name: _Node(tell, self._played) for name, tell in actors.nodes.items()}
 
     async def play(self) -> Played:
         begun_us = self._played.begun_us
@@ -122,7 +122,7 @@ class _Player:
     def _happen(self, each: Happening, at_us: int) -> None:
         match each:
             case Login():
-                session = _Session(each, self._stage.operators[each.operator], self._tell_obeyed, self._played)
+                session = _Session(each, self._actors.operators[each.operator], self._tell_obeyed, self._played)
                 self._sessions[each.session] = session
                 self._begin(session.run())
             case Logout() | Order():
@@ -133,7 +133,7 @@ class _Player:
                 self._say(each.device, each.kind, at_us + round(each.ahead_s * 1e6), each.body)
 
     async def _deny(self, each: Denial) -> None:
-        reporter = self._stage.reporters[each.organisation]
+        reporter = self._actors.reporters[each.organisation]
         await _tried(
             self._played, f"a denial of {each.operator}", reporter.deny(each.operator, each.terminal, each.why)
         )
@@ -143,7 +143,7 @@ class _Player:
 
     def _say(self, device: str, kind: str, time_us: int, body: Mapping[str, Any]) -> None:
         event = {"device": device, "kind": kind, "time_us": time_us, "body": dict(body)}
-        self._nodes[self._stage.node_of[device]].put(event)
+        self._nodes[self._actors.node_of[device]].put(event)
 
     def _begin(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -18,13 +18,15 @@ from services.case.rules.finding import (
     by,
     finding,
     of_kinds,
+    runs,
     span,
     told_us,
 )
 
 
 def _silent(rows: Sequence[Row], values: Values) -> list[Finding]:
-    """The first block that no anchor covered in time, by channel; the anchoring one is never anchored itself."""
+    """Spans of blocks that no anchor covered in time, by channel; the anchoring one is never anchored itself. Time
+    counts from when the channel's members were set: before that there was nobody to anchor it."""
     anchored: dict[str, list[tuple[int, Row]]] = defaultdict(list)
     anchoring = {row.channel for row in rows if row.is_valid and row.kind in ("members-set", "attested", "concluded")}
     for row in of_kinds(rows, "attested", "concluded"):
@@ -37,10 +39,10 @@ def _silent(rows: Sequence[Row], values: Values) -> list[Finding]:
     end_us = max(row.block_us for row in rows)
     found = []
     for channel, written in by((row for row in rows if row.channel not in anchoring), lambda row: row.channel):
-        when = _Anchoring(anchored[channel], end_us)
-        late = [row for row in written if when.anchored_us(row) - row.block_us > most_us]
-        if late:
-            longest_s = max(when.anchored_us(row) - row.block_us for row in late) / SECOND_US
+        set_us = [row.block_us for row in of_kinds(rows, "members-set") if row.details.get("channel") == channel]
+        when = _Anchoring(anchored[channel], min(set_us, default=0), end_us)
+        for late in runs([row for row in written if when.late_us(row) > most_us], most_us):
+            longest_s = max(map(when.late_us, late)) / SECOND_US
             blocks = sorted({row.block for row in late})
             text = (
                 f"blocks {blocks[0]} to {blocks[-1]} of {channel} were not anchored within "
@@ -52,17 +54,18 @@ def _silent(rows: Sequence[Row], values: Values) -> list[Finding]:
 
 
 class _Anchoring:
-    """When each block of a channel was anchored first."""
+    """When each block of a channel was anchored first, from when on it could be (``begin_us``)."""
 
-    def __init__(self, anchors: Sequence[tuple[int, Row]], end_us: int) -> None:
+    def __init__(self, anchors: Sequence[tuple[int, Row]], begin_us: int, end_us: int) -> None:
+        self._begin_us = begin_us
         ordered = sorted((size, row.block_us) for size, row in anchors)
         self._sizes = [size for size, _ in ordered]
         times = accumulate((time_us for _, time_us in reversed(ordered)), min, initial=end_us)
         self._first_us = list(times)[::-1]
 
-    def anchored_us(self, row: Row) -> int:
-        """The first time that a size beyond the block was anchored; the record's end where it was not."""
-        return self._first_us[bisect_right(self._sizes, row.block)]
+    def late_us(self, row: Row) -> int:
+        """How long it took until a size beyond the block was anchored; until the record's end where none was."""
+        return self._first_us[bisect_right(self._sizes, row.block)] - max(row.block_us, self._begin_us)
 
 
 def _forked(rows: Sequence[Row], values: Values) -> list[Finding]:

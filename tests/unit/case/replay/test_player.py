@@ -9,7 +9,7 @@ from typing import Any
 
 from gridledger.errors import InputError, UnavailableError
 from services.case.replay import player
-from services.case.replay.player import Played, Stage, play
+from services.case.replay.player import Actors, Played, play
 from services.case.replay.story import Cast, Denial, Login, Logout, Order, Pace, Said, Story, Truth
 from services.case.replay.ukraine2015 import SLOW, story
 
@@ -76,10 +76,10 @@ def _small(*happenings: Any) -> Story:
 def _play(told: Story, world: _World) -> Played:
     operators = dict.fromkeys(told.cast.operators, world)
     devices = {getattr(each, "device", "d-1") for each in told.happenings}
-    stage = Stage(
+    actors = Actors(
         operators, {"ln-1": world.tell}, dict.fromkeys(devices, "ln-1"), dict.fromkeys(("Lviv", "Kyiv"), world)
     )
-    return asyncio.run(play(told, stage, world.clock))
+    return asyncio.run(play(told, actors, world.clock))
 
 
 LOGIN = Login(10.0, "s-1", "ivan", "t-1", "section-home", "shift")
@@ -141,8 +141,8 @@ def test_the_whole_week_is_played() -> None:
     told = story(2015, quantity=0.3)
     operators = dict.fromkeys(told.cast.operators, world)
     reporters = dict.fromkeys(set(told.cast.operators.values()), world)
-    stage = Stage(operators, {"ln-1": world.tell}, dict.fromkeys(told.cast.devices, "ln-1"), reporters)
-    played = asyncio.run(play(told, stage, world.clock))
+    actors = Actors(operators, {"ln-1": world.tell}, dict.fromkeys(told.cast.devices, "ln-1"), reporters)
+    played = asyncio.run(play(told, actors, world.clock))
     assert played.failed == []
     obeyed = sum(isinstance(each, Order) and each.obeyed for each in told.happenings)
     assert played.events == obeyed + sum(isinstance(each, Said) for each in told.happenings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.case.rows import Row
 from services.case.rules.catalogue import examine
 from services.case.rules.finding import Finding
-from tests.support.told_rows import anchored, event
+from tests.support.told_rows import anchored, event, row
 
 
 def _found(rule: str, rows: list[Row]) -> list[Finding]:
@@ -42,3 +42,16 @@ def test_two_roots_of_one_size_are_a_fork() -> None:
     assert len(found.rows) == 3
     assert found.details["roots"] == ["a" * 64, "b" * 64]
     assert _found("anchors-forked", [told(5, "a"), told(5, "a", 1), told(6, "b", 2)]) == []
+
+
+def test_time_counts_from_when_the_channels_members_were_set() -> None:
+    early = event("d-1", 0, block=1)
+    members = row("members-set", 200, text={"channel": "section-home", "organisations": ["KyivMSP"]})
+    assert _found("anchors-silent", [early, members, anchored("section-home", 9, 225)]) == []
+    assert len(_found("anchors-silent", [early, members, anchored("section-home", 9, 235)])) == 1
+
+
+def test_two_silences_are_two_findings() -> None:
+    written = [event("d-1", seconds, block=seconds) for seconds in (0, 10, 500, 510)]
+    anchors = [anchored("section-home", 11, 60), anchored("section-home", 511, 600)]
+    assert [len(each.rows) for each in _found("anchors-silent", [*written, *anchors])] == [2, 2]
