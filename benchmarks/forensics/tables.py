@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from benchmarks.forensics.year import Device
+from benchmarks.forensics.device_year import Device
 
 MINUTES_A_YEAR: Final = 365 * 24 * 60
 _SHOWN_MS: Final = 0.05

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.forensics.device_year import Device
 from benchmarks.forensics.tables import MINUTES_A_YEAR, year_table
 from gridledger.files import write_atomically
 
@@ -23,22 +24,6 @@ _FRAME_BYTES: Final = 54
 _FRAMES_A_S: Final = 50
 _SECONDS_A_YEAR: Final = _DAYS * 86_400
 _FRAME_VALUES: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What a device of a kind leaves in a year, in bytes: in files, in the blocks, in a full node's ledger folder."""
-
-    kind: str
-    tells: str
-    files: float
-    blocks: float
-    folder: float
-
-    @property
-    def all(self) -> float:
-        """On a node that has the files and the section's ledger."""
-        return self.files + self.folder
 
 
 @dataclass(frozen=True, slots=True)
