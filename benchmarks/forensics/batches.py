@@ -20,13 +20,14 @@ from typing import Any, Final
 from benchmarks.forensics.measuring import Cpu, grown, outcome, tell
 from benchmarks.forensics.network import Section, running_section
 from benchmarks.forensics.node import Node, forwarding
-from benchmarks.forensics.rows import NOISES, ROWS, minute, synopsis_of
+from benchmarks.forensics.rows import COLUMNS, NOISES, ROWS, minute
 from benchmarks.forensics.tables import MINUTES_A_YEAR, batches_table
 from benchmarks.relay.results import Results
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, tell_error
 from gridledger.demonstration.running import run_to_end
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.events import BATCH, batch_body
+from gridledger.evidence.rows import synopsis_of
 from services.lightnode.recorder.records import Entry
 
 MINUTE_US: Final = 60_000_000
@@ -43,7 +44,7 @@ class Minutes:
 
     def __init__(self) -> None:
         noise = NOISES["0.1 %"]
-        self._synopses = [synopsis_of(minute(seed, noise)) for seed in range(_KINDS)]
+        self._synopses = [synopsis_of(COLUMNS, minute(number, noise)) for number in range(_KINDS)]
         self._next: dict[str, int] = {}
         self._begin_us = (time.time_ns() // 1000 // MINUTE_US - 60) * MINUTE_US
 

@@ -47,12 +47,20 @@ def row_holds(text: bytes, index: int, count: int, path: Sequence[str], root: st
 
 
 def synopsis_of(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> dict[str, list[Value]]:
-    """[n, least, mean, greatest] of each column but the time, of the first :data:`MAX_FIELDS`; nulls where n is 0."""
+    """[n, least, mean, greatest] of each column but the time, of the first :data:`MAX_FIELDS`; nulls where n is 0.
+
+    Numbers have nine significant digits: enough to tell each of single precision from the next, and half the bytes.
+    """
     found: dict[str, list[Value]] = {}
     for place, name in enumerate(columns):
         if name == TIME or len(found) == MAX_FIELDS:
             continue
         values = [value for row in rows if (value := row[place]) is not None and isfinite(value)]
         mean = fsum(values) / len(values) if values else None
-        found[name] = [len(values), min(values), mean, max(values)] if values else [0, None, None, None]
+        summary = (min(values), mean, max(values)) if values else (None, None, None)
+        found[name] = [len(values), *map(_nine_digits, summary)]
     return found
+
+
+def _nine_digits(value: Value) -> Value:
+    return float(f"{value:.9g}") if isinstance(value, float) else value

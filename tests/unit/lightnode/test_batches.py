@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridledger import jsontext
@@ -178,3 +179,13 @@ def test_a_synopsis_leaves_out_what_was_not_measured():
     rows = [(1, 2.0, None), (2, 4.0, float("nan")), (3, None, None)]
     assert synopsis_of(("time_us", "a", "b"), rows) == {"a": [2, 2.0, 3.0, 4.0], "b": [0, None, None, None]}
     assert len(synopsis_of([f"c{n}" for n in range(80)], [range(80)])) == 64
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+@example(1019.490966796875)
+def test_a_synopsis_tells_each_number_of_single_precision_from_the_next(number):
+    """In at most nine digits."""
+    [(_, least, _, greatest)] = synopsis_of(("a",), [(number,)]).values()
+    assert least == greatest
+    assert struct.pack(">f", least) == struct.pack(">f", number)
+    assert len(repr(least).partition("e")[0].replace(".", "").strip("-0")) <= 9
