@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from gridledger.web import metrics as web
 from services.anchor import metrics as anchor
 from services.ca import metrics as ca
+from services.case.serving import metrics as case_desk
 from services.lightnode import metrics as lightnode
 from services.orderer import metrics as orderer
 from services.peer import metrics as peer
@@ -27,6 +28,7 @@ SERVICES: dict[str, ModuleType] = {
     "orderer": orderer,
     "ca": ca,
     "anchor": anchor,
+    "case-desk": case_desk,
     "lightnode": lightnode,
     "relay": relay,
     "vault-base": vault_base,

@@ -14,6 +14,7 @@ from gridledger.web.openapi import Description, document
 from services.anchor import routes as anchor_routes
 from services.ca import api_description as ca
 from services.ca import routes as ca_routes
+from services.case.serving import routes as case_desk
 from services.lightnode import api_description as lightnode
 from services.lightnode import routes as lightnode_routes
 from services.orderer import api_description as orderer
@@ -32,6 +33,7 @@ from services.vault.base import routes as vault_base
 FOLDER = Path(__file__).with_name("openapi")
 SERVICES: Mapping[str, tuple[Description, Callable[[Any], APIRouter]]] = {
     "anchor": (anchor_routes.DESCRIPTION, anchor_routes.make_router),
+    "case-desk": (case_desk.DESCRIPTION, lambda desk: case_desk.make_router(desk, desk)),
     "ca": (ca.DESCRIPTION, ca_routes.make_router),
     "lightnode": (lightnode.DESCRIPTION, lambda node: lightnode_routes.make_router(node, node)),
     "orderer": (orderer.DESCRIPTION, orderer_routes.make_router),

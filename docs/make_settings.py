@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from gridledger.settings import ENVIRONMENT_PREFIX, ServiceSettings
 from services.anchor.settings import AnchorSettings
 from services.ca.settings import CASettings
+from services.case.serving.settings import DeskSettings
 from services.lightnode.settings import LightNodeSettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
@@ -29,6 +30,7 @@ PAGE = Path(__file__).with_name("settings.md")
 SERVICES: dict[str, type[ServiceSettings]] = {
     "anchor": AnchorSettings,
     "ca": CASettings,
+    "case-desk": DeskSettings,
     "lightnode": LightNodeSettings,
     "orderer": OrdererSettings,
     "peer": PeerSettings,

@@ -39,6 +39,7 @@ class CompanionKind:
 KINDS: Final[dict[str, CompanionKind]] = {
     "anchor": CompanionKind("services.anchor", is_service=True, tls="always", asks_for_extra=True),
     "case": CompanionKind("services.case", is_service=False, extra="forensics", asks_for_extra=True),
+    "case-desk": CompanionKind("services.case.serving", is_service=True, tls="always", is_command=False),
     "feeder": CompanionKind("services.feeder", is_service=False, extra="feeder"),
     "lightnode": CompanionKind("services.lightnode", is_service=True, tls="always", is_command=False),
     "relay": CompanionKind("services.relay", is_service=True, extra="relay", tls="always", asks_for_extra=True),

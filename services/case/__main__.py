@@ -42,6 +42,10 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "findings": Subcommand("services.case.commands.case_log", "what was found in a case", function="findings"),
     "roots": Subcommand("services.case.commands.roots", "write what a verifier of packages trusts"),
     "verify": Subcommand("services.case.commands.verify", "verify an evidence package, offline"),
+    "search": Subcommand("services.case.commands.search", "find rows in a case's scope", function="search"),
+    "timeline": Subcommand("services.case.commands.search", "what happened, in order", function="timeline"),
+    "export": Subcommand("services.case.commands.export", "rows for Timesketch, or as CSV"),
+    "package": Subcommand("services.case.commands.package", "the evidence package of what a question finds"),
     "check": Subcommand("services.case.commands.check", "check one proof, or a filter's bits, from JSON, offline"),
     "demo": Subcommand(
         "services.case.demonstration.command", "the attack of 2015, played, investigated, proved", serves=True

@@ -10,6 +10,7 @@ from gridledger.network.companions import settings_of
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.protocol.config_policies import ChannelPolicies, Membership, organisation_policies
 from services.anchor.settings import AnchorSettings
+from services.case.serving.settings import DeskSettings
 from services.lightnode.settings import LightNodeSettings
 from tests.support.processes import REPOSITORY
 
@@ -93,6 +94,16 @@ def test_each_organisation_with_a_peer_has_an_agent(config: NetworkConfig) -> No
     for one in agents:
         assert one.attributes == {"anchor.role": "agent", "forensics.role": "agent"}
         AnchorSettings(**settings_of(config, one))
+
+
+def test_the_authority_has_a_desk_beside_its_peer_on_every_channel(config: NetworkConfig) -> None:
+    (desk,) = [one for one in config.companions if one.kind == "case-desk"]
+    assert (desk.name, desk.port, desk.application) == ("desk", 5390, "forensics")
+    (identity,) = desk.all_identities
+    assert identity.organisation == config.applications["forensics"]["authority"]
+    DeskSettings(**settings_of(config, desk))
+    (peer,) = [one.name for one in config.peers if one.organisation == identity.organisation]
+    assert all(peer in channel.peers for channel in config.channels.values())
 
 
 def test_devices_have_names_of_their_own(config: NetworkConfig) -> None:

@@ -17,6 +17,7 @@ PLAIN = {
     "orderer": {"POST /channels/{name}/broadcast"},
     "anchor": set(),
     "ca": set(),
+    "case-desk": set(),
     "lightnode": set(),
     "relay": set(),
     "rest": set(),

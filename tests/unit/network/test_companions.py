@@ -41,7 +41,7 @@ def described(*companions: dict[str, Any], **changed: Any) -> NetworkConfig:
     [
         ({"module": None}, "give either kind or module"),
         ({"kind": "rest"}, "give either kind or module"),
-        ({"module": None, "kind": "toaster"}, "there is no kind 'toaster'; there are ['anchor', 'case', 'feeder', "),
+        ({"module": None, "kind": "toaster"}, "there is no kind 'toaster'; there are ['anchor', 'case', 'case-desk', "),
         ({"module": None, "kind": "feeder"}, "feeder is a job and has no port"),
         ({"module": None, "kind": "rest", "port": None}, "rest is a service and needs a port"),
         ({"organisations": ["Nobody"]}, "there are no organisations ['Nobody']"),

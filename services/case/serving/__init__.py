@@ -1,0 +1,1 @@
+"""The case desk as a service: it reads the authority's channels for investigators, each time behind a valid Query."""
