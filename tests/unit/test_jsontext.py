@@ -127,6 +127,15 @@ def test_what_was_taken_in_can_be_wrapped_and_written() -> None:
     assert jsontext.dumps({"a": [value, None]}).startswith(b'{"a":[[[')
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1e+16", "1.5e+16", "1000000000000000.0", "1e-7", "0.00001", "5e-324", "1.7976931348623157e+308", "-0.0"],
+)
+def test_a_number_has_one_text_whatever_orjson_is_installed(text: str) -> None:
+    """These are hashed: orjson before 3.11.7 writes 1e16."""
+    assert jsontext.dumps(float(text)) == text.encode()
+
+
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 10**16)))
 def test_a_text_grows_less_than_fourfold_when_written_again(numbers: list[float]) -> None:
     for text in (",".join(shortest(number) for number in numbers), ",".join(map(repr, numbers))):
