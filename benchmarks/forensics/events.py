@@ -1,7 +1,8 @@
 """``python -m benchmarks.forensics events``: events with their proofs, one section, everything on this machine.
 
-``steady``: so many a second over all devices. ``one``: a thousand of one device at once. ``held``: what a light node
-recorded in three hours without the ledger, while another one's events go on. Exit code 1 where a bar is missed.
+``alone``: few a second, each in a transaction of its own. ``steady``: so many a second over all devices. ``one``: a
+thousand of one device at once. ``held``: what a light node recorded in three hours without the ledger, while another
+one's events go on. Exit code 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _WARM_UP_S: Final = 5.0
 _DRAIN_WITHIN_S: Final = 120.0
 _ALARM_EVERY: Final = 10
 _MANY: Final = 1000
+_ALONE_RATE: Final = 20.0
+_ALONE_S: Final = 10.0
 _US: Final = 1_000_000
 
 
@@ -63,14 +66,16 @@ async def offer(node: Node, devices: Sequence[str], rate: float, seconds: float)
     return begin + _WARM_UP_S, begin + _WARM_UP_S + seconds
 
 
-async def steady(section: Section, node: Node, devices: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
+async def steady(
+    section: Section, node: Node, devices: Sequence[str], mode: str, *, rate: float, seconds: float
+) -> dict[str, Any]:
     """So many events a second over all devices."""
     before, cpu_before, known = section.sizes(), Cpu.now(), len(node.due_at)
-    begin, end = await offer(node, devices, options.rate, options.seconds)
+    begin, end = await offer(node, devices, rate, seconds)
     await node.drained(_DRAIN_WITHIN_S)
     numbers = list(node.due_at)[known:]
     return {
-        "mode": "steady",
+        "mode": mode,
         "devices": len(devices),
         **outcome(node, numbers, begin, end),
         "drained_s": round(max(0.0, time.monotonic() - end), 1),
@@ -136,7 +141,7 @@ async def held(live: Node, devices: Sequence[str], cut_off: Node, options: argpa
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """All three, on one network; the order is that of the table."""
+    """All of them, on one network; the order is that of the table."""
     devices = [f"device-{number:05d}" for number in range(options.devices)]
     Random(1).shuffle(devices)  # noqa: S311 - an order
     async with running_section(options.folder, options.port_offset) as section:
@@ -150,7 +155,9 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             async with forwarding(live):
                 await live.asked_all()
                 tell("the light node knows where each device's chain ends")
-                runs = [await steady(section, live, devices, options)]
+                runs = [await steady(section, live, devices, "alone", rate=_ALONE_RATE, seconds=_ALONE_S)]
+                tell(f"alone: {runs[-1]}")
+                runs.append(await steady(section, live, devices, "steady", rate=options.rate, seconds=options.seconds))
                 tell(f"steady: {runs[-1]}")
                 runs.append(await one_device(section, live, devices[0]))
                 tell(f"one: {runs[-1]}")

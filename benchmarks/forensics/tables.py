@@ -37,7 +37,7 @@ def _held(run: dict[str, Any]) -> str:
     )
 
 
-_EVENT_ROWS = {"steady": _steady, "one": _one, "held": _held}
+_EVENT_ROWS = {"alone": _steady, "steady": _steady, "one": _one, "held": _held}
 
 
 def _latency(run: dict[str, Any]) -> str:

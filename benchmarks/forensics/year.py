@@ -43,7 +43,7 @@ class Measured:
         events = {run["mode"]: run.get("bytes_per_event", {}) for run in _last(folder / "events.json")["runs"]}
         batches = {run["group"]: run["bytes_per_batch"] for run in _last(folder / "batches.json")["runs"]}
         value = _last(folder / "rows.json")["rows"][0]["bytes_per_value"]
-        return cls(events["steady"], events["one"], batches[1], batches[5], value)
+        return cls(events["alone"], events["one"], batches[1], batches[5], value)
 
 
 def devices(measured: Measured) -> list[Device]:
