@@ -45,6 +45,8 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "search": Subcommand("services.case.commands.search", "find rows in a case's scope", function="search"),
     "timeline": Subcommand("services.case.commands.search", "what happened, in order", function="timeline"),
     "export": Subcommand("services.case.commands.export", "rows for Timesketch, or as CSV"),
+    "rules": Subcommand("services.case.commands.rules", "what the rules find in a case"),
+    "report": Subcommand("services.case.commands.report", "a case on one HTML page"),
     "package": Subcommand("services.case.commands.package", "the evidence package of what a question finds"),
     "check": Subcommand("services.case.commands.check", "check one proof, or a filter's bits, from JSON, offline"),
     "demo": Subcommand(

@@ -82,6 +82,10 @@ class MovingGrid:
         turns = np.cumsum([frequency(second) - placement.nominal_hz for second in steps])
         self._turns = np.concatenate(([0.0], turns))
 
+    def go_wrong(self, wrong: WrongClock) -> None:
+        """Have a clock run away."""
+        self._wrong = wrong
+
     def frequency(self, at_s: float) -> float:
         """Hz."""
         return self._frequency(at_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import quantiles
@@ -96,32 +95,52 @@ def _burst(rows: Sequence[Row], values: Values) -> list[Finding]:
 
 
 def _clock(rows: Sequence[Row], values: Values) -> list[Finding]:
-    """A time ahead of the block's is wrong; one behind may be an event that was held back with its neighbours."""
+    """A time ahead of the block's is wrong. One behind may be an event that was held back; a clock that is behind is so
+    in one transaction after the other, by about the same. Not so of batches: several are handed over together.
+    """
     limit_us = values["limit_s"] * SECOND_US
     events = _events(rows)
     held_back = _held_back(events, limit_us, values["together_s"] * SECOND_US)
-    wrong = defaultdict(list)
-    for row in events:
-        off_us = row.block_us - _end_us(row)
-        if "late" in row.marks or abs(off_us) <= limit_us or (off_us > 0 and row.tx_id in held_back):
-            continue
-        wrong[_place(row)].append(row)
     found = []
-    for (channel, device), said in sorted(wrong.items()):
-        off = sorted((_end_us(row) - row.block_us) / SECOND_US for row in said)
+    for (channel, device), said in by(events, _place):
+        ahead = [row for row in said if _behind_us(row) < -limit_us]
+        behind = [row for row in said if row.kind != BATCH and "late" not in row.marks]
+        wrong = [*ahead, *_steadily_behind(behind, held_back, limit_us, int(values["events"]))]
+        if not wrong:
+            continue
+        off = sorted(-_behind_us(row) / SECOND_US for row in wrong)
         told = f"{abs(off[0]):.1f}" if len(off) == 1 else f"{min(map(abs, off)):.1f} to {max(map(abs, off)):.1f}"
         where = "ahead of" if off[len(off) // 2] > 0 else "behind"
-        text = f"the clock of {device} is {told} s {where} the blocks' time, in {len(said)} events"
+        text = f"the clock of {device} is {told} s {where} the blocks' time, in {len(wrong)} events"
         details = {"off_s": [off[0], off[-1]]}
-        found.append(finding("clock", text, said, device=device, channel=channel, details=details))
+        found.append(finding("clock", text, wrong, device=device, channel=channel, details=details))
     return found
+
+
+def _steadily_behind(said: Sequence[Row], held_back: set[str], limit_us: float, least: int) -> list[Row]:
+    """The events of ``least`` transactions one after the other that are behind by more than the limit, and by no more
+    than the limit of one another."""
+    last_of = {row.tx_id: row for row in sorted(said, key=lambda row: (row.block_us, row.seq or 0))}
+    each = list(last_of.values())
+    found: dict[str, Row] = {}
+    for place in range(len(each) - least + 1):
+        some = each[place : place + least]
+        off = [_behind_us(row) for row in some]
+        if min(off) > limit_us and max(off) - min(off) <= limit_us and not held_back & {row.tx_id for row in some}:
+            found.update({row.tx_id: row for row in some})
+    return list(found.values())
+
+
+def _behind_us(row: Row) -> int:
+    """By how much the time told is behind the block's."""
+    return row.block_us - _end_us(row)
 
 
 def _held_back(events: Sequence[Row], limit_us: float, together_us: float) -> set[str]:
     """Transactions of a light node that brought events of several devices late at about the same time: it held them
     back, and their devices' clocks are not to blame."""
     held: set[str] = set()
-    late = [row for row in events if row.block_us - _end_us(row) > limit_us]
+    late = [row for row in events if row.kind != BATCH and _behind_us(row) > limit_us]
     for _, behind in by(late, lambda row: row.certificate):
         behind.sort(key=lambda row: row.block_us)
         blocks = [row.block_us for row in behind]
@@ -194,10 +213,13 @@ RULES: Final = (
     ),
     Rule(
         "clock",
-        "The time that a device told and its block's time differ, and its light node did not hold others back with it.",
+        "A device told times ahead of its blocks', or steadily behind them, and its light node held nothing else back.",
         _clock,
         (
             Parameter("limit_s", 2.0, "s", "by how much they may differ"),
+            Parameter(
+                "events", 5.0, "transactions", "how many one after the other must be behind, each by about as much"
+            ),
             Parameter("together_s", 30.0, "s", "events of several devices this near were held back together"),
         ),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.case.rows import Row
 from services.case.rules.catalogue import examine
 from services.case.rules.finding import Finding
@@ -80,18 +82,31 @@ def test_a_clock_that_is_more_than_two_seconds_off_is_found() -> None:
     (ahead,) = _found("clock", [_off("d-1", 10 * n, 2.1) for n in range(3)])
     assert "ahead of" in ahead.text
     assert len(ahead.rows) == 3
-    (behind,) = _found("clock", [_off("d-1", 10 * n, -300.0) for n in range(3)])
+    (behind,) = _found("clock", [_off("d-1", 10 * n, -300.0) for n in range(6)])
     assert "300.0 s behind" in behind.text
-    assert _found("clock", [_off("d-1", 10, 2.0), _off("d-1", 20, -2.0)]) == []
+    assert len(behind.rows) == 6
+    assert _found("clock", [_off("d-1", 10 * n, off) for n in range(6) for off in (2.0, -2.0)]) == []
+
+
+def test_a_clock_is_behind_only_if_it_is_so_again_and_again_by_about_the_same() -> None:
+    def behind(*off_s: float) -> list[Finding]:
+        return _found("clock", [_off("d-1", 10.0 * n, -each) for n, each in enumerate(off_s)])
+
+    assert len(behind(9, 9, 9, 9, 9)) == 1
+    assert behind(9, 9, 9, 9) == []
+    assert behind(9, 9, 0, 9, 9) == []
+    assert len(behind(9, 10, 11, 10, 9)) == 1
+    assert behind(9, 10, 11.1, 10, 9) == []
+    one_transaction = [replace(_off("d-1", 10.0, -9.0), tx_id="7" * 64, item=n) for n in range(9)]
+    assert _found("clock", one_transaction) == []
 
 
 def test_what_a_light_node_held_back_accuses_no_clock() -> None:
-    block_s = 100.0
-    held = [_off(f"d-{n}", block_s - 9 - n, -9.0 - n) for n in range(4)]
-    assert _found("clock", held) == []
-    assert len(_found("clock", held[:1])) == 1
-    others = [_off("d-1", 91, -9.0, "a" * 64), _off("d-2", 91, -9.0, "b" * 64)]
-    assert len(_found("clock", others)) == 2
+    held = [_off("d-1", 10.0 * n, -9.0) for n in range(6)]
+    assert len(_found("clock", held)) == 1
+    assert _found("clock", [*held, *(_off("d-2", 10.0 * n, -9.0) for n in range(6))]) == []
+    elsewhere = [_off("d-2", 10.0 * n, -9.0, "b" * 64) for n in range(6)]
+    assert len(_found("clock", [*held, *elsewhere])) == 2
     ahead = [_off("d-1", 100, 9.0), _off("d-2", 100, 9.0)]
     assert len(_found("clock", ahead)) == 2
 
@@ -100,8 +115,10 @@ def test_what_is_late_by_an_outage_accuses_no_clock() -> None:
     assert _found("clock", [event("d-1", 0, block_us=at(1000), marks={"late": 1000})]) == []
 
 
-def test_a_batch_is_compared_by_its_end() -> None:
+def test_a_batch_may_come_late_and_its_end_not_early() -> None:
     assert _found("clock", [batch("p-1", 0, 60, {})]) == []
+    assert _found("clock", [Row(**{**batch("p-1", 0, 60, {}).to_dict(), "block_us": at(300)})]) == []
+    assert len(_found("clock", [Row(**{**batch("p-1", 0, 60, {}).to_dict(), "block_us": at(57)})])) == 1
 
 
 def test_events_behind_a_revocation_are_found() -> None:
