@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,17 @@ import pytest
 from gridledger import jsontext
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.evidence.anchor import leaf_hash
+from gridledger.evidence.events import text_hash
+from gridledger.evidence.rows import row_holds
+from gridledger.field.c37118 import DataCodec, DataFrame, FrameTime, PmuData, decode_configuration
+from gridledger.field.c37118.data import Stat
 from gridledger.protocol.proof import ProvedTransaction
-from services.lightnode.errors import DeviceUnknown, EventRefused, NotOnChain, RecorderFull
+from services.lightnode.errors import DeviceUnknown, EventRefused, NotOnChain, RecorderFull, RowsChanged
+from services.lightnode.keys import Keys, ProofKey
+from services.lightnode.recorder.records import Entry, Record
+from services.lightnode.sending import Place, events_of
 from tests.support.lightnode_network import (
+    DEVICES,
     NODE,
     SECTION,
     LightNodeNetwork,
@@ -22,10 +31,13 @@ from tests.support.lightnode_network import (
     lightnode_network,
     now_us,
 )
+from tests.support.pmu_frames import STANDARD_CONFIGURATION
+from tests.support.processes import free_ports
 from tests.support.small_disk import SmallDisk, small_disk
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
+(PMU_PORT,) = free_ports(1)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +57,10 @@ def disk(folder: Path) -> Iterator[SmallDisk]:
 @pytest.fixture(scope="module")
 def lightnode(folder: Path, disk: SmallDisk) -> Iterator[LightNodeNetwork]:
     assert disk.root.is_dir()
-    with lightnode_network(lightnode_description(), folder) as network:
+    devices = {**DEVICES, "rtu-2": "rtu", "pmu-2": "pmu"}
+    pmu = {"kind": "pmu", "host": "127.0.0.1", "port": PMU_PORT, "idcode": 7734, "nominal_hz": 60, "batches": True}
+    config = lightnode_description(devices, {"pmu-2": [{**pmu, "batch_s": 1}]})
+    with lightnode_network(config, folder) as network:
         asyncio.run(network.admit())
         yield network
 
@@ -168,6 +183,70 @@ async def test_a_full_disk_refuses_loudly_and_loses_nothing(lightnode: LightNode
         await lightnode.tell(node, "charger-1", "alarm", n=count)
         found = await lightnode.until_on_ledger(events, "charger-1", count + 1)
         assert [jsontext.loads(item["body"])["n"] for item in found] == list(range(count + 1))
+
+
+async def test_events_by_a_stolen_key_stand_until_it_is_suspended_and_are_told(lightnode: LightNodeNetwork) -> None:
+    key = Keys(lightnode.data / "keys").key("rtu-2")
+    thief = await lightnode.user("thief", role="lightnode")
+    async with (
+        lightnode.node() as node,
+        lightnode.events() as events,
+        lightnode.contract(SECTION, "events", thief) as stolen,
+    ):
+        await lightnode.tell(node, "rtu-2", "command", n=1)
+        (first,) = await lightnode.until_on_ledger(events, "rtu-2", 1)
+        forged = _forged(key, Place(1, text_hash(first["text"])))
+        await stolen.submit_transaction("LogEvent", forged)
+        await lightnode.tell(node, "rtu-2", "command", n=2)
+        found = await lightnode.until_on_ledger(events, "rtu-2", 3)
+        assert [jsontext.loads(item["body"]) for item in found] == [{"n": 1}, {"forged": True}, {"n": 2}]
+        assert (await lightnode.devices())["rtu-2"]["foreign"] == 1
+        listed = (await node.get_json("/events?device=rtu-2"))["items"]
+        assert [item["chain_seq"] for item in listed] == [1, 3]
+
+        await events.submit_transaction("SuspendDevice", {"device": "rtu-2", "tx": "a" * 64, "revoked_us": now_us()})
+        with pytest.raises(GridLedgerError, match="suspended"):
+            await stolen.submit_transaction("LogEvent", _forged(key, Place(3, text_hash(found[-1]["text"]))))
+
+
+def _forged(key: ProofKey, place: Place) -> dict:
+    record = Record(1, 1, Entry("rtu-2", "command", now_us(), '{"forged":true}'))
+    (event,), _ = events_of([record], SECTION, place, key)
+    return {"device": "rtu-2", **event}
+
+
+async def test_a_pmu_s_rows_are_batches_on_the_ledger_and_each_row_is_proved(lightnode: LightNodeNetwork) -> None:
+    config = decode_configuration(STANDARD_CONFIGURATION)
+    codec = DataCodec(config)
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(36)
+        writer.write(STANDARD_CONFIGURATION)
+        await reader.readexactly(18)
+        start = int(time.time())
+        for n in range(150):
+            moment = FrameTime(start + n // 30, (n % 30) * config.time_base // 30)
+            pmu = PmuData(Stat(0), (1 + 0j,) * 4, 60.0, 0.0, (1.0,) * 3, (0,))
+            writer.write(codec.encode(DataFrame(config.idcode, moment, (pmu,))))
+        await reader.read()
+
+    server = await asyncio.start_server(stream, "127.0.0.1", PMU_PORT)
+    async with server, lightnode.node() as node, lightnode.events() as events:
+        found = await lightnode.until_on_ledger(events, "pmu-2", 4, within_s=60)
+        batches = [item["batch"] for item in found if item["kind"] == "batch"]
+        assert sum(batch["rows"] for batch in batches) >= 100
+        # Each begins where the one before ends.
+        assert all(before["to_us"] == after["from_us"] for before, after in itertools.pairwise(batches))
+        listed = (await node.get_json("/events?device=pmu-2"))["items"]
+        seq = next(item["seq"] for item in listed if item["kind"] == "batch")
+        row = await node.get_json(f"/batches/{seq}/rows/0?device=pmu-2")
+        batch = batches[0]
+        assert row["root"] == batch["root"]
+        assert row_holds(row["row"].encode(), 0, batch["rows"], row["path"], batch["root"])
+        path = next((lightnode.data / "rows" / "pmu-2").glob(f"{batch['from_us']:016d}.parquet"))
+        path.write_bytes(path.read_bytes() + b"x")
+        with pytest.raises(RowsChanged):
+            await node.get_json(f"/batches/{seq}/rows/0?device=pmu-2")
 
 
 async def test_a_wrong_clock_and_a_suspended_device_are_told(lightnode: LightNodeNetwork) -> None:

@@ -35,7 +35,9 @@ DEVICES: Mapping[str, str] = {
 }
 
 
-def lightnode_description(devices: Mapping[str, str] = DEVICES, **settings: Any) -> NetworkConfig:
+def lightnode_description(
+    devices: Mapping[str, str] = DEVICES, sources: Mapping[str, list[Any]] | None = None, **settings: Any
+) -> NetworkConfig:
     """One orderer, three peers, the channels ``devices`` and ``section-plant``, and a light node with these devices."""
     described = load_network_config(REPOSITORY / "network-config/forensics.yaml").model_dump(mode="json")
     described["orderers"] = described["orderers"][:1]
@@ -54,7 +56,10 @@ def lightnode_description(devices: Mapping[str, str] = DEVICES, **settings: Any)
             "sections": {SECTION: "events"},
         }
     }
-    of_section = [{"device": name, "type": kind, "section": SECTION} for name, kind in devices.items()]
+    of_section: list[dict[str, Any]] = [
+        {"device": name, "type": kind, "section": SECTION, "sources": (sources or {}).get(name, [])}
+        for name, kind in devices.items()
+    ]
     described["companions"] = [
         {
             "name": NODE,
