@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from gridledger.cli.output import note, say_json, say_table, time_text
+from services.case.callers import who
 from services.case.commands.network_options import add_limit, add_network, add_times, opened_access, up_to
 from services.case.commands.options import new_parser
-from services.case.commands.telling import who
 from services.case.ledger import AccessLedger
 
 Items = AsyncIterator[dict[str, Any]]

@@ -7,9 +7,9 @@ import asyncio
 from typing import Any
 
 from gridledger.cli.output import say, say_json
+from services.case.callers import who
 from services.case.commands.network_options import add_network, opened_cases
 from services.case.commands.options import new_parser
-from services.case.commands.telling import who
 from services.case.described import authority_identity
 
 

@@ -7,9 +7,9 @@ import asyncio
 from typing import Any
 
 from gridledger.cli.output import say_fields, say_json, time_text
+from services.case.callers import who
 from services.case.commands.network_options import add_network, opened_cases
 from services.case.commands.options import new_parser
-from services.case.commands.telling import who
 
 
 def main(argv: list[str]) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gridledger.cli.output import time_text
 from gridledger.demonstration.report import Cell, Figure, Report, Section, Table, Tone, write_report
-from services.case.commands.telling import who
+from services.case.callers import who
 from services.case.report import charts
 from services.case.report.dossier import Dossier, Packed
 from services.case.rows import Row

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.case.__main__ import main
-from services.case.commands.telling import who
+from services.case.callers import who
 from tests.support.case_commands import HEAD, ROMAN, on_contracts
 from tests.support.contract_channel import START_US, S
 from tests.support.forensics_channel import PeoplesChannel, identity, person

@@ -1,4 +1,4 @@
-"""How commands tell of callers that the ledger names."""
+"""Callers that the ledger names, as commands and reports tell of them."""
 
 from __future__ import annotations
 
