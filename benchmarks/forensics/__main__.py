@@ -26,6 +26,9 @@ COMMANDS: Final = {
     "events": Command("events", "events of 2,000 devices, of one device, and of an outage's three hours"),
     "batches": Command("batches", "500 PMUs at 50 frames a second as batches of a minute", "forensics"),
     "rows": Command("rows", "bytes that a PMU's value takes in a Parquet file", "forensics"),
+    "history": Command("history", "ledgers of a week with a million events, through the committer directly"),
+    "search": Command("search", "the case desk's index of such ledgers, and how fast it answers"),
+    "package": Command("packages", "a package of a thousand events of such ledgers, and its verification"),
     "year": Command("year", "bytes a year of each device, from what the others measured"),
 }
 

@@ -410,14 +410,14 @@ def _shortened(value: Any) -> Any:
 
 
 def _answer(result: Any) -> Value:
-    """The object that a result's text answers; empty where it answers none."""
+    """What a result's text answers, and what its event says besides; empty where that is no object."""
     try:
         message = jsontext.loads(result) if isinstance(result, str) else None
     except GridLedgerError:
         return {}
-    response = message.get("response") if isinstance(message, dict) else None
-    payload = response.get("payload") if isinstance(response, dict) else None
-    return payload if isinstance(payload, dict) else {}
+    told = [message.get(name) for name in ("event", "response")] if isinstance(message, dict) else []
+    payloads = [each.get("payload") for each in told if isinstance(each, dict)]
+    return {name: value for each in payloads if isinstance(each, dict) for name, value in each.items()}
 
 
 def _marks(value: Any) -> dict[str, int]:

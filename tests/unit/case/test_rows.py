@@ -123,6 +123,7 @@ def test_sessions_commands_and_denials_have_operator_terminal_and_session() -> N
     assert command.marks == {"suspicious": 1}
     assert command.details == {"command": "open", "value": 3}
     assert (closed.kind, closed.session) == ("session-closed", "s-2")
+    assert (closed.operator, closed.terminal) == ("ivan", "t-2")  # of the event: the answer has neither
     assert opened.certificate == sha256(b64decode(certificate("ivan", 7))).hexdigest()
 
 

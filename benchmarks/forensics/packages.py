@@ -1,0 +1,129 @@
+"""``package``: a package of a thousand events of a history, collected as the case desk does, and verified offline."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from benchmarks.forensics.chains import APPLICATIONS, CHAINCODES, GENERAL, REGISTRY, SECTIONS, People, ledgers
+from benchmarks.forensics.history import build, parser
+from benchmarks.forensics.measuring import tell
+from benchmarks.forensics.search import fill, open_index
+from benchmarks.measure.machine import this_machine
+from gridledger import jsontext
+from gridledger.client.anchors import Anchor
+from gridledger.command_line import EXIT_FAILED
+from gridledger.evidence.package import BlockPart, Place, Roles, write_package
+from gridledger.evidence.verification import verify_package
+from gridledger.files import write_atomically
+from gridledger.ledger import Ledger
+from gridledger.protocol.block import ZERO_HASH
+from gridledger.protocol.headers import HeadersPage
+from gridledger.protocol.world_state import HistoryEntry
+from services.case.collecting import Collector, FinalAnchor, disclosed_of
+from services.case.questions import Question, Scope
+from services.case.serving.searching import search
+from services.case.verifier import verifier
+
+PACKAGE_S, VERIFY_S = 20.0, 10.0
+_MAX_PAGE: Final = 1000
+
+
+def main(argv: Sequence[str]) -> int:
+    """Build what is not there, collect, verify, and tell; 1 where a bar is missed."""
+    made = parser("package", __doc__ or "")
+    made.add_argument("--of", type=int, default=1000, help="events in the package (default: %(default)s)")
+    options = made.parse_args(argv)
+    build(options.folder, options.events, options.processes)
+    report = asyncio.run(_measured(options))
+    write_atomically(options.folder / "package.json", jsontext.dumps(report) + b"\n")
+    print(jsontext.dumps(report).decode(), flush=True)
+    bars = {"package_s": PACKAGE_S, "verify_s": VERIFY_S}
+    missed = [name for name, bar in bars.items() if report[name] >= bar]
+    for name in missed:
+        print(f"MISSED: {name} {report[name]} is not below {bars[name]:g}", file=sys.stderr)
+    return EXIT_FAILED if missed or report["outcome"] != "proved" else 0
+
+
+async def _measured(options: Any) -> dict[str, Any]:
+    index = open_index(options.folder)
+    fill(index, options.folder)
+    opened = ledgers(options.folder, list(CHAINCODES))
+    people = People.in_folder(options.folder / "people")
+    scope = Scope(SECTIONS, 0, 10**16 - 1, None, None, None)
+    question = Question(kinds=("alarm",), limit=options.of)
+    collector = Collector(LedgersAsPeer(opened), _roles(), index.config_blocks, verifier)
+    begun = time.perf_counter()
+    page = search(index.reader(), index.channels, question, scope)
+    places = [Place(row.channel, row.block, row.position) for row in page.rows]
+    package = await collector.collect(places, {"case": "benchmark"})
+    data = write_package(package)
+    package_s = time.perf_counter() - begun
+    tell(f"a package of {len(page.rows)} events, {len(data):,} bytes, in {package_s:.1f} s")
+    roots = {mspid: [root] for mspid, root in people.roots.items()}
+    begun = time.perf_counter()
+    judged = verify_package(data, roots=roots, general_genesis=opened[GENERAL].block(0).header.hash)
+    verify_s = time.perf_counter() - begun
+    index.close()
+    for ledger in opened.values():
+        ledger.close()
+    return {
+        "machine": this_machine().to_dict(),
+        "events": len(page.rows),
+        "transactions": len(package.evidence),
+        "blocks": sum(len(part.blocks) for part in package.channels.values()),
+        "disclosed": sum(len(each["transactions"]) for each in disclosed_of(package)),
+        "bytes": len(data),
+        "package_s": round(package_s, 2),
+        "verify_s": round(verify_s, 2),
+        "outcome": judged.outcome.value,
+        "broken": None if judged.broken is None else judged.broken.message,
+    }
+
+
+class LedgersAsPeer:
+    """What a peer with these ledgers would tell a collector."""
+
+    def __init__(self, opened: Mapping[str, Ledger]) -> None:
+        self._ledgers = opened
+
+    async def block(self, channel: str, number: int) -> BlockPart:
+        """A block as it stands in a package."""
+        with self._ledgers[channel].snapshot() as snapshot:
+            metadata = snapshot.metadata(number)
+            before = snapshot.metadata(number - 1).commit_hash if number else ZERO_HASH
+            return BlockPart(snapshot.block(number), metadata.codes, before, metadata.signature)
+
+    async def headers(self, channel: str, start: int, limit: int) -> HeadersPage:
+        """Headers of consecutive blocks."""
+        with self._ledgers[channel].snapshot() as snapshot:
+            numbers = range(start, min(snapshot.height, start + min(limit, _MAX_PAGE)))
+            return HeadersPage(tuple(map(snapshot.header, numbers)), snapshot.height)
+
+    async def block_of(self, channel: str, tx_id: str) -> int:
+        """The block of a transaction."""
+        return self._ledgers[channel].transaction(tx_id).block
+
+    async def anchor(self, channel: str) -> FinalAnchor | None:
+        """The channel's newest anchor."""
+        with self._ledgers[GENERAL].snapshot() as snapshot:
+            found = snapshot.get(CHAINCODES[GENERAL], f"final/{channel}")
+        if found is None:
+            return None
+        anchor = Anchor.from_dict({"channel": channel, **jsontext.loads_trusted(found.value)})
+        return FinalAnchor(anchor.size, anchor.organisations)
+
+    async def history(self, key: str) -> Sequence[HistoryEntry]:
+        """What was written at a key of the contract of anchors, the newest first."""
+        with self._ledgers[GENERAL].snapshot() as snapshot:
+            return list(islice(snapshot.history(CHAINCODES[GENERAL], key), 100))
+
+
+def _roles() -> Roles:
+    return Roles(
+        (GENERAL, CHAINCODES[GENERAL]), (REGISTRY, CHAINCODES[REGISTRY]), dict(APPLICATIONS["forensics"]["sections"])
+    )
