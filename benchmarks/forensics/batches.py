@@ -83,7 +83,7 @@ async def measure_group(section: Section, node: Node, group: int, options: argpa
     minutes = Minutes()
     before, cpu_before = section.sizes(), Cpu.now()
     begin, end = await at_real_rate(node, minutes, group, options)
-    real = outcome(node, list(node.due_at), begin, end)
+    numbers = list(node.due_at)
     used = Cpu.now().ms_since(cpu_before, len(node.due_at))
     began, waiting = time.monotonic(), options.waiting // group * group
     devices = [device for device in node.devices for _ in range(group)][:waiting]
@@ -93,7 +93,7 @@ async def measure_group(section: Section, node: Node, group: int, options: argpa
     batches = len(node.due_at)
     return {
         "group": group,
-        **real,
+        **outcome(node, numbers, begin, end),
         "all_valid": done,
         "most_batches_per_s": round(len(devices) / took_s, 1),
         "needed_batches_per_s": round(options.pmus / 60, 1),
