@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.anchor import HeaderTree
@@ -31,19 +32,36 @@ class Anchored:
 
 @dataclass(slots=True)
 class Needs:
-    """What is missing: blocks as (channel, number), and transactions as (channel, id) whose blocks are to be found."""
+    """What is missing: blocks as (channel, number), and transactions as (channel, id) whose blocks are to be found.
+
+    ``devices``: of which the registry is to be asked whether it has revoked or retired them.
+    """
 
     blocks: set[tuple[str, int]] = field(default_factory=set)
     transactions: set[tuple[str, str]] = field(default_factory=set)
+    devices: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.blocks or self.transactions)
+        return bool(self.blocks or self.transactions or self.devices)
+
+
+def endings_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of the transactions that retired and revoked a device; ``record`` is the registry's GetDevice."""
+    return tuple(ended["tx"] for ended in (record.get("retired"), record.get("revoked")) if ended is not None)
 
 
 def needs_of(
-    roles: Roles, evidence: Sequence[Place], anchors: Mapping[str, Sequence[Anchored]], blocks: Blocks
+    roles: Roles,
+    evidence: Sequence[Place],
+    anchors: Mapping[str, Sequence[Anchored]],
+    blocks: Blocks,
+    endings: Mapping[str, Sequence[str]] | None = None,
 ) -> Needs:
     """What these transactions and anchors rest on and ``blocks`` do not have yet.
+
+    ``endings``: by device what :func:`endings_of` tells, of those that were asked about by now; where it is None, no
+    device is. A section's word when a device was revoked proves nothing, so the registry's own transactions go into the
+    package.
 
     Besides it a package has of each channel block 0 and every block with a configuration before the last block or
     anchor: these the collector adds by itself.
@@ -59,6 +77,10 @@ def needs_of(
         transaction = _transaction(channel, number, index, blocks, needs)
         if transaction is not None:
             _add_read(channel, transaction, roles, blocks, needs)
+    known = dict.fromkeys(needs.devices, ()) if endings is None else endings
+    if roles.devices is not None:
+        needs.transactions |= {(roles.devices[0], tx) for name in needs.devices for tx in known.get(name, ())}
+    needs.devices -= known.keys()
     needs.transactions -= {(channel, tx) for channel, tx in needs.transactions if tx in registered}
     return needs
 
@@ -76,6 +98,7 @@ def _add_read(channel: str, transaction: Transaction, roles: Roles, blocks: Bloc
         if writer is None or not is_event or roles.devices is None:
             continue
         record = next((value for key, value in writer.result.writes if key == read.key), None)
+        needs.devices.add(read.key.removeprefix(prefix))
         tx = record.get("tx") if isinstance(record, dict) else None
         if isinstance(tx, str):
             needs.transactions.add((roles.devices[0], tx))

@@ -75,7 +75,8 @@ class ProvedTransaction:
 
 @dataclass(slots=True)
 class Report:
-    """The result. ``organisations``: by channel, who of how many attested its newest head in the package."""
+    """The result. ``organisations``: by channel, who of how many attested its newest head in the package;
+    ``verifier_sha256``: of the ``verify.pyz`` inside, empty where the package has not the form of one."""
 
     outcome: Outcome = Outcome.PROVED
     steps: list[Step] = field(default_factory=list)
@@ -84,6 +85,7 @@ class Report:
     organisations: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     disclosed: int = 0
+    verifier_sha256: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -117,5 +119,6 @@ class Report:
                 for item in self.events
             ],
             "disclosed": self.disclosed,
+            "verifier_sha256": self.verifier_sha256,
             "notes": list(self.notes),
         }

@@ -29,6 +29,8 @@ STEP: Final = "events"
 FUNCTIONS: Final = ("LogEvent", "LogEvents", "LogBatch")
 REVOKED_LATE: Final = "revoked-late"
 _REVOKED: Final = "revoked/"
+_DEVICE: Final = "device/"
+_RETIRED: Final = "retired"
 _BATCH: Final = ("from_us", "to_us", "rows", "root", "sha256", "uri", "synopsis")
 
 
@@ -66,21 +68,33 @@ class Registry:
         self.chaincode = chaincode
         self.places: dict[str, tuple[int, int]] = {}
         """Where valid transactions are, by id."""
-        self.revoked_us: dict[str, int] = {}
-        """When devices were revoked, by the blocks' time."""
+        self.ended: dict[str, tuple[int, int]] = {}
+        """Where devices were first retired or revoked."""
         for number, held in channel.blocks.items():
             for index, (envelope, code) in enumerate(zip(held.block.envelopes, held.codes, strict=True)):
                 message = parse_envelope(envelope) if code is TxValidationCode.VALID else None
                 if isinstance(message, Transaction):
                     self.places[message.tx_id] = (number, index)
-                    self._note_revocations(message, held.block.header.timestamp_us)
+                    self._note_endings(message, (number, index))
 
-    def _note_revocations(self, message: Transaction, at_us: int) -> None:
+    def _note_endings(self, message: Transaction, place: tuple[int, int]) -> None:
         if message.result.chaincode != self.chaincode:
             return
         for key, value in message.result.writes:
             if key.startswith(_REVOKED) and value is not None:
-                self.revoked_us.setdefault(key.removeprefix(_REVOKED), at_us)
+                self.ended.setdefault(key.removeprefix(_REVOKED), place)
+            if key.startswith(_DEVICE) and isinstance(value, dict) and value.get("status") == _RETIRED:
+                self.ended.setdefault(key.removeprefix(_DEVICE), place)
+
+    def ended_us(self, device: str) -> int | None:
+        """When a device was first retired or revoked, by the block's time, its transaction verified; :class:`Broken`.
+
+        What a section's SuspendDevice says of it is its caller's word, and not asked.
+        """
+        place = self.ended.get(device)
+        if place is None:
+            return None
+        return signed_transaction(self.channel, *place, "revocations").block.block.header.timestamp_us
 
 
 @dataclass(slots=True)
@@ -99,6 +113,7 @@ class SaidEvents:
     needed: set[tuple[str, int]] = field(default_factory=set)
     body_hashes: dict[tuple[str, int], str] = field(default_factory=dict)
     _admissions: dict[tuple[int, int, str], tuple[str, str]] = field(default_factory=dict)
+    _ended_us: dict[str, int | None] = field(default_factory=dict)
 
     def add(self, signed: SignedTransaction) -> None:
         """Verify the events of a transaction that :func:`has_events`; :class:`Broken`."""
@@ -118,8 +133,7 @@ class SaidEvents:
         if not holds(key, item.device, text, item.proof):
             raise Broken(STEP, signed.block.file, f"the proof of {what} does not hold by the device's key")
         header = signed.block.block.header
-        revoked = self.registry.revoked_us.get(item.device)
-        late = revoked is not None and header.timestamp_us >= revoked
+        late = self._is_late(item.device, header.timestamp_us)
         self.events.append(
             ProvedEvent(
                 self.section.name,
@@ -138,6 +152,15 @@ class SaidEvents:
         self.body_hashes[(item.device, item.seq)] = item.body_sha256
         if item.batch_sha256 is not None:
             self.files.add(item.batch_sha256)
+
+    def _is_late(self, device: str, at_us: int) -> bool:
+        """Whether the registry had retired or revoked a device by then."""
+        if device not in self._ended_us:
+            self._ended_us[device] = self.registry.ended_us(device)
+            if device in self.registry.ended:
+                self.needed.add((self.registry.channel.name, self.registry.ended[device][0]))
+        ended = self._ended_us[device]
+        return ended is not None and at_us >= ended
 
     def _admitted(self, signed: SignedTransaction, device: str) -> tuple[str, str]:
         """The proof key and the MSP that the section has of a device, by what the transaction read."""

@@ -1,8 +1,12 @@
 """Verifies an evidence package: offline, from the roots and the block 0 that the reader trusts, and nothing else.
 
-Trusted are the organisations' root certificates and the header hash of block 0 of the anchoring channel. From there:
+Trusted are the organisations' root certificates and the header hash of block 0 of the anchoring channel. Which
+chaincodes are meant, as the registry of devices or for anchors, no signature says: the reader names them, by channel,
+name and their packages' SHA-256. That a channel approved just these is then proved by its configuration; without them
+it is told which it approved. From there:
 
     form, manifest      every byte of the package is accounted for
+    roles               the chaincodes of anchors, devices and sections are those that the reader means
     genesis             block 0 of the anchoring channel is the trusted one
     configurations      each follows from the one before by its admins' signatures; roots are the trusted ones
     blocks, signatures  envelopes are those of the header, which an orderer of that time has signed
@@ -22,20 +26,26 @@ from typing import Final
 
 from gridledger.evidence.attested import VerifiedAnchor, genesis_by, read_attestations, verify_anchors, verify_path
 from gridledger.evidence.chains import Roots, VerifiedChannel, genesis_of, read_roots, verify_chain
-from gridledger.evidence.package import ATTACHMENTS, CHANNELS, Package, Place, chain_file, read_package
+from gridledger.evidence.package import ATTACHMENTS, CHANNELS, MANIFEST, Package, Place, chain_file, read_package
 from gridledger.evidence.report import Broken, Outcome, ProvedTransaction, Report, Step
+from gridledger.evidence.roles import STEP as ROLES
+from gridledger.evidence.roles import KnownRoles, check_definitions, check_names
 from gridledger.evidence.said import Registry, SaidEvents, check_body, has_events
 from gridledger.evidence.signed import STEP, SignedTransaction, signed_transaction
 
 NOT_SHOWN: Final = (
     "It is not shown that what a device said was true, nor that a device's key was in nobody else's hands.",
-    "The package may leave transactions out; what stands in it is as it is on the chains.",
+    "The package may leave transactions out, a device's revocation too; what stands in it is as it is on the chains.",
+    "Records are worth what the code of their chaincode lets in; which package, by SHA-256, is meant is yours to know.",
 )
 
 
-def verify_package(data: bytes, *, roots: Mapping[str, Sequence[str]], general_genesis: str) -> Report:
+def verify_package(
+    data: bytes, *, roots: Mapping[str, Sequence[str]], general_genesis: str, roles: KnownRoles | None = None
+) -> Report:
     """Verify a package's bytes. ``roots``: PEM texts by MSP id; ``general_genesis``: the header hash of block 0 of the
-    anchoring channel. The report ends with the first step that does not hold.
+    anchoring channel; ``roles``: the chaincodes that are meant. Without ``roles`` those that the package names are
+    taken, and noted with what their channels approved. The report ends with the first step that does not hold.
 
     Raises MalformedCertificate for roots that cannot be read; whatever the package is, it is told in the report.
     """
@@ -44,7 +54,8 @@ def verify_package(data: bytes, *, roots: Mapping[str, Sequence[str]], general_g
     try:
         package = read_package(data)
         report.passed("form", "", f"{len(data)} bytes, all accounted for")
-        _Verification(package, trusted, report).run(general_genesis)
+        report.verifier_sha256 = sha256(package.verifier).hexdigest()
+        _Verification(package, trusted, report).run(general_genesis, roles)
     except Broken as error:
         report.outcome = Outcome.BROKEN
         report.steps.append(Step(error.step, error.field, error.problem, holds=False))
@@ -65,8 +76,11 @@ class _Verification:
         self._missing: set[tuple[str, int]] = set()
         self._devices: Registry | None = None
 
-    def run(self, general_genesis: str) -> None:
+    def run(self, general_genesis: str, roles: KnownRoles | None) -> None:
         package, report = self._package, self._report
+        if roles is not None:
+            check_names(package, roles)
+            report.passed(ROLES, MANIFEST, "the chaincodes of anchors, devices and sections are those that you know")
         anchoring, chaincode = package.roles.anchoring
         if anchoring not in package.channels:
             raise Broken("genesis", CHANNELS, f"the package has nothing of the anchoring channel {anchoring}")
@@ -77,6 +91,7 @@ class _Verification:
         for name in sorted(package.channels):
             if name != anchoring:
                 self._channel(name, general, chaincode)
+        check_definitions(package, self._channels, roles, report)
         self._transactions()
         self._events()
         report.disclosed = len(package.disclosed())

@@ -6,8 +6,10 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
+from gridledger.client.anchors import application_of
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import NotFoundError, SettingsError
+from gridledger.evidence.package import Roles
 from gridledger.identity.signer import SigningIdentity
 from gridledger.network.users import enroll_user
 from gridledger.settings import SettingsPart
@@ -56,6 +58,16 @@ def described_forensics(profile: ConnectionProfile) -> DescribedForensics:
         first = error.errors()[0]
         where = ".".join(map(str, ("applications", APPLICATION, *first["loc"])))
         raise SettingsError(f"{where} of the network {profile.name}: {first['msg']}") from None
+
+
+def described_roles(profile: ConnectionProfile) -> Roles:
+    """The chaincodes on which evidence rests, as the description names them: of anchors; of devices and sections too
+    where the network has forensics. :class:`SettingsError` where it has no anchors."""
+    anchoring = application_of(profile)
+    if APPLICATION not in profile.applications:
+        return Roles(anchoring)
+    forensics = described_forensics(profile)
+    return Roles(anchoring, (forensics.devices.channel, forensics.devices.chaincode), dict(forensics.sections))
 
 
 def organisation_of(profile: ConnectionProfile, mspid: str) -> str:

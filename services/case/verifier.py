@@ -1,7 +1,8 @@
 """Makes ``verify.pyz``: the command ``case verify`` in one file, which runs on Python with cryptography alone.
 
 It has the very sources that run here, and those that they import; in orjson's place stands
-:mod:`gridledger.evidence.plain_json`. The same sources always make the same bytes.
+:mod:`gridledger.evidence.plain_json`. The same sources always make the same bytes. In ``verify.pyz`` itself it is that
+file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from zipimport import zipimporter
 
 from gridledger.errors import SettingsError
 from gridledger.evidence import canonical_zip
@@ -33,6 +35,9 @@ sys.exit(main(sys.argv[1:]))
 @cache
 def verifier() -> bytes:
     """The archive. Raises :class:`SettingsError` where a source imports what the verifier cannot have."""
+    loader = None if __spec__ is None else __spec__.loader
+    if isinstance(loader, zipimporter):
+        return Path(loader.archive).read_bytes()
     sources = dict(sorted(_sources().items()))
     stand_ins = {f"{name}.py": _source(module)[1] for name, module in STAND_INS.items()}
     return canonical_zip.pack({"__main__.py": _MAIN.encode(), **stand_ins, **sources})

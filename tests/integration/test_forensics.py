@@ -131,6 +131,10 @@ def test_what_a_verifier_trusts_is_told_by_the_own_peer(running: ForensicsNetwor
     assert (told["channel"], told["genesis"]) == (trusted.channel, trusted.genesis) == ("general", trusted.genesis)
     organisations = ("Orderer", "Kyiv", "Severodonetsk", "Lviv", "Authority", "Investigators")
     assert {f"{name}MSP" for name in organisations} <= set(trusted.roots)
+    assert trusted.roles is not None
+    assert trusted.roles.roles.sections.keys() == {"section-plant", "section-transmission", "section-home"}
+    assert {len(packages) for packages in trusted.roles.packages.values()} == {1}
+    assert told["roles"]["devices"]["chaincode"] == "registry"
     other = run("roots", "--out", str(tmp_path / "other"), "--user", "Kyiv/admin", "--peer", "peer-kyiv")
     assert other["genesis"] == told["genesis"]
     assert "is there already" in run("roots", "--out", str(tmp_path / "roots"), code=1)

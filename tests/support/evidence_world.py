@@ -13,13 +13,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from gridledger import jsontext
 from gridledger.contract.executor import execute
 from gridledger.contract.hosting.pool import client_identity
 from gridledger.contract.loader import load
 from gridledger.evidence import events
 from gridledger.evidence.anchor import HeaderTree, leaf_hash
-from gridledger.evidence.assembling import Anchored, assemble, needs_of
+from gridledger.evidence.assembling import Anchored, assemble, endings_of, needs_of
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
+from gridledger.evidence.roles import KnownRoles, roles_of
 from gridledger.identity.msp import Identity
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.codes import TxValidationCode
@@ -35,6 +37,9 @@ from tests.support.registry_channel import proof_key, prove, secret
 GENERAL, DEVICES, SECTION = "general", "devices", "section-plant"
 ROLES = Roles((GENERAL, "anchors"), (DEVICES, "registry"), {SECTION: "events"})
 AGENTS = ("Org1MSP", "Org2MSP")
+PACKAGE = "0" * 64
+"""The SHA-256 of every chaincode's package."""
+KNOWN = KnownRoles(ROLES, {(channel, chaincode): frozenset({PACKAGE}) for _, channel, chaincode in roles_of(ROLES)})
 CHAINCODE = Path(__file__).parents[2] / "chaincode"
 ATTRIBUTES = {
     "agent": {"anchor.role": "agent", "forensics.role": "agent"},
@@ -54,7 +59,7 @@ class Channel:
     @classmethod
     def begin(cls, folder: Path, name: str, chaincode: str, policy: str, seed: str) -> Channel:
         paper = PaperNetwork(name, organisations=3, seed=seed)
-        definition = ChaincodeDefinition(chaincode, 1, "1.0", "0" * 64, policy)
+        definition = ChaincodeDefinition(chaincode, 1, "1.0", PACKAGE, policy)
         paper.config = replace(paper.config, chaincodes={chaincode: definition})
         return cls(paper, PaperPeer(folder / name, paper), chaincode)
 
@@ -70,7 +75,8 @@ class Channel:
         self, function: str, argument: Any, caller: SigningIdentity, endorsers: Sequence[str] = ("peer1", "peer2")
     ) -> Transaction:
         """What the contract answers on the present state, endorsed and signed."""
-        proposal = self.paper.proposal(function, argument, client=caller, chaincode=self.chaincode)
+        sequence = self.paper.config.chaincodes[self.chaincode].sequence
+        proposal = self.paper.proposal(function, argument, client=caller, chaincode=self.chaincode, sequence=sequence)
         who = client_identity(Identity(caller.mspid, "client", caller.certificate))
         with self.peer.ledger.snapshot() as snapshot:
             result = execute(load(CHAINCODE / self.chaincode), proposal, who, snapshot)
@@ -152,10 +158,11 @@ class EvidenceWorld:
         reads: Mapping[str, tuple[int, int]] | None = None,
         endorsers: Sequence[str] = ("peer1", "peer2"),
         signer: SigningIdentity | None = None,
+        chaincode: str | None = None,
     ) -> Place:
         """A transaction that peers endorsed without running the contract, in a block of its own; valid or not."""
         here = self.channels[channel]
-        proposal = here.paper.proposal(function, argument, client=caller, chaincode=here.chaincode)
+        proposal = here.paper.proposal(function, argument, client=caller, chaincode=chaincode or here.chaincode)
         read = [Read(key, Version(*version)) for key, version in (reads or {}).items()]
         result = here.paper.result(proposal, writes, reads=read)
         endorsements = [here.paper.endorsement(name, result) for name in endorsers]
@@ -244,13 +251,26 @@ class EvidenceWorld:
         for mspid in agents:
             self.call(GENERAL, "SetMembers", said, self.person("agent", mspid))
 
+    def endings(self, device: str) -> tuple[str, ...]:
+        """The registry's transactions that retired and revoked a device."""
+        with self.channels[DEVICES].peer.ledger.snapshot() as snapshot:
+            found = [snapshot.get("registry", f"{kind}/{device}") for kind in ("device", "revoked")]
+        record, revoked = (None if item is None else jsontext.loads(item.value) for item in found)
+        return endings_of({**(record or {}), "revoked": revoked})
+
     def package(
-        self, *evidence: Place, anchors: Mapping[str, Sequence[Anchored]] | None = None, **parts: Any
+        self,
+        *evidence: Place,
+        anchors: Mapping[str, Sequence[Anchored]] | None = None,
+        roles: Roles = ROLES,
+        **parts: Any,
     ) -> Package:
         """A package of these transactions, with all that they rest on."""
         chosen = self.anchors if anchors is None else anchors
         blocks: dict[str, dict[int, BlockPart]] = {GENERAL: {}}
-        while needs := needs_of(ROLES, evidence, chosen, blocks):
+        endings: dict[str, tuple[str, ...]] = {}
+        while needs := needs_of(roles, evidence, chosen, blocks, endings):
+            endings |= {device: self.endings(device) for device in needs.devices}
             wanted = needs.blocks | {(name, self.channels[name].find(tx)[0]) for name, tx in needs.transactions}
             for name, number in wanted:
                 blocks.setdefault(name, {})[number] = self.channels[name].part(number)
@@ -261,5 +281,5 @@ class EvidenceWorld:
             )
         used = {name: items for name, items in chosen.items() if name in blocks}
         trees = {name: self.channels[name].tree() for name in used}
-        package = Package(ROLES, evidence, {}, verifier=b"PK", **parts)
+        package = Package(roles, evidence, {}, verifier=b"PK", **parts)
         return assemble(package, blocks, used, trees)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from gridledger.evidence.report import Outcome, ProvedEvent, ProvedTransaction, 
 from gridledger.evidence.verification import verify_package
 from services.case.commands.options import new_parser
 from services.case.trusted import read_trusted
+from services.case.verifier import verifier
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTCOMES: Final = {
@@ -29,8 +31,9 @@ def main(argv: list[str]) -> int:
     parser = new_parser(
         "verify",
         "Verify an evidence package offline: needs no network, no extra, nothing but the package and what you trust. "
-        "ROOTS is a folder with MSPID.pem for each organisation and genesis.json, from a member whom you trust; "
-        "nothing in the package is trusted. Exit codes: 0 proved, 1 broken, 2 wrong usage, 3 not anchored yet.",
+        "ROOTS is a folder with MSPID.pem for each organisation, genesis.json and roles.json, from a member whom you "
+        "trust; nothing in the package is trusted, its verify.pyz neither. Exit codes: 0 proved, 1 broken, 2 wrong "
+        "usage, 3 not anchored yet.",
         ("verify case.zip --roots ROOTS", "verify case.zip --roots ROOTS --json"),
     )
     parser.add_argument("package", type=Path, metavar="FILE", help="the package")
@@ -40,7 +43,8 @@ def main(argv: list[str]) -> int:
     try:
         trusted = read_trusted(options.roots)
         data = _read(options.package)
-        report = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis)
+        report = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis, roles=trusted.roles)
+        report.notes += _of_verifier(report)
     except GridLedgerError as error:  # what a package can be is told in the report; these are the inputs
         tell_error(error)
         return EXIT_USAGE
@@ -57,6 +61,20 @@ def _read(file: Path) -> bytes:
             return opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}") from None
+
+
+def _of_verifier(report: Report) -> list[str]:
+    """How the verifier in the package, which is the packager's, compares with the one of this version."""
+    if not report.verifier_sha256:
+        return []
+    what = f"verify.pyz in the package has the SHA-256 {report.verifier_sha256}"
+    try:
+        own = sha256(verifier()).hexdigest()
+    except (GridLedgerError, OSError) as error:
+        return [f"{what}; this version's cannot be told: {error}"]
+    if report.verifier_sha256 == own:
+        return [f"{what}, as the one that this version makes."]
+    return [f"{what}; the one that this version makes has {own}. Do not run it unless you know where it comes from."]
 
 
 def _tell(report: Report) -> None:

@@ -345,13 +345,43 @@ def test_events_after_a_revocation_are_marked(story: Story, tmp_path: Path) -> N
     after = [world.log(device), world.log(device)]
     world.anchor(DEVICES)
     world.anchor(SECTION)
-    report = verified(story, world.package(before, *after, revoked))
+    # Nobody names the revocation as evidence: the package has it, as the registry tells of each device.
+    report = verified(story, world.package(before, *after))
     assert report.exit_code == 0, report.broken
     # The revocation is block 2 of devices, a second behind block 1; events 1 to 3 are blocks 2 to 4 of the section.
     assert [(item.seq, item.marks) for item in report.events] == [
         (1, ("revoked-late",)), (2, ("revoked-late",)), (3, ("revoked-late",))
     ]  # fmt: skip
-    assert all(item.marks == () for item in verified(story, world.package(before, *after)).events)
+    assert revoked.block in world.package(before).channels[DEVICES].blocks
+
+
+def test_a_suspension_is_its_callers_word_and_marks_nothing(story: Story, tmp_path: Path) -> None:
+    world = EvidenceWorld(tmp_path)
+    world.register("pmu-7")
+    device = Device("pmu-7", SECTION)
+    said = world.log(device)
+    lie = {"device": "pmu-7", "tx": "ab" * 32, "revoked_us": 1}
+    world.call(SECTION, "SuspendDevice", lie, world.person("registrar", "Org2MSP"))
+    world.anchor(DEVICES)
+    world.anchor(SECTION)
+    report = verified(story, world.package(said))
+    assert (report.exit_code, [item.marks for item in report.events]) == (0, [()])
+
+
+def test_a_retirement_marks_as_a_revocation_does_and_proves_nothing_before_it_is_anchored(
+    story: Story, tmp_path: Path
+) -> None:
+    world = EvidenceWorld(tmp_path)
+    world.register("pmu-7")
+    device = Device("pmu-7", SECTION)
+    world.anchor(DEVICES)
+    retired = world.call(DEVICES, "Retire", {"device": "pmu-7"}, world.person("registrar"))
+    said = [world.log(device) for _ in range(3)]
+    world.anchor(SECTION)
+    report = verified(story, world.package(*said))
+    assert [item.marks for item in report.events][-1] == ("revoked-late",)
+    assert report.exit_code == 3
+    assert f"block {retired.block} of devices is not anchored yet, so what rests on it is not proved" in report.notes
 
 
 def test_what_a_package_leaves_out_of_a_chain_of_events_is_told(story: Story) -> None:

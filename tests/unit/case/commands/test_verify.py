@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from services.case.__main__ import main
 from services.case.trusted import Trusted, files_of, read_trusted
 from services.case.verifier import verifier
 from tests.support.events_channel import Device
-from tests.support.evidence_world import DEVICES, GENERAL, SECTION, EvidenceWorld
+from tests.support.evidence_world import DEVICES, GENERAL, KNOWN, SECTION, EvidenceWorld
 
 
 @dataclass
@@ -50,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     made.broken.write_bytes(good.replace(b"event 1", b"event 9", 1))
     made.late.write_bytes(write_package(world.package(world.log(device))))
     made.roots.mkdir()
-    for name, content in files_of(Trusted(world.roots, GENERAL, world.genesis)).items():
+    for name, content in files_of(Trusted(world.roots, GENERAL, world.genesis, KNOWN)).items():
         (made.roots / name).write_bytes(content)
     return made
 
@@ -68,6 +69,40 @@ def test_the_exit_code_tells_the_outcome(files: Files, capsys: pytest.CaptureFix
     said = "pmu-7 of Org1MSP said event 1, alarm, at 2026-01-01T00:00:00.000000Z (block "
     assert f"  section-plant block 2: {said}" in told
     assert "events.LogEvent by lightnode of Org1MSP, anchored at 3 blocks" in told
+
+
+def test_roots_decide_which_chaincodes_count(files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(files.good), "--roots", str(files.roots)]) == 0
+    assert "What you trust does not have it" not in capsys.readouterr().out
+    unnamed = copied(files, tmp_path, roles_json=None)
+    assert main(["verify", str(files.good), "--roots", str(unnamed)]) == 0
+    assert "note: for the role devices stands the chaincode registry on devices: " in capsys.readouterr().out
+    (unnamed / "roles.json").write_bytes((files.roots / "roles.json").read_bytes().replace(b"registry", b"other"))
+    assert main(["verify", str(files.good), "--roots", str(unnamed)]) == 1
+    assert "BROKEN: roles manifest.json: it takes registry on devices" in capsys.readouterr().out
+
+
+def test_the_packages_verifier_is_compared_with_this_versions(
+    files: Files, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = sha256(verifier()).hexdigest()
+    main(["verify", str(files.good), "--roots", str(files.roots)])
+    assert f"note: verify.pyz in the package has the SHA-256 {own}, as the one that this" in capsys.readouterr().out
+    assert main(["verify", str(files.late), "--roots", str(files.roots), "--json"]) == 3  # its verifier is "PK"
+    report = json.loads(capsys.readouterr().out)
+    other = sha256(b"PK").hexdigest()
+    assert report["verifier_sha256"] == other
+    said = (
+        f"verify.pyz in the package has the SHA-256 {other}; the one that this version makes has {own}. Do not run it"
+    )
+    assert report["notes"][-1].startswith(said)
+    monkeypatch.setattr(making, "LIBRARIES", frozenset())
+    making.verifier.cache_clear()
+    assert main(["verify", str(files.good), "--roots", str(files.roots)]) == 0
+    assert "this version's cannot be told: " in capsys.readouterr().out
+    making.verifier.cache_clear()
+    main(["verify", str(files.broken), "--roots", str(files.roots)])
+    assert "verify.pyz in the package" not in capsys.readouterr().out
 
 
 def test_json_has_all_steps(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +134,12 @@ def copied(files: Files, folder: Path, **changes: bytes | None) -> Path:
     return folder
 
 
+def roles_text(channel: str, *packages: str, sections: int = 0) -> bytes:
+    section = {"channel": SECTION, "chaincode": "events", "packages": []}
+    anchoring = {"channel": channel, "chaincode": "anchors", "packages": packages}
+    return json.dumps({"anchoring": anchoring, "devices": None, "sections": [section] * sections}).encode()
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -106,6 +147,15 @@ def copied(files: Files, folder: Path, **changes: bytes | None) -> Path:
         ({"genesis_json": b"x"}, "genesis.json: not a JSON text"),
         ({"genesis_json": b'{"channel":"general"}'}, "missing members ['genesis']"),
         ({"genesis_json": b'{"channel":"general","genesis":"00"}'}, "'genesis' must match"),
+        ({"roles_json": b"x"}, "roles.json: not a JSON text"),
+        ({"roles_json": b'{"anchoring":{},"devices":null}'}, "roles.json: roles: missing members ['sections']"),
+        (
+            {"roles_json": roles_text("elsewhere")},
+            "roles.json: anchors are on elsewhere, and genesis.json is of general",
+        ),
+        ({"roles_json": roles_text(GENERAL, "00")}, "one of 'packages' must match"),
+        ({"roles_json": roles_text("a b")}, "'channel' must match"),
+        ({"roles_json": roles_text(GENERAL, sections=2)}, "roles.json: a channel is a section once"),
         ({"Org1MSP_pem": b""}, "Org1MSP.pem: it has no certificates in PEM"),
         ({"Org1MSP_pem": b"\xff"}, "Org1MSP.pem: it has no certificates in PEM"),
         ({"Org1MSP_pem": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "Org1MSP.pem: "),
@@ -125,7 +175,7 @@ def test_a_folder_of_roots_that_is_wrong_is_told_by_file(
 def test_what_is_trusted_comes_back(files: Files) -> None:
     trusted = read_trusted(files.roots)
     assert sorted(trusted.roots) == ["OrdererMSP", "Org1MSP", "Org2MSP", "Org3MSP"]
-    assert trusted.channel == GENERAL
+    assert (trusted.channel, trusted.roles) == (GENERAL, KNOWN)
     two = Trusted({"A": [pem for pems in trusted.roots.values() for pem in pems]}, GENERAL, trusted.genesis)
     folder = files.folder / "two"
     folder.mkdir(exist_ok=True)
