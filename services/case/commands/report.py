@@ -91,5 +91,6 @@ def packed_of(file: Path, roots: Path | None) -> Packed:
     verification = None
     if roots is not None:
         trusted = read_trusted(roots)
-        verification = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis).to_dict()
+        report = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis, roles=trusted.roles)
+        verification = report.to_dict()
     return Packed(file.name, sha256(data).hexdigest(), len(data), verification)
