@@ -48,6 +48,7 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "rules": Subcommand("services.case.commands.rules", "what the rules find in a case"),
     "report": Subcommand("services.case.commands.report", "a case on one HTML page"),
     "package": Subcommand("services.case.commands.package", "the evidence package of what a question finds"),
+    "enf": Subcommand("services.case.commands.enf", "when a recording was made, and its edits, by the mains' hum"),
     "check": Subcommand("services.case.commands.check", "check one proof, or a filter's bits, from JSON, offline"),
     "demo": Subcommand(
         "services.case.demonstration.command", "the attack of 2015, played, investigated, proved", serves=True

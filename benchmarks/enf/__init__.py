@@ -1,0 +1,1 @@
+"""How well recordings are dated by the hum in them: synthesised recordings from fixed seeds."""

@@ -1,0 +1,27 @@
+"""How often the best place of a short recording is a wrong one: measured by ``python -m benchmarks.enf places``.
+
+Recordings were synthesised from fixed seeds and looked for in the day in which they were made. The figures are what a
+place's own distance is not: they say what to expect before it is known.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LENGTHS_S: Final = (60, 120, 300, 600)
+LINES_DB: Final = (40.0, 24.0, 14.0)
+"""The best harmonic's line to the noise in a bin of the window, as :class:`services.case.enf.extract.Tone` has it."""
+WRONG_SHARES: Final[tuple[tuple[float, ...], ...]] = (
+    (0.0, 0.96, 0.96),
+    (0.0, 0.0, 0.75),
+    (0.0, 0.0, 0.0),
+    (0.0, 0.0, 0.0),
+)
+"""A row for each length, a column for each line."""
+
+
+def wrong_place_share(heard_s: float, line_db: float) -> float:
+    """The share, from 0 to 1, at the next shorter length and the next weaker line that were measured."""
+    row = max((n for n, length in enumerate(LENGTHS_S) if length <= heard_s), default=0)
+    column = min((n for n, line in enumerate(LINES_DB) if line <= line_db), default=len(LINES_DB) - 1)
+    return WRONG_SHARES[row][column]
