@@ -1,0 +1,215 @@
+"""The case desk on the real network of three cities: what an investigator reads, and that nothing else is read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gridledger import jsontext
+from gridledger.client.profile import read_roots
+from gridledger.errors import GridLedgerError
+from gridledger.identity.signer import SigningIdentity
+from gridledger.transport.node_client import NodeClient, client_tls, path_of
+from services.case.__main__ import main
+from services.case.desk_client import desk_url, opened_desk
+from services.case.ledger import access_ledger, cases_ledger
+from services.case.questions import Question
+from services.case.trusted import Trusted, files_of
+from tests.support.forensics_network import ForensicsNetwork, forensics_description, forensics_network
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+CASE = "2026-17"
+DEVICE = "plant-relay-1"
+COMPANIONS = {"case-desk": {}, "ln-plant-1": {}, "anchor": {"interval_s": 1.0}}
+BEGIN, END = "2026-01-01T00:00Z", "2036-01-01T00:00Z"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForensicsNetwork]:
+    """The network, with what happened, and a case of it that is approved."""
+    folder = tmp_path_factory.mktemp("desk") / "network"
+    with forensics_network(forensics_description(COMPANIONS), folder) as network:
+        directory = ["--dir", str(network.folder)]
+        assert main(["set-up", *directory]) == 0
+        asyncio.run(happen(network))
+        channels = ["access", "devices", "section-plant"]
+        opening = ["open", CASE, "--purpose", "breaker 7", "--channel", *channels, "--from", BEGIN, "--to", END]
+        assert main([*opening, *directory]) == 0
+        assert main(["approve", CASE, *directory]) == 0
+        yield network
+
+
+@pytest.fixture
+def run(running: ForensicsNetwork, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs ``gridledger case``; what it prints for programs."""
+
+    def run(*words: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        ended = main([*words, "--dir", str(running.folder), "--json"])
+        out, err = capsys.readouterr()
+        assert ended == code, f"{words}: exit code {ended}\n{out}\n{err}"
+        return json.loads(out) if code == 0 else err
+
+    return run
+
+
+async def happen(network: ForensicsNetwork) -> None:
+    """A session with a command, and events of a device."""
+    ivan = await network.operator("Severodonetsk", "ivan")
+    async with access_ledger(network.profile, ivan) as access:
+        await access.open_session("s-1", "ivan", "t-1", "section-plant", "night shift")
+        await access.command("s-1", DEVICE, "open")
+        await access.close_session("s-1")
+    (node,) = [one for one in network.network.config.companions if one.kind == "lightnode"]
+    caller = await network.user("Severodonetsk", "scada", "lightnode")
+    client = NodeClient(network.network.config.url(node), caller, read_roots(network.profile.roots))
+    try:
+        for kind, text in (("command", "breaker 7 opened"), ("alarm", "busbar without voltage")):
+            told = {"device": DEVICE, "kind": kind, "body": {"text": text}}
+            await client.post("/events", jsontext.dumps(told))
+    finally:
+        await client.close()
+
+
+def found(run: Any, *words: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = run("search", CASE, *words)["items"]
+    return items
+
+
+async def all_is_indexed(run: Any) -> None:
+    """Wait until the desk has read the events that the light node forwards."""
+    await eventually(
+        lambda: asyncio.to_thread(lambda: len(found(run, "--device", DEVICE, "--kind", "command", "alarm")) == 2),
+        within_s=60,
+        what="the desk has both events",
+    )
+
+
+async def test_what_happened_is_found_and_each_question_is_on_the_ledger(running: ForensicsNetwork, run: Any) -> None:
+    await all_is_indexed(run)
+    told = await asyncio.to_thread(run, "search", CASE, "--operator", "ivan")
+    kinds = ["session-opened", "command-issued", "session-closed"]
+    assert [(row["kind"], row["session"], row["terminal"]) for row in told["items"]] == [
+        (kind, "s-1", "t-1") for kind in kinds
+    ]
+    assert told["read_to"]["access"]["height"] > 1
+    (alarm,) = await asyncio.to_thread(found, run, "--text", "busbar volt*", "--kind", "alarm")
+    assert json.loads(alarm["text"]) == {"body": {"text": "busbar without voltage"}}
+    queries = (await asyncio.to_thread(run, "queries", CASE))["items"]
+    asked = {each["tx"]: json.loads(each["text"]) for each in queries}
+    assert asked[told["queries"][0]] == {"kind": "search", "question": {"operators": ["ivan"], "limit": 100}}
+    everything = await asyncio.to_thread(run, "timeline", CASE)
+    assert [row["said_us"] for row in everything["items"] if row["said_us"]] == sorted(
+        row["said_us"] for row in everything["items"] if row["said_us"]
+    )
+
+
+async def test_a_query_is_valid_on_the_desks_peer_before_it_is_answered(running: ForensicsNetwork) -> None:
+    """A Query that is only made, and not ordered, is no Query; nor is another's, nor the same one twice."""
+    roman, question = await running.investigator(), Question(operators=("ivan",))
+    url = desk_url(running.folder)
+    body = {"query": "ab" * 32, "kind": "search", "question": question.to_dict()}
+    client = NodeClient(url, roman, read_roots(running.profile.roots))
+    other = NodeClient(url, await running.user("Investigators", "olha", "investigator"), client_roots(running))
+    try:
+        assert await refusal(client, body) == "QUERY_NOT_VALID"
+        async with cases_ledger(running.profile, roman) as cases:
+            body["query"] = (await cases.query(CASE, question.text("search")))["tx"]
+        assert await refusal(other, body) == "QUERY_NOT_VALID"
+        answer = jsontext.loads(await client.post(path_of("cases", CASE, "rows"), jsontext.dumps(body)))
+        assert len(answer["rows"]) == 3
+        assert await refusal(client, body) == "QUERY_USED"
+        beyond = Question(channels=("section-home",))
+        async with opened_desk(running.profile, roman, url) as (desk, _):
+            with pytest.raises(GridLedgerError) as refused:
+                await desk.rows(CASE, "search", beyond)
+            assert refused.value.code == "OUT_OF_SCOPE"
+    finally:
+        await client.close()
+        await other.close()
+
+
+async def test_plain_http_with_an_investigators_certificate_reads_no_peer(running: ForensicsNetwork) -> None:
+    roman = await running.investigator()
+    paths = ("blocks/0", "blocks/0?format=raw", "headers?from=0", "events/blocks?from=0", "events/full-blocks?from=0")
+    for channel, entry in running.profile.channels.items():
+        if channel == "general":
+            continue
+        for name in entry.peers:
+            peer = running.profile.peers[name]
+            async with plain(running, roman, peer.url) as http:
+                for path in (*paths, f"history/{chaincode_of(running, channel)}?key=authority", "config", ""):
+                    answer = await http.get(f"/channels/{channel}/{path}".rstrip("/"))
+                    assert answer.status_code in (401, 403), (channel, name, path, answer.text)
+
+
+async def test_the_desk_goes_on_where_it_was(running: ForensicsNetwork, run: Any) -> None:
+    await all_is_indexed(run)
+    before = await asyncio.to_thread(found, run, "--device", DEVICE)
+    await running.network.kill("desk")
+    await running.network.start("desk")
+    assert await asyncio.to_thread(found, run, "--device", DEVICE) == before
+    used = (await asyncio.to_thread(run, "search", CASE, "--limit", "1"))["left_out"]
+    assert used["limit"] > 0
+
+
+async def test_a_package_of_what_was_found_is_proved(running: ForensicsNetwork, run: Any, tmp_path: Path) -> None:
+    await all_is_indexed(run)
+    roots = tmp_path / "roots"
+    roots.mkdir()
+    async with cases_ledger(running.profile, await running.investigator()) as cases:
+        genesis = (await cases.network.get_block(0)).header.hash
+    pems = {mspid: [pem] for mspid, pem in running.profile.organisation_roots.items()}
+    for name, data in files_of(Trusted(pems, "general", genesis)).items():
+        (roots / name).write_bytes(data)
+    asked = (CASE, "--device", DEVICE, "--kind", "command", "alarm", "--title", "the opening", "--disclose")
+
+    def proved() -> bool:
+        for old in tmp_path.glob("*.zip"):
+            old.unlink()
+        told = run("package", *asked, "--out", str(tmp_path / "case.zip"))
+        finding = run("findings", CASE)["items"][-1]
+        assert (finding["package_sha256"], finding["tx"]) == (told["sha256"], told["finding"])
+        return main(["verify", str(tmp_path / "case.zip"), "--roots", str(roots)]) == 0
+
+    await eventually(lambda: asyncio.to_thread(proved), within_s=60, what="the events are anchored and proved")
+
+
+async def test_an_export_has_what_a_search_finds(run: Any, tmp_path: Path) -> None:
+    await all_is_indexed(run)
+    out = tmp_path / "timeline.jsonl"
+    told = await asyncio.to_thread(run, "export", CASE, "--out", str(out), "--operator", "ivan")
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["session-opened", "command-issued", "session-closed"]
+    assert all(line["datetime"].endswith("+00:00") for line in lines)
+    side = json.loads(out.with_name("timeline.jsonl.left-out.json").read_text())
+    assert (side["rows"], side["queries"]) == (3, told["queries"])
+    assert "is there already" in await asyncio.to_thread(
+        lambda: run("export", CASE, "--out", str(out), "--operator", "ivan", code=1)
+    )
+
+
+def plain(running: ForensicsNetwork, identity: SigningIdentity, url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=client_tls(identity, client_roots(running)), base_url=url, timeout=20)
+
+
+def client_roots(running: ForensicsNetwork) -> str:
+    return read_roots(running.profile.roots)
+
+
+def chaincode_of(running: ForensicsNetwork, channel: str) -> str:
+    return next(iter(running.network.config.channels[channel].chaincodes))
+
+
+async def refusal(client: NodeClient, body: dict[str, Any]) -> str:
+    with pytest.raises(GridLedgerError) as refused:
+        await client.post(path_of("cases", CASE, "rows"), jsontext.dumps(body))
+    return refused.value.code
