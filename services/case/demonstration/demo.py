@@ -13,18 +13,18 @@ from gridledger.demonstration.steps import Steps
 from gridledger.demonstration.summary import channel_summary, write_summary
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.network.status import NetworkState
-from services.case.demonstration import forging, investigating, playing
+from services.case.demonstration import grid, investigating, proving, sounding
 from services.case.demonstration.casting import devices_of_nodes, settings_of
-from services.case.demonstration.stage import Stage, set_stage
-from services.case.described import APPLICATION, authority_identity
-from services.case.replay.story import Story
-from services.case.replay.ukraine2015 import parameters, story
-from services.case.rules.catalogue import Examined, examine
-from services.case.setting_up import set_up
+from services.case.demonstration.course import Course
+from services.case.demonstration.pmu_servers import pmu_servers
+from services.case.demonstration.stage import PROJECT, RealClock, set_stage
+from services.case.described import APPLICATION
+from services.case.replay.pmus import MovingGrid
+from services.case.replay.ukraine2015 import story
 
-PROJECT: Final = Path(__file__).resolve().parents[3]
 NETWORK: Final = PROJECT / "network-config" / "forensics.yaml"
-_SET_UP_WAIT_S: Final = 60.0
+_BESIDE_S: Final = 900.0
+"""For how much longer than the replay the PMUs measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +40,44 @@ class DemoOptions:
     begun: float = 0.0
 
 
-@dataclass(slots=True)
-class _Found:
-    """What came of the demonstration."""
-
-    replayed: playing.Replayed | None = None
-    examined: Examined | None = None
-
-
 async def demonstrate(options: DemoOptions, console: Console) -> int:
     """Run everything; the exit code: 0 when all that was planted was found, nobody else accused, and all is proved."""
     options.out.mkdir(parents=True, exist_ok=True)
     told = story(options.seed, replay_s=options.replay_s, quantity=options.quantity)
-    config = load_network_config(NETWORK)
-    devices = devices_of_nodes(told.cast, sections_of(config))
+    devices = devices_of_nodes(
+        (*told.cast.devices.values(), *grid.devices(), sounding.device()), sections_of(load_network_config(NETWORK))
+    )
+    sources = grid.sources(options.port_offset)
     place = Place(
         NETWORK,
         options.folder,
         PROJECT,
         options.port_offset,
         companions=(APPLICATION, "anchors"),
-        settings={name: {"devices": settings_of(each)} for name, each in devices.items()},
+        settings={name: {"devices": settings_of(each, sources)} for name, each in devices.items()},
         begun=options.begun,
     )
-    steps, found, folder = Steps(console), _Found(), options.folder.resolve()
-    async with demo_network(place, console) as network, AsyncExitStack() as stack:
+    steps, folder, out = Steps(console), options.folder.resolve(), options.out.resolve()
+    console.say("solving the grid that the PMUs measure")
+    begun_us, seconds = RealClock().now_us(), options.replay_s + _BESIDE_S
+    frequency = sounding.Frequency(options.seed, begun_us)
+    moving = MovingGrid(grid.placement(), seconds, options.seed, frequency=frequency.at)
+    pmus = pmu_servers(moving, grid.ports(options.port_offset), begun_us=begun_us, rate=grid.RATE)
+    async with pmus, demo_network(place, console) as network, AsyncExitStack() as stack:
 
-        async def work() -> None:
+        async def work() -> Course:
             stage = await set_stage(network, folder, told.cast, devices, stack)
-            await _play(stage, told, steps, found)
+            course = Course(stage, told, steps, moving, begun_us, frequency, out)
+            await course.run()
+            return course
 
-        await network.run(work())
+        course = await network.run(work())
         state = await network.run(network.agreement())
     steps.step = "At the end"
     disagreeing = disagreements(state)
     steps.expect("all peers have the same ledger", not disagreeing, ", ".join(disagreeing))
     console.channels(state)
-    write_summary(options.out / "summary.json", _summary(steps, found, network, state, options))
+    write_summary(options.out / "summary.json", _summary(course, network, state, options))
     if not steps.is_good:
         console.verdict(f"The demonstration failed: {steps.failed}", good=False)
         return 1
@@ -93,35 +94,8 @@ def sections_of(config: NetworkConfig) -> dict[str, list[str]]:
     return found
 
 
-async def _play(stage: Stage, told: Story, steps: Steps, found: _Found) -> None:
-    async def register() -> None:
-        done = await set_up(stage.profile, list(stage.nodes.values()), wait_s=_SET_UP_WAIT_S)
-        count = sum(each["done"] == "registered" for each in done["devices"])
-        steps.expect(f"{len(told.cast.devices)} devices are registered and admitted", count == len(told.cast.devices))
-
-    async def replay() -> None:
-        found.replayed = await playing.replay(told, stage, steps)
-        playing.expect_played(found.replayed, told, steps)
-
-    async def forge() -> None:
-        await forging.forge(stage, steps)
-
-    async def investigate() -> None:
-        rows = await investigating.read_rows(stage.profile, await authority_identity(stage.profile))
-        found.examined = examine(rows, parameters=parameters(told.pace))
-        outages = found.replayed.outages if found.replayed is not None else ()
-        investigating.expect_found(told, found.examined.findings, outages, steps)
-
-    await steps.act("The devices are registered", register)
-    await steps.act("The week of the attack is played", replay)
-    await steps.act("Events are forged", forge)
-    await steps.act("The rules are applied", investigate)
-
-
-def _summary(
-    steps: Steps, found: _Found, network: DemoNetwork, state: NetworkState, options: DemoOptions
-) -> dict[str, Any]:
-    replayed = found.replayed
+def _summary(course: Course, network: DemoNetwork, state: NetworkState, options: DemoOptions) -> dict[str, Any]:
+    replayed, steps = course.replayed, course.steps
     return {
         "passed": steps.is_good,
         "ready_s": round(network.ready_s, 2),
@@ -131,6 +105,11 @@ def _summary(
         "expectations": [asdict(each) for each in steps.expectations],
         "played": None if replayed is None else asdict(replayed.played),
         "outages": [] if replayed is None else [asdict(each) for each in replayed.outages],
-        "examined": None if found.examined is None else found.examined.to_dict(),
+        "planted": [] if course.judged is None else investigating.told(course.judged),
+        "package": None if course.packed is None else proving.summary_of(course.packed, course.verified),
+        "recordings": None
+        if course.heard is None
+        else {"call.wav": course.heard.own.as_json(), "other.wav": course.heard.other.as_json()},
+        "examined": None if course.examined is None else course.examined.to_dict(),
         "channels": channel_summary(state),
     }

@@ -26,6 +26,7 @@ from services.case.light_nodes import LightNode, light_nodes_of
 from services.case.replay.player import Actors, Event
 from services.case.replay.story import Cast, Device
 
+PROJECT: Final = Path(__file__).resolve().parents[3]
 _TELL_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.2
 
@@ -75,6 +76,11 @@ class Stage:
             await client.post("/events", jsontext.dumps(list(events)), timeout_s=_TELL_TIMEOUT_S)
 
         return tell
+
+    async def teller_of(self, device: str, cast: Cast) -> Callable[[Sequence[Event]], Awaitable[None]]:
+        """How a device's events are told to its light node."""
+        name = next(node for node, held in self.devices.items() if any(each.device == device for each in held))
+        return await self.teller(name, self._someone(self.nodes[name], cast))
 
     def _someone(self, node: LightNode, cast: Cast) -> SigningIdentity:
         """An operator of the light node's organisation."""

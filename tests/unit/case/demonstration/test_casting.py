@@ -13,7 +13,7 @@ from services.case.replay.centres import cast
 
 def test_each_device_of_the_story_has_one_light_node_of_its_section() -> None:
     sections = sections_of(load_network_config(NETWORK))
-    found = devices_of_nodes(cast(), sections)
+    found = devices_of_nodes(cast().devices.values(), sections)
     told = [each.device for devices in found.values() for each in devices]
     assert sorted(told) == sorted(cast().devices)
     for section, nodes in sections.items():
@@ -28,9 +28,9 @@ def test_devices_are_settings_of_a_light_node() -> None:
     (told,) = settings_of([device])
     assert told["device"] == "breaker-kyiv-01"
     assert told["type"] == "relay"
-    assert told.keys() == {"device", "type", "section", "site", "vendor", "model"}
+    assert told.keys() == {"device", "type", "section", "site", "vendor", "model", "sources"}
 
 
 def test_a_section_without_a_light_node_is_told() -> None:
     with pytest.raises(SettingsError, match="no light node in section-plant"):
-        devices_of_nodes(cast(), {"section-transmission": ["a"], "section-home": ["b"]})
+        devices_of_nodes(cast().devices.values(), {"section-transmission": ["a"], "section-home": ["b"]})
