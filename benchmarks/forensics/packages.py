@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 from benchmarks.forensics.chains import APPLICATIONS, CHAINCODES, GENERAL, REGISTRY, SECTIONS, People, ledgers
-from benchmarks.forensics.history import build, parser
+from benchmarks.forensics.history import KINDS, build, parser
 from benchmarks.forensics.measuring import tell
 from benchmarks.forensics.search import fill, open_index
 from benchmarks.measure.machine import this_machine
@@ -26,11 +26,15 @@ from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.world_state import HistoryEntry
 from services.case.collecting import Collector, FinalAnchor, disclosed_of
 from services.case.questions import Question, Scope
+from services.case.serving.index import Index
 from services.case.serving.searching import search
 from services.case.verifier import verifier
 
 PACKAGE_S, VERIFY_S = 20.0, 10.0
 _MAX_PAGE: Final = 1000
+QUESTIONS: Final = {"one after another": tuple(sorted(set(KINDS))), "scattered": ("alarm",)}
+"""Kinds of the events that a package is asked for: those of a stretch of time; and few in each of many transactions,
+which have all their events in the package and are proved whole. The bars are for the first."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,10 +47,12 @@ def main(argv: Sequence[str]) -> int:
     write_atomically(options.folder / "package.json", jsontext.dumps(report) + b"\n")
     print(jsontext.dumps(report).decode(), flush=True)
     bars = {"package_s": PACKAGE_S, "verify_s": VERIFY_S}
-    missed = [name for name, bar in bars.items() if report[name] >= bar]
+    judged = report["one after another"]
+    missed = [name for name, bar in bars.items() if judged[name] >= bar]
     for name in missed:
-        print(f"MISSED: {name} {report[name]} is not below {bars[name]:g}", file=sys.stderr)
-    return EXIT_FAILED if missed or report["outcome"] != "proved" else 0
+        print(f"MISSED: {name} {judged[name]} is not below {bars[name]:g}", file=sys.stderr)
+    proved = all(report[name]["outcome"] == "proved" for name in QUESTIONS)
+    return 0 if proved and not missed else EXIT_FAILED
 
 
 async def _measured(options: Any) -> dict[str, Any]:
@@ -54,34 +60,40 @@ async def _measured(options: Any) -> dict[str, Any]:
     fill(index, options.folder)
     opened = ledgers(options.folder, list(CHAINCODES))
     people = People.in_folder(options.folder / "people")
+    roots = {mspid: [root] for mspid, root in people.roots.items()}
+    genesis = opened[GENERAL].block(0).header.hash
+    report: dict[str, Any] = {"machine": this_machine().to_dict()}
+    for name, kinds in QUESTIONS.items():
+        question = Question(kinds=kinds, limit=options.of)
+        data, told = await _packaged(index, opened, question)
+        begun = time.perf_counter()
+        judged = verify_package(data, roots=roots, general_genesis=genesis)
+        told |= {"verify_s": round(time.perf_counter() - begun, 2), "proved_events": len(judged.events)}
+        told |= {"outcome": judged.outcome.value, "broken": None if judged.broken is None else judged.broken.message}
+        report[name] = told
+        tell(f"{name}: {told}")
+    index.close()
+    for ledger in opened.values():
+        ledger.close()
+    return report
+
+
+async def _packaged(index: Index, opened: Mapping[str, Ledger], question: Question) -> tuple[bytes, dict[str, Any]]:
+    """The package of what a question finds, and what it took, the trees of the channels included."""
     scope = Scope(SECTIONS, 0, 10**16 - 1, None, None, None)
-    question = Question(kinds=("alarm",), limit=options.of)
     collector = Collector(LedgersAsPeer(opened), _roles(), index.config_blocks, verifier)
     begun = time.perf_counter()
     page = search(index.reader(), index.channels, question, scope)
     places = [Place(row.channel, row.block, row.position) for row in page.rows]
     package = await collector.collect(places, {"case": "benchmark"})
     data = write_package(package)
-    package_s = time.perf_counter() - begun
-    tell(f"a package of {len(page.rows)} events, {len(data):,} bytes, in {package_s:.1f} s")
-    roots = {mspid: [root] for mspid, root in people.roots.items()}
-    begun = time.perf_counter()
-    judged = verify_package(data, roots=roots, general_genesis=opened[GENERAL].block(0).header.hash)
-    verify_s = time.perf_counter() - begun
-    index.close()
-    for ledger in opened.values():
-        ledger.close()
-    return {
-        "machine": this_machine().to_dict(),
+    return data, {
         "events": len(page.rows),
         "transactions": len(package.evidence),
         "blocks": sum(len(part.blocks) for part in package.channels.values()),
         "disclosed": sum(len(each["transactions"]) for each in disclosed_of(package)),
         "bytes": len(data),
-        "package_s": round(package_s, 2),
-        "verify_s": round(verify_s, 2),
-        "outcome": judged.outcome.value,
-        "broken": None if judged.broken is None else judged.broken.message,
+        "package_s": round(time.perf_counter() - begun, 2),
     }
 
 
