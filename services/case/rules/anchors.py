@@ -36,7 +36,8 @@ def _silent(rows: Sequence[Row], values: Values) -> list[Finding]:
     if not anchoring:
         return []
     most_us = values["intervals"] * values["interval_s"] * SECOND_US
-    end_us = max(row.block_us for row in rows)
+    # Rows are chosen by the time they tell: what came into a block later is no sign that later anchors are here, too.
+    end_us = min(max(map(told_us, rows)), max(row.block_us for row in rows))
     found = []
     for channel, written in by((row for row in rows if row.channel not in anchoring), lambda row: row.channel):
         set_us = [row.block_us for row in of_kinds(rows, "members-set") if row.details.get("channel") == channel]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.case.rows import Row
 from services.case.rules.catalogue import examine
 from services.case.rules.finding import Finding
-from tests.support.told_rows import anchored, event, row
+from tests.support.told_rows import anchored, at, event, row
 
 
 def _found(rule: str, rows: list[Row]) -> list[Finding]:
@@ -55,3 +55,9 @@ def test_two_silences_are_two_findings() -> None:
     written = [event("d-1", seconds, block=seconds) for seconds in (0, 10, 500, 510)]
     anchors = [anchored("section-home", 11, 60), anchored("section-home", 511, 600)]
     assert [len(each.rows) for each in _found("anchors-silent", [*written, *anchors])] == [2, 2]
+
+
+def test_a_row_that_came_into_a_block_late_does_not_make_the_record_longer() -> None:
+    rows = [event("d-1", 0, block=4), anchored("general", 1, 5), event("d-2", 6, block=9, block_us=at(50))]
+    assert _found("anchors-silent", rows) == []
+    assert len(_found("anchors-silent", [*rows, event("d-2", 40, block=10)])) == 1
