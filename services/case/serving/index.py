@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from gridledger import jsontext
-from gridledger.errors import SettingsError, UnavailableError
+from gridledger.errors import CorruptionError, GridLedgerError, NoSpaceLeft, SettingsError, UnavailableError
 from gridledger.protocol.block import ZERO_HASH, Block
 from gridledger.protocol.codes import TxValidationCode
 from services.case.errors import IndexMisfit
@@ -80,7 +80,7 @@ class Index:
     def add(self, blocks: Sequence[Committed]) -> int:
         """Add blocks, the next ones of their channels; how many rows they have. All of them, or none.
 
-        Raises :class:`IndexMisfit` where one does not follow what is there.
+        Raises :class:`IndexMisfit` where one does not follow what is there, NoSpaceLeft where the disk is full.
         """
         read = [(each, rows_of(each.block, each.codes, self._places)) for each in blocks]
         with self._writing, self._transaction() as cursor:
@@ -218,11 +218,21 @@ class Index:
         cursor.execute("BEGIN IMMEDIATE")
         try:
             yield cursor
-        except BaseException:
-            cursor.execute("ROLLBACK")
+            cursor.execute("COMMIT")
+        except BaseException as error:
+            if self._writer.in_transaction:
+                cursor.execute("ROLLBACK")
             self._names.clear()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise trouble(error, self._file) from None
             raise
-        cursor.execute("COMMIT")
+
+
+def trouble(error: sqlite3.DatabaseError, file: Path) -> GridLedgerError:
+    """What a failure of SQLite to write comes to: no room, or a file that cannot be used any more."""
+    if "full" in str(error):
+        return NoSpaceLeft(f"{file} cannot be written: {error}; make room, and the desk goes on by itself")
+    return CorruptionError(f"{file} cannot be used ({error}): remove it and start the desk again, which makes it anew")
 
 
 def _connection(file: Path, *, only_reads: bool = False) -> sqlite3.Connection:

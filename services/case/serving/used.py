@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from gridledger.errors import SettingsError
+from gridledger.errors import NoSpaceLeft, SettingsError
 
 FILE: Final = "used.sqlite"
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS used (query TEXT PRIMARY KEY, asked_us INTEGER NOT NULL) WITHOUT ROWID"
@@ -35,10 +35,13 @@ class UsedQueries:
 
         Those of before ``forget_us`` are forgotten: they are too old to be answered.
         """
-        with self._lock:
-            self._connection.execute("DELETE FROM used WHERE asked_us < ?", (forget_us,))
-            taken = self._connection.execute("INSERT OR IGNORE INTO used VALUES (?, ?)", (query, asked_us))
-            return taken.rowcount == 1
+        try:
+            with self._lock:
+                self._connection.execute("DELETE FROM used WHERE asked_us < ?", (forget_us,))
+                taken = self._connection.execute("INSERT OR IGNORE INTO used VALUES (?, ?)", (query, asked_us))
+                return taken.rowcount == 1
+        except sqlite3.OperationalError as error:
+            raise NoSpaceLeft(f"the Query cannot be kept as used, so it is not answered: {error}") from None
 
     def close(self) -> None:
         """Close the file."""

@@ -158,8 +158,8 @@ async def test_who_is_no_investigator_or_nobody_is_refused(world: DeskWorld, rou
         code = "QUERY_NOT_VALID" if by is foreign else "PERMISSION_DENIED"
         assert (answer.status, answer.code) == (403, code)
     async with world.serving() as port, world.client(port, None) as http:
-        answer = await http.post(f"/cases/c-1/{route}", json=body_of(route, query, QUESTION.to_dict()))
-        assert answer.status_code == 401
+        unknown = await http.post(f"/cases/c-1/{route}", json=body_of(route, query, QUESTION.to_dict()))
+        assert unknown.status_code == 401
     assert (await ask(world, route, query)).status == 200
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gridledger.errors import NoSpaceLeft
 from gridledger.protocol.block import ZERO_HASH
 from services.case.errors import IndexMisfit
 from services.case.questions import Question, Scope
@@ -139,6 +140,19 @@ def test_what_was_logged_between_revocation_and_suspension_is_marked(index: Inde
     index.add([chains.add("section-plant", START_US + 9 * S, [suspended, event("b-1", "gps", START_US)])])
     late = [(row.device, row.channel, row.at_us) for row in found(index) if "revoked-late" in row.marks]
     assert late == [("b-1", "section-plant", START_US + i * S) for i in (2, 3)]
+
+
+def test_on_a_full_disk_nothing_of_a_block_is_kept_and_it_goes_on_with_room(index: Index, chains: Chains) -> None:
+    index.add([chains.add("access", START_US, [opening("s-1", "ivan", "t-1")])])
+    (pages,) = index._writer.execute("PRAGMA page_count").fetchone()
+    index._writer.execute(f"PRAGMA max_page_count = {pages}")
+    many = chains.add("access", START_US, [opening(f"more-{i}", "ivan", "t-1") for i in range(2000)])
+    with pytest.raises(NoSpaceLeft, match="make room"):
+        index.add([many])
+    assert [row.session for row in found(index)] == ["s-1"]
+    index._writer.execute("PRAGMA max_page_count = 1000000")
+    assert index.add([many]) == 2000
+    assert len(found(index, words=("more-7",))) == 1
 
 
 def _sorted(rows: list[Row]) -> list[Row]:
