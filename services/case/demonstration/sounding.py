@@ -42,7 +42,6 @@ _BEGINS_S: Final = 420.0
 _LENGTH_S: Final = 1_200.0
 _OTHER_DAY: Final = 1_000_003
 _MOST_S: Final = 14_400
-_EVERY_S: Final = 2.0
 _AGAIN_S: Final = 0.5
 _START_WITHIN_S: Final = 1.0
 _EDIT_WITHIN_S: Final = 3.0
@@ -81,7 +80,7 @@ async def tell(frequency: Frequency, teller: Callable[[Sequence[Event]], Awaitab
     """Tell what was measured before, then what is measured, until this is cancelled."""
     clock, told = RealClock(), 0
     while True:
-        now = (clock.now_us() - frequency.first_us) // 1_000_000
+        now = (clock.now_us() - frequency.first_us) // 1_000_000 + 1
         while told < now:
             some = frequency.events(told, min(told + MAX_TOGETHER, now))
             try:
@@ -90,7 +89,7 @@ async def tell(frequency: Frequency, teller: Callable[[Sequence[Event]], Awaitab
                 await asyncio.sleep(_AGAIN_S)
                 continue
             told += len(some)
-        await asyncio.sleep(_EVERY_S)
+        await clock.sleep_until(frequency.first_us + told * 1_000_000)
 
 
 async def end(task: asyncio.Task[None]) -> None:
