@@ -44,6 +44,7 @@ A_BLOCK: Final = 16
 KINDS: Final = ("frequency",) * 60 + ("gps",) * 20 + ("health",) * 9 + ("alarm",) * 8 + ("command", "tamper", "outage")
 OPERATORS, TERMINALS = 40, 60
 SESSIONS_A_BLOCK: Final = 20
+MOST_SESSIONS: Final = 3_000
 _REGISTRATIONS: Final = 100
 """Of a block."""
 DEFAULT_FOLDER: Final = Path("out/forensics-history")
@@ -72,7 +73,7 @@ def build(folder: Path, events: int, processes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     people = People.in_folder(folder / "people")
     registered = _register(folder, people)
-    _sessions(folder, people, events // 100)
+    _sessions(folder, people, min(events // 100, MOST_SESSIONS))
     share = -(-events // len(SECTIONS))
     if processes == 1:
         for channel in SECTIONS:
@@ -125,9 +126,9 @@ def _register(folder: Path, people: People) -> dict[str, str]:
 
 
 def _sessions(folder: Path, people: People, count: int) -> None:
-    """Operators' sessions over the week, a command in each."""
+    """Operators' sessions over the week, a command in each, all closed: three blocks for some at once."""
     channel, operator = PaperChannel(folder, people, ACCESS), people.of("operator")
-    begun = (channel.ledger.height - 1) // 2 * SESSIONS_A_BLOCK
+    begun = (channel.ledger.height - 1) // 3 * SESSIONS_A_BLOCK
     for number in range(begun, count, SESSIONS_A_BLOCK):
         some = range(number, min(count, number + SESSIONS_A_BLOCK))
         at_us = BEGIN_US + WEEK_US * number // max(count, 1)
@@ -140,6 +141,9 @@ def _sessions(folder: Path, people: People, count: int) -> None:
             command = {"session": f"s-{each}", "device": f"pmu-{each % DEVICES}", "command": "open"}
             channel.call("Command", command, operator, at_us + 2 * S)
         channel.block(at_us + 3 * S)
+        for each in some:
+            channel.call("CloseSession", {"session": f"s-{each}"}, operator, at_us + 4 * S)
+        channel.block(at_us + 5 * S)
     channel.ledger.close()
 
 
