@@ -20,7 +20,7 @@ from pymodbus.exceptions import ModbusException
 from gridledger.evidence.events import PRIVATE_KINDS
 from services.lightnode import metrics
 from services.lightnode.settings import ModbusSource, WatchedRegister
-from services.lightnode.sources.telling import SourceLost, Tell, kept_up, told
+from services.lightnode.sources.telling import SourceAway, Tell, kept_up, told
 
 _NEAR: Final = 16
 """Registers that lie so near to one another are read together, with those between."""
@@ -79,10 +79,10 @@ class ModbusWatcher:
         )
         try:
             if not await client.connect():
-                raise SourceLost(f"{source.host}:{source.port} cannot be reached")
+                raise SourceAway(f"{source.host}:{source.port} cannot be reached")
             yield client
         except (ModbusException, OSError, TimeoutError) as error:
-            raise SourceLost(f"{source.host}:{source.port}: {error!s:.200}") from None
+            raise SourceAway(f"{source.host}:{source.port}: {error!s:.200}") from None
         finally:
             client.close()
 
@@ -98,7 +98,7 @@ class ModbusWatcher:
             answer = await read(start, count=count, device_id=self._source.unit)
             words = answer.bits if table in ("coil", "discrete") else answer.registers
             if answer.isError() or len(words) < count:
-                raise SourceLost(f"{self._source.host} refuses {count} of {table} from {start} on: {answer!s:.100}")
+                raise SourceAway(f"{self._source.host} refuses {count} of {table} from {start} on: {answer!s:.100}")
             for register in registers:
                 found[register.name] = value_of(register, words[register.address - start])
         return {register.name: found[register.name] for register in self._source.registers}

@@ -23,7 +23,7 @@ from gridledger.field.cutter import Cutter
 from services.lightnode import metrics
 from services.lightnode.settings import PmuSource
 from services.lightnode.sources.pmu_rules import PmuRules
-from services.lightnode.sources.telling import SourceLost, Tell, kept_up, told
+from services.lightnode.sources.telling import SourceAway, Tell, kept_up, told
 
 _READ_BYTES: Final = 65_536
 _NO_TIME: Final = FrameTime(0, 0)
@@ -58,9 +58,9 @@ class PmuWatcher:
             finally:
                 writer.close()
         except TimeoutError:
-            raise SourceLost(f"{source.host}:{source.port} sent nothing of use for {source.silent_s:g} s") from None
+            raise SourceAway(f"{source.host}:{source.port} sent nothing of use for {source.silent_s:g} s") from None
         except OSError as error:
-            raise SourceLost(f"{source.host}:{source.port} cannot be reached: {error!s:.200}") from None
+            raise SourceAway(f"{source.host}:{source.port} cannot be reached: {error!s:.200}") from None
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cutter, decoder = Cutter(idcode=self._source.idcode), FrameDecoder()
@@ -100,5 +100,5 @@ class PmuWatcher:
     async def _some(self, reader: asyncio.StreamReader) -> bytes:
         data = await reader.read(_READ_BYTES)
         if not data:
-            raise SourceLost(f"{self._source.host}:{self._source.port} ended the connection")
+            raise SourceAway(f"{self._source.host}:{self._source.port} ended the connection")
         return data

@@ -22,7 +22,7 @@ PAUSES_S: Final = (0.5, 15.0)
 _log = logging.getLogger(__name__)
 
 
-class SourceLost(UnavailableError):
+class SourceAway(UnavailableError):
     """A source cannot be read now."""
 
     code = "SOURCE_AWAY"
@@ -56,7 +56,7 @@ async def kept_up(
         began = loop.time()
         try:
             await read()
-        except SourceLost as error:
+        except SourceAway as error:
             metrics.SOURCE_UP.labels(device).set(0)
             if loop.time() - began > PAUSES_S[1]:
                 backoff.succeeded()

@@ -20,7 +20,7 @@ from services.lightnode.sources.modbus import ModbusWatcher, grouped, has_change
 from services.lightnode.sources.opening import source_work
 from services.lightnode.sources.pmu import PmuWatcher
 from services.lightnode.sources.pmu_rules import PmuRules
-from services.lightnode.sources.telling import SourceLost, kept_up, told
+from services.lightnode.sources.telling import SourceAway, kept_up, told
 from tests.support.pmu_frames import STANDARD_CONFIGURATION
 from tests.support.waiting import until
 
@@ -81,9 +81,9 @@ async def test_a_source_that_is_lost_tells_one_outage(monkeypatch):
     async def read() -> None:
         nonlocal tries
         tries += 1
-        raise SourceLost("it is away")
+        raise SourceAway("it is away")
 
-    assert SourceLost("x").code == "SOURCE_AWAY"
+    assert SourceAway("x").code == "SOURCE_AWAY"
     async with running(kept_up("d", "modbus", read, tell, Random(1))):
         await until(lambda: tries > 3)
     assert tell.events == [{"kind": "outage", "body": {"source": "modbus", "why": "it is away"}}]

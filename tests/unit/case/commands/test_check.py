@@ -165,7 +165,13 @@ def test_help_tells_of_every_subcommand(capsys: pytest.CaptureFixture[str]) -> N
     out = capsys.readouterr().out
     assert all(f"  {name}" in out for name in SUBCOMMANDS)
     for name in SUBCOMMANDS:
-        with pytest.raises(SystemExit) as ended:
-            main([name, "--help"])
-        assert ended.value.code == 0
+        assert exit_code([name, "--help"]) == 0
         assert f"gridledger case {name}" in capsys.readouterr().out
+
+
+def exit_code(argv: list[str]) -> object:
+    """How a command ends: argparse leaves by SystemExit, a command with verbs of its own answers."""
+    try:
+        return main(argv)
+    except SystemExit as ended:
+        return ended.code
