@@ -251,6 +251,10 @@ class NodeClient:
             raise TimeoutExceeded(f"{self.base_url}{path}: no answer within {timeout_s} s") from None
         except aiohttp.ClientError as error:
             raise self._failure(error) from None
+        except RuntimeError as error:
+            if not _is_taken_descriptor(error):
+                raise
+            raise self._failure(error) from None
 
     @asynccontextmanager
     async def _open(
@@ -268,6 +272,10 @@ class NodeClient:
         except TimeoutError:
             raise ConnectionFailed(f"{self.base_url}{path}: nothing heard for {silence_s} s") from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
+            raise self._failure(error) from None
+        except RuntimeError as error:
+            if not _is_taken_descriptor(error):
+                raise
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> ConnectionFailed:
@@ -314,6 +322,15 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
             parts.append(part)
         return b"".join(parts)
     return await answer.read()
+
+
+def _is_taken_descriptor(error: RuntimeError) -> bool:
+    """Whether uvloop refuses a new socket; nothing was sent, and the next attempt has a descriptor of another number.
+
+    Of a connection that was given up while it was made, uvloop may keep the descriptor's number for a while. It refuses
+    the next socket that the system gives that number to (MagicStack/uvloop, issue 653).
+    """
+    return str(error).startswith("File descriptor ")
 
 
 def _reason(error: Exception) -> str:
