@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gridledger.client.profile import read_roots
 from gridledger.demonstration.steps import Steps
-from gridledger.errors import GridLedgerError
+from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.evidence.errors import EvidenceError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient, path_of
@@ -84,7 +84,10 @@ class Read:
 
 async def tamper(stage: Stage, rows: Sequence[Row], steps: Steps) -> Row:
     """Flip a byte of a file of rows on a light node's disk; the batch that it is of."""
-    batch = [row for row in of_kinds(rows, "batch") if row.device == TAMPERED][1]
+    batches = [row for row in of_kinds(rows, "batch") if row.device == TAMPERED]
+    if not batches:
+        raise UnavailableError(f"there are no batches of {TAMPERED} on the ledger")
+    batch = batches[-1]
     node = next(name for name, held in stage.devices.items() if any(each.device == TAMPERED for each in held))
     file = stage.folder.companion(node) / "data" / "rows" / TAMPERED / f"{batch.details['from_us']:016d}.parquet"
     await asyncio.to_thread(_flip, file)

@@ -72,9 +72,16 @@ async def replay(story: Story, stage: Stage, steps: Steps) -> Replayed:
         steps.console.say("  General is within their reach again")
         return Outage("general", begun_us, clock.now_us())
 
-    # gather, not a group: an error of one of them is told as it is.
-    played, *outages = await asyncio.gather(play(story, actors, clock), kill_a_peer(), take_general_away())
-    return Replayed(played, tuple(outages))
+    playing = asyncio.create_task(play(story, actors, clock))
+    outages = [asyncio.create_task(each) for each in (kill_a_peer(), take_general_away())]
+    try:
+        # Not a group of tasks: an error of one of them is told as it is.
+        await asyncio.gather(playing, *outages)
+    finally:
+        for task in (playing, *outages):
+            task.cancel()
+        await asyncio.gather(playing, *outages, return_exceptions=True)
+    return Replayed(playing.result(), tuple(each.result() for each in outages))
 
 
 async def started(stage: Stage, name: str) -> None:
