@@ -55,13 +55,12 @@ def needs_of(
     evidence: Sequence[Place],
     anchors: Mapping[str, Sequence[Anchored]],
     blocks: Blocks,
-    endings: Mapping[str, Sequence[str]] | None = None,
+    endings: Mapping[str, Sequence[str]],
 ) -> Needs:
     """What these transactions and anchors rest on and ``blocks`` do not have yet.
 
-    ``endings``: by device what :func:`endings_of` tells, of those that were asked about by now; where it is None, no
-    device is. A section's word when a device was revoked proves nothing, so the registry's own transactions go into the
-    package.
+    ``endings``: by device what :func:`endings_of` tells, of those that were asked about by now. A section's word when a
+    device was revoked proves nothing, so the registry's own transactions go into the package.
 
     Besides it a package has of each channel block 0 and every block with a configuration before the last block or
     anchor: these the collector adds by itself.
@@ -77,10 +76,9 @@ def needs_of(
         transaction = _transaction(channel, number, index, blocks, needs)
         if transaction is not None:
             _add_read(channel, transaction, roles, blocks, needs)
-    known = dict.fromkeys(needs.devices, ()) if endings is None else endings
     if roles.devices is not None:
-        needs.transactions |= {(roles.devices[0], tx) for name in needs.devices for tx in known.get(name, ())}
-    needs.devices -= known.keys()
+        needs.transactions |= {(roles.devices[0], tx) for name in needs.devices for tx in endings.get(name, ())}
+    needs.devices -= endings.keys()
     needs.transactions -= {(channel, tx) for channel, tx in needs.transactions if tx in registered}
     return needs
 

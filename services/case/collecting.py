@@ -11,12 +11,13 @@ from gridledger.client import Network
 from gridledger.client.anchors import AnchorsLedger
 from gridledger.errors import CorruptionError, GridLedgerError, LimitError, UnavailableError
 from gridledger.evidence.anchor import HeaderTree
-from gridledger.evidence.assembling import Anchored, assemble, needs_of
+from gridledger.evidence.assembling import Anchored, assemble, endings_of, needs_of
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
 from gridledger.protocol.block import ZERO_HASH
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.world_state import HistoryEntry
+from services.case.ledger import RegistryLedger
 
 MAX_BLOCKS: Final = 20_000
 """Of one package."""
@@ -54,6 +55,9 @@ class Source(Protocol):
     async def history(self, key: str) -> Sequence[HistoryEntry]:
         """What was written at a key of the contract of anchors, the newest first."""
 
+    async def endings(self, device: str) -> tuple[str, ...]:
+        """The registry's transactions that retired and revoked a device; none of one that it does not know."""
+
 
 ConfigBlocks = Callable[[str, int], Sequence[int]]
 """The blocks of a channel with configurations, below a number."""
@@ -81,10 +85,11 @@ class Collector:
         wanted = tuple(sorted(set(evidence)))
         held: Held = {self._roles.anchoring[0]: {}}
         anchors: dict[str, list[Anchored]] = {}
+        endings: dict[str, tuple[str, ...]] = {}
         await self._read(held, {(place.channel, place.block) for place in wanted})
         while True:
             await self._add_anchors(held, anchors)
-            needs = needs_of(self._roles, wanted, anchors, held)
+            needs = needs_of(self._roles, wanted, anchors, held, endings)
             if not needs:
                 break
             found = await asyncio.gather(
@@ -92,6 +97,7 @@ class Collector:
             )
             named = {(channel, number) for (channel, _), number in zip(sorted(needs.transactions), found, strict=True)}
             await self._read(held, needs.blocks | named)
+            await self._add_endings(endings, needs.devices)
         await self._add_configs(held, anchors)
         trees = {channel: await self._tree(channel, items[-1].size) for channel, items in anchors.items()}
         package = Package(self._roles, wanted, {}, about=about, verifier=await asyncio.to_thread(self._verifier))
@@ -113,6 +119,17 @@ class Collector:
         size = sum(sum(map(len, part.block.envelopes)) for parts in held.values() for part in parts.values())
         if size > MAX_BYTES:
             raise LimitError(f"the package would have {size} bytes, at most {MAX_BYTES} are taken: make several")
+
+    async def _add_endings(self, endings: dict[str, tuple[str, ...]], devices: Iterable[str]) -> None:
+        """What the registry has of the end of each of these devices."""
+
+        async def one(device: str) -> None:
+            async with self._places:
+                endings[device] = await self._source.endings(device)
+
+        async with asyncio.TaskGroup() as group:
+            for device in sorted(devices):
+                group.create_task(one(device))
 
     async def _add_anchors(self, held: Held, anchors: dict[str, list[Anchored]]) -> None:
         """The newest anchor of each channel that has blocks here."""
@@ -162,11 +179,12 @@ def disclosed_of(package: Package) -> list[dict[str, Any]]:
 
 
 class PeerSource:
-    """As :class:`Source`: ``networks`` are the peer's channels, ``anchors`` the contract of anchors."""
+    """As :class:`Source`: ``networks`` are the peer's channels, ``anchors`` and ``registry`` the contracts."""
 
-    def __init__(self, networks: Mapping[str, Network], anchors: AnchorsLedger) -> None:
+    def __init__(self, networks: Mapping[str, Network], anchors: AnchorsLedger, registry: RegistryLedger) -> None:
         self._networks = networks
         self._anchors = anchors
+        self._registry = registry
 
     async def block(self, channel: str, number: int) -> BlockPart:
         """As :class:`Source`."""
@@ -204,6 +222,15 @@ class PeerSource:
     async def history(self, key: str) -> Sequence[HistoryEntry]:
         """As :class:`Source`."""
         return list(await self._anchors.network.get_history(self._anchors.contract.chaincode, key))
+
+    async def endings(self, device: str) -> tuple[str, ...]:
+        """As :class:`Source`."""
+        try:
+            return endings_of(await self._registry.get_device(device))
+        except GridLedgerError as error:
+            if error.code != _REFUSED:
+                raise
+            return ()
 
     def _network(self, channel: str) -> Network:
         return self._networks[channel]

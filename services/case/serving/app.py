@@ -10,12 +10,10 @@ from random import SystemRandom
 from typing import Any
 
 from gridledger.client import Network, SigningIdentity
-from gridledger.client.anchors import APPLICATION as ANCHORS
 from gridledger.client.anchors import AnchorsLedger
-from gridledger.client.application import application_of, network_through, peers_of
+from gridledger.client.application import network_through, peers_of
 from gridledger.client.profile import ConnectionProfile, load_profile
 from gridledger.errors import SettingsError
-from gridledger.evidence.package import Roles
 from gridledger.files import lock_folder
 from gridledger.web import (
     Limits,
@@ -30,7 +28,8 @@ from gridledger.web import (
     create_app,
 )
 from services.case.collecting import Collector, PeerSource
-from services.case.described import DescribedForensics, described_forensics
+from services.case.described import DescribedForensics, described_forensics, described_roles
+from services.case.ledger import RegistryLedger
 from services.case.rows import Places
 from services.case.serving.admission import Admission
 from services.case.serving.following import Following
@@ -106,10 +105,11 @@ def _reading(
     networks: Mapping[str, Network],
     index: Index,
 ) -> Reading:
-    anchoring = application_of(profile, ANCHORS, "anchors")
-    general = networks[anchoring[0]]
-    roles = Roles(anchoring, (forensics.devices.channel, forensics.devices.chaincode), dict(forensics.sections))
-    source = PeerSource(networks, AnchorsLedger(general.get_contract(anchoring[1]), general))
+    roles = described_roles(profile)
+    general, devices = networks[roles.anchoring[0]], networks[forensics.devices.channel]
+    anchors = AnchorsLedger(general.get_contract(roles.anchoring[1]), general)
+    registry = RegistryLedger(devices.get_contract(forensics.devices.chaincode), devices)
+    source = PeerSource(networks, anchors, registry)
     limits = settings.limits
     return Reading(
         index,

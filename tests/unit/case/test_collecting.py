@@ -46,6 +46,9 @@ class WorldsPeer:
         with self._world.channels[GENERAL].peer.ledger.snapshot() as snapshot:
             return list(snapshot.history("anchors", key))
 
+    async def endings(self, device: str) -> tuple[str, ...]:
+        return self._world.endings(device)
+
     def config_blocks(self, channel: str, below: int) -> list[int]:
         return self._world.channels[channel].config_blocks(below)
 
@@ -81,6 +84,20 @@ async def test_what_is_anchored_is_proved_and_what_is_not_says_so(world: Evidenc
     world.anchor(SECTION)
     again = await collector.collect([third], {})  # the trees are those of before, and have grown
     assert judged(world, write_package(again)) == "proved"
+
+
+async def test_the_registry_s_revocation_comes_along_and_marks_what_came_after_it(world: EvidenceWorld) -> None:
+    device = Device("pmu-1", channel=SECTION)
+    before = world.log(device)
+    revoked = world.call(DEVICES, "Revoke", {"device": "pmu-1", "reason": "stolen"}, world.person("registrar"))
+    after = world.log(device)
+    for channel in (SECTION, DEVICES):
+        world.anchor(channel)
+    package = await WorldsPeer(world).collector().collect([before, after], {})
+    assert revoked.block in package.channels[DEVICES].blocks
+    report = verify_package(write_package(package), roots=world.roots, general_genesis=world.genesis)
+    assert report.broken is None, report.to_dict()
+    assert "revoked-late" in report.events[-1].marks
 
 
 async def test_what_comes_along_in_its_blocks_is_told_with_its_ids(world: EvidenceWorld) -> None:
