@@ -17,6 +17,7 @@ from benchmarks.measure.machine import this_machine
 from gridledger import jsontext
 from gridledger.client.anchors import Anchor
 from gridledger.command_line import EXIT_FAILED
+from gridledger.evidence.assembling import endings_of
 from gridledger.evidence.package import BlockPart, Place, Roles, write_package
 from gridledger.evidence.verification import verify_package
 from gridledger.files import write_atomically
@@ -133,6 +134,13 @@ class LedgersAsPeer:
         """What was written at a key of the contract of anchors, the newest first."""
         with self._ledgers[GENERAL].snapshot() as snapshot:
             return list(islice(snapshot.history(CHAINCODES[GENERAL], key), 100))
+
+    async def endings(self, device: str) -> tuple[str, ...]:
+        """The registry's transactions that retired and revoked a device."""
+        with self._ledgers[REGISTRY].snapshot() as snapshot:
+            kept = [snapshot.get(CHAINCODES[REGISTRY], f"{kind}/{device}") for kind in ("device", "revoked")]
+        record, revoked = (None if item is None else jsontext.loads_trusted(item.value) for item in kept)
+        return endings_of({**(record or {}), "revoked": revoked})
 
 
 def _roles() -> Roles:

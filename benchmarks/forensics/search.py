@@ -18,8 +18,8 @@ from gridledger import jsontext
 from gridledger.command_line import EXIT_FAILED
 from gridledger.files import write_atomically
 from gridledger.ledger import Ledger
+from services.case.block_rows import Places
 from services.case.questions import BLOCK, Question, Scope, words_of
-from services.case.rows import Places
 from services.case.serving.index import FILE, Committed, Index
 from services.case.serving.searching import search
 

@@ -14,7 +14,8 @@ from gridledger.protocol.block import ZERO_HASH, Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.transaction import Transaction
-from services.case.rows import Places, Row, rows_of
+from services.case.block_rows import Places, rows_of
+from services.case.rows import Row
 from tests.support.contract_channel import START_US, S, certificate, chaincode
 
 APPLICATIONS: Mapping[str, Any] = {

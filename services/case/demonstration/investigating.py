@@ -14,6 +14,7 @@ from gridledger.client.application import network_through, peers_of
 from gridledger.demonstration.steps import Steps
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.package import read_package
+from services.case.block_rows import Places
 from services.case.collecting import disclosed_of
 from services.case.demonstration.playing import Outage
 from services.case.demonstration.stage import Stage, until
@@ -24,7 +25,7 @@ from services.case.ledger import CasesLedger, cases_ledger
 from services.case.questions import RULES, Question
 from services.case.replay.judging import Judged, judge
 from services.case.replay.story import Truth
-from services.case.rows import Places, Row
+from services.case.rows import Row
 from services.case.rules.finding import Finding, by
 
 CASE: Final = "2015-12-23"

@@ -27,10 +27,10 @@ from gridledger.web import (
     by_certificate,
     create_app,
 )
+from services.case.block_rows import Places
 from services.case.collecting import Collector, PeerSource
 from services.case.described import DescribedForensics, described_forensics, described_roles
 from services.case.ledger import RegistryLedger
-from services.case.rows import Places
 from services.case.serving.admission import Admission
 from services.case.serving.following import Following
 from services.case.serving.index import Index

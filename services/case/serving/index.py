@@ -18,8 +18,9 @@ from gridledger import jsontext
 from gridledger.errors import CorruptionError, GridLedgerError, NoSpaceLeft, SettingsError, UnavailableError
 from gridledger.protocol.block import ZERO_HASH, Block
 from gridledger.protocol.codes import TxValidationCode
+from services.case.block_rows import Places, rows_of
 from services.case.errors import IndexMisfit
-from services.case.rows import CONFIG, Places, Row, rows_of
+from services.case.rows import CONFIG, Row
 from services.case.serving import schema
 
 FILE: Final = "index.sqlite"

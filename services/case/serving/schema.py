@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gridledger import jsontext
-from services.case.rows import CLOCK_S, Row
+from services.case.block_rows import CLOCK_S
+from services.case.rows import Row
 
 FORMAT: Final = 1
 """An index of another format is made anew."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 
-from services.case.rows import Row, rows_of
+from services.case.block_rows import rows_of
+from services.case.rows import Row
 from services.case.timeline import COLUMNS, csv_head, csv_line, iso_time, marks_of, message_of, timesketch, who
 from tests.support.case_blocks import PLACES
 from tests.support.case_chains import LOST, Chains, event, opening

@@ -15,10 +15,11 @@ import pytest
 
 from gridledger.evidence.package import Package, Place, Roles, write_package
 from services.case.__main__ import main
+from services.case.block_rows import rows_of
 from services.case.commands import export, package, search
 from services.case.desk_client import RowsPage
 from services.case.questions import Question
-from services.case.rows import Row, rows_of
+from services.case.rows import Row
 from tests.support.case_blocks import PLACES
 from tests.support.case_chains import Chains, event
 from tests.support.contract_channel import START_US, S

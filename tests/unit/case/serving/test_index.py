@@ -10,9 +10,10 @@ import pytest
 
 from gridledger.errors import NoSpaceLeft
 from gridledger.protocol.block import ZERO_HASH
+from services.case.block_rows import Places, rows_of
 from services.case.errors import IndexMisfit
 from services.case.questions import Question, Scope
-from services.case.rows import Places, Row, rows_of
+from services.case.rows import Row
 from services.case.serving import schema
 from services.case.serving.index import FILE, Index
 from services.case.serving.searching import search

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.case.block_rows import CLOCK_S, rows_of
 from services.case.errors import OutOfScope
 from services.case.questions import BLOCK, SAID, Question, Scope, names_of, words_of
-from services.case.rows import CLOCK_S, Row, rows_of
+from services.case.rows import Row
 from services.case.serving import searching
 from services.case.serving.index import Index
 from services.case.serving.schema import words_text

@@ -18,7 +18,8 @@ from gridledger.evidence.events import registration_text
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.proposal import Proposal
-from services.case.rows import ALL_KINDS, MAX_TEXT, Row, rows_of
+from services.case.block_rows import MAX_TEXT, rows_of
+from services.case.rows import ALL_KINDS, Row
 from tests.support.case_blocks import PLACES, CaseChannel, made_block
 from tests.support.contract_channel import START_US, S, certificate
 from tests.support.events_channel import AGENT, LIGHTNODE, Device, admitting
