@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gridledger.evidence.errors import EvidenceError
+from gridledger.evidence.stamp import Stamp
 
 
 class Outcome(StrEnum):
@@ -76,7 +77,8 @@ class ProvedTransaction:
 @dataclass(slots=True)
 class Report:
     """The result. ``organisations``: by channel, who of how many attested its newest head in the package;
-    ``verifier_sha256``: of the ``verify.pyz`` inside, empty where the package has not the form of one."""
+    ``verifier_sha256``: of the ``verify.pyz`` inside, empty where the package has not the form of one; ``stamp``: the
+    time stamp over the package, None where none was judged."""
 
     outcome: Outcome = Outcome.PROVED
     steps: list[Step] = field(default_factory=list)
@@ -86,6 +88,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     disclosed: int = 0
     verifier_sha256: str = ""
+    stamp: Stamp | None = None
 
     @property
     def exit_code(self) -> int:
@@ -120,5 +123,6 @@ class Report:
             ],
             "disclosed": self.disclosed,
             "verifier_sha256": self.verifier_sha256,
+            "stamp": None if self.stamp is None else self.stamp.to_dict(),
             "notes": list(self.notes),
         }

@@ -24,6 +24,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
+from cryptography import x509
+
 from gridledger.evidence.attested import VerifiedAnchor, genesis_by, read_attestations, verify_anchors, verify_path
 from gridledger.evidence.chains import Roots, VerifiedChannel, genesis_of, read_roots, verify_chain
 from gridledger.evidence.package import ATTACHMENTS, CHANNELS, MANIFEST, Package, Place, chain_file, read_package
@@ -32,7 +34,11 @@ from gridledger.evidence.roles import STEP as ROLES
 from gridledger.evidence.roles import KnownRoles, check_definitions, check_names
 from gridledger.evidence.said import Registry, SaidEvents, check_body, has_events
 from gridledger.evidence.signed import STEP, SignedTransaction, signed_transaction
+from gridledger.evidence.stamp import BadStamp, check_stamp
 
+STAMP: Final = "stamp"
+CLOCKS_US: Final = 2_000_000
+"""By how much clocks of orderers and of an authority may differ."""
 NOT_SHOWN: Final = (
     "It is not shown that what a device said was true, nor that a device's key was in nobody else's hands.",
     "The package may leave transactions out, a device's revocation too; what stands in it is as it is on the chains.",
@@ -60,6 +66,38 @@ def verify_package(
         report.outcome = Outcome.BROKEN
         report.steps.append(Step(error.step, error.field, error.problem, holds=False))
     return report
+
+
+def verify_stamp(
+    report: Report, data: bytes, stamp: bytes, *, name: str, roots: Sequence[x509.Certificate] = ()
+) -> None:
+    """Add to the report of a package's bytes what their time stamp shows; ``name`` is its file's.
+
+    Without ``roots`` (of its authority) it is read, and a note says what was not checked. A stamp that is not one over
+    these bytes breaks the report; where the package itself is broken it is not looked at.
+    """
+    if report.broken is not None:
+        return
+    try:
+        found = check_stamp(stamp, sha256(data).digest(), roots=roots)
+    except BadStamp as error:
+        report.outcome = Outcome.BROKEN
+        report.steps.append(Step(STAMP, name, error.message, holds=False))
+        return
+    report.stamp = found
+    if not found.is_verified:
+        report.passed(STAMP, name, "it is over this package's SHA-256; who signed it was not checked")
+        report.notes.append(
+            f"The stamp tells {found.time}, by {found.authority}. Its signature was not checked, so anybody can have "
+            "made it: give the authority's root certificates."
+        )
+        return
+    within = "" if found.accuracy_us is None else f", to within {found.accuracy_us / 1e6:g} s"
+    report.passed(STAMP, name, f"this package was there at {found.time}{within}, says {found.authority}")
+    report.notes.append("Whether the authority has revoked the certificate of its stamp was not checked.")
+    newest_us = max((item.block_time_us for item in report.transactions), default=0)
+    if newest_us > found.time_us + (found.accuracy_us or 0) + CLOCKS_US:
+        report.notes.append("A block of the package tells a later time than the stamp over it: one of them is wrong.")
 
 
 class _Verification:

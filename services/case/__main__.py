@@ -42,6 +42,7 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "findings": Subcommand("services.case.commands.case_log", "what was found in a case", function="findings"),
     "roots": Subcommand("services.case.commands.roots", "write what a verifier of packages trusts"),
     "verify": Subcommand("services.case.commands.verify", "verify an evidence package, offline"),
+    "stamp": Subcommand("services.case.commands.stamp", "have a package stamped by a time stamp authority"),
     "search": Subcommand("services.case.commands.search", "find rows in a case's scope", function="search"),
     "timeline": Subcommand("services.case.commands.search", "what happened, in order", function="timeline"),
     "export": Subcommand("services.case.commands.export", "rows for Timesketch, or as CSV"),

@@ -22,6 +22,8 @@ from gridledger.evidence import canonical_zip
 COMMAND: Final = "services.case.commands.verify"
 STAND_INS: Final = {"orjson": "gridledger.evidence.plain_json"}
 LIBRARIES: Final = frozenset({"cryptography", *STAND_INS})
+OPTIONAL: Final = frozenset({"rfc3161_client"})
+"""What is imported only when it is needed, for a time stamp; where it is missing, the command says so."""
 _OURS: Final = ("gridledger", "services")
 _MAIN: Final = f"""\
 import sys
@@ -104,5 +106,5 @@ def _source(module: str) -> tuple[str, bytes]:
 
 def _check_foreign(imported: str, module: str) -> None:
     library = imported.partition(".")[0]
-    if library not in sys.stdlib_module_names and library not in LIBRARIES:
+    if library not in sys.stdlib_module_names and library not in LIBRARIES | OPTIONAL:
         raise SettingsError(f"{module} imports {library}, which a verifier with cryptography alone does not have")

@@ -20,6 +20,7 @@ from services.case.commands.rules import MOST_ROWS, USUAL_ROWS, add_rule_files, 
 from services.case.examining import examined, read_case
 from services.case.questions import REPORT
 from services.case.report.dossier import Dossier, Packed
+from services.case.stamp_files import StampFile, add_stamp, stamp_of
 from services.case.trusted import read_trusted
 
 _MAX_QUERIES: Final = 10_000
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page; it is written anew")
     parser.add_argument("--package", type=Path, metavar="FILE", help="an evidence package of the case")
     parser.add_argument("--roots", type=Path, metavar="ROOTS", help="what is trusted, to verify the package")
+    add_stamp(parser)
     options = parser.parse_args(argv)
     require_extra("forensics", "gridledger case report")
     told = asyncio.run(_run(options))
@@ -52,7 +54,10 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
     from services.case.report.page import write_case_report  # noqa: PLC0415 -- draws with matplotlib
 
     parameters, feeders = rule_files(options)
-    packed = packed_of(options.package, options.roots) if options.package else None
+    stamp = stamp_of(options)
+    if stamp is not None and options.package is None:
+        raise InputError("--stamp is judged with its package: name it with --package")
+    packed = packed_of(options.package, options.roots, stamp) if options.package else None
     async with asked_desk(options) as (desk, ledger):
         read = await read_case(desk, ledger, options.case, REPORT, question_of(options), most=options.limit)
         queries = [each async for each in ledger.queries(options.case)][:_MAX_QUERIES]
@@ -82,8 +87,10 @@ def _outcome(packed: Packed) -> str:
     return "" if packed.verification is None else str(packed.verification["outcome"])
 
 
-def packed_of(file: Path, roots: Path | None) -> Packed:
-    """A package's file, verified where it is said what is trusted."""
+def packed_of(file: Path, roots: Path | None, stamp: StampFile | None = None) -> Packed:
+    """A package's file, verified where it is said what is trusted, with the time stamp over it."""
+    if stamp is not None and roots is None:
+        raise InputError("--stamp is judged with the package: say with --roots what is trusted")
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -92,5 +99,7 @@ def packed_of(file: Path, roots: Path | None) -> Packed:
     if roots is not None:
         trusted = read_trusted(roots)
         report = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis, roles=trusted.roles)
+        if stamp is not None:
+            stamp.judge(report, data)
         verification = report.to_dict()
     return Packed(file.name, sha256(data).hexdigest(), len(data), verification)

@@ -10,11 +10,12 @@ from typing import Final
 
 from gridledger import jsontext
 from gridledger.command_line import EXIT_USAGE, one_line, tell_error
-from gridledger.errors import GridLedgerError, InputError
+from gridledger.errors import GridLedgerError
 from gridledger.evidence.canonical_zip import MAX_BYTES
 from gridledger.evidence.report import Outcome, ProvedEvent, ProvedTransaction, Report
 from gridledger.evidence.verification import verify_package
 from services.case.commands.options import new_parser
+from services.case.stamp_files import add_stamp, read_part, stamp_of
 from services.case.trusted import read_trusted
 from services.case.verifier import verifier
 
@@ -30,20 +31,27 @@ def main(argv: list[str]) -> int:
     """Verify a package; 0 proved, 1 broken, 2 wrong usage, 3 not anchored yet."""
     parser = new_parser(
         "verify",
-        "Verify an evidence package offline: needs no network, no extra, nothing but the package and what you trust. "
+        "Verify an evidence package offline: needs no network, no extra, nothing but the package and what you trust; "
+        "a time stamp beside it needs rfc3161-client. "
         "ROOTS is a folder with MSPID.pem for each organisation, genesis.json and roles.json, from a member whom you "
         "trust; nothing in the package is trusted, its verify.pyz neither. Exit codes: 0 proved, 1 broken, 2 wrong "
         "usage, 3 not anchored yet.",
-        ("verify case.zip --roots ROOTS", "verify case.zip --roots ROOTS --json"),
+        (
+            "verify case.zip --roots ROOTS",
+            "verify case.zip --roots ROOTS --stamp case.zip.tsr --tsa-roots tsa.pem --json",
+        ),
     )
     parser.add_argument("package", type=Path, metavar="FILE", help="the package")
     parser.add_argument("--roots", type=Path, required=True, metavar="ROOTS", help="the folder of what you trust")
+    add_stamp(parser)
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, for programs")
     options = parser.parse_args(argv)
     try:
-        trusted = read_trusted(options.roots)
-        data = _read(options.package)
+        trusted, stamp = read_trusted(options.roots), stamp_of(options)
+        data = read_part(options.package, MAX_BYTES + 1)
         report = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis, roles=trusted.roles)
+        if stamp is not None:
+            stamp.judge(report, data)
         report.notes += _of_verifier(report)
     except GridLedgerError as error:  # what a package can be is told in the report; these are the inputs
         tell_error(error)
@@ -53,14 +61,6 @@ def main(argv: list[str]) -> int:
     else:
         _tell(report)
     return report.exit_code
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror or error}") from None
 
 
 def _of_verifier(report: Report) -> list[str]:

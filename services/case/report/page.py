@@ -211,6 +211,8 @@ def _proofs(packed: Packed | None) -> Table:
         rows.append([Cell("transactions", "dim"), Cell(str(len(verification["transactions"])))])
         rows.append([Cell("events of devices", "dim"), Cell(str(len(verification["events"])))])
         rows.append([Cell("disclosed beside", "dim"), Cell(str(verification["disclosed"]))])
+        if verification["stamp"] is not None:
+            rows.append([Cell("time stamp", "dim"), Cell(_stamp(verification["stamp"]))])
         rows += [
             [Cell(f"anchored: {channel}", "dim"), Cell(f"{', '.join(each['attested'])} ({each['needed']} needed)")]
             for channel, each in verification["organisations"].items()
@@ -222,6 +224,11 @@ def _proofs(packed: Packed | None) -> Table:
             if not step["holds"]
         ]
     return Table(("", ""), rows)
+
+
+def _stamp(stamp: Mapping[str, Any]) -> str:
+    told = f"{time_text(int(stamp['time_us']))} by {stamp['authority']}"
+    return told if stamp["verified"] else f"{told}, not verified"
 
 
 def _queries(queries: Sequence[Mapping[str, Any]]) -> Table:

@@ -196,10 +196,10 @@ def alone(files: Files) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(library)}
 
 
-def run_alone(files: Files, alone: dict[str, str], package: Path) -> subprocess.CompletedProcess[str]:
+def run_alone(files: Files, alone: dict[str, str], package: Path, *more: str) -> subprocess.CompletedProcess[str]:
     with zipfile.ZipFile(files.good) as archive:
         (files.folder / "verify.pyz").write_bytes(archive.read("verify.pyz"))
-    command = [sys.executable, "-S", "verify.pyz", str(package), "--roots", str(files.roots)]
+    command = [sys.executable, "-S", "verify.pyz", str(package), "--roots", str(files.roots), *more]
     return subprocess.run(command, env=alone, cwd=files.folder, capture_output=True, text=True, check=False)
 
 
@@ -210,6 +210,11 @@ def test_the_verifier_in_a_package_says_the_same_with_cryptography_alone(
         code = main(["verify", str(package), "--roots", str(files.roots)])
         done = run_alone(files, alone, package)
         assert (done.returncode, done.stdout, done.stderr) == (code, *capsys.readouterr())
+    # Whoever verifies a time stamp needs one more library, and nobody else does.
+    (files.folder / "good.tsr").write_bytes(b"a stamp")
+    done = run_alone(files, alone, files.good, "--stamp", "good.tsr")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: a time stamp needs rfc3161_client, which is not installed: ")
     script = "from importlib.util import find_spec as find; print(find('orjson'), find('gridledger'), find('pydantic'))"
     command = [sys.executable, "-S", "-c", script]
     done = subprocess.run(command, env=alone, cwd=files.folder, capture_output=True, text=True, check=True)

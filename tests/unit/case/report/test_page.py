@@ -35,6 +35,7 @@ VERIFIED: dict[str, Any] = {
     "transactions": [{}] * 7,
     "events": [{}] * 5,
     "disclosed": 3,
+    "stamp": {"time_us": 1_796_000_000_000_000, "authority": "CN=Clock & Co", "verified": False},
     "notes": ["a note of the verifier"],
 }
 
@@ -70,7 +71,14 @@ def test_the_page_tells_purpose_scope_queries_findings_proofs_and_what_was_left_
         "3" * 64,
     ):
         assert told in page
-    for told in ("vpn-44", "30 devices were opened", "a note of the verifier", "KyivMSP, LvivMSP", "beyond the case"):
+    for told in (
+        "vpn-44",
+        "30 devices were opened",
+        "a note of the verifier",
+        "CN=Clock &amp; Co, not verified",
+        "KyivMSP, LvivMSP",
+        "beyond the case",
+    ):
         assert told in page
     assert "gps-spoofing" in page
     assert "more than were counted" in page
