@@ -46,7 +46,7 @@ def loads(text: bytes | str, max_depth: int = MAX_DEPTH) -> Any:
     # less than counting members. What has no bracket inside another cannot be nested deep.
     if _is_plain(data, value):
         if not _is_flat(value) and _may_be_deep(data, max_depth):
-            _count_members(value, max_depth)
+            _refuse_deep(value, max_depth)
         return value
     # Every member has one colon. More colons than members: either colons inside strings, or a name that came twice
     # and of which the parser kept the last. Only then the slow reader decides.
@@ -123,6 +123,23 @@ def dumps(value: Any) -> bytes:
 def dumps_again(value: Any) -> bytes:
     """As :func:`dumps`, for a value that :func:`loads` or :func:`loads_trusted` has read: it has a text for certain."""
     return orjson.dumps(value)
+
+
+def _refuse_deep(value: Any, max_depth: int) -> None:
+    """Raise :class:`MalformedJSON` for more than ``max_depth`` containers, one within the other."""
+    level = [value] if type(value) is dict or type(value) is list else []
+    for _ in range(max_depth):
+        # One loop over a level takes a third of a call for each container, as _count_members makes.
+        level = [
+            item
+            for container in level
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) is dict or type(item) is list
+        ]
+        if not level:
+            return
+    if level:
+        raise MalformedJSON(f"nested deeper than {max_depth} levels")
 
 
 def _count_members(value: Any, max_depth: int, depth: int = 0) -> int:

@@ -26,6 +26,7 @@ from gridledger.protocol.block import ZERO_HASH
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.world_state import HistoryEntry
 from services.case.collecting import Collector, FinalAnchor, disclosed_of
+from services.case.judging import processors, side_by_side
 from services.case.questions import Question, Scope
 from services.case.serving.index import Index
 from services.case.serving.searching import search
@@ -68,7 +69,7 @@ async def _measured(options: Any) -> dict[str, Any]:
         question = Question(kinds=kinds, limit=options.of)
         data, told = await _packaged(index, opened, question)
         begun = time.perf_counter()
-        judged = verify_package(data, roots=roots, general_genesis=genesis)
+        judged = verify_package(data, roots=roots, general_genesis=genesis, judge=side_by_side(processors()))
         told |= {"verify_s": round(time.perf_counter() - begun, 2), "proved_events": len(judged.events)}
         told |= {"outcome": judged.outcome.value, "broken": None if judged.broken is None else judged.broken.message}
         report[name] = told

@@ -1,22 +1,25 @@
 """Puts a package together from blocks: what else its transactions rest on, and the paths and proofs.
 
-Whoever collects reads the blocks of the evidence, asks :func:`needs_of` what is missing, reads that, and asks again
-until nothing is; then :func:`assemble` makes the parts.
+Whoever collects reads the blocks of the evidence, asks :class:`Rest` what is missing, reads that, and asks again until
+nothing is; then :func:`assemble` makes the parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.anchor import HeaderTree
 from gridledger.evidence.errors import EvidenceError
 from gridledger.evidence.package import AnchorPart, BlockPart, ChannelPart, Package, Path, Place, Roles
 from gridledger.evidence.said import FUNCTIONS
-from gridledger.protocol.config_update import parse_envelope
+from gridledger.protocol.config_update import envelope_id, parse_envelope
 from gridledger.protocol.transaction import Transaction
+
+_DEVICE: Final = "device/"
+_MEMBERS: Final = "members/"
 
 Blocks = Mapping[str, Mapping[int, BlockPart]]
 """By channel and number."""
@@ -50,76 +53,102 @@ def endings_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(ended["tx"] for ended in (record.get("retired"), record.get("revoked")) if ended is not None)
 
 
-def needs_of(
-    roles: Roles,
-    evidence: Sequence[Place],
-    anchors: Mapping[str, Sequence[Anchored]],
-    blocks: Blocks,
-    endings: Mapping[str, Sequence[str]],
-) -> Needs:
-    """What these transactions and anchors rest on and ``blocks`` do not have yet.
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a transaction read and wrote of devices and of channels' members.
 
-    ``endings``: by device what :func:`endings_of` tells, of those that were asked about by now. A section's word when a
-    device was revoked proves nothing, so the registry's own transactions go into the package.
-
-    Besides it a package has of each channel block 0 and every block with a configuration before the last block or
-    anchor: these the collector adds by itself.
+    ``reads``: key, block and index of each read that the proof rests on; ``registered``: by the key of a device's
+    record that it wrote, the id of the registration that the record names.
     """
-    needs = Needs()
-    registered = set(_ids(blocks.get(roles.devices[0], {}))) if roles.devices is not None else set()
-    places = [(place.channel, place.block, place.index) for place in evidence]
-    anchoring = roles.anchoring[0]
-    attests = [
-        (anchoring, block, index) for items in anchors.values() for item in items for block, index in item.attests
-    ]
-    for channel, number, index in (*places, *attests):
-        transaction = _transaction(channel, number, index, blocks, needs)
-        if transaction is not None:
-            _add_read(channel, transaction, roles, blocks, needs)
-    if roles.devices is not None:
-        needs.transactions |= {(roles.devices[0], tx) for name in needs.devices for tx in endings.get(name, ())}
-    needs.devices -= endings.keys()
-    needs.transactions -= {(channel, tx) for channel, tx in needs.transactions if tx in registered}
-    return needs
+
+    reads: tuple[tuple[str, int, int], ...]
+    registered: Mapping[str, str]
 
 
-def _add_read(channel: str, transaction: Transaction, roles: Roles, blocks: Blocks, needs: Needs) -> None:
-    """What a transaction read of a device or of a channel's members, and what that names."""
-    proposal = transaction.proposal
-    is_attest = (channel, proposal.chaincode) == roles.anchoring and proposal.function == "Attest"
-    is_event = roles.sections.get(channel) == proposal.chaincode and proposal.function in FUNCTIONS
-    prefix = "members/" if is_attest else "device/" if is_event else None
-    for read in transaction.result.reads:
-        if prefix is None or read.version is None or not read.key.startswith(prefix):
+class Rest:
+    """What these transactions rest on, while blocks come to hand. Each is read once, however often it is asked for."""
+
+    def __init__(self, roles: Roles, evidence: Sequence[Place]) -> None:
+        self._roles = roles
+        self._evidence = evidence
+        self._said: dict[Place, _Said] = {}
+        self._ids: dict[int, frozenset[str]] = {}
+
+    def needs(
+        self, anchors: Mapping[str, Sequence[Anchored]], blocks: Blocks, endings: Mapping[str, Sequence[str]]
+    ) -> Needs:
+        """What the transactions and these anchors rest on and ``blocks`` do not have yet.
+
+        ``endings``: by device what :func:`endings_of` tells, of those that were asked about by now. A section's word
+        when a device was revoked proves nothing, so the registry's own transactions go into the package.
+
+        Besides it a package has of each channel block 0 and every block with a configuration before the last block or
+        anchor: these the collector adds by itself.
+        """
+        needs = Needs()
+        anchoring, devices = self._roles.anchoring[0], self._roles.devices
+        attests = [Place(anchoring, *place) for items in anchors.values() for item in items for place in item.attests]
+        for place in (*self._evidence, *attests):
+            said = self._read(place, blocks, needs)
+            for key, block, index in () if said is None else said.reads:
+                writer = self._read(Place(place.channel, block, index), blocks, needs)
+                if writer is None or devices is None or not key.startswith(_DEVICE):
+                    continue
+                needs.devices.add(key.removeprefix(_DEVICE))
+                if key in writer.registered:
+                    needs.transactions.add((devices[0], writer.registered[key]))
+        if devices is not None:
+            needs.transactions |= {(devices[0], tx) for name in needs.devices for tx in endings.get(name, ())}
+            held = self._ids_in(blocks.get(devices[0], {}))
+            needs.transactions = {(channel, tx) for channel, tx in needs.transactions if tx not in held}
+        needs.devices -= endings.keys()
+        return needs
+
+    def _read(self, place: Place, blocks: Blocks, needs: Needs) -> _Said | None:
+        """What the transaction at a place says; None, and the block is needed, where it is not at hand."""
+        if place not in self._said:
+            part = blocks.get(place.channel, {}).get(place.block)
+            if part is None:
+                needs.blocks.add((place.channel, place.block))
+                return None
+            if place.index >= len(part.block.envelopes):
+                told = f"block {place.block} of {place.channel} has no transaction {place.index}"
+                raise EvidenceError("evidence", told)
+            self._said[place] = self._said_in(place.channel, part.block.envelopes[place.index])
+        return self._said[place]
+
+    def _said_in(self, channel: str, envelope: bytes) -> _Said:
+        message = parse_envelope(envelope)
+        if not isinstance(message, Transaction):
+            return _Said((), {})
+        proposal, result = message.proposal, message.result
+        is_attest = (channel, proposal.chaincode) == self._roles.anchoring and proposal.function == "Attest"
+        is_event = self._roles.sections.get(channel) == proposal.chaincode and proposal.function in FUNCTIONS
+        prefix = _MEMBERS if is_attest else _DEVICE if is_event else None
+        reads = [
+            (read.key, *read.version)
+            for read in result.reads
+            if prefix is not None and read.version is not None and read.key.startswith(prefix)
+        ]
+        registered = {
+            key: value["tx"]
+            for key, value in result.writes
+            if key.startswith(_DEVICE) and isinstance(value, dict) and isinstance(value.get("tx"), str)
+        }
+        return _Said(tuple(reads), registered)
+
+    def _ids_in(self, parts: Mapping[int, BlockPart]) -> set[str]:
+        for number in parts.keys() - self._ids.keys():
+            self._ids[number] = frozenset(_ids(parts[number]))
+        return {tx for ids in self._ids.values() for tx in ids}
+
+
+def _ids(part: BlockPart) -> Iterator[str]:
+    for envelope in part.block.envelopes:
+        try:
+            yield envelope_id(envelope)
+        except GridLedgerError:
             continue
-        writer = _transaction(channel, *read.version, blocks, needs)
-        if writer is None or not is_event or roles.devices is None:
-            continue
-        record = next((value for key, value in writer.result.writes if key == read.key), None)
-        needs.devices.add(read.key.removeprefix(prefix))
-        tx = record.get("tx") if isinstance(record, dict) else None
-        if isinstance(tx, str):
-            needs.transactions.add((roles.devices[0], tx))
-
-
-def _transaction(channel: str, number: int, index: int, blocks: Blocks, needs: Needs) -> Transaction | None:
-    part = blocks.get(channel, {}).get(number)
-    if part is None:
-        needs.blocks.add((channel, number))
-        return None
-    if index >= len(part.block.envelopes):
-        raise EvidenceError("evidence", f"block {number} of {channel} has no transaction {index}")
-    message = parse_envelope(part.block.envelopes[index])
-    return message if isinstance(message, Transaction) else None
-
-
-def _ids(blocks: Mapping[int, BlockPart]) -> Iterator[str]:
-    for part in blocks.values():
-        for envelope in part.block.envelopes:
-            try:
-                yield parse_envelope(envelope).tx_id
-            except GridLedgerError:
-                continue
 
 
 def assemble(

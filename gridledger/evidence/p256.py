@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 PRIME: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
@@ -58,6 +59,36 @@ def add(left: Point, right: Point) -> Point:
         slope = (y2 - y1) * pow(x2 - x1, -1, PRIME) % PRIME
     x = (slope * slope - x1 - x2) % PRIME
     return x, (slope * (x1 - x) - y1) % PRIME
+
+
+def add_to_each(points: Sequence[tuple[int, int]], other: tuple[int, int]) -> list[Point]:
+    """The sums of each of these points with another one: as :func:`add`, with one inverse for all."""
+    x2, y2 = other
+    # 1 where the formula below is not that of the sum.
+    differences = [(x2 - x1) % PRIME or 1 for x1, _ in points]
+    sums: list[Point] = []
+    for (x1, y1), inverse in zip(points, inverses(differences, PRIME), strict=True):
+        if x1 == x2:
+            sums.append(add((x1, y1), other))
+            continue
+        slope = (y2 - y1) * inverse % PRIME
+        x = (slope * slope - x1 - x2) % PRIME
+        sums.append((x, (slope * (x1 - x) - y1) % PRIME))
+    return sums
+
+
+def inverses(numbers: Sequence[int], modulus: int) -> list[int]:
+    """The inverses of numbers, none of them 0, modulo a prime: one is computed, and three products for each
+    (Montgomery)."""
+    products = [1]
+    for number in numbers:
+        products.append(products[-1] * number % modulus)
+    inverse = pow(products[-1], -1, modulus)
+    found = []
+    for number, before in zip(reversed(numbers), reversed(products[:-1]), strict=True):
+        found.append(inverse * before % modulus)
+        inverse = inverse * number % modulus
+    return found[::-1]
 
 
 def multiply(number: int, point: Point) -> Point:

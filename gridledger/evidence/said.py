@@ -14,9 +14,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from gridledger.errors import GridLedgerError
-from gridledger.evidence import events, schnorr
+from gridledger.evidence import events
 from gridledger.evidence.attested import value_written, written_at
 from gridledger.evidence.chains import VerifiedChannel
+from gridledger.evidence.claims import Claim, holds
 from gridledger.evidence.errors import EvidenceError
 from gridledger.evidence.package import BODIES, Body
 from gridledger.evidence.report import Broken, ProvedEvent
@@ -60,6 +61,16 @@ class _Told:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """An event whose proof is still to be verified: ``file`` and ``what`` are for the report where it does not hold."""
+
+    event: ProvedEvent
+    proof: str
+    file: str
+    what: str
+
+
 class Registry:
     """The channel on which devices are registered, with the chaincode, as the package has it."""
 
@@ -99,7 +110,8 @@ class Registry:
 
 @dataclass(slots=True)
 class SaidEvents:
-    """The events of a package's transactions on one section, as they are verified.
+    """The events of a package's transactions on one section, as they are verified: :meth:`add` reads those of one
+    transaction, and once all are read :meth:`check_proofs` and :meth:`check_chain` say whether they hold.
 
     ``files``: SHA-256 of the files that batches name. ``needed``: the blocks, as (channel, number), on which a device's
     key rests: of its admission and of its registration.
@@ -112,11 +124,13 @@ class SaidEvents:
     files: set[str] = field(default_factory=set)
     needed: set[tuple[str, int]] = field(default_factory=set)
     body_hashes: dict[tuple[str, int], str] = field(default_factory=dict)
+    _due: list[_Due] = field(default_factory=list)
     _admissions: dict[tuple[int, int, str], tuple[str, str]] = field(default_factory=dict)
     _ended_us: dict[str, int | None] = field(default_factory=dict)
 
     def add(self, signed: SignedTransaction) -> None:
-        """Verify the events of a transaction that :func:`has_events`; :class:`Broken`."""
+        """Read the events of a transaction that :func:`has_events`, and the keys that must prove them;
+        :class:`Broken`."""
         proposal = signed.transaction.proposal
         try:
             told = list(_told(proposal.function, proposal.args[0]))
@@ -129,26 +143,22 @@ class SaidEvents:
     def _add(self, signed: SignedTransaction, item: _Told) -> None:
         key, mspid = self._admitted(signed, item.device)
         text = item.text(self.section.name)
-        what = f"event {item.seq} of {item.device} in transaction {signed.index}"
-        if not holds(key, item.device, text, item.proof):
-            raise Broken(STEP, signed.block.file, f"the proof of {what} does not hold by the device's key")
         header = signed.block.block.header
-        late = self._is_late(item.device, header.timestamp_us)
-        self.events.append(
-            ProvedEvent(
-                self.section.name,
-                item.device,
-                item.seq,
-                item.kind,
-                item.time_us,
-                text,
-                key,
-                mspid,
-                header.number,
-                header.timestamp_us,
-                (REVOKED_LATE,) if late else (),
-            )
+        event = ProvedEvent(
+            self.section.name,
+            item.device,
+            item.seq,
+            item.kind,
+            item.time_us,
+            text,
+            key,
+            mspid,
+            header.number,
+            header.timestamp_us,
+            (REVOKED_LATE,) if self._is_late(item.device, header.timestamp_us) else (),
         )
+        what = f"event {item.seq} of {item.device} in transaction {signed.index}"
+        self._due.append(_Due(event, item.proof, signed.block.file, what))
         self.body_hashes[(item.device, item.seq)] = item.body_sha256
         if item.batch_sha256 is not None:
             self.files.add(item.batch_sha256)
@@ -198,6 +208,19 @@ class SaidEvents:
             raise Broken("registrations", file, f"the proof that {device} has its key does not hold")
         return proof_key, mspid
 
+    def claims(self) -> list[Claim]:
+        """What the events that were added say, with their proofs."""
+        return [Claim(item.event.proof_key, item.event.device, item.event.text, item.proof) for item in self._due]
+
+    def check_proofs(self, proved: Iterator[bool]) -> None:
+        """Take the events that were added for proved: ``proved`` says so of each of :meth:`claims`. :class:`Broken`
+        names the first whose proof does not hold."""
+        for item in self._due:
+            if not next(proved):
+                raise Broken(STEP, item.file, f"the proof of {item.what} does not hold by the device's key")
+            self.events.append(item.event)
+        self._due.clear()
+
     def check_chain(self) -> list[str]:
         """Compare events that follow one another; what the package leaves out of each device's chain, in words."""
         by_device: dict[str, list[ProvedEvent]] = {}
@@ -238,15 +261,6 @@ def check_body(body: Body, hashes: Mapping[tuple[str, int], str]) -> None:
         raise Broken("bodies", BODIES, f"{what} is not in the package")
     if events.salted_hash(bytes.fromhex(body.salt), body.body) != expected:
         raise Broken("bodies", BODIES, f"{what} has another body, or another salt")
-
-
-def holds(key: str, user: str, text: str, proof: str) -> bool:
-    """Whether a proof holds, all as texts; False for what is none."""
-    try:
-        public = schnorr.bytes_of(key, "proof_key", schnorr.KEY_DIGITS // 2)
-        return schnorr.verify(public, user, text, schnorr.Proof.of(proof))
-    except EvidenceError:
-        return False
 
 
 def _told(function: str, argument: Any) -> Iterator[_Told]:
@@ -293,4 +307,4 @@ def _proves_possession(registration: SignedTransaction, record: Mapping[str, Any
                 return False
     except (GridLedgerError, KeyError, TypeError, IndexError, binascii.Error):
         return False
-    return holds(key, device, events.registration_text(channel, device, certificate, key), proof)
+    return holds(Claim(key, device, events.registration_text(channel, device, certificate, key), proof))

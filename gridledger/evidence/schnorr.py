@@ -12,11 +12,11 @@ bytes: a source that repeats itself does not give the key away, as another text 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -35,6 +35,7 @@ RANDOM_BYTES: Final = 32
 _CURVE: Final = ec.SECP256R1()
 _PREHASHED: Final = ec.ECDSA(Prehashed(hashes.SHA256()))
 _G: Final = p256.encode(p256.G)
+_SHIFT: Final = b"gridledger-schnorr-shift-1\0"
 _DIGITS: Final = frozenset("0123456789abcdef")
 
 
@@ -87,23 +88,36 @@ def prove(secret: int, user: str, other: str, *, randbytes: Callable[[int], byte
     return Proof(point, r.to_bytes(SCALAR_BYTES, "big"))
 
 
+class Claim(NamedTuple):
+    """That who has the secret of ``public`` says ``other`` as ``user``."""
+
+    public: bytes
+    user: str
+    other: str
+    proof: Proof
+
+
 def verify(public: bytes, user: str, other: str, proof: Proof) -> bool:
     """Whether a proof holds under this public key, for this user and text; False for whatever cannot be one.
 
-    Takes about 0.3 ms, most of it in OpenSSL; where its check does not apply, :func:`verify_pure` takes ten times that.
+    Takes about 0.2 ms, most of it in OpenSSL; where its check does not apply, :func:`verify_pure` takes 25 times that.
+    The answer is that of :func:`verify_pure`, but for a chance of 2^-256 (see :func:`_holds_shifted`).
     """
-    key = _key(public)
-    v = p256.decode(proof.v)
-    if key is None or v is None or len(proof.r) != SCALAR_BYTES:
-        return False
-    r = int.from_bytes(proof.r, "big")
-    c = challenge(proof.v, public, user, other)
-    # x(r G + c A) = x(V) leaves V or -V; x((r + 1) G + c A) = x(V + G) then leaves V alone.
-    first = _same_x(key, r, c, v)
-    if first is False:
-        return False
-    second = None if first is None else _same_x(key, r + 1, c, p256.add(v, p256.G))
-    return verify_pure(public, user, other, proof) if second is None else second
+    return verify_each([Claim(public, user, other, proof)])[0]
+
+
+def verify_each(claims: Sequence[Claim]) -> list[bool]:
+    """As :func:`verify` of each; many together take half of the time."""
+    read = [_read(claim) for claim in claims]
+    sound = [one for one in read if one is not None]
+    shift = _shift(sound)
+    sums = iter(p256.add_to_each([one.v for one in sound], _point(_times_g(shift))))
+    inverses = iter(p256.inverses([one.c or 1 for one in sound], ORDER))
+    held = [None if one is None else _holds_shifted(one, shift, next(sums), next(inverses)) for one in read]
+    return [
+        False if one is None else verify_pure(*claim) if holds is None else holds
+        for claim, one, holds in zip(claims, read, held, strict=True)
+    ]
 
 
 def verify_pure(public: bytes, user: str, other: str, proof: Proof) -> bool:
@@ -125,22 +139,51 @@ def challenge(v: bytes, public: bytes, user: str, other: str) -> int:
     return int.from_bytes(digest, "big") % ORDER
 
 
-def _same_x(key: ec.EllipticCurvePublicKey, r: int, c: int, point: p256.Point) -> bool | None:
-    """Whether r G + c A is ``point`` or its negative; None where the check does not apply.
+class _Read(NamedTuple):
+    """The numbers of a proof."""
+
+    key: ec.EllipticCurvePublicKey
+    v: tuple[int, int]
+    r: int
+    c: int
+
+
+def _read(claim: Claim) -> _Read | None:
+    """The numbers of a claim; None for what no proof can be."""
+    key, v = _key(claim.public), p256.decode(claim.proof.v)
+    r = int.from_bytes(claim.proof.r, "big")
+    if key is None or v is None or len(claim.proof.r) != SCALAR_BYTES or r >= ORDER:
+        return None
+    return _Read(key, v, r, challenge(claim.proof.v, claim.public, claim.user, claim.other))
+
+
+def _shift(read: Sequence[_Read]) -> int:
+    """t of proofs that are verified together: 1 to n - 1, from a hash of all that they say, so that it is the same
+    wherever these proofs are verified, and nobody can choose a proof by it."""
+    digest = sha256(_SHIFT)
+    for one in read:
+        digest.update(one.c.to_bytes(SCALAR_BYTES, "big") + one.r.to_bytes(SCALAR_BYTES, "big"))
+    return int.from_bytes(digest.digest(), "big") % (ORDER - 1) + 1
+
+
+def _holds_shifted(read: _Read, shift: int, point: p256.Point, inverse: int) -> bool | None:
+    """Whether (r + t) G + c A and ``point``, which is V + t G, have one x; None where the check does not apply.
+
+    Then r G + c A is V, or -V - 2 t G. The second is so for one t of all n: whoever makes a proof has t from its hash,
+    so he meets that one with a chance of 1/n, and the answer does not depend on t otherwise.
 
     It is the check of an ECDSA signature: one of the digest e with (x, s) asks whether (e/s) G + (x/s) A has the
-    coordinate x modulo n. With s = x/c and e = r s these are r G and c A. Coordinates below p - n or from n on, of
-    which two are one modulo n, are left to plain arithmetic, as is what ECDSA has no signature for.
+    coordinate x modulo n. With s = x/c and e = (r + t) s these are (r + t) G and c A; ``inverse`` is 1/c. Coordinates
+    below p - n or from n on, of which two are one modulo n, are left to plain arithmetic, as is what ECDSA has no
+    signature for.
     """
-    if point is None:
+    shifted = (read.r + shift) % ORDER
+    if point is None or not (PRIME - ORDER <= point[0] < ORDER and shifted and read.c):
         return None
-    x = point[0]
-    if not (PRIME - ORDER <= x < ORDER and 0 < r < ORDER and c):
-        return None
-    s = x * pow(c, -1, ORDER) % ORDER
-    e = r * s % ORDER
+    s = point[0] * inverse % ORDER
+    e = shifted * s % ORDER
     try:
-        key.verify(encode_dss_signature(x, s), e.to_bytes(SCALAR_BYTES, "big"), _PREHASHED)
+        read.key.verify(encode_dss_signature(point[0], s), e.to_bytes(SCALAR_BYTES, "big"), _PREHASHED)
     except InvalidSignature:
         return False
     return True
@@ -180,6 +223,13 @@ def _checked(secret: int) -> int:
 def _times_g(number: int) -> bytes:
     point = ec.derive_private_key(number, _CURVE).public_key()
     return point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def _point(data: bytes) -> tuple[int, int]:
+    point = p256.decode(data)
+    if point is None:
+        raise ValueError("these bytes are no point of P-256")
+    return point
 
 
 @lru_cache(maxsize=4096)

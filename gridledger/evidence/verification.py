@@ -28,6 +28,7 @@ from cryptography import x509
 
 from gridledger.evidence.attested import VerifiedAnchor, genesis_by, read_attestations, verify_anchors, verify_path
 from gridledger.evidence.chains import Roots, VerifiedChannel, genesis_of, read_roots, verify_chain
+from gridledger.evidence.claims import Judge, here
 from gridledger.evidence.package import ATTACHMENTS, CHANNELS, MANIFEST, Package, Place, chain_file, read_package
 from gridledger.evidence.report import Broken, Outcome, ProvedTransaction, Report, Step
 from gridledger.evidence.roles import STEP as ROLES
@@ -47,11 +48,17 @@ NOT_SHOWN: Final = (
 
 
 def verify_package(
-    data: bytes, *, roots: Mapping[str, Sequence[str]], general_genesis: str, roles: KnownRoles | None = None
+    data: bytes,
+    *,
+    roots: Mapping[str, Sequence[str]],
+    general_genesis: str,
+    roles: KnownRoles | None = None,
+    judge: Judge = here,
 ) -> Report:
     """Verify a package's bytes. ``roots``: PEM texts by MSP id; ``general_genesis``: the header hash of block 0 of the
     anchoring channel; ``roles``: the chaincodes that are meant. Without ``roles`` those that the package names are
-    taken, and noted with what their channels approved. The report ends with the first step that does not hold.
+    taken, and noted with what their channels approved. ``judge`` says which of the events' proofs hold. The report ends
+    with the first step that does not hold.
 
     Raises MalformedCertificate for roots that cannot be read; whatever the package is, it is told in the report.
     """
@@ -61,7 +68,7 @@ def verify_package(
         package = read_package(data)
         report.passed("form", "", f"{len(data)} bytes, all accounted for")
         report.verifier_sha256 = sha256(package.verifier).hexdigest()
-        _Verification(package, trusted, report).run(general_genesis, roles)
+        _Verification(package, trusted, report, judge).run(general_genesis, roles)
     except Broken as error:
         report.outcome = Outcome.BROKEN
         report.steps.append(Step(error.step, error.field, error.problem, holds=False))
@@ -103,7 +110,8 @@ def verify_stamp(
 class _Verification:
     """One run over the parts of a package."""
 
-    def __init__(self, package: Package, roots: Roots, report: Report) -> None:
+    def __init__(self, package: Package, roots: Roots, report: Report, judge: Judge) -> None:
+        self._judge = judge
         self._package = package
         self._roots = roots
         self._report = report
@@ -210,7 +218,9 @@ class _Verification:
             if place.channel not in said:
                 said[place.channel] = SaidEvents(self._channels[place.channel], chaincode, self._registry())
             said[place.channel].add(self._signed[place])
+        proved = iter(self._judge([claim for item in said.values() for claim in item.claims()]))
         for item in said.values():
+            item.check_proofs(proved)
             report.notes += item.check_chain()
             report.events += item.events
             for channel, block in sorted(item.needed):

@@ -381,6 +381,13 @@ def parse_envelope(envelope: bytes) -> Transaction | ConfigUpdate:
     return Transaction.parse(envelope)
 
 
+def envelope_id(envelope: bytes) -> str:
+    """The id of the transaction in either kind of envelope: no more of it is read, nor looked at, than that takes."""
+    if envelope.startswith(CONFIG_PREFIX):
+        return ConfigUpdate.parse(envelope).tx_id
+    return hash_of(text_of(jsontext.loads_texts(envelope), "proposal", max_length=len(envelope)))
+
+
 def is_config_block(block: Block) -> bool:
     """Whether a block consists of one config transaction. The next block is judged under the configuration in it."""
     return len(block.envelopes) == 1 and block.envelopes[0].startswith(CONFIG_PREFIX)

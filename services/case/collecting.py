@@ -11,10 +11,10 @@ from gridledger.client import Network
 from gridledger.client.anchors import AnchorsLedger
 from gridledger.errors import CorruptionError, GridLedgerError, LimitError, UnavailableError
 from gridledger.evidence.anchor import HeaderTree
-from gridledger.evidence.assembling import Anchored, assemble, endings_of, needs_of
+from gridledger.evidence.assembling import Anchored, Rest, assemble, endings_of
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
 from gridledger.protocol.block import ZERO_HASH
-from gridledger.protocol.config_update import parse_envelope
+from gridledger.protocol.config_update import envelope_id
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.world_state import HistoryEntry
 from services.case.ledger import RegistryLedger
@@ -86,10 +86,11 @@ class Collector:
         held: Held = {self._roles.anchoring[0]: {}}
         anchors: dict[str, list[Anchored]] = {}
         endings: dict[str, tuple[str, ...]] = {}
+        rest = Rest(self._roles, wanted)
         await self._read(held, {(place.channel, place.block) for place in wanted})
         while True:
             await self._add_anchors(held, anchors)
-            needs = needs_of(self._roles, wanted, anchors, held, endings)
+            needs = rest.needs(anchors, held, endings)
             if not needs:
                 break
             found = await asyncio.gather(
@@ -171,7 +172,7 @@ def disclosed_of(package: Package) -> list[dict[str, Any]]:
     for place in package.disclosed():
         envelope = package.channels[place.channel].blocks[place.block].block.envelopes[place.index]
         try:
-            tx_id = parse_envelope(envelope).tx_id
+            tx_id = envelope_id(envelope)
         except GridLedgerError:
             continue
         found.setdefault(place.channel, {})[tx_id] = None

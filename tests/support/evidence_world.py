@@ -19,7 +19,7 @@ from gridledger.contract.hosting.pool import client_identity
 from gridledger.contract.loader import load
 from gridledger.evidence import events
 from gridledger.evidence.anchor import HeaderTree, leaf_hash
-from gridledger.evidence.assembling import Anchored, assemble, endings_of, needs_of
+from gridledger.evidence.assembling import Anchored, Rest, assemble, endings_of
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
 from gridledger.evidence.roles import KnownRoles, roles_of
 from gridledger.identity.msp import Identity
@@ -269,7 +269,8 @@ class EvidenceWorld:
         chosen = self.anchors if anchors is None else anchors
         blocks: dict[str, dict[int, BlockPart]] = {GENERAL: {}}
         endings: dict[str, tuple[str, ...]] = {}
-        while needs := needs_of(roles, evidence, chosen, blocks, endings):
+        rest = Rest(roles, evidence)
+        while needs := rest.needs(chosen, blocks, endings):
             endings |= {device: self.endings(device) for device in needs.devices}
             wanted = needs.blocks | {(name, self.channels[name].find(tx)[0]) for name, tx in needs.transactions}
             for name, number in wanted:

@@ -18,6 +18,7 @@ from services.case.commands.asking import add_question, asked_desk, question_of
 from services.case.commands.options import new_parser
 from services.case.commands.rules import MOST_ROWS, USUAL_ROWS, add_rule_files, rule_files
 from services.case.examining import examined, read_case
+from services.case.judging import processors, side_by_side
 from services.case.questions import REPORT
 from services.case.report.dossier import Dossier, Packed
 from services.case.stamp_files import StampFile, add_stamp, stamp_of
@@ -98,7 +99,13 @@ def packed_of(file: Path, roots: Path | None, stamp: StampFile | None = None) ->
     verification = None
     if roots is not None:
         trusted = read_trusted(roots)
-        report = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis, roles=trusted.roles)
+        report = verify_package(
+            data,
+            roots=trusted.roots,
+            general_genesis=trusted.genesis,
+            roles=trusted.roles,
+            judge=side_by_side(processors()),
+        )
         if stamp is not None:
             stamp.judge(report, data)
         verification = report.to_dict()

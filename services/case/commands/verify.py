@@ -15,6 +15,7 @@ from gridledger.evidence.canonical_zip import MAX_BYTES
 from gridledger.evidence.report import Outcome, ProvedEvent, ProvedTransaction, Report
 from gridledger.evidence.verification import verify_package
 from services.case.commands.options import new_parser
+from services.case.judging import processors, side_by_side
 from services.case.stamp_files import add_stamp, read_part, stamp_of
 from services.case.trusted import read_trusted
 from services.case.verifier import verifier
@@ -49,7 +50,13 @@ def main(argv: list[str]) -> int:
     try:
         trusted, stamp = read_trusted(options.roots), stamp_of(options)
         data = read_part(options.package, MAX_BYTES + 1)
-        report = verify_package(data, roots=trusted.roots, general_genesis=trusted.genesis, roles=trusted.roles)
+        report = verify_package(
+            data,
+            roots=trusted.roots,
+            general_genesis=trusted.genesis,
+            roles=trusted.roles,
+            judge=side_by_side(processors()),
+        )
         if stamp is not None:
             stamp.judge(report, data)
         report.notes += _of_verifier(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -179,6 +180,38 @@ def test_numbers_that_no_hash_gives_are_judged_alike(
     v = sign * (r + c * SECRET) % N
     proof = Proof(times_g(v), r.to_bytes(32, "big"))
     assert both(PUBLIC, USER, OTHER, proof) is (sign == 1)
+
+
+def test_a_mirrored_proof_holds_for_one_shift_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who could choose the shift t could make r G + c A = -V - 2 t G. So it is a hash of the proof."""
+    c = challenge_by_hand(times_g(1234), PUBLIC, USER, OTHER)
+    mirrored = Proof(times_g(1234), ((-1234 - 2 * 77 - SECRET * c) % N).to_bytes(32, "big"))
+    assert not both(PUBLIC, USER, OTHER, mirrored)
+    shifts, shift_of = [], schnorr._shift
+
+    def known(read: Any) -> int:
+        shifts.append(shift_of(read))
+        return 77
+
+    monkeypatch.setattr(schnorr, "_shift", known)
+    assert schnorr.verify(PUBLIC, USER, OTHER, mirrored)
+    schnorr.verify(PUBLIC, USER, OTHER + " ", mirrored)
+    schnorr.verify(PUBLIC, USER, OTHER, Proof(mirrored.v, bytes(31) + b"\1"))
+    assert len(set(shifts)) == 3
+
+
+@pytest.mark.parametrize("v", [1, 77, N - 77, N - 1])
+def test_the_point_of_the_shift_itself_is_judged_as_any(v: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """V = t G is doubled, V = -t G goes to infinity."""
+    monkeypatch.setattr(schnorr, "_shift", lambda _: 77)
+    public, proof = proof_by_openssl(SECRET, v, USER, OTHER)
+    assert both(public, USER, OTHER, proof)
+    assert not both(public, USER, OTHER + " ", proof)
+
+
+@given(st.lists(st.integers(1, PRIME - 1), max_size=5))
+def test_inverses_made_together_are_those_made_alone(numbers: list[int]) -> None:
+    assert p256.inverses(numbers, PRIME) == [pow(number, -1, PRIME) for number in numbers]
 
 
 def test_coordinates_of_which_two_are_one_modulo_the_order_go_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
