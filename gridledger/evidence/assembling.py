@@ -14,7 +14,7 @@ from gridledger.errors import GridLedgerError
 from gridledger.evidence.anchor import HeaderTree
 from gridledger.evidence.errors import EvidenceError
 from gridledger.evidence.package import AnchorPart, BlockPart, ChannelPart, Package, Path, Place, Roles
-from gridledger.evidence.said import FUNCTIONS
+from gridledger.evidence.told import FUNCTIONS
 from gridledger.protocol.config_update import envelope_id, parse_envelope
 from gridledger.protocol.transaction import Transaction
 

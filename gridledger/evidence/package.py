@@ -4,6 +4,7 @@
     README.txt                  how to verify it, and what that shows
     verify.pyz                  the verifier, for Python with cryptography
     bodies.json                 bodies that stay off the chain, with their salts; only where there are any
+    rows.json                   rows of batches, each with its Merkle path to the batch's root; only where there are any
     attachments/NAME            files that batches name by their SHA-256
     channels/C/chain.json       of each block: codes, commit hash before it, orderer's signature, Merkle path; anchors
     channels/C/NUMBER.block     a block as it is on the chain (frames of header and envelopes), 12 digits
@@ -39,12 +40,16 @@ MANIFEST: Final = "manifest.json"
 README: Final = "README.txt"
 VERIFIER: Final = "verify.pyz"
 BODIES: Final = "bodies.json"
+ROWS: Final = "rows.json"
 ATTACHMENTS: Final = "attachments/"
 CHANNELS: Final = "channels/"
 CHAIN: Final = "chain.json"
 MAX_TRANSACTIONS: Final = 100_000
 MAX_BLOCKS: Final = 50_000
 MAX_BODIES: Final = 100_000
+MAX_ROWS: Final = 100_000
+MAX_ROW: Final = 16 * 1024
+"""Characters of a row's text."""
 MAX_ANCHORS: Final = 10_000
 MAX_HASHES: Final = 64
 MAX_ABOUT: Final = 64 * 1024
@@ -124,6 +129,28 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class RowPart:
+    """A row of a batch: its text, its ``index`` among the batch's rows, and its Merkle path, from the leaf up."""
+
+    channel: str
+    device: str
+    seq: int
+    index: int
+    row: str
+    path: tuple[bytes, ...]
+
+    @property
+    def place(self) -> tuple[str, str, int, int]:
+        """By which rows stand in a package, each once."""
+        return self.channel, self.device, self.seq, self.index
+
+    @property
+    def name(self) -> str:
+        """The row in words."""
+        return f"row {self.index} of batch {self.seq} of {self.device} on {self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
 class Roles:
     """Which channel and chaincode has what: ``anchoring`` and ``devices`` are (channel, chaincode), ``sections`` maps
     a section's channel to its chaincode of events."""
@@ -141,6 +168,7 @@ class Package:
     evidence: tuple[Place, ...]
     channels: Mapping[str, ChannelPart]
     bodies: tuple[Body, ...] = ()
+    rows: tuple[RowPart, ...] = ()
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     verifier: bytes = b""
@@ -198,6 +226,8 @@ def _files(package: Package) -> dict[str, bytes]:
             for item in package.bodies
         ]
         files[BODIES] = jsontext.dumps(bodies)
+    if package.rows:
+        files[ROWS] = jsontext.dumps([_row(item) for item in package.rows])
     for name, data in sorted(package.attachments.items()):
         files[ATTACHMENTS + name] = data
     for channel, part in sorted(package.channels.items()):
@@ -206,6 +236,17 @@ def _files(package: Package) -> dict[str, bytes]:
         files[chain_file(channel)] = jsontext.dumps(chain)
         files |= {block_file(channel, item.number): item.block.to_bytes() for item in blocks}
     return files
+
+
+def _row(part: RowPart) -> dict[str, Any]:
+    return {
+        "channel": part.channel,
+        "device": part.device,
+        "seq": part.seq,
+        "index": part.index,
+        "row": part.row,
+        "path": [item.hex() for item in part.path],
+    }
 
 
 def _role(role: tuple[str, str]) -> dict[str, str]:
@@ -284,6 +325,7 @@ def _package(manifest: dict[str, Any], files: Mapping[str, bytes]) -> Package:
         blocks = {item["number"]: _block_part(channel, item, files) for item in told["blocks"]}
         channels[channel] = ChannelPart(blocks, tuple(told["anchors"]))
     bodies = _read(BODIES, files[BODIES], _bodies) if BODIES in files else ()
+    rows = _read(ROWS, files[ROWS], _rows) if ROWS in files else ()
     attachments = {
         name.removeprefix(ATTACHMENTS): content for name, content in files.items() if name.startswith(ATTACHMENTS)
     }
@@ -292,6 +334,7 @@ def _package(manifest: dict[str, Any], files: Mapping[str, bytes]) -> Package:
         evidence=manifest["evidence"],
         channels=channels,
         bodies=bodies,
+        rows=rows,
         attachments=attachments,
         about=manifest["about"],
         verifier=files.get(VERIFIER, b""),
@@ -401,6 +444,25 @@ def _body(value: Any) -> Body:
         integer_of(message, "seq", minimum=1),
         salt,
         text_of(message, "body", max_length=1024 * 1024, empty=True),
+    )
+
+
+def _rows(value: Any) -> tuple[RowPart, ...]:
+    rows = tuple([_read_row(item) for item in list_of({"rows": value}, "rows", max_length=MAX_ROWS)])
+    if any(later.place <= earlier.place for earlier, later in pairwise(rows)):
+        raise EvidenceError("rows", "must ascend by channel, device, batch and index, each once")
+    return rows
+
+
+def _read_row(value: Any) -> RowPart:
+    message = exactly(value, frozenset(("channel", "device", "seq", "index", "row", "path")), "a row")
+    return RowPart(
+        text_of(message, "channel"),
+        text_of(message, "device"),
+        integer_of(message, "seq", minimum=1),
+        integer_of(message, "index"),
+        text_of(message, "row", max_length=MAX_ROW),
+        _hashes(message, "path"),
     )
 
 

@@ -36,4 +36,6 @@ under "disclosed" the transactions that came along, as a commit hash covers whol
 Format 1: manifest.json has the SHA-256 of every file. channels/C/N.block are the frames of block N (a length of 4
 bytes, big-endian, and so many bytes each): the header's text, then each envelope. channels/C/chain.json has the
 anchors, and of each block the validation codes, the commit hash before it, the orderer's signature and its path.
+bodies.json has bodies that stay off the chain, with the salts of their hashes; rows.json rows of measurements, each
+with its path to the root that its batch has on the chain (RFC 6962); attachments/ files that batches name.
 """

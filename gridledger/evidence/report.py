@@ -58,6 +58,17 @@ class ProvedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvedRow:
+    """A row of measurements: it is the one at ``index`` of those that the device's batch ``seq`` is over."""
+
+    channel: str
+    device: str
+    seq: int
+    index: int
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProvedTransaction:
     """A transaction of the package. ``anchored``: the size of the tree whose head binds its block and its code; None on
     the anchoring channel, where orderers' and endorsers' signatures speak for it, and for what is not anchored yet."""
@@ -84,6 +95,7 @@ class Report:
     steps: list[Step] = field(default_factory=list)
     transactions: list[ProvedTransaction] = field(default_factory=list)
     events: list[ProvedEvent] = field(default_factory=list)
+    rows: list[ProvedRow] = field(default_factory=list)
     organisations: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     disclosed: int = 0
@@ -121,6 +133,7 @@ class Report:
                 {name: getattr(item, name) for name in item.__slots__} | {"marks": list(item.marks)}
                 for item in self.events
             ],
+            "rows": [{name: getattr(item, name) for name in item.__slots__} for item in self.rows],
             "disclosed": self.disclosed,
             "verifier_sha256": self.verifier_sha256,
             "stamp": None if self.stamp is None else self.stamp.to_dict(),

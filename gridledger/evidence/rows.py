@@ -31,6 +31,14 @@ def rows_root(texts: Sequence[bytes]) -> str:
     return merkle.root(texts).hex()
 
 
+def rows_tree(texts: Sequence[bytes]) -> merkle.Tree:
+    """The tree over rows' texts, for whoever wants the paths of several rows."""
+    tree = merkle.Tree()
+    for text in texts:
+        tree.append(merkle.leaf_hash(text))
+    return tree
+
+
 def row_path(texts: Sequence[bytes], index: int) -> list[str]:
     """The audit path of a row, from the leaf up, hexadecimal."""
     return [node.hex() for node in merkle.path(texts, index)]

@@ -19,46 +19,20 @@ from gridledger.evidence.attested import value_written, written_at
 from gridledger.evidence.chains import VerifiedChannel
 from gridledger.evidence.claims import Claim, holds
 from gridledger.evidence.errors import EvidenceError
-from gridledger.evidence.package import BODIES, Body
+from gridledger.evidence.package import BODIES, ROWS, Body, RowPart
 from gridledger.evidence.report import Broken, ProvedEvent
+from gridledger.evidence.rows import row_holds
 from gridledger.evidence.signed import SignedTransaction, signed_transaction
+from gridledger.evidence.told import FUNCTIONS, ToldBatch, ToldEvent, text_member, told_events
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.transaction import Transaction
 
 STEP: Final = "events"
-FUNCTIONS: Final = ("LogEvent", "LogEvents", "LogBatch")
 REVOKED_LATE: Final = "revoked-late"
 _REVOKED: Final = "revoked/"
 _DEVICE: Final = "device/"
 _RETIRED: Final = "retired"
-_BATCH: Final = ("from_us", "to_us", "rows", "root", "sha256", "uri", "synopsis")
-
-
-@dataclass(slots=True)
-class _Told:
-    """An event as its transaction has it."""
-
-    device: str
-    seq: int
-    prev: str
-    kind: str
-    time_us: int
-    proof: str
-    body_sha256: str
-    batch_sha256: str | None = None
-
-    def text(self, channel: str) -> str:
-        """What the device proved."""
-        return events.event_text(
-            channel,
-            self.device,
-            self.seq,
-            self.prev,
-            kind=self.kind,
-            time_us=self.time_us,
-            body_sha256=self.body_sha256,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +87,7 @@ class SaidEvents:
     """The events of a package's transactions on one section, as they are verified: :meth:`add` reads those of one
     transaction, and once all are read :meth:`check_proofs` and :meth:`check_chain` say whether they hold.
 
-    ``files``: SHA-256 of the files that batches name. ``needed``: the blocks, as (channel, number), on which a device's
+    ``batches``: by device and number. ``needed``: the blocks, as (channel, number), on which a device's
     key rests: of its admission and of its registration.
     """
 
@@ -121,7 +95,7 @@ class SaidEvents:
     chaincode: str
     registry: Registry
     events: list[ProvedEvent] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
+    batches: dict[tuple[str, int], ToldBatch] = field(default_factory=dict)
     needed: set[tuple[str, int]] = field(default_factory=set)
     body_hashes: dict[tuple[str, int], str] = field(default_factory=dict)
     _due: list[_Due] = field(default_factory=list)
@@ -133,14 +107,14 @@ class SaidEvents:
         :class:`Broken`."""
         proposal = signed.transaction.proposal
         try:
-            told = list(_told(proposal.function, proposal.args[0]))
-        except (EvidenceError, KeyError, TypeError, IndexError, ValueError) as error:
+            told = told_events(proposal.function, proposal.args)
+        except EvidenceError as error:
             said = f"transaction {signed.index} is no {proposal.function} that can be read: {error}"
             raise Broken(STEP, signed.block.file, said) from None
         for item in told:
             self._add(signed, item)
 
-    def _add(self, signed: SignedTransaction, item: _Told) -> None:
+    def _add(self, signed: SignedTransaction, item: ToldEvent) -> None:
         key, mspid = self._admitted(signed, item.device)
         text = item.text(self.section.name)
         header = signed.block.block.header
@@ -160,8 +134,8 @@ class SaidEvents:
         what = f"event {item.seq} of {item.device} in transaction {signed.index}"
         self._due.append(_Due(event, item.proof, signed.block.file, what))
         self.body_hashes[(item.device, item.seq)] = item.body_sha256
-        if item.batch_sha256 is not None:
-            self.files.add(item.batch_sha256)
+        if item.batch is not None:
+            self.batches[(item.device, item.seq)] = item.batch
 
     def _is_late(self, device: str, at_us: int) -> bool:
         """Whether the registry had retired or revoked a device by then."""
@@ -263,35 +237,14 @@ def check_body(body: Body, hashes: Mapping[tuple[str, int], str]) -> None:
         raise Broken("bodies", BODIES, f"{what} has another body, or another salt")
 
 
-def _told(function: str, argument: Any) -> Iterator[_Told]:
-    device = _text(argument["device"])
-    for member in argument["events"] if function == "LogEvents" else [argument]:
-        if function == "LogBatch" or (function == "LogEvents" and "synopsis" in member):
-            yield _batch(device, member)
-            continue
-        body_sha256 = events.text_hash(_text(member["body"])) if "body" in member else _text(member["body_hash"])
-        yield _event(device, member, body_sha256)
-
-
-def _batch(device: str, member: Mapping[str, Any]) -> _Told:
-    batch = {name: member[name] for name in _BATCH}
-    body = events.batch_body(**batch)
-    told = {**member, "kind": events.BATCH, "time_us": batch["from_us"]}
-    return _event(device, told, events.text_hash(body), _text(batch["sha256"]))
-
-
-def _event(device: str, member: Mapping[str, Any], body_sha256: str, batch_sha256: str | None = None) -> _Told:
-    seq, time_us = member["seq"], member["time_us"]
-    if type(seq) is not int or type(time_us) is not int:
-        raise EvidenceError("seq", "seq and time_us are whole numbers")
-    prev, kind, proof = (_text(member[name]) for name in ("prev", "kind", "proof"))
-    return _Told(device, seq, prev, kind, time_us, proof, body_sha256, batch_sha256)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise EvidenceError("event", "a member is no text")
-    return value
+def check_row(row: RowPart, batches: Mapping[tuple[str, int], ToldBatch]) -> None:
+    """Compare a row with the root of its batch; :class:`Broken`."""
+    batch = batches.get((row.device, row.seq))
+    if batch is None:
+        raise Broken("rows", ROWS, f"{row.name}: the batch is not in the package")
+    path = [node.hex() for node in row.path]
+    if not row_holds(row.row.encode(), row.index, batch.rows, path, batch.root):
+        raise Broken("rows", ROWS, f"{row.name} is not what the batch's root is over")
 
 
 def _proves_possession(registration: SignedTransaction, record: Mapping[str, Any], channel: str) -> bool:
@@ -299,10 +252,10 @@ def _proves_possession(registration: SignedTransaction, record: Mapping[str, Any
     proposal = registration.transaction.proposal
     try:
         argument = proposal.args[0]
-        proof = _text(argument["proof" if proposal.function == "RegisterDevice" else "proof_new"])
-        device, certificate, key = (_text(record[name]) for name in ("device", "certificate_sha256", "proof_key"))
+        proof = text_member(argument["proof" if proposal.function == "RegisterDevice" else "proof_new"])
+        device, certificate, key = (text_member(record[name]) for name in ("device", "certificate_sha256", "proof_key"))
         if "certificate" in argument:
-            der = base64.b64decode(_text(argument["certificate"]), validate=True)
+            der = base64.b64decode(text_member(argument["certificate"]), validate=True)
             if sha256(der).hexdigest() != certificate:
                 return False
     except (GridLedgerError, KeyError, TypeError, IndexError, binascii.Error):

@@ -16,6 +16,7 @@ it is told which it approved. From there:
     consistency, paths  each head begins with the one before; block and commit hash, and so the codes, are under a head
     transactions        are valid, signed by who called, endorsed as the chaincode's policy asks
     events              are proved by the device's admitted key, which was registered; their chain is not broken
+    bodies, rows        a body off the chain has the hash of its event, a row is under the root of its batch
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from cryptography import x509
 from gridledger.evidence.attested import VerifiedAnchor, genesis_by, read_attestations, verify_anchors, verify_path
 from gridledger.evidence.chains import Roots, VerifiedChannel, genesis_of, read_roots, verify_chain
 from gridledger.evidence.claims import Judge, here
-from gridledger.evidence.package import ATTACHMENTS, CHANNELS, MANIFEST, Package, Place, chain_file, read_package
-from gridledger.evidence.report import Broken, Outcome, ProvedTransaction, Report, Step
+from gridledger.evidence.package import ATTACHMENTS, CHANNELS, MANIFEST, ROWS, Package, Place, chain_file, read_package
+from gridledger.evidence.report import Broken, Outcome, ProvedRow, ProvedTransaction, Report, Step
 from gridledger.evidence.roles import STEP as ROLES
 from gridledger.evidence.roles import KnownRoles, check_definitions, check_names
-from gridledger.evidence.said import Registry, SaidEvents, check_body, has_events
+from gridledger.evidence.said import Registry, SaidEvents, check_body, check_row, has_events
 from gridledger.evidence.signed import STEP, SignedTransaction, signed_transaction
 from gridledger.evidence.stamp import BadStamp, check_stamp
 
@@ -228,6 +229,7 @@ class _Verification:
         if report.events:
             report.passed("events", "", f"{len(report.events)} events are proved by their devices' keys")
         self._bodies(said)
+        self._rows(said)
         self._attachments(said)
 
     def _registry(self) -> Registry:
@@ -246,8 +248,17 @@ class _Verification:
                 "bodies", "bodies.json", f"{len(self._package.bodies)} bodies are those of their events"
             )
 
+    def _rows(self, said: Mapping[str, SaidEvents]) -> None:
+        for row in self._package.rows:
+            check_row(row, said[row.channel].batches if row.channel in said else {})
+            self._report.rows.append(ProvedRow(*row.place, row.row))
+        if self._package.rows:
+            batches = len({row.place[:3] for row in self._package.rows})
+            told = f"{len(self._package.rows)} rows are under the roots of their {batches} batches"
+            self._report.passed("rows", ROWS, told)
+
     def _attachments(self, said: Mapping[str, SaidEvents]) -> None:
-        named = {digest for item in said.values() for digest in item.files}
+        named = {batch.sha256 for item in said.values() for batch in item.batches.values()}
         for name, content in self._package.attachments.items():
             if sha256(content).hexdigest() not in named:
                 raise Broken("attachments", ATTACHMENTS + name, "no batch of the package names a file with its SHA-256")

@@ -23,6 +23,10 @@ SEARCH, TIMELINE, EXPORT, RULES, REPORT, PACKAGE, ENF = (
 PURPOSES: Final = (SEARCH, TIMELINE, EXPORT, RULES, REPORT, PACKAGE, ENF)
 """What a question is asked for; it stands in its text."""
 
+BODIES, FILES, ROWS = "bodies", "files", "rows"
+PARTS: Final = (BODIES, FILES, ROWS)
+"""What a package takes from light nodes beside the ledger: bodies that stay off it, batches' files, or their rows."""
+
 SAID, BLOCK = "said", "block"
 """By which time rows are chosen and ordered: the time told, or the block's."""
 
@@ -36,6 +40,7 @@ MAX_TRANSACTIONS: Final = 50
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TX: Final = re.compile(r"[0-9a-f]{64}")
+_PART: Final = re.compile("|".join(PARTS))
 _BOOKMARK: Final = re.compile(r"(?:[0-9]{1,16}|u)\.[0-9]{1,19}", re.ASCII)
 _WORD: Final = re.compile(r"[\w-]+")
 _TIME_LIMIT_US: Final = 10**16
@@ -49,7 +54,7 @@ class Question:
     Names are listed sorted. ``from_us`` is the first time that counts, ``to_us`` the first that does not, ``by`` which
     time that is. ``words`` must all stand in a row; one with ``*`` at its end is the beginning of a word.
     ``is_valid``: rows of valid transactions; without it those of the others, which are no evidence. ``bookmark`` is
-    that of the page before.
+    that of the page before. ``parts``: of :data:`PARTS`, for packages alone.
     """
 
     channels: tuple[str, ...] | None = None
@@ -66,6 +71,7 @@ class Question:
     is_valid: bool = True
     limit: int = 1000
     bookmark: str | None = None
+    parts: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raises :class:`BadQuestion`."""
@@ -82,6 +88,7 @@ class Question:
         if self.from_us is not None and self.to_us is not None and self.from_us >= self.to_us:
             raise BadQuestion("to_us", "must lie behind from_us")
         _check_words(self.words)
+        _check_list(self.parts, "parts", _PART, f"one of {', '.join(PARTS)}", len(PARTS))
         if self.by not in (SAID, BLOCK):
             raise BadQuestion("by", f"must be {SAID} or {BLOCK}")
         if type(self.is_valid) is not bool:
@@ -175,7 +182,7 @@ def names_of(names: Iterable[str] | None) -> tuple[str, ...] | None:
 
 
 def _from_json(value: Any, name: str) -> Any:
-    if name not in (*_LISTS, "transactions", "words"):
+    if name not in (*_LISTS, "transactions", "words", "parts"):
         return value
     if not isinstance(value, list) or not value:
         raise BadQuestion(name, "must be a list with one item at least, or be left out")

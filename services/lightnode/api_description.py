@@ -66,6 +66,12 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "Rotation": members(device=TEXT, proof_key=TEXT, certificate=TEXT, proof_old=TEXT, proof_new=TEXT),
     "Row": members(row=TEXT, index=WHOLE, count=WHOLE, path=list_of(HASH), root=HASH),
+    "Rows": members(
+        root=HASH,
+        count=WHOLE,
+        rows=list_of(members(index=WHOLE, row=TEXT, path=list_of(HASH))),
+        next=nullable(WHOLE),
+    ),
     "Why": members(why=TEXT),
 }
 
@@ -87,7 +93,9 @@ _OPERATIONS = {
         description="For readers of the section.",
     ),
     "GET /events/{seq}/body": Operation(
-        "The body of an event that stays off the ledger; for the node's own organisation", named("Body")
+        "The body of an event that stays off the ledger; for the node's own organisation, and those of its setting "
+        "`body_readers`",
+        named("Body"),
     ),
     "DELETE /events/{seq}/body": Operation(
         "Delete such a body; for admins and registrars of the node's organisation",
@@ -97,6 +105,11 @@ _OPERATIONS = {
         "The Parquet file of a batch's rows; for readers of the section",
         ANY,
         answer_media="application/vnd.apache.parquet",
+    ),
+    "GET /batches/{seq}/rows": Operation(
+        "A batch's rows of a span of time, each with its Merkle path to the batch's root; for readers of the section",
+        named("Rows"),
+        description="From the index `start` on, at most `limit` rows; `next` is the index to go on with.",
     ),
     "GET /batches/{seq}/rows/{index}": Operation(
         "A row of a batch, and its Merkle path to the batch's root; for readers of the section", named("Row")

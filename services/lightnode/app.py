@@ -68,7 +68,7 @@ async def open_server(settings: LightNodeSettings) -> AsyncIterator[WebServer]:
         node, chains = await _open_node(settings, identity, ledgers, stack)
         tls = ServerTLS(TLSFiles(*settings.certificate_and_key, [profile.roots]))
         members = {channel: Members(ledger.network, tls.extend_roots) for channel, ledger in ledgers.sections.items()}
-        callers = Callers(members, identity.mspid)
+        callers = Callers(members, identity.mspid, settings.body_readers)
         app = create_app(
             "lightnode",
             by_certificate(callers.authenticate),

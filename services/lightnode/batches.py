@@ -28,7 +28,7 @@ from gridledger import jsontext
 from gridledger.disk import SYSTEM_DISK, Disk
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.events import BATCH, batch_body
-from gridledger.evidence.rows import TIME, Value, row_path, row_text, rows_root, synopsis_of
+from gridledger.evidence.rows import TIME, Value, row_path, row_text, rows_root, rows_tree, synopsis_of
 from gridledger.field.c37118 import Configuration, PmuData
 from gridledger.files import disk_failure, write_atomically
 from services.lightnode.errors import RowsChanged, RowsGone
@@ -259,7 +259,10 @@ def parquet_of(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> bytes
 
 def texts_of(data: bytes) -> list[bytes]:
     """The texts of a file's rows."""
-    table = pq.read_table(io.BytesIO(data))
+    return _texts(pq.read_table(io.BytesIO(data)))
+
+
+def _texts(table: pa.Table) -> list[bytes]:
     return [
         row_text(table.column_names, row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)
     ]
@@ -297,6 +300,31 @@ class RowFiles:
             raise RowsChanged("the rows of the file do not give the root that the ledger has", uri=told["uri"])
         path = row_path(texts, index)
         return {"row": texts[index].decode(), "index": index, "count": len(texts), "path": path, "root": told["root"]}
+
+    def rows(
+        self, device: str, body: str, span_us: tuple[int, int], *, start: int = 0, limit: int = MAX_ROWS
+    ) -> dict[str, Any]:
+        """A batch's rows of a span of time, with their paths: those from the index ``start`` on, at most ``limit``.
+
+        ``next`` is the index of the first that is left out, None where none is.
+        """
+        told = jsontext.loads(body)
+        table = pq.read_table(io.BytesIO(self.file(device, body)))
+        texts, times = _texts(table), table[TIME].to_pylist()
+        tree = rows_tree(texts)
+        if tree.root().hex() != told["root"]:
+            raise RowsChanged("the rows of the file do not give the root that the ledger has", uri=told["uri"])
+        found = [index for index in range(start, len(texts)) if span_us[0] <= times[index] < span_us[1]]
+        rows = [
+            {
+                "index": index,
+                "row": texts[index].decode(),
+                "path": [node.hex() for node in tree.inclusion(index, tree.size)],
+            }
+            for index in found[:limit]
+        ]
+        following = found[limit] if len(found) > limit else None
+        return {"root": told["root"], "count": len(texts), "rows": rows, "next": following}
 
 
 def _named(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
@@ -15,11 +15,13 @@ ROLE, DEVICE = "forensics.role", "forensics.device"
 
 
 class Callers:
-    """The members of a node's sections. ``mspid`` is the node's own organisation."""
+    """The members of a node's sections. ``mspid`` is the node's own organisation, ``body_readers`` are others that may
+    read bodies which stay off the ledger."""
 
-    def __init__(self, members: Mapping[str, Members], mspid: str) -> None:
+    def __init__(self, members: Mapping[str, Members], mspid: str, body_readers: Sequence[str] = ()) -> None:
         self._members = members
         self._mspid = mspid
+        self._body_readers = frozenset((mspid, *body_readers))
 
     def authenticate(self, certificate: Certificate) -> Identity:
         """Who calls, as the first section that knows the organisation says; an error where none does."""
@@ -57,6 +59,14 @@ class Callers:
         """Refuse all but registrars and admins of the node's own organisation."""
         if caller.mspid != self._mspid or (caller.role != "admin" and caller.attributes.get(ROLE) != "registrar"):
             raise PermissionDeniedError(f"this is for admins of {self._mspid}, and for {ROLE} = registrar of it")
+
+    def require_body_reader(self, caller: Identity) -> None:
+        """Refuse who may not read bodies that stay off the ledger: all but the node's own organisation, and those that
+        it names."""
+        if caller.mspid not in self._body_readers:
+            raise PermissionDeniedError(
+                f"bodies that stay off the ledger are told to members of {', '.join(sorted(self._body_readers))}"
+            )
 
     def require_own(self, caller: Identity) -> None:
         """Refuse other organisations."""

@@ -135,6 +135,17 @@ class LightNode:
         """A row of a batch, and its path to the batch's root."""
         return await asyncio.to_thread(lambda: self._row_files().row(device, self._batch_body(device, seq), index))
 
+    async def rows(
+        self, device: str, seq: int, span_us: tuple[int, int], *, start: int, limit: int
+    ) -> dict[str, Any]:  # fmt: skip
+        """A batch's rows of a span of time, with their paths to the batch's root."""
+
+        def read() -> dict[str, Any]:
+            body = self._batch_body(device, seq)
+            return self._row_files().rows(device, body, span_us, start=start, limit=limit)
+
+        return await asyncio.to_thread(read)
+
     async def describe_devices(self) -> list[dict[str, Any]]:
         """The devices: what registers them, and how their events get to the ledger."""
         return await asyncio.to_thread(lambda: [self._described(device) for device in self.devices.values()])

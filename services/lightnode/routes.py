@@ -17,6 +17,8 @@ from services.lightnode.settings import LightNodeLimits
 
 MAX_TOGETHER: Final = 64
 """Events in one request."""
+MAX_ROWS: Final = 1000
+"""Rows in one answer."""
 PARQUET: Final = "application/vnd.apache.parquet"
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -24,6 +26,9 @@ _Device = Annotated[str, Query(pattern=_NAME)]
 _DeviceInPath = Annotated[str, Path(pattern=_NAME)]
 _Seq = Annotated[int, Path(ge=1, lt=10**12)]
 _Index = Annotated[int, Path(ge=0, lt=10**9)]
+_Time = Annotated[int, Query(ge=0, lt=10**16)]
+_Start = Annotated[int, Query(ge=0, lt=10**9)]
+_Rows = Annotated[int, Query(ge=1, le=MAX_ROWS)]
 _From = Annotated[int, Query(alias="from", ge=1, lt=10**12)]
 _Limit = Annotated[int, Query(ge=1, le=MAX_LISTED)]
 
@@ -69,7 +74,7 @@ def _add_events(router: APIRouter, node: LightNode, callers: Callers, max_body_b
 def _add_bodies_and_rows(router: APIRouter, node: LightNode, callers: Callers) -> None:
     @router.get("/events/{seq}/body")
     async def body(request: Request, seq: _Seq, device: _Device) -> Response:
-        callers.require_own(request.state.caller)
+        callers.require_body_reader(request.state.caller)
         return _json(await node.body(device, seq))
 
     @router.delete("/events/{seq}/body")
@@ -82,6 +87,20 @@ def _add_bodies_and_rows(router: APIRouter, node: LightNode, callers: Callers) -
     async def rows_file(request: Request, seq: _Seq, device: _Device) -> Response:
         callers.require_reader(request.state.caller, node.intake.device(device).section)
         return Response(await node.rows_file(device, seq), media_type=PARQUET)
+
+    @router.get("/batches/{seq}/rows")
+    async def rows(
+        request: Request,
+        seq: _Seq,
+        *,
+        device: _Device,
+        from_us: _Time,
+        to_us: _Time,
+        start: _Start = 0,
+        limit: _Rows = MAX_ROWS,
+    ) -> Response:
+        callers.require_reader(request.state.caller, node.intake.device(device).section)
+        return _json(await node.rows(device, seq, (from_us, to_us), start=start, limit=limit))
 
     @router.get("/batches/{seq}/rows/{index}")
     async def row(request: Request, seq: _Seq, index: _Index, device: _Device) -> Response:

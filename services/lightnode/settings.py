@@ -146,7 +146,9 @@ class LightNodeSettings(ServiceSettings):
     (``forensics.role=lightnode``), which brings its devices' events to the ledger. ``own_peer`` is asked first
     (default: any of its organisation). ``devices`` are those that it speaks for. ``keep_proofs``: ask for the proof of
     each of its own events as soon as the ledger has it, and keep it. ``filter_every_s``: how often the registry's
-    filter is asked for. ``companions``, the processes of the same application by name, are not used.
+    filter is asked for. ``body_readers``: other organisations (MSP ids) whose members may read bodies that stay off the
+    ledger, such as the authority for its packages; its own may always. ``companions``, the processes of the same
+    application by name, are not used.
     """
 
     connection: Path
@@ -157,6 +159,7 @@ class LightNodeSettings(ServiceSettings):
     forwarder: ForwarderSettings = ForwarderSettings()
     keep_proofs: bool = True
     filter_every_s: Seconds = 60.0
+    body_readers: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = Field(default=(), max_length=64)
     limits: LightNodeLimits = LightNodeLimits()
     companions: dict[str, str] = Field(default={}, max_length=1000)
     tls: LightNodeTLS | None = None

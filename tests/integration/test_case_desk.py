@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ import pytest
 from gridledger import jsontext
 from gridledger.client.profile import read_roots
 from gridledger.errors import GridLedgerError
+from gridledger.evidence.package import read_package
+from gridledger.evidence.verification import verify_package
+from gridledger.field.c37118 import DataCodec, DataFrame, FrameTime, PmuData, decode_configuration
+from gridledger.field.c37118.data import Stat
 from gridledger.identity.signer import SigningIdentity
 from gridledger.transport.node_client import NodeClient, client_tls, path_of
 from services.case.__main__ import main
@@ -22,13 +27,27 @@ from services.case.ledger import access_ledger, cases_ledger
 from services.case.questions import Question
 from services.case.trusted import Trusted, files_of
 from tests.support.forensics_network import ForensicsNetwork, forensics_description, forensics_network
+from tests.support.pmu_frames import STANDARD_CONFIGURATION
+from tests.support.processes import free_ports
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
 CASE = "2026-17"
 DEVICE = "plant-relay-1"
-COMPANIONS = {"case-desk": {}, "ln-plant-1": {}, "anchor": {"interval_s": 1.0}}
+METER, PMU = "plant-meter-1", "plant-pmu-9"
+(PMU_PORT,) = free_ports(1)
+_FRAMES = {"kind": "pmu", "host": "127.0.0.1", "port": PMU_PORT, "idcode": 7734, "nominal_hz": 60}
+DEVICES: list[dict[str, Any]] = [
+    {"device": DEVICE, "type": "relay"},
+    {"device": METER, "type": "meter"},
+    {"device": PMU, "type": "pmu", "sources": [{**_FRAMES, "batches": True, "batch_s": 1}]},
+]
+LIGHT_NODE = {
+    "devices": [{**device, "section": "section-plant"} for device in DEVICES],
+    "body_readers": ["AuthorityMSP"],
+}
+COMPANIONS: dict[str, dict[str, Any]] = {"case-desk": {}, "ln-plant-1": LIGHT_NODE, "anchor": {"interval_s": 1.0}}
 BEGIN, END = "2026-01-01T00:00Z", "2036-01-01T00:00Z"
 
 
@@ -75,6 +94,7 @@ async def happen(network: ForensicsNetwork) -> None:
         for kind, text in (("command", "breaker 7 opened"), ("alarm", "busbar without voltage")):
             told = {"device": DEVICE, "kind": kind, "body": {"text": text}}
             await client.post("/events", jsontext.dumps(told))
+        await client.post("/events", jsontext.dumps({"device": METER, "kind": "reading", "body": {"kwh": 17}}))
     finally:
         await client.close()
 
@@ -165,8 +185,7 @@ async def test_a_package_of_what_was_found_is_proved(running: ForensicsNetwork, 
     await all_is_indexed(run)
     roots = tmp_path / "roots"
     roots.mkdir()
-    async with cases_ledger(running.profile, await running.investigator()) as cases:
-        genesis = (await cases.network.get_block(0)).header.hash
+    genesis = await genesis_of(running)
     pems = {mspid: [pem] for mspid, pem in running.profile.organisation_roots.items()}
     for name, data in files_of(Trusted(pems, "general", genesis)).items():
         (roots / name).write_bytes(data)
@@ -183,6 +202,54 @@ async def test_a_package_of_what_was_found_is_proved(running: ForensicsNetwork, 
     await eventually(lambda: asyncio.to_thread(proved), within_s=60, what="the events are anchored and proved")
 
 
+async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A PMU that is asked for its configuration and its data: three seconds of frames."""
+    config = decode_configuration(STANDARD_CONFIGURATION)
+    codec = DataCodec(config)
+    await reader.readexactly(36)
+    writer.write(STANDARD_CONFIGURATION)
+    await reader.readexactly(18)
+    start = int(time.time())
+    for n in range(90):
+        moment = FrameTime(start + n // 30, (n % 30) * config.time_base // 30)
+        pmu = PmuData(Stat(0), (1 + 0j,) * 4, 60.0, 0.0, (1.0,) * 3, (0,))
+        writer.write(codec.encode(DataFrame(config.idcode, moment, (pmu,))))
+    await reader.read()
+
+
+@pytest.mark.deep
+async def test_a_package_takes_rows_files_and_bodies_from_light_nodes(
+    running: ForensicsNetwork, run: Any, tmp_path: Path
+) -> None:
+    def are_indexed() -> bool:
+        return {row["kind"] for row in found(run, "--device", METER, PMU)} >= {"reading", "batch"}
+
+    server = await asyncio.start_server(stream, "127.0.0.1", PMU_PORT)
+    async with server:
+        await eventually(lambda: asyncio.to_thread(are_indexed), within_s=60, what="the desk has a reading and a batch")
+    out = tmp_path / "parts.zip"
+    asked = (CASE, "--device", METER, PMU, "--kind", "reading", "batch", "--rows", "--files", "--bodies", "--disclose")
+    told = await asyncio.to_thread(lambda: run("package", *asked, "--title", "that minute", "--out", str(out)))
+    assert told["missing"] == []
+    package = read_package(out.read_bytes())
+    assert [jsontext.loads(item.body) for item in package.bodies] == [{"kwh": 17}]
+    assert told["files"] == len(package.attachments) > 0
+    assert told["rows"] == len(package.rows) > 0
+    # Who verifies needs no light node; that the blocks are anchored is proved elsewhere.
+    roots, genesis = {m: [pem] for m, pem in running.profile.organisation_roots.items()}, await genesis_of(running)
+    report = await asyncio.to_thread(verify_package, out.read_bytes(), roots=roots, general_genesis=genesis)
+    assert report.broken is None, report.broken
+    assert len(report.rows) == told["rows"]
+    # Without the light node the package is made as well, and says what is not in it.
+    await running.network.kill("ln-plant-1")
+    again = (*asked, "--title", "late", "--out", str(tmp_path / "late.zip"))
+    late = await asyncio.to_thread(lambda: run("package", *again))
+    assert (late["rows"], late["files"], late["bodies"]) == (0, 0, 0)
+    assert {each["part"] for each in late["missing"]} == {"rows", "files", "bodies"}
+    assert {each["code"] for each in late["missing"]} <= {"CONNECTION_FAILED", "UNAVAILABLE"}
+    await running.network.start("ln-plant-1")
+
+
 async def test_an_export_has_what_a_search_finds(run: Any, tmp_path: Path) -> None:
     await all_is_indexed(run)
     out = tmp_path / "timeline.jsonl"
@@ -195,6 +262,11 @@ async def test_an_export_has_what_a_search_finds(run: Any, tmp_path: Path) -> No
     assert "is there already" in await asyncio.to_thread(
         lambda: run("export", CASE, "--out", str(out), "--operator", "ivan", code=1)
     )
+
+
+async def genesis_of(running: ForensicsNetwork) -> str:
+    async with cases_ledger(running.profile, await running.investigator()) as cases:
+        return (await cases.network.get_block(0)).header.hash
 
 
 def plain(running: ForensicsNetwork, identity: SigningIdentity, url: str) -> httpx.AsyncClient:

@@ -232,7 +232,7 @@ async def test_a_pmu_s_rows_are_batches_on_the_ledger_and_each_row_is_proved(lig
 
     server = await asyncio.start_server(stream, "127.0.0.1", PMU_PORT)
     async with server, lightnode.node() as node, lightnode.events() as events:
-        found = await lightnode.until_on_ledger(events, "pmu-2", 4, within_s=60)
+        found = await lightnode.until_on_ledger(events, "pmu-2", 5, within_s=60)
         batches = [item["batch"] for item in found if item["kind"] == "batch"]
         assert sum(batch["rows"] for batch in batches) >= 100
         # Each begins where the one before ends.
@@ -243,6 +243,10 @@ async def test_a_pmu_s_rows_are_batches_on_the_ledger_and_each_row_is_proved(lig
         batch = batches[0]
         assert row["root"] == batch["root"]
         assert row_holds(row["row"].encode(), 0, batch["rows"], row["path"], batch["root"])
+        span = f"from_us={batch['from_us']}&to_us={batch['to_us']}&limit=7"
+        page = await node.get_json(f"/batches/{seq}/rows?device=pmu-2&{span}")
+        assert (page["root"], page["count"], page["next"]) == (batch["root"], batch["rows"], 7)
+        assert page["rows"][0] == {name: row[name] for name in ("index", "row", "path")}
         path = next((lightnode.data / "rows" / "pmu-2").glob(f"{batch['from_us']:016d}.parquet"))
         path.write_bytes(path.read_bytes() + b"x")
         with pytest.raises(RowsChanged):

@@ -69,6 +69,26 @@ class FakeCollector:
         return Disclosing(Roles(("general", "anchors")), places, {"general": ChannelPart({})}, about=about)
 
 
+class FakeLightNodes:
+    """Light nodes that give what ``answers`` has, by path; an answer that is an error is raised."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+
+    async def get(self, device: str, path: str, params: Mapping[str, str]) -> bytes:
+        """As :class:`~services.case.off_chain.LightNodes`."""
+        return bytes(await self.get_json(device, path, params))
+
+    async def get_json(self, device: str, path: str, params: Mapping[str, str]) -> Any:
+        """As :class:`~services.case.off_chain.LightNodes`."""
+        self.asked.append((device, path, dict(params)))
+        answer = self.answers.get(path, NotFoundError("there is no such thing"))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(params) if callable(answer) else answer
+
+
 class DeskWorld:
     """Organisations, the contract of cases, an index. ``now_us`` is the desk's clock."""
 
@@ -91,6 +111,7 @@ class DeskWorld:
         self.channel, self.chaincode = "general", "cases"
         self.now_us = time.time_ns() // 1000
         self.collector = FakeCollector()
+        self.light_nodes = FakeLightNodes()
         self.reads = 0
         self._transactions: dict[str, ProvedTransaction] = {}
         self.submit("SetAuthority", {"investigators": "InvestigatorsMSP"}, self.head)
@@ -197,7 +218,7 @@ class DeskWorld:
         """The desk, as its wiring makes it; its port."""
         used = UsedQueries(self.folder)
         admission = Admission(self, used, lambda: self.now_us, wait_s=1.0, age_s=600.0)
-        reading = Reading(self.index, self.collector, search_s=20.0, max_searches=2, max_packages=1)  # type: ignore[arg-type]
+        reading = Reading(self.index, self.collector, self.light_nodes, search_s=20.0, max_searches=2, max_packages=1)  # type: ignore[arg-type]
         app = create_app(
             "case-desk",
             by_certificate(lambda certificate: self.msps.identify(certificate, self.now_us)),

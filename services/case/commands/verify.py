@@ -93,6 +93,8 @@ def _tell(report: Report) -> None:
             _say(f"  {one_line(_transaction(transaction))}")
         for event in report.events:
             _say(f"  {one_line(_event(event))}")
+        for row in report.rows:
+            _say(f"  {one_line(f'{row.channel}: row {row.index} of batch {row.seq} of {row.device}: {row.row}')}")
     for note in report.notes:
         _say(f"note: {one_line(note)}")
     if report.disclosed:

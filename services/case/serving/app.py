@@ -12,7 +12,7 @@ from typing import Any
 from gridledger.client import Network, SigningIdentity
 from gridledger.client.anchors import AnchorsLedger
 from gridledger.client.application import network_through, peers_of
-from gridledger.client.profile import ConnectionProfile, load_profile
+from gridledger.client.profile import ConnectionProfile, load_profile, read_roots
 from gridledger.errors import SettingsError
 from gridledger.files import lock_folder
 from gridledger.web import (
@@ -31,6 +31,7 @@ from services.case.block_rows import Places
 from services.case.collecting import Collector, PeerSource
 from services.case.described import DescribedForensics, described_forensics, described_roles
 from services.case.ledger import RegistryLedger
+from services.case.light_node_clients import LightNodeClients
 from services.case.serving.admission import Admission
 from services.case.serving.following import Following
 from services.case.serving.index import Index
@@ -62,7 +63,10 @@ async def open_desk(settings: DeskSettings) -> AsyncIterator[WebServer]:
         general = networks[forensics.channel]
         book = PeersCaseBook(general, forensics.chaincode)
         admission = Admission(book, used, _now_us, wait_s=settings.wait_s, age_s=settings.query_age_s)
-        reading = _reading(settings, profile, forensics, networks, index)
+        others = {name: url for name, url in settings.companions.items() if name != settings.name}
+        light_nodes = LightNodeClients(others, identity, read_roots(profile.roots))
+        stack.push_async_callback(light_nodes.close)
+        reading = _reading(settings, profile, forensics, networks, index, light_nodes=light_nodes)
         tls = ServerTLS(TLSFiles(*settings.certificate_and_key, [profile.roots]))
         members = Members(general, tls.extend_roots)
         app = create_app(
@@ -104,6 +108,8 @@ def _reading(
     forensics: DescribedForensics,
     networks: Mapping[str, Network],
     index: Index,
+    *,
+    light_nodes: LightNodeClients,
 ) -> Reading:
     roles = described_roles(profile)
     general, devices = networks[roles.anchoring[0]], networks[forensics.devices.channel]
@@ -114,6 +120,7 @@ def _reading(
     return Reading(
         index,
         Collector(source, roles, index.config_blocks, verifier),
+        light_nodes,
         search_s=settings.search_s,
         max_searches=limits.max_searches,
         max_packages=limits.max_packages,

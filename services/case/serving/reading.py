@@ -15,6 +15,7 @@ from gridledger.errors import LimitError, NotFoundError, TimeoutExceeded
 from gridledger.evidence.package import Package, Place, write_package
 from services.case.collecting import Collector
 from services.case.errors import BadQuestion, Discloses
+from services.case.off_chain import LightNodes, with_parts
 from services.case.serving.admission import Admitted
 from services.case.serving.index import Index
 from services.case.serving.searching import Page, search
@@ -29,10 +30,18 @@ class Reading:
     """Reads of one desk, at most so many searches and packages at a time; ``search_s`` bounds a search."""
 
     def __init__(
-        self, index: Index, collector: Collector, *, search_s: float, max_searches: int, max_packages: int
+        self,
+        index: Index,
+        collector: Collector,
+        light_nodes: LightNodes,
+        *,
+        search_s: float,
+        max_searches: int,
+        max_packages: int,
     ) -> None:
         self._index = index
         self._collector = collector
+        self._light_nodes = light_nodes
         self._search_s = search_s
         self._searches = asyncio.Semaphore(max_searches)
         self._packages = asyncio.Semaphore(max_packages)
@@ -40,6 +49,8 @@ class Reading:
     async def rows(self, admitted: Admitted) -> Answer:
         """{case, query, rows, bookmark, left_out, read_to}: a page. ``read_to``: how far the index has each channel of
         the scope: {channel: {height, block_us}}."""
+        if admitted.question.parts is not None:
+            raise BadQuestion("parts", "packages alone take parts from light nodes")
         page = await self._page(admitted)
         read_to = {
             each.channel: {"height": each.height, "block_us": each.block_us}
@@ -56,7 +67,7 @@ class Reading:
         }
 
     async def package(self, admitted: Admitted, *, disclose: bool) -> bytes:
-        """The package of the transactions of a page of rows.
+        """The package of the transactions of a page of rows, with the parts of their events that light nodes give.
 
         Raises :class:`Discloses` where it has others in its blocks, unless ``disclose`` allows that; NotFoundError
         where no row fits.
@@ -77,6 +88,8 @@ class Reading:
         async with self._packages:
             package = await self._collector.collect(places, about)
             _check_disclosed(package, disclose=disclose)
+            if admitted.question.parts is not None:
+                package = await with_parts(package, page.rows, admitted.question, admitted.scope, self._light_nodes)
             return await asyncio.to_thread(write_package, package)
 
     async def _page(self, admitted: Admitted) -> Page:

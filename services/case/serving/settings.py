@@ -31,7 +31,8 @@ class DeskSettings(ServiceSettings):
     ``connection`` is the network's connection profile, ``identities`` the folder of its one identity, which is of the
     authority; ``own_peer`` the one peer whose word it takes (default: the first of its organisation). ``wait_s``: how
     long a question waits until that peer has its Query. ``query_age_s``: how old a Query may be. ``search_s``: how long
-    a search may take. ``companions``, the processes of the same application by name, are not used.
+    a search may take. ``companions``, the processes of the same application by name: light
+    nodes are among them, which are asked for what packages take from them.
     """
 
     connection: Path

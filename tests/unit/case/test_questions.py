@@ -26,6 +26,9 @@ def test_a_question_is_read_as_it_is_written_and_says_only_what_it_asks() -> Non
     }
     assert Question.from_dict(jsontext.loads(jsontext.dumps(told))) == question
     assert Question().to_dict() == {}
+    parts = Question(parts=("bodies", "files", "rows"))
+    assert Question.from_dict(jsontext.loads(jsontext.dumps(parts.to_dict()))) == parts
+    assert parts.text("package") == '{"kind":"package","question":{"parts":["bodies","files","rows"]}}'
     assert Question().text("search") == '{"kind":"search","question":{}}'
 
 
@@ -57,6 +60,9 @@ def test_a_question_is_read_as_it_is_written_and_says_only_what_it_asks() -> Non
         ({"limit": 10_001}, "limit"),
         ({"limit": 1.0}, "limit"),
         ({"bookmark": "7"}, "bookmark"),
+        ({"parts": []}, "parts"),
+        ({"parts": ["blocks"]}, "parts"),
+        ({"parts": ["rows", "files"]}, "parts"),
         ({"bookmark": "7.1 OR 1"}, "bookmark"),
     ],
 )

@@ -83,7 +83,15 @@ async def test_an_authority_that_is_silent_or_slow_is_given_up_in_time() -> None
 
 def test_an_address_is_one_of_http() -> None:
     assert str(tsa_url("https://tsa.example.org/tsr")) == "https://tsa.example.org/tsr"
-    for wrong in ("tsa.example.org", "file:///etc/passwd", "http://", "http://a:b", "http://a/" + "x" * 3000, ""):
+    for wrong in (
+        "tsa.example.org",
+        "file:///etc/passwd",
+        "ftp://a.example/x",
+        "http://",
+        "http://a:b",
+        "http://a/" + "x" * 3000,
+        "",
+    ):
         with pytest.raises(InputError, match="is no address"):
             tsa_url(wrong)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gridledger.errors import InputError
@@ -158,6 +160,22 @@ def test_a_stamp_without_its_certificate_is_refused(made: Made, tmp_path: Path) 
     openssl("ts", "-query", "-digest", DIGEST.hex(), "-sha256", "-out", query)
     stamp = made.tsa.reply(query.read_bytes())
     assert refused(stamp, made) == "it must have the certificate that signed it, once; it has it 0 times"
+
+
+def test_two_certificates_of_the_signers_name_and_number_are_refused(made: Made, tmp_path: Path) -> None:
+    """Who stamped would be told by the one, and proved by the other."""
+    [root] = made.roots
+    true = x509.load_pem_x509_certificate(made.tsa.certificate.read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(root.subject, x509.Name.from_rfc4514_string("CN=Somebody better known"))
+    builder = builder.serial_number(true.serial_number).public_key(key.public_key())
+    builder = builder.not_valid_before(true.not_valid_before_utc).not_valid_after(true.not_valid_after_utc)
+    for extension in true.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    other = tmp_path / "other.pem"
+    other.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    told = refused(made.tsa.reply(made.query, chain=other), made)
+    assert told == "it must have the certificate that signed it, once; it has it 2 times"
 
 
 def test_another_hash_is_refused(made: Made, tmp_path: Path) -> None:

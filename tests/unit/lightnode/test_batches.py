@@ -189,3 +189,32 @@ def test_a_synopsis_tells_each_number_of_single_precision_from_the_next(number):
     assert least == greatest
     assert struct.pack(">f", least) == struct.pack(">f", number)
     assert len(repr(least).partition("e")[0].replace(".", "").strip("-0")) <= 9
+
+
+async def test_rows_of_a_span_of_time_come_with_their_paths_page_after_page(keeper):
+    keeper.take(BEGIN, 700)
+    await keeper.rows.step()
+    (entry,) = keeper.batches
+    files, told = RowFiles(keeper.folder.parent), jsontext.loads(entry.body)
+    span = (BEGIN + 10 * S, BEGIN + 12 * S)
+    pages, start = [], 0
+    while start is not None:
+        pages.append(files.rows("pmu-1", entry.body, span, start=start, limit=7))
+        start = pages[-1]["next"]
+    assert [len(page["rows"]) for page in pages] == [7, 7, 6]
+    rows = [row for page in pages for row in page["rows"]]
+    assert [row["index"] for row in rows] == list(range(100, 120))
+    for row in rows:
+        assert span[0] <= jsontext.loads(row["row"])["time_us"] < span[1]
+        assert row_holds(row["row"].encode(), row["index"], 600, row["path"], told["root"])
+    assert {(page["root"], page["count"]) for page in pages} == {(told["root"], 600)}
+    assert files.rows("pmu-1", entry.body, (0, BEGIN))["rows"] == []
+
+
+async def test_rows_that_do_not_give_the_root_are_not_told(keeper):
+    keeper.take(BEGIN, 700)
+    await keeper.rows.step()
+    (entry,) = keeper.batches
+    body = jsontext.dumps({**jsontext.loads(entry.body), "root": "ab" * 32}).decode()
+    with pytest.raises(RowsChanged, match="do not give the root"):
+        RowFiles(keeper.folder.parent).rows("pmu-1", body, (0, 10**16))

@@ -27,6 +27,9 @@ from tests.support.contract_channel import START_US, S
 LEFT_OUT = {"scope": 4, "not_valid": 0, "told_elsewhere": None, "undated": 1, "limit": 10_000, "counted_up_to": 10_000}
 
 
+MISSING = {"channel": "section-plant", "device": "b-1", "seq": 7, "part": "rows", "code": "ROWS_GONE", "why": "gone"}
+
+
 class FakeDesk:
     """Answers five rows, the last of which tells no time, two a page."""
 
@@ -51,7 +54,9 @@ class FakeDesk:
     async def package(self, case: str, question: Question, *, disclose: bool) -> tuple[str, bytes]:
         self.asked.append((case, "package", question, 0))
         self.disclose = disclose
-        made = Package(Roles(("general", "anchors")), (Place("section-plant", 0, 0),), {}, verifier=b"PK")
+        place = Place("section-plant", 0, 0)
+        about = {"missing": [MISSING]} if question.parts else {}
+        made = Package(Roles(("general", "anchors")), (place,), {}, about=about, verifier=b"PK")
         return "q", write_package(made)
 
     async def record_finding(self, *told: Any) -> dict[str, Any]:
@@ -152,6 +157,21 @@ def test_a_package_is_recorded_as_a_finding(desk: FakeDesk, tmp_path: Path, caps
     assert main(["package", "c-1", "--title", "the opening", "--out", str(out)]) == 1
     assert "is there already" in capsys.readouterr().err
     assert len(desk.findings) == 1
+
+
+def test_a_package_is_asked_for_with_parts_and_says_which_are_missing(
+    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["package", "c-1", "--title", "rows", "--rows", "--bodies", "--rows", "--out"]
+    assert main([*command, str(tmp_path / "a.zip"), "--json"]) == 0
+    assert desk.asked[-1][2] == Question(parts=("bodies", "rows"))
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (told["rows"], told["files"], told["bodies"], told["missing"]) == (0, 0, 0, [MISSING])
+    assert said.err == "note: rows of event 7 of b-1 are not in it: gone\n"
+    assert main(["package", "c-1", "--title", "none", "--out", str(tmp_path / "b.zip")]) == 0
+    assert desk.asked[-1][2].parts is None
+    assert "rows          0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,18 @@ async def test_a_valid_query_of_the_callers_own_is_answered_and_recorded_first(w
         assert about["case"] == "c-1"
 
 
+async def test_parts_from_light_nodes_are_for_packages_and_stand_in_the_query(world: DeskWorld) -> None:
+    question = Question(channels=("section-plant",), devices=("b-1",), parts=("rows",))
+    answer = await ask(world, "rows", world.query(question, "search"), question)
+    assert (answer.status, answer.code) == (400, "BAD_QUESTION")
+    assert answer.told.startswith("parts: ")
+    # A Query that does not name them does not allow them.
+    answer = await ask(world, "package", query_for(world, "package"), question)
+    assert (answer.status, answer.code) == (403, "QUERY_NOT_VALID")
+    assert (await ask(world, "package", world.query(question, "package"), question)).status == 200
+    assert world.collector.collected[-1][1]["question"]["parts"] == ["rows"]
+
+
 @pytest.mark.parametrize("route", ROUTES)
 async def test_no_route_answers_without_a_query_for_just_this(world: DeskWorld, route: str) -> None:
     purpose, roman = purpose_of(route), world.roman
@@ -219,7 +231,7 @@ def test_rows_and_blocks_are_read_in_one_module_alone() -> None:
     """Rows leave the index by ``search``, and blocks the peer by a collector: ``reading`` alone calls them."""
     reading = SERVING / "serving" / "reading.py"
     assert {file for file in modules() if "services.case.serving.searching" in imports(file)} == {reading}
-    for call in ("reader", "collect"):
+    for call in ("reader", "collect", "with_parts"):
         assert {file for file in modules() if call in calls(file)} == {reading}, call
     tree = ast.parse(reading.read_text())
     (kind,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Reading"]
