@@ -6,6 +6,7 @@ import importlib
 import sys
 from typing import Final
 
+from gridledger import startup
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, one_line, tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.extras import require_server
@@ -45,10 +46,12 @@ def main(argv: list[str]) -> int:
 
 
 def _serve(argv: list[str]) -> int:
+    startup.pause()
     from gridledger.web import run_service  # noqa: PLC0415 -- these take a while; --help does without
     from services.anchor.app import open_agent  # noqa: PLC0415
     from services.anchor.settings import AnchorSettings  # noqa: PLC0415
 
+    startup.imports_are_done()
     return run_service("anchor", AnchorSettings, open_agent, argv)
 
 

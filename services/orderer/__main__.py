@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from gridledger import startup  # before the others: it is about their import
 from gridledger.web import run_service
 from services.orderer.app import open_server
 from services.orderer.settings import OrdererSettings
@@ -11,6 +12,7 @@ from services.orderer.settings import OrdererSettings
 
 def main(argv: list[str]) -> int:
     """Run one orderer; the exit code."""
+    startup.imports_are_done()
     return run_service("orderer", OrdererSettings, open_server, argv)
 
 

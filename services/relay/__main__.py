@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
+from gridledger import startup
 from gridledger.command_line import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, one_line, tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.extras import require_server
@@ -80,10 +81,12 @@ def main(argv: list[str]) -> int:
 
 
 def _serve(argv: list[str]) -> int:
+    startup.pause()
     from gridledger.web import run_service  # noqa: PLC0415 -- these take a while; --help does without
     from services.relay.app import open_server  # noqa: PLC0415
     from services.relay.settings import RelaySettings  # noqa: PLC0415
 
+    startup.imports_are_done()
     return run_service("relay", RelaySettings, open_server, argv)
 
 

@@ -8,6 +8,7 @@ import sys
 
 import uvloop
 
+from gridledger import startup  # before the others: it is about their import
 from gridledger.allocator import keep_read_buffers
 from services.peer.committer.process import serve
 
@@ -17,6 +18,7 @@ def main(argv: list[str]) -> int:
     if len(argv) != 1 or not argv[0].isdecimal():
         sys.stderr.write("a committer is started by a peer, with its socket's descriptor\n")
         return 2
+    startup.imports_are_done()
     keep_read_buffers()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(socket.socket(fileno=int(argv[0]))))

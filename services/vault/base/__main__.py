@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from gridledger import startup  # before the others: it is about their import
 from gridledger.web import run_service
 from services.vault.base.app import open_base
 from services.vault.base.settings import BaseSettings
@@ -11,6 +12,7 @@ from services.vault.base.settings import BaseSettings
 
 def main(argv: list[str]) -> int:
     """Run the base as its settings file says; the exit code."""
+    startup.imports_are_done()
     return run_service("vault-base", BaseSettings, open_base, argv)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from gridledger import startup  # before the others: it is about their import
 from gridledger.web import run_service
 from services.vault.app import open_server
 from services.vault.settings import HolderSettings
@@ -12,6 +13,7 @@ from services.vault.settings import HolderSettings
 
 def main(argv: Sequence[str]) -> int:
     """Run the process; its exit code."""
+    startup.imports_are_done()
     return run_service("vault.holding", HolderSettings, open_server, argv)
 
 
