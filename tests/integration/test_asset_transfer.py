@@ -57,6 +57,7 @@ def _asset(name: str, color: str, size: int, owner: str, value: int) -> dict[str
     return {"ID": name, "Color": color, "Size": size, "Owner": owner, "AppraisedValue": value}
 
 
+@pytest.mark.deep
 def test_from_the_shell(network: LocalNetwork) -> None:
     created = _invoke(network, "CreateAsset", "shell", "blue", "5", "42", "300")
     assert (created["code_name"], created["payload"]) == ("VALID", None)

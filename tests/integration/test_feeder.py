@@ -122,7 +122,7 @@ async def test_a_demonstration_told_to_stop_leaves_nothing_running(tmp_path: Pat
     assert running(str(folder)) == []
 
 
-@pytest.mark.parametrize(("case", "groups"), [("case57", 4), ("case30", 3)])
+@pytest.mark.parametrize(("case", "groups"), [("case30", 3), pytest.param("case57", 4, marks=pytest.mark.deep)])
 async def test_stream_closes_the_loop(network: LocalNetwork, tmp_path: Path, case: str, groups: int) -> None:
     """A load is raised until its bus is in need; the injection comes while the frames stream.
 
