@@ -9,7 +9,7 @@ DIR ?= out/network
 # Where byte code may not be kept, as many images of Python have it, each of a network's processes compiles all its modules at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo relay-demo vault-demo forensics-demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo relay-demo vault-demo forensics-demo up down status test test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench enf-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -121,6 +121,9 @@ relay-bench: $(VENV)/.installed-dev  ## update times of relay monitoring beside 
 
 vault-bench: $(VENV)/.installed-dev  ## shard storage: bytes on disk, put and get times, changes of members under load (ARGS="times --puts 50")
 	@$(BIN)/python -m benchmarks.vault $(ARGS)
+
+enf-bench: $(VENV)/.installed-dev  ## recordings dated by the hum of the mains: places, edits, speed, in out/enf-bench (ARGS="places --seeds 10")
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.enf $(ARGS)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, imports
 	@$(BIN)/ruff check .

@@ -16,6 +16,7 @@ def write(path: Path, cells: Sequence[Cell]) -> None:
     """Two panels over the recording's length: how often the best place is wrong, and how far off a right one is."""
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
+    lengths = sorted({cell.length_s / 60.0 for cell in cells})
     for snr, colour in zip(sorted({cell.snr_db for cell in cells}, reverse=True), _COLOURS, strict=False):
         own = [cell for cell in cells if cell.snr_db == snr]
         minutes = [cell.length_s / 60.0 for cell in own]
@@ -33,6 +34,8 @@ def write(path: Path, cells: Sequence[Cell]) -> None:
     right.set_yscale("log")
     for axes in (left, right):
         axes.set_xscale("log")
+        axes.set_xticks(lengths, [f"{length:g}" for length in lengths], minor=False)
+        axes.minorticks_off()
         axes.set_xlabel("length of the recording, minutes")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -17,14 +17,15 @@ ServesTLS = Literal["never", "elsewhere", "always"]
 class CompanionKind:
     """What runs a kind of companion.
 
-    ``extra`` is what it needs beyond the extra ``server``; the image of that name has it. One that has no identity
-    takes no part in the network, and is told nothing of it. ``is_command``: ``gridledger KIND`` runs its module, with
+    ``extra`` is what it needs beyond the extra ``server``, ``may_use`` one that it needs only where its settings say so;
+    the image of that name has it. One that has no identity takes no part in the network, and is told nothing of it. ``is_command``: ``gridledger KIND`` runs its module, with
     both extras asked for first, unless the module itself does so where a command needs it (``asks_for_extra``).
     """
 
     module: str
     is_service: bool
     extra: str | None = None
+    may_use: str | None = None
     has_identity: bool = True
     tls: ServesTLS = "elsewhere"
     is_command: bool = True
@@ -33,7 +34,7 @@ class CompanionKind:
     @property
     def image(self) -> str:
         """The image that a container of this kind runs: a target of docker/Dockerfile."""
-        return self.extra or "services"
+        return self.extra or self.may_use or "services"
 
 
 KINDS: Final[dict[str, CompanionKind]] = {
@@ -41,7 +42,9 @@ KINDS: Final[dict[str, CompanionKind]] = {
     "case": CompanionKind("services.case", is_service=False, extra="forensics", asks_for_extra=True),
     "case-desk": CompanionKind("services.case.serving", is_service=True, tls="always", is_command=False),
     "feeder": CompanionKind("services.feeder", is_service=False, extra="feeder"),
-    "lightnode": CompanionKind("services.lightnode", is_service=True, tls="always", is_command=False),
+    "lightnode": CompanionKind(
+        "services.lightnode", is_service=True, may_use="forensics", tls="always", is_command=False
+    ),
     "relay": CompanionKind("services.relay", is_service=True, extra="relay", tls="always", asks_for_extra=True),
     "relay-simulator": CompanionKind(
         "services.relay.simulator", is_service=True, extra="relay", has_identity=False, tls="never", is_command=False

@@ -1,4 +1,4 @@
-"""The applications in containers: four servers read a relay, and holders keep shares of a file."""
+"""The applications in containers: servers read a relay, holders keep a file's shares, a command is proved offline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.docker.engine import PROJECT, Compose, Failure, eventually, image_mb
+from tests.docker.engine import PROJECT, Compose, Failure, eventually, image_mb, run
 
 Say = Callable[[str], None]
 STORED = "network-config/substation-vault.yaml"
@@ -73,6 +73,52 @@ def vault(name: str, say: Say) -> None:
         _read_back(compose)
         say(f"vault: up after {seconds:.1f} s, {len(services)} containers of base and holders")
         say(f"five holders of nine give a file back, one does not ({said}), and with all it is there again")
+
+
+def forensics(name: str, say: Say) -> None:
+    """The profiles forensics and anchors: an operator's command is found by an investigator, and proved offline."""
+    compose = Compose(f"{name}-forensics", base="compose.forensics.yaml")
+    with _network(compose, "forensics", say) as (seconds, services):
+        profiles = ["--profile", "forensics", "--profile", "anchors"]
+        compose(*profiles, "up", "--detach", "--wait", "--wait-timeout", "180")
+        _cli(compose, "case", "set-up")
+        _cli(compose, "enroll", "Lviv", "ivan", "--attribute", "forensics.role=operator")
+        session = {"session": "s-1", "operator": "ivan", "terminal": "t-1", "section": "section-home", "reason": "day"}
+        command = {"session": "s-1", "device": "breaker-7", "command": "open"}
+        for function, argument in (("OpenSession", session), ("Command", command)):
+            _cli(compose, "invoke", "access", "access", function, "--user", "Lviv/ivan", json.dumps(argument))
+        scope = ["--channel", "access", "--from", "2026-01-01T00:00Z", "--to", "2100-01-01T00:00Z"]
+        _cli(compose, "case", "open", "2026-17", "--purpose", "breaker 7 opened", *scope)
+        _cli(compose, "case", "approve", "2026-17")
+        found = json.loads(_cli(compose, "case", "search", "2026-17", "--json"))["items"]
+        _published_here_only(compose, services)
+        say(f"forensics: up after {seconds:.1f} s, {len(services)} containers of light nodes and the desk")
+        eventually("the command's block is anchored", 60, lambda: _is_anchored(compose, "access"))
+        say(f"a case of {len(found)} rows, its command in a package: {_proved(compose)}")
+
+
+def _is_anchored(compose: Compose, channel: str) -> bool:
+    """Whether all of a channel's blocks are under an anchor."""
+    status = compose("run", "--rm", "-T", "cli", "anchor", "status", "--json", "--user", "Lviv/admin", check=False)
+    by_name = {item["channel"]: item for item in json.loads(status)["channels"]}
+    return bool(by_name[channel]["size"] == by_name[channel]["height"])
+
+
+def _proved(compose: Compose) -> str:
+    """What verifying a package of the case's commands says, in a container without a network."""
+    _cli(compose, "case", "roots", "--user", "Lviv/admin", "--out", "/network/roots")
+    question = ["--title", "breaker 7", "--kind", "command", "--out", "/network/case.zip"]
+    _cli(compose, "case", "package", "2026-17", *question)
+    volume = f"{compose.name}_clients:/network:ro"
+    verify = ["gridledger", "case", "verify", "/network/case.zip", "--roots", "/network/roots", "--json"]
+    said = json.loads(run(["docker", "run", "--rm", "--network", "none", "-v", volume, "gridledger/services", *verify]))
+    if said["outcome"] != "proved" or not said["transactions"]:
+        raise Failure(f"the package of the command is not proved: {said}")
+    return f"{len(said['transactions'])} transactions proved in a container without a network"
+
+
+def _cli(compose: Compose, *arguments: str) -> str:
+    return compose("run", "--rm", "-T", "cli", *arguments)
 
 
 def _vault(compose: Compose, *arguments: str) -> str:

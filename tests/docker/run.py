@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.docker.applications import relay, vault
+from tests.docker.applications import forensics, relay, vault
 from tests.docker.engine import PROJECT, Compose, Failure, eventually, image_mb, run
 
 NAME = "gridledger-docker-test"
@@ -48,7 +48,7 @@ def main() -> int:
             step(compose)
         for topology in ("no-shard", "two-shards"):
             other_topology(topology)
-        for application in (relay, vault):
+        for application in (relay, vault, forensics):
             application(NAME, say)
     except Failure as failure:
         say(f"FAILED: {failure}")
