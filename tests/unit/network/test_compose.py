@@ -107,6 +107,9 @@ def test_the_committed_forensics_are_what_is_generated() -> None:
     path = PurePosixPath("network-config/forensics.yaml")
     written = compose_file(load_network_config(PROJECT / path), path)
     assert (PROJECT / "docker/compose.forensics.yaml").read_text() == written, "run make compose"
+    services = yaml.safe_load(written)["services"]
+    assert services["ln-plant-1"]["image"].startswith("gridledger/forensics:")
+    assert services["cli"]["image"].startswith("gridledger/forensics:")
 
 
 def test_the_command_writes_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
