@@ -17,9 +17,10 @@ ServesTLS = Literal["never", "elsewhere", "always"]
 class CompanionKind:
     """What runs a kind of companion.
 
-    ``extra`` is what it needs beyond the extra ``server``, ``may_use`` one that it needs only where its settings say so;
-    the image of that name has it. One that has no identity takes no part in the network, and is told nothing of it. ``is_command``: ``gridledger KIND`` runs its module, with
-    both extras asked for first, unless the module itself does so where a command needs it (``asks_for_extra``).
+    ``extra`` is what it needs beyond the extra ``server``, ``may_use`` one that it needs only where its settings say
+    so; the image of that name has it. One that has no identity takes no part in the network, and is told nothing of it.
+    ``is_command``: ``gridledger KIND`` runs its module, with both extras asked for first, unless the module itself does
+    so where a command needs it (``asks_for_extra``).
     """
 
     module: str

@@ -81,7 +81,10 @@ def forensics(name: str, say: Say) -> None:
     with _network(compose, "forensics", say) as (seconds, services):
         profiles = ["--profile", "forensics", "--profile", "anchors"]
         compose(*profiles, "up", "--detach", "--wait", "--wait-timeout", "180")
-        _cli(compose, "case", "set-up")
+        # What is done already stays; a busy machine's peers may not answer at once.
+        eventually(
+            "forensics is set up", 180, lambda: compose.attempt("run", "--rm", "-T", "cli", "case", "set-up")[0] == 0
+        )
         _cli(compose, "enroll", "Lviv", "ivan", "--attribute", "forensics.role=operator")
         session = {"session": "s-1", "operator": "ivan", "terminal": "t-1", "section": "section-home", "reason": "day"}
         command = {"session": "s-1", "device": "breaker-7", "command": "open"}

@@ -1,4 +1,4 @@
-"""``gridledger case enf match``: when a recording was made and where it was edited, by the hum of the mains in it."""
+"""``gridledger case enf``: when a recording was made and where it was edited, by the hum of the mains in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.case.commands.options import new_parser
 if TYPE_CHECKING:
     from services.case.enf.analysis import Analysis
 
-VERBS: Final = ("match",)
+VERBS: Final = ("match", "reference")
 _LEAST_NOMINAL, _MOST_NOMINAL = 10.0, 100.0
 _US: Final = 1_000_000
 
@@ -28,12 +28,15 @@ def main(argv: list[str]) -> int:
     """Run one of :data:`VERBS`."""
     if not argv or argv[0] in ("-h", "--help"):
         say("usage: gridledger case enf match RECORDING --reference CSV ...")
+        say("       gridledger case enf reference CASE --device DEVICE --out CSV ...")
         say("")
         say("Recordings by the network's frequency. 'gridledger case enf match --help' tells the options.")
         return 0 if argv else EXIT_USAGE
     if argv[0] not in VERBS:
         sys.stderr.write(f"error: there is no subcommand {argv[0]!r:.40} of enf. See gridledger case enf --help\n")
         return EXIT_USAGE
+    if argv[0] == "reference":
+        return int(importlib.import_module("services.case.commands.enf_reference").main(argv[1:]))
     return match(argv[1:])
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from gridledger.cli.output import say_fields, say_json
+from gridledger.cli.output import note, say_fields, say_json
 from gridledger.errors import InputError
 from gridledger.evidence.verification import verify_package
 from gridledger.extras import require_extra
 from services.case.commands.asking import add_question, asked_desk, question_of
 from services.case.commands.options import new_parser
-from services.case.commands.rules import MOST_ROWS, USUAL_ROWS, add_rule_files, rule_files
-from services.case.examining import examined, read_case
+from services.case.commands.rules import MOST_ROWS, USUAL_ROWS, RuleFiles, add_rule_files
+from services.case.examining import read_case
 from services.case.judging import processors, side_by_side
 from services.case.questions import REPORT
 from services.case.report.dossier import Dossier, Packed
@@ -54,7 +53,7 @@ def main(argv: list[str]) -> int:
 async def _run(options: argparse.Namespace) -> dict[str, object]:
     from services.case.report.page import write_case_report  # noqa: PLC0415 -- draws with matplotlib
 
-    parameters, feeders = rule_files(options)
+    files = RuleFiles.read(options)
     stamp = stamp_of(options)
     if stamp is not None and options.package is None:
         raise InputError("--stamp is judged with its package: name it with --package")
@@ -63,7 +62,9 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
         read = await read_case(desk, ledger, options.case, REPORT, question_of(options), most=options.limit)
         queries = [each async for each in ledger.queries(options.case)][:_MAX_QUERIES]
         findings = [each async for each in ledger.findings(options.case)]
-    found = await asyncio.to_thread(partial(examined, read, feeders=feeders, parameters=parameters))
+    found, notes = await asyncio.to_thread(files.examined, read)
+    for each in notes:
+        note(f"note: {each}")
     dossier = Dossier(
         case=read.case,
         queries=queries,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import soundfile
@@ -26,10 +26,10 @@ from services.case.enf.plot import write_png
 from services.case.enf.recording import Recording
 from services.case.enf.reference import Reference, reference_of
 from services.case.enf.synthesis import Floats, Sound, grid_frequency, recorded
+from services.case.enf.told import in_seconds, told_frequencies
 from services.case.replay.player import MAX_TOGETHER, Event
 from services.case.replay.story import Device
 from services.case.rows import Row
-from services.case.rules.finding import of_kinds, told_us
 
 DEVICE: Final = "pmu-kyiv-1"
 NOMINAL_HZ: Final = 50.0
@@ -121,15 +121,9 @@ def listen(rows: Sequence[Row], frequency: Frequency, seed: int, out: Path) -> H
 
 def reference_from(rows: Sequence[Row]) -> Reference:
     """The frequency as the PMU told it to the ledger."""
-    told = sorted((row for row in of_kinds(rows, "frequency") if row.device == DEVICE), key=told_us)
-    values = [(told_us(row) / 1e6, _value(row.details.get("body"))) for row in told]
-    times, hertz = (np.asarray(column, dtype=np.float64) for column in zip(*values, strict=True))
+    told = in_seconds(told_frequencies(rows, DEVICE))
+    times, hertz = (np.asarray(column, dtype=np.float64) for column in zip(*told, strict=True))
     return reference_of([(times, hertz)], NOMINAL_HZ)
-
-
-def _value(body: Any) -> float:
-    value = body.get("frequency_hz") if isinstance(body, dict) else None
-    return float(value) if isinstance(value, int | float) else float("nan")
 
 
 def _dated(samples: Floats, wav: Path, reference: Reference, drawing: Path) -> Analysis:

@@ -71,6 +71,7 @@ def test_parameters_of_a_file_are_taken(tmp_path: Path, capsys: pytest.CaptureFi
         ("--parameters", '{"clock": {"limit_s": true}}', "clock must be an object of numbers"),
         ("--parameters", "[]", "no object"),
         ("--feeders", '{"f-1": "m-1"}', "f-1 must be a list of devices"),
+        ("--placement", "{}", "give both, or neither"),
     ],
 )
 def test_files_that_are_no_such_are_refused(
