@@ -16,7 +16,6 @@ blocks with configurations up to there. This module reads and writes the form; w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,34 +26,36 @@ from gridledger import jsontext
 from gridledger.errors import GridLedgerError
 from gridledger.evidence import canonical_zip
 from gridledger.evidence.errors import EvidenceError
+from gridledger.evidence.off_chain import (
+    BODIES,
+    ROWS,
+    Body,
+    RowPart,
+    bodies_text,
+    hashes_in,
+    read_bodies,
+    read_rows,
+    rows_text,
+)
 from gridledger.evidence.readme import README_TEXT
 from gridledger.evidence.report import Broken
 from gridledger.protocol.block import MAX_ENVELOPES, Block, HeaderSignature
 from gridledger.protocol.codes import TxValidationCode, code_of
 from gridledger.protocol.config_rules import NAME, SHA256, matching
-from gridledger.protocol.fields import exactly, integer_of, list_of, object_of, text_of
+from gridledger.protocol.fields import exactly, integer_of, list_of, object_of
 
 KIND: Final = "evidence_package"
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 README: Final = "README.txt"
 VERIFIER: Final = "verify.pyz"
-BODIES: Final = "bodies.json"
-ROWS: Final = "rows.json"
 ATTACHMENTS: Final = "attachments/"
 CHANNELS: Final = "channels/"
 CHAIN: Final = "chain.json"
 MAX_TRANSACTIONS: Final = 100_000
 MAX_BLOCKS: Final = 50_000
-MAX_BODIES: Final = 100_000
-MAX_ROWS: Final = 100_000
-MAX_ROW: Final = 16 * 1024
-"""Characters of a row's text."""
 MAX_ANCHORS: Final = 10_000
-MAX_HASHES: Final = 64
 MAX_ABOUT: Final = 64 * 1024
-SALT_DIGITS: Final = 32
-_HEX64: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NUMBER_DIGITS: Final = 12
 _MANIFEST_MEMBERS: Final = frozenset(
     ("kind", "format", "about", "anchoring", "devices", "sections", "channels", "evidence", "disclosed", "files")
@@ -115,39 +116,6 @@ class ChannelPart:
 
     blocks: Mapping[int, BlockPart]
     anchors: tuple[AnchorPart, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A body that stays off the chain, and its salt (32 hex digits)."""
-
-    channel: str
-    device: str
-    seq: int
-    salt: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
-class RowPart:
-    """A row of a batch: its text, its ``index`` among the batch's rows, and its Merkle path, from the leaf up."""
-
-    channel: str
-    device: str
-    seq: int
-    index: int
-    row: str
-    path: tuple[bytes, ...]
-
-    @property
-    def place(self) -> tuple[str, str, int, int]:
-        """By which rows stand in a package, each once."""
-        return self.channel, self.device, self.seq, self.index
-
-    @property
-    def name(self) -> str:
-        """The row in words."""
-        return f"row {self.index} of batch {self.seq} of {self.device} on {self.channel}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +189,9 @@ def _manifest_text(package: Package, files: Mapping[str, bytes]) -> bytes:
 def _files(package: Package) -> dict[str, bytes]:
     files: dict[str, bytes] = {README: README_TEXT.encode(), VERIFIER: package.verifier}
     if package.bodies:
-        bodies = [
-            {"channel": item.channel, "device": item.device, "seq": item.seq, "salt": item.salt, "body": item.body}
-            for item in package.bodies
-        ]
-        files[BODIES] = jsontext.dumps(bodies)
+        files[BODIES] = bodies_text(package.bodies)
     if package.rows:
-        files[ROWS] = jsontext.dumps([_row(item) for item in package.rows])
+        files[ROWS] = rows_text(package.rows)
     for name, data in sorted(package.attachments.items()):
         files[ATTACHMENTS + name] = data
     for channel, part in sorted(package.channels.items()):
@@ -236,17 +200,6 @@ def _files(package: Package) -> dict[str, bytes]:
         files[chain_file(channel)] = jsontext.dumps(chain)
         files |= {block_file(channel, item.number): item.block.to_bytes() for item in blocks}
     return files
-
-
-def _row(part: RowPart) -> dict[str, Any]:
-    return {
-        "channel": part.channel,
-        "device": part.device,
-        "seq": part.seq,
-        "index": part.index,
-        "row": part.row,
-        "path": [item.hex() for item in part.path],
-    }
 
 
 def _role(role: tuple[str, str]) -> dict[str, str]:
@@ -324,8 +277,8 @@ def _package(manifest: dict[str, Any], files: Mapping[str, bytes]) -> Package:
         told = _read(name, files.get(name), _chain)
         blocks = {item["number"]: _block_part(channel, item, files) for item in told["blocks"]}
         channels[channel] = ChannelPart(blocks, tuple(told["anchors"]))
-    bodies = _read(BODIES, files[BODIES], _bodies) if BODIES in files else ()
-    rows = _read(ROWS, files[ROWS], _rows) if ROWS in files else ()
+    bodies = _read(BODIES, files[BODIES], read_bodies) if BODIES in files else ()
+    rows = _read(ROWS, files[ROWS], read_rows) if ROWS in files else ()
     attachments = {
         name.removeprefix(ATTACHMENTS): content for name, content in files.items() if name.startswith(ATTACHMENTS)
     }
@@ -418,59 +371,14 @@ def _read_path(value: Any) -> Path | None:
     if value is None:
         return None
     message = exactly(value, frozenset(("size", "hashes")), "a path")
-    return Path(integer_of(message, "size", minimum=1), _hashes(message, "hashes"))
+    return Path(integer_of(message, "size", minimum=1), hashes_in(message, "hashes"))
 
 
 def _read_anchor(value: Any) -> AnchorPart:
     message = exactly(value, frozenset(("size", "root", "attests", "consistency")), "an anchor")
     attests = [_pair(item) for item in list_of(message, "attests", max_length=1000)]
     root = matching(SHA256, message["root"], "'root'")
-    return AnchorPart(integer_of(message, "size", minimum=1), root, tuple(attests), _hashes(message, "consistency"))
-
-
-def _bodies(value: Any) -> tuple[Body, ...]:
-    items = list_of({"bodies": value}, "bodies", max_length=MAX_BODIES)
-    return tuple([_body(item) for item in items])
-
-
-def _body(value: Any) -> Body:
-    message = exactly(value, frozenset(("channel", "device", "seq", "salt", "body")), "a body")
-    salt = text_of(message, "salt", max_length=SALT_DIGITS)
-    if not re.fullmatch(rf"[0-9a-f]{{{SALT_DIGITS}}}", salt, re.ASCII):
-        raise EvidenceError("salt", f"must be {SALT_DIGITS} hex digits")
-    return Body(
-        text_of(message, "channel"),
-        text_of(message, "device"),
-        integer_of(message, "seq", minimum=1),
-        salt,
-        text_of(message, "body", max_length=1024 * 1024, empty=True),
-    )
-
-
-def _rows(value: Any) -> tuple[RowPart, ...]:
-    rows = tuple([_read_row(item) for item in list_of({"rows": value}, "rows", max_length=MAX_ROWS)])
-    if any(later.place <= earlier.place for earlier, later in pairwise(rows)):
-        raise EvidenceError("rows", "must ascend by channel, device, batch and index, each once")
-    return rows
-
-
-def _read_row(value: Any) -> RowPart:
-    message = exactly(value, frozenset(("channel", "device", "seq", "index", "row", "path")), "a row")
-    return RowPart(
-        text_of(message, "channel"),
-        text_of(message, "device"),
-        integer_of(message, "seq", minimum=1),
-        integer_of(message, "index"),
-        text_of(message, "row", max_length=MAX_ROW),
-        _hashes(message, "path"),
-    )
-
-
-def _hashes(message: dict[str, Any], name: str) -> tuple[bytes, ...]:
-    items = list_of(message, name, max_length=MAX_HASHES)
-    if not all(isinstance(item, str) and _HEX64.fullmatch(item) for item in items):
-        raise EvidenceError(name, "must be hashes of 64 hex digits")
-    return tuple([bytes.fromhex(item) for item in items])
+    return AnchorPart(integer_of(message, "size", minimum=1), root, tuple(attests), hashes_in(message, "consistency"))
 
 
 def _read_role(value: Any) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from gridledger.evidence.attested import value_written, written_at
 from gridledger.evidence.chains import VerifiedChannel
 from gridledger.evidence.claims import Claim, holds
 from gridledger.evidence.errors import EvidenceError
-from gridledger.evidence.package import BODIES, ROWS, Body, RowPart
+from gridledger.evidence.off_chain import BODIES, ROWS, Body, RowPart
 from gridledger.evidence.report import Broken, ProvedEvent
 from gridledger.evidence.rows import row_holds
 from gridledger.evidence.signed import SignedTransaction, signed_transaction

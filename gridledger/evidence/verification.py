@@ -30,7 +30,8 @@ from cryptography import x509
 from gridledger.evidence.attested import VerifiedAnchor, genesis_by, read_attestations, verify_anchors, verify_path
 from gridledger.evidence.chains import Roots, VerifiedChannel, genesis_of, read_roots, verify_chain
 from gridledger.evidence.claims import Judge, here
-from gridledger.evidence.package import ATTACHMENTS, CHANNELS, MANIFEST, ROWS, Package, Place, chain_file, read_package
+from gridledger.evidence.off_chain import BODIES, ROWS
+from gridledger.evidence.package import ATTACHMENTS, CHANNELS, MANIFEST, Package, Place, chain_file, read_package
 from gridledger.evidence.report import Broken, Outcome, ProvedRow, ProvedTransaction, Report, Step
 from gridledger.evidence.roles import STEP as ROLES
 from gridledger.evidence.roles import KnownRoles, check_definitions, check_names
@@ -244,9 +245,7 @@ class _Verification:
         for body in self._package.bodies:
             check_body(body, said[body.channel].body_hashes if body.channel in said else {})
         if self._package.bodies:
-            self._report.passed(
-                "bodies", "bodies.json", f"{len(self._package.bodies)} bodies are those of their events"
-            )
+            self._report.passed("bodies", BODIES, f"{len(self._package.bodies)} bodies are those of their events")
 
     def _rows(self, said: Mapping[str, SaidEvents]) -> None:
         for row in self._package.rows:

@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol
 from gridledger.errors import GridLedgerError, LimitError, UnavailableError
 from gridledger.evidence.errors import EvidenceError
 from gridledger.evidence.events import salted_hash
-from gridledger.evidence.package import MAX_ROW, MAX_ROWS, SALT_DIGITS, Body, Package, RowPart
+from gridledger.evidence.off_chain import MAX_BODY, MAX_HASHES, MAX_ROW, MAX_ROWS, SALT_DIGITS, Body, RowPart
+from gridledger.evidence.package import Package
 from gridledger.evidence.rows import row_holds
 from gridledger.evidence.told import FUNCTIONS, ToldBatch, ToldEvent, told_events
 from gridledger.protocol.config_update import parse_envelope
@@ -29,7 +30,6 @@ MAX_FILE_BYTES: Final = 128 * 1024 * 1024
 MAX_TOLD: Final = 100
 """Missing parts that a manifest names; it counts all."""
 _PAGE: Final = 1000
-_MAX_BODY: Final = 1024 * 1024
 _MAX_WHY: Final = 200
 
 
@@ -178,7 +178,7 @@ class _Collecting:
     def _row(self, wanted: _Wanted, batch: ToldBatch, value: Any) -> RowPart:
         message = exactly(value, frozenset(("index", "row", "path")), "a row")
         index, row = integer_of(message, "index"), text_of(message, "row", max_length=MAX_ROW)
-        path = list_of(message, "path", max_length=64)
+        path = list_of(message, "path", max_length=MAX_HASHES)
         if not all(isinstance(node, str) for node in path) or not row_holds(
             row.encode(), index, batch.rows, path, batch.root
         ):
@@ -204,7 +204,7 @@ class _Collecting:
         answer = await self._nodes.get_json(event.device, f"{wanted.path}/body", {"device": event.device})
         message = object_of(answer, "a body")
         salt = text_of(message, "salt", max_length=SALT_DIGITS)
-        body = text_of(message, "body", max_length=_MAX_BODY, empty=True)
+        body = text_of(message, "body", max_length=MAX_BODY, empty=True)
         try:
             is_it = salted_hash(bytes.fromhex(salt), body) == event.body_sha256 and len(salt) == SALT_DIGITS
         except ValueError:

@@ -8,7 +8,8 @@ from hashlib import sha256
 import pytest
 
 from gridledger.evidence import events
-from gridledger.evidence.package import Body, Package, Place, write_package
+from gridledger.evidence.off_chain import Body
+from gridledger.evidence.package import Package, Place, write_package
 from tests.support.events_channel import Device
 from tests.support.evidence_world import DEVICES, SECTION, EvidenceWorld
 from tests.support.paper import NOW_US

@@ -11,9 +11,9 @@ import pytest
 
 from gridledger import jsontext
 from gridledger.errors import InputError
-from gridledger.evidence import package as form
 from gridledger.evidence.canonical_zip import pack, unpack
-from gridledger.evidence.package import Package, Place, RowPart, read_package, write_package
+from gridledger.evidence.off_chain import ROWS, RowPart
+from gridledger.evidence.package import Package, Place, read_package, write_package
 from gridledger.evidence.report import Broken, Report, Step
 from gridledger.evidence.rows import row_path, row_text, rows_root
 from gridledger.evidence.told import told_events
@@ -123,12 +123,12 @@ def test_rows_stand_in_one_order_and_each_once(made: Made) -> None:
 
 def test_what_is_no_row_is_refused(made: Made) -> None:
     files = unpack(write_package(made.package))
-    good = jsontext.loads(files[form.ROWS])
+    good = jsontext.loads(files[ROWS])
     for change in ({"index": -1}, {"path": ["0"]}, {"more": 1}, {"row": 7}, {"seq": "1"}, {"row": "x" * 20_000}):
         changed = dict(files)
-        changed[form.ROWS] = jsontext.dumps([{**good[0], **change}])
+        changed[ROWS] = jsontext.dumps([{**good[0], **change}])
         manifest = jsontext.loads(files["manifest.json"])
-        manifest["files"][form.ROWS] = sha256(changed[form.ROWS]).hexdigest()
+        manifest["files"][ROWS] = sha256(changed[ROWS]).hexdigest()
         changed["manifest.json"] = jsontext.dumps(manifest)
         with pytest.raises(Broken) as caught:
             read_package(pack(changed))

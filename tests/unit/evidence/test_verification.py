@@ -19,7 +19,8 @@ from gridledger import framing, jsontext
 from gridledger.evidence import package as form
 from gridledger.evidence.assembling import Anchored
 from gridledger.evidence.canonical_zip import pack, unpack
-from gridledger.evidence.package import BlockPart, Body, Package, Place, write_package
+from gridledger.evidence.off_chain import Body
+from gridledger.evidence.package import BlockPart, Package, Place, write_package
 from gridledger.evidence.report import Outcome, Report, Step
 from gridledger.evidence.verification import verify_package
 from gridledger.protocol.block import Block, HeaderSignature

@@ -19,7 +19,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from gridledger import jsontext
 from gridledger.evidence.errors import EvidenceError
 from gridledger.evidence.events import NO_EVENT, text_hash
-from gridledger.evidence.package import Body as PackagedBody
+from gridledger.evidence.off_chain import Body as PackagedBody
 from gridledger.evidence.package import Place as Where
 from gridledger.evidence.package import write_package
 from gridledger.evidence.report import Outcome
