@@ -38,6 +38,7 @@ class _Recorder(Recorder):
     def __init__(self, folder: Path) -> None:
         self.valid_at: dict[int, float] = {}
         self.transactions: list[float] = []
+        self._newest: str | None = None
         super().__init__(folder)
 
     def settle(self, mark: Mark) -> None:
@@ -45,7 +46,9 @@ class _Recorder(Recorder):
         super().settle(mark)
         if mark.kind == ON_CHAIN:
             now = time.monotonic()
-            self.transactions.append(now)
+            if mark.tx != self._newest:  # devices that share one settle it one after the other
+                self.transactions.append(now)
+            self._newest = mark.tx
             self.valid_at.update(dict.fromkeys(mark.numbers, now))
 
 

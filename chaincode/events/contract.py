@@ -40,6 +40,11 @@ class Events(Contract):
         """{device, events} -> {device, from_seq, to_seq, sha256, marks, tx}"""
         return recording.log_events(ctx.stub, ctx.client_identity, argument)
 
+    @transaction(name="LogDevices")
+    def log_devices(self, ctx: Context, argument: Any) -> dict[str, Any]:
+        """{devices} -> {devices, tx}, each {device, events} -> {device, from_seq, to_seq, sha256, marks}"""
+        return recording.log_devices(ctx.stub, ctx.client_identity, argument)
+
     @transaction(name="LogBatch")
     def log_batch(self, ctx: Context, argument: Any) -> dict[str, Any]:
         """{device, seq, prev, from_us, to_us, rows, root, sha256, uri, synopsis, proof} -> as LogEvent"""

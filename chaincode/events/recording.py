@@ -1,4 +1,4 @@
-"""LogEvent, LogEvents, LogBatch: an event is the next one of its device, names the one before, and is proved.
+"""LogEvent, LogEvents, LogBatch, LogDevices: an event is its device's next one, names the one before, and is proved.
 
 What a device proves is the text of :func:`gridledger.contract.evidence.event_text`, with the channel, so a proof serves
 for one event of one device on one channel.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gridledger.contract import ClientIdentity, Stub, crypto, evidence
+from gridledger.contract import ClientIdentity, ContractError, Stub, crypto, evidence
 from gridledger.contract.arguments import items, members, name, refuse, sha256
 
 from . import keys
@@ -17,7 +17,7 @@ from .arguments import BATCH, BODIES, EVENT, batch_of, body_of, kind_name, proof
 from .marks import mark_event
 from .permissions import Record, require_speaker
 
-MAX_EVENTS: Final = 64
+MAX_EVENTS: Final = 256
 BATCH_EVENT: Final = ("seq", "prev", *BATCH, "proof")
 
 
@@ -42,22 +42,34 @@ def log_events(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     Each is what LogEvent or LogBatch takes, without the device: a chain has both. ``marks``: [{seq, ...}] of those that
     have one.
     """
-    members(argument, "", ("device", "events"))
-    device = name(argument["device"], "device")
-    events = []
-    for i, each in enumerate(items(argument["events"], "events", MAX_EVENTS)):
-        where = f"events[{i}]"
-        is_batch = type(each) is dict and "synopsis" in each
-        members(each, where, BATCH_EVENT if is_batch else EVENT, () if is_batch else BODIES)
-        events.append((_batch_event_of if is_batch else _event_of)(each, where + "."))
-    chain = _Chain(stub, caller, device)
-    marked = [(event["seq"], chain.append(event, f"events[{i}].")) for i, event in enumerate(events)]
-    chain.close()
-    span = {"device": device, "from_seq": events[0]["seq"], "to_seq": events[-1]["seq"]}
-    kinds = sorted({event["kind"] for event in events})
-    stub.set_event("EventsLogged", {**span, "kinds": kinds, "tx": stub.get_tx_id()})
-    marks = [{"seq": seq, **each} for seq, each in marked if each]
-    return {**span, "sha256": chain.head["sha256"], "marks": marks, "tx": stub.get_tx_id()}
+    device, events = _call_of(argument, "")
+    told = _append(stub, caller, device, events, "")
+    span = {field: told[field] for field in ("device", "from_seq", "to_seq")}
+    stub.set_event("EventsLogged", {**span, "kinds": _kinds(events), "tx": stub.get_tx_id()})
+    return {**told, "tx": stub.get_tx_id()}
+
+
+def log_devices(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
+    """LogDevices({devices: [{device, events}]}): {devices: [as LogEvents, without tx], tx}; all of them, or none.
+
+    Each device once, and not more events in all than LogEvents takes of one.
+    """
+    members(argument, "", ("devices",))
+    calls = [
+        _call_of(each, f"devices[{i}].") for i, each in enumerate(items(argument["devices"], "devices", MAX_EVENTS))
+    ]
+    if sum(len(events) for _, events in calls) > MAX_EVENTS:
+        refuse("devices", f"must have at most {MAX_EVENTS} events in all")
+    seen: set[str] = set()
+    for i, (device, _) in enumerate(calls):
+        if device in seen:
+            refuse(f"devices[{i}].device", f"{device} is there twice")
+        seen.add(device)
+    told = [_append(stub, caller, device, events, f"devices[{i}].") for i, (device, events) in enumerate(calls)]
+    spans = [{field: each[field] for field in ("device", "from_seq", "to_seq")} for each in told]
+    kinds = _kinds([event for _, events in calls for event in events])
+    stub.set_event("DevicesLogged", {"devices": spans, "kinds": kinds, "tx": stub.get_tx_id()})
+    return {"devices": told, "tx": stub.get_tx_id()}
 
 
 def log_batch(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
@@ -75,14 +87,47 @@ def log_batch(stub: Stub, caller: ClientIdentity, argument: Any) -> Record:
     return _answer(stub, chain, marks)
 
 
+def _call_of(argument: Any, prefix: str) -> tuple[str, list[Record]]:
+    """The device of LogEvents, or of one member of LogDevices, and its events."""
+    members(argument, prefix.removesuffix("."), ("device", "events"))
+    events = []
+    for i, each in enumerate(items(argument["events"], prefix + "events", MAX_EVENTS)):
+        where = f"{prefix}events[{i}]"
+        is_batch = type(each) is dict and "synopsis" in each
+        members(each, where, BATCH_EVENT if is_batch else EVENT, () if is_batch else BODIES)
+        events.append((_batch_event_of if is_batch else _event_of)(each, where + "."))
+    return name(argument["device"], prefix + "device"), events
+
+
+def _append(stub: Stub, caller: ClientIdentity, device: str, events: list[Record], prefix: str) -> Record:
+    """Append events to a device's chain: {device, from_seq, to_seq, sha256, marks}."""
+    chain = _Chain(stub, caller, device, prefix)
+    marked = [(event["seq"], chain.append(event, f"{prefix}events[{i}].")) for i, event in enumerate(events)]
+    chain.close()
+    return {
+        "device": device,
+        "from_seq": events[0]["seq"],
+        "to_seq": events[-1]["seq"],
+        "sha256": chain.head["sha256"],
+        "marks": [{"seq": seq, **each} for seq, each in marked if each],
+    }
+
+
+def _kinds(events: list[Record]) -> list[str]:
+    return sorted({event["kind"] for event in events})
+
+
 class _Chain:
     """The chain of a device, while one call appends to it: reads do not show what the same call has written."""
 
-    def __init__(self, stub: Stub, caller: ClientIdentity, device: str) -> None:
+    def __init__(self, stub: Stub, caller: ClientIdentity, device: str, prefix: str = "") -> None:
         self._stub = stub
-        self._record = read_device(stub, device)
-        require_speaker(caller, self._record)
-        refuse_suspended(self._record)
+        try:
+            self._record = read_device(stub, device)
+            require_speaker(caller, self._record)
+            refuse_suspended(self._record)
+        except ContractError as error:
+            raise ContractError(prefix + error.message) from None
         self.device = device
         self.head: Record = stub.get_state(keys.head(device)) or {"seq": 0, "sha256": evidence.NO_EVENT}
 

@@ -1,4 +1,4 @@
-"""What devices say in transactions: each event and batch in the argument of LogEvent, LogEvents and LogBatch."""
+"""What devices say in transactions: the events and batches in the argument of each of :data:`FUNCTIONS`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Final
 from gridledger.evidence import events
 from gridledger.evidence.errors import EvidenceError
 
-FUNCTIONS: Final = ("LogEvent", "LogEvents", "LogBatch")
+FUNCTIONS: Final = ("LogEvent", "LogEvents", "LogBatch", "LogDevices")
+_OF_SEVERAL: Final = ("LogEvents", "LogDevices")
 _BATCH: Final = ("from_us", "to_us", "rows", "root", "sha256", "uri", "synopsis")
 
 
@@ -62,15 +63,18 @@ def told_events(function: str, arguments: Any) -> list[ToldEvent]:
 
 
 def _told(function: str, argument: Any) -> Iterator[ToldEvent]:
-    device = text_member(argument["device"])
-    for member in argument["events"] if function == "LogEvents" else [argument]:
-        if function == "LogBatch" or (function == "LogEvents" and "synopsis" in member):
-            yield _batch(device, member)
-            continue
-        if "body" in member:
-            yield _event(device, member, events.text_hash(text_member(member["body"])))
-        else:
-            yield _event(device, member, text_member(member["body_hash"]), is_off_chain=True)
+    for call in argument["devices"] if function == "LogDevices" else [argument]:
+        device = text_member(call["device"])
+        for member in call["events"] if function in _OF_SEVERAL else [call]:
+            yield _told_event(function, device, member)
+
+
+def _told_event(function: str, device: str, member: Any) -> ToldEvent:
+    if function == "LogBatch" or (function in _OF_SEVERAL and "synopsis" in member):
+        return _batch(device, member)
+    if "body" in member:
+        return _event(device, member, events.text_hash(text_member(member["body"])))
+    return _event(device, member, text_member(member["body_hash"]), is_off_chain=True)
 
 
 def _batch(device: str, member: Mapping[str, Any]) -> ToldEvent:

@@ -164,25 +164,43 @@ def _log_event(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:
 
 
 def _log_events(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:
-    events = argument.get("events")
-    marks: dict[Any, dict[str, int]] = {}
-    told = answer.get("marks")
-    for each in told if isinstance(told, list) else []:
-        if isinstance(each, dict) and type(each.get("seq")) is int:
-            marks[each["seq"]] = _marks({name: value for name, value in each.items() if name != "seq"})
-    listed = events if isinstance(events, list) and events else [{}]
-    for item, event in enumerate(listed[: MAX_EVENTS + 1]):
-        if item == MAX_EVENTS:  # the contract takes no more, so this is not valid
-            yield _row(place, item, OTHER, text={"left_out": len(listed) - MAX_EVENTS})
-            return
-        known = event if isinstance(event, dict) else {}
-        seq = known.get("seq")
-        read = _batch if "synopsis" in known else _event
-        yield read(place, item, argument.get("device"), known, dict(marks.get(seq, {})) if type(seq) is int else {})
+    yield from _bounded(place, [(argument, answer)])
 
 
-MAX_EVENTS: Final = 64
-"""Of one LogEvents."""
+def _log_devices(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:
+    calls, answers = (_objects(value.get("devices")) for value in (argument, answer))
+    by_device = {_name(each.get("device")): each for each in answers}
+    yield from _bounded(place, [(call, by_device.get(_name(call.get("device")), {})) for call in calls or [{}]])
+
+
+def _bounded(place: _Place, calls: Sequence[tuple[Value, Value]]) -> Iterator[Row]:
+    """The rows of the events of devices, each device with what was answered of it, and of no more events than the
+    contract takes: a call that has more is not valid."""
+    item = 0
+    left_out = 0
+    for argument, answer in calls:
+        marks = {each.get("seq"): each for each in _objects(answer.get("marks")) if type(each.get("seq")) is int}
+        told = argument.get("events")
+        for event in told if isinstance(told, list) and told else [{}]:
+            if item == MAX_EVENTS:
+                left_out += 1
+                continue
+            known = event if isinstance(event, dict) else {}
+            found = marks.get(known.get("seq"), {}) if type(known.get("seq")) is int else {}
+            read = _batch if "synopsis" in known else _event
+            said = _marks({name: value for name, value in found.items() if name != "seq"})
+            yield read(place, item, argument.get("device"), known, said)
+            item += 1
+    if left_out:
+        yield _row(place, item, OTHER, text={"left_out": left_out})
+
+
+def _objects(value: Any) -> list[Value]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+MAX_EVENTS: Final = 256
+"""Of one LogEvents or LogDevices."""
 
 
 def _event(place: _Place, item: int, device: Any, event: Value, marks: dict[str, int]) -> Row:
@@ -222,6 +240,7 @@ _EVENT_READERS: Final[Mapping[str, Callable[[_Place, Value, Value], Iterator[Row
     "LogEvent": _log_event,
     "LogEvents": _log_events,
     "LogBatch": _log_batch,
+    "LogDevices": _log_devices,
 }
 
 

@@ -56,7 +56,7 @@ MAX_MARKS: Final = 16
 class Row:
     """One thing that the ledger has.
 
-    ``position`` is the transaction's in its block, ``item`` the row's in its transaction (LogEvents has up to 64).
+    ``position`` is the transaction's in its block, ``item`` the row's in its transaction (which has up to 256 events).
     ``code``: the transaction's validation code, 0 for VALID; what is not valid is no evidence. ``said_us``: the time
     that was told, by the device of an event, else by the client of the transaction; None where none was.
     ``at_us``: the time of the proposal. ``block_us``: the block's. All in microseconds since 1970. ``certificate``:

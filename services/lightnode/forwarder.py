@@ -1,7 +1,9 @@
 """Bringing what was recorded to the ledger: all devices in turn, several at a time, within a rate.
 
 A device that has events gets one transaction and goes to the end of the queue: one with a backlog of hours takes no
-more turns than another with one event. While a section cannot be reached its devices wait for a common pause, which
+more turns than another with one event. Devices that have few go together: a transaction costs as much as ten events in
+it. No more than ``SHARED_AT_ONCE`` such transactions of a section are under way, so the faster events come, the more of
+them go in one. While a section cannot be reached its devices wait for a common pause, which
 grows; so an outage costs a few requests, and its end is found within ``LONGEST_PAUSE_S``.
 """
 
@@ -9,20 +11,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
 from gridledger.backoff import Backoff
-from gridledger.errors import GridLedgerError
-from services.lightnode.lane import ACTIVE, ASKING, BEHIND, Blocked, Lane
+from gridledger.client.errors import CommitError, EndorseError
+from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
+from services.lightnode.lane import (
+    ACTIVE,
+    ASKING,
+    BEHIND,
+    MAX_EVENTS,
+    MAX_TEXT_BYTES,
+    REFUSED,
+    Blocked,
+    Lane,
+    Prepared,
+)
+from services.lightnode.sending import text_bytes
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 """Between tries of a section that cannot be reached."""
 BLOCKED_PAUSE_S: Final = (1.0, 30.0)
 """Between looks at a device whose events the ledger does not take as things are, growing."""
 BEHIND_PAUSE_S: Final = 0.5
+SHARED_AT_ONCE: Final = 4
+"""Transactions of several devices of a section that are under way."""
+MAX_SHARING: Final = 64
+"""Devices of one transaction."""
+
+_OF_DEVICE: Final = re.compile(r"devices\[([0-9]{1,3})\]\.")
 
 _log = logging.getLogger(__name__)
 
@@ -82,9 +102,10 @@ class Forwarder:
         self._random = random
         self._pace = Pace(rate)
         self._at_once = at_once
-        self._queue: deque[Lane] = deque()
+        self._under_way = asyncio.Semaphore(at_once)
+        self._queue: asyncio.Queue[Lane] = asyncio.Queue()
+        self._sharing: dict[str, asyncio.Queue[Lane]] = {lane.channel: asyncio.Queue() for lane in self._lanes.values()}
         self._queued: set[str] = set()
-        self._any = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._reach = {lane.channel: _Reach(lane.channel, random) for lane in self._lanes.values()}
         self._blocked: dict[str, Backoff] = {}
@@ -122,30 +143,92 @@ class Forwarder:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._at_once):
                     group.create_task(self._work())
+                for channel in self._sharing:
+                    for _ in range(SHARED_AT_ONCE):
+                        group.create_task(self._share(channel))
         finally:
             for timer in self._timers.values():
                 timer.cancel()
 
     async def _work(self) -> None:
         while True:
-            while not self._queue:
-                self._any.clear()
-                await self._any.wait()
-            lane = self._queue.popleft()
-            pause_s = self._reach[lane.channel].pause_s()
-            if not pause_s:
-                await self._pace.turn()
-                pause_s = await self._step(lane)
-            self._queued.discard(lane.device)
-            if pause_s and not (lane.gathering and lane.waiting > lane.gathering):
-                self._put_later(lane, pause_s)
-            elif lane.waiting:
-                self._put(lane)
+            lane = await self._queue.get()
+            async with self._under_way:
+                pause_s = self._reach[lane.channel].pause_s()
+                if not pause_s:
+                    await self._pace.turn()
+                    pause_s = await self._step(lane)
+            self._go_on(lane, pause_s)
+
+    async def _share(self, channel: str) -> None:
+        queue = self._sharing[channel]
+        while True:
+            lanes = [await queue.get()]
+            async with self._under_way:
+                pause_s = self._reach[channel].pause_s()
+                if not pause_s:
+                    await self._pace.turn()
+                while len(lanes) < MAX_SHARING and not queue.empty():
+                    lanes.append(queue.get_nowait())
+                if pause_s:
+                    pauses = dict.fromkeys(lanes, pause_s)
+                elif len(lanes) == 1:
+                    pauses = {lanes[0]: await self._step(lanes[0])}
+                else:
+                    pauses = await self._step_together(lanes)
+            for lane, wait_s in pauses.items():
+                self._go_on(lane, wait_s)
+
+    def _go_on(self, lane: Lane, pause_s: float) -> None:
+        """Put a lane where it belongs behind its step."""
+        self._queued.discard(lane.device)
+        if pause_s and not (lane.gathering and lane.waiting > lane.gathering):
+            self._put_later(lane, pause_s)
+        elif lane.waiting:
+            self._put(lane)
+
+    async def _step_together(self, lanes: Sequence[Lane]) -> dict[Lane, float]:
+        """Take a step of several lanes of a section, in one transaction; how long each waits for its next one."""
+        pauses = dict.fromkeys(lanes, 0.0)
+        reach = self._reach[lanes[0].channel]
+        sent: dict[Lane, Prepared] = {}
+        try:
+            found = await asyncio.gather(*(lane.prepare() for lane in lanes))
+            pauses |= {lane: one for lane, one in zip(lanes, found, strict=True) if not isinstance(one, Prepared)}
+            sent = _fitting({lane: one for lane, one in zip(lanes, found, strict=True) if isinstance(one, Prepared)})
+            if sent:
+                logged = await lanes[0].section.log_devices({lane.device: one.events for lane, one in sent.items()})
+                for lane, one in sent.items():
+                    lane.settle(one, logged)
+        except CommitError:
+            # Another transaction wrote one of the devices' chains or records meanwhile.
+            for lane in sent:
+                lane.ask_again()
+        except GridLedgerError as error:
+            if not (isinstance(error, EndorseError) and _is_refusal(error)):
+                for lane in lanes:
+                    lane.ask_again()
+                reach.failed(error)
+                return dict.fromkeys(lanes, reach.pause_s() or FIRST_PAUSE_S)
+            for lane in _refused(list(sent), error):
+                lane.ask_again()
+                lane.go_alone()
+        except BaseException:
+            for lane in lanes:
+                lane.ask_again()
+            raise
+        if sent:
+            reach.answered()
+        return pauses
 
     async def _step(self, lane: Lane) -> float:
         """Take a lane's step; how long it waits for its next one."""
         try:
-            pause_s = await lane.step()
+            if lane.asks:
+                await lane.ask()
+                pause_s = 0.0
+            else:
+                pause_s = await lane.step()
         except Blocked:
             self._reach[lane.channel].answered()
             if lane.state == BEHIND:
@@ -161,8 +244,7 @@ class Forwarder:
 
     def _put(self, lane: Lane) -> None:
         self._queued.add(lane.device)
-        self._queue.append(lane)
-        self._any.set()
+        (self._sharing[lane.channel] if lane.shares else self._queue).put_nowait(lane)
 
     def _put_later(self, lane: Lane, pause_s: float) -> None:
         def put() -> None:
@@ -181,3 +263,28 @@ class Forwarder:
             "foreign": lane.foreign,
             "set_aside": lane.set_aside,
         }
+
+
+def _fitting(prepared: Mapping[Lane, Prepared]) -> dict[Lane, Prepared]:
+    """Those of the first lanes whose events one transaction takes."""
+    count, size = 0, 0
+    taken: dict[Lane, Prepared] = {}
+    for lane, one in prepared.items():
+        count += len(one.records)
+        size += sum(map(text_bytes, one.records))
+        if taken and (count > MAX_EVENTS or size > MAX_TEXT_BYTES):
+            break
+        taken[lane] = one
+    return taken
+
+
+def _is_refusal(error: EndorseError) -> bool:
+    """Whether the contract refuses what is sent, or a peer the sender."""
+    return error.code == REFUSED or isinstance(error.__cause__, PermissionDeniedError | AuthenticationError)
+
+
+def _refused(lanes: Sequence[Lane], error: EndorseError) -> Sequence[Lane]:
+    """The lanes that a refusal is about: the one that it names, or all."""
+    named = _OF_DEVICE.match(error.message)
+    number = int(named.group(1)) if named is not None else len(lanes)
+    return lanes[number : number + 1] or lanes

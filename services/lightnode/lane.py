@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gridledger.client.errors import CommitError, EndorseError
@@ -21,10 +22,13 @@ from services.lightnode.keys import Keys
 from services.lightnode.recorder.marks import ASIDE, FOREIGN, ON_CHAIN, Mark
 from services.lightnode.recorder.recorder import Recorder
 from services.lightnode.recorder.records import Record
-from services.lightnode.sending import LoggedEvent, Place, Section, after, events_of, is_batch, text_bytes
+from services.lightnode.sending import Logged, LoggedEvent, Place, Section, after, events_of, is_batch, text_bytes
 
-MAX_EVENTS: Final = 64
+MAX_EVENTS: Final = 256
 """Of one transaction."""
+FEW: Final = 16
+"""A device that has no more events waiting shares a transaction with others: of further ones it makes better use by
+itself."""
 MAX_TEXT_BYTES: Final = 384 * 1024
 """Of what the events of one transaction say, which stands in it twice: 64 KiB of a batch's synopsis for each of 64
 would be more than a transaction may have."""
@@ -36,6 +40,9 @@ GATHER_S: Final = 300.0
 MAX_COMPARED: Final = 1024
 """So many events that are no records of this node are looked at one by one; of more, as after the loss of the
 recorder's disk, the end alone is taken over."""
+
+REFUSED: Final = "CHAINCODE_REFUSED"
+"""The code of a contract's refusal."""
 
 _SAID: Final = frozenset(
     (
@@ -58,6 +65,17 @@ ACTIVE, ASKING, NOT_ADMITTED, SUSPENDED, OTHER_KEY, BEHIND, NOT_ALLOWED = (
 suspended it, or has another key of it; the peer that answers lacks what another one told; the light node may not."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The oldest records of a lane as the contract takes them; ``seq`` is the first one's, ``end`` the end of the chain
+    behind them."""
+
+    records: list[Record]
+    events: list[dict[str, Any]]
+    seq: int
+    end: Place
 
 
 class Blocked(Exception):
@@ -99,6 +117,8 @@ class Lane:
         self._logged = logged
         self._place: Place | None = None
         self._limit = MAX_EVENTS
+        self._alone = False
+        """Whether a transaction that it shared was refused for it."""
         self.gathering = 0
         """How many batches wait for further ones, as the last step found."""
         self._gathering_since: float | None = None
@@ -107,6 +127,11 @@ class Lane:
     def waiting(self) -> int:
         """How many records the ledger has not."""
         return self._recorder.device(self.device).waiting
+
+    @property
+    def section(self) -> Section:
+        """Where its events go."""
+        return self._section
 
     def ask_again(self) -> None:
         """Ask the ledger before anything is sent."""
@@ -129,6 +154,48 @@ class Lane:
             self._place = None
             raise
 
+    # what it shares with other devices
+
+    @property
+    def shares(self) -> bool:
+        """Whether its events may go in one transaction with other devices': few wait, it is known where its chain ends,
+        and no such transaction was refused for it since it last went by itself."""
+        return self._place is not None and not self._alone and 0 < self.waiting <= FEW
+
+    @property
+    def asks(self) -> bool:
+        """Whether its events may be shared as soon as the ledger has said where its chain ends."""
+        return self._place is None and not self._alone and self.waiting <= FEW
+
+    async def ask(self) -> None:
+        """Ask the ledger where the chain ends; raises as :meth:`step`."""
+        self._place = await self._reconciled()
+
+    async def prepare(self) -> Prepared | float:
+        """The oldest events that wait; or, as :meth:`step` says it, for how long they wait for others."""
+        self.gathering = 0
+        if self._place is None:
+            return 0.0
+        place, records = self._place, await self._in_thread(self._recorder.oldest, self.device, min(FEW, self._limit))
+        wait_s = self._gathers(records)
+        return wait_s if wait_s or not records else await self._prepared(_together(records), place)
+
+    def settle(self, prepared: Prepared, logged: Logged) -> None:
+        """Note that the ledger has these events."""
+        numbers = tuple(record.number for record in prepared.records)
+        end = prepared.end
+        self._recorder.settle(
+            Mark(ON_CHAIN, self.device, numbers, prepared.seq, end.sha256, tx=logged.tx, block=logged.block)
+        )
+        self._logged(self.channel, logged.tx)
+        metrics.FORWARDED.inc(len(numbers))
+        self._place, self._alone, self._gathering_since = end, False, None
+        self._limit = min(MAX_EVENTS, self._limit * 2)
+
+    def go_alone(self) -> None:
+        """Send the next events by themselves: a transaction with others' was refused for these."""
+        self._alone = True
+
     async def give_up_waiting(self, why: str) -> int:
         """Set all records aside that wait, as an operator says; how many."""
         count = 0
@@ -144,10 +211,11 @@ class Lane:
         if wait_s or not records:
             return wait_s
         records = _together(records)
+        prepared = await self._prepared(records, place)
         try:
-            end = await self._log(records, place)
+            logged = await self._section.log(self.device, prepared.events)
         except EndorseError as error:
-            if error.code != "CHAINCODE_REFUSED":
+            if error.code != REFUSED:
                 if isinstance(error.__cause__, PermissionDeniedError | AuthenticationError):
                     raise self._blocked(NOT_ALLOWED, error.message) from None
                 raise
@@ -157,9 +225,7 @@ class Lane:
             _log.info("a transaction took no effect", extra={"device": self.device, "why": error.message})
             self._place = None
         else:
-            self._place = end
-            self._gathering_since = None
-            self._limit = min(MAX_EVENTS, self._limit * 2)
+            self.settle(prepared, logged)
         return 0.0
 
     def _gathers(self, records: list[Record]) -> float:
@@ -175,19 +241,11 @@ class Lane:
         self.gathering = len(records) if wait_s else 0
         return wait_s
 
-    async def _log(self, records: list[Record], place: Place) -> Place:
-        """Log records behind ``place``, and settle them; the end of the chain then."""
+    async def _prepared(self, records: list[Record], place: Place) -> Prepared:
         events: list[dict[str, Any]]
         end: Place
         events, end = await self._in_thread(events_of, records, self.channel, place, self._key)
-        logged = await self._section.log(self.device, events)
-        numbers = tuple(record.number for record in records)
-        self._recorder.settle(
-            Mark(ON_CHAIN, self.device, numbers, place.seq + 1, end.sha256, tx=logged.tx, block=logged.block)
-        )
-        self._logged(self.channel, logged.tx)
-        metrics.FORWARDED.inc(len(records))
-        return end
+        return Prepared(records, events, place.seq + 1, end)
 
     async def _refused(self, records: list[Record], place: Place, error: EndorseError) -> None:
         """The contract says no: for what the device is now, for where its chain ends, or to a record itself."""

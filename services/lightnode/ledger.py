@@ -77,6 +77,11 @@ class EventsLedger(ContractCalls):
         (event,) = events
         return await self._log("LogBatch" if "synopsis" in event else "LogEvent", {"device": device, **event})
 
+    async def log_devices(self, events: Mapping[str, Sequence[Answer]]) -> Logged:
+        """LogDevices."""
+        devices = [{"device": device, "events": list(told)} for device, told in events.items()]
+        return await self._log("LogDevices", {"devices": devices})
+
     async def _log(self, function: str, argument: Answer) -> Logged:
         _, status = await self.contract.submit_with_status(function, argument, retry=self.again)
         return Logged(status.tx_id, status.block)

@@ -73,9 +73,10 @@ class Proofs:
         self._any = asyncio.Event()
 
     def is_due(self, channel: str, tx: str) -> None:
-        """Ask for the proof of a transaction when there is time."""
-        self._due.append((channel, tx))
-        self._any.set()
+        """Ask for the proof of a transaction when there is time. Devices that share one say it one after the other."""
+        if not self._due or self._due[-1] != (channel, tx):
+            self._due.append((channel, tx))
+            self._any.set()
 
     async def fill(self, random: Random) -> None:
         """Ask for the proofs that are due, one after the other, until this is cancelled."""

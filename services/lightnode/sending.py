@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,6 +57,10 @@ class Section(Protocol):
 
     async def log(self, device: str, events: Sequence[dict[str, Any]]) -> Logged:
         """Log events and batches of a device that follow one another; all of them, or none."""
+
+    async def log_devices(self, events: Mapping[str, Sequence[dict[str, Any]]]) -> Logged:
+        """The same of several devices, by their names; all of them, or none. A refusal begins with ``devices[I].``
+        where it is about the device at this place."""
 
 
 def text_of(record: Record, channel: str, place: Place) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -46,10 +46,11 @@ class FakeSection:
         self.devices: dict[str, FakeDevice] = {}
         self.away = False
         self.transactions = 0
+        self.shared = 0
         self.calls = 0
         self.latency_s = 0.02
         self.verifies = True
-        self.refuses = lambda event: None
+        self.refuses: Callable[[dict[str, Any]], str | None] = lambda event: None
         self._chance = chance
         self._lost = lost
 
@@ -68,23 +69,32 @@ class FakeSection:
         return LoggedEvent(sha256, tx, 1)
 
     async def log(self, device: str, events: Sequence[dict[str, Any]]) -> Logged:
-        return await self._log(device, [_as_event(event) for event in events])
+        where = "events[{}]." if len(events) > 1 else ""
+        return await self._log({device: ("", where, events)})
 
-    async def _log(self, device: str, events: list[dict[str, Any]]) -> Logged:
+    async def log_devices(self, events: Mapping[str, Sequence[dict[str, Any]]]) -> Logged:
+        self.shared += 1
+        calls = enumerate(events.items())
+        return await self._log({d: (f"devices[{i}].", f"devices[{i}].events[{{}}].", told) for i, (d, told) in calls})
+
+    async def _log(self, calls: Mapping[str, tuple[str, str, Sequence[dict[str, Any]]]]) -> Logged:
         await self._travel()
         self.transactions += 1
         tx = f"{self.transactions:064x}"
-        known = self.devices.get(device)
-        if known is None:
-            raise _refused(tx, f"device: {device} is not admitted")
-        if known.status != "active":
-            raise _refused(tx, f"device: {device} is suspended")
-        before = known.head
-        added = self._checked(known, device, events, tx)
+        before, added = {}, {}
+        for device, (prefix, where, events) in calls.items():
+            known = self.devices.get(device)
+            if known is None:
+                raise _refused(tx, f"{prefix}device: {device} is not admitted")
+            if known.status != "active":
+                raise _refused(tx, f"{prefix}device: {device} is suspended")
+            before[device] = known.head
+            added[device] = self._checked(known, device, [_as_event(event) for event in events], tx, where)
         await self._travel()  # endorsed; now it is ordered
-        if known.head != before:
+        if any(self.devices[device].head != head for device, head in before.items()):
             raise CommitError(tx, TxValidationCode.MVCC_READ_CONFLICT, 1)
-        known.events += added
+        for device, told in added.items():
+            self.devices[device].events += told
         try:
             await self._travel()
         except GridLedgerError as error:
@@ -92,11 +102,11 @@ class FakeSection:
         return Logged(tx, self.transactions)
 
     def _checked(
-        self, known: FakeDevice, device: str, events: list[dict[str, Any]], tx: str
+        self, known: FakeDevice, device: str, events: list[dict[str, Any]], tx: str, place: str
     ) -> list[tuple[dict[str, Any], str, str]]:
         head, added = known.head, []
         for number, event in enumerate(events):
-            where = f"events[{number}]." if len(events) > 1 else ""
+            where = place.format(number)
             if (event["seq"], event["prev"]) != (head.seq + 1, head.sha256):
                 raise _refused(tx, f"{where}seq: {event['seq']} of {device} is on the ledger already")
             if (why := self.refuses(event)) is not None:

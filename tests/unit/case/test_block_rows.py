@@ -76,6 +76,26 @@ def test_each_event_of_one_transaction_is_a_row_with_its_own_marks() -> None:
     assert len({row.tx_id for row in rows}) == 1
 
 
+def test_each_event_of_several_devices_in_one_transaction_is_a_row_with_its_own_marks() -> None:
+    channel = section()
+    channel.tell("AdmitDevice", admitting("relay-7"), AGENT)
+    channel.block(START_US)
+    one, other = Device(channel="section-plant"), Device("relay-7", channel="section-plant")
+    late = [other.tell("gps", START_US - 700 * S), other.tell("alarm", START_US)]
+    devices = [
+        {"device": "pmu-1", "events": [one.tell("alarm", START_US)]},
+        {"device": "relay-7", "events": late},
+    ]
+    channel.tell("LogDevices", {"devices": devices}, LIGHTNODE)
+    rows = channel.block(START_US + S)
+    found = [(row.item, row.device, row.seq, row.kind, row.marks) for row in rows]
+    assert found == [
+        (0, "pmu-1", 1, "alarm", {}),
+        (1, "relay-7", 1, "gps", {"late": 700}),
+        (2, "relay-7", 2, "alarm", {}),
+    ]
+
+
 def test_a_batch_among_events_of_one_transaction_is_a_row_as_one_alone() -> None:
     channel, device = section(), Device(channel="section-plant")
     batch = device.tell_batch(START_US - 60 * S, START_US)
@@ -186,9 +206,12 @@ def test_a_text_beyond_the_bound_is_its_length() -> None:
 
 
 @given(
-    st.sampled_from(["LogEvent", "LogEvents", "LogBatch", "AdmitDevice", "Whatever"]),
+    st.sampled_from(["LogEvent", "LogEvents", "LogBatch", "LogDevices", "AdmitDevice", "Whatever"]),
     st.dictionaries(
         st.sampled_from(["device", "seq", "kind", "time_us", "to_us", "from_us", "body", "events", "marks", "x"]), JSON
+    )
+    | st.fixed_dictionaries(
+        {"devices": JSON | st.lists(st.dictionaries(st.sampled_from(["device", "events", "marks"]), JSON))}
     )
     | JSON,
     JSON
@@ -200,7 +223,7 @@ def test_whatever_stands_in_a_transaction_gives_rows_that_are_read_again(
     result = jsontext.dumps_again({"response": {"payload": jsontext.loads(jsontext.dumps_again(_plain(payload)))}})
     block = _block_with(function, _plain(argument), result.decode())
     rows = rows_of(block, [TxValidationCode.VALID], PLACES)
-    assert 1 <= len(rows) <= 65
+    assert 1 <= len(rows) <= 257
     for row in rows:
         assert row.kind in ALL_KINDS
         assert row.said_us is None or 0 <= row.said_us < 10**16

@@ -385,6 +385,25 @@ def test_a_retirement_marks_as_a_revocation_does_and_proves_nothing_before_it_is
     assert f"block {retired.block} of devices is not anchored yet, so what rests on it is not proved" in report.notes
 
 
+def test_events_of_several_devices_in_one_transaction_are_each_proved_by_its_own_key(
+    story: Story, tmp_path: Path
+) -> None:
+    world = EvidenceWorld(tmp_path)  # the same keys as the story's
+    names = ("pmu-7", "pmu-8")
+    devices = []
+    for name in names:
+        world.register(name)
+        device = Device(name, SECTION)
+        devices.append({"device": name, "events": [device.tell("alarm", NOW_US + number) for number in range(2)]})
+    place = world.call(SECTION, "LogDevices", {"devices": devices}, world.person("lightnode"))
+    world.anchor(DEVICES)
+    world.anchor(SECTION)
+    report = verified(story, write_package(world.package(place)))
+    assert report.exit_code == 0
+    assert [(item.device, item.seq) for item in report.events] == [(name, seq) for name in names for seq in (1, 2)]
+    assert len({item.proof_key for item in report.events}) == 2
+
+
 def test_what_a_package_leaves_out_of_a_chain_of_events_is_told(story: Story) -> None:
     report = verified(story, story.world.package(story.said[1], story.said[4]))
     assert report.exit_code == 0, report.broken

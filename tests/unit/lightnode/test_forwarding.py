@@ -20,13 +20,13 @@ def bodies(first: int, last: int) -> list[str]:
 
 
 async def test_events_go_in_order_each_chained_to_the_one_before(node):
-    node.record(100)
+    node.record(300)
     await node.lanes["pmu-1"].step()
     await node.lanes["pmu-1"].step()
-    assert node.on_ledger() == bodies(1, 100)
+    assert node.on_ledger() == bodies(1, 300)
     events = [event for event, _, _ in node.section.devices["pmu-1"].events]
     assert events[0]["prev"] == NO_EVENT
-    assert [event["seq"] for event in events] == list(range(1, 101))
+    assert [event["seq"] for event in events] == list(range(1, 301))
     assert node.section.transactions == 2
     assert node.recorder.waiting == 0
 
@@ -247,6 +247,70 @@ def test_batches_wait_for_five_or_for_five_minutes_or_for_an_event(tmp_path):
         await asyncio.gather(work, return_exceptions=True)
 
     virtual_loop.run(main)
+
+
+SEVERAL = tuple(f"d{n}" for n in range(20))
+
+
+def test_few_events_of_many_devices_share_transactions(tmp_path):
+    async def main() -> None:
+        node, _work = await _running(tmp_path)
+        for _ in range(3):
+            newest = {device: node.record(2, device)[-1].number for device in SEVERAL}
+            await asyncio.sleep(5)
+        assert node.recorder.waiting == 0
+        assert node.section.transactions < 20
+        assert node.section.shared >= 3
+        for device in SEVERAL:
+            assert node.on_ledger(device) == bodies(1, 6)
+            mark = node.recorder.device(device).mark_of(newest[device])
+            assert mark is not None
+            assert mark[1] == 6
+
+    virtual_loop.run(main)
+
+
+def test_a_device_that_is_refused_among_others_holds_none_of_them_up(tmp_path):
+    async def main() -> None:
+        node, _work = await _running(tmp_path)
+        node.section.devices["d3"].status = "suspended"
+        wrong: list[str] = []
+        node.section.refuses = lambda event: "body: no" if event["body"] in wrong and event["seq"] == 2 else None
+        for device in SEVERAL:
+            node.record(1, device)
+        await asyncio.sleep(5)
+        assert node.recorder.waiting == 1
+        assert node.lanes["d3"].state == SUSPENDED
+        wrong.append('{"n":2}')
+        node.record(2, "d5")
+        for device in SEVERAL[6:]:
+            node.record(1, device)
+        await asyncio.sleep(20)
+        assert node.on_ledger("d5") == ['{"n":1}', '{"n":3}']
+        assert node.lanes["d5"].set_aside == 1
+        assert node.recorder.device("d4").waiting == 0
+        wrong.clear()
+        node.section.devices["d3"].status = "active"
+        await asyncio.sleep(60)
+        assert node.on_ledger("d3") == bodies(1, 1)
+        shared = node.section.shared
+        for device in SEVERAL:
+            node.record(1, device)
+        await asyncio.sleep(5)
+        assert node.recorder.waiting == 0
+        assert node.section.shared > shared
+
+    virtual_loop.run(main)
+
+
+async def _running(folder) -> tuple[Node, asyncio.Task[None]]:
+    """A node of several devices whose forwarder runs, and knows where their chains end."""
+    node = Node(folder, FakeSection(), SEVERAL)
+    node.admit()
+    node.section.verifies = False
+    work = asyncio.get_running_loop().create_task(node.forwarder.run())
+    await asyncio.sleep(5)
+    return node, work
 
 
 async def test_an_operator_gives_up_what_waits(node):

@@ -11,7 +11,7 @@ import pytest
 from gridledger.contract import ClientIdentity
 from gridledger.evidence import events, schnorr
 from tests.support.contract_channel import CHANNEL, START_US, S, changed, client
-from tests.support.events_channel import LIGHTNODE, Device, EventsChannel
+from tests.support.events_channel import AGENT, DEVICES, LIGHTNODE, Device, EventsChannel
 from tests.support.registry_channel import proof_key
 
 HASH = "5a" * 32
@@ -208,10 +208,51 @@ def test_several_events_are_one_transaction_with_one_event() -> None:
     assert [each["seq"] for each in channel.pages("ListEvents", {"device": "pmu-1", "limit": 3})] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("count", [0, 65])
-def test_a_call_has_1_to_64_events(count: int) -> None:
+@pytest.mark.parametrize("count", [0, 257])
+def test_a_call_has_1_to_256_events(count: int) -> None:
     argument = {"device": "pmu-1", "events": [{}] * count}
-    EventsChannel().refused("LogEvents", argument, "events: must be an array of 1 to 64", caller=LIGHTNODE)
+    EventsChannel().refused("LogEvents", argument, "events: must be an array of 1 to 256", caller=LIGHTNODE)
+
+
+def call_of(name: str, count: int) -> dict[str, Any]:
+    device = Device(name)
+    return {"device": name, "events": [device.tell("alarm", START_US + n * S) for n in range(count)]}
+
+
+def test_several_devices_are_one_transaction_with_one_event() -> None:
+    channel = EventsChannel()
+    told = [call_of(name, count) for name, count in zip(DEVICES, (1, 3), strict=True)]
+    answer = channel.call("LogDevices", {"devices": told}, LIGHTNODE, START_US + 2 * S)
+    spans = [{"device": name, "from_seq": 1, "to_seq": count} for name, count in zip(DEVICES, (1, 3), strict=True)]
+    assert channel.event() == ("DevicesLogged", {"devices": spans, "kinds": ["alarm"], "tx": answer["tx"]})
+    for each, span in zip(answer["devices"], spans, strict=True):
+        alone = EventsChannel()
+        call = next(call for call in told if call["device"] == span["device"])
+        expected = alone.call("LogEvents", call, LIGHTNODE, START_US + 2 * S)
+        assert each == {name: value for name, value in expected.items() if name != "tx"}
+        device = {"device": span["device"]}
+        assert channel.call("GetDevice", device)["head"] == alone.call("GetDevice", device)["head"]
+
+
+def test_what_is_refused_of_one_device_refuses_all_and_is_named() -> None:
+    channel = EventsChannel()
+    good, other = (call_of(name, 1) for name in DEVICES)
+    bad = {**other, "events": [{**other["events"][0], "time_us": START_US + 1}]}
+    for devices, message in (
+        ([good, bad], "devices[1].events[0].proof: does not hold"),
+        ([good, {**other, "device": "nobody"}], "devices[1].device: "),
+        ([good, good], f"devices[1].device: {DEVICES[0]} is there twice"),
+        ([good, {"device": DEVICES[1]}], "devices[1].events: is missing"),
+        ([good, {**other, "events": []}], "devices[1].events: must be an array of 1 to 256"),
+        ([good, {**other, "more": 1}], "devices[1].more: is no field here"),
+        ([good, 7], "devices[1]: must be a JSON object"),
+        ([], "devices: must be an array of 1 to 256"),
+        ([{**good, "events": good["events"] * 129}, {**other, "events": other["events"] * 128}], "devices: must have"),
+    ):
+        channel.refused("LogDevices", {"devices": devices}, message, caller=LIGHTNODE)
+    channel.call("SuspendDevice", {"device": DEVICES[1], "tx": "ab" * 32, "revoked_us": START_US}, AGENT)
+    channel.refused("LogDevices", {"devices": [good, other]}, "devices[1].device: ", caller=LIGHTNODE)
+    assert channel.call("GetDevice", {"device": DEVICES[0]})["head"]["seq"] == 0
 
 
 def test_64_large_events_fit_into_a_call() -> None:
