@@ -112,7 +112,7 @@ def _is_anchored(compose: Compose, channel: str) -> bool:
 def _proved(compose: Compose) -> str:
     """What verifying a package of the case's commands says, in a container without a network."""
     _cli(compose, "case", "roots", "--user", "Lviv/admin", "--out", "/network/roots")
-    question = ["--title", "breaker 7", "--kind", "command-issued", "--out", "/network/case.zip"]
+    question = ["--title", "breaker 7", "--kind", "command-issued", "--disclose", "--out", "/network/case.zip"]
     _cli(compose, "case", "package", "2026-17", *question)
     volume = f"{compose.name}_clients:/network:ro"
     verify = ["gridledger", "case", "verify", "/network/case.zip", "--roots", "/network/roots", "--json"]
