@@ -9,7 +9,7 @@ from typing import Any
 
 from gridledger.contract import Context, Contract, transaction
 
-from . import attesting, membership, queries
+from . import agents, attesting, cosigning, membership, queries
 
 
 class Anchors(Contract):
@@ -29,6 +29,16 @@ class Anchors(Contract):
     def conclude(self, ctx: Context, argument: Any) -> dict[str, Any]:
         """{channel, size, consistency} -> {channel, size, anchored, forked}"""
         return attesting.conclude(ctx.stub, ctx.client_identity, argument)
+
+    @transaction(name="SetAgent")
+    def set_agent(self, ctx: Context, argument: Any) -> dict[str, Any]:
+        """{url} -> {mspid, url, key, time_us}"""
+        return agents.set_agent(ctx.stub, ctx.client_identity, argument)
+
+    @transaction(name="Cosign")
+    def cosign(self, ctx: Context, argument: Any) -> dict[str, Any]:
+        """{rounds: [{channel, size, base, consistency, heads}]} -> {rounds: [{channel, size, anchored, forked, ...}]}"""
+        return cosigning.cosign(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="GetMembers", readonly=True)
     def get_members(self, ctx: Context, argument: Any) -> dict[str, Any]:
@@ -54,3 +64,8 @@ class Anchors(Contract):
     def list_forks(self, ctx: Context, argument: Any) -> dict[str, Any]:
         """{channel, limit?, bookmark?} -> {items, bookmark}"""
         return queries.list_forks(ctx.stub, argument)
+
+    @transaction(name="ListAgents", readonly=True)
+    def list_agents(self, ctx: Context, argument: Any) -> dict[str, Any]:
+        """{limit?, bookmark?} -> {items, bookmark}"""
+        return queries.list_agents(ctx.stub, argument)

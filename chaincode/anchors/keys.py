@@ -29,13 +29,21 @@ def voice(channel: str, mspid: str) -> str:
     return f"voice/{channel}/{mspid}"
 
 
+AGENTS: Final = "agent/"
+
+
+def agent(mspid: str) -> str:
+    """The agent of an organisation: its key, and where it is asked."""
+    return f"agent/{mspid}"
+
+
 def round_of(channel: str, mspid: str) -> str:
     """The newest round that an organisation opened for a channel: a size that it wants anchored."""
     return f"round/{channel}/{mspid}"
 
 
 def attestation(channel: str, size: int, mspid: str) -> str:
-    """The head of a channel at a size, as one organisation says; never written again."""
+    """The head of a channel at a size, as one organisation says first; never written again."""
     return f"attest/{channel}/{size:0{SIZE_DIGITS}d}/{mspid}"
 
 

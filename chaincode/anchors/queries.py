@@ -1,4 +1,4 @@
-"""Queries: members, status, anchors, forks."""
+"""Queries: members, status, anchors, forks, agents."""
 
 from __future__ import annotations
 
@@ -64,6 +64,13 @@ def list_anchors(stub: Stub, argument: Any) -> Record:
 def list_forks(stub: Stub, argument: Any) -> Record:
     """ListForks({channel, limit?, bookmark?}): {items, bookmark}, ascending by size."""
     return _by_size(stub, argument, keys.forks)
+
+
+def list_agents(stub: Stub, argument: Any) -> Record:
+    """ListAgents({limit?, bookmark?}): {items: [{mspid, url, key, time_us}], bookmark}, ascending by MSP id."""
+    members(argument, "", (), ("limit", "bookmark"))
+    limit, start = limit_of(argument), bookmark_of(argument, bool, "")
+    return page(entries_of(stub, keys.AGENTS, start, limit), limit)
 
 
 def _by_size(stub: Stub, argument: Any, prefix_of: Any) -> Record:

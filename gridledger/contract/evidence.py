@@ -1,10 +1,11 @@
-"""What contracts of devices share with light nodes and verifiers: the texts that are proved, and the filter's bits.
+"""What contracts share with light nodes, agents and verifiers: the texts that are proved, and the filter's bits.
 
 ``from gridledger.contract import evidence``; proofs are checked by ``gridledger.contract.crypto.verify_schnorr``.
 """
 
 from __future__ import annotations
 
+from gridledger.evidence.anchor import statement_text
 from gridledger.evidence.bloom import MAX_BITS, MAX_HASHES, byte_count, positions
 from gridledger.evidence.events import (
     BATCH,
@@ -33,5 +34,6 @@ __all__ = [
     "positions",
     "registration_text",
     "salted_hash",
+    "statement_text",
     "text_hash",
 ]

@@ -5,11 +5,13 @@ Organisation n of a channel is ``OrgnMSP``. A chain is a tree of leaves that its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gridledger import jsontext
 from gridledger.contract import ClientIdentity
@@ -17,9 +19,11 @@ from gridledger.contract.executor import execute
 from gridledger.contract.loader import Chaincode, load
 from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
-from gridledger.evidence.anchor import HeaderTree
+from gridledger.evidence.anchor import HeaderTree, statement_text
+from gridledger.identity.signer import sign_p256
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
+from tests.support.contract_channel import certificate
 
 ANCHORS = Path(__file__).parents[2] / "chaincode" / "anchors"
 MAINCHAIN = "simulate"
@@ -33,10 +37,22 @@ def mspid(number: int) -> str:
     return f"Org{number}MSP"
 
 
-def agent(number: int, role: str | None = "agent") -> ClientIdentity:
-    """The agent of an organisation."""
+@cache
+def secret(number: int, key: int = 0) -> ec.EllipticCurvePrivateKey:
+    """The ``key``-th key that the agent of an organisation enrols with."""
+    return ec.derive_private_key(1000 * (number + 1) + key, ec.SECP256R1())
+
+
+def agent(number: int, role: str | None = "agent", key: int = 0) -> ClientIdentity:
+    """The agent of an organisation, with its ``key``-th certificate."""
     attributes = {} if role is None else {"anchor.role": role}
-    return ClientIdentity(f"x509::/CN=agent{number}::/CN=ca", mspid(number), "client", attributes, "")
+    der = certificate(f"agent{number}", 0, secret(number, key))
+    return ClientIdentity(f"x509::/CN=agent{number}::/CN=ca", mspid(number), "client", attributes, der)
+
+
+def url(number: int) -> str:
+    """Where the agent of an organisation is asked."""
+    return f"https://agent{number}:5350"
 
 
 class Chain:
@@ -135,6 +151,42 @@ class AnchorsChannel:
     def attest(self, number: int, size: int, chain: Chain = HONEST, *, first: int | None = None, **more: Any) -> Any:
         """Attest by the agent of an organisation."""
         return self.call("Attest", self.attesting(size, chain, first=first, **more), agent(number))
+
+    def register(self, *numbers: int, key: int = 0) -> None:
+        """SetAgent by the agents of organisations, a minute after any record before."""
+        self.now_us += 60 * S
+        for number in numbers:
+            self.call("SetAgent", {"url": url(number)}, agent(number, key=key))
+
+    def signed(self, number: int, size: int, chain: Chain = HONEST, *, base: int | None = None, key: int = 0) -> str:
+        """The signature of an organisation's agent under what it says of a size."""
+        base = (self.final or {"size": 0})["size"] if base is None else base
+        text = statement_text(MAINCHAIN, self.channel, size, base, chain.head(size))
+        return sign_p256(secret(number, key), text).hex()
+
+    def round(
+        self, size: int, said: Mapping[int, Chain], *, base: int | None = None, proof: Chain = HONEST
+    ) -> dict[str, Any]:
+        """A round of Cosign: what each organisation says of a size; ``base`` is the last final size unless given."""
+        base = (self.final or {"size": 0})["size"] if base is None else base
+        heads = [
+            {
+                **chain.head(size),
+                "signatures": [
+                    {"mspid": mspid(number), "signature": self.signed(number, size, chain, base=base)}
+                    for number, its in said.items()
+                    if its is chain
+                ],
+            }
+            for chain in dict.fromkeys(said.values())
+        ]
+        told = {"channel": self.channel, "size": size, "base": base, "heads": heads}
+        return {**told, "consistency": proof.proof(base, size) if base <= size else []}
+
+    def cosign(self, *rounds: dict[str, Any], caller: ClientIdentity | None = None) -> list[Any]:
+        """Cosign, by an agent that belongs to none of the channels unless another one is named."""
+        answer: list[Any] = self.call("Cosign", {"rounds": list(rounds)}, caller or agent(9))["rounds"]
+        return answer
 
     def anchor(self, size: int, organisations: Sequence[int] = (1, 2)) -> Any:
         """A size made final by these organisations."""
