@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.anchor import HeaderTree
+from gridledger.evidence.attested import ATTESTING, round_of, statements_of
 from gridledger.evidence.errors import EvidenceError
 from gridledger.evidence.package import AnchorPart, BlockPart, ChannelPart, Package, Path, Place, Roles
 from gridledger.evidence.told import FUNCTIONS
@@ -72,6 +73,7 @@ class Rest:
         self._roles = roles
         self._evidence = evidence
         self._said: dict[Place, _Said] = {}
+        self._judged: dict[tuple[str, Place], Sequence[tuple[int, int]]] = {}
         self._ids: dict[int, frozenset[str]] = {}
 
     def needs(
@@ -87,8 +89,7 @@ class Rest:
         """
         needs = Needs()
         anchoring, devices = self._roles.anchoring[0], self._roles.devices
-        attests = [Place(anchoring, *place) for items in anchors.values() for item in items for place in item.attests]
-        for place in (*self._evidence, *attests):
+        for place in self._evidence:
             said = self._read(place, blocks, needs)
             for key, block, index in () if said is None else said.reads:
                 writer = self._read(Place(place.channel, block, index), blocks, needs)
@@ -97,12 +98,31 @@ class Rest:
                 needs.devices.add(key.removeprefix(_DEVICE))
                 if key in writer.registered:
                     needs.transactions.add((devices[0], writer.registered[key]))
+        for channel, items in anchors.items():
+            for attest in [Place(anchoring, *place) for item in items for place in item.attests]:
+                for block, index in self._judged_by(channel, attest, blocks, needs):
+                    self._read(Place(anchoring, block, index), blocks, needs)
         if devices is not None:
             needs.transactions |= {(devices[0], tx) for name in needs.devices for tx in endings.get(name, ())}
             held = self._ids_in(blocks.get(devices[0], {}))
             needs.transactions = {(channel, tx) for channel, tx in needs.transactions if tx not in held}
         needs.devices -= endings.keys()
         return needs
+
+    def _judged_by(self, channel: str, place: Place, blocks: Blocks, needs: Needs) -> Sequence[tuple[int, int]]:
+        """Where the records stand by which attestations of a channel were judged: its members, agents that signed."""
+        if (channel, place) not in self._judged:
+            if self._read(place, blocks, needs) is None:
+                return ()
+            message = parse_envelope(blocks[place.channel][place.block].block.envelopes[place.index])
+            if not isinstance(message, Transaction):
+                return ()
+            cosigned = round_of(message, channel) or {}
+            keys = {_MEMBERS + channel, *(f"agent/{mspid}" for mspid, _, _ in statements_of(cosigned))}
+            reads = message.result.reads
+            found = tuple(read.version for read in reads if read.version is not None and read.key in keys)
+            self._judged[channel, place] = found
+        return self._judged[channel, place]
 
     def _read(self, place: Place, blocks: Blocks, needs: Needs) -> _Said | None:
         """What the transaction at a place says; None, and the block is needed, where it is not at hand."""
@@ -122,7 +142,7 @@ class Rest:
         if not isinstance(message, Transaction):
             return _Said((), {})
         proposal, result = message.proposal, message.result
-        is_attest = (channel, proposal.chaincode) == self._roles.anchoring and proposal.function == "Attest"
+        is_attest = (channel, proposal.chaincode) == self._roles.anchoring and proposal.function in ATTESTING
         is_event = self._roles.sections.get(channel) == proposal.chaincode and proposal.function in FUNCTIONS
         prefix = _MEMBERS if is_attest else _DEVICE if is_event else None
         reads = [

@@ -1,13 +1,15 @@
 """Anchors in a package: heads of a channel's tree that most of its organisations attest on the anchoring channel.
 
-What an agent says is its own: the transaction ``Attest`` under its signature, endorsed as the contract's policy asks,
-in a block that an orderer signed. The record of the channel's organisations and of its block 0 is found by what Attest
-read: the version of the key in its result names the transaction that wrote it.
+What an agent says is its own: the transaction ``Attest`` under its signature, or a statement in a transaction
+``Cosign``, signed with the key of the certificate under which the agent has put itself on record. Either is endorsed as
+the contract's policy asks, in a block that an orderer signed. The record of the channel's organisations and of its
+block 0, and those of the agents, are found by what the transaction read: the version of a key in its result names the
+transaction that wrote it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,12 +18,16 @@ from gridledger.evidence.chains import VerifiedBlock, VerifiedChannel
 from gridledger.evidence.package import AnchorPart, BlockPart, ChannelPart, chain_file
 from gridledger.evidence.report import Broken
 from gridledger.evidence.signed import SignedTransaction, signed_transaction
+from gridledger.identity.certificate import Certificate
 from gridledger.protocol import merkle
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.result import Version
+from gridledger.protocol.transaction import Transaction
 
 STEP: Final = "anchors"
-_HEAD: Final = ("root", "header_hash", "commit_hash")
+ATTESTING: Final = ("Attest", "Cosign")
+"""Functions of the contract by which organisations say what a channel's head is."""
+_SIZE_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +52,113 @@ class VerifiedAnchor:
 
 def read_attestations(name: str, part: ChannelPart, anchoring: VerifiedChannel, chaincode: str) -> list[Attestation]:
     """What the transactions say that the anchors of a channel name, the first anchor's first; :class:`Broken`."""
-    return [
-        _attestation(name, item, signed_transaction(anchoring, block, index, STEP), anchoring, chaincode)
-        for item in part.anchors
-        for block, index in item.attests
-    ]
+    found: list[Attestation] = []
+    for item in part.anchors:
+        for block, index in item.attests:
+            signed = signed_transaction(anchoring, block, index, STEP)
+            function = signed.transaction.proposal.function
+            if signed.transaction.proposal.chaincode != chaincode or function not in ATTESTING:
+                told = f"transaction {index} is no Attest and no Cosign of the chaincode {chaincode}"
+                raise Broken(STEP, signed.block.file, told)
+            read = _attestation if function == "Attest" else _cosigned
+            found += read(name, item, signed, anchoring, chaincode)
+    return found
+
+
+def round_of(transaction: Transaction, channel: str) -> dict[str, Any] | None:
+    """The round of a channel in a transaction ``Cosign``; None where there is none."""
+    said = _argument(transaction)
+    rounds = said.get("rounds")
+    found = [one for one in rounds if isinstance(one, dict)] if isinstance(rounds, list) else []
+    return next((one for one in found if one.get("channel") == channel), None)
+
+
+def statements_of(cosigned: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Who signed what in a round of ``Cosign``: (MSP id, signature, head). What has another form is left out."""
+    heads = cosigned.get("heads")
+    for head in heads if isinstance(heads, list) else ():
+        signatures = head.get("signatures") if isinstance(head, dict) else None
+        for one in signatures if isinstance(signatures, list) else ():
+            mspid, signature = (one.get("mspid"), one.get("signature")) if isinstance(one, dict) else (None, None)
+            if isinstance(mspid, str) and isinstance(signature, str):
+                yield mspid, signature, head
+
+
+def _argument(transaction: Transaction) -> dict[str, Any]:
+    args = transaction.proposal.args
+    return args[0] if len(args) == 1 and isinstance(args[0], dict) else {}
 
 
 def _attestation(
     name: str, item: AnchorPart, signed: SignedTransaction, anchoring: VerifiedChannel, chaincode: str
-) -> Attestation:
-    proposal, file = signed.transaction.proposal, signed.block.file
-    said = proposal.args[0] if len(proposal.args) == 1 and isinstance(proposal.args[0], dict) else {}
-    if (proposal.chaincode, proposal.function) != (chaincode, "Attest"):
-        raise Broken(STEP, file, f"transaction {signed.index} is no Attest of the chaincode {chaincode}")
+) -> list[Attestation]:
+    said = _argument(signed.transaction)
     if (said.get("channel"), said.get("size"), said.get("root")) != (name, item.size, item.root):
         told = f"transaction {signed.index} does not attest the head {item.root[:16]} of {name} at {item.size} blocks"
-        raise Broken(STEP, file, told)
+        raise Broken(STEP, signed.block.file, told)
     record = _members(name, signed, anchoring, chaincode)
-    return Attestation(signed.caller.mspid, said, record["genesis"], tuple(record["organisations"]))
+    return [Attestation(signed.caller.mspid, said, record["genesis"], tuple(record["organisations"]))]
+
+
+def _cosigned(
+    name: str, item: AnchorPart, signed: SignedTransaction, anchoring: VerifiedChannel, chaincode: str
+) -> list[Attestation]:
+    """The statements of a Cosign that say this head; those that the contract did not count are left out."""
+    cosigned = round_of(signed.transaction, name)
+    if cosigned is None or cosigned.get("size") != item.size or not isinstance(cosigned.get("base"), int):
+        told = f"transaction {signed.index} has no statements of {name} at {item.size} blocks"
+        raise Broken(STEP, signed.block.file, told)
+    record = _members(name, signed, anchoring, chaincode)
+    found = []
+    for mspid, signature, head in statements_of(cosigned):
+        key = attestation_key(name, item.size, mspid)
+        if head.get("root") != item.root or value_written(signed, chaincode, key) is None:
+            continue
+        if not all(isinstance(head.get(field), str) for field in anchor.HEAD):
+            raise Broken(STEP, signed.block.file, f"what {mspid} signed in transaction {signed.index} is no head")
+        text = anchor.statement_text(anchoring.name, name, item.size, cosigned["base"], head)
+        if not _key_of_agent(mspid, signed, anchoring, chaincode).verify(_bytes(signature), text):
+            told = f"the statement of {mspid} in transaction {signed.index} is not signed with its agent's key"
+            raise Broken(STEP, signed.block.file, told)
+        said = {"channel": name, "size": item.size, **{field: head[field] for field in anchor.HEAD}}
+        found.append(Attestation(mspid, said, record["genesis"], tuple(record["organisations"])))
+    return found
+
+
+def attestation_key(channel: str, size: int, mspid: str) -> str:
+    """Where the contract keeps what an organisation says of a size."""
+    return f"attest/{channel}/{size:0{_SIZE_DIGITS}d}/{mspid}"
+
+
+def _key_of_agent(mspid: str, signed: SignedTransaction, anchoring: VerifiedChannel, chaincode: str) -> Certificate:
+    """The certificate under which an organisation's agent was on record when a transaction was endorsed."""
+    key = f"agent/{mspid}"
+    writer = _writer_of(key, signed, anchoring)
+    record = value_written(writer, chaincode, key)
+    if writer.caller.mspid != mspid or not isinstance(record, dict) or not isinstance(record.get("key"), str):
+        raise Broken(STEP, writer.block.file, f"transaction {writer.index} did not put the agent of {mspid} on record")
+    return writer.caller.certificate
+
+
+def _writer_of(key: str, signed: SignedTransaction, anchoring: VerifiedChannel) -> SignedTransaction:
+    """Which transaction wrote what another one read at a key."""
+    version = next((read.version for read in signed.transaction.result.reads if read.key == key), None)
+    if version is None:
+        raise Broken(STEP, signed.block.file, f"transaction {signed.index} did not read {key}")
+    return written_at(anchoring, version, STEP)
+
+
+def _bytes(digits: str) -> bytes:
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b""
 
 
 def _members(name: str, signed: SignedTransaction, anchoring: VerifiedChannel, chaincode: str) -> dict[str, Any]:
     """The record of the channel's organisations and block 0 that an attestation was judged by."""
     key = f"members/{name}"
-    version = next((read.version for read in signed.transaction.result.reads if read.key == key), None)
-    if version is None:
-        told = f"transaction {signed.index} did not read which organisations belong to {name}"
-        raise Broken(STEP, signed.block.file, told)
-    writer = written_at(anchoring, version, STEP)
+    writer = _writer_of(key, signed, anchoring)
     record = value_written(writer, chaincode, key)
     if not isinstance(record, dict) or not isinstance(record.get("genesis"), str):
         raise Broken(STEP, writer.block.file, f"transaction {writer.index} did not write the record of {name}")
@@ -130,7 +214,7 @@ def verify_anchors(
 
 
 def _majority(item: AnchorPart, said: list[Attestation], config: ChannelConfig, file: str) -> VerifiedAnchor:
-    if len({tuple(each.said.get(field) for field in _HEAD) for each in said}) > 1:
+    if len({tuple(each.said.get(field) for field in anchor.HEAD) for each in said}) > 1:
         raise Broken(STEP, file, f"the head at {item.size} blocks is attested with different hashes")
     organisations = config.peer_organisations
     names = tuple(sorted({each.mspid for each in said} & set(organisations)))

@@ -156,12 +156,17 @@ class _Connection(asyncio.Protocol):
         ).encode("ascii")
         self._lost: asyncio.Future[None] = loop.create_future()
         self._connecting = loop.create_task(self._connect())
+        self._looks_seldom = False
         self._timer = loop.call_later(self._look_every_s, self._look)
 
     def send(self, number: int, kind: int, body: bytes) -> asyncio.Future[bytes]:
         """Put a call on its way; its answer."""
         if not (self.waiting or self._late):
             self._heard = self._loop.time()
+            if self._looks_seldom:
+                self._looks_seldom, self._looked = False, self._heard
+                self._timer.cancel()
+                self._timer = self._loop.call_later(self._look_every_s, self._look)
         answer = self.waiting[number] = self._loop.create_future()
         self._write(write_call(number, kind, body))
         return answer
@@ -295,7 +300,9 @@ class _Connection(asyncio.Protocol):
                 # Where our own loop stood still, what the node said meanwhile is not read yet.
                 stood_still = since_last_look_s > 2 * self._look_every_s
                 self._watch(now, self._calls.quiet_after_s, ask_again=stood_still)
-            self._timer = self._loop.call_later(self._look_every_s, self._look)
+            # Without a call under way nothing hangs on the gateway, and looking often would only cost.
+            self._looks_seldom = not called
+            self._timer = self._loop.call_later(HEARTBEAT_S if self._looks_seldom else self._look_every_s, self._look)
 
     def _watch(self, now: float, quiet_after_s: float, *, ask_again: bool) -> None:
         """Ask a silent node whether it is alive; end the calls of one that does not say so."""

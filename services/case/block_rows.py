@@ -123,6 +123,8 @@ def _rows(envelope: bytes, place: _Place, places: Places) -> list[Row]:
     answer = _answer(texts.get("result")) if place.code == TxValidationCode.VALID else {}
     if contract == EVENTS and proposal.function in _EVENT_READERS:
         return [*_EVENT_READERS[proposal.function](place, argument, answer)]
+    if contract == ANCHORS and proposal.function == "Cosign":
+        return [*_cosigned(place, argument, answer)]
     kind = KINDS_OF.get((contract or "", proposal.function))
     if kind is None:
         told = {"chaincode": proposal.chaincode, "function": proposal.function}
@@ -157,6 +159,34 @@ def _contract_row(place: _Place, kind: str, argument: Value, answer: Value) -> R
         text=text,
         marks=marks,
     )
+
+
+def _cosigned(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:
+    """A row for each head that organisations signed, as Attest has one; rounds that were refused have none."""
+    done = {one.get("channel"): one for one in _objects(answer.get("rounds"))}
+    told = []
+    for one in _objects(argument.get("rounds")):
+        ended = done.get(channel, {}) if isinstance(channel := one.get("channel"), str) else {}
+        if ended.get("refused") is not None:
+            continue
+        more = {"anchored": ended["anchored"]} if isinstance(ended.get("anchored"), bool) else {}
+        for head in _objects(one.get("heads")):
+            said = {name: value for name, value in head.items() if name != "signatures"}
+            signers = [each.get("mspid") for each in _objects(head.get("signatures"))]
+            told.append({"channel": channel, "size": one.get("size"), **said, "organisations": signers, **more})
+    for item, text in enumerate(told[:MAX_HEADS] or [{}]):
+        short = {name: _shortened(value) for name, value in text.items()}
+        yield _row(place, item, "attested", said_us=place.at_us, text=short)
+    if len(told) > MAX_HEADS:  # the contract takes no more, so this is not valid
+        yield _row(place, MAX_HEADS, OTHER, text={"left_out": len(told) - MAX_HEADS})
+
+
+MAX_HEADS: Final = 256
+"""Of one Cosign."""
+
+
+def _objects(value: Any) -> list[Value]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _log_event(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:

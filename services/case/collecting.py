@@ -12,6 +12,7 @@ from gridledger.client.anchors import AnchorsLedger
 from gridledger.errors import CorruptionError, GridLedgerError, LimitError, UnavailableError
 from gridledger.evidence.anchor import HeaderTree
 from gridledger.evidence.assembling import Anchored, Rest, assemble, endings_of
+from gridledger.evidence.attested import attestation_key
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
 from gridledger.protocol.block import ZERO_HASH
 from gridledger.protocol.config_update import envelope_id
@@ -23,7 +24,6 @@ MAX_BLOCKS: Final = 20_000
 """Of one package."""
 MAX_BYTES: Final = 256 * 1024 * 1024
 _AT_ONCE: Final = 8
-_SIZE_DIGITS: Final = 12
 _REFUSED: Final = "CHAINCODE_REFUSED"
 
 Held = dict[str, dict[int, BlockPart]]
@@ -139,10 +139,10 @@ class Collector:
                 continue
             final = await self._source.anchor(channel)
             if final is not None:
-                key = f"attest/{channel}/{final.size:0{_SIZE_DIGITS}d}/"
-                histories = [await self._source.history(key + mspid) for mspid in final.organisations]
-                # The first write of an attestation at a size is what was counted.
-                attests = sorted((entries[-1].block, entries[-1].index) for entries in histories if entries)
+                keys = [attestation_key(channel, final.size, mspid) for mspid in final.organisations]
+                histories = [await self._source.history(key) for key in keys]
+                # The first write of an attestation at a size is what was counted; one transaction may have several.
+                attests = sorted({(entries[-1].block, entries[-1].index) for entries in histories if entries})
                 anchors[channel] = [Anchored(final.size, tuple(attests))]
 
     async def _add_configs(self, held: Held, anchors: Mapping[str, Sequence[Anchored]]) -> None:

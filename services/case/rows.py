@@ -43,7 +43,9 @@ KINDS_OF: Final[Mapping[tuple[str, str], str]] = {
     (CASES, "Query"): "query-made",
     (CASES, "RecordFinding"): "finding-recorded",
     (ANCHORS, "SetMembers"): "members-set",
+    (ANCHORS, "SetAgent"): "agent-set",
     (ANCHORS, "Attest"): "attested",
+    (ANCHORS, "Cosign"): "attested",
     (ANCHORS, "Conclude"): "concluded",
 }
 """The kind of a row that is no device's event, by contract and function."""

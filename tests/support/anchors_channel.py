@@ -97,13 +97,14 @@ def chaincode() -> Chaincode:
 class AnchorsChannel:
     """The contract. ``last`` is the latest answer; each call is a microsecond later."""
 
-    def __init__(self, organisations: int = 0, channel: str = "shard1") -> None:
+    def __init__(self, organisations: int = 0, channel: str = "shard1", anchoring: str = MAINCHAIN) -> None:
         """With ``organisations`` of 1 and more, these are the members of ``channel``."""
         self.state = MemoryState()
         self._simulator = Simulator(chaincode(), self.state)
         self.last: Invocation | None = None
         self.now_us = START_US
         self.channel = channel
+        self.anchoring = anchoring
         for number in range(1, organisations + 1):
             self.say(number, range(1, organisations + 1))
 
@@ -161,7 +162,7 @@ class AnchorsChannel:
     def signed(self, number: int, size: int, chain: Chain = HONEST, *, base: int | None = None, key: int = 0) -> str:
         """The signature of an organisation's agent under what it says of a size."""
         base = (self.final or {"size": 0})["size"] if base is None else base
-        text = statement_text(MAINCHAIN, self.channel, size, base, chain.head(size))
+        text = statement_text(self.anchoring, self.channel, size, base, chain.head(size))
         return sign_p256(secret(number, key), text).hex()
 
     def round(

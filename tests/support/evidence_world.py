@@ -18,7 +18,7 @@ from gridledger.contract.executor import execute
 from gridledger.contract.hosting.pool import client_identity
 from gridledger.contract.loader import load
 from gridledger.evidence import events
-from gridledger.evidence.anchor import HeaderTree, leaf_hash
+from gridledger.evidence.anchor import HEAD, HeaderTree, leaf_hash, statement_text
 from gridledger.evidence.assembling import Anchored, Rest, assemble, endings_of
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
 from gridledger.evidence.roles import KnownRoles, roles_of
@@ -237,6 +237,29 @@ class EvidenceWorld:
             place = self.call(GENERAL, "Attest", argument, self.person("agent", mspid))
             attests.append((place.block, place.index))
         anchored = Anchored(argument["size"], tuple(attests))
+        self.anchors.setdefault(channel, []).append(anchored)
+        return anchored
+
+    def set_agents(self, agents: Sequence[str] = AGENTS) -> None:
+        """The agents put themselves on record."""
+        for mspid in agents:
+            self.call(GENERAL, "SetAgent", {"url": "https://agent:5350"}, self.person("agent", mspid))
+
+    def cosigning(self, channel: str, signers: Mapping[str, SigningIdentity], before: int = 0) -> dict[str, Any]:
+        """A round of Cosign: the channel's present head, signed in the name of each organisation."""
+        told = self.head(channel, before)
+        head = {field: told[field] for field in HEAD}
+        text = statement_text(GENERAL, channel, told["size"], before, head)
+        signatures = [{"mspid": mspid, "signature": who.sign(text).hex()} for mspid, who in signers.items()]
+        round_ = {"channel": channel, "size": told["size"], "base": before, "consistency": told["consistency"]}
+        return {**round_, "heads": [{**head, "signatures": signatures}]}
+
+    def cosign(self, channel: str, agents: Sequence[str] = AGENTS) -> Anchored:
+        """The agents sign the channel's present head, and one transaction of the first of them has all of it."""
+        before = self.anchors[channel][-1].size if self.anchors.get(channel) else 0
+        one = self.cosigning(channel, {mspid: self.person("agent", mspid) for mspid in agents}, before)
+        place = self.call(GENERAL, "Cosign", {"rounds": [one]}, self.person("agent"))
+        anchored = Anchored(one["size"], ((place.block, place.index),))
         self.anchors.setdefault(channel, []).append(anchored)
         return anchored
 

@@ -20,6 +20,8 @@ from gridledger.protocol.config_update import ConfigUpdate
 from gridledger.protocol.proposal import Proposal
 from services.case.block_rows import MAX_TEXT, rows_of
 from services.case.rows import ALL_KINDS, Row
+from tests.support.anchors_channel import FORGED, GENESIS, HONEST, AnchorsChannel, mspid, url
+from tests.support.anchors_channel import agent as anchor_agent
 from tests.support.case_blocks import PLACES, CaseChannel, made_block
 from tests.support.contract_channel import START_US, S, certificate
 from tests.support.events_channel import AGENT, LIGHTNODE, Device, admitting
@@ -146,6 +148,22 @@ def test_sessions_commands_and_denials_have_operator_terminal_and_session() -> N
     assert (closed.kind, closed.session) == ("session-closed", "s-2")
     assert (closed.operator, closed.terminal) == ("ivan", "t-2")  # of the event: the answer has neither
     assert opened.certificate == sha256(b64decode(certificate("ivan", 7))).hexdigest()
+
+
+def test_cosigned_heads_are_rows_as_attestations_are() -> None:
+    channel, signing = CaseChannel("general", "anchors"), AnchorsChannel(anchoring="general")
+    for number in (1, 2):
+        said = {"channel": "shard1", "organisations": [mspid(1), mspid(2)], "genesis": GENESIS}
+        channel.tell("SetMembers", said, anchor_agent(number))
+        channel.tell("SetAgent", {"url": url(number)}, anchor_agent(number))
+    assert "agent-set" in {row.kind for row in channel.block(START_US)}
+    forked = signing.round(30, {1: HONEST, 2: FORGED}, base=0)
+    channel.tell("Cosign", {"rounds": [{**forked, "channel": "shard2"}, forked]}, anchor_agent(1))
+    rows = channel.block(START_US + S)
+    told = [(row.kind, row.item, row.details["channel"], row.details["organisations"]) for row in rows]
+    assert told == [("attested", 0, "shard1", [mspid(1)]), ("attested", 1, "shard1", [mspid(2)])]
+    assert {row.details["root"] for row in rows} == {HONEST.root(30), FORGED.root(30)}
+    assert all(row.details["anchored"] is False and row.details["size"] == 30 for row in rows)
 
 
 def test_registrations_have_no_proofs_in_their_text() -> None:

@@ -197,3 +197,59 @@ def test_events_that_do_not_follow_one_another_are_refused(again: bool, says: st
     step = refused(world, world.package(event, forced))
     assert (step.name, step.file) == ("chains", f"channels/section-plant/{forced.block:012d}.block")
     assert says in step.message
+
+
+def cosigned(world: EvidenceWorld, device: Device) -> Place:
+    """An event under anchors that one transaction of one agent made final."""
+    event = world.log(device)
+    world.anchor(DEVICES)
+    world.set_agents()
+    world.set_members(SECTION)
+    world.anchors[SECTION] = []
+    world.cosign(SECTION)
+    return event
+
+
+def test_statements_that_agents_signed_anchor_as_their_transactions_do(world: EvidenceWorld) -> None:
+    device = Device("pmu-7", SECTION)
+    event = cosigned(world, device)
+    world.log(device)
+    world.cosign(SECTION)
+    report = verify_package(write_package(world.package(event)), roots=world.roots, general_genesis=world.genesis)
+    assert (report.outcome.value, report.exit_code) == ("proved", 0)
+
+
+@pytest.mark.parametrize(
+    ("signer", "on_record_by", "says"),
+    [
+        ("Org1MSP", "Org2MSP", "the statement of Org2MSP in transaction 0 is not signed with its agent's key"),
+        ("Org1MSP", "Org1MSP", "did not put the agent of Org2MSP on record"),
+    ],
+)
+def test_a_statement_counts_for_whose_registered_key_signed_it(
+    signer: str, on_record_by: str, says: str, world: EvidenceWorld
+) -> None:
+    """Whatever a majority of the anchoring channel's peers have endorsed: one agent signs in another's name."""
+    event = cosigned(world, Device("pmu-7", SECTION))
+    world.anchors[SECTION] = []
+    mspids = ("Org1MSP", "Org2MSP")
+    one = world.cosigning(SECTION, {"Org1MSP": world.person("agent"), "Org2MSP": world.person("agent", signer)})
+    record = {"mspid": "Org2MSP", "url": "https://x", "key": "K", "time_us": 1}
+    agents = {
+        mspid: world.forced(
+            GENERAL,
+            "SetAgent",
+            {"url": "https://x"},
+            world.person("agent", mspid if mspid == "Org1MSP" else on_record_by),
+            writes={f"agent/{mspid}": record},
+        )
+        for mspid in mspids
+    }
+    reads = {f"members/{SECTION}": world.members_version(SECTION)}
+    reads |= {f"agent/{mspid}": (place.block, 0) for mspid, place in agents.items()}
+    writes = {f"attest/{SECTION}/{one['size']:012d}/{mspid}": {"x": 1} for mspid in mspids}
+    place = world.forced(GENERAL, "Cosign", {"rounds": [one]}, world.person("agent"), reads=reads, writes=writes)
+    world.anchors[SECTION] = [Anchored(one["size"], ((place.block, 0),))]
+    step = refused(world, world.package(event))
+    assert step.name == "anchors"
+    assert says in step.message

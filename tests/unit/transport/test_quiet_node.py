@@ -46,6 +46,22 @@ async def test_a_node_that_hangs_is_told_in_time(start, service, alice):
         assert QUIET_S <= loop.time() - began < 4  # long before the call's own time is over
 
 
+async def test_a_node_that_hangs_while_nothing_is_asked_is_told_in_time_all_the_same(
+    start, service, alice, monkeypatch
+):
+    """A connection without calls is looked at seldom; the next call changes that."""
+    monkeypatch.setattr(client_side, "HEARTBEAT_S", 60.0)
+    loop = asyncio.get_running_loop()
+    async with start(routes=service.routes) as running, behind_a_proxy(running, alice) as (proxy, calls):
+        await calls.call(ECHO, b"x", 5)
+        await until(lambda: calls._connection._looks_seldom)
+        proxy.stall()
+        began = loop.time()
+        with pytest.raises(NodeQuiet, match=r"nothing heard for 0\.4 s"):
+            await calls.call(ECHO, b"y", 10)
+        assert QUIET_S <= loop.time() - began < 4
+
+
 async def test_the_late_answer_comes_when_the_node_goes_on(start, service, alice):
     async with start(routes=service.routes) as running, behind_a_proxy(running, alice) as (proxy, calls):
         await calls.call(ECHO, b"x", 5)
