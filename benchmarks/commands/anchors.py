@@ -26,10 +26,11 @@ from benchmarks.load.plan import ControllerSpec, LoadSpec
 from benchmarks.measure.engine_run import run_load
 from benchmarks.measure.processes import GENERATOR, ProcessWatcher, usage_by_kind
 from gridledger.client import Gateway, SigningIdentity
-from gridledger.client.anchors import AnchorsLedger, ChannelMembers, Head, application_of
+from gridledger.client.anchors import AnchorsLedger, ChannelMembers, application_of
 from gridledger.command_line import EXIT_FAILED
 from gridledger.network.users import enroll_user
 from gridledger.protocol.merkle import Tree
+from gridledger.protocol.statements import Head
 
 BAR: Final = 0.02
 """Of the core time of a transaction."""

@@ -37,7 +37,7 @@ class Anchors(Contract):
 
     @transaction(name="Cosign")
     def cosign(self, ctx: Context, argument: Any) -> dict[str, Any]:
-        """{rounds: [{channel, size, base, consistency, heads}]} -> {rounds: [{channel, size, anchored, forked, ...}]}"""
+        """{rounds: [{channel, size, base, consistency, heads}]} -> {rounds: what became of each}"""
         return cosigning.cosign(ctx.stub, ctx.client_identity, argument)
 
     @transaction(name="GetMembers", readonly=True)

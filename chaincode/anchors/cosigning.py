@@ -7,7 +7,7 @@ organisation has on record. A round that is refused does not stop the others of 
 
 from __future__ import annotations
 
-import binascii
+import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -18,11 +18,12 @@ from gridledger.contract.evidence import statement_text
 from . import keys
 from .arguments import HEAD, MAX_ORGANISATIONS, channel_name, consistency, head, size
 from .membership import Record, majority_of, members_of
-from .rounds import Round, agent_of, agreed_of, end, head_of, heads_of, require_consistent
+from .rounds import Round, agent_of, agreed_of, end, head_of, heads_of, new_fork, require_consistent
 
 MAX_ROUNDS: Final = 32
 MAX_STATEMENTS: Final = 256
 """Of one transaction: as many signatures are checked."""
+_HEXADECIMAL: Final = re.compile(r"(?:[0-9a-f]{2})+")
 
 
 class _Said(NamedTuple):
@@ -103,9 +104,10 @@ def _judge(stub: Stub, said: _Said) -> _Judged:
     agreed = agreed_of(heads, at_hand.names)
     if agreed is not None:
         require_consistent(final, said.size, agreed["root"], said.proof)
-    elif len(heads) + len(unsaid) < 2:
+    elif new_fork(stub, at_hand, heads, unsaid) is None:
         needed, count = majority_of(len(at_hand.names)), sum(len(one["organisations"]) for one in heads)
-        refuse("heads", f"of {said.channel} at {said.size} {needed} must say the same: {count} said anything")
+        why = f"there is nothing new to record, {needed} must say the same: {count} said anything"
+        refuse("heads", f"of {said.channel} at {said.size} {why}")
     return _Judged(at_hand, new, unsaid)
 
 
@@ -144,11 +146,6 @@ def _statements(value: Any) -> Iterator[tuple[str, Record]]:
 
 
 def _signature(value: Any) -> str:
-    if type(value) is str and value == value.lower() and len(value) <= 2 * crypto.MAX_SIGNATURE_BYTES:
-        try:
-            binascii.unhexlify(value)
-        except (ValueError, UnicodeEncodeError):
-            pass
-        else:
-            return value
-    refuse("signature", f"must be the DER of an ECDSA signature in hexadecimal, not {shown(value)}")
+    if type(value) is not str or len(value) > 2 * crypto.MAX_SIGNATURE_BYTES or not _HEXADECIMAL.fullmatch(value):
+        refuse("signature", f"must be the DER of an ECDSA signature in hexadecimal, not {shown(value)}")
+    return value

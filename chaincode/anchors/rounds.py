@@ -81,23 +81,32 @@ def end(
         record = {**told, **agreed, "previous": previous, "time_us": stub.get_tx_timestamp()}
         stub.put_state(keys.final(at_hand.channel), record)
         stub.put_state(keys.anchor(at_hand.channel, at_hand.size), record)
+    fork = new_fork(stub, at_hand, heads, unsaid)
+    if fork is not None:
+        _record_fork(stub, {**told, "heads": fork})
+    return agreed is not None, fork is not None
+
+
+def new_fork(
+    stub: Stub, at_hand: Round, heads: list[Record], unsaid: Sequence[tuple[str, Record]] = ()
+) -> list[Record] | None:
+    """The heads of a size with who said which, those on record included; None where there is one, or nothing new."""
     signed = [{**head_of(said), "organisations": [name]} for name, said in unsaid]
-    is_fork = len(heads) + len(signed) > 1
-    return agreed is not None, is_fork and _record_fork(stub, told, [*heads, *signed])
+    if len(heads) + len(signed) < 2:
+        return None
+    known = stub.get_state(keys.fork(at_hand.channel, at_hand.size))
+    together = _merged([*heads, *signed, *(known["heads"] if known is not None else ())])
+    return None if known is not None and known["heads"] == together else together
 
 
-def _record_fork(stub: Stub, told: Record, heads: list[Record]) -> bool:
-    """Keep who said what, with what is on record of this size already; whether that is new."""
-    channel, at, now = told["channel"], told["size"], stub.get_tx_timestamp()
-    known = stub.get_state(keys.fork(channel, at))
-    together = _merged([*heads, *(known["heads"] if known is not None else ())])
-    if known is not None and known["heads"] == together:
-        return False
-    stub.put_state(keys.fork(channel, at), {**told, "heads": together, "time_us": now})
-    if known is None:
+def _record_fork(stub: Stub, fork: Record) -> None:
+    channel, now = fork["channel"], stub.get_tx_timestamp()
+    is_first = stub.get_state(keys.fork(channel, fork["size"])) is None
+    stub.put_state(keys.fork(channel, fork["size"]), {**fork, "time_us": now})
+    if is_first:
         tally = stub.get_state(keys.newest_fork(channel)) or {"channel": channel, "count": 0}
-        stub.put_state(keys.newest_fork(channel), {**tally, "count": tally["count"] + 1, "size": at, "time_us": now})
-    return True
+        newest = {"count": tally["count"] + 1, "size": fork["size"], "time_us": now}
+        stub.put_state(keys.newest_fork(channel), {**tally, **newest})
 
 
 def _merged(heads: list[Record]) -> list[Record]:

@@ -19,6 +19,7 @@ from gridledger.protocol import merkle
 from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from gridledger.protocol.headers import MAX_HEADERS, CommittedHeader, HeadersPage, anchor_leaf
 from gridledger.protocol.merkle import Tree
+from gridledger.protocol.statements import Head, Statement
 
 APPLICATION: Final = "anchors"
 """Under this name the connection profile has the anchoring channel and its chaincode."""
@@ -28,21 +29,6 @@ _MAX_HEADS: Final = MAX_ORGANISATIONS
 
 _AGAIN: Final = Retry(attempts=4, total_s=10.0)
 """Agents that end one round at once lose to one another; what has changed then the contract tells by name."""
-
-
-class Head(NamedTuple):
-    """What organisations say of a channel at a size: the tree's root, and header hash and commit hash of the last
-    block, all hexadecimal."""
-
-    root: str
-    header_hash: str
-    commit_hash: str
-
-    @classmethod
-    def of(cls, message: Mapping[str, Any]) -> Head:
-        """Read it out of a record."""
-        members = dict(message)
-        return cls(*(text_of(members, name, max_length=64) for name in cls._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +138,34 @@ class AnchorStatus:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class AnchorAgent:
+    """An organisation's agent: where others ask it, and the key (PEM) with which it signs what it says; None where the
+    record was taken back."""
+
+    mspid: str
+    url: str | None
+    key: str | None
+
+    @classmethod
+    def from_dict(cls, value: Any) -> AnchorAgent:
+        """Read the contract's record."""
+        message = object_of(value, "an agent of anchors")
+        url, key = (None if value_of(message, name) is None else text_of(message, name) for name in ("url", "key"))
+        return cls(text_of(message, "mspid"), url, key)
+
+
+def round_of(statements: Sequence[Statement], consistency: Sequence[bytes]) -> Answer:
+    """A round as Cosign takes it, of statements of one channel at one size with one base."""
+    first = statements[0]
+    by_head: dict[Head, list[Answer]] = {}
+    for one in statements:
+        by_head.setdefault(one.head, []).append({"mspid": one.mspid, "signature": one.signature})
+    heads = [{**head._asdict(), "signatures": signatures} for head, signatures in by_head.items()]
+    told = {"channel": first.channel, "size": first.size, "base": first.base, "heads": heads}
+    return {**told, "consistency": [item.hex() for item in consistency]}
+
+
 class AnchorsLedger(ContractCalls):
     """One identity's calls of the contract ``anchors``."""
 
@@ -186,6 +200,23 @@ class AnchorsLedger(ContractCalls):
         """Conclude: {channel, size, anchored, forked}."""
         proof = [item.hex() for item in consistency]
         return await self._submit("Conclude", {"channel": channel, "size": size, "consistency": proof})
+
+    async def set_agent(self, url: str | None) -> Answer:
+        """SetAgent: the caller is its organisation's agent, which others ask at ``url``; None takes that back."""
+        return await self._submit("SetAgent", {"url": url})
+
+    async def agents(self) -> list[AnchorAgent]:
+        """ListAgents: of all organisations that have one on record."""
+
+        async def page(bookmark: str | None) -> Answer:
+            return await self._evaluate("ListAgents", given(bookmark=bookmark))
+
+        return [AnchorAgent.from_dict(item) async for item in each_item(page)]
+
+    async def cosign(self, rounds: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        """Cosign: of each round, which :func:`round_of` makes, {channel, size, anchored, forked, refused}."""
+        answer = await self._submit("Cosign", {"rounds": [dict(one) for one in rounds]})
+        return [dict(one) for one in answer["rounds"]]
 
     async def status(self, channel: str) -> AnchorStatus:
         """GetStatus of one channel."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from gridledger.evidence.anchor import statement_text
 from gridledger.evidence.bloom import MAX_BITS, MAX_HASHES, byte_count, positions
 from gridledger.evidence.events import (
     BATCH,
@@ -19,6 +18,7 @@ from gridledger.evidence.events import (
     salted_hash,
     text_hash,
 )
+from gridledger.protocol.statements import statement_text
 
 __all__ = [
     "BATCH",

@@ -7,18 +7,11 @@ is RFC 6962's with SHA-256.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
 
-from gridledger import jsontext
 from gridledger.protocol import merkle
 from gridledger.protocol.headers import anchor_leaf
 from gridledger.protocol.merkle import Tree
-
-
-STATEMENT_KIND: Final = "anchor_statement"
-HEAD: Final = ("root", "header_hash", "commit_hash")
-"""What organisations must say alike of a channel at a size."""
 
 
 def leaf(header_text: str, commit_hash: str) -> bytes:
@@ -29,16 +22,6 @@ def leaf(header_text: str, commit_hash: str) -> bytes:
 def leaf_hash(header_text: str, commit_hash: str) -> bytes:
     """The hash of that leaf, 32 bytes: what :class:`HeaderTree` takes and what an agent keeps."""
     return merkle.leaf_hash(leaf(header_text, commit_hash))
-
-
-def statement_text(anchoring: str, channel: str, size: int, base: int, head: Mapping[str, Any]) -> bytes:
-    """What an agent signs of a channel at a size: its head, and how far the channel is anchored on ``anchoring``.
-
-    JSON text with the members kind, anchoring, channel, size, base, root, header_hash, commit_hash, in this order and
-    without blanks; what else the agent's key signs is of another kind. Sizes are numbers of blocks.
-    """
-    told = {"kind": STATEMENT_KIND, "anchoring": anchoring, "channel": channel, "size": size, "base": base}
-    return jsontext.dumps({**told, **{field: head[field] for field in HEAD}})
 
 
 class HeaderTree(Tree):

@@ -22,6 +22,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.protocol import merkle
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.result import Version
+from gridledger.protocol.statements import Head, statement_text
 from gridledger.protocol.transaction import Transaction
 
 STEP: Final = "anchors"
@@ -114,13 +115,13 @@ def _cosigned(
         key = attestation_key(name, item.size, mspid)
         if head.get("root") != item.root or value_written(signed, chaincode, key) is None:
             continue
-        if not all(isinstance(head.get(field), str) for field in anchor.HEAD):
+        if not all(isinstance(head.get(field), str) for field in Head._fields):
             raise Broken(STEP, signed.block.file, f"what {mspid} signed in transaction {signed.index} is no head")
-        text = anchor.statement_text(anchoring.name, name, item.size, cosigned["base"], head)
+        text = statement_text(anchoring.name, name, item.size, cosigned["base"], head)
         if not _key_of_agent(mspid, signed, anchoring, chaincode).verify(_bytes(signature), text):
             told = f"the statement of {mspid} in transaction {signed.index} is not signed with its agent's key"
             raise Broken(STEP, signed.block.file, told)
-        said = {"channel": name, "size": item.size, **{field: head[field] for field in anchor.HEAD}}
+        said = {"channel": name, "size": item.size, **{field: head[field] for field in Head._fields}}
         found.append(Attestation(mspid, said, record["genesis"], tuple(record["organisations"])))
     return found
 
@@ -214,7 +215,7 @@ def verify_anchors(
 
 
 def _majority(item: AnchorPart, said: list[Attestation], config: ChannelConfig, file: str) -> VerifiedAnchor:
-    if len({tuple(each.said.get(field) for field in anchor.HEAD) for each in said}) > 1:
+    if len({tuple(each.said.get(field) for field in Head._fields) for each in said}) > 1:
         raise Broken(STEP, file, f"the head at {item.size} blocks is attested with different hashes")
     organisations = config.peer_organisations
     names = tuple(sorted({each.mspid for each in said} & set(organisations)))

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from gridledger.client.anchors import AnchorStatus, ChannelMembers, Head
+from gridledger.client.anchors import AnchorStatus, ChannelMembers
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.merkle import Tree
+from gridledger.protocol.statements import Head
 from services.anchor.alarms import Alarms
 from services.anchor.deciding import Action, Attest, Conclude, Decider, Pace, View, contradicts
 

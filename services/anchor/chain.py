@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from gridledger.client.anchors import Anchor, ChannelMembers, Head
+from gridledger.client.anchors import Anchor, ChannelMembers
 from gridledger.errors import CorruptionError, UnavailableError
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.headers import MAX_HEADERS, CommittedHeader, HeadersPage
 from gridledger.protocol.merkle import Tree
+from gridledger.protocol.statements import Head
 from services.anchor.leaves import LeafFile
 
 PAGES_AT_ONCE: Final = 20

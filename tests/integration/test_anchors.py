@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from gridledger.client import Contract
-from gridledger.client.anchors import AnchorsLedger, Head, is_anchored
+from gridledger.client.anchors import AnchorsLedger, is_anchored
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.anchor import HeaderTree, leaf_hash
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import Block, BlockHeader
+from gridledger.protocol.statements import Head
 from services.anchor.ledger import anchors_ledger
 from tests.support.anchor_network import (
     AGENTS,

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from gridledger.client.anchors import AnchorsLedger, Head, read_tree
+from gridledger.client.anchors import AnchorsLedger, read_tree
 from gridledger.errors import GridLedgerError
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.block import BlockHeader
 from gridledger.protocol.headers import anchor_leaf
 from gridledger.protocol.merkle import leaf_hash
+from gridledger.protocol.statements import Head
 from services.anchor.ledger import anchors_ledger
 from services.case.__main__ import main
 from services.case.ledger import access_ledger, cases_ledger, section_ledger

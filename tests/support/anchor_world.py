@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from gridledger.client.anchors import AnchorStatus, ChannelMembers, Head
+from gridledger.client.anchors import AnchorStatus, ChannelMembers
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.anchor import HeaderTree
 from gridledger.protocol.merkle import Tree
+from gridledger.protocol.statements import Head
 from services.anchor.anchoring import Anchoring
 from services.anchor.deciding import Pace
 from tests.support.anchors_channel import GENESIS, AnchorsChannel, Chain, S, agent, mspid

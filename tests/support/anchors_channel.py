@@ -19,10 +19,11 @@ from gridledger.contract.executor import execute
 from gridledger.contract.loader import Chaincode, load
 from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
-from gridledger.evidence.anchor import HeaderTree, statement_text
+from gridledger.evidence.anchor import HeaderTree
 from gridledger.identity.signer import sign_p256
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
+from gridledger.protocol.statements import statement_text
 from tests.support.contract_channel import certificate
 
 ANCHORS = Path(__file__).parents[2] / "chaincode" / "anchors"

@@ -18,7 +18,7 @@ from gridledger.contract.executor import execute
 from gridledger.contract.hosting.pool import client_identity
 from gridledger.contract.loader import load
 from gridledger.evidence import events
-from gridledger.evidence.anchor import HEAD, HeaderTree, leaf_hash, statement_text
+from gridledger.evidence.anchor import HeaderTree, leaf_hash
 from gridledger.evidence.assembling import Anchored, Rest, assemble, endings_of
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
 from gridledger.evidence.roles import KnownRoles, roles_of
@@ -29,6 +29,7 @@ from gridledger.protocol.config import ChaincodeDefinition
 from gridledger.protocol.config_update import ConfigUpdate, is_config_block
 from gridledger.protocol.headers import CommittedHeader
 from gridledger.protocol.result import Read, Version
+from gridledger.protocol.statements import Head, statement_text
 from gridledger.protocol.transaction import Transaction
 from tests.support.events_channel import Device
 from tests.support.paper import NOW_US, PaperNetwork, PaperPeer, signed_transaction
@@ -248,7 +249,7 @@ class EvidenceWorld:
     def cosigning(self, channel: str, signers: Mapping[str, SigningIdentity], before: int = 0) -> dict[str, Any]:
         """A round of Cosign: the channel's present head, signed in the name of each organisation."""
         told = self.head(channel, before)
-        head = {field: told[field] for field in HEAD}
+        head = {field: told[field] for field in Head._fields}
         text = statement_text(GENERAL, channel, told["size"], before, head)
         signatures = [{"mspid": mspid, "signature": who.sign(text).hex()} for mspid, who in signers.items()]
         round_ = {"channel": channel, "size": told["size"], "base": before, "consistency": told["consistency"]}

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.client.anchors import Anchor, Head
+from gridledger.client.anchors import Anchor
 from gridledger.errors import CorruptionError, UnavailableError
 from gridledger.evidence.anchor import HeaderTree
+from gridledger.protocol.statements import Head
 from services.anchor.chain import PeerChain
 from services.anchor.leaves import LeafFile
 from tests.support.anchored_peer import CHANNEL, AnchoredPeer, headers

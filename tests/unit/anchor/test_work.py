@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from gridledger.client.anchors import AnchorStatus, ChannelMembers, Head
+from gridledger.client.anchors import AnchorStatus, ChannelMembers
 from gridledger.errors import GridLedgerError, UnavailableError
+from gridledger.protocol.statements import Head
 from services.anchor.anchoring import Anchoring
 from services.anchor.chain import PeerChain
 from services.anchor.deciding import Pace

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gridledger.client.anchors import Anchor, Head
+from gridledger.client.anchors import Anchor
 from gridledger.evidence.anchor import HeaderTree, leaf_hash
 from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol import merkle
@@ -14,6 +14,7 @@ from gridledger.protocol.block import HeaderSignature
 from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
+from gridledger.protocol.statements import Head
 from services.lightnode.chain_store import ChainStore
 from services.lightnode.errors import ChainBroken, NotOnChain
 from services.lightnode.headers import HeaderChain

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.anchors_channel import FORGED, HONEST, S, AnchorsChannel, Chain, agent, mspid, url
+from tests.support.anchors_channel import FORGED, HONEST, AnchorsChannel, Chain, S, agent, mspid, url
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_rounds_of_several_channels_are_judged_one_by_one(channel: AnchorsChanne
 
 def test_a_statement_counts_with_what_is_attested_already(channel: AnchorsChannel) -> None:
     channel.attest(2, 10, opens=True)
-    refused(channel, channel.round(11, {1: HONEST}), "heads: of shard1 at 11 2 must say the same: 1 said anything")
+    refused(channel, channel.round(11, {1: HONEST}), "heads: of shard1 at 11 there is nothing new", "1 said")
     assert channel.cosign(channel.round(10, {1: HONEST}))[0]["anchored"]
     assert channel.final["organisations"] == [mspid(1), mspid(2)]
 
@@ -64,6 +64,7 @@ def test_two_signed_heads_are_a_fork_with_and_without_a_majority(channel: Anchor
     assert (done["anchored"], done["forked"]) == (False, True)
     (fork,) = channel.call("ListForks", {"channel": "shard1"})["items"]
     assert sorted(each["organisations"] for each in fork["heads"]) == [[mspid(1)], [mspid(2)]]
+    refused(channel, channel.round(30, {1: HONEST, 2: FORGED}), "heads: of shard1 at 30 there is nothing new")
     (done,) = channel.cosign(channel.round(40, {1: HONEST, 2: FORGED, 3: HONEST}))
     assert (done["anchored"], done["forked"], channel.final["organisations"]) == (True, True, [mspid(1), mspid(3)])
     assert channel.status["forks"]["count"] == 2
