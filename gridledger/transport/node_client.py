@@ -100,7 +100,8 @@ class NodeClient:
     """One node's HTTP API as one identity sees it. Use inside one event loop; close it, or use ``async with``.
 
     With a ``pin`` nobody but the node that it names is talked to, else whoever has a certificate of ``roots_pem``.
-    ``max_connections`` bounds the connections that are open at once; further requests wait for one. A connection whose
+    ``max_connections`` bounds the connections that are open at once; further requests wait for one. An answer of more
+    than ``max_answer_bytes`` is refused. A connection whose
     peer confirms nothing for ``unconfirmed_s`` breaks, where the system can be told so (else it takes TCP's minutes).
     """
 
@@ -114,12 +115,14 @@ class NodeClient:
         max_connections: int = 64,
         connect_timeout_s: float = 3.0,
         unconfirmed_s: float | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.tls = client_tls(identity, roots_pem, pin)
         self.connect_timeout_s = connect_timeout_s
         self._unconfirmed_s = unconfirmed_s
         self._max_connections = max_connections
+        self._max_answer_bytes = max_answer_bytes
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -241,7 +244,7 @@ class NodeClient:
             async with self._opened().request(
                 method, self.base_url + path, data=body, params=params, timeout=timeout
             ) as answer:
-                data = await _read(answer)
+                data = await _read(answer, self._max_answer_bytes)
                 if answer.status >= 400:  # noqa: PLR2004 - the first of HTTP's error statuses
                     raise _error(answer.status, data)
                 return data
@@ -267,7 +270,7 @@ class NodeClient:
                 method, self.base_url + path, data=body, params=params, timeout=timeout
             ) as answer:
                 if answer.status >= 400:  # noqa: PLR2004 - the first of HTTP's error statuses
-                    raise _error(answer.status, await _read(answer))
+                    raise _error(answer.status, await _read(answer, self._max_answer_bytes))
                 yield answer.content
         except TimeoutError:
             raise ConnectionFailed(f"{self.base_url}{path}: nothing heard for {silence_s} s") from None
@@ -310,15 +313,15 @@ class NodeClient:
         return made
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     """The whole body; :class:`AnswerTooLarge` beyond the bound."""
-    if answer.content_length is None or answer.content_length > MAX_ANSWER_BYTES:
+    if answer.content_length is None or answer.content_length > most:
         parts: list[bytes] = []
         size = 0
         async for part in answer.content.iter_any():
             size += len(part)
-            if size > MAX_ANSWER_BYTES:
-                raise AnswerTooLarge(f"{answer.url}: the answer is longer than {MAX_ANSWER_BYTES} bytes")
+            if size > most:
+                raise AnswerTooLarge(f"{answer.url}: the answer is longer than {most} bytes")
             parts.append(part)
         return b"".join(parts)
     return await answer.read()

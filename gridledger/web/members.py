@@ -30,17 +30,23 @@ class ConfigSource(Protocol):
 
 
 class Members:
-    """The channel's organisations. ``trust`` is told root certificates (PEM) that connections may show from now on."""
+    """The channel's organisations. ``trust`` is told root certificates (PEM) that connections may show from now on.
+
+    The channel is asked for another configuration every ``every_s`` seconds.
+    """
 
     def __init__(
         self,
         source: ConfigSource,
         trust: Callable[[str], None],
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        *,
+        every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._source = source
         self._trust = trust
         self._now_us = now_us
+        self._every_s = every_s
         self._config: ChannelConfig | None = None
 
     def authenticate(self, certificate: Certificate) -> Identity:
@@ -63,7 +69,7 @@ class Members:
                 await self.look()
             except GridLedgerError as error:
                 _log.debug("the channel's configuration cannot be asked for", extra={"why": error.message})
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(self._every_s)
 
     async def look(self) -> None:
         """Ask whether there is another configuration, and take it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -16,8 +16,10 @@ from gridledger.client.anchors import AnchorsLedger
 from gridledger.client.application import ContractCalls
 from gridledger.client.profile import ConnectionProfile
 from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.protocol.statements import Statement
 from services.anchor.anchoring import Anchoring
 from services.anchor.chain import PeerChain
+from services.anchor.cosigning import Cosigner
 from services.anchor.deciding import Pace
 from services.anchor.devices.following import DeviceFollower
 from services.anchor.devices.ledgers import ledgers
@@ -44,13 +46,21 @@ class Agent:
     """``own`` are the peers of the agent's organisation, ``ledger`` the contract on the anchoring channel."""
 
     def __init__(
-        self, place: Place, own: Gateway, ledger: AnchorsLedger, pace: Pace, *, max_channels: int = 64
+        self,
+        place: Place,
+        own: Gateway,
+        ledger: AnchorsLedger,
+        pace: Pace,
+        cosigner: Cosigner,
+        *,
+        max_channels: int = 64,
     ) -> None:
         self._place = place
         self._mspid = place.mspid
         self._own = own
         self._ledger = ledger
         self._pace = pace
+        self._cosigner = cosigner
         self._max_channels = max_channels
         self._work: dict[str, ChannelWork] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -64,11 +74,22 @@ class Agent:
 
     def chain(self, channel: str) -> PeerChain:
         """A channel that is followed; :class:`NotFoundError`."""
+        return self._work_of(channel).chain
+
+    async def statement(self, asker: str, channel: str, size: int, base: int) -> Statement:
+        """What the own organisation says of a channel at a size, for the agent of another one."""
+        return await self._work_of(channel).statement(asker, size, base)
+
+    async def hand_over(self, one: Mapping[str, Any]) -> dict[str, Any]:
+        """Hand a round of any channel to the contract; what became of it."""
+        return await self._cosigner.collect(one)
+
+    def _work_of(self, channel: str) -> ChannelWork:
         work = self._work.get(channel)
         if work is None:
             there = ", ".join(sorted(self._work)) or "none"
             raise NotFoundError(f"this agent does not follow the channel {channel!r}; it follows: {there}")
-        return work.chain
+        return work
 
     async def run(self) -> None:
         """Until this is cancelled; a channel's defect ends it."""
@@ -93,10 +114,12 @@ class Agent:
     async def listen(self) -> None:
         """Look at a channel as soon as something is said of it. Without events each is looked at once an interval."""
 
-        def heard(_: str, payload: Any) -> None:
-            work = self._work.get(str(payload.get("channel"))) if isinstance(payload, dict) else None
-            if work is not None:
-                work.wake()
+        def heard(name: str, payload: Any) -> None:
+            if name == "AgentSet":
+                self._cosigner.register.note()
+            for channel in _channels_of(payload):
+                if (work := self._work.get(channel)) is not None:
+                    work.wake()
 
         await _listen(self._ledger, heard)
 
@@ -115,7 +138,8 @@ class Agent:
                 continue
             leaves = await asyncio.to_thread(LeafFile, self._place.folder / f"{name}.leaves")
             chain = await asyncio.to_thread(PeerChain, name, network, leaves)
-            work = ChannelWork(chain, Anchoring(self._mspid, chain, self._ledger, self._pace), self._pace)
+            one = Anchoring(self._mspid, chain, self._ledger, self._pace, cosigner=self._cosigner)
+            work = ChannelWork(chain, one, self._pace)
             self._work[name] = work
             self._tasks[name] = asyncio.create_task(work.run(), name=f"anchor {name}")
             _log.info("%s is followed from block %d on", name, chain.tree.size)
@@ -146,6 +170,14 @@ class Agent:
     def _note_device(self, event: str, payload: Any) -> None:
         for follower in self._devices.values():
             follower.note(event, payload)
+
+
+def _channels_of(payload: Any) -> list[str]:
+    """The channels that an event of the contract is of: Cosigned has a list of rounds."""
+    told = payload if isinstance(payload, dict) else {}
+    rounds = told.get("rounds")
+    found = [told, *rounds] if isinstance(rounds, list) else [told]
+    return [str(one.get("channel")) for one in found if isinstance(one, dict)]
 
 
 async def _listen(ledger: ContractCalls, heard: Callable[[str, Any], None]) -> None:

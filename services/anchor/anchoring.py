@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from gridledger.client.anchors import AnchorStatus, ChannelMembers
-from gridledger.errors import GridLedgerError
+from gridledger.errors import ConflictError, GridLedgerError, PermissionDeniedError
 from gridledger.protocol.merkle import Tree
-from gridledger.protocol.statements import Head
+from gridledger.protocol.statements import Head, Statement
 from services.anchor.alarms import Alarms
-from services.anchor.deciding import Action, Attest, Conclude, Decider, Pace, View, contradicts
+from services.anchor.cosigning import REFUSED, Cosigner
+from services.anchor.deciding import Action, Attest, Conclude, Cosign, Decider, Pace, View, contradicts
 
-REFUSED: Final = "CHAINCODE_REFUSED"
 DAY_US: Final = 86_400 * 1_000_000
 """So long a fork is an alarm, after which it stays on record."""
 
@@ -66,7 +66,10 @@ class Chain(Protocol):
 
 
 class Anchoring:
-    """An agent's work for one channel. ``clock`` is monotonic, ``now_us`` the time since 1970."""
+    """An agent's work for one channel. ``clock`` is monotonic, ``now_us`` the time since 1970.
+
+    Without a ``cosigner`` it asks nobody for statements, and signs none.
+    """
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Anchoring:
         ledger: Ledger,
         pace: Pace,
         *,
+        cosigner: Cosigner | None = None,
         clock: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
@@ -85,9 +89,10 @@ class Anchoring:
         self._chain = chain
         self._ledger = ledger
         self._pace = pace
+        self._cosigner = cosigner
         self._clock = clock
         self._now_us = now_us
-        self._decider = Decider(mspid, pace, lambda: now_us() / 1_000_000)
+        self.decider = Decider(mspid, pace, lambda: now_us() / 1_000_000)
         self._differ_since: float | None = None
 
     async def look(self) -> None:
@@ -104,7 +109,8 @@ class Anchoring:
             return False
         view, now_s = self.view._replace(tree=self._chain.tree), self._clock()
         self._judge(view, now_s)
-        action = None if self._chain.rewritten else self._decider.decide(view, now_s)
+        can_cosign = self._cosigner is not None and self._cosigner.can_gather(view.members.organisations)
+        action = None if self._chain.rewritten else self.decider.decide(view, now_s, can_cosign=can_cosign)
         if action is None:
             return False
         try:
@@ -115,10 +121,42 @@ class Anchoring:
             _log.info("%s: %s was refused: %s", self.channel, type(action).__name__, error.message)
         return True
 
+    async def sign(self, asker: str, size: int, base: int) -> Statement:
+        """What the own organisation says of a size, for the agent of another one.
+
+        Raises :class:`PermissionDeniedError` for an organisation that does not belong to the channel, and
+        :class:`ConflictError` where nothing is said: it says why.
+        """
+        view, now_s = self.view, self._clock()
+        if view is None or self._cosigner is None:
+            raise ConflictError(f"this agent has not looked at {self.channel} yet")
+        view = view._replace(tree=self._chain.tree)
+        if asker not in view.members.organisations:
+            raise PermissionDeniedError(f"{asker} is no organisation of {self.channel}")
+        why = self._why_silent(view, size, base)
+        if why is None and not self.decider.may_sign(asker, size, now_s):
+            why = "it has asked not long ago"
+        if why is not None:
+            raise ConflictError(f"nothing is said of {self.channel} at {size} blocks: {why}")
+        statement = self._cosigner.register.sign(self.channel, size, base, await self._chain.head(size))
+        self.decider.note_signed(asker, size, base, now_s)
+        return statement
+
+    def _why_silent(self, view: View, size: int, base: int) -> str | None:
+        if self._chain.rewritten or contradicts(view):
+            return "the own peer's chain is not the one that was anchored"
+        if view.status.members != view.members or self._mspid not in view.members.organisations:
+            return "the record of its members is not its configuration"
+        if base != view.status.size or size <= base:
+            return f"it is anchored at {view.status.size}, and was asked about from {base} on"
+        if size > view.tree.size:
+            return f"the own peer has {view.tree.size} blocks"
+        return None
+
     @property
     def lag_s(self) -> float:
         """How long the oldest block that is not anchored has been there, seconds."""
-        return 0.0 if self.view is None else self._decider.lag_s(self.view, self._clock())
+        return 0.0 if self.view is None else self.decider.lag_s(self.view, self._clock())
 
     async def _do(self, action: Action, view: View) -> None:
         tree, final = view.tree, view.status.final
@@ -134,11 +172,29 @@ class Anchoring:
                 opens=action.opens,
                 conclude=action.ends,
             )
+        elif isinstance(action, Cosign):
+            await self._cosign(action.size, view)
         elif isinstance(action, Conclude):
             proof = tree.consistency(min(view.status.size, action.size), action.size)
             await self._ledger.conclude(self.channel, action.size, consistency=proof)
         else:
             await self._ledger.set_members(self.channel, view.members)
+
+    async def _cosign(self, size: int, view: View) -> None:
+        """Have a round signed and recorded; the next step opens one of its own where that makes no anchor."""
+        assert self._cosigner is not None  # noqa: S101 - else it is not decided
+        base, is_done = view.status.size, False
+        try:
+            own = self._cosigner.register.sign(self.channel, size, base, await self._chain.head(size))
+            statements = await self._cosigner.gather(own, self.decider.in_turn(view))
+            if statements:
+                done = await self._cosigner.settle(statements, view.tree.consistency(base, size))
+                is_done = done.get("anchored") is True
+                if done.get("refused"):
+                    _log.info("%s: a signed round was refused: %s", self.channel, done["refused"])
+        finally:
+            if not is_done:
+                self.decider.cosigning_failed()
 
     def _judge(self, view: View, now_s: float) -> None:
         """Raise and clear what is wrong."""
@@ -153,7 +209,7 @@ class Anchoring:
         self.alarms.set(
             "forked", is_new and f"at {status.fork_size} blocks its organisations have attested different heads"
         )
-        late = self._decider.is_late(view, now_s)
+        late = self.decider.is_late(view, now_s)
         self.alarms.set(
             "late", late and f"it has {tree.size} blocks, and {status.size} are anchored: agents are silent or stopped"
         )

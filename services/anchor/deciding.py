@@ -8,8 +8,10 @@ when the own chain has it and not before, and of a liar who opens one round afte
 That nobody can make two heads final at one size, or a head that does not begin with the last one, is the contract's
 doing.
 
-Agents take turns so that a round usually costs as many transactions as a majority has members: the size of the last
-anchor tells whose turn it is to open the next round; who is not needed for a majority waits.
+Agents take turns: the size of the last anchor tells whose turn it is. That agent first has the others sign the head of
+its size, which costs one transaction for all (:mod:`services.anchor.cosigning`). Where that makes no anchor, it opens a
+round, which costs as many transactions as a majority has members; who is not needed for a majority waits. An agent that
+has signed gives the round a while before it opens one itself, once for each anchor, whoever has asked.
 """
 
 from __future__ import annotations
@@ -55,13 +57,19 @@ class Attest(NamedTuple):
     ends: bool = False
 
 
+class Cosign(NamedTuple):
+    """Have the others sign the head of a size, and hand that to the contract."""
+
+    size: int
+
+
 class Conclude(NamedTuple):
     """Have recorded what has been said of a size."""
 
     size: int
 
 
-Action: TypeAlias = SayMembers | Attest | Conclude
+Action: TypeAlias = SayMembers | Attest | Cosign | Conclude
 
 
 class View(NamedTuple):
@@ -70,6 +78,15 @@ class View(NamedTuple):
     members: ChannelMembers
     status: AnchorStatus
     tree: Tree
+
+
+@dataclass(slots=True)
+class _Cosigning:
+    """A round that this agent has had signed: from which anchor on, and when."""
+
+    base: int
+    at_s: float
+    has_failed: bool = False
 
 
 @dataclass(slots=True)
@@ -116,16 +133,19 @@ class Decider:
         self._seen: dict[tuple[str, int], float] = {}
         self._joined: dict[str, tuple[int, float]] = {}
         self._opened_s: float | None = None
+        self._cosigning: _Cosigning | None = None
+        self._signed: dict[str, tuple[int, float]] = {}
+        self._signed_first: tuple[int, float] | None = None
         self._tried: dict[Action, float] = {}
         self._forks: dict[tuple[int, int], None] = {}
 
-    def decide(self, view: View, now_s: float) -> Action | None:
+    def decide(self, view: View, now_s: float, *, can_cosign: bool = False) -> Action | None:
         """What to do now, if anything. What was decided counts as tried: it is decided again a turn later, if still
-        needed, so that a call that failed is made anew."""
+        needed, so that a call that failed is made anew. ``can_cosign``: a majority's agents can be asked."""
         self.growth.note(view.tree.size, now_s)
         self._forget(view.status)
         turn_s = TURN * self._pace.interval_s
-        for action in self._wanted(view, now_s):
+        for action in self._wanted(view, now_s, can_cosign):
             tried_s = self._tried.get(action)
             if tried_s is None or now_s - tried_s >= turn_s:
                 self._tried.pop(action, None)
@@ -133,6 +153,37 @@ class Decider:
                 self._note(action, view.status, now_s)
                 return action
         return None
+
+    def cosigning_failed(self) -> None:
+        """The round that was to be signed has made no anchor: a round of one's own comes next."""
+        if self._cosigning is not None:
+            self._cosigning.has_failed = True
+
+    def may_sign(self, asker: str, size: int, now_s: float) -> bool:
+        """Whether an organisation that asks for a statement asks no more often than is due."""
+        return not self._comes_too_soon(self._signed.get(asker), size, now_s)
+
+    def note_signed(self, asker: str, size: int, base: int, now_s: float) -> None:
+        """A statement was signed for an organisation."""
+        if self._signed.get(asker, (0, 0.0))[0] != size:
+            self._signed[asker] = size, now_s
+        if self._signed_first is None or self._signed_first[0] != base:
+            self._signed_first = base, now_s
+
+    def in_turn(self, view: View) -> Sequence[str]:
+        """The organisations in the order in which they open the next round."""
+        names = view.members.organisations
+        first = view.status.size % len(names)
+        return (*names[first:], *names[:first])
+
+    def turn(self, view: View) -> int | None:
+        """How many organisations come before this one at the next round; None where it is none of the channel's."""
+        return self._turn(view) if self._mspid in view.members.organisations else None
+
+    def until_slot_s(self, turn: int) -> float:
+        """Seconds until the next slot begins for an organisation with this turn."""
+        slot_s = SLOT * self._pace.interval_s
+        return slot_s - (self._wall_s() - turn * TURN * self._pace.interval_s) % slot_s
 
     def lag_s(self, view: View, now_s: float) -> float:
         """How long the oldest block that is not anchored has been there, seconds."""
@@ -145,7 +196,7 @@ class Decider:
         late_s, late_blocks = LATE_INTERVALS * self._pace.interval_s, LATE_INTERVALS * self._pace.interval_blocks
         return self.lag_s(view, now_s) > late_s or blocks > late_blocks
 
-    def _wanted(self, view: View, now_s: float) -> Iterator[Action]:
+    def _wanted(self, view: View, now_s: float, can_cosign: bool) -> Iterator[Action]:
         """All that there is to do, what matters most first."""
         if view.status.members != view.members:
             if (view.status.voices or {}).get(self._mspid) != view.members:
@@ -160,7 +211,7 @@ class Decider:
             self._seen.setdefault((one.mspid, one.size), now_s)
         yield from self._ends_of_others(view, now_s)
         yield from self._joins(view, now_s)
-        yield from self._opens(view, now_s)
+        yield from self._opens(view, now_s, can_cosign)
 
     def _dissent(self, view: View) -> Iterator[Action]:
         """Put on record that the own chain has another head at the last anchor's size, if it can be shown to begin with
@@ -196,8 +247,11 @@ class Decider:
     def _is_too_soon(self, one: Round, now_s: float) -> bool:
         """Whether an organisation asks for more than is due: half an interval after its last round, of time or blocks,
         an honest one opens none."""
-        size, at_s = self._joined.get(one.mspid, (one.size, now_s))
-        blocks = one.size - size
+        return self._comes_too_soon(self._joined.get(one.mspid), one.size, now_s)
+
+    def _comes_too_soon(self, before: tuple[int, float] | None, at_size: int, now_s: float) -> bool:
+        size, at_s = before or (at_size, now_s)
+        blocks = at_size - size
         return blocks != 0 and 2 * blocks < self._pace.interval_blocks and 2 * (now_s - at_s) < self._pace.interval_s
 
     def _may_join(self, one: Round, view: View, now_s: float) -> bool:
@@ -205,12 +259,12 @@ class Decider:
         root = view.tree.root(one.size).hex()
         if any(head.root != root for head in one.said.values()):
             return True
-        absent = [name for name in self._in_turn(view) if name not in one.said]
+        absent = [name for name in self.in_turn(view) if name not in one.said]
         needed = majority_of(len(view.members.organisations)) - _largest(one, root)
         extra = max(0, absent.index(self._mspid) - needed + 1)
         return now_s - self._seen[one.mspid, one.size] >= extra * TURN * self._pace.interval_s
 
-    def _opens(self, view: View, now_s: float) -> Iterator[Action]:
+    def _opens(self, view: View, now_s: float, can_cosign: bool) -> Iterator[Action]:
         since, pace = self.growth.since(view.status.size), self._pace
         if since is None:
             return
@@ -219,12 +273,28 @@ class Decider:
         is_due = is_due or blocks >= pace.interval_blocks * (SLOT + turn * TURN)
         if not is_due or any(now_s - at_s < 2 * TURN * pace.interval_s for _, at_s in self._joined.values()):
             return
+        if self._is_under_way(view.status.size, now_s):
+            return
         mine = next((one for one in view.status.rounds if one.mspid == self._mspid), None)
         if mine is not None and (not self._is_dead(mine, view) or mine.size >= view.tree.size):
             return
         if mine is not None and self._opened_s is not None and now_s - self._opened_s < pace.interval_s:
             return
+        if can_cosign and mine is None and not self._has_cosigned(view.status.size):
+            yield Cosign(view.tree.size)
+            return
         yield Attest(view.tree.size, opens=True, ends=len(view.members.organisations) == 1)
+
+    def _has_cosigned(self, base: int) -> bool:
+        return self._cosigning is not None and self._cosigning.base == base
+
+    def _is_under_way(self, base: int, now_s: float) -> bool:
+        """Whether a round that was signed may still make the next anchor."""
+        within_s = 2 * TURN * self._pace.interval_s
+        own, other = self._cosigning, self._signed_first
+        if own is not None and own.base == base and not own.has_failed and now_s - own.at_s < within_s:
+            return True
+        return other is not None and other[0] == base and now_s - other[1] < within_s
 
     def _first_slot(self, since_s: float, now_s: float) -> float:
         """When the first slot behind a time begins (both monotonic)."""
@@ -242,16 +312,12 @@ class Decider:
         """The open rounds whose blocks the own peer has."""
         return [one for one in view.status.rounds if view.status.size < one.size <= view.tree.size]
 
-    def _in_turn(self, view: View) -> Sequence[str]:
-        """The organisations in the order in which they open the next round."""
-        names = view.members.organisations
-        first = view.status.size % len(names)
-        return (*names[first:], *names[:first])
-
     def _turn(self, view: View) -> int:
-        return self._in_turn(view).index(self._mspid)
+        return self.in_turn(view).index(self._mspid)
 
     def _note(self, action: Action, status: AnchorStatus, now_s: float) -> None:
+        if isinstance(action, Cosign):
+            self._cosigning = _Cosigning(status.size, now_s)
         if not isinstance(action, Attest):
             return
         if action.opens:

@@ -8,11 +8,18 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from gridledger import jsontext
-from gridledger.errors import NotFoundError
-from gridledger.web import WholeNumber, json_response
+from gridledger.errors import NotFoundError, PermissionDeniedError
+from gridledger.identity.msp import Identity
+from gridledger.protocol.fields import integer_of, object_of, text_of
+from gridledger.web import WholeNumber, json_response, read_body
 from gridledger.web.openapi import HASH, TEXT, WHOLE, Description, Operation, Schema, list_of, members, named, nullable
 from services.anchor.agent import Agent
+from services.anchor.asking import ROUNDS, STATEMENTS
 from services.anchor.chain import PeerChain
+from services.anchor.collecting import read_round, signers_of
+
+ROLE, AGENT = "anchor.role", "agent"
+_MAX_ASKED = 4 * 1024
 
 _SCHEMAS: dict[str, Schema] = {
     "Channel": members(
@@ -31,6 +38,33 @@ _SCHEMAS: dict[str, Schema] = {
         told={**WHOLE, "description": "suspensions and keys that this agent has told the section of"},
         alarms={"type": "object", "additionalProperties": TEXT},
     ),
+    "Asked": members(
+        channel=TEXT,
+        size={**WHOLE, "description": "of how many blocks the head is asked for"},
+        base={**WHOLE, "description": "blocks that are anchored"},
+    ),
+    "Statement": members(
+        mspid=TEXT,
+        channel=TEXT,
+        size=WHOLE,
+        base=WHOLE,
+        root=HASH,
+        header_hash=HASH,
+        commit_hash=HASH,
+        signature={**TEXT, "description": "ECDSA with the key that the agent has on record, DER in hexadecimal"},
+    ),
+    "Signed": members(mspid=TEXT, signature=TEXT),
+    "SignedHead": members(root=HASH, header_hash=HASH, commit_hash=HASH, signatures=list_of(named("Signed"))),
+    "Round": members(
+        channel=TEXT, size=WHOLE, base=WHOLE, consistency=list_of(HASH), heads=list_of(named("SignedHead"))
+    ),
+    "Recorded": members(
+        channel=TEXT,
+        size=WHOLE,
+        anchored={"type": "boolean"},
+        forked={"type": "boolean"},
+        refused=nullable(TEXT),
+    ),
     "Proof": members(channel=TEXT, block=WHOLE, size=WHOLE, leaf_hash=HASH, path=list_of(HASH), root=HASH),
 }
 _OPERATIONS = {
@@ -42,6 +76,18 @@ _OPERATIONS = {
             channels=list_of(named("Channel")),
             devices=list_of(named("Section")),
         ),
+    ),
+    "POST /statements": Operation(
+        "What the agent's organisation says of a channel at a size, signed",
+        named("Statement"),
+        body=named("Asked"),
+        description="For agents of the channel's organisations, as often as rounds are due.",
+    ),
+    "POST /rounds": Operation(
+        "Hand a round to the contract, with those of other channels that come at once",
+        named("Recorded"),
+        body=named("Round"),
+        description="For agents whose organisation has signed in it. Answers when the transaction is final.",
     ),
     "GET /channels/{name}/proofs/{block}": Operation(
         "The path from a block's leaf to the head of the tree of `size` blocks",
@@ -73,7 +119,30 @@ def make_router(agent: Agent) -> APIRouter:
         del request
         return json_response(jsontext.dumps(_proof(agent.chain(name), block, size)))
 
+    @router.post(STATEMENTS)
+    async def statement(request: Request) -> Response:
+        asker = _agent_of(request.state.caller)
+        asked = object_of(jsontext.loads(await read_body(request, max_bytes=_MAX_ASKED)), "what is asked for")
+        size, base = integer_of(asked, "size", minimum=1), integer_of(asked, "base")
+        said = await agent.statement(asker, text_of(asked, "channel"), size, base)
+        return json_response(jsontext.dumps(said.to_dict()))
+
+    @router.post(ROUNDS)
+    async def round_(request: Request) -> Response:
+        caller = _agent_of(request.state.caller)
+        told = read_round(await read_body(request))
+        if caller not in signers_of(told):
+            raise PermissionDeniedError(f"{caller} has signed nothing of this round")
+        return json_response(jsontext.dumps(await agent.hand_over(told)))
+
     return router
+
+
+def _agent_of(caller: Identity) -> str:
+    """The organisation of an agent; :class:`PermissionDeniedError` for everybody else."""
+    if caller.attributes.get(ROLE) != AGENT:
+        raise PermissionDeniedError(f"only agents ask this: they have certificates with {ROLE}={AGENT}")
+    return caller.mspid
 
 
 def _proof(chain: PeerChain, block: int, size: int) -> dict[str, Any]:

@@ -6,23 +6,37 @@ peer is behind, how old an agent's view of the ledger is, and when it is dead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from gridledger.client.anchors import AnchorStatus, ChannelMembers
-from gridledger.errors import GridLedgerError
+from gridledger.client.anchors import AnchorAgent, AnchorStatus, ChannelMembers
+from gridledger.errors import GridLedgerError, UnavailableError
 from gridledger.evidence.anchor import HeaderTree
 from gridledger.protocol.merkle import Tree
-from gridledger.protocol.statements import Head
+from gridledger.protocol.statements import Head, Statement, statement_text
 from services.anchor.anchoring import Anchoring
+from services.anchor.cosigning import Cosigner
 from services.anchor.deciding import Pace
-from tests.support.anchors_channel import GENESIS, AnchorsChannel, Chain, S, agent, mspid
+from services.anchor.register import Register
+from tests.support.anchors_channel import (
+    GENESIS,
+    MAINCHAIN,
+    AnchorsChannel,
+    Chain,
+    S,
+    agent,
+    mspid,
+    signing_identity,
+    url,
+)
 
 CHANNEL = "shard1"
 STEP_S = 0.5
 MAX_BLOCKS = 4000
+READS_S = 10.0
+"""How often an agent reads which agents are on record."""
 
 
 class WorldLedger:
@@ -58,6 +72,17 @@ class WorldLedger:
         proof = [item.hex() for item in consistency]
         return self._ask("Conclude", {"channel": channel, "size": size, "consistency": proof})
 
+    async def set_agent(self, url: str | None) -> Any:
+        return self._ask("SetAgent", {"url": url})
+
+    async def agents(self) -> list[AnchorAgent]:
+        items = self._world.contract.call("ListAgents", {})["items"]
+        return [AnchorAgent.from_dict(item) for item in items]
+
+    async def cosign(self, one: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ask("Cosign", {"rounds": [dict(one)]})["rounds"][0]
+        return answer
+
     def _ask(self, function: str, argument: Any) -> Any:
         self._world.said += 1
         answer = self._world.contract.ask(function, argument, agent(self._number))
@@ -65,6 +90,37 @@ class WorldLedger:
             assert answer.status == 400, f"{function}: {answer.message}"
             raise GridLedgerError(answer.message, code="CHAINCODE_REFUSED")
         return answer.payload
+
+
+class WorldOthers:
+    """The other agents, as one of them reaches them: some are dead, some lie, and some requests are lost."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        self._number = number
+
+    async def statement(self, agent: AnchorAgent, channel: str, size: int, base: int) -> Statement:
+        world, number = self._world, self._reached(agent)
+        if number not in world.liars:
+            world.grow(number)
+            return await world.agents[number].sign(mspid(self._number), size, base)
+        chain, signer = world.random.choice((world.forged, world.honest)), world.random.choice((number, self._number))
+        head = Head(**chain.head(min(size, MAX_BLOCKS)))
+        signature = signing_identity(signer).sign(statement_text(MAINCHAIN, channel, size, base, head._asdict()))
+        return Statement(mspid(number), channel, size, base, head, signature.hex())
+
+    async def hand_over(self, agent: AnchorAgent, one: Mapping[str, Any]) -> dict[str, Any]:
+        world, number = self._world, self._reached(agent)
+        if number in world.liars:
+            return {"anchored": True, "refused": None}  # it has done nothing
+        return await WorldLedger(world, number).cosign(one)
+
+    def _reached(self, agent: AnchorAgent) -> int:
+        world = self._world
+        number = next(number for number in world.lag if mspid(number) == agent.mspid)
+        if number in world.dead or world.random.random() < world.lost:
+            raise UnavailableError("no answer")
+        return number
 
 
 @dataclass
@@ -89,9 +145,10 @@ class WorldChain:
 
 
 class World:
-    """``organisations`` agents. ``forged`` is the chain that a liar tells of."""
+    """``organisations`` agents. ``forged`` is the chain that a liar tells of. Of the requests of agents to one another
+    the part ``lost`` is never answered."""
 
-    def __init__(self, organisations: int, random: Random, *, blocks_a_second: float = 5.0) -> None:
+    def __init__(self, organisations: int, random: Random, *, blocks_a_second: float = 5.0, lost: float = 0.0) -> None:
         self.random = random
         self.now_s = 1000.0
         self.said = 0
@@ -104,8 +161,11 @@ class World:
         self.names = tuple(mspid(number) for number in range(1, organisations + 1))
         self.lag = dict.fromkeys(range(1, organisations + 1), 0)
         self.dead: set[int] = set()
+        self.liars: set[int] = set()
+        self.lost = lost
         self.stale = 0.0
         self.chains = {number: WorldChain(self.honest, self.names) for number in self.lag}
+        self.registers: dict[int, Register] = {}
         self.agents = {number: self._new_agent(number) for number in self.lag}
 
     @property
@@ -120,8 +180,14 @@ class World:
     def _new_agent(self, number: int) -> Anchoring:
         ledger = WorldLedger(self, number)
         clock = lambda: self.now_s  # noqa: E731
+        register = Register(signing_identity(number), url(number), ledger, MAINCHAIN)
+        cosigner = Cosigner(
+            mspid(number), register, WorldOthers(self, number), collect=ledger.cosign, record=ledger.cosign, clock=clock
+        )
+        now_us = lambda: self.contract.now_us  # noqa: E731
+        self.registers[number] = register
         return Anchoring(
-            mspid(number), self.chains[number], ledger, Pace(), clock=clock, now_us=lambda: self.contract.now_us
+            mspid(number), self.chains[number], ledger, Pace(), cosigner=cosigner, clock=clock, now_us=now_us
         )
 
     def kill(self, number: int) -> None:
@@ -135,6 +201,7 @@ class World:
     async def step(self, liars: Sequence[int] = ()) -> None:
         """Half a second: blocks come, and each agent looks and acts, in any order."""
         self.now_s += STEP_S
+        self.liars = set(liars)
         self.contract.now_us += int(STEP_S * S)
         self.grown = min(self.grown + self.rate * STEP_S, MAX_BLOCKS)
         order = list(self.agents)
@@ -142,13 +209,19 @@ class World:
         for number in order:
             if number in self.dead or number in liars:
                 continue
-            self.chains[number].grow(max(1, self.height - self.lag[number]))
+            self.grow(number)
             one = self.agents[number]
+            if one.view is None or self.now_s % READS_S < STEP_S:
+                await self.registers[number].look()
             if one.view is None or self.random.random() >= self.stale:
                 await one.look()
             await one.step()
         for number in liars:
             self.lie(number)
+
+    def grow(self, number: int) -> None:
+        """An agent asks its peer for more blocks."""
+        self.chains[number].grow(max(1, self.height - self.lag[number]))
 
     def lie(self, number: int) -> None:
         """Something that a liar may say: forged heads, sizes that nobody has, one round after the other, the truth."""

@@ -5,6 +5,7 @@ Organisation n of a channel is ``OrgnMSP``. A chain is a tree of leaves that its
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -20,7 +21,8 @@ from gridledger.contract.loader import Chaincode, load
 from gridledger.contract.simulator.simulator import Invocation, Simulator
 from gridledger.contract.simulator.state import MemoryState
 from gridledger.evidence.anchor import HeaderTree
-from gridledger.identity.signer import sign_p256
+from gridledger.identity.certificate import Certificate
+from gridledger.identity.signer import SigningIdentity, sign_p256
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.result import Result
 from gridledger.protocol.statements import statement_text
@@ -49,6 +51,13 @@ def agent(number: int, role: str | None = "agent", key: int = 0) -> ClientIdenti
     attributes = {} if role is None else {"anchor.role": role}
     der = certificate(f"agent{number}", 0, secret(number, key))
     return ClientIdentity(f"x509::/CN=agent{number}::/CN=ca", mspid(number), "client", attributes, der)
+
+
+@cache
+def signing_identity(number: int, key: int = 0) -> SigningIdentity:
+    """The agent of an organisation as it signs by itself."""
+    der = b64decode(agent(number, key=key).certificate)
+    return SigningIdentity(Certificate.from_der(der), secret(number, key), mspid(number))
 
 
 def url(number: int) -> str:

@@ -20,9 +20,13 @@ async def run(world: World, seconds: float, liars: tuple[int, ...] = ()) -> None
         await world.step(liars)
 
 
+@pytest.mark.parametrize("lost", [0.0, 1.0])
 @pytest.mark.parametrize("organisations", [1, 2, 3, 4])
-async def test_a_channel_is_anchored_within_an_interval_by_as_many_as_are_needed(organisations: int) -> None:
-    world = World(organisations, Random(organisations))
+async def test_a_channel_is_anchored_within_an_interval_by_one_or_as_many_as_are_needed(
+    organisations: int, lost: float
+) -> None:
+    """By one transaction where agents reach one another, else by those of a majority."""
+    world = World(organisations, Random(organisations), lost=lost)
     await run(world, 20)
     world.said, before = 0, len(world.check_anchors())
     behind = []
@@ -32,7 +36,7 @@ async def test_a_channel_is_anchored_within_an_interval_by_as_many_as_are_needed
     assert max(behind) <= world.rate * Pace().interval_s
     rounds = len(world.check_anchors()) - before
     assert rounds >= 10
-    assert world.said <= rounds * (organisations // 2 + 1) + organisations
+    assert world.said <= rounds * (organisations // 2 + 1 if lost else 1) + organisations
     assert all(not agent.alarms.on for agent in world.agents.values())
 
 
@@ -87,7 +91,7 @@ async def test_lags_crashes_and_a_liar_neither_forge_an_anchor_nor_stop_them(org
     world = World(organisations, random)
     liars = (random.randrange(1, organisations + 1),) if organisations > 2 else ()
     await run(world, 20)
-    world.stale = 0.3
+    world.stale, world.lost = 0.3, random.choice((0.0, 0.3, 1.0))
     for _ in range(8):
         for number in world.agents:
             world.lag[number] = random.choice((0, 0, 3, 40))

@@ -12,7 +12,6 @@ from gridledger.client.anchors import (
     AnchorsLedger,
     AnchorStatus,
     ChannelMembers,
-    Head,
     NotAnchored,
     compare,
     is_anchored,
@@ -20,6 +19,7 @@ from gridledger.client.anchors import (
 )
 from gridledger.client.testing import FakeGateway
 from gridledger.errors import CorruptionError, MalformedMessage
+from gridledger.protocol.statements import Head
 from tests.support.anchored_peer import AnchoredPeer, headers
 from tests.support.anchors_channel import ANCHORS, FORGED, GENESIS, HONEST
 from tests.support.paper import PaperNetwork
