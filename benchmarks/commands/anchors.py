@@ -3,8 +3,8 @@
 Starts a topology with its agents of anchors and measures processor time three times: with nothing to do, agents stopped
 and running; under a load on the shards; and while heads of channels that do not exist are anchored on the anchoring
 channel, all of them in one transaction, one transaction after the other. So known are the agents' own time, that of one
-transaction of theirs, and what they ask of peers; all are divided by the transactions of the load. Exit code 1 where the agents and their
-transactions take the bar or more of what a transaction of the load takes.
+transaction of theirs, and what they ask of peers; all are divided by the transactions of the load. Exit code 1 where
+the agents and their transactions take the bar or more of what a transaction of the load takes.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from gridledger.cli.output import note, say_json, say_table
 from gridledger.client.anchors import AnchorStatus
 from gridledger.command_line import EXIT_FAILED
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
+from gridledger.protocol.headers import HeadersPage
 from services.anchor.anchoring import DAY_US
 from services.anchor.commands.options import identity_of, new_parser
 from services.anchor.commands.reaching import Reached, reached
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> int:
         "status",
         "Show how far each channel is anchored, as the anchoring channel and the channels' peers tell. A channel that "
         "the user may not read shows no height. The exit code is 1 where something is wrong: no anchor for three "
-        "intervals, members other than the configuration's, a fork within a day.",
+        "intervals, members other than the configuration's, a fork within a day, a chain that is not the anchored one.",
         ("status", "status --user ControlRoom/admin --json"),
     )
     pace = Pace()
@@ -71,7 +72,7 @@ async def _state(network: Reached, channel: str, pace: Pace) -> dict[str, Any]:
         alarms["forked"] = f"its organisations attested different heads at {status.fork_size} blocks"
     try:
         async with network.channel(channel) as source:
-            page = await source.get_headers(status.size, limit=1)
+            page = await source.get_headers(max(0, status.size - 1), limit=2)
             members = tuple((await source.get_config()).peer_organisations)
     except (PermissionDeniedError, AuthenticationError):
         return state
@@ -79,13 +80,33 @@ async def _state(network: Reached, channel: str, pace: Pace) -> dict[str, Any]:
         alarms["peer"] = error.message
         return state
     state["height"] = page.height
-    state["lag_s"] = max(0.0, (now_us - page.items[0].header.timestamp_us) / _S) if page.items else 0.0
+    later = [item for item in page.items if item.header.number >= status.size]
+    state["lag_s"] = max(0.0, (now_us - later[0].header.timestamp_us) / _S) if later else 0.0
+    if (told := rewritten_told(status, page)) is not None:
+        alarms["rewritten"] = told
     blocks = page.height - status.size
     if state["lag_s"] > LATE_INTERVALS * pace.interval_s or blocks > LATE_INTERVALS * pace.interval_blocks:
         alarms["late"] = f"{blocks} blocks are not anchored, the oldest for {state['lag_s']:.0f} s"
     if (told := _members_told(status, members)) is not None:
         alarms["members"] = told
     return state
+
+
+def rewritten_told(status: AnchorStatus, page: HeadersPage) -> str | None:
+    """Why the peer's last anchored block is not the one that was anchored; None where it is, or the peer has none.
+
+    Its header binds all headers before it, its commit hash all codes and values: a change anywhere shows there.
+    """
+    last = next((item for item in page.items if item.header.number == status.size - 1), None)
+    if status.final is None or last is None:
+        return None
+    head = status.final.head
+    if (last.header.hash, last.commit_hash) == (head.header_hash, head.commit_hash):
+        return None
+    return (
+        f"the peer's block {last.header.number} is not the one that was anchored: gridledger anchor verify "
+        f"{status.channel} tells which blocks were changed"
+    )
 
 
 def _members_told(status: AnchorStatus, members: tuple[str, ...]) -> str | None:
