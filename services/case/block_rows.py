@@ -185,10 +185,6 @@ MAX_HEADS: Final = 256
 """Of one Cosign."""
 
 
-def _objects(value: Any) -> list[Value]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
 def _log_event(place: _Place, argument: Value, answer: Value) -> Iterator[Row]:
     yield _event(place, 0, argument.get("device"), argument, _marks(answer.get("marks")))
 
