@@ -251,7 +251,7 @@ FORGERIES: dict[str, tuple[Callable[[Story], Package], str, str]] = {
     ),
     "an attestation that is none": (
         lambda s: with_anchors(s.package, lambda items: [replace(items[0], attests=((2, 0),)), items[1]]),
-        *("anchors", "is no Attest of the chaincode anchors"),
+        *("anchors", "is no Attest and no Cosign of the chaincode anchors"),
     ),
     "another channel's blocks": (
         lambda s: replace(

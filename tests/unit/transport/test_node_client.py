@@ -9,7 +9,6 @@ import pytest
 from fastapi import FastAPI, Request
 
 from gridledger.errors import GridLedgerError, InputError, NotFoundError
-from gridledger.transport import node_client
 from gridledger.transport.node_client import AnswerTooLarge, NodeClient, path_of
 from gridledger.web import StreamResponse, json_response
 
@@ -74,7 +73,7 @@ def test_dots_and_nothing_are_no_names(name: str) -> None:
 
 
 async def test_an_answer_beyond_the_bound_is_refused(client: NodeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_client, "MAX_ANSWER_BYTES", BOUND)
+    monkeypatch.setattr(client, "_max_answer_bytes", BOUND)
     for path in ("/whole", "/chunked"):
         assert await client.get(f"{path}/{BOUND}") == b"x" * BOUND
         with pytest.raises(AnswerTooLarge, match=f"longer than {BOUND} bytes"):
