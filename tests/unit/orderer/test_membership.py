@@ -154,7 +154,8 @@ async def test_an_orderer_that_announces_itself_joins(orderer: Orderer) -> None:
         assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "announced"
 
         async def joined() -> bool:
-            return orderer.consensus.status(CHANNEL).membership.learners == {JOINING}
+            learners = orderer.consensus.status(CHANNEL).membership.learners
+            return learners == {JOINING} and follower.step == f"{JOINING} catches up"
 
         await eventually(joined, within_s=10, what="the learner")
         assert announce(orderer, PAPER.orderers["orderer2"], JOINING) == "learner"
