@@ -42,14 +42,20 @@ class OffLoop(Protocol):
 
 
 class Effort:
-    """Debts of callers. ``clock`` is monotonic, in seconds."""
+    """Debts of callers. ``clock`` is monotonic, ``thread_clock`` the processor's time of a thread, both in seconds."""
 
     def __init__(
-        self, *, part: float = 0.25, burst_s: float = 0.25, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        part: float = 0.25,
+        burst_s: float = 0.25,
+        clock: Callable[[], float] = time.monotonic,
+        thread_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._part = part
         self._burst_s = burst_s
-        self._clock = clock
+        self.clock = clock
+        self._thread_clock = thread_clock
         self._paid_at = clock()
         self._debts: dict[str, dict[Caller, float]] = {}
 
@@ -68,13 +74,13 @@ class Effort:
 
         def timed() -> _T | GridLedgerError:
             nonlocal seconds
-            began = time.thread_time()
+            began = self._thread_clock()
             try:
                 return work()
             except GridLedgerError as error:
                 return error
             finally:
-                seconds = time.thread_time() - began
+                seconds = self._thread_clock() - began
 
         outcome = await run(timed)
         failed = isinstance(outcome, GridLedgerError)
@@ -113,7 +119,7 @@ class Effort:
 
     def _pay(self) -> None:
         """Take off what was paid since the last time."""
-        now = self._clock()
+        now = self.clock()
         passed_s, self._paid_at = now - self._paid_at, now
         if not self._debts:
             return
@@ -139,9 +145,9 @@ class Spending:
 
     def __enter__(self) -> None:
         self._effort.check(self._caller)
-        self._began = time.perf_counter()
+        self._began = self._effort.clock()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._effort.settle(self._caller, time.perf_counter() - self._began, failed=kind is not None)
+        self._effort.settle(self._caller, self._effort.clock() - self._began, failed=kind is not None)

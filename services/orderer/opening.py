@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,10 +34,13 @@ async def open_orderer(
     random: Random,
     disk: Disk = SYSTEM_DISK,
     tls: TrustedRoots | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    thread_clock: Callable[[], float] = time.thread_time,
 ) -> AsyncIterator[Orderer]:
     """Open an orderer's data, which lies on ``disk``, take part in its channels, and close everything at the end.
 
     ``tls``: its edge, which trusts the roots of all organisations of its channels, of those that join later too.
+    ``clock``, ``thread_clock``: as :class:`Orderer` has them.
     """
     identity = SigningIdentity.load(settings.identity)
     local = LocalMSP.open(settings.identity, settings.mspid)
@@ -61,6 +65,8 @@ async def open_orderer(
         peek=others.peek,
         lives=Lives(settings.data, disk),
         off_loop=submissions,
+        clock=clock,
+        thread_clock=thread_clock,
     )
     participation = Participation(orderer, opener, record, incarnation, disk=disk, tls=tls)
     orderer.participation = participation

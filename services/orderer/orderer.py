@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -85,7 +86,11 @@ class Channel:
 
 
 class Orderer:
-    """All channels of one orderer. ``clock_us`` gives microseconds since 1970, ``peek`` blocks of other orderers."""
+    """All channels of one orderer. ``clock_us`` gives microseconds since 1970, ``peek`` blocks of other orderers.
+
+    What callers' work costs is told by ``clock``, monotonic, and ``thread_clock``, the processor's time of a thread, in
+    seconds both.
+    """
 
     participation: Participating
     """Joins and leaves channels; set by ``open_orderer``."""
@@ -102,6 +107,8 @@ class Orderer:
         peek: PeekBlocks,
         lives: Lives,
         off_loop: OffLoop = asyncio.to_thread,
+        clock: Callable[[], float] = time.monotonic,
+        thread_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self.settings = settings
         self.certificate = certificate
@@ -109,9 +116,9 @@ class Orderer:
         self.consensus = consensus
         self.channels = channels
         self.clock_us = clock_us
-        self.effort = Effort()
+        self.effort = Effort(clock=clock, thread_clock=thread_clock)
         # Gateways charge their clients for what is refused here.
-        self.effort_of_peers = Effort(part=1.0, burst_s=1.0)
+        self.effort_of_peers = Effort(part=1.0, burst_s=1.0, clock=clock, thread_clock=thread_clock)
         self.places = {name: QueueShares(settings.limits) for name in channels}
         self.off_loop = off_loop
         self.lives = lives

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from time import perf_counter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -190,7 +189,7 @@ async def _order_all(
 ) -> list[dict[str, object]]:
     """Check and order each envelope by itself; one that is refused holds no other back."""
     effort = orderer.effort_of_peers if channel.is_peer(caller) else orderer.effort
-    spending, turn_ends = effort.spent_by(caller.signer), perf_counter() + _TURN_S
+    spending, turn_ends = effort.spent_by(caller.signer), effort.clock() + _TURN_S
     receipt = BroadcastReceipt()
     config, now_us, submit = channel.config, orderer.clock_us(), channel.sequencer.submit
     for number, envelope in enumerate(envelopes):
@@ -210,9 +209,9 @@ async def _order_all(
             # A defect of ours costs the one envelope that shows it, not those that came along.
             _log.exception("an envelope could not be checked", extra={"channel": channel.chain.channel})
             receipt.errors[number] = GridLedgerError("the orderer failed at this envelope; its log says why")
-        if perf_counter() > turn_ends:
+        if effort.clock() > turn_ends:
             await asyncio.sleep(0)
-            turn_ends = perf_counter() + _TURN_S
+            turn_ends = effort.clock() + _TURN_S
     await receipt.wait()
     results: list[dict[str, object]] = [_ORDERED] * len(envelopes)
     for number, refusal in receipt.errors.items():

@@ -47,7 +47,13 @@ class OrdererMachine(Machine):
             if world.faulty and world.chance.random() < 0.1:
                 mount.lose_power_at = world.chance.randrange(30)
         async with open_orderer(
-            self.settings, clock_us=self.clock_us, random=Random(world.chance.getrandbits(64)), disk=mount
+            self.settings,
+            clock_us=self.clock_us,
+            random=Random(world.chance.getrandbits(64)),
+            disk=mount,
+            # Work takes no time here: measured by the real clocks, a seed would give another run on a busy machine.
+            clock=world.loop.time,
+            thread_clock=world.loop.time,
         ) as orderer:
             self._watch(orderer, life)
             self.orderer = orderer

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from unittest import mock
 
 from gridledger.errors import CorruptionError
@@ -328,7 +327,7 @@ class World:
 
 @contextmanager
 def _stand_ins(world: World) -> Iterator[None]:
-    """What stands in for sockets, threads, and clocks that time pieces of work: those take no time here."""
+    """What stands in for sockets and threads."""
     SimulatedClient.network = world.network
     SimulatedWriter.chance, SimulatedWriter.slowest_s = world.chance, 0.0
     SimulatedWriter.members = world.members
@@ -347,10 +346,6 @@ def _stand_ins(world: World) -> Iterator[None]:
         mock.patch("services.peer.committer.orderers.NodeClient", SimulatedClient),
         mock.patch("services.peer.gateway.other_nodes.NodeClient", SimulatedClient),
         mock.patch("services.orderer.raft.node.WalWriter", SimulatedWriter),
-        mock.patch("services.orderer.routes.perf_counter", world.loop.time),
-        mock.patch(
-            "gridledger.effort.time", SimpleNamespace(perf_counter=world.loop.time, thread_time=world.loop.time)
-        ),
     ):
         yield
 
