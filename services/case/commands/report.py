@@ -11,13 +11,12 @@ from typing import Final
 
 from gridledger.cli.output import note, say_fields, say_json
 from gridledger.errors import InputError
-from gridledger.evidence.verification import verify_package
 from gridledger.extras import require_extra
 from services.case.commands.asking import add_question, asked_desk, question_of
 from services.case.commands.options import new_parser
 from services.case.commands.rules import MOST_ROWS, USUAL_ROWS, RuleFiles, add_rule_files
 from services.case.examining import read_case
-from services.case.judging import processors, side_by_side
+from services.case.judging import verified
 from services.case.questions import REPORT
 from services.case.report.dossier import Dossier, Packed
 from services.case.stamp_files import StampFile, add_stamp, stamp_of
@@ -99,15 +98,5 @@ def packed_of(file: Path, roots: Path | None, stamp: StampFile | None = None) ->
         raise InputError(f"{file}: {error.strerror or error}") from None
     verification = None
     if roots is not None:
-        trusted = read_trusted(roots)
-        report = verify_package(
-            data,
-            roots=trusted.roots,
-            general_genesis=trusted.genesis,
-            roles=trusted.roles,
-            judge=side_by_side(processors()),
-        )
-        if stamp is not None:
-            stamp.judge(report, data)
-        verification = report.to_dict()
+        verification = verified(data, read_trusted(roots), stamp).to_dict()
     return Packed(file.name, sha256(data).hexdigest(), len(data), verification)

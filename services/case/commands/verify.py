@@ -13,9 +13,8 @@ from gridledger.command_line import EXIT_USAGE, one_line, tell_error
 from gridledger.errors import GridLedgerError
 from gridledger.evidence.canonical_zip import MAX_BYTES
 from gridledger.evidence.report import Outcome, ProvedEvent, ProvedTransaction, Report
-from gridledger.evidence.verification import verify_package
 from services.case.commands.options import new_parser
-from services.case.judging import processors, side_by_side
+from services.case.judging import verified
 from services.case.stamp_files import add_stamp, read_part, stamp_of
 from services.case.trusted import read_trusted
 from services.case.verifier import verifier
@@ -50,15 +49,7 @@ def main(argv: list[str]) -> int:
     try:
         trusted, stamp = read_trusted(options.roots), stamp_of(options)
         data = read_part(options.package, MAX_BYTES + 1)
-        report = verify_package(
-            data,
-            roots=trusted.roots,
-            general_genesis=trusted.genesis,
-            roles=trusted.roles,
-            judge=side_by_side(processors()),
-        )
-        if stamp is not None:
-            stamp.judge(report, data)
+        report = verified(data, trusted, stamp)
         report.notes += _of_verifier(report)
     except GridLedgerError as error:  # what a package can be is told in the report; these are the inputs
         tell_error(error)
