@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.support.anchor_network import (
     agent_identity,
     anchor_description,
     ledger_folder,
+    ordered_anew,
     page,
     put_in_place,
     rewritten,
@@ -85,6 +87,10 @@ async def test_a_shard_is_anchored_within_bounds_under_load(network: LocalNetwor
     code, told = command(network, "verify", SHARD, "--user", "ControlRoom/admin")
     assert code == 0, told
     assert told.count("anchors agree") == 2
+    asked = ("--chaincode", "anchors", "--json", "--user", "ControlRoom/admin", "--dir", network.folder.root)
+    done = gridledger("events", MAINCHAIN, *asked)
+    names = {json.loads(line)["name"] for line in done.stdout.splitlines()}
+    assert "Cosigned" in names, (names, done.stderr)  # one transaction has what both agents signed
 
 
 async def test_a_block_is_proved_to_be_under_an_anchor(network: LocalNetwork) -> None:
@@ -119,10 +125,10 @@ async def test_an_agent_goes_on_where_it_was_and_silence_is_an_alarm(network: Lo
 
 
 async def test_a_rewritten_shard_is_caught(network: LocalNetwork, tmp_path: Path) -> None:
-    """Both organisations, with the orderer's key, drop one transaction from the shard's past."""
+    """Both organisations, with the orderer's key and files, drop one transaction from the shard's past."""
     await caught_up(network)
     orderer = SigningIdentity.load(network.folder.node("orderer1") / "msp")
-    for name in (*AGENTS, "peer1", "peer2"):
+    for name in (*AGENTS, "peer1", "peer2", "orderer1"):
         await network.kill(name)
     (tmp_path / "forged").mkdir()
     true = ledger_folder(network, "peer1", SHARD)
@@ -136,6 +142,8 @@ async def test_a_rewritten_shard_is_caught(network: LocalNetwork, tmp_path: Path
 
     chain = rewritten(true, tmp_path / "forged" / SHARD, orderer, without_one)
     assert dropped
+    ordered_anew(network, tmp_path / "forged" / SHARD, orderer)
+    await network.start("orderer1")
     for peer in ("peer1", "peer2"):
         put_in_place(tmp_path / "forged" / SHARD, ledger_folder(network, peer, SHARD))
         await network.start(peer)

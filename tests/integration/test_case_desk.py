@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +240,7 @@ async def test_a_package_takes_rows_files_and_bodies_from_light_nodes(
     report = await asyncio.to_thread(verify_package, out.read_bytes(), roots=roots, general_genesis=genesis)
     assert report.broken is None, report.broken
     assert len(report.rows) == told["rows"]
+    await _is_a_reference(run, tmp_path, package.attachments)
     # Without the light node the package is made as well, and says what is not in it.
     await running.network.kill("ln-plant-1")
     again = (*asked, "--title", "late", "--out", str(tmp_path / "late.zip"))
@@ -248,6 +249,19 @@ async def test_a_package_takes_rows_files_and_bodies_from_light_nodes(
     assert {each["part"] for each in late["missing"]} == {"rows", "files", "bodies"}
     assert {each["code"] for each in late["missing"]} <= {"CONNECTION_FAILED", "UNAVAILABLE"}
     await running.network.start("ln-plant-1")
+
+
+async def _is_a_reference(run: Any, folder: Path, files: Mapping[str, bytes]) -> None:
+    """The package's files of a PMU's batches, as they are called there, make a reference for recordings."""
+    for name, data in files.items():
+        (folder / "files" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "files" / name).write_bytes(data)
+    asked = (CASE, "--device", PMU, "--batches", str(folder / "files"), "--out", str(folder / "reference.csv"))
+    told = await asyncio.to_thread(lambda: run("enf", "reference", *asked))
+    assert len(told["batches"]) == len(files)
+    lines = (folder / "reference.csv").read_text().splitlines()
+    assert lines[0] == "time_s,frequency_hz"
+    assert len(lines) == 1 + told["rows"] > 1
 
 
 async def test_an_export_has_what_a_search_finds(run: Any, tmp_path: Path) -> None:

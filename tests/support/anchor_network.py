@@ -18,6 +18,7 @@ from gridledger.ledger.committer import BlockCommitter
 from gridledger.network.schema import NetworkConfig, load_network_config
 from gridledger.protocol.block import Block, HeaderSignature, SignedBlock
 from gridledger.transport.node_client import NodeClient
+from services.orderer.block_store import BlockStore
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import REPOSITORY, hold_ports
 
@@ -110,3 +111,21 @@ def put_in_place(forged: Path, ledger: Path) -> None:
     """A ledger in place of another."""
     shutil.rmtree(ledger)
     shutil.copytree(forged, ledger)
+
+
+def ordered_anew(network: LocalNetwork, forged: Path, orderer: SigningIdentity) -> None:
+    """Another history in place of what a stopped orderer has of a channel, each block under the orderer's own key."""
+    place = network.folder.node("orderer1") / "data" / "blocks" / forged.name
+    made = place.with_name(f"{forged.name}.forged")
+    true, store = BlockStore.open(place), BlockStore.open(made)
+    with Ledger.open(forged.parent, forged.name, readonly=True) as ledger:
+        for number in range(true.height):
+            record, block = true.record(number), ledger.block(number)
+            signature = HeaderSignature(orderer.fingerprint, orderer.sign(block.header.text.encode())).to_bytes()
+            told = {"raft_index": record.raft_index, "config_block": record.config_block}
+            store.append(block.header, block.to_bytes(), signature, **told)
+    store.sync()
+    true.close()
+    store.close()
+    shutil.rmtree(place)
+    made.rename(place)
