@@ -15,6 +15,8 @@ from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
 
 LOOK_EVERY_S: Final = 5.0
+FIRST_LOOK_EVERY_S: Final = 0.25
+"""Until a configuration is known nobody is served, so a peer that starts beside is asked often."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class ConfigSource(Protocol):
 class Members:
     """The channel's organisations. ``trust`` is told root certificates (PEM) that connections may show from now on.
 
-    The channel is asked for another configuration every ``every_s`` seconds.
+    The channel is asked for its first configuration every :data:`FIRST_LOOK_EVERY_S`, and for another one every
+    ``every_s`` seconds.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Members:
                 await self.look()
             except GridLedgerError as error:
                 _log.debug("the channel's configuration cannot be asked for", extra={"why": error.message})
-            await asyncio.sleep(self._every_s)
+            await asyncio.sleep(FIRST_LOOK_EVERY_S if self._config is None else self._every_s)
 
     async def look(self) -> None:
         """Ask whether there is another configuration, and take it."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from gridledger.errors import GridLedgerError, NotFoundError
+from gridledger.errors import GridLedgerError, NotFoundError, UnavailableError
 from gridledger.protocol.fields import to_base64
 from gridledger.sharing import commitment
 from services.vault.errors import HolderFull, HolderRefuses, NotGranted, WrongShare
@@ -179,8 +180,9 @@ async def test_kill_9_of_the_holders_loses_nothing(vault: VaultNetwork) -> None:
         await vault.network.start("m1")
         for holder in acked:
             assert vault.share_file("m1", holder, name).read_bytes() == put.shares[holder]
-        for holder in HOLDERS:
-            await put.give(calls, holder)
+        for holder in HOLDERS:  # a holder that has just started does not know the channel's members yet
+            given = partial(put.give, calls, holder)
+            await eventually(given, within_s=20, what=f"{holder} takes its share", ignore=(UnavailableError,))
         assert (await ledger.settle(name))["status"] == "stored"
 
 

@@ -20,6 +20,7 @@ from services.relay.server.page import HEADERS, page
 from services.relay.server.page_reads import PageReads
 from services.relay.server.plain_callers import PlainCallers
 from services.relay.settings import RelaySettings
+from tests.support.waiting import until
 
 
 def scope(*hosts: bytes) -> dict[str, Any]:
@@ -111,6 +112,17 @@ async def test_members_follow_the_channels_configuration() -> None:
     with pytest.raises(UnavailableError):
         await members.look()
     assert members.authenticate(certificate) == "config 3 knows x at 77"  # type: ignore[comparison-overlap]
+
+
+async def test_a_channel_that_was_away_is_asked_again_soon() -> None:
+    channel = Channel()
+    channel.away = True
+    members = Members(cast("ConfigSource", channel), lambda _: None, lambda: 77, every_s=3600)
+    following = asyncio.create_task(members.follow())
+    await asyncio.sleep(0)
+    channel.away = False
+    await until(lambda: channel.asked, within_s=5)
+    following.cancel()
 
 
 HOSTILE = "<script>alert(1)</script>\"'&"
