@@ -163,3 +163,9 @@ def vault(context: typer.Context) -> None:
 def case(context: typer.Context) -> None:
     """Investigations: what devices and operators left on the ledger, and the proofs of it."""
     raise typer.Exit(run_own(context.info_name or "", context.args))
+
+
+@app.command(context_settings=_OWN_ARGUMENTS, add_help_option=False, rich_help_panel="Network")
+def console(context: typer.Context) -> None:
+    """The network, the ledger and the grid in a browser, on this machine and as your own identity."""
+    raise typer.Exit(run_own(context.info_name or "", context.args))

@@ -36,6 +36,7 @@ from gridledger.client.queries import (
     read_definition,
     read_headers,
     read_history,
+    read_opened_block,
     read_status,
     read_transaction,
 )
@@ -246,6 +247,11 @@ class Network:
     async def get_block(self, number: int) -> Block:
         """A block with its header and envelopes. Its data hash is verified."""
         return await self._session.read(self.channel, read_block, number)
+
+    async def get_opened_block(self, number: int) -> dict[str, Any]:
+        """A block as the gateway's peer tells it, opened: with the codes and the parts of each envelope as JSON values.
+        Nothing of it is verified."""
+        return await self._session.read(self.channel, read_opened_block, number)
 
     async def get_headers(self, start: int = 0, *, limit: int = MAX_HEADERS) -> HeadersPage:
         """Headers of consecutive blocks from ``start`` on, without their transactions, and the peer's height.

@@ -10,11 +10,11 @@ from typing import Any
 
 from gridledger.client.data_frames import History
 from gridledger.errors import CorruptionError, GridLedgerError
-from gridledger.protocol.block import Block
+from gridledger.protocol.block import MAX_ENVELOPES, Block
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.config_update import parse_envelope
-from gridledger.protocol.fields import decoded, list_of, object_of
+from gridledger.protocol.fields import decoded, integer_of, list_of, object_of, value_of
 from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.transaction_status import Status
@@ -53,6 +53,16 @@ async def read_block(node: NodeClient, channel: str, number: int) -> Block:
     if block.header.number != number or block.header.channel != channel or not block.data_hash_holds():
         raise CorruptionError(f"the peer's answer is not block {number} of {channel}")
     return block
+
+
+async def read_opened_block(node: NodeClient, channel: str, number: int) -> dict[str, Any]:
+    """A block as the peer tells it (:func:`~gridledger.protocol.opened_block.open_block`): with the code of each
+    transaction, and the parts of each envelope as JSON values. Nothing of it is verified."""
+    answer = object_of(await node.get_json(path_of("channels", channel, "blocks", str(number))), "an opened block")
+    list_of(answer, "transactions", max_length=MAX_ENVELOPES)
+    if integer_of(object_of(value_of(answer, "header"), "a header"), "number") != number:
+        raise CorruptionError(f"the peer's answer is not block {number} of {channel}")
+    return answer
 
 
 async def read_headers(node: NodeClient, channel: str, start: int, *, limit: int = MAX_HEADERS) -> HeadersPage:

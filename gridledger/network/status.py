@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -91,30 +91,52 @@ def own_admins(profile: ConnectionProfile) -> Who:
     return lambda entry: SigningIdentity.load(profile.user(entry.organisation, "admin"))
 
 
-async def network_state(
-    profile: ConnectionProfile, who: Who, processes: Mapping[str, str] | None = None
-) -> NetworkState:
-    """Ask every node for what it tells ``who``, and the CA service for its health.
+class NodeClients:
+    """Connections to all nodes of a network, and to its CA service, through which their states are asked for again and
+    again. Make it with :func:`node_clients`."""
 
-    ``processes``: what the network's supervisor says of them, where there is one.
-    """
-    nodes = {**profile.orderers, **profile.peers}
-    state = NetworkState({name: ChannelState() for name in profile.channels}, {}, ["ca", *nodes], dict(processes or {}))
+    def __init__(self, profile: ConnectionProfile, clients: Mapping[str, NodeClient], ca: NodeClient) -> None:
+        self._profile = profile
+        self._clients = clients
+        self._ca = ca
+
+    async def state(self, processes: Mapping[str, str] | None = None) -> NetworkState:
+        """Ask every node for what it tells, and the CA service for its health.
+
+        ``processes``: what the network's supervisor says of them, where there is one.
+        """
+        names = list(self._clients)
+        channels = {name: ChannelState() for name in self._profile.channels}
+        state = NetworkState(channels, {}, ["ca", *names], dict(processes or {}))
+        questions = [_ask(name, client, "/status") for name, client in self._clients.items()]
+        answers = dict(await asyncio.gather(_ask("ca", self._ca, "/healthz"), *questions))
+        _note_errors(state, answers)
+        heard = {name: answers[name] for name in names if name not in state.down and name not in state.refusals}
+        _note_channels(state, heard, set(self._profile.peers))
+        for name, channel in state.channels.items():
+            if len({peer.height for peer in channel.peers.values()}) > 1:
+                await _compare_below(name, channel, self._clients, state)
+        return state
+
+
+@asynccontextmanager
+async def node_clients(profile: ConnectionProfile, who: Who) -> AsyncIterator[NodeClients]:
+    """A connection to each node as the identity that ``who`` gives, for as long as the block lasts."""
     async with AsyncExitStack() as stack:
         clients = {
             name: await stack.enter_async_context(NodeClient.to(profile.way_to(name), who(entry)))
-            for name, entry in nodes.items()
+            for name, entry in {**profile.orderers, **profile.peers}.items()
         }
         ca = await stack.enter_async_context(NodeClient(profile.ca.url, None, profile.ca.tls_root.read_text("ascii")))
-        questions = [_ask("ca", ca, "/healthz"), *(_ask(name, client, "/status") for name, client in clients.items())]
-        answers = dict(await asyncio.gather(*questions))
-        _note_errors(state, answers)
-        heard = {name: answers[name] for name in nodes if name not in state.down and name not in state.refusals}
-        _note_channels(state, heard, set(profile.peers))
-        for name, channel in state.channels.items():
-            if len({peer.height for peer in channel.peers.values()}) > 1:
-                await _compare_below(name, channel, clients, state)
-    return state
+        yield NodeClients(profile, clients, ca)
+
+
+async def network_state(
+    profile: ConnectionProfile, who: Who, processes: Mapping[str, str] | None = None
+) -> NetworkState:
+    """Ask every node once; see :meth:`NodeClients.state`."""
+    async with node_clients(profile, who) as clients:
+        return await clients.state(processes)
 
 
 def _note_errors(state: NetworkState, answers: dict[str, Any]) -> None:
@@ -147,7 +169,9 @@ def _note_channels(state: NetworkState, answers: dict[str, Any], peers: set[str]
                 terms[channel], found.leader = there["term"], there["leader"]
 
 
-async def _compare_below(name: str, channel: ChannelState, clients: dict[str, NodeClient], state: NetworkState) -> None:
+async def _compare_below(
+    name: str, channel: ChannelState, clients: Mapping[str, NodeClient], state: NetworkState
+) -> None:
     """Ask for the commit hash at the height that all peers of the channel have, since they have different ones now."""
     height = min(peer.height for peer in channel.peers.values())
     if height == 0:

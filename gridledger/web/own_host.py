@@ -15,11 +15,12 @@ _SHOWN: Final = 255
 
 
 class OwnHost:
-    """The names under which a service at ``port`` is called: those of loopback, and ``names``."""
+    """The names under which a service at ``port`` is called: those of loopback, and ``names``; without ``loopback`` the
+    latter alone, and the port beside them."""
 
-    def __init__(self, port: int, names: Iterable[str] = ()) -> None:
-        known = [name.lower() for name in (*_LOOPBACK, *names)]
-        self._hosts = {*known, *(f"{name}:{port}" for name in known)}
+    def __init__(self, port: int, names: Iterable[str] = (), *, loopback: bool = True) -> None:
+        known = [name.lower() for name in ((*_LOOPBACK, *names) if loopback else names)]
+        self._hosts = {*(known if loopback else ()), *(f"{name}:{port}" for name in known)}
 
     def check(self, scope: Mapping[str, Any]) -> None:
         """Raise :class:`WrongHost` unless a request (as ASGI has it) names this service, once."""

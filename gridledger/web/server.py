@@ -125,6 +125,10 @@ class WebServer:
         if self._task.done():
             self._task.result()
 
+    async def listening(self) -> None:
+        """Until connections are accepted."""
+        await self._server.listening.wait()
+
     def stop(self) -> None:
         """Take no more connections, let running requests end within the bound, end streams. Twice: do not wait."""
         if self._server.should_exit:

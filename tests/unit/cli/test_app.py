@@ -23,6 +23,7 @@ COMMANDS = {
     *("up", "down", "status", "start", "stop", "reset", "bootstrap", "compose", "feeder", "relay", "rest", "vault"),
     "anchor",
     "case",
+    "console",
     *("chaincode check", "chaincode pack", "chaincode deploy", "chaincode list", "chaincode info", "simulate"),
     *("invoke", "query"),
     *(
@@ -47,7 +48,7 @@ COMMANDS = {
 }
 
 
-OWN_PARSERS = {"simulate", "anchor", "case", "feeder", "relay", "rest", "vault"}
+OWN_PARSERS = {"simulate", "anchor", "case", "console", "feeder", "relay", "rest", "vault"}
 
 
 def modules_after(arguments: list[str]) -> set[str]:

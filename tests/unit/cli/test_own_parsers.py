@@ -9,7 +9,7 @@ from gridledger.cli import project as checkout
 
 
 def test_a_simulated_relay_is_no_command_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert {"simulate", "anchor", "case", "feeder", "relay", "rest", "vault"} == own_parsers.NAMES
+    assert {"simulate", "anchor", "case", "console", "feeder", "relay", "rest", "vault"} == own_parsers.NAMES
     assert main(["relay-simulator"]) == 2
     assert "relay-simulator" in capsys.readouterr().err
 

@@ -1,0 +1,1 @@
+"""The console: the network, the ledger, the grid and its evidence in a browser."""

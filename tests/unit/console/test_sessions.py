@@ -1,0 +1,100 @@
+"""Tokens and sessions of the console: once, bounded, ended."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from gridledger.errors import BusyError
+from services.console.errors import LoginRefused, SessionRequired
+from services.console.sessions import MAX_SESSIONS, MAX_TOKENS, SESSION_S, TOKEN_S, Person, Sessions
+
+ALICE = Person("Org1MSP", "alice", "a" * 64, not_after_s=1e9)
+BOB = Person("Org2MSP", "bob", "b" * 64, not_after_s=1e9)
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sessions(clock: Clock) -> Sessions:
+    numbers = count()
+    return Sessions(clock, lambda: f"secret {next(numbers)}")
+
+
+def test_a_token_opens_one_session(sessions: Sessions) -> None:
+    token = sessions.invite(ALICE)
+    cookie, session = sessions.open(token)
+    assert sessions.find(cookie) is session
+    assert session.person == ALICE
+    with pytest.raises(LoginRefused):
+        sessions.open(token)
+    with pytest.raises(LoginRefused):
+        sessions.open("no token")
+
+
+def test_a_token_ends(sessions: Sessions, clock: Clock) -> None:
+    token = sessions.invite(ALICE)
+    clock.now_s += TOKEN_S
+    with pytest.raises(LoginRefused):
+        sessions.open(token)
+
+
+def test_a_session_ends_after_its_time_and_with_its_certificate(sessions: Sessions, clock: Clock) -> None:
+    cookie, session = sessions.open(sessions.invite(ALICE))
+    short, _ = sessions.open(sessions.invite(Person("Org1MSP", "carol", "c" * 64, not_after_s=clock.now_s + 10)))
+    clock.now_s += 10
+    with pytest.raises(SessionRequired):
+        sessions.find(short)
+    sessions.check(session)
+    clock.now_s += SESSION_S
+    with pytest.raises(SessionRequired):
+        sessions.check(session)
+    with pytest.raises(SessionRequired):
+        sessions.find(cookie)
+
+
+@pytest.mark.parametrize("cookie", [None, "", "other", "\udcff"])
+def test_without_a_session_nobody_is_known(sessions: Sessions, cookie: str | None) -> None:
+    with pytest.raises(SessionRequired):
+        sessions.find(cookie)
+
+
+def test_logging_out_ends_one_session_and_a_revocation_all_of_a_certificate(sessions: Sessions) -> None:
+    cookies = [sessions.open(sessions.invite(who)) for who in (ALICE, ALICE, BOB)]
+    token = sessions.invite(ALICE)
+    sessions.end(cookies[0][1])
+    with pytest.raises(SessionRequired):
+        sessions.find(cookies[0][0])
+    assert sessions.find(cookies[1][0])
+    sessions.end_all_of(ALICE.fingerprint)
+    with pytest.raises(SessionRequired):
+        sessions.find(cookies[1][0])
+    with pytest.raises(LoginRefused):
+        sessions.open(token)
+    assert sessions.find(cookies[2][0]).person == BOB
+
+
+def test_there_are_so_many_sessions_and_tokens_at_most(sessions: Sessions, clock: Clock) -> None:
+    oldest = sessions.invite(BOB)
+    for _ in range(MAX_TOKENS):
+        sessions.invite(ALICE)
+    with pytest.raises(LoginRefused):
+        sessions.open(oldest)
+    for _ in range(MAX_SESSIONS):
+        sessions.open(sessions.invite(ALICE))
+    with pytest.raises(BusyError):
+        sessions.open(sessions.invite(BOB))
+    clock.now_s += SESSION_S
+    assert sessions.open(sessions.invite(BOB))
+    assert len(sessions) == 1
