@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-from gridledger.grid.bus_positions import bus_positions
+from gridledger.grid.bus_positions import drawn_positions
 from gridledger.grid.case import Case, FloatArray
 from gridledger.grid.grouping import Grouping
 
@@ -21,10 +21,6 @@ VSI_COLOURS = LinearSegmentedColormap.from_list(
 )
 VSI_RANGE = Normalize(0.70, 1.0)
 _MANY_BUSES = 60
-# Two buses of case30 lie on lines of others.
-_MOVED: Mapping[str, Mapping[int, tuple[float, float]]] = {
-    "case30": {9: (1.30, -3.68), 11: (2.20, -3.52), 21: (1.82, -4.98)}
-}
 
 
 def draw_grid(
@@ -40,7 +36,7 @@ def draw_grid(
 
     ``injected``: MVAr by bus.
     """
-    positions = _positions(case)
+    positions = drawn_positions(case)
     size = 1.0 if len(case.numbers) <= _MANY_BUSES else 0.25
     _draw_groups(axes, case, grouping, positions, size)
     ends = np.stack([positions[case.branches.f], positions[case.branches.t]], axis=1)
@@ -81,13 +77,6 @@ def draw_grid(
 def colour_scale() -> ScalarMappable:
     """For a colour bar."""
     return ScalarMappable(norm=VSI_RANGE, cmap=VSI_COLOURS)
-
-
-def _positions(case: Case) -> FloatArray:
-    positions = bus_positions(case).copy()
-    for bus, place in _MOVED.get(case.name, {}).items():
-        positions[case.position[bus]] = place
-    return positions
 
 
 def _draw_groups(axes: Axes, case: Case, grouping: Grouping, positions: FloatArray, size: float) -> None:

@@ -1,0 +1,1 @@
+"""What the pages of the grid stand on: frames read from blocks, the state of the grid, its alarms, its diagram."""
