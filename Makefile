@@ -157,7 +157,7 @@ docker-test: $(VENV)/.installed  ## the network as containers: built, used, kill
 # Each begins as a copy of dev's, which has everything: uv keeps the versions it finds, so no lock replaces another's.
 lock: $(VENV)/.installed-dev  ## make the locks in requirements/ anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
-	@for set in "dev --extra dev" "deep --extra deep" "bench --extra bench" "feeder --extra feeder" "relay --extra relay" "vault --extra vault" "forensics --extra forensics" "services --extra server"; do set -- $$set; name=$$1; shift; \
+	@for set in "dev --extra dev" "deep --extra deep" "bench --extra bench" "feeder --extra feeder" "relay --extra relay" "vault --extra vault" "forensics --extra forensics" "console --extra console" "services --extra server"; do set -- $$set; name=$$1; shift; \
 	  test $$name = dev || cp requirements/dev.lock requirements/$$name.lock; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    pyproject.toml $$@ --output-file requirements/$$name.lock; done
