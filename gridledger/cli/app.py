@@ -24,6 +24,7 @@ from gridledger.cli import (
     peers,
     processes,
     revocations,
+    searching,
     set_up,
     transactions,
 )
@@ -53,6 +54,7 @@ for module in (
     channels,
     config_verbs,
     blocks,
+    searching,
     events,
     ledgers,
     identity,

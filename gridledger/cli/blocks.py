@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def block(
     channel: Channel,
-    number: Annotated[int, typer.Argument(metavar="N", min=0, help="The block's number; the first is 0.")],
+    place: Annotated[str, typer.Argument(metavar="N|HASH", help="The block's number (the first is 0), or its hash.")],
     *,
     user: User = None,
     directory: Profile = DEFAULT_DIR,
@@ -42,10 +42,14 @@ def block(
 
     from gridledger.cli.connection import gateway_to  # noqa: PLC0415
     from gridledger.cli.reading import read_opened_block  # noqa: PLC0415
+    from gridledger.client.queries import read_block_by_hash  # noqa: PLC0415
 
     async def work() -> dict[str, Any]:
         async with gateway_to(directory, user, channel) as gateway:
-            return await read_opened_block(gateway.node, channel, number)
+            node, number = gateway.node, _number(place)
+            if number is None:
+                number = (await read_block_by_hash(node, channel, place)).header.number
+            return await read_opened_block(node, channel, number)
 
     found = asyncio.run(work())
     if as_json:
@@ -72,7 +76,7 @@ def block(
 
 def tx(
     channel: Channel,
-    tx_id: Annotated[str, typer.Argument(metavar="ID", help="The transaction's id.")],
+    tx_id: Annotated[str, typer.Argument(metavar="ID", help="The transaction's id, or how it begins.")],
     *,
     proof: Annotated[
         bool,
@@ -93,14 +97,17 @@ def tx(
     import asyncio  # noqa: PLC0415
 
     from gridledger.cli.connection import gateway_to  # noqa: PLC0415
+    from gridledger.cli.searching import whole_id  # noqa: PLC0415
 
-    async def told() -> ProvedTransaction:
+    async def told() -> ProvedTransaction | str:
         async with gateway_to(directory, user, channel) as gateway:
-            return await gateway.get_network(channel).get_transaction(tx_id)
+            network = gateway.get_network(channel)
+            whole = await whole_id(network, tx_id)
+            return whole if proof else await network.get_transaction(whole)
 
-    if proof:
-        return _show_proof(directory, user, channel, tx_id, as_json=as_json)
     found = asyncio.run(told())
+    if isinstance(found, str):
+        return _show_proof(directory, user, channel, found, as_json=as_json)
     if as_json:
         say_json({name: value for name, value in found.to_dict().items() if name != "proof"})
         return 0
@@ -172,6 +179,19 @@ def history(
             ],
         )
     return 0
+
+
+def _number(text: str) -> int | None:
+    """A block's number, None for a hash."""
+    from gridledger.protocol.block import ZERO_HASH  # noqa: PLC0415
+
+    if len(text) == len(ZERO_HASH) and not text.lower().strip("0123456789abcdef"):
+        return None
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise typer.BadParameter(
+        f"a block is named by its number or by its hash of 64 hexadecimal digits, not {text!r:.80}"
+    )
 
 
 def _call(transaction: dict[str, Any]) -> tuple[str, str]:

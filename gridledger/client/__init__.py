@@ -19,6 +19,7 @@ from gridledger.identity.signer import SigningIdentity
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.proof import ProvedTransaction
+from gridledger.protocol.search import FoundTransaction, TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import ConnectionFailed, NodeClient
@@ -43,6 +44,7 @@ __all__ = [
     "DigestSigner",
     "EndorseError",
     "FileCheckpointer",
+    "FoundTransaction",
     "FullBlockEvent",
     "Gateway",
     "History",
@@ -61,7 +63,9 @@ __all__ = [
     "SubmittedTransaction",
     "Timeouts",
     "TransactionError",
+    "TransactionFilter",
     "TransactionVerdict",
+    "TransactionsPage",
     "connect",
     "load_profile",
 ]

@@ -32,6 +32,7 @@ from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEvent
 from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
+from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
 from gridledger.transport.pins import Dialled
 
@@ -221,6 +222,24 @@ class Network:
     def get_block(self, number: int) -> Block:
         """See :meth:`gridledger.client.Network.get_block`."""
         return run(self._inner.get_block(number))
+
+    def get_opened_block(self, number: int) -> dict[str, Any]:
+        """See :meth:`gridledger.client.Network.get_opened_block`."""
+        return run(self._inner.get_opened_block(number))
+
+    def get_block_by_hash(self, block_hash: str) -> Block:
+        """See :meth:`gridledger.client.Network.get_block_by_hash`."""
+        return run(self._inner.get_block_by_hash(block_hash))
+
+    def search_transactions(
+        self, wanted: TransactionFilter | None = None, *, limit: int = 50, bookmark: str | None = None
+    ) -> TransactionsPage:
+        """See :meth:`gridledger.client.Network.search_transactions`."""
+        return run(self._inner.search_transactions(wanted, limit=limit, bookmark=bookmark))
+
+    def find_transactions(self, prefix: str, *, limit: int = 50, bookmark: str | None = None) -> TransactionsPage:
+        """See :meth:`gridledger.client.Network.find_transactions`."""
+        return run(self._inner.find_transactions(prefix, limit=limit, bookmark=bookmark))
 
     def get_headers(self, start: int = 0, *, limit: int = MAX_HEADERS) -> HeadersPage:
         """See :meth:`gridledger.client.Network.get_headers`."""

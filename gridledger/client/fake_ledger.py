@@ -24,6 +24,7 @@ from gridledger.protocol.fields import hash_of
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import SignedProposal
 from gridledger.protocol.result import Result
+from gridledger.protocol.search import TRANSACTION, FoundTransaction
 from gridledger.protocol.transaction import Transaction
 from gridledger.protocol.transaction_status import Status
 
@@ -174,6 +175,31 @@ class FakeLedger:
         return ProvedTransaction(
             tx_id, status.block, 0, status.code, block.envelopes[0], block.header, 1, siblings, None
         )
+
+    def found(self) -> list[FoundTransaction]:
+        """All transactions as a search tells them, the newest first."""
+        rows = []
+        for status in reversed(self._statuses.values()):
+            block = self.blocks[status.block]
+            proposal = Transaction.parse(block.envelopes[0]).proposal
+            certificate = proposal.certificate()
+            rows.append(
+                FoundTransaction(
+                    tx_id=status.tx_id,
+                    block=status.block,
+                    index=0,
+                    code=status.code,
+                    timestamp_us=block.header.timestamp_us,
+                    kind=TRANSACTION,
+                    mspid=self._caller.get_mspid(),
+                    creator=certificate.common_name,
+                    certificate=certificate.fingerprint,
+                    chaincode=proposal.chaincode,
+                    function=proposal.function,
+                    proposed_us=proposal.time_us,
+                )
+            )
+        return rows
 
     def _validate(self, result: Result) -> TxValidationCode:
         state = self.running(result.chaincode).state

@@ -30,7 +30,9 @@ from gridledger.client.pages import all_items
 from gridledger.client.profile import read_roots
 from gridledger.client.queries import (
     MAX_ITEMS,
+    find_transactions,
     read_block,
+    read_block_by_hash,
     read_chain_info,
     read_config,
     read_definition,
@@ -39,6 +41,7 @@ from gridledger.client.queries import (
     read_opened_block,
     read_status,
     read_transaction,
+    search_transactions,
 )
 from gridledger.client.retry import Retry
 from gridledger.client.session import Session
@@ -55,6 +58,7 @@ from gridledger.protocol.fields import integer_of, list_of, object_of, to_base64
 from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal
+from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
 from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled
@@ -252,6 +256,27 @@ class Network:
         """A block as the gateway's peer tells it, opened: with the codes and the parts of each envelope as JSON values.
         Nothing of it is verified."""
         return await self._session.read(self.channel, read_opened_block, number)
+
+    async def get_block_by_hash(self, block_hash: str) -> Block:
+        """The block whose header has this hash (64 hexadecimal digits). Its data hash is verified."""
+        return await self._session.read(self.channel, read_block_by_hash, block_hash)
+
+    async def search_transactions(
+        self, wanted: TransactionFilter | None = None, *, limit: int = 50, bookmark: str | None = None
+    ) -> TransactionsPage:
+        """A page of the transactions that fit ``wanted`` (None: of all), the newest first, valid or not.
+
+        At most ``limit`` (up to 1,000). A page may have fewer, none even, and a ``bookmark``, with which the same
+        search goes on: a peer has a bound on what it looks at for one page. What is told of a transaction is the peer's
+        word; :meth:`get_transaction` verifies one.
+        """
+        asked = wanted or TransactionFilter()
+        return await self._session.read(self.channel, search_transactions, asked, limit=limit, bookmark=bookmark)
+
+    async def find_transactions(self, prefix: str, *, limit: int = 50, bookmark: str | None = None) -> TransactionsPage:
+        """A page of the transactions whose ids begin with ``prefix`` (1 to 64 hexadecimal digits), in the order of the
+        ids."""
+        return await self._session.read(self.channel, find_transactions, prefix, limit=limit, bookmark=bookmark)
 
     async def get_headers(self, start: int = 0, *, limit: int = MAX_HEADERS) -> HeadersPage:
         """Headers of consecutive blocks from ``start`` on, without their transactions, and the peer's height.

@@ -17,6 +17,7 @@ from gridledger.protocol.config_update import parse_envelope
 from gridledger.protocol.fields import decoded, integer_of, list_of, object_of, value_of
 from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
+from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry
 from gridledger.transport.node_client import NodeClient, path_of
@@ -65,6 +66,15 @@ async def read_opened_block(node: NodeClient, channel: str, number: int) -> dict
     return answer
 
 
+async def read_block_by_hash(node: NodeClient, channel: str, block_hash: str) -> Block:
+    """The block whose header has this hash; :class:`CorruptionError` for another one."""
+    path = path_of("channels", channel, "blocks", "by-hash", block_hash)
+    block = Block.from_bytes(await node.get(path, params={"format": "raw"}))
+    if block.header.hash != block_hash.lower() or block.header.channel != channel or not block.data_hash_holds():
+        raise CorruptionError(f"the peer's answer is not the block of {channel} with the hash {block_hash}")
+    return block
+
+
 async def read_headers(node: NodeClient, channel: str, start: int, *, limit: int = MAX_HEADERS) -> HeadersPage:
     """Headers of consecutive blocks from ``start`` on, each naming the one before it by its hash;
     :class:`CorruptionError` otherwise. None where the peer has no such block yet."""
@@ -72,6 +82,37 @@ async def read_headers(node: NodeClient, channel: str, start: int, *, limit: int
     page = HeadersPage.from_dict(await node.get_json(path_of("channels", channel, "headers"), params=params))
     if not page.follows(channel, start) or len(page.items) > limit:
         raise CorruptionError(f"the peer's answer is not the headers of {channel} from block {start} on")
+    return page
+
+
+async def search_transactions(
+    node: NodeClient, channel: str, wanted: TransactionFilter, *, limit: int, bookmark: str | None
+) -> TransactionsPage:
+    """A page of the transactions that fit; :class:`CorruptionError` where the peer tells of others."""
+    page = await _page(node, channel, wanted.to_params(), limit=limit, bookmark=bookmark)
+    if not all(wanted.fits(item) for item in page.items):
+        raise CorruptionError("the peer tells of transactions that were not asked for")
+    return page
+
+
+async def find_transactions(
+    node: NodeClient, channel: str, prefix: str, *, limit: int, bookmark: str | None
+) -> TransactionsPage:
+    """A page of the transactions whose ids begin with ``prefix``; :class:`CorruptionError` for others."""
+    page = await _page(node, channel, {"prefix": prefix}, limit=limit, bookmark=bookmark)
+    if not all(item.tx_id.startswith(prefix.lower()) for item in page.items):
+        raise CorruptionError("the peer tells of transactions that were not asked for")
+    return page
+
+
+async def _page(
+    node: NodeClient, channel: str, params: dict[str, str], *, limit: int, bookmark: str | None
+) -> TransactionsPage:
+    behind = {} if bookmark is None else {"bookmark": bookmark}
+    asked = {**params, "limit": str(limit), **behind}
+    page = TransactionsPage.from_dict(await node.get_json(path_of("channels", channel, "transactions"), params=asked))
+    if len(page.items) > limit:
+        raise CorruptionError(f"the peer's page has more than {limit} transactions")
     return page
 
 

@@ -36,12 +36,14 @@ from gridledger.contract.context import ClientIdentity
 from gridledger.errors import GridLedgerError, NotFoundError, TimeoutExceeded
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.signer import SigningIdentity, generate_key, signature_hash
+from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.events import CommittedBlock
 from gridledger.protocol.fields import to_base64
 from gridledger.protocol.headers import CommittedHeader, HeadersPage
 from gridledger.protocol.proposal import EndorseRequest, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Endorsement
+from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction import Transaction
 from gridledger.transport import call_frames
 from gridledger.transport.call_client import CallClient
@@ -155,8 +157,10 @@ class _FakeNode(NodeClient):
             case ["chaincodes", name]:
                 ledger.running(name)
                 return jsontext.dumps({"sequence": 1, "version": "fake", "package": "0" * 64, "policy": "any.peer"})
-            case ["blocks", number] if int(number) < len(ledger.blocks):
-                return ledger.blocks[int(number)].to_bytes()
+            case ["blocks", *place]:
+                return _block(ledger, place).to_bytes()
+            case ["transactions"]:
+                return jsontext.dumps(_found(ledger, params or {}).to_dict())
             case ["headers"]:
                 return jsontext.dumps(_headers(ledger, params or {}).to_dict())
             case ["transactions", tx_id]:
@@ -219,6 +223,32 @@ def _headers(ledger: FakeLedger, params: Mapping[str, str]) -> HeadersPage:
     numbers = range(start, min(len(ledger.blocks), start + int(params.get("limit", "100"))))
     items = [CommittedHeader(ledger.blocks[n].header, None, ledger.events[n].commit_hash) for n in numbers]
     return HeadersPage(tuple(items), len(ledger.blocks))
+
+
+def _block(ledger: FakeLedger, place: list[str]) -> Block:
+    """A block by its number, or by its hash."""
+    for number, block in enumerate(ledger.blocks):
+        if place in ([str(number)], ["by-hash", block.header.hash]):
+            return block
+    raise NotFoundError(f"there is no block {place[-1]}", code="BLOCK_NOT_FOUND")
+
+
+def _found(ledger: FakeLedger, params: Mapping[str, str]) -> TransactionsPage:
+    """A page of a search. A bookmark is the number of those that were on the pages before."""
+    asked: dict[str, Any] = {name: value for name, value in params.items() if name not in ("limit", "bookmark")}
+    if "prefix" in asked:
+        rows = [row for row in ledger.found() if row.tx_id.startswith(asked["prefix"].lower())]
+        rows.sort(key=lambda row: row.tx_id)
+    else:
+        for name in ("from", "to"):
+            if name in asked:
+                asked[f"{name}_us"] = int(asked.pop(name))
+        wanted = TransactionFilter.of(asked)
+        rows = [row for row in ledger.found() if wanted.fits(row)]
+    start, limit = int(params.get("bookmark", "0")), int(params["limit"])
+    more = str(start + limit) if start + limit < len(rows) else None
+    height = len(ledger.blocks)
+    return TransactionsPage(tuple(rows[start : start + limit]), more, 0, height, height)
 
 
 def _status(ledger: FakeLedger, tx_id: str, params: Mapping[str, str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Table(StrEnum):
     TRANSACTIONS = "transactions"  # transaction id -> block, index, code
     BLOCKS = "blocks"  # block, segment, chunk -> part of the segment
     METADATA = "metadata"  # block -> BlockMetadata
+    INDEX = "index"  # what gridledger.ledger.index has of each block; ledgers of earlier versions lack it
 
 
 HEAD = b"head"

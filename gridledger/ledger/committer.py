@@ -10,6 +10,8 @@ from gridledger.identity.errors import IdentityError
 from gridledger.ledger.batch import batch_of
 from gridledger.ledger.blocks import pack_block
 from gridledger.ledger.errors import BlockRejected
+from gridledger.ledger.index import IndexHead
+from gridledger.ledger.index_writer import IndexWriter
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.metadata import Head
 from gridledger.ledger.validation import (
@@ -39,6 +41,16 @@ class BlockCommitter:
     def __init__(self, ledger: Ledger, *, verify_many: VerifyMany = verify_one_by_one) -> None:
         self.ledger = ledger
         self._verify_many = verify_many
+        self._index = IndexWriter()
+
+    def build_index(self) -> IndexHead:
+        """Add to the index some of the blocks that it lacks; how far it is now. Such blocks there are only where an
+        earlier version wrote the ledger: call again until the index is as high as the ledger. Until then
+        :meth:`process` leaves the index to this.
+
+        Raises StorageFull and StorageFailed; the ledger is then as it was.
+        """
+        return self._index.build_some(self.ledger)
 
     def process(self, blocks: Sequence[SignedBlock]) -> list[CommittedBlock]:
         """Commit the next blocks, the first of which has the ledger's height as its number.
@@ -54,6 +66,7 @@ class BlockCommitter:
             return []
         with self.ledger.snapshot() as snapshot:
             head, config = snapshot.head, self.ledger.config_of(snapshot)
+            is_indexed = snapshot.index_head.height == head.height
             taken, signed = self._continuing(blocks, head, config)
             examination = examine([item.block for item in taken], config)
             outcomes = self._verify_many([*signed, *examination.checks])
@@ -68,7 +81,13 @@ class BlockCommitter:
             judged = examination.judge(outcomes[len(signed) :], snapshot)[: len(genuine)]
         signatures = [item.signature for item in taken[: len(judged)]]
         batch, hashes = batch_of(head, judged, signatures, [pack_block(item.block) for item in judged])
+        if is_indexed:
+            config_block = next(
+                (item.block.header.number for item in judged if item.config is not None), head.config_block
+            )
+            self._index.add(batch, judged, config_block)
         self.ledger.store.commit(batch)
+        self._index.committed(batch)
         return [
             _committed(self.ledger.channel, item, commit_hash) for item, commit_hash in zip(judged, hashes, strict=True)
         ]

@@ -6,6 +6,7 @@ from gridledger.errors import InputError
 from gridledger.ledger.blocks import pack_block, write_block
 from gridledger.ledger.codec import HEAD, Table, pack_number, pack_transaction, transaction_key
 from gridledger.ledger.errors import BlockRejected, LedgerExists
+from gridledger.ledger.index import INDEX, IndexHead, entries_of
 from gridledger.ledger.metadata import BlockMetadata, Head
 from gridledger.ledger.snapshot import Snapshot
 from gridledger.ledger.store import CommitBatch, StateStore
@@ -56,6 +57,11 @@ def genesis_commit_hash(genesis: Block) -> str:
     return commit_hash(ZERO_HASH, 0, genesis.header.hash, [TxValidationCode.VALID], {})
 
 
+def genesis_entries(genesis: Block) -> dict[bytes, bytes]:
+    """What the index has of block 0."""
+    return entries_of(0, genesis.header.hash, [TxValidationCode.VALID], [None])
+
+
 def _batch(genesis: Block, update: ConfigUpdate) -> CommitBatch:
     batch = CommitBatch(head_before=None)
     packed = pack_block(genesis)
@@ -68,4 +74,6 @@ def _batch(genesis: Block, update: ConfigUpdate) -> CommitBatch:
     batch.put(Table.TRANSACTIONS, key, pack_transaction(0, 0, TxValidationCode.VALID))
     head = Head(1, genesis.header.timestamp_us, genesis.header.hash, hash_after, config_block=0, transactions=1)
     batch.put(Table.META, HEAD, head.to_bytes())
+    batch.changes[Table.INDEX].update(genesis_entries(genesis))
+    batch.put(Table.META, INDEX, IndexHead(1, config_block=0).to_bytes())
     return batch

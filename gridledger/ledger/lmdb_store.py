@@ -43,6 +43,8 @@ _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _FORMAT = re.compile(rb'\{"format":(\d{1,9}),')
 _SLACK_BYTES = 64 * 4096
 _APPENDED = frozenset((Table.BLOCKS, Table.METADATA))
+_LATER = frozenset((Table.INDEX,))
+"""Tables that ledgers of earlier versions lack. Whoever reads one finds nothing in it."""
 
 
 class _Environment:
@@ -67,10 +69,19 @@ class _Environment:
         )
         try:
             self.handle.reader_check()
-            self.tables = {table: self.handle.open_db(table.value.encode(), create=not readonly) for table in Table}
+            self.tables = dict(self._opened_tables())
         except BaseException:
             self.handle.close()
             raise
+
+    def _opened_tables(self) -> Iterator[tuple[Table, lmdb._Database]]:
+        for table in Table:
+            try:
+                yield table, self.handle.open_db(table.value.encode(), create=not self.readonly)
+            except lmdb.NotFoundError:
+                # An earlier version made this ledger, and nobody has opened it for writing since.
+                if table not in _LATER:
+                    raise
 
 
 _environments: dict[Path, _Environment] = {}
@@ -88,11 +99,15 @@ class LmdbReader:
         self._transaction = environment.handle.begin()
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        stored = self._transaction.get(key, None, self._tables[table])
+        database = self._tables.get(table)
+        stored = None if database is None else self._transaction.get(key, None, database)
         return None if stored is None else unsealed(table, key, stored, self._folder)
 
     def scan(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        with self._transaction.cursor(self._tables[table]) as cursor:
+        database = self._tables.get(table)
+        if database is None:
+            return
+        with self._transaction.cursor(database) as cursor:
             if cursor.set_range(start):
                 for key, stored in cursor.iternext():
                     if key >= stop:
@@ -100,7 +115,10 @@ class LmdbReader:
                     yield key, unsealed(table, key, stored, self._folder)
 
     def scan_back(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        with self._transaction.cursor(self._tables[table]) as cursor:
+        database = self._tables.get(table)
+        if database is None:
+            return
+        with self._transaction.cursor(database) as cursor:
             if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
                 return
             for key, stored in cursor.iterprev():
@@ -109,7 +127,8 @@ class LmdbReader:
                 yield key, unsealed(table, key, stored, self._folder)
 
     def count(self, table: Table) -> int:
-        return self._transaction.stat(self._tables[table])["entries"]
+        database = self._tables.get(table)
+        return 0 if database is None else self._transaction.stat(database)["entries"]
 
     def close(self) -> None:
         self._transaction.abort()

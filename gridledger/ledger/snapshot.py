@@ -13,6 +13,7 @@ from gridledger.ledger import codec
 from gridledger.ledger.blocks import read_block, read_envelope, read_header
 from gridledger.ledger.codec import Table
 from gridledger.ledger.errors import BlockMissing, TransactionMissing
+from gridledger.ledger.index import INDEX, IndexHead, block_hash_key
 from gridledger.ledger.metadata import EMPTY_HEAD, BlockMetadata, Head
 from gridledger.ledger.store import Reader
 from gridledger.protocol import merkle
@@ -126,6 +127,21 @@ class Snapshot:
         text = decoded(read_header(self._reader, number, metadata), "a block's header")
         return CommittedHeader(BlockHeader.parse(text), metadata.signature, metadata.commit_hash)
 
+    @cached_property
+    def index_head(self) -> IndexHead:
+        """How far the index is: the whole ledger, but for one that an earlier version wrote and that is not done."""
+        return IndexHead.from_bytes(self._reader.get(Table.META, INDEX))
+
+    def block_number(self, block_hash: str) -> int:
+        """The number of the block whose header has this hash (64 hexadecimal digits); :class:`BlockMissing`."""
+        entry = self._reader.get(Table.INDEX, block_hash_key(block_hash))
+        number = -1 if entry is None else int.from_bytes(entry, "big")
+        if number >= 0 and self.header(number).header.hash == block_hash:
+            return number
+        known, height = self.index_head.height, self.height
+        until = "" if known == height else f"; the index is being built and has the first {known} of {height} blocks"
+        raise BlockMissing(f"there is no block with the hash {block_hash}{until}", height=height, indexed=known)
+
     def envelope(self, number: int, index: int) -> bytes:
         """One envelope of a block; costs the same in a large block as in a small one."""
         metadata = self.metadata(number)
@@ -155,6 +171,15 @@ class Snapshot:
     def entry(self, table: Table, key: bytes) -> bytes | None:
         """What the store keeps under a key of a table; for those that verify a ledger."""
         return self._reader.get(table, key)
+
+    def scan(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values of a table with start <= key < stop, ascending. Use the iterator up, or drop it, before the
+        snapshot closes."""
+        return self._reader.scan(table, start, stop)
+
+    def scan_back(self, table: Table, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """As :meth:`scan`, descending."""
+        return self._reader.scan_back(table, start, stop)
 
     def count(self, table: Table) -> int:
         """How many keys a table of the store has."""

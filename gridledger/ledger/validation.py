@@ -34,6 +34,7 @@ from typing import NamedTuple
 from gridledger.errors import GridLedgerError
 from gridledger.identity.certificate import Certificate
 from gridledger.identity.errors import IdentityError
+from gridledger.ledger.index import Invocation
 from gridledger.ledger.world import Reads, WorldState
 from gridledger.protocol.block import Block, BlockHeader
 from gridledger.protocol.codes import TxValidationCode
@@ -73,14 +74,16 @@ class Judged:
     """A validated block.
 
     ``tx_ids`` has an empty string where an envelope could not be read. ``indexed`` says which transactions the index
-    of ids takes. ``writes`` are those of the valid transactions in order, as ((namespace, key), value, index);
-    ``config`` is the new configuration, None in all but a valid config block.
+    of ids takes; ``invocations`` who calls what, None for what is no transaction of a client. ``writes`` are those of
+    the valid transactions in order, as ((namespace, key), value, index); ``config`` is the new configuration, None in
+    all but a valid config block.
     """
 
     block: Block
     codes: list[TxValidationCode] = field(default_factory=list)
     tx_ids: list[str] = field(default_factory=list)
     indexed: list[bool] = field(default_factory=list)
+    invocations: list[Invocation | None] = field(default_factory=list)
     writes: list[tuple[tuple[str, str], bytes | None, int]] = field(default_factory=list)
     events: list[ChaincodeEvent] = field(default_factory=list)
     config: ChannelConfig | None = None
@@ -94,6 +97,7 @@ class _Candidate:
 
     tx_id: str
     code: TxValidationCode
+    invocation: Invocation | None = None
     result: Result | None = None
     update: ConfigUpdate | None = None
     check: int | None = None
@@ -155,11 +159,16 @@ class Examination:
     def _examined(self, transaction: Transaction, creator: Certificate, at_us: int) -> _Candidate:
         # Of a transaction the result is kept and the rest let go, its proposal's arguments above all: memory that the
         # next one can use is still in the processor's cache.
-        candidate = _Candidate(transaction.tx_id, _VALID, transaction.result)
+        proposal = transaction.proposal
+        candidate = _Candidate(transaction.tx_id, _VALID, None, transaction.result)
         try:
-            self.config.msps.identify(creator, at_us)
+            mspid = self.config.msps.identify(creator, at_us).mspid
         except IdentityError:
-            candidate.code = TxValidationCode.BAD_CREATOR_SIGNATURE
+            candidate.code, mspid = TxValidationCode.BAD_CREATOR_SIGNATURE, ""
+        candidate.invocation = Invocation(
+            mspid, creator.common_name, creator.fingerprint, proposal.chaincode, proposal.function
+        )
+        if not mspid:
             return candidate
         result_hash = transaction.result.hash
         signed = signing_text(transaction.tx_id, result_hash, hash_of(transaction.endorsements_text))
@@ -241,6 +250,10 @@ class Examination:
         is_peer = (identity.mspid, identity.role) == (node.mspid, "peer")
         return _Peer(identity.signer, node.mspid, certificate) if is_peer else None
 
+    def invocations(self) -> list[list[Invocation | None]]:
+        """Who calls what, of each block."""
+        return [[candidate.invocation for candidate in candidates] for _, candidates in self._blocks]
+
     def judge(self, outcomes: Sequence[bool], reads: Reads) -> list[Judged]:
         """Give each transaction its code, from the outcomes of ``checks`` and the ledger before the first block."""
         return _JudgingRound(self.config, outcomes, reads).judge(self._blocks)
@@ -284,6 +297,7 @@ class _JudgingRound:
                 self._take_effect(judged, candidate.result, index)
             judged.codes.append(code)
             judged.tx_ids.append(candidate.tx_id)
+            judged.invocations.append(candidate.invocation)
         return judged
 
     def _code(self, candidate: _Candidate) -> TxValidationCode:

@@ -1,7 +1,7 @@
 """Verifies a whole ledger: validates every block again from block 0, and compares all that is stored about it.
 
 That shows that nothing in the ledger's files was changed or lost: hashes, signatures, codes, commit hashes, the world
-state with its versions, the index of transactions, the history of keys.
+state with its versions, the index of transactions' ids, the history of keys, the index that searches use.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from gridledger.ledger import codec
 from gridledger.ledger.codec import Table
 from gridledger.ledger.committer import MAX_BYTES_PER_COMMIT, check_continues, header_check
 from gridledger.ledger.errors import BlockRejected
+from gridledger.ledger.genesis import genesis_entries
+from gridledger.ledger.index import is_of_certificate
+from gridledger.ledger.index_writer import entries_of_judged
 from gridledger.ledger.ledger import Ledger
 from gridledger.ledger.replay import Replay
 from gridledger.ledger.snapshot import Snapshot
@@ -86,6 +89,34 @@ def verify(
     return report
 
 
+class _IndexCheck:
+    """Compares the index that searches use, as far as it goes, with what follows from the blocks."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._whole = True
+        self._certificates: set[bytes] = set()
+
+    def take(self, snapshot: Snapshot, number: int, entries: dict[bytes, bytes], report: VerifyReport) -> None:
+        """Compare one block's entries."""
+        if number >= snapshot.index_head.height:
+            self._whole = False
+            return
+        for key, value in entries.items():
+            if snapshot.entry(Table.INDEX, key) != value:
+                report.add(number, f"the index entry {key.hex()} of the block is wrong or missing")
+            if is_of_certificate(key):
+                self._certificates.add(key)
+            else:
+                self._count += 1
+
+    def finish(self, snapshot: Snapshot, report: VerifyReport) -> None:
+        """Compare the count, where the index has all blocks and had each of them when it was compared."""
+        expected, found = self._count + len(self._certificates), snapshot.count(Table.INDEX)
+        if self._whole and found != expected:
+            report.add(None, f"the table index has {found} entries, {expected} follow from the blocks")
+
+
 def _silent(done: int, height: int) -> None:
     del done, height
 
@@ -94,16 +125,19 @@ def _verify(
     ledger: Ledger, report: VerifyReport, verify_many: VerifyMany, progress: Callable[[int, int], None]
 ) -> None:
     replay: Replay | None = None
+    index = _IndexCheck()
     while True:
         with ledger.snapshot() as snapshot:
             if replay is None:
                 replay = _begin(snapshot, report)
-            elif replay.height < snapshot.height and not _step(snapshot, replay, report, verify_many):
+                index.take(snapshot, 0, genesis_entries(snapshot.block(0)), report)
+            elif replay.height < snapshot.height and not _step(snapshot, replay, index, report, verify_many):
                 return
             report.blocks, report.commit_hash = replay.height, replay.commit_hash
             progress(replay.height, snapshot.height)
             if replay.height == snapshot.height:
                 _compare_whole(snapshot, replay, report)
+                index.finish(snapshot, report)
                 return
 
 
@@ -116,7 +150,9 @@ def _begin(snapshot: Snapshot, report: VerifyReport) -> Replay:
     return replay
 
 
-def _step(snapshot: Snapshot, replay: Replay, report: VerifyReport, verify_many: VerifyMany) -> bool:
+def _step(
+    snapshot: Snapshot, replay: Replay, index: _IndexCheck, report: VerifyReport, verify_many: VerifyMany
+) -> bool:
     """Validate the next few blocks; False where verification cannot go on."""
     taken: list[SignedBlock] = []
     previous = (replay.height - 1, replay.tip.hash, replay.tip.timestamp_us)
@@ -139,6 +175,7 @@ def _step(snapshot: Snapshot, replay: Replay, report: VerifyReport, verify_many:
     validated, hashes = replay.extend([item.block for item in taken], verify_many)
     for judged, hash_after in zip(validated, hashes, strict=True):
         _compare_block(snapshot, judged, hash_after, report)
+        index.take(snapshot, judged.block.header.number, entries_of_judged(judged), report)
     return True
 
 

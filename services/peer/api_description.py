@@ -119,6 +119,21 @@ _SCHEMAS = {
             signature=nullable(members(orderer=HASH, signature=BASE64)),
         ),
     ),
+    "FoundTransaction": members(
+        tx_id={**TEXT, "description": "empty where the envelope cannot be read"},
+        block=WHOLE,
+        index=WHOLE,
+        code=WHOLE,
+        code_name=TEXT,
+        timestamp={**WHOLE, "description": "the block's time, microseconds since 1970"},
+        kind={"type": "string", "enum": ["transaction", "config", "unreadable"]},
+        mspid={**nullable(TEXT), "description": "null where the channel did not know the creator"},
+        creator={**nullable(TEXT), "description": "the common name"},
+        certificate={**nullable(HASH), "description": "the fingerprint of the creator's certificate"},
+        chaincode=nullable(TEXT),
+        function=nullable(TEXT),
+        time={**nullable(WHOLE), "description": "the client's time, microseconds since 1970"},
+    ),
     "HistoryEntry": members(
         tx_id=HASH, value=ANY, deleted={"type": "boolean"}, block=WHOLE, index=WHOLE, timestamp=WHOLE
     ),
@@ -180,10 +195,32 @@ _OPERATIONS = {
         named("Block"),
         description="With `format=raw` the block's frames (docs/protocol.md) as `application/octet-stream`.",
     ),
+    "GET /channels/{name}/blocks/by-hash/{block_hash}": Operation(
+        "A block by the hash of its header",
+        named("Block"),
+        description="With `format=raw` the block's frames (docs/protocol.md) as `application/octet-stream`.",
+    ),
     "GET /channels/{name}/headers": Operation(
         "Headers of consecutive blocks, without their transactions",
         members(items=list_of(named("CommittedHeader")), height=WHOLE),
         description="From block `from` on, at most `limit` of them, 1,000 or 1 MiB; none past the newest block.",
+    ),
+    "GET /channels/{name}/transactions": Operation(
+        "Search transactions, the newest first",
+        members(
+            items=list_of(named("FoundTransaction")),
+            bookmark={**nullable(TEXT), "description": "for the next page; null: this is the last one"},
+            reached={**WHOLE, "description": "the block down to which the search has come"},
+            indexed={**WHOLE, "description": "how many blocks the peer's index has"},
+            height={**WHOLE, "description": "how many blocks the peer has"},
+        ),
+        description=(
+            "Those that fit all filters: `mspid`, `creator` (common name), `certificate` (fingerprint), `chaincode`, "
+            "`function`, `code` (a name, a number, or `invalid` for all but VALID), `kind` (`transaction`, `config`, "
+            "`unreadable`), `from` <= block's time < `to` (microseconds since 1970). Or, by itself, `prefix`: the "
+            "beginning of the id, in the order of the ids. At most `limit` (50 unless it is given, 1,000 at most); a "
+            "page may have fewer, none even, and a bookmark: a request has a bound on what it looks at."
+        ),
     ),
     "GET /channels/{name}/transactions/{tx_id}": Operation(
         "A transaction with its validation code and its Merkle proof", named("ProvedTransaction")

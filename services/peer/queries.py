@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from gridledger import jsontext
+from gridledger.errors import InputError
 from gridledger.ledger import Ledger, TransactionMissing
+from gridledger.ledger.search import find_by_prefix, search
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.headers import MAX_HEADERS, MAX_PAGE_BYTES, CommittedHeader, HeadersPage
 from gridledger.protocol.opened_block import open_block
+from gridledger.protocol.search import MAX_FOUND, TransactionFilter
 from services.peer.channel import Channel
 
 MAX_HISTORY = 1000
+_HASH_DIGITS = 64
 
 
 def chain_info(channel: Channel) -> ChainInfo:
@@ -35,6 +39,14 @@ def block_json(ledger: Ledger, number: int) -> bytes:
     return jsontext.dumps(open_block(block, metadata.codes, commit_hash=metadata.commit_hash, orderer=orderer))
 
 
+def block_number(ledger: Ledger, block_hash: str) -> int:
+    """The number of the block whose header has this hash; :class:`BlockMissing`."""
+    if len(block_hash) != _HASH_DIGITS or block_hash.lower().strip("0123456789abcdef"):
+        raise InputError(f"a block's hash has {_HASH_DIGITS} hexadecimal digits, not {block_hash!r:.80}")
+    with ledger.snapshot() as snapshot:
+        return snapshot.block_number(block_hash.lower())
+
+
 def headers_json(ledger: Ledger, start: int, limit: int) -> bytes:
     """The headers of at most ``limit`` blocks from ``start`` on, as many as a page takes; none past the newest."""
     items: list[CommittedHeader] = []
@@ -48,6 +60,20 @@ def headers_json(ledger: Ledger, start: int, limit: int) -> bytes:
                 break
             items.append(item)
     return jsontext.dumps(HeadersPage(tuple(items), height).to_dict())
+
+
+def transactions_json(ledger: Ledger, wanted: TransactionFilter, limit: int, bookmark: str | None) -> bytes:
+    """A page of the transactions that fit, the newest first."""
+    with ledger.snapshot() as snapshot:
+        page = search(snapshot, wanted, limit=min(limit, MAX_FOUND), bookmark=bookmark)
+    return jsontext.dumps(page.to_dict())
+
+
+def transactions_by_prefix_json(ledger: Ledger, prefix: str, limit: int, bookmark: str | None) -> bytes:
+    """A page of the transactions whose ids begin with ``prefix``, in the order of the ids."""
+    with ledger.snapshot() as snapshot:
+        page = find_by_prefix(snapshot, prefix, limit=min(limit, MAX_FOUND), bookmark=bookmark)
+    return jsontext.dumps(page.to_dict())
 
 
 def transaction_json(ledger: Ledger, tx_id: str) -> bytes:

@@ -16,6 +16,7 @@ from gridledger.errors import AuthenticationError, InputError, PermissionDeniedE
 from gridledger.identity.msp import Identity
 from gridledger.identity.revocation import MAX_LIST_BYTES
 from gridledger.protocol import acls
+from gridledger.protocol.search import TransactionFilter
 from gridledger.transport import call_frames
 from gridledger.web import (
     CallHandler,
@@ -37,6 +38,10 @@ from services.peer.peer import Peer, clock_us
 
 DEFAULT_HISTORY = 100
 DEFAULT_HEADERS = 100
+DEFAULT_FOUND = 50
+MAX_SEARCHES = 8
+"""At once, in threads beside the transactions' work; each takes some 0.1 s at most."""
+
 _From = Annotated[WholeNumber | None, Query(alias="from")]
 """The block that a stream of events begins with; the next one by default."""
 
@@ -45,6 +50,7 @@ def make_router(peer: Peer) -> APIRouter:
     """The routes of one peer for queries, events and operations."""
     router = APIRouter()
     _add_channels(router, peer)
+    _add_search(router, peer)
     _add_transactions(router, peer)
     _add_events(router, peer)
     _add_operations(router, peer)
@@ -195,6 +201,58 @@ def _add_channels(router: APIRouter, peer: Peer) -> None:
     ) -> Response:
         ledger = _readable(peer, name, request, acls.BLOCK_BY_NUMBER).ledger
         return json_response(await asyncio.to_thread(queries.headers_json, ledger, start, limit))
+
+
+def _add_search(router: APIRouter, peer: Peer) -> None:
+    searches = Pool("searches", MAX_SEARCHES, retry_after_s=0.2)
+
+    @router.get("/channels/{name}/blocks/by-hash/{block_hash}")
+    async def block_by_hash(
+        name: str,
+        block_hash: str,
+        request: Request,
+        form: Annotated[Literal["json", "raw"], Query(alias="format")] = "json",
+    ) -> Response:
+        ledger = _readable(peer, name, request, acls.BLOCK_BY_NUMBER).ledger
+        number = await asyncio.to_thread(queries.block_number, ledger, block_hash)
+        if form == "raw":
+            return Response(ledger.block_bytes(number), media_type="application/octet-stream")
+        return json_response(await asyncio.to_thread(queries.block_json, ledger, number))
+
+    @router.get("/channels/{name}/transactions")
+    async def transactions(
+        name: str,
+        request: Request,
+        *,
+        prefix: str | None = None,
+        mspid: str | None = None,
+        creator: str | None = None,
+        certificate: str | None = None,
+        chaincode: str | None = None,
+        function: str | None = None,
+        code: str | None = None,
+        kind: str | None = None,
+        start: Annotated[WholeNumber | None, Query(alias="from")] = None,
+        end: Annotated[WholeNumber | None, Query(alias="to")] = None,
+        limit: Annotated[WholeNumber, Query()] = DEFAULT_FOUND,
+        bookmark: str | None = None,
+    ) -> Response:
+        # What a search tells stands in the blocks: who may read these may search.
+        ledger = _readable(peer, name, request, acls.BLOCK_BY_NUMBER).ledger
+        named = {"mspid": mspid, "creator": creator, "certificate": certificate, "chaincode": chaincode}
+        named |= {"function": function, "code": code, "kind": kind}
+        wanted = TransactionFilter.of({**named, "from_us": start, "to_us": end})
+        if prefix is not None and wanted != TransactionFilter():
+            raise InputError("'prefix' is looked for by itself: leave out the other filters, or the prefix")
+        place = searches.take(request.state.caller.signer)
+        try:
+            if prefix is not None:
+                answer = asyncio.to_thread(queries.transactions_by_prefix_json, ledger, prefix, limit, bookmark)
+            else:
+                answer = asyncio.to_thread(queries.transactions_json, ledger, wanted, limit, bookmark)
+            return json_response(await answer)
+        finally:
+            place.give()
 
 
 def _add_transactions(router: APIRouter, peer: Peer) -> None:

@@ -97,7 +97,23 @@ def test_a_transaction_from_shell_to_history(run: Command) -> None:
     assert run.json("tx", CHANNEL, tx_id, "--proof")["proof"]["count"] >= 1
 
     assert 'VALID  meter      record("7", 2.5)' in run("block", CHANNEL, block).stdout
-    assert [item["tx_id"] for item in run.json("block", CHANNEL, block)["transactions"]] == [tx_id]
+    opened = run.json("block", CHANNEL, block)
+    assert [item["tx_id"] for item in opened["transactions"]] == [tx_id]
+    assert run.json("block", CHANNEL, opened["hash"]) == opened
+    assert run.json("tx", CHANNEL, tx_id[:10])["tx_id"] == tx_id
+
+    by_alice = run.json("search", CHANNEL, "--creator", "alice", "--chaincode", "meter", "--function", "record")
+    (found,) = by_alice["items"]
+    assert (found["tx_id"], found["mspid"], found["code_name"]) == (tx_id, "Org1MSP", "VALID")
+    assert (found["block"], by_alice["more"]) == (int(block), False)
+    newest = run.json("search", CHANNEL, "--chaincode", "meter", "--code", "VALID", "--limit", "1")
+    assert ([item["tx_id"] for item in newest["items"]], newest["more"]) == ([told["tx_id"]], True)
+    assert run.json("search", CHANNEL, "--id", tx_id[:10])["items"] == [found]
+    assert "alice of Org1MSP" in run("search", CHANNEL, "--code", "valid", "--to", "2100-01-01").stdout
+    assert run.json("search", CHANNEL, "--code", "invalid", "--from", "2100-01-01T00:00Z") == {
+        "items": [],
+        "more": False,
+    }
 
 
 def test_enrolling_again_refuses_what_has_changed(run: Command) -> None:

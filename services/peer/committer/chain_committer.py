@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
+from typing import Any, TypeVar
 
 from gridledger.backoff import Backoff
 from gridledger.errors import CorruptionError, GridLedgerError
-from gridledger.ledger import BlockRejected, StorageFull
+from gridledger.ledger import BlockRejected, StorageFailed, StorageFull
 from gridledger.ledger.committer import BlockCommitter
 from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.joining import ConfigBlock
@@ -21,6 +23,13 @@ from services.peer.committer.source import BlockSource
 BEHIND = 4
 """Orderers are told when this many blocks wait for their commit, and once more when none does."""
 
+INDEX_PAUSE = 3.0
+"""An index that is built afterwards rests so many times as long as each of its steps took."""
+
+INDEX_TELL_S = 30.0
+"""How often it is told how far that is."""
+
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +73,8 @@ class ChainCommitter:
         self._next_progress = 0.0
         self._told_behind = False
         self._progress: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        """Held by whoever has the ledger written: blocks, or the index of a ledger that an earlier version wrote."""
 
     async def run(self) -> None:
         """Fetch and commit until cancelled. Raises what makes it impossible to go on."""
@@ -74,7 +85,8 @@ class ChainCommitter:
             except CorruptionError as error:
                 await self._stop_at(error)
         await self._orderers.follow(ledger.config())
-        running = {asyncio.ensure_future(self._source.run()), asyncio.ensure_future(self._commit_all())}
+        work = (self._source.run(), self._commit_all(), self._build_index())
+        running = {asyncio.ensure_future(each) for each in work}
         try:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -98,12 +110,9 @@ class ChainCommitter:
             if not items:
                 return
         started = self._clock()
-        work = asyncio.get_running_loop().run_in_executor(
-            self._executor, self._committer.process, [item.block for item in items]
-        )
         try:
-            # A commit that has begun is finished even when this task is cancelled: the next start finds it.
-            committed = await asyncio.shield(work)
+            async with self._writing:
+                committed = await self._written(self._committer.process, [item.block for item in items])
         except BlockRejected as error:
             _log.error("%s: block from %s rejected: %s", self.channel, items[0].orderer, error.message)
             self._source.reject(items[0].orderer, self._committer.ledger.height)
@@ -116,9 +125,6 @@ class ChainCommitter:
             _log.error("%s: %s; trying again in %.1f s", self.channel, error.message, delay_s)
             await asyncio.sleep(delay_s)
             return
-        except asyncio.CancelledError:
-            await asyncio.wait((work,))
-            raise
         self._backoff.succeeded()
         self._source.accepted()
         self._buffer.drop(len(committed))
@@ -128,6 +134,47 @@ class ChainCommitter:
             if block.config_changed:
                 await self._orderers.follow(self._committer.ledger.config())
         self._report_progress(committed[-1].number + 1)
+
+    async def _written(self, write: Callable[..., _T], *args: Any) -> _T:
+        """What a write in the commit thread gives. One that has begun is finished even when this task is cancelled: the
+        next start finds it."""
+        work = asyncio.get_running_loop().run_in_executor(self._executor, partial(write, *args))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait((work,))
+            raise
+
+    async def _build_index(self) -> None:
+        """Index what an earlier version has committed, a little at a time beside the commits; then there is nothing to
+        do any more, and this waits to be cancelled."""
+        ledger, tell_at = self._committer.ledger, self._clock() + INDEX_TELL_S
+        with ledger.snapshot() as snapshot:
+            height, behind = snapshot.index_head.height, snapshot.index_head.height < snapshot.height
+        while height < ledger.height:
+            started = self._clock()
+            try:
+                async with self._writing:
+                    height = (await self._written(self._committer.build_index)).height
+            except StorageFull as error:
+                _log.error("%s: %s; the index goes on in %.0f s", self.channel, error.message, INDEX_TELL_S)
+                await asyncio.sleep(INDEX_TELL_S)
+                continue
+            except StorageFailed:
+                raise
+            except CorruptionError as error:
+                # What is committed is served all the same, and new blocks do not need the old one.
+                _log.error("%s: the index of transactions stops at %d blocks: %s", self.channel, height, error.message)
+                break
+            now = self._clock()
+            if now >= tell_at:
+                tell_at = now + INDEX_TELL_S
+                _log.info("%s: the index of transactions has %d of %d blocks", self.channel, height, ledger.height)
+            await asyncio.sleep((now - started) * INDEX_PAUSE)
+        else:
+            if behind:
+                _log.info("%s: the index of transactions has all blocks", self.channel)
+        await asyncio.get_running_loop().create_future()
 
     def _leading_to(self, given: ConfigBlock, items: Sequence[Delivered]) -> Sequence[Delivered]:
         """The blocks before one that is not the config block that this peer was given. That one is nobody's to commit:

@@ -35,6 +35,7 @@ COMMANDS = {
         "block",
         "tx",
         "history",
+        "search",
         "events",
         "compare",
         "verify",

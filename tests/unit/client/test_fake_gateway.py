@@ -13,6 +13,7 @@ from gridledger.client.testing import FakeGateway
 from gridledger.contract import Context, Contract, ContractError, transaction
 from gridledger.errors import BusyError, NotFoundError, SettingsError, TimeoutExceeded, UnavailableError
 from gridledger.protocol.codes import TxValidationCode as Code
+from gridledger.protocol.search import TransactionFilter
 from tests.support.processes import REPOSITORY
 
 KV = REPOSITORY / "chaincode" / "kv"
@@ -177,3 +178,28 @@ def test_its_blocking_form() -> None:
         events = network.chaincode_events("table", start_block=0)
         assert next(events).payload == {"key": "k", "total": 1}
     assert fake.state("table") == {"k": 1}
+
+
+async def test_transactions_are_searched_page_by_page(gateway: FakeGateway) -> None:
+    network = gateway.get_network("channel")
+    for number in range(5):
+        await contract(gateway).submit_transaction("add", "k", number)
+    gateway.conflict()
+    with pytest.raises(CommitError):
+        await contract(gateway).submit_transaction("add", "k", 9)
+    await contract(gateway, "kv").submit_transaction("add", "k", 1)
+    wanted = TransactionFilter(chaincode="table", creator="alice", mspid="Org1MSP")
+    first = await network.search_transactions(wanted, limit=4)
+    second = await network.search_transactions(wanted, limit=4, bookmark=first.bookmark)
+    assert [item.block for item in (*first.items, *second.items)] == [6, 5, 4, 3, 2, 1]
+    assert second.bookmark is None
+    (lost,) = (await network.search_transactions(TransactionFilter(code="invalid"))).items
+    assert (lost.block, lost.code, lost.function) == (6, Code.MVCC_READ_CONFLICT, "add")
+    block = await network.get_block(3)
+    assert await network.get_block_by_hash(block.header.hash) == block
+    assert (await network.find_transactions(lost.tx_id[:12])).items == (lost,)
+    middle = block.header.timestamp_us
+    between = await network.search_transactions(TransactionFilter(from_us=middle, to_us=middle + 1))
+    assert 3 in [item.block for item in between.items]
+    with pytest.raises(NotFoundError):
+        await network.get_block_by_hash("0" * 64)

@@ -7,10 +7,11 @@ from gridledger import client
 NAMES = """
 BlockEvent ChainInfo ChaincodeEvent Checkpoint Checkpointer ClientProposal ClientTransaction
 CommitError CommitStatusError ConnectionFailed ConnectionProfile Contract DigestSigner EndorseError
-FileCheckpointer FullBlockEvent Gateway History HistoryEntry Items MemoryCheckpointer NO_RETRY Network NodeClient
+FileCheckpointer FoundTransaction FullBlockEvent Gateway History HistoryEntry Items MemoryCheckpointer NO_RETRY
+Network NodeClient
 OfflineSigner
 ProvedTransaction Retry Signer SigningIdentity Status SubmitError SubmittedTransaction Timeouts
-TransactionError TransactionVerdict connect load_profile
+TransactionError TransactionFilter TransactionVerdict TransactionsPage connect load_profile
 """
 
 

@@ -8,13 +8,22 @@ from typing import Any
 
 import pytest
 
-from gridledger.client.queries import read_block, read_headers, read_transaction
+from gridledger.client.queries import (
+    find_transactions,
+    read_block,
+    read_block_by_hash,
+    read_headers,
+    read_transaction,
+    search_transactions,
+)
 from gridledger.errors import CorruptionError, MalformedMessage
+from gridledger.ledger.search import search
 from gridledger.protocol import merkle
 from gridledger.protocol.block import Block
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
+from gridledger.protocol.search import TransactionFilter
 from tests.support.paper import PaperPeer
 from tests.unit.client.paper_gateway import PaperGateway
 
@@ -113,6 +122,48 @@ async def test_another_transaction_under_the_id_is_refused(peer: PaperGateway, t
     peer.answers[path] = unreadable.to_dict()
     with pytest.raises(CorruptionError, match="cannot be read"):
         await read_transaction(node, "shard1", made[0].tx_id)
+
+
+async def test_a_block_is_taken_only_under_its_hash(peer: PaperGateway, tmp_path: Path) -> None:
+    ledger = PaperPeer(tmp_path, peer.paper)
+    ledger.commit(peer.paper.transaction({"k": 1}))
+    node: Any = peer
+    first, block = ledger.chain.blocks
+    path = f"/channels/shard1/blocks/by-hash/{block.header.hash}"
+    peer.answers[path] = block.to_bytes()
+    assert await read_block_by_hash(node, "shard1", block.header.hash) == block
+    for wrong in (first, Block(block.header, (b"another",))):
+        peer.answers[path] = wrong.to_bytes()
+        with pytest.raises(CorruptionError, match=f"not the block of shard1 with the hash {block.header.hash}"):
+            await read_block_by_hash(node, "shard1", block.header.hash)
+
+
+async def test_found_transactions_are_those_that_were_asked_for(peer: PaperGateway, tmp_path: Path) -> None:
+    ledger = PaperPeer(tmp_path, peer.paper)
+    for number in range(3):
+        ledger.commit(peer.paper.transaction({"k": number}))
+    with ledger.ledger.snapshot() as snapshot:
+        told = search(snapshot, TransactionFilter(creator="client"), limit=9)
+    node: Any = peer
+    path = "/channels/shard1/transactions"
+    peer.answers[path] = told.to_dict()
+    by_client = TransactionFilter(creator="client", chaincode="kv")
+    assert await search_transactions(node, "shard1", by_client, limit=3, bookmark=None) == told
+    with pytest.raises(CorruptionError, match="were not asked for"):
+        await search_transactions(node, "shard1", TransactionFilter(mspid="Org2MSP"), limit=3, bookmark=None)
+    with pytest.raises(CorruptionError, match="more than 2"):
+        await search_transactions(node, "shard1", by_client, limit=2, bookmark=None)
+    (first, *_) = told.items
+    peer.answers[path] = replace(told, items=(first,)).to_dict()
+    assert (await find_transactions(node, "shard1", first.tx_id[:3].upper(), limit=3, bookmark=None)).items == (first,)
+    other = "0" if first.tx_id[0] != "0" else "1"
+    with pytest.raises(CorruptionError, match="were not asked for"):
+        await find_transactions(node, "shard1", other, limit=3, bookmark=None)
+    answers: list[Any] = [None, [], {}, {**told.to_dict(), "items": [{}]}, {**told.to_dict(), "bookmark": 1}]
+    for answer in answers:
+        peer.answers[path] = answer
+        with pytest.raises(MalformedMessage):
+            await find_transactions(node, "shard1", "0", limit=3, bookmark=None)
 
 
 @pytest.mark.parametrize("told", [None, [], {}, {"proof": 1}, {"proof": {}}, {"tx_id": 1, "code": 0, "proof": {}}])

@@ -59,7 +59,7 @@ def read_all(ledger: Ledger, table: Table) -> None:
 @pytest.mark.parametrize("at", [0, 5, -1])
 @pytest.mark.parametrize("table", [table for table in Table if table is not Table.META])
 def test_a_flip_in_an_entry_is_named_never_served(folder: Path, table: Table, at: int) -> None:
-    at = -1 if table is Table.HISTORY else at
+    at = -1 if table in (Table.HISTORY, Table.INDEX) else at  # entries shorter than six bytes
     key = flip(folder, table, 1, at)
     with Ledger.open(folder.parent, "shard1") as ledger, ledger.store.reader() as reader:
         with pytest.raises(CorruptionError, match=f"entry {key[:64].hex()} of the table {table.value} in .* damaged"):

@@ -157,7 +157,7 @@ def test_how_blocks_are_batched_changes_nothing(plan: list[list[Spec]], sizes: l
     one, other = commit(singly, blocks), commit(batched, blocks, sizes)
     assert one == other
     assert [list(item.codes) for item in one] == codes
-    for table in ("state", "history", "transactions", "blocks", "metadata", "meta"):
+    for table in ("state", "history", "transactions", "blocks", "metadata", "index", "meta"):
         with singly.store.reader() as left, batched.store.reader() as right:
             assert list(left.scan(table, b"", b"\xff" * 512)) == list(right.scan(table, b"", b"\xff" * 512))  # type: ignore[arg-type]
 

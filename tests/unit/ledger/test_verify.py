@@ -53,6 +53,9 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "a block's byte": (byte_of_the_last_block, "cannot be verified: block 3"),
     "a lost chunk": (first(Table.BLOCKS, gone, -1), "cannot be verified"),
     "a lost block": (first(Table.METADATA, gone, -1), "there is no block"),
+    "a posting": (first(Table.INDEX, lambda entry: bytes((entry[0] ^ 2,)) + entry[1:]), "the index entry"),
+    "a lost posting": (first(Table.INDEX, gone, -1), "the index entry"),
+    "a new posting": (lambda _: (Table.INDEX, b"x" * 24, b"\1"), "the table index has"),
     "the head": (
         first(Table.META, lambda entry: entry.replace(b'"transactions":', b'"transactions":1')),
         "the head counts",

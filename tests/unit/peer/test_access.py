@@ -29,7 +29,10 @@ ROUTES = {
     "/channels/shard1/chaincodes/kv": acls.CHAINCODE_DEFINITION,
     "/channels/shard1/blocks/0": acls.BLOCK_BY_NUMBER,
     "/channels/shard1/blocks/0?format=raw": acls.BLOCK_BY_NUMBER,
+    f"/channels/shard1/blocks/by-hash/{'0' * 64}": acls.BLOCK_BY_NUMBER,
     "/channels/shard1/headers?from=0&limit=2": acls.BLOCK_BY_NUMBER,
+    "/channels/shard1/transactions": acls.BLOCK_BY_NUMBER,
+    "/channels/shard1/transactions?prefix=00": acls.BLOCK_BY_NUMBER,
     "/channels/shard1/transactions/00": acls.TRANSACTION_BY_ID,
     "/channels/shard1/history/kv?key=a": acls.HISTORY,
     "/channels/shard1/events/blocks": acls.FILTERED_BLOCK_EVENTS,
@@ -89,7 +92,8 @@ async def test_a_route_asks_about_its_resource(
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in ROUTES if "/events/" not in route and "/transactions/" not in route]
+    "route",
+    [route for route in ROUTES if not any(part in route for part in ("/events/", "/transactions/", "/by-hash/"))],
 )
 async def test_a_route_is_open_where_the_others_are_closed(route: str, paper: PaperNetwork, channel: Channel) -> None:
     others = {resource: "/Channel/Orderer/Readers" for resource in acls.DEFAULT_ACLS if resource != ROUTES[route]}

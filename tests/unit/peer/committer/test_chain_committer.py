@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from gridledger.backoff import Backoff
-from gridledger.errors import GridLedgerError
+from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.ledger import Ledger, StorageFull
+from gridledger.ledger.codec import Table
 from gridledger.ledger.committer import BlockCommitter
+from gridledger.ledger.index import INDEX
+from gridledger.ledger.store import CommitBatch
 from gridledger.protocol.block import Block, SignedBlock
 from gridledger.protocol.errors import CapabilityUnknown
 from gridledger.protocol.events import CommittedBlock
@@ -224,3 +227,45 @@ async def test_a_ledger_with_another_block_than_was_given_stops(tmp_path: Path) 
     (told,) = house.reports
     assert isinstance(told, SourceChanged)
     assert "is not the config block that this node was given" in told.reason
+
+
+async def test_the_index_of_an_earlier_versions_ledger_is_built_beside_the_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("gridledger.ledger.index_writer.MAX_BLOCKS", 1)
+    house = House(tmp_path)
+    forget_index(house.ledger)
+    async with committing(house):
+        await house.reach(6)
+        await until(lambda: indexed(house.ledger) == 6)
+        await until(lambda: "index of transactions has all blocks" in caplog.text)
+
+
+def forget_index(ledger: Ledger) -> None:
+    """Make a ledger with block 0 one that an earlier version wrote."""
+    batch = CommitBatch(ledger.head.to_bytes())
+    with ledger.store.reader() as reader:
+        batch.changes[Table.INDEX].update((key, None) for key, _ in reader.scan(Table.INDEX, b"", b"\xff" * 64))
+    batch.changes[Table.META][INDEX] = None
+    ledger.store.commit(batch)
+
+
+def indexed(ledger: Ledger) -> int:
+    with ledger.snapshot() as snapshot:
+        return snapshot.index_head.height
+
+
+async def test_a_damaged_block_stops_the_index_and_not_the_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def damaged() -> None:
+        raise CorruptionError("block 0 is damaged")
+
+    house = House(tmp_path)
+    forget_index(house.ledger)
+    monkeypatch.setattr(house.block_committer, "build_index", damaged)
+    async with committing(house):
+        await house.reach(6)
+        assert indexed(house.ledger) == 0
+    assert "the index of transactions stops at 0 blocks: block 0 is damaged" in caplog.text
