@@ -145,11 +145,12 @@ def history(
     chaincode: Chaincode,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key.")],
     *,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many writes at most.")] = 100,
     user: User = None,
     directory: Profile = DEFAULT_DIR,
     as_json: Json = False,
 ) -> int:
-    """Show the committed writes of a key, the newest first, at most 100.
+    """Show the committed writes of a key, the newest first.
 
     \b
     Example:
@@ -161,7 +162,7 @@ def history(
 
     async def work() -> list[dict[str, Any]]:
         async with gateway_to(directory, user, channel) as gateway:
-            entries = await gateway.get_network(channel).get_history(chaincode, key)
+            entries = await gateway.get_network(channel).get_history(chaincode, key, limit=limit)
             return [entry.to_dict() for entry in entries]
 
     items = asyncio.run(work())

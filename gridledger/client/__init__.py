@@ -21,7 +21,7 @@ from gridledger.protocol.events import BlockEvent, ChaincodeEvent, FullBlockEven
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.search import FoundTransaction, TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
-from gridledger.protocol.world_state import HistoryEntry
+from gridledger.protocol.world_state import HistoryEntry, HistoryPage
 from gridledger.transport.node_client import ConnectionFailed, NodeClient
 
 TransactionVerdict = Status
@@ -49,6 +49,7 @@ __all__ = [
     "Gateway",
     "History",
     "HistoryEntry",
+    "HistoryPage",
     "Items",
     "MemoryCheckpointer",
     "Network",

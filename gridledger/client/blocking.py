@@ -34,6 +34,7 @@ from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
+from gridledger.protocol.world_state import HistoryPage
 from gridledger.transport.pins import Dialled
 
 __all__ = [
@@ -249,9 +250,15 @@ class Network:
         """See :meth:`gridledger.client.Network.get_transaction`."""
         return run(self._inner.get_transaction(tx_id))
 
-    def get_history(self, chaincode: str, key: str) -> History:
+    def get_history(self, chaincode: str, key: str, *, limit: int = 100) -> History:
         """See :meth:`gridledger.client.Network.get_history`."""
-        return run(self._inner.get_history(chaincode, key))
+        return run(self._inner.get_history(chaincode, key, limit=limit))
+
+    def get_history_page(
+        self, chaincode: str, key: str, *, limit: int = 100, bookmark: str | None = None
+    ) -> HistoryPage:
+        """See :meth:`gridledger.client.Network.get_history_page`."""
+        return run(self._inner.get_history_page(chaincode, key, limit=limit, bookmark=bookmark))
 
     history = get_history
 

@@ -37,7 +37,7 @@ from gridledger.client.queries import (
     read_config,
     read_definition,
     read_headers,
-    read_history,
+    read_history_page,
     read_opened_block,
     read_status,
     read_transaction,
@@ -60,6 +60,7 @@ from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.proposal import Proposal
 from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
+from gridledger.protocol.world_state import MAX_HISTORY, HistoryPage
 from gridledger.transport.node_client import NodeClient
 from gridledger.transport.pins import Dialled
 
@@ -289,9 +290,25 @@ class Network:
         """A transaction with its validation code. Its Merkle proof is verified against its block's header."""
         return await self._session.read(self.channel, read_transaction, tx_id)
 
-    async def get_history(self, chaincode: str, key: str) -> History:
-        """All committed writes of a key, the newest first. ``to_frame()`` of it is a pandas data frame."""
-        return await self._session.read(self.channel, read_history, chaincode, key)
+    async def get_history(self, chaincode: str, key: str, *, limit: int = 100) -> History:
+        """The newest ``limit`` committed writes of a key, the newest first. ``to_frame()`` of it is a pandas data
+        frame."""
+        history, bookmark = History(), None
+        while len(history) < limit:
+            most = min(limit - len(history), MAX_HISTORY)
+            page = await self.get_history_page(chaincode, key, limit=most, bookmark=bookmark)
+            history += page.items[:most]
+            bookmark = page.bookmark
+            if bookmark is None or not page.items:
+                break
+        return history
+
+    async def get_history_page(
+        self, chaincode: str, key: str, *, limit: int = 100, bookmark: str | None = None
+    ) -> HistoryPage:
+        """A page of the committed writes of a key, the newest first: at most ``limit`` (up to 1,000), from behind the
+        ``bookmark`` of the page before on."""
+        return await self._session.read(self.channel, read_history_page, chaincode, key, limit=limit, bookmark=bookmark)
 
     history = get_history
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gridledger.client.data_frames import History
 from gridledger.errors import CorruptionError, GridLedgerError
 from gridledger.protocol.block import MAX_ENVELOPES, Block
 from gridledger.protocol.chain_info import ChainInfo
@@ -19,7 +18,7 @@ from gridledger.protocol.headers import MAX_HEADERS, HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
 from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction_status import Status
-from gridledger.protocol.world_state import HistoryEntry
+from gridledger.protocol.world_state import HistoryPage
 from gridledger.transport.node_client import NodeClient, path_of
 
 MAX_ITEMS = 1_000_000
@@ -136,8 +135,9 @@ async def read_status(node: NodeClient, channel: str, tx_id: str, *, wait_s: flo
     return Status.from_dict(await node.get_json(path, params={"wait_s": str(wait_s)}, timeout_s=timeout_s))
 
 
-async def read_history(node: NodeClient, channel: str, chaincode: str, key: str) -> History:
-    """All committed writes of a key, the newest first."""
-    answer = await node.get_json(path_of("channels", channel, "history", chaincode), params={"key": key})
-    items = list_of(object_of(answer, "a history"), "items", max_length=MAX_ITEMS)
-    return History(HistoryEntry.from_dict(item) for item in items)
+async def read_history_page(
+    node: NodeClient, channel: str, chaincode: str, key: str, *, limit: int, bookmark: str | None
+) -> HistoryPage:
+    """Some of the committed writes of a key, the newest first."""
+    params = {"key": key, "limit": str(limit), **({} if bookmark is None else {"bookmark": bookmark})}
+    return HistoryPage.from_dict(await node.get_json(path_of("channels", channel, "history", chaincode), params=params))

@@ -45,6 +45,7 @@ from gridledger.protocol.proposal import EndorseRequest, SignedProposal
 from gridledger.protocol.result import EndorsedResult, Endorsement
 from gridledger.protocol.search import TransactionFilter, TransactionsPage
 from gridledger.protocol.transaction import Transaction
+from gridledger.protocol.world_state import HistoryPage
 from gridledger.transport import call_frames
 from gridledger.transport.call_client import CallClient
 from gridledger.transport.node_client import NodeClient
@@ -168,8 +169,7 @@ class _FakeNode(NodeClient):
             case ["transactions", tx_id, "status"]:
                 return jsontext.dumps(_status(ledger, tx_id, params or {}))
             case ["history", name]:
-                items = ledger.running(name).state.history(name, (params or {})["key"])
-                return jsontext.dumps({"items": [item.to_dict() for item in items]})
+                return jsontext.dumps(_history(ledger, name, params or {}).to_dict())
         raise NotFoundError(f"the fake gateway has no {path}")
 
     async def lines(
@@ -249,6 +249,13 @@ def _found(ledger: FakeLedger, params: Mapping[str, str]) -> TransactionsPage:
     more = str(start + limit) if start + limit < len(rows) else None
     height = len(ledger.blocks)
     return TransactionsPage(tuple(rows[start : start + limit]), more, 0, height, height)
+
+
+def _history(ledger: FakeLedger, chaincode: str, params: Mapping[str, str]) -> HistoryPage:
+    items = tuple(ledger.running(chaincode).state.history(chaincode, params["key"]))
+    start, limit = int(params.get("bookmark", "0")), int(params["limit"])
+    more = str(start + limit) if start + limit < len(items) else None
+    return HistoryPage(items[start : start + limit], more)
 
 
 def _status(ledger: FakeLedger, tx_id: str, params: Mapping[str, str]) -> dict[str, Any]:

@@ -8,18 +8,14 @@ from its block and held against the filter; the index only says where to look.
 
 from __future__ import annotations
 
-import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-from gridledger import jsontext
 from gridledger.errors import GridLedgerError, MalformedMessage
 from gridledger.ledger import codec
+from gridledger.ledger.bookmarks import bookmark_of, pack_bookmark, position_of, unpack_bookmark
 from gridledger.ledger.codec import Table, pack_number
 from gridledger.ledger.index import (
     Field,
@@ -50,8 +46,6 @@ READ_WORK: Final = 20
 _BYTES_OF_WORK = 16 * 1024
 _ALL = -1
 _VALID = TxValidationCode.VALID.name
-_POSITION = struct.Struct(">QI")
-_DIGEST_BYTES = 6
 _ID_DIGITS = 64
 _ID_BYTES = _ID_DIGITS // 2
 
@@ -87,7 +81,7 @@ def search(
     top = known if wanted.to_us is None else _first_block(snapshot, wanted.to_us, known)
     before = (top, 0)
     if bookmark is not None:
-        before = min(before, _position_of(bookmark, wanted))
+        before = min(before, position_of(bookmark, wanted.to_params()))
     found: list[FoundTransaction] = []
     for block, index in _candidates(snapshot, wanted, before, bottom, work):
         if index is not None:
@@ -122,42 +116,22 @@ def find_by_prefix(snapshot: Snapshot, prefix: str, *, limit: int, bookmark: str
         block, index, _ = codec.unpack_transaction(entry)
         found.append(rows.read(block, index))
         last = key
-    following = urlsafe_b64encode(last).decode() if more else None
+    following = pack_bookmark(last) if more else None
     return TransactionsPage(tuple(found), following, 0, snapshot.index_head.height, snapshot.height)
 
 
 def _page(
     snapshot: Snapshot, found: list[FoundTransaction], behind: tuple[int, int], wanted: TransactionFilter
 ) -> TransactionsPage:
-    bookmark = urlsafe_b64encode(_POSITION.pack(*behind) + _digest(wanted)).decode()
+    bookmark = bookmark_of(*behind, wanted.to_params())
     return TransactionsPage(tuple(found), bookmark, behind[0], snapshot.index_head.height, snapshot.height)
 
 
-def _position_of(bookmark: str, wanted: TransactionFilter) -> tuple[int, int]:
-    """The position that a page ended at: what follows it is on the next page."""
-    data = _decoded(bookmark)
-    if len(data) != _POSITION.size + _DIGEST_BYTES or data[_POSITION.size :] != _digest(wanted):
-        raise MalformedMessage("the bookmark is not one of this search: filters must stay the same from page to page")
-    block, index = _POSITION.unpack_from(data)
-    return block, index
-
-
 def _id_of(bookmark: str) -> bytes:
-    data = _decoded(bookmark)
+    data = unpack_bookmark(bookmark)
     if len(data) != _ID_BYTES:
-        raise MalformedMessage("the bookmark is not one of this search")
+        raise MalformedMessage("the bookmark is not one of this question")
     return data
-
-
-def _decoded(bookmark: str) -> bytes:
-    try:
-        return urlsafe_b64decode(bookmark.encode("ascii"))
-    except (UnicodeEncodeError, Base64Error, ValueError):
-        raise MalformedMessage("the bookmark cannot be read: give it as the page before had it") from None
-
-
-def _digest(wanted: TransactionFilter) -> bytes:
-    return sha256(jsontext.dumps(wanted.to_params())).digest()[:_DIGEST_BYTES]
 
 
 def _first_block(snapshot: Snapshot, at_us: int, known: int) -> int:

@@ -27,6 +27,8 @@ from gridledger.protocol.transaction import Transaction
 from gridledger.protocol.transaction_status import Status
 from gridledger.protocol.world_state import HistoryEntry, VersionedValue
 
+_AFTER_ALL = Version(2**64 - 1, 2**32 - 1)
+
 
 class Snapshot:
     """A view of one ledger that no commit changes. A context manager; close it soon, and use it in one thread.
@@ -75,10 +77,13 @@ class Snapshot:
                 codec.state_version(entry),
             )
 
-    def history(self, namespace: str, key: str, limit: int | None = None) -> Iterator[HistoryEntry]:
-        """All committed writes of ``key``, the newest first. Values are read back from the blocks."""
+    def history(
+        self, namespace: str, key: str, limit: int | None = None, *, before: Version = _AFTER_ALL
+    ) -> Iterator[HistoryEntry]:
+        """All committed writes of ``key``, or those before a version, the newest first. Values are read back from the
+        blocks."""
         stored = codec.cut_key(codec.whole_key(namespace, key))
-        first, last = codec.pack_version(Version(0, 0)), codec.pack_version(Version(2**64 - 1, 2**32 - 1))
+        first, last = codec.pack_version(Version(0, 0)), codec.pack_version(before)
         found = self._reader.scan_back(Table.HISTORY, stored + first, stored + last)
         entries = (item for item in found if len(item[0]) == len(stored) + len(first))
         for history_key, mark in islice(entries, limit):

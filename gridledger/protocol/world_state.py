@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gridledger.protocol.fields import integer_of, object_of, text_of, value_of
+from gridledger.protocol.fields import integer_of, list_of, object_of, text_of, value_of
 from gridledger.protocol.result import Version
+
+MAX_HISTORY = 1000
+"""Writes of one page."""
 
 
 class VersionedValue(NamedTuple):
@@ -57,3 +60,24 @@ class HistoryEntry:
             index=integer_of(message, "index"),
             timestamp_us=integer_of(message, "timestamp"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of a key's writes, the newest first. ``bookmark`` leads to those before them; None: there are none."""
+
+    items: tuple[HistoryEntry, ...]
+    bookmark: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"items": [item.to_dict() for item in self.items], "bookmark": self.bookmark}
+
+    @classmethod
+    def from_dict(cls, value: Any) -> HistoryPage:
+        """Read the JSON form; :class:`MalformedMessage` says what is wrong with it. A peer of an earlier version tells
+        no bookmark."""
+        message = object_of(value, "a history")
+        items = list_of(message, "items", max_length=MAX_HISTORY)
+        bookmark = None if message.get("bookmark") is None else text_of(message, "bookmark")
+        return cls(tuple(HistoryEntry.from_dict(item) for item in items), bookmark)

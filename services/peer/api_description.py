@@ -229,7 +229,12 @@ _OPERATIONS = {
         "A transaction's status", named("Status"), description="Waits up to `wait_s` seconds for its commit."
     ),
     "GET /channels/{name}/history/{namespace}": Operation(
-        "The committed writes of a key, the newest first", members(items=list_of(named("HistoryEntry")))
+        "The committed writes of a key, the newest first",
+        members(
+            items=list_of(named("HistoryEntry")),
+            bookmark={**nullable(TEXT), "description": "for the next page; null: this is the last one"},
+        ),
+        description="At most `limit` (100 unless it is given, 1,000 at most), and not much more than 16 MiB of values.",
     ),
     "GET /channels/{name}/events/blocks": Operation(
         "Committed blocks as they come, one JSON text a line", named("BlockEvent"), answer_media=_LINES

@@ -5,14 +5,17 @@ from __future__ import annotations
 from gridledger import jsontext
 from gridledger.errors import InputError
 from gridledger.ledger import Ledger, TransactionMissing
+from gridledger.ledger.bookmarks import bookmark_of, position_of
 from gridledger.ledger.search import find_by_prefix, search
 from gridledger.protocol.chain_info import ChainInfo
 from gridledger.protocol.headers import MAX_HEADERS, MAX_PAGE_BYTES, CommittedHeader, HeadersPage
 from gridledger.protocol.opened_block import open_block
+from gridledger.protocol.result import Version
 from gridledger.protocol.search import MAX_FOUND, TransactionFilter
+from gridledger.protocol.world_state import MAX_HISTORY, HistoryEntry, HistoryPage
 from services.peer.channel import Channel
 
-MAX_HISTORY = 1000
+MAX_HISTORY_BYTES = 16 * 1024 * 1024
 _HASH_DIGITS = 64
 
 
@@ -81,17 +84,29 @@ def transaction_json(ledger: Ledger, tx_id: str) -> bytes:
     return jsontext.dumps(ledger.transaction(tx_id).to_dict())
 
 
-def history_json(channel: Channel, chaincode: str, key: str, limit: int) -> bytes:
-    """The committed writes of a key, the newest first, at most ``limit``.
+def history_json(channel: Channel, chaincode: str, key: str, limit: int, bookmark: str | None = None) -> bytes:
+    """A page of the committed writes of a key, the newest first: at most ``limit``, and 16 MiB besides the last one.
 
     Raises :class:`ChaincodeUnknown` where there are none and the channel has no such chaincode. One that it had keeps
     its history.
     """
+    asked, most = ["history", chaincode, key], max(1, min(limit, MAX_HISTORY))
+    items: list[HistoryEntry] = []
+    following, size = None, 0
     with channel.ledger.snapshot() as snapshot:
-        items = [entry.to_dict() for entry in snapshot.history(chaincode, key, min(limit, MAX_HISTORY))]
+        if bookmark is None:
+            entries = snapshot.history(chaincode, key)
+        else:
+            entries = snapshot.history(chaincode, key, before=Version(*position_of(bookmark, asked)))
+        for entry in entries:
+            if len(items) == most or size > MAX_HISTORY_BYTES:
+                following = bookmark_of(items[-1].block, items[-1].index, asked)
+                break
+            items.append(entry)
+            size += len(jsontext.dumps(entry.value))
     if not items:
         channel.chaincode(chaincode)
-    return jsontext.dumps({"items": items})
+    return jsontext.dumps(HistoryPage(tuple(items), following).to_dict())
 
 
 def unknown_transaction(tx_id: str, channel: str) -> TransactionMissing:

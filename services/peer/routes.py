@@ -283,10 +283,12 @@ def _add_transactions(router: APIRouter, peer: Peer) -> None:
         namespace: str,
         request: Request,
         key: Annotated[str, Query(min_length=1)],
+        *,
         limit: Annotated[WholeNumber, Query()] = DEFAULT_HISTORY,
+        bookmark: str | None = None,
     ) -> Response:
         channel = _readable(peer, name, request, acls.HISTORY)
-        return json_response(await asyncio.to_thread(queries.history_json, channel, namespace, key, limit))
+        return json_response(await asyncio.to_thread(queries.history_json, channel, namespace, key, limit, bookmark))
 
 
 def _add_events(router: APIRouter, peer: Peer) -> None:

@@ -203,3 +203,14 @@ async def test_transactions_are_searched_page_by_page(gateway: FakeGateway) -> N
     assert 3 in [item.block for item in between.items]
     with pytest.raises(NotFoundError):
         await network.get_block_by_hash("0" * 64)
+
+
+async def test_a_history_is_read_page_by_page(gateway: FakeGateway) -> None:
+    network = gateway.get_network("channel")
+    for _ in range(5):
+        await contract(gateway).submit_transaction("add", "k", 1)
+    assert [item.value for item in await network.get_history("table", "k", limit=3)] == [5, 4, 3]
+    first = await network.get_history_page("table", "k", limit=4)
+    second = await network.get_history_page("table", "k", limit=4, bookmark=first.bookmark)
+    assert [item.value for item in (*first.items, *second.items)] == [5, 4, 3, 2, 1]
+    assert second.bookmark is None

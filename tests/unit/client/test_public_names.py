@@ -7,7 +7,8 @@ from gridledger import client
 NAMES = """
 BlockEvent ChainInfo ChaincodeEvent Checkpoint Checkpointer ClientProposal ClientTransaction
 CommitError CommitStatusError ConnectionFailed ConnectionProfile Contract DigestSigner EndorseError
-FileCheckpointer FoundTransaction FullBlockEvent Gateway History HistoryEntry Items MemoryCheckpointer NO_RETRY
+FileCheckpointer FoundTransaction FullBlockEvent Gateway History HistoryEntry HistoryPage Items MemoryCheckpointer
+NO_RETRY
 Network NodeClient
 OfflineSigner
 ProvedTransaction Retry Signer SigningIdentity Status SubmitError SubmittedTransaction Timeouts

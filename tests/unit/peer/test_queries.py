@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from gridledger import jsontext
+from gridledger.errors import MalformedMessage
 from gridledger.protocol.codes import TxValidationCode as Code
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.proof import ProvedTransaction
+from gridledger.protocol.world_state import HistoryPage
 from services.peer import queries
 from services.peer.channel import Channel
 from services.peer.errors import ChaincodeUnknown
@@ -113,7 +115,7 @@ def test_a_transaction_is_told_with_its_proof(house: House) -> None:
 
 
 def test_the_history_of_an_unknown_chaincode_is_an_error(house: House) -> None:
-    assert jsontext.loads(history_json(house.channel, "kv", "no such key", 9)) == {"items": []}
+    assert jsontext.loads(history_json(house.channel, "kv", "no such key", 9)) == {"items": [], "bookmark": None}
     with pytest.raises(ChaincodeUnknown, match="kw"):
         history_json(house.channel, "kw", "k", 9)
     house.channel.config = replace(house.channel.config, chaincodes={})  # one that was removed keeps its history
@@ -132,3 +134,43 @@ def test_a_history_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> 
     assert values(2) == [2, 1]
     monkeypatch.setattr(queries, "MAX_HISTORY", 3)
     assert values(100) == [2, 1, 0]
+
+
+def history_pages(house: House, limit: int, key: str = "k") -> tuple[list[object], int]:
+    """The values on all pages of a history, and how many pages there are."""
+    values: list[object] = []
+    bookmark, pages = None, 0
+    while True:
+        page = HistoryPage.from_dict(jsontext.loads(history_json(house.channel, "kv", key, limit, bookmark)))
+        values += [entry.value for entry in page.items]
+        bookmark, pages = page.bookmark, pages + 1
+        if bookmark is None:
+            return values, pages
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 600])
+def test_the_pages_of_a_history_are_all_of_it(house: House, key: str) -> None:
+    for number in range(5):
+        house.peer.commit(house.paper.transaction({key: number, "other": number}), house.paper.transaction({key: None}))
+    whole, one = history_pages(house, 1000, key)
+    assert (one, whole[:4], len(whole)) == (1, [None, 4, None, 3], 11 if key == "k" else 10)
+    for limit in range(1, 12):
+        found, pages = history_pages(house, limit, key)
+        assert (found, pages) == (whole, -(-len(whole) // limit))
+
+
+def test_a_page_of_a_history_is_bounded_in_bytes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        house.peer.commit(house.paper.transaction({"k": f"{number}" * 100}))
+    monkeypatch.setattr(queries, "MAX_HISTORY_BYTES", 150)
+    values, pages = history_pages(house, 100)
+    assert ([str(value)[0] for value in values[:4]], pages) == (["3", "2", "1", "0"], 3)
+
+
+def test_a_bookmark_is_good_for_its_own_history_alone(house: House) -> None:
+    house.peer.commit(house.paper.transaction({"k": 1, "j": 1}))
+    bookmark = jsontext.loads(history_json(house.channel, "kv", "k", 1))["bookmark"]
+    assert jsontext.loads(history_json(house.channel, "kv", "k", 1, bookmark))["items"][0]["value"] == {"v": [1.5]}
+    for key, wrong in (("j", bookmark), ("k", "x"), ("k", bookmark[:-4])):
+        with pytest.raises(MalformedMessage, match="bookmark"):
+            history_json(house.channel, "kv", key, 1, wrong)
