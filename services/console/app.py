@@ -17,6 +17,8 @@ from gridledger.web import Limits, OwnHost, ServerSettings, ServerTLS, WebServer
 from services.console.browser_answers import for_browsers
 from services.console.callers import Callers
 from services.console.console import Console, Options
+from services.console.grid.drawing import Drawing
+from services.console.grid.live import GridLive
 from services.console.live.followers import Followers
 from services.console.live.hub import Hub
 from services.console.live.nodes import Nodes
@@ -66,12 +68,13 @@ async def open_console(
         open_viewers(profile, identities, clock_us) as viewers,
         node_clients(profile, viewers.for_node) as clients,
     ):
-        followers = Followers(viewers, hub, (), clock_us)
+        grid = GridLive(viewers, hub, Drawing(options.case), clock_us)
+        followers = Followers(viewers, hub, (grid,), clock_us)
         nodes = Nodes(clients, hub, clock_us)
         renderer = Renderer(lambda session: _always(session, viewers))
-        console = Console(viewers, sessions, hub, followers, nodes, renderer, clock_us, options)
+        console = Console(viewers, sessions, hub, followers, nodes, grid, renderer, clock_us, options)
         server = _server(console, address)
-        async with background(viewers.follow(), followers.run(), nodes.run()):
+        async with background(viewers.follow(), followers.run(), nodes.run(), grid.run()):
             yield server, console
 
 

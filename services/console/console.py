@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from services.console.grid.live import GridLive
 from services.console.live.followers import Followers
 from services.console.live.hub import Hub
 from services.console.live.nodes import Nodes
@@ -35,6 +36,7 @@ class Console:
     hub: Hub
     followers: Followers
     nodes: Nodes
+    grid: GridLive
     renderer: Renderer
     clock_us: Callable[[], int]
     options: Options = field(default_factory=Options)

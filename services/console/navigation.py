@@ -13,6 +13,8 @@ class Item(NamedTuple):
 
 
 NAVIGATION: Final = (
+    Item("Grid", "/grid"),
+    Item("Alarms", "/alarms"),
     Item("Network", "/network"),
     Item("Channels", "/channels"),
     Item("Benchmark", "/benchmark"),

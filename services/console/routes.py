@@ -15,14 +15,14 @@ from gridledger.web import OwnHost, StreamResponse
 from services.console.answers import HTML
 from services.console.callers import COOKIE, read_form
 from services.console.console import Console
-from services.console.pages import about, blocks, channels, network, transactions
+from services.console.pages import about, alarms, blocks, channels, grid, network, transactions
 from services.console.sessions import Session
 
 OPEN_ROUTES: Final = ("/login", "/static/console.css", "/static/icon.svg")
 STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FILE_CACHE: Final = {"cache-control": "private, max-age=3600"}
-_PAGES: Final = (network, channels, blocks, transactions, about)
+_PAGES: Final = (grid, alarms, network, channels, blocks, transactions, about)
 
 
 def make_router(console: Console, host: OwnHost, check: Callable[[Session], None], *, secure: bool) -> APIRouter:

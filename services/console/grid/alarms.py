@@ -31,6 +31,8 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 CALM_FRAMES: Final = 3
 """Frames in a row without the cause until an alarm has returned to normal; measurements are noisy."""
+DELAYS_US: Final[Mapping[str, int]] = {STALE: 5_000_000}
+"""How long a cause stands, by the frames' times, before it is an alarm: the planner renews a record by itself."""
 MAX_SOURCES: Final = 2048
 """Sources whose acknowledgements and shelves are remembered: whoever is an operator may name any."""
 _KEPT_ACKNOWLEDGEMENTS: Final = 16
@@ -84,12 +86,15 @@ class ChannelAlarms:
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._alarms: dict[Source, Alarm] = {}
+        self._since: dict[Source, int] = {}
         self._acknowledged: dict[Source, deque[AcknowledgedTold]] = {}
         self._shelved: dict[Source, ShelvedTold] = {}
 
     def raised(self, group: str, kind: str, time_us: int, tx_id: str, detail: str) -> None:
         """A frame has the cause."""
         source = (group, kind)
+        if time_us - self._since.setdefault(source, time_us) < DELAYS_US.get(kind, 0):
+            return
         known = self._alarms.get(source)
         if known is None:
             known = Alarm(self._channel, group, kind, time_us, time_us, time_us, tx_id, detail)
@@ -115,6 +120,7 @@ class ChannelAlarms:
 
     def calm(self, group: str, kind: str, frames: int = 1) -> None:
         """A frame, or several, without the cause."""
+        self._since.pop((group, kind), None)
         known = self._alarms.get((group, kind))
         if known is None or not known.active:
             return

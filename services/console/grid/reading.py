@@ -89,6 +89,32 @@ def _read(reader: _Reader, place: Place, function: str, proposal: Members, texts
     return told
 
 
+def acknowledgement_of(record: Any) -> AcknowledgedTold | None:
+    """An item of ``ListAcknowledged``; None where it is none."""
+    try:
+        told = members_of(record, "record")
+        return _acknowledged(Place(text(told["tx"], "tx"), 0, 0, 0), {}, told)
+    except (UnreadableError, KeyError):
+        return None
+
+
+def shelf_of(record: Any) -> ShelvedTold | None:
+    """An item of ``ListShelved``; None where it is none."""
+    try:
+        told = members_of(record, "record")
+        return _shelved(Place(text(told["tx"], "tx"), 0, 0, 0), {}, told)
+    except (UnreadableError, KeyError):
+        return None
+
+
+def amounts_of(value: Any) -> dict[int, float]:
+    """A VVC list as a query answers it; empty where it is none."""
+    try:
+        return amounts(value, "vvc")
+    except UnreadableError:
+        return {}
+
+
 def _frame(place: Place, argument: Members, payload: Members) -> FrameTold:
     vm = {}
     for row in list_of(argument["buses"], "buses"):

@@ -291,13 +291,17 @@ class GridState:
         ``seen_us``: when it came, by the clock by which :mod:`~services.console.grid.view` looks at it; the block's own
         time where it is read from the past, and ``live`` false.
         """
-        channel = self.channels.get(block.channel)
-        if channel is None:
-            channel = self.channels[block.channel] = ChannelState(block.channel)
+        channel = self.channel(block.channel)
         if block.number < channel.height:
             return False
         channel.apply(block, seen_us, live=live)
         return True
+
+    def channel(self, name: str) -> ChannelState:
+        """The state of a channel, which begins here where it is new."""
+        if name not in self.channels:
+            self.channels[name] = ChannelState(name)
+        return self.channels[name]
 
     def groups(self) -> Iterator[GroupState]:
         """All groups of all channels, in the order of their numbers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -66,10 +66,11 @@ def group_views(state: GridState, now_us: int) -> list[GroupView]:
     return found
 
 
-def bus_views(groups: Sequence[GroupView]) -> dict[int, BusView]:
+def bus_views(groups: Sequence[GroupView], homes: Mapping[int, str] | None = None) -> dict[int, BusView]:
     """Every bus that a frame names, by number: as its own group saw it, or the merged group in its place.
 
-    A group without data has its buses, and nothing of them.
+    A group without data has its buses, and nothing of them. ``homes``: the single group of each bus, where it is known;
+    a bus across the border is measured by its neighbours too, and a generator has no index that tells whose it is.
     """
     thresholds = {
         bus: group.state.threshold
@@ -77,16 +78,19 @@ def bus_views(groups: Sequence[GroupView]) -> dict[int, BusView]:
         if "_" not in group.state.group and group.frame is not None
         for bus in group.frame.vsi
     }
-    found: dict[int, BusView] = {}
-    for group in sorted(groups, key=lambda one: (one.merged_into is None, not one.stale, "_" in one.state.group)):
+    found: dict[int, tuple[tuple[bool, ...], BusView]] = {}
+    for group in groups:
         frame = group.frame
         if frame is None:
             continue
-        for bus in sorted(frame.vm.keys() | frame.vsi.keys()):
-            known = found.get(bus)
-            if bus in frame.vsi or known is None or (known.vsi is None and known.vm is None):
-                found[bus] = _bus_view(group, frame, bus, thresholds.get(bus) or frame.threshold)
-    return found
+        parts = group.state.group.split("_")
+        for bus in frame.vm.keys() | frame.vsi.keys():
+            is_own = bus in frame.vsi or (homes is not None and homes.get(bus) in parts)
+            # The merged group stands for its parts while they are merged; whoever has data tells it.
+            rank = (is_own, group.merged_into is None, not group.stale)
+            if bus not in found or rank > found[bus][0]:
+                found[bus] = rank, _bus_view(group, frame, bus, thresholds.get(bus) or frame.threshold)
+    return {bus: found[bus][1] for bus in sorted(found)}
 
 
 def alarms_now(state: GridState, now_us: int) -> list[Alarm]:
@@ -208,7 +212,7 @@ def _no_data(state: GridState, view: GroupView, frame: FrameTold, now_us: int) -
         frame.time_us,
         frame.time_us,
         frame.place.tx_id,
-        f"none for {view.age_s:.0f} s",
+        "none since then",
     )
     return replace(
         alarm,

@@ -30,8 +30,8 @@ class BlockReader(Protocol):
     def wants(self, viewer: Viewer, channel: str) -> bool:
         """Whether it reads the channel's envelopes, and not only that there is a block."""
 
-    def start(self, viewer: Viewer, channel: str) -> int | None:
-        """The block with which it begins; None: the next one."""
+    async def start(self, viewer: Viewer, channel: str) -> int | None:
+        """The block with which it begins; None: the next one. Asked before each stream begins."""
 
     def take(self, channel: str, block: FullBlockEvent) -> None:
         """Take a block."""
@@ -153,7 +153,7 @@ class Followers:
                 self._note(flow, event)
                 yield
             return
-        starts = [start for reader in readers if (start := reader.start(viewer, channel)) is not None]
+        starts = [start for reader in readers if (start := await reader.start(viewer, channel)) is not None]
         async for block in network.full_block_events(start_block=min(starts, default=height)):
             self._note(flow, block.event)
             for reader in readers:

@@ -121,6 +121,17 @@ def test_an_alarm_that_nobody_saw_stays_until_somebody_has() -> None:
     assert feed.told() == []
 
 
+def test_a_record_that_is_renewed_in_time_is_no_alarm() -> None:
+    feed = Feed()
+    feed.frames(0, 100, outcome="stale")
+    feed.frames(100, 1)
+    feed.frames(101, 100, outcome="stale")
+    assert feed.told() == []
+    feed.frames(201, 60, outcome="stale")
+    (alarm,) = feed.alarms
+    assert (alarm.kind, alarm.raised_us) == ("stale", T0 + (101 + 151) * STEP)
+
+
 def test_a_shelf_ends_by_the_readers_clock() -> None:
     feed = Feed()
     feed.tell(low(0), ShelvedTold(PLACE, "1", "vsi", T0 + 1_000_000, "alice", "Org1MSP", "test"))
@@ -166,6 +177,20 @@ def test_a_group_without_frames_has_no_data_from_the_third_missed_one() -> None:
     assert alarms_now(feed.state, limit_us + 1)[0].state == "acknowledged"
     feed.frames(100, 1)
     assert alarms_now(feed.state, feed.now_us) == []
+
+
+def test_a_bus_is_shown_as_its_own_group_sees_it_whether_or_not_it_has_data() -> None:
+    feed = Feed()
+    for n in range(5):
+        feed.tell(frame(n, "1"), frame(n, "2", vsi={7: 0.9}, vm={3: 0.5, 2: 0.6, 7: 1.0}, weak_bus=7))
+    late = feed.now_us + 10**7
+    for now_us, vm in ((feed.now_us, 0.97), (late, None)):
+        buses = bus_views(group_views(feed.state, now_us), {2: "2", 3: "1"})
+        assert (buses[3].group, buses[3].vm, buses[7].group) == ("1", vm, "2")
+        assert buses[2].group == "2"
+    feed.tell(frame(400, "2", vsi={7: 0.9}, vm={3: 0.5, 7: 1.0}, weak_bus=7))
+    buses = bus_views(group_views(feed.state, feed.now_us))
+    assert (buses[3].group, buses[3].level) == ("1", "none")
 
 
 def test_a_gap_that_nobody_saw_has_returned_and_stays_listed() -> None:
