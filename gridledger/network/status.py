@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from gridledger.client.node_status import ChannelAtNode, NodeStatus
 from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.errors import AuthenticationError, GridLedgerError, PermissionDeniedError
 from gridledger.identity.signer import SigningIdentity
@@ -32,12 +33,16 @@ class ChannelState:
     """A channel: its peers' states by name, the heights at its orderers, and who leads it.
 
     ``common`` has each peer's commit hash at the height that all have reached, where their heights differed when asked.
+    ``queued`` has how many envelopes wait at a node, of those that tell the caller (its own admin); ``term`` is the
+    leader's.
     """
 
     peers: dict[str, PeerState] = field(default_factory=dict)
     orderers: dict[str, int] = field(default_factory=dict)
     leader: str | None = None
     common: dict[str, str] = field(default_factory=dict)
+    term: int | None = None
+    queued: dict[str, int] = field(default_factory=dict)
 
     @property
     def agree(self) -> bool:
@@ -112,7 +117,7 @@ class NodeClients:
         answers = dict(await asyncio.gather(_ask("ca", self._ca, "/healthz"), *questions))
         _note_errors(state, answers)
         heard = {name: answers[name] for name in names if name not in state.down and name not in state.refusals}
-        _note_channels(state, heard, set(self._profile.peers))
+        note_channels(state, heard, set(self._profile.peers))
         for name, channel in state.channels.items():
             if len({peer.height for peer in channel.peers.values()}) > 1:
                 await _compare_below(name, channel, self._clients, state)
@@ -154,19 +159,29 @@ async def _ask(name: str, client: NodeClient, path: str) -> tuple[str, Any]:
         return name, error
 
 
-def _note_channels(state: NetworkState, answers: dict[str, Any], peers: set[str]) -> None:
-    terms: dict[str, int] = {}
+def note_channels(state: NetworkState, answers: dict[str, Any], peers: set[str]) -> None:
+    """Add what nodes answered to ``/status``, by name; ``peers`` are those that are no orderers."""
     for name, answer in answers.items():
-        state.told[name] = NodeInfo(answer["version"], answer["certificate_not_after_us"])
-        for channel, there in answer["channels"].items():
-            found = state.channels.setdefault(channel, ChannelState())
-            if name in peers:
-                found.peers[name] = PeerState(there["height"], there["commit_hash"])
-                continue
-            found.orderers[name] = there["height"]
-            # One that was cut off may still name the leader of an earlier term.
-            if there["leader"] and there["term"] > terms.get(channel, -1):
-                terms[channel], found.leader = there["term"], there["leader"]
+        try:
+            status = NodeStatus.from_dict(answer)
+        except GridLedgerError as error:
+            state.down[name] = f"its status cannot be read: {error.message}"
+            continue
+        state.told[name] = NodeInfo(status.version, status.certificate_not_after_us)
+        for channel, there in status.channels.items():
+            _note_channel(state.channels.setdefault(channel, ChannelState()), name, there, is_peer=name in peers)
+
+
+def _note_channel(found: ChannelState, name: str, there: ChannelAtNode, *, is_peer: bool) -> None:
+    if there.queued is not None:
+        found.queued[name] = there.queued
+    if is_peer:
+        found.peers[name] = PeerState(there.height, there.commit_hash or "")
+        return
+    found.orderers[name] = there.height
+    # One that was cut off may still name the leader of an earlier term.
+    if there.leader and there.term is not None and (found.term is None or there.term > found.term):
+        found.term, found.leader = there.term, there.leader
 
 
 async def _compare_below(
@@ -192,12 +207,14 @@ def table(state: NetworkState) -> str:
         if not channel.peers and not channel.orderers and (state.told or state.refusals):
             lines.append(f"\n{name}: nothing is told to this user")
             continue
-        lines.append(f"\n{name}: leader {channel.leader or 'none'}, {_verdict(channel)}")
+        term = "" if channel.term is None else f", term {channel.term}"
+        lines.append(f"\n{name}: leader {channel.leader or 'none'}, {_verdict(channel)}{term}")
         for peer, found in sorted(channel.peers.items()):
             below = f"  (at the lowest peer's height {channel.common[peer][:16]})" if peer in channel.common else ""
-            lines.append(f"  {peer:<12} height {found.height:<8} commit hash {found.commit_hash[:16]}{below}")
+            place = f"  {peer:<12} height {found.height:<8} commit hash {found.commit_hash[:16]}"
+            lines.append(f"{place}{below}{_queue(channel, peer)}")
         for orderer, height in sorted(channel.orderers.items()):
-            lines.append(f"  {orderer:<12} height {height}")
+            lines.append(f"  {orderer:<12} height {height}{_queue(channel, orderer)}")
     return "\n".join(lines)
 
 
@@ -212,6 +229,11 @@ def _condition(name: str, state: NetworkState) -> str:
     if state.processes.get(name, _RUNNING) != _RUNNING:
         return f"{state.processes[name]} (gridledger start {name})"
     return f"down: {state.down[name]}"
+
+
+def _queue(channel: ChannelState, node: str) -> str:
+    queued = channel.queued.get(node)
+    return "" if queued is None else f"  queued {queued}"
 
 
 def _day(at_us: int) -> str:

@@ -287,15 +287,19 @@ class Orderer:
         if self.is_own_admin(caller):
             return self.describe(name)
         self.authorise(name, caller, acls.DELIVER)
-        return {member: value for member, value in self.describe(name).items() if member in _TOLD_TO_MEMBERS}
+        return self._told_to_members(name)
 
     def status(self, caller: Identity) -> dict[str, Any]:
         """What a member hears of this orderer: version, certificate's end, and how far the channels are that it may
-        read. An admin of the orderer's organisation hears of all channels, of queues, voters and settings too."""
+        read, an observer too, which gets no blocks here. An admin of the orderer's organisation hears of all channels,
+        of queues, voters and settings too."""
+        is_admin = self.is_own_admin(caller)
         channels = {}
         for name in sorted(self.channels):
-            with suppress(AuthenticationError, PermissionDeniedError):
-                channels[name] = self.told(name, caller)
+            if is_admin:
+                channels[name] = self.describe(name)
+            elif self._may_know(name, caller):
+                channels[name] = self._told_to_members(name)
         status = {
             "node": self.settings.name,
             "mspid": self.settings.mspid,
@@ -303,8 +307,18 @@ class Orderer:
             "certificate_not_after_us": self.certificate.not_after_us,
             "channels": channels,
         }
-        settings = {"settings": self.settings.model_dump(mode="json")}
-        return {**status, **settings} if self.is_own_admin(caller) else status
+        return {**status, "settings": self.settings.model_dump(mode="json")} if is_admin else status
+
+    def _may_know(self, name: str, caller: Identity) -> bool:
+        """Whether a caller may know how far a channel is: who reads its blocks here, and who may at peers."""
+        for resource in (acls.DELIVER, acls.CHAIN_INFO):
+            with suppress(AuthenticationError, PermissionDeniedError):
+                self.authorise(name, caller, resource)
+                return True
+        return False
+
+    def _told_to_members(self, name: str) -> dict[str, Any]:
+        return {member: value for member, value in self.describe(name).items() if member in _TOLD_TO_MEMBERS}
 
     async def transfer_leadership(self, name: str, to: str) -> None:
         """Give a channel's leadership to another orderer, by its name."""

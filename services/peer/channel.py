@@ -32,6 +32,8 @@ class Channel:
         self.commit_hash = ledger.commit_hash
         self.source: str | None = None
         self.source_reason = "not connected yet"
+        self.behind = 0
+        """Blocks that wait for their commit, as of the newest one that is durable."""
         self._node = node
         self._was_named = was_named or self.is_named
         """Whether some configuration had this peer, as far as it knows."""
@@ -63,6 +65,12 @@ class Channel:
         if self.is_named:
             return "peer"
         return "removed" if self._was_named else "awaited"
+
+    @property
+    def indexed(self) -> int:
+        """How many blocks the index has that searches use."""
+        with self.ledger.snapshot() as snapshot:
+            return snapshot.index_head.height
 
     async def reach(self, height: int, timeout_s: float) -> bool:
         """Wait until this many blocks are durable here; False if they are not after ``timeout_s``."""

@@ -187,6 +187,7 @@ class Peer:
             block = report.block
             channel = self.channels[block.channel]
             channel.committed(block)
+            channel.behind = report.behind
             self.events[block.channel].committed(report)
             self.notifier.committed(block)
             metrics.observe_block(report)
@@ -265,7 +266,13 @@ class Peer:
         """What an admin of this peer's organisation hears of it: all channels, and queues, faults and settings."""
         status = self.status(self.channels.all())
         for channel in self.channels.all():
-            status["channels"][channel.name].update(orderer=channel.source, reason=channel.source_reason)
+            status["channels"][channel.name].update(
+                orderer=channel.source,
+                reason=channel.source_reason,
+                queued=len(self.queues[channel.name]),
+                behind=channel.behind,
+                indexed=channel.indexed,
+            )
         return {
             **status,
             "chaincodes": self.hosts.status(),

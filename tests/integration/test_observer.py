@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridledger.client.errors import EndorseError
+from gridledger.client.node_status import read_node_status
 from gridledger.errors import GridLedgerError, PermissionDeniedError
 from gridledger.protocol import acls
 from gridledger.transport.node_client import NodeClient
@@ -57,6 +58,10 @@ async def test_an_observer_neither_writes_nor_reads_at_orderers(network: LocalNe
             for path in (f"/channels/{CHANNEL}", f"/channels/{CHANNEL}/deliver", f"/channels/{CHANNEL}/blocks/0/hash"):
                 with pytest.raises(PermissionDeniedError, match=f"may not use {acls.DELIVER}"):
                     await orderer.get(path)
-            assert (await orderer.get_json("/status"))["channels"] == {}
+            status = await read_node_status(orderer)
+            there = status.channels[CHANNEL]
+            assert (there.leader, there.queued, there.commit_hash) == (status.node, None, None)
+            assert there.height > 0
+            assert there.term is not None
             with pytest.raises(GridLedgerError):
                 await orderer.get("/metrics")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import gridledger as library
+from gridledger.client.node_status import NodeStatus
 from gridledger.errors import GridLedgerError
 from gridledger.network.schema import NetworkConfig
 from tests.support.command import gridledger
@@ -31,7 +32,7 @@ OF_A_CHANNEL = {
     "orderer1": {"channel", "height", "last_hash", "config_sequence", "leader", "term", "standing"},
 }
 OF_A_CHANNEL_TO_ADMINS = {
-    "peer1": {"orderer", "reason"},
+    "peer1": {"orderer", "reason", "queued", "behind", "indexed"},
     "orderer1": {
         *("role", "queued", "broken", "clock", "different", "damaged_blocks"),
         *("voters", "learners", "step", "catching_up"),
@@ -76,6 +77,11 @@ async def test_a_nodes_own_admin_hears_all(network: LocalNetwork, node: str, org
     assert told["channels"].keys() == {CHANNEL, OWN}
     assert told["channels"][OWN].keys() == OF_A_CHANNEL[node] | OF_A_CHANNEL_TO_ADMINS[node]
     assert told["settings"]["name"] == node
+    read = NodeStatus.from_dict(told)
+    assert read.channels[OWN].queued == 0
+    if node == "peer1":
+        assert (read.commit_waiters, read.channels[OWN].behind) == (0, 0)
+        assert read.channels[OWN].indexed == read.channels[OWN].height
 
 
 async def test_a_client_of_the_nodes_organisation_is_no_admin(network: LocalNetwork) -> None:

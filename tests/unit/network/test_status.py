@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gridledger.network.status import ChannelState, NetworkState, PeerState, table
+from typing import Any
+
+from gridledger.network.status import ChannelState, NetworkState, PeerState, note_channels, table
 
 
 def channel(**peers: tuple[int, str]) -> ChannelState:
@@ -47,3 +49,26 @@ def test_peers_of_different_heights_are_compared_at_the_lower() -> None:
 
 def test_a_channel_of_which_nobody_tells_is_not_said_to_agree() -> None:
     assert "no peer answers" in table(NetworkState({"c": ChannelState()}, {"a": "gone"}, ["a"]))
+
+
+def told(node: str, **channel: Any) -> dict[str, Any]:
+    there = {"height": 5, "leader": None, "config_sequence": 0, "standing": "peer", **channel}
+    return {"node": node, "mspid": "M", "version": "1", "certificate_not_after_us": 1, "channels": {"c": there}}
+
+
+def test_the_leader_is_that_of_the_highest_term_and_queues_are_those_that_are_told() -> None:
+    state = NetworkState({}, {}, ["a", "o1", "o2", "o3"])
+    answers = {
+        "a": told("a", commit_hash="x", queued=4),
+        "o1": told("o1", leader="o1", term=7),
+        "o2": told("o2", leader="o2", term=6, queued=2),
+        "o3": {"node": "o3"},
+    }
+    note_channels(state, answers, {"a"})
+    channel = state.channels["c"]
+    assert (channel.leader, channel.term, channel.queued) == ("o1", 7, {"a": 4, "o2": 2})
+    assert channel.peers == {"a": PeerState(5, "x")}
+    assert state.down["o3"].startswith("its status cannot be read")
+    text = table(state)
+    assert "leader o1, peers agree, term 7" in text
+    assert "commit hash x  queued 4" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -62,6 +63,34 @@ def test_an_orderer_admits_the_application_to_its_blocks_and_not_the_observers(p
         assert not admits(paper, operator, resource)
     assert admits(paper, paper.orderer_admin, acls.BROADCAST)
     assert not admits(paper, paper.orderer_admin, acls.DELIVER)
+
+
+@pytest.mark.parametrize(
+    ("closed", "channels"),
+    [
+        ((), {"client": ["shard1"], "operator": ["shard1"]}),
+        ((acls.CHAIN_INFO,), {"client": ["shard1"], "operator": []}),
+        ((acls.CHAIN_INFO, acls.DELIVER), {"client": [], "operator": []}),
+    ],
+)
+def test_observers_hear_how_far_a_channel_is(
+    closed: tuple[str, ...], channels: dict[str, list[str]], paper: PaperNetwork
+) -> None:
+    room = PaperOrganisation("ControlRoomMSP")
+    member = Organisation("ControlRoomMSP", (room.root,), kind="observer")
+    organisations = {**paper.config.organisations, "ControlRoomMSP": member}
+    paper.config = replace(paper.config, organisations=organisations, acls=dict.fromkeys(closed, CLOSED))
+    orderer = orderer_of(paper)
+    orderer.channels = {"shard1": None}
+    orderer.certificate = paper.orderers["orderer1"].certificate
+    orderer.settings = SimpleNamespace(name="orderer1", mspid="OrdererMSP")
+    orderer.describe = lambda _: {"height": 3, "leader": "orderer1", "queued": 9}
+    for name in ("authorise", "_may_know", "_told_to_members"):
+        setattr(orderer, name, partial(getattr(Orderer, name), orderer))
+    for name, signer in (("client", paper.client), ("operator", room.issue("operator", "client"))):
+        told = Orderer.status(orderer, Identity(signer.mspid, "client", signer.certificate))
+        assert told["channels"] == {channel: {"height": 3, "leader": "orderer1"} for channel in channels[name]}
+        assert told.keys() == {"node", "mspid", "version", "certificate_not_after_us", "channels"}
 
 
 @pytest.mark.parametrize("route", ["", "/deliver", "/blocks/0/hash"])
