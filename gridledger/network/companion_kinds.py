@@ -42,7 +42,7 @@ KINDS: Final[dict[str, CompanionKind]] = {
     "anchor": CompanionKind("services.anchor", is_service=True, tls="always", asks_for_extra=True),
     "case": CompanionKind("services.case", is_service=False, extra="forensics", asks_for_extra=True),
     "case-desk": CompanionKind("services.case.serving", is_service=True, tls="always", is_command=False),
-    "console": CompanionKind("services.console", is_service=True, extra="console", asks_for_extra=True),
+    "console": CompanionKind("services.console", is_service=True, extra="console", tls="always", asks_for_extra=True),
     "feeder": CompanionKind("services.feeder", is_service=False, extra="feeder"),
     "lightnode": CompanionKind(
         "services.lightnode", is_service=True, may_use="forensics", tls="always", is_command=False

@@ -21,11 +21,15 @@ _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 
 @dataclass(frozen=True, slots=True)
 class TLSFiles:
-    """Where a server's certificate and key lie (PEM), and the roots it trusts: paths, or PEM texts."""
+    """Where a server's certificate and key lie (PEM), and the roots it trusts: paths, or PEM texts.
+
+    ``asks``: whether clients are asked for a certificate; browsers would ask the person which one to show.
+    """
 
     cert: Path
     key: Path
     roots: Sequence[Path | str]
+    asks: bool = True
 
 
 class ServerTLS:
@@ -35,7 +39,7 @@ class ServerTLS:
         """Raises :class:`SettingsError` naming the file that cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_mode = ssl.CERT_OPTIONAL if files.asks else ssl.CERT_NONE
         context.verify_flags = ssl.VerifyFlags(context.verify_flags | _X509_V_FLAG_NO_CHECK_TIME)
         # A resumed session would show the certificate of an earlier handshake. Connections are kept open instead.
         context.num_tickets = 0

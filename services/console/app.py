@@ -16,6 +16,7 @@ from gridledger.network.status import node_clients
 from gridledger.web import Limits, OwnHost, ServerSettings, ServerTLS, WebServer, background, create_app
 from services.console.browser_answers import for_browsers
 from services.console.callers import Callers
+from services.console.challenges import Challenges
 from services.console.console import Console, Options
 from services.console.grid.drawing import Drawing
 from services.console.grid.live import GridLive
@@ -31,6 +32,16 @@ from services.console.viewers import Viewers, open_viewers
 LIMITS: Final = Limits(max_body_bytes=512 * 1024, max_requests=128, max_streams=64, max_connections=256)
 _SECRET_BYTES: Final = 32
 _TITLES: Final = {401: "Log in", 403: "Not allowed", 404: "Not found", 429: "Too much at once", 503: "Not available"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What a console has to which other people log in: challenges, its node's name, who reads its metrics, bounds."""
+
+    challenges: Challenges
+    node: str
+    metrics_readers: tuple[str, ...]
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +71,17 @@ def secret() -> str:
 
 @asynccontextmanager
 async def open_console(
-    profile: ConnectionProfile, identities: Sequence[SigningIdentity], address: Address, options: Options
+    profile: ConnectionProfile,
+    identities: Sequence[SigningIdentity],
+    address: Address,
+    options: Options,
+    sharing: Sharing | None = None,
 ) -> AsyncIterator[tuple[WebServer, Console]]:
-    """A console, ready to serve. It waits for a network that is not there yet."""
+    """A console, ready to serve: for the holder of the identities, or with ``sharing`` for other people. It waits for a
+    network that is not there yet."""
     sessions, hub = Sessions(time.time, secret), Hub(time.monotonic)
     async with (
-        open_viewers(profile, identities, clock_us) as viewers,
+        open_viewers(profile, identities, clock_us, shared=sharing is not None) as viewers,
         node_clients(profile, viewers.for_node) as clients,
     ):
         grid = GridLive(viewers, hub, Drawing(options.case), clock_us)
@@ -73,23 +89,31 @@ async def open_console(
         nodes = Nodes(clients, hub, clock_us)
         renderer = Renderer(lambda session: _always(session, viewers))
         console = Console(viewers, sessions, hub, followers, nodes, grid, renderer, clock_us, options)
-        server = _server(console, address)
+        server = _server(console, address, sharing)
         async with background(viewers.follow(), followers.run(), nodes.run(), grid.run()):
             yield server, console
 
 
-def _server(console: Console, address: Address) -> WebServer:
+def _server(console: Console, address: Address, sharing: Sharing | None) -> WebServer:
     host = OwnHost(address.port, (address.name,), loopback=False)
     callers = Callers(console.sessions, console.viewers, host, address.origin)
+    readers = () if sharing is None else sharing.metrics_readers
     app = create_app(
-        "console", callers.identify, LIMITS, lambda: _health(console), open_routes=OPEN_ROUTES, may_read_metrics=bool
+        "console",
+        callers.identify,
+        LIMITS if sharing is None else sharing.limits,
+        lambda: _health(console),
+        node="console" if sharing is None else sharing.node,
+        open_routes=OPEN_ROUTES,
+        may_read_metrics=lambda session: sharing is None or f"{session.person.mspid}/{session.person.name}" in readers,
     )
 
     def check(session: Session) -> None:
         console.viewers.check(session.person)
         console.sessions.check(session)
 
-    app.include_router(make_router(console, host, check, secure=address.tls is not None))
+    challenges = None if sharing is None else sharing.challenges
+    app.include_router(make_router(console, host, check, secure=address.tls is not None, challenges=challenges))
 
     def error_page(status: int, code: str, message: str) -> str:
         title = _TITLES.get(status, "This did not work")
@@ -110,7 +134,15 @@ def _always(session: Session | None, viewers: Viewers) -> dict[str, Any]:
         "session": session,
         "version": __version__,
         "navigation": NAVIGATION,
-        "as_whom": viewers.first.label if len(viewers.all) == 1 else f"{viewers.first.label} +{len(viewers.all) - 1}",
+        "as_whom": _as_whom(session, viewers),
         "here": "",
         "searched": "",
     }
+
+
+def _as_whom(session: Session | None, viewers: Viewers) -> str:
+    """Who looks; with several identities how many more there are."""
+    if viewers.shared and session is not None:
+        return session.person.label
+    others = len(viewers.all) - 1
+    return f"{viewers.first.label} +{others}" if others else viewers.first.label

@@ -12,6 +12,7 @@ from gridledger.errors import InputError
 from gridledger.web import OwnHost, read_body
 from services.console.errors import ForgeryRefused
 from services.console.sessions import Person, Session, Sessions
+from services.console.viewers import looking
 
 COOKIE: Final = "gridledger_console"
 FORGERY_FIELD: Final = "forgery_token"
@@ -48,6 +49,7 @@ class Callers:
             raise
         if scope["method"] not in _SAFE:
             self._check_origin(scope)
+        looking.set(session.person)
         return session
 
     def _check_origin(self, scope: Mapping[str, Any]) -> None:

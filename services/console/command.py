@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import html
 import secrets
 import socket
-import sys
 import tempfile
-import webbrowser
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,11 +17,10 @@ import uvloop
 from gridledger import logs
 from gridledger.client import SigningIdentity
 from gridledger.client.profile import PROFILE_VARIABLE, ConnectionProfile, load_profile, profile_path
-from gridledger.command_line import one_line
-from gridledger.extras import require_extra, require_server
 from gridledger.web import WebServer, background, serve
 from services.console.app import Address, open_console
 from services.console.console import REPORTS, Console, Options
+from services.console.opening import open_browser
 
 HOST: Final = "127.0.0.1"
 _NAME_BYTES: Final = 16
@@ -32,18 +28,24 @@ _NAME_BYTES: Final = 16
 
 def main(arguments: Sequence[str]) -> int:
     """Run it until Ctrl-C; the exit code."""
-    require_server("gridledger console")
-    require_extra("console", "gridledger console")
     options = _parser().parse_args(list(arguments))
     profile = load_profile(options.directory)
-    identities = [SigningIdentity.load(profile.user_folder(user)) for user in options.user or [None]]
-    identities += [SigningIdentity.load(folder) for folder in options.identity or ()]
-    if options.identity and not options.user:
-        identities.pop(0)
+    identities = identities_of(profile, options.user, options.identity)
     logs.setup("console", "console", options.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(options, profile, identities))
     return 0
+
+
+def identities_of(
+    profile: ConnectionProfile, users: Sequence[str] | None, folders: Sequence[Path] | None
+) -> list[SigningIdentity]:
+    """The identities of these users and folders, or of the network's first user where none is given."""
+    named: list[str | None] = list(users or ())
+    if not named and not folders:
+        named = [None]
+    places = [*(profile.user_folder(user) for user in named), *(folders or ())]
+    return [SigningIdentity.load(folder) for folder in places]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,26 +109,9 @@ async def _invite(server: WebServer, console: Console, address: Address, folder:
     token = console.sessions.invite(console.viewers.first.person)
     who = ", ".join(viewer.label for viewer in console.viewers.all)
     print(f"The console runs at {address.origin} as {who}. Ctrl-C ends it.", flush=True)  # noqa: T201
-    if folder is not None and await asyncio.to_thread(_open_browser, folder / "login.html", address, token):
+    if folder is not None and await asyncio.to_thread(open_browser, folder / "login.html", address.origin, token):
         return
     print(f"Log in once, within five minutes: {address.origin}/login?t={token}", flush=True)  # noqa: T201
-
-
-def _open_browser(file: Path, address: Address, token: str) -> bool:
-    """Open a file that posts the token: an address with it would stand in the browser's command line for every user."""
-    action, value = html.escape(f"{address.origin}/login", quote=True), html.escape(token, quote=True)
-    file.touch(mode=0o600)
-    file.write_text(
-        "<!doctype html><meta charset=utf-8><title>GridLedger console</title>"
-        f'<form method=post action="{action}"><input type=hidden name=token value="{value}">'
-        "<button>Log in to the GridLedger console</button></form><script>document.forms[0].submit()</script>",
-        encoding="utf-8",
-    )
-    try:
-        return webbrowser.open(file.as_uri())
-    except (OSError, webbrowser.Error) as error:
-        sys.stderr.write(f"no browser: {one_line(str(error))}\n")
-        return False
 
 
 def _free_port() -> int:

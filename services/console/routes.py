@@ -10,25 +10,40 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from gridledger import jsontext
 from gridledger.errors import GridLedgerError, NotFoundError
-from gridledger.web import OwnHost, StreamResponse
+from gridledger.identity.certificate import Certificate
+from gridledger.protocol.fields import from_base64, object_of, text_of, value_of
+from gridledger.web import OwnHost, StreamResponse, json_response, read_body
 from services.console.answers import HTML
 from services.console.callers import COOKIE, read_form
+from services.console.challenges import ANSWER_PATH, CHALLENGE_PATH, Challenges
 from services.console.console import Console
 from services.console.pages import about, alarms, blocks, channels, grid, network, transactions
 from services.console.sessions import Session
 
-OPEN_ROUTES: Final = ("/login", "/static/console.css", "/static/icon.svg")
+OPEN_ROUTES: Final = ("/login", CHALLENGE_PATH, ANSWER_PATH, "/static/console.css", "/static/icon.svg")
+MAX_ANSWER_BYTES: Final = 32 * 1024
 STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FILE_CACHE: Final = {"cache-control": "private, max-age=3600"}
 _PAGES: Final = (grid, alarms, network, channels, blocks, transactions, about)
 
 
-def make_router(console: Console, host: OwnHost, check: Callable[[Session], None], *, secure: bool) -> APIRouter:
-    """All routes. ``check`` raises for a session that has ended; ``secure`` cookies are sent over TLS only."""
+def make_router(
+    console: Console,
+    host: OwnHost,
+    check: Callable[[Session], None],
+    *,
+    secure: bool,
+    challenges: Challenges | None = None,
+) -> APIRouter:
+    """All routes. ``check`` raises for a session that has ended; ``secure`` cookies are sent over TLS only. With
+    ``challenges`` people log in by signing one."""
     router = APIRouter()
     _add_login(router, console, host, secure=secure)
+    if challenges is not None:
+        _add_challenges(router, console, host, challenges)
     _add_files(router)
     _add_live(router, console, check)
     for module in _PAGES:
@@ -45,10 +60,7 @@ def _add_login(router: APIRouter, console: Console, host: OwnHost, *, secure: bo
     @router.get("/login")
     async def ask(request: Request, t: Annotated[str, Query(max_length=200)] = "") -> Response:
         host.check(request.scope)
-        how = "Open the address that the console printed where it was started: it works once."
-        text = console.renderer.render(
-            "login.html", None, title="Log in", token=t, how=how, as_whom=console.viewers.first.label
-        )
+        text = console.renderer.render("login.html", None, title="Log in", token=t, shared=console.viewers.shared)
         return Response(text, media_type=HTML)
 
     @router.post("/login")
@@ -70,6 +82,25 @@ def _add_login(router: APIRouter, console: Console, host: OwnHost, *, secure: bo
         return answer
 
 
+def _add_challenges(router: APIRouter, console: Console, host: OwnHost, challenges: Challenges) -> None:
+    """The way in for the command line, which signs with the person's key and gets the token of a login."""
+
+    @router.get(CHALLENGE_PATH)
+    async def challenge(request: Request) -> Response:
+        host.check(request.scope)
+        return json_response({"origin": challenges.origin, "nonce": challenges.make()})
+
+    @router.post(ANSWER_PATH)
+    async def answer(request: Request) -> Response:
+        host.check(request.scope)
+        told = object_of(jsontext.loads(await read_body(request, max_bytes=MAX_ANSWER_BYTES)), "an answer")
+        certificate = Certificate.from_pem(text_of(told, "certificate", max_length=MAX_ANSWER_BYTES))
+        person = console.viewers.member(certificate)
+        signature = from_base64(value_of(told, "signature"), "'signature'")
+        challenges.answer(text_of(told, "nonce"), certificate, signature)
+        return json_response({"token": console.sessions.invite(person)})
+
+
 def _add_files(router: APIRouter) -> None:
     names = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.suffix in _TYPES}
 
@@ -86,7 +117,7 @@ def _add_files(router: APIRouter) -> None:
 
 def _add_live(router: APIRouter, console: Console, check: Callable[[Session], None]) -> None:
     async def chunks(session: Session) -> AsyncIterator[bytes]:
-        async for chunk in console.hub.stream():
+        async for chunk in console.hub.stream(lambda channel: channel in console.viewers.channels):
             try:
                 check(session)
             except GridLedgerError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
 from gridledger.errors import BusyError
+from gridledger.identity.certificate import Certificate
 from services.console.errors import LoginRefused, SessionRequired
 
 SESSION_S: Final = 8 * 3600.0
@@ -18,12 +19,24 @@ MAX_TOKENS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who looks: the subject of a certificate. ``not_after_s`` is its end, in seconds since 1970."""
+    """Who looks. ``not_after_s`` is the certificate's end, in seconds since 1970."""
 
     mspid: str
     name: str
     fingerprint: str
     not_after_s: float
+    certificate: Certificate | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, mspid: str, certificate: Certificate) -> Person:
+        """The holder of a certificate."""
+        ends_s = certificate.not_after_us / 1_000_000
+        return cls(mspid, certificate.common_name, certificate.fingerprint, ends_s, certificate)
+
+    @property
+    def label(self) -> str:
+        """Who, in a word: ``alice@Org1MSP``."""
+        return f"{self.name}@{self.mspid}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,35 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
 
 from gridledger.client import Gateway, Network, SigningIdentity, connect
 from gridledger.client.profile import ConnectionProfile, NodeEntry
-from gridledger.errors import AuthenticationError, GridLedgerError, NotFoundError
+from gridledger.errors import AuthenticationError, GridLedgerError, NotFoundError, PermissionDeniedError
+from gridledger.identity.certificate import Certificate
 from gridledger.identity.msp import Identity
+from gridledger.protocol import acls
 from gridledger.protocol.config import ChannelConfig
-from services.console.errors import SessionRequired
+from services.console.errors import LoginRefused, SessionRequired
 from services.console.sessions import Person
 
 LOOK_EVERY_S: Final = 2.0
 MAX_VIEWERS: Final = 16
-_US: Final = 1_000_000
+_READS: Final = (
+    acls.CHAIN_INFO,
+    acls.BLOCK_BY_NUMBER,
+    acls.TRANSACTION_BY_ID,
+    acls.CHANNEL_CONFIG,
+    acls.CHAINCODE_DEFINITION,
+    acls.BLOCK_EVENTS,
+    acls.FILTERED_BLOCK_EVENTS,
+    acls.CHAINCODE_EVENTS,
+    acls.EVALUATE,
+    acls.HISTORY,
+)
+"""What the console asks peers about a channel."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +58,7 @@ class Viewer:
     @property
     def person(self) -> Person:
         """Who it is."""
-        certificate = self.identity.certificate
-        return Person(self.identity.mspid, self.identity.name, certificate.fingerprint, certificate.not_after_us / _US)
+        return Person.of(self.identity.mspid, self.identity.certificate)
 
     def network(self, channel: str) -> Network:
         """A channel, as this identity."""
@@ -61,11 +75,28 @@ class Viewer:
             return None
 
 
-class Viewers:
-    """All of them, in the order in which they were given: a channel is shown as the first that reads it."""
+looking: ContextVar[Person | None] = ContextVar("looking", default=None)
+"""For whom the present request is answered; None for the console's own work. Set where a request is identified, so that
+no page can forget it."""
 
-    def __init__(self, profile: ConnectionProfile, viewers: Sequence[Viewer], clock_us: Callable[[], int]) -> None:
+
+class Viewers:
+    """All of them, in the order in which they were given: a channel is shown as the first that reads it.
+
+    Where the console is ``shared``, other people than the identities' holders look: each sees of a channel what the
+    console reads there and the channel's own policies let that person read, and nobody signs anything.
+    """
+
+    def __init__(
+        self,
+        profile: ConnectionProfile,
+        viewers: Sequence[Viewer],
+        clock_us: Callable[[], int],
+        *,
+        shared: bool = False,
+    ) -> None:
         self.profile = profile
+        self.shared = shared
         self._viewers = tuple(viewers)
         self._clock_us = clock_us
         self._looked = asyncio.Event()
@@ -82,13 +113,45 @@ class Viewers:
 
     @property
     def channels(self) -> Mapping[str, Viewer]:
-        """Who each channel is shown as, by the channel's name."""
-        found: dict[str, Viewer] = {}
+        """Who each channel is shown as, by the channel's name: to whoever is ``looking``."""
+        person, found = looking.get(), dict[str, Viewer]()
         for viewer in self._viewers:
             if viewer.ended is None:
-                for channel in viewer.configs:
-                    found.setdefault(channel, viewer)
+                for channel, config in viewer.configs.items():
+                    if person is None or not self.shared or self._may_read(person, config):
+                        found.setdefault(channel, viewer)
         return dict(sorted(found.items()))
+
+    def _may_read(self, person: Person, config: ChannelConfig) -> bool:
+        """Whether the channel's policies let a person read all that the console shows of it."""
+        if person.certificate is None:
+            return False
+        try:
+            identity = config.msps.identify(person.certificate, self._clock_us())
+            for resource in _READS:
+                config.admit(resource, identity)
+        except GridLedgerError:
+            return False
+        return True
+
+    def member(self, certificate: Certificate) -> Person:
+        """Who holds a certificate, by the configuration of any channel that the console reads;
+        :class:`LoginRefused` for a stranger, and for one who was revoked."""
+        refused = "no channel is known yet"
+        for viewer in self._viewers:
+            for config in viewer.configs.values():
+                try:
+                    return Person.of(config.msps.identify(certificate, self._clock_us()).mspid, certificate)
+                except AuthenticationError as error:
+                    refused = error.message
+        raise LoginRefused(f"nobody of the console's channels: {refused}")
+
+    def require_own(self) -> None:
+        """Raise :class:`PermissionDeniedError` where those who look have no identity here to sign with."""
+        if self.shared:
+            raise PermissionDeniedError(
+                "this is signed by yourself: do it in a console on your own machine (gridledger console)"
+            )
 
     def of(self, channel: str) -> Viewer:
         """As whom a channel is shown; :class:`NotFoundError` where nobody here reads it."""
@@ -105,6 +168,12 @@ class Viewers:
 
     def check(self, person: Person) -> None:
         """Raise :class:`SessionRequired` where a person's certificate was revoked, or has ended."""
+        if self.shared and person.certificate is not None:
+            try:
+                self.member(person.certificate)
+            except LoginRefused as error:
+                raise SessionRequired(f"the session has ended: {error.message}") from None
+            return
         for viewer in self._viewers:
             if viewer.identity.certificate.fingerprint == person.fingerprint:
                 if viewer.ended is not None:
@@ -167,7 +236,11 @@ class Viewers:
 
 @asynccontextmanager
 async def open_viewers(
-    profile: ConnectionProfile, identities: Sequence[SigningIdentity], clock_us: Callable[[], int]
+    profile: ConnectionProfile,
+    identities: Sequence[SigningIdentity],
+    clock_us: Callable[[], int],
+    *,
+    shared: bool = False,
 ) -> AsyncIterator[Viewers]:
     """A gateway for each identity, for as long as the block lasts."""
     async with AsyncExitStack() as stack:
@@ -175,4 +248,4 @@ async def open_viewers(
         for identity in identities[:MAX_VIEWERS]:
             gateway = await stack.enter_async_context(await connect(profile, identity=identity))
             viewers.append(Viewer(identity, gateway))
-        yield Viewers(profile, viewers, clock_us)
+        yield Viewers(profile, viewers, clock_us, shared=shared)

@@ -65,8 +65,11 @@ class Hub:
             self._written[number] = written
         return written
 
-    async def stream(self) -> AsyncGenerator[bytes]:
-        """One reader's stream: the latest message of each topic, then what is new; a comment where nothing is."""
+    async def stream(self, allows: Callable[[str], bool] = lambda _: True) -> AsyncGenerator[bytes]:
+        """One reader's stream: the latest message of each topic, then what is new; a comment where nothing is.
+
+        A topic ``NAME/CHANNEL`` or ``NAME/CHANNEL/...`` is of a channel, and left out unless ``allows`` the channel.
+        """
         waker = asyncio.Event()
         self._wakers.add(waker)
         seen = 0
@@ -75,10 +78,11 @@ class Hub:
             while True:
                 # Topics stand in the order of their latest messages: the new ones are at the end.
                 fresh: list[bytes] = []
-                for number, data in reversed(self._latest.values()):
+                for topic, (number, data) in reversed(self._latest.items()):
                     if number <= seen:
                         break
-                    fresh.append(self._event(number, data))
+                    if (channel := channel_of(topic)) is None or allows(channel):
+                        fresh.append(self._event(number, data))
                 seen = self._number
                 if fresh:
                     yield b"".join(reversed(fresh))
@@ -92,3 +96,9 @@ class Hub:
                         yield b": nothing new\n\n"
         finally:
             self._wakers.discard(waker)
+
+
+def channel_of(topic: str) -> str | None:
+    """The channel whose topic this is; None where it is of none."""
+    _, _, rest = topic.partition("/")
+    return rest.partition("/")[0] or None
