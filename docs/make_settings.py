@@ -17,6 +17,7 @@ from gridledger.settings import ENVIRONMENT_PREFIX, ServiceSettings
 from services.anchor.settings import AnchorSettings
 from services.ca.settings import CASettings
 from services.case.serving.settings import DeskSettings
+from services.console.settings import ConsoleSettings
 from services.lightnode.settings import LightNodeSettings
 from services.orderer.settings import OrdererSettings
 from services.peer.settings import PeerSettings
@@ -31,6 +32,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "anchor": AnchorSettings,
     "ca": CASettings,
     "case-desk": DeskSettings,
+    "console": ConsoleSettings,
     "lightnode": LightNodeSettings,
     "orderer": OrdererSettings,
     "peer": PeerSettings,

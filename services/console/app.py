@@ -46,17 +46,22 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the console listens, and the only name by which it answers."""
+    """Where the console listens, and the only names by which it answers."""
 
     listen: str
     port: int
-    name: str
+    names: tuple[str, ...]
     tls: ServerTLS | None = None
 
     @property
+    def scheme(self) -> str:
+        """As it begins in a URL."""
+        return "http" if self.tls is None else "https"
+
+    @property
     def origin(self) -> str:
-        """As browsers write it."""
-        return f"{'http' if self.tls is None else 'https'}://{self.name}:{self.port}"
+        """By its first name, as browsers write it."""
+        return f"{self.scheme}://{self.names[0]}:{self.port}"
 
 
 def clock_us() -> int:
@@ -95,8 +100,8 @@ async def open_console(
 
 
 def _server(console: Console, address: Address, sharing: Sharing | None) -> WebServer:
-    host = OwnHost(address.port, (address.name,), loopback=False)
-    callers = Callers(console.sessions, console.viewers, host, address.origin)
+    host = OwnHost(address.port, address.names, loopback=False)
+    callers = Callers(console.sessions, console.viewers, host, address.scheme)
     readers = () if sharing is None else sharing.metrics_readers
     app = create_app(
         "console",

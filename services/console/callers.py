@@ -30,13 +30,13 @@ class Standing(Protocol):
 
 
 class Callers:
-    """Identifies requests. ``origin`` is what browsers send as ``Origin`` from the console's pages."""
+    """Identifies requests to a console that is reached by ``http`` or ``https``, its ``scheme``."""
 
-    def __init__(self, sessions: Sessions, standing: Standing, host: OwnHost, origin: str) -> None:
+    def __init__(self, sessions: Sessions, standing: Standing, host: OwnHost, scheme: str) -> None:
         self._sessions = sessions
         self._standing = standing
         self._host = host
-        self._origin = origin.encode()
+        self._scheme = scheme
 
     def identify(self, scope: MutableMapping[str, Any]) -> Session:
         """The session of a request, which stands at this moment."""
@@ -53,9 +53,15 @@ class Callers:
         return session
 
     def _check_origin(self, scope: Mapping[str, Any]) -> None:
-        origins = [value for name, value in scope["headers"] if name == b"origin"]
-        if origins != [self._origin]:
+        origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+        if origins != [origin_of(scope, self._scheme)]:
             raise ForgeryRefused("this request changes something, and comes from no page of this console")
+
+
+def origin_of(scope: Mapping[str, Any], scheme: str) -> str:
+    """The origin, as browsers write it, of a request whose Host was checked."""
+    host = next(value for name, value in scope["headers"] if name == b"host")
+    return f"{scheme}://{host.decode('latin-1').lower()}"
 
 
 def cookie_of(scope: Mapping[str, Any]) -> str | None:

@@ -34,24 +34,23 @@ class Challenges:
     """The challenges of one console. ``key`` is secret, ``random`` gives a fresh text without a dot, ``clock_s`` the
     seconds since 1970."""
 
-    def __init__(self, origin: str, key: bytes, clock_s: Callable[[], float], random: Callable[[], str]) -> None:
-        self.origin = origin
+    def __init__(self, key: bytes, clock_s: Callable[[], float], random: Callable[[], str]) -> None:
         self._key = key
         self._clock_s = clock_s
         self._random = random
         self._answered: dict[str, float] = {}
 
-    def make(self) -> str:
-        """A nonce to sign within ``CHALLENGE_S``."""
+    def make(self, origin: str) -> str:
+        """A nonce to sign within ``CHALLENGE_S``, for the console at an origin such as ``https://control-room:8643``."""
         head = f"{int(self._clock_s())}.{self._random()}"
-        return f"{head}.{self._mac(head)}"
+        return f"{head}.{self._mac(origin, head)}"
 
-    def answer(self, nonce: str, certificate: Certificate, signature: bytes) -> None:
+    def answer(self, origin: str, nonce: str, certificate: Certificate, signature: bytes) -> None:
         """Raise :class:`LoginRefused` unless the signature is the certificate's under a challenge of ours that was not
         answered before. Whether the certificate is a member's is for the caller to judge, before."""
         now = self._clock_s()
-        self._check(nonce, now)
-        if not certificate.verify(signature, login_text(self.origin, nonce)):
+        self._check(origin, nonce, now)
+        if not certificate.verify(signature, login_text(origin, nonce)):
             raise LoginRefused("the signature is not the certificate's under this challenge of this console")
         self._answered = {one: until_s for one, until_s in self._answered.items() if until_s > now}
         if nonce in self._answered:
@@ -60,12 +59,12 @@ class Challenges:
             raise BusyError("too many people log in at once", retry_after_s=5.0)
         self._answered[nonce] = now + CHALLENGE_S
 
-    def _check(self, nonce: str, now: float) -> None:
+    def _check(self, origin: str, nonce: str, now: float) -> None:
         head, _, mac = nonce.rpartition(".")
-        if len(nonce) > MAX_NONCE or not hmac.compare_digest(mac.encode(), self._mac(head).encode()):
+        if len(nonce) > MAX_NONCE or not hmac.compare_digest(mac.encode(), self._mac(origin, head).encode()):
             raise LoginRefused("this is no challenge of this console")
         if now - int(head.partition(".")[0]) > CHALLENGE_S:
             raise LoginRefused("this challenge is too old: ask for another one")
 
-    def _mac(self, head: str) -> str:
-        return hmac.new(self._key, f"{self.origin} {head}".encode(), sha256).hexdigest()
+    def _mac(self, origin: str, head: str) -> str:
+        return hmac.new(self._key, f"{origin} {head}".encode(), sha256).hexdigest()

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 async def _run(options: argparse.Namespace, profile: ConnectionProfile, identities: list[SigningIdentity]) -> None:
     port = options.port or _free_port()
     # Cookies are not separated by port: under a name that nobody else knows, no other server of this machine gets ours.
-    address = Address(HOST, port, f"{secrets.token_hex(_NAME_BYTES)}.localhost")
+    address = Address(HOST, port, (f"{secrets.token_hex(_NAME_BYTES)}.localhost",))
     chosen = Options(options.case, options.reports)
     opening = _opened(profile, identities, address, chosen, browser=not options.no_browser)
     await serve(HOST, port, opening)

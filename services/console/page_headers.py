@@ -7,6 +7,7 @@ from typing import Final
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
 )
+# Under "no-referrer" a browser writes "null" as the origin of a form, which then looks forged.
 SECURITY_HEADERS: Final = (
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),

@@ -16,7 +16,7 @@ from gridledger.identity.certificate import Certificate
 from gridledger.protocol.fields import from_base64, object_of, text_of, value_of
 from gridledger.web import OwnHost, StreamResponse, json_response, read_body
 from services.console.answers import HTML
-from services.console.callers import COOKIE, read_form
+from services.console.callers import COOKIE, origin_of, read_form
 from services.console.challenges import ANSWER_PATH, CHALLENGE_PATH, Challenges
 from services.console.console import Console
 from services.console.pages import about, alarms, blocks, channels, grid, network, transactions
@@ -88,7 +88,8 @@ def _add_challenges(router: APIRouter, console: Console, host: OwnHost, challeng
     @router.get(CHALLENGE_PATH)
     async def challenge(request: Request) -> Response:
         host.check(request.scope)
-        return json_response({"origin": challenges.origin, "nonce": challenges.make()})
+        origin = origin_of(request.scope, "https")
+        return json_response({"origin": origin, "nonce": challenges.make(origin)})
 
     @router.post(ANSWER_PATH)
     async def answer(request: Request) -> Response:
@@ -97,7 +98,7 @@ def _add_challenges(router: APIRouter, console: Console, host: OwnHost, challeng
         certificate = Certificate.from_pem(text_of(told, "certificate", max_length=MAX_ANSWER_BYTES))
         person = console.viewers.member(certificate)
         signature = from_base64(value_of(told, "signature"), "'signature'")
-        challenges.answer(text_of(told, "nonce"), certificate, signature)
+        challenges.answer(origin_of(request.scope, "https"), text_of(told, "nonce"), certificate, signature)
         return json_response({"token": console.sessions.invite(person)})
 
 

@@ -25,12 +25,11 @@ async def open_server(settings: ConsoleSettings) -> AsyncIterator[WebServer]:
     """The console, ready to serve. It waits for a network that is not there yet."""
     profile = await asyncio.to_thread(load_profile, settings.connection)
     identities = [await asyncio.to_thread(SigningIdentity.load, folder) for folder in settings.identities.values()]
-    name = settings.hostnames[0] if settings.hostnames else "localhost"
     tls = ServerTLS(TLSFiles(*settings.certificate_and_key, [], asks=False))
-    address = Address(settings.host, settings.port, name, tls)
+    address = Address(settings.host, settings.port, settings.hostnames or ("localhost",), tls)
     bounds = settings.limits
     limits = Limits(_MAX_BODY_BYTES, bounds.max_requests, bounds.max_streams, bounds.max_connections)
-    challenges = Challenges(address.origin, secrets.token_bytes(_KEY_BYTES), time.time, lambda: secrets.token_hex(16))
+    challenges = Challenges(secrets.token_bytes(_KEY_BYTES), time.time, lambda: secrets.token_hex(16))
     sharing = Sharing(challenges, settings.name, settings.metrics_readers, limits)
     async with open_console(profile, identities, address, Options(settings.case, settings.reports), sharing) as made:
         yield made[0]

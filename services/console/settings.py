@@ -29,7 +29,7 @@ class ConsoleSettings(ServiceSettings):
     """What a console is told.
 
     ``connection`` is the network's connection profile, ``identities`` the folders of the identities as which it looks.
-    It answers by the first of ``hostnames`` only (``localhost`` where there is none), with TLS. ``case`` is the grid's
+    It answers by its ``hostnames`` only (``localhost`` where there is none), with TLS. ``case`` is the grid's
     case file, for the one-line diagram, ``reports`` the folder of benchmark reports.
     """
 

@@ -1,4 +1,4 @@
-"""A network of three shards, a console on it as the observer, and Debian's Chromium. One of each for all tests here.
+"""A network of three shards and its control room's console, a console as the observer, and Debian's Chromium.
 
 Chromium comes from the system (apt-get install chromium), or from where GRIDLEDGER_CHROMIUM says.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from gridledger.network.companions import chosen
 from tests.support.console_process import ConsoleProcess, running_console
 from tests.support.local_network import LocalNetwork, local_network
 from tests.support.network_configs import three_shards
@@ -38,7 +39,8 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
-    with local_network(three_shards(POLICIES), tmp_path_factory.mktemp("network")) as running:
+    config = three_shards(POLICIES)
+    with local_network(config, tmp_path_factory.mktemp("network"), chosen(config, ["console"])) as running:
         yield running
 
 

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from gridledger.client import SigningIdentity
 from gridledger.client.ca import CAClient
-from tests.support.console_process import ConsoleProcess, running_console
+from tests.support.console_process import ConsoleProcess, run_command, running_console
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import REPOSITORY
 
@@ -43,20 +43,6 @@ PATHS = (
 )
 
 
-def command(network: LocalNetwork, *arguments: str) -> str:
-    """``gridledger`` on the network's folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gridledger.cli", *arguments, "--dir", str(network.folder.root)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def revoke(network: LocalNetwork, organisation: str, name: str) -> None:
     """Have the CA revoke a user, and the organisation's nodes and channels know of it."""
     profile = network.profile
@@ -64,7 +50,7 @@ def revoke(network: LocalNetwork, organisation: str, name: str) -> None:
     client = CAClient(profile.ca.url, organisation, profile.ca.tls_root)
     with ThreadPoolExecutor(1) as pool:  # Playwright has this thread's event loop
         assert pool.submit(lambda: asyncio.run(client.revoke(registrar, name))).result(30)
-    command(network, "crl", "publish", "--from-ca", "--organisation", organisation)
+    run_command(network.folder.root, "crl", "publish", "--from-ca", "--organisation", organisation)
 
 
 def wait_for(condition: Callable[[], bool], within_s: float, what: str) -> None:
@@ -178,7 +164,7 @@ def test_the_cookie_is_sent_to_no_other_server(console: ConsoleProcess, context:
 
 
 def test_a_session_ends_when_its_identity_is_revoked(network: LocalNetwork, browser: Browser) -> None:
-    command(network, "enroll", "Org1", "mallory")
+    run_command(network.folder.root, "enroll", "Org1", "mallory")
     with running_console(network.folder.root, ["--user", "Org1/mallory"]) as console:
         context = browser.new_context()
         page = context.new_page()

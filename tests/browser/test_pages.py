@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from gridledger import jsontext
-from tests.support.console_process import ConsoleProcess
+from tests.support.console_process import ConsoleProcess, run_command
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import REPOSITORY
 
@@ -38,17 +36,8 @@ TABS = 12
 @pytest.fixture(scope="module")
 def hostile(network: LocalNetwork) -> dict[str, Any]:
     """The status of a transaction whose key, value and event are texts that would run if they were HTML."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "gridledger.cli", "invoke", "shard1", "kv", "put", HOSTILE),
-            *(json.dumps({"text": HOSTILE}), "--json", "--dir", str(network.folder.root)),
-        ],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    value = json.dumps({"text": HOSTILE})
+    done = run_command(network.folder.root, "invoke", "shard1", "kv", "put", HOSTILE, value, "--json")
     return dict(jsontext.loads(done.stdout))
 
 
@@ -143,16 +132,7 @@ def test_a_new_block_is_shown_without_a_reload(page: Page, console: ConsoleProce
 
 
 def _put(network: LocalNetwork, key: str, value: str) -> None:
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "gridledger.cli", "invoke", "shard1", "kv", "put", key, value),
-            *("--dir", str(network.folder.root)),
-        ],
-        cwd=REPOSITORY,
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
+    run_command(network.folder.root, "invoke", "shard1", "kv", "put", key, value)
 
 
 @pytest.fixture

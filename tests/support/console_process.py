@@ -79,6 +79,20 @@ def running_console(
             process.kill()
 
 
+def run_command(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """``gridledger`` on a network's folder, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gridledger.cli", *arguments, "--dir", str(folder)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
 def _listening(process: subprocess.Popen[str]) -> ConsoleProcess:
     assert process.stdout is not None
     lines: list[str] = []

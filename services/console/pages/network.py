@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -33,7 +34,7 @@ def add_to(router: APIRouter, console: Console) -> None:
     @router.get("/network")
     async def network(request: Request) -> Response:
         await console.nodes.asked()
-        state = console.nodes.state
+        state = _seen(console)
         rows = [] if state is None else node_rows(console.viewers.profile, state, console.clock_us())
         channels = {} if state is None else state.channels
         columns = (*_COLUMNS, *(Column(name, name, numeric=True) for name in channels))
@@ -49,6 +50,15 @@ def add_to(router: APIRouter, console: Console) -> None:
             at_us=console.nodes.at_us,
             seen=", ".join(sorted({viewer.label for viewer in console.viewers.all})),
         )
+
+
+def _seen(console: Console) -> NetworkState | None:
+    """The newest state, without the channels that whoever looks may not read."""
+    state = console.nodes.state
+    if state is None or not console.viewers.shared:
+        return state
+    seen = console.viewers.channels
+    return replace(state, channels={name: found for name, found in state.channels.items() if name in seen})
 
 
 def node_rows(profile: ConnectionProfile, state: NetworkState, now_us: int) -> list[Row]:

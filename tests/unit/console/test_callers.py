@@ -31,7 +31,7 @@ class Place:
         secrets = iter(("token", "cookie", "forgery"))
         self.standing = Standing()
         self.sessions = Sessions(lambda: 0.0, lambda: next(secrets))
-        self.callers = Callers(self.sessions, self.standing, OwnHost(PORT, (NAME,), loopback=False), ORIGIN)
+        self.callers = Callers(self.sessions, self.standing, OwnHost(PORT, (NAME,), loopback=False), "http")
         self.cookie, self.session = self.sessions.open(self.sessions.invite(ALICE))
 
     def scope(self, method: str = "GET", host: str = f"{NAME}:{PORT}", **headers: str) -> dict[str, Any]:

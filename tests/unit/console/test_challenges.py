@@ -22,33 +22,33 @@ class Clock:
         return self.now_s
 
 
-def make(clock: Clock, origin: str = ORIGIN, key: bytes = b"key") -> Challenges:
+def make(clock: Clock, key: bytes = b"key") -> Challenges:
     numbers = count()
-    return Challenges(origin, key, clock, lambda: f"random{next(numbers)}")
+    return Challenges(key, clock, lambda: f"random{next(numbers)}")
 
 
 def test_a_challenge_is_answered_once() -> None:
     challenges = make(Clock())
-    nonce = challenges.make()
+    nonce = challenges.make(ORIGIN)
     signature = ALICE.sign(login_text(ORIGIN, nonce))
-    challenges.answer(nonce, ALICE.certificate, signature)
+    challenges.answer(ORIGIN, nonce, ALICE.certificate, signature)
     with pytest.raises(LoginRefused, match="answered before"):
-        challenges.answer(nonce, ALICE.certificate, signature)
-    assert challenges.make() != nonce
+        challenges.answer(ORIGIN, nonce, ALICE.certificate, signature)
+    assert challenges.make(ORIGIN) != nonce
 
 
 def test_a_challenge_is_answered_in_time() -> None:
     clock = Clock()
     challenges = make(clock)
-    nonce = challenges.make()
+    nonce = challenges.make(ORIGIN)
     clock.now_s += CHALLENGE_S + 1
     with pytest.raises(LoginRefused, match="too old"):
-        challenges.answer(nonce, ALICE.certificate, ALICE.sign(login_text(ORIGIN, nonce)))
+        challenges.answer(ORIGIN, nonce, ALICE.certificate, ALICE.sign(login_text(ORIGIN, nonce)))
 
 
 def test_a_signature_is_the_persons_and_for_this_console() -> None:
     challenges = make(Clock())
-    nonce = challenges.make()
+    nonce = challenges.make(ORIGIN)
     for signature in (
         BOB.sign(login_text(ORIGIN, nonce)),
         ALICE.sign(login_text("https://other:8643", nonce)),
@@ -56,19 +56,18 @@ def test_a_signature_is_the_persons_and_for_this_console() -> None:
         b"",
     ):
         with pytest.raises(LoginRefused, match="signature"):
-            challenges.answer(nonce, ALICE.certificate, signature)
+            challenges.answer(ORIGIN, nonce, ALICE.certificate, signature)
 
 
 @pytest.mark.parametrize("nonce", ["", "x", "1000.random.", "1000.random0.00", "x" * 300, "\u2603.a.b", ".."])
 def test_what_is_no_challenge_of_ours_is_refused(nonce: str) -> None:
     challenges = make(Clock())
     with pytest.raises(LoginRefused, match="no challenge"):
-        challenges.answer(nonce, ALICE.certificate, ALICE.sign(login_text(ORIGIN, nonce)))
+        challenges.answer(ORIGIN, nonce, ALICE.certificate, ALICE.sign(login_text(ORIGIN, nonce)))
 
 
 def test_a_challenge_of_another_console_is_refused() -> None:
     clock = Clock()
-    for other in (make(clock, key=b"other"), make(clock, "https://other:8643")):
-        nonce = other.make()
+    for nonce in (make(clock, b"other").make(ORIGIN), make(clock).make("https://other:8643")):
         with pytest.raises(LoginRefused, match="no challenge"):
-            make(clock).answer(nonce, ALICE.certificate, ALICE.sign(login_text(ORIGIN, nonce)))
+            make(clock).answer(ORIGIN, nonce, ALICE.certificate, ALICE.sign(login_text(ORIGIN, nonce)))
