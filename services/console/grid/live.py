@@ -112,9 +112,9 @@ class GridLive:
         if fresh:
             buses = bus_views(views, self.homes)
             for view in fresh:
-                self._hub.publish(f"grid/{view.state.group}@{view.state.channel}", group_message(view, buses, now_us))
+                self._hub.publish(f"grid/{view.state.channel}/{view.state.group}", group_message(view, buses, now_us))
         for channel, group in self._told.keys() - marks.keys():
-            self._hub.publish(f"grid/{group}@{channel}", gone_message(channel, group))
+            self._hub.publish(f"grid/{channel}/{group}", gone_message(channel, group))
         self._told = dict(marks)
         self._tell_alarms(now_us)
 

@@ -138,7 +138,7 @@ def test_every_service_has_limits_and_a_health_check(document: dict[str, Any]) -
 
 def test_ports_are_published_on_the_loopback_address_only(document: dict[str, Any]) -> None:
     published = [port for service in document["services"].values() for port in service.get("ports", [])]
-    assert len(published) == len(NODES) + 9  # with the REST bridge, the console, six agents of anchors and Locust's page
+    assert len(published) == len(NODES) + 9  # REST bridge, console, six agents of anchors, Locust's page
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
