@@ -90,7 +90,7 @@ async def test_a_group_is_told_when_it_changes_and_when_its_frames_stay_away(sce
     for n in range(5):
         scene.frame(n)
     first = await scene.told()
-    picture = first["grid/1@shard1"]
+    picture = first["grid/shard1/1"]
     assert (picture["word"], picture["stale"], picture["weak_bus"]) == ("escalated", False, 3)
     numbers = {bus[0]: bus for bus in picture["buses"]}
     assert numbers.keys() == {row["bus"] for row in FRAME["buses"]}
@@ -100,8 +100,8 @@ async def test_a_group_is_told_when_it_changes_and_when_its_frames_stay_away(sce
     assert await scene.told() == first
     scene.now_us += 3_000_000
     later = await scene.told()
-    assert (later["grid/1@shard1"]["word"], later["grid/1@shard1"]["stale"]) == ("no data", True)
-    assert all(bus[1:] == [None, None, "none", False] for bus in later["grid/1@shard1"]["buses"])
+    assert (later["grid/shard1/1"]["word"], later["grid/shard1/1"]["stale"]) == ("no data", True)
+    assert all(bus[1:] == [None, None, "none", False] for bus in later["grid/shard1/1"]["buses"])
     assert later["alarms"]["changes"] == 2
     assert later["alarms"]["active"] == 3
 
