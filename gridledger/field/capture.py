@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from gridledger.errors import InputError
 from gridledger.field import grammar
@@ -12,6 +13,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_READINGS",
     "MEASURES",
+    "UNITS",
     "Capture",
     "CaptureError",
     "Reading",
@@ -21,7 +23,17 @@ __all__ = [
     "text_hash",
 ]
 
-_DECIMALS = 3
+_DECIMALS: Final = 3
+
+UNITS: Final = {
+    **dict.fromkeys(("Vab", "Vbc", "Vca"), "kV"),
+    **dict.fromkeys(("Ia", "Ib", "Ic"), "A"),
+    "F": "Hz",
+    "FP": "",
+    "P": "MW",
+    "Q": "MVAr",
+}
+"""The unit of each measure; the power factor has none."""
 
 
 class CaptureError(InputError):

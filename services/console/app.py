@@ -23,7 +23,7 @@ from services.console.grid.live import GridLive
 from services.console.live.followers import Followers
 from services.console.live.hub import Hub
 from services.console.live.nodes import Nodes
-from services.console.navigation import NAVIGATION
+from services.console.navigation import navigation
 from services.console.rendering import Renderer
 from services.console.routes import OPEN_ROUTES, make_router
 from services.console.sessions import Session, Sessions
@@ -138,7 +138,7 @@ def _always(session: Session | None, viewers: Viewers) -> dict[str, Any]:
     return {
         "session": session,
         "version": __version__,
-        "navigation": NAVIGATION,
+        "navigation": navigation(viewers),
         "as_whom": _as_whom(session, viewers),
         "here": "",
         "searched": "",

@@ -1,8 +1,11 @@
-"""The pages that stand in the head of every page."""
+"""The pages that stand in the head of every page: an application's where a channel that somebody here reads has it."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+
+from services.console.applications import APPLICATIONS, places
+from services.console.viewers import Viewers
 
 
 class Item(NamedTuple):
@@ -19,3 +22,9 @@ NAVIGATION: Final = (
     Item("Channels", "/channels"),
     Item("Benchmark", "/benchmark"),
 )
+
+
+def navigation(viewers: Viewers) -> tuple[Item, ...]:
+    """The pages that are shown to these viewers."""
+    there = (Item(one.title, one.href) for one in APPLICATIONS if places(viewers, one))
+    return (*NAVIGATION, *there)

@@ -13,16 +13,6 @@ from typing import Final
 
 from gridledger.field.capture import MEASURES, Capture
 
-UNITS: Final = {
-    **dict.fromkeys(("Vab", "Vbc", "Vca"), "kV"),
-    **dict.fromkeys(("Ia", "Ib", "Ic"), "A"),
-    "F": "Hz",
-    "FP": "",
-    "P": "MW",
-    "Q": "MVAr",
-}
-"""The unit of each measure; the power factor has none."""
-
 SHARE_OUTSIDE: Final = "share_outside"
 """The share (0 to 1) of the readings that lie below the lower or above the upper limit."""
 

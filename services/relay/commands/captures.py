@@ -7,8 +7,8 @@ import asyncio
 from typing import Any
 
 from gridledger.cli.output import note, say_json, say_table
+from gridledger.field.minutes import minute_text
 from services.relay.commands.clock import minute_now
-from services.relay.commands.minutes import minute_text
 from services.relay.commands.options import add_range, add_reading, count_up_to, new_parser
 from services.relay.commands.reaching import PAGE, latest_minute, opened, pages_of_captures, relay_named
 from services.relay.ledger import RelayLedger

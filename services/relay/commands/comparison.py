@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.relay.commands.minutes import minute_text, range_text
+from gridledger.field.capture import UNITS
+from gridledger.field.minutes import minute_text, range_text
 from services.relay.commands.quality_report import ReportRow
-from services.relay.statistics import SHARE_OUTSIDE, UNITS, Limits, WindowValues
+from services.relay.statistics import SHARE_OUTSIDE, Limits, WindowValues
 
 DEFAULT_TOLERANCE: Final = 0.001
 """In the measure's unit, or of a share: captures have three decimals."""

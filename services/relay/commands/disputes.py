@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gridledger.field.minutes import minute_text
 from services.relay.commands.listing import list_items
-from services.relay.commands.minutes import minute_text
 from services.relay.commands.options import new_parser
 
 

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, Protocol
 from gridledger.cli.output import note, say, say_json
 from gridledger.errors import InputError
 from gridledger.extras import require_extra
+from gridledger.field.minutes import range_text
 from services.relay.commands.article_file import ArticleFile
 from services.relay.commands.clock import minute_now
 from services.relay.commands.files import written_whole
-from services.relay.commands.minutes import range_text
 from services.relay.commands.options import add_range, add_reading, new_parser
 from services.relay.commands.reaching import opened, pages_of_captures, relay_named
 from services.relay.commands.table_files import CSVFile, ParquetFile

@@ -6,8 +6,8 @@ import argparse
 import asyncio
 
 from gridledger.cli.output import note, say_json, say_table
+from gridledger.field.minutes import minute_text
 from services.relay.commands.clock import minute_now
-from services.relay.commands.minutes import minute_text
 from services.relay.commands.options import add_range, add_reading, new_parser
 from services.relay.commands.reaching import gaps_of, opened, registered_minute, relay_named
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 from gridledger.client.profile import DEFAULT_PROFILE, PROFILE_VARIABLE
 from gridledger.command_line import EXIT_USAGE, one_line
 from gridledger.errors import InputError
-from services.relay.commands.minutes import minute_of
+from gridledger.field.minutes import minute_of
 
 PROGRAM = "gridledger relay"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from gridledger.errors import GridLedgerError, InputError, LimitError
-from gridledger.field.capture import MEASURES
+from gridledger.field.capture import MEASURES, UNITS
+from gridledger.field.minutes import minute_of
 from services.relay.commands.files import read_bytes
-from services.relay.commands.minutes import minute_of
-from services.relay.statistics import SHARE_OUTSIDE, STATISTICS, UNITS
+from services.relay.statistics import SHARE_OUTSIDE, STATISTICS
 
 COLUMNS: Final = ("from", "to", "measure", "statistic", "value", "unit")
 WINDOWS: Final = {10: "10 minutes", 60: "an hour", 10_080: "a week"}

@@ -9,8 +9,8 @@ from typing import Any
 from gridledger.cli.output import say, say_fields, say_json, say_table, time_text
 from gridledger.command_line import one_line
 from gridledger.errors import NotFoundError
+from gridledger.field.minutes import LATEST, minute_text
 from services.relay.commands.clock import minute_now
-from services.relay.commands.minutes import LATEST, minute_text
 from services.relay.commands.options import add_reading, minute_argument, new_parser
 from services.relay.commands.reaching import latest_minute, opened, relay_named
 

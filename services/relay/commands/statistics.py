@@ -8,11 +8,11 @@ from typing import Any
 
 from gridledger.cli.output import note, say, say_fields, say_json, say_table
 from gridledger.errors import InputError
+from gridledger.field.capture import UNITS
+from gridledger.field.minutes import minute_text
 from services.relay.commands.clock import minute_now
-from services.relay.commands.minutes import minute_text
 from services.relay.commands.options import add_range, add_reading, new_parser
 from services.relay.commands.reaching import opened, relay_named
-from services.relay.statistics import UNITS
 
 _HOUR = 60
 _DEFAULT_HOURS = 24

@@ -8,8 +8,8 @@ from typing import Any
 
 from gridledger.cli.output import say, say_fields, say_json
 from gridledger.command_line import one_line
+from gridledger.field.minutes import minute_text
 from services.relay.commands.clock import minute_now
-from services.relay.commands.minutes import minute_text
 from services.relay.commands.options import add_reading, new_parser
 from services.relay.commands.reaching import PAGE, items_up_to, latest_minute, opened, registered_minute
 from services.relay.ledger import RelayLedger

@@ -9,7 +9,7 @@ from typing import Any
 from gridledger.cli.output import json_text, say, say_json, time_text
 from gridledger.client import ChaincodeEvent
 from gridledger.command_line import one_line
-from services.relay.commands.minutes import minute_text
+from gridledger.field.minutes import minute_text
 from services.relay.commands.options import add_reading, count_up_to, new_parser
 from services.relay.commands.reaching import opened
 

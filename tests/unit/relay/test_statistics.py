@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridledger.field.capture import MEASURES
-from services.relay.statistics import STATISTICS, UNITS, WindowValues, mean, p95, share_outside
+from gridledger.field.capture import MEASURES, UNITS
+from services.relay.statistics import STATISTICS, WindowValues, mean, p95, share_outside
 from tests.support.relay_readings import capture_with
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300)

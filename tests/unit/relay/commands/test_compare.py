@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridledger.field.capture import MEASURES, parse_capture
+from gridledger.field.capture import MEASURES, UNITS, parse_capture
 from services.relay.__main__ import main
-from services.relay.statistics import UNITS
 from tests.support.relay_channel import MINUTE, RECORD, RelayChannel, after, told
 from tests.support.relay_commands import on_ledger
 

@@ -1,4 +1,4 @@
-"""Minutes at the command line: UTC epoch minutes, as the ledger has them, and how people write them."""
+"""Minutes of captures: UTC epoch minutes, as the ledger has them, and how people write them."""
 
 from __future__ import annotations
 

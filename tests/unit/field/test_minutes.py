@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridledger.errors import InputError
-from services.relay.commands.minutes import MAX_MINUTE, minute_of, minute_text, range_text
+from gridledger.field.minutes import MAX_MINUTE, minute_of, minute_text, range_text
 
 
 @pytest.mark.parametrize(
