@@ -23,10 +23,12 @@ class Application:
     chaincode: str
 
 
+GRID: Final = Application("dvs", "Grid", "/grid", "dvs")
 RELAY: Final = Application("relay", "Relay", "/relay", "relay")
 VAULT: Final = Application("vault", "Vault", "/vault", "vault")
 CASES: Final = Application("forensics", "Cases", "/cases", "cases")
 APPLICATIONS: Final = (RELAY, VAULT, CASES)
+"""Beside the grid, whose pages stand first."""
 
 
 @dataclass(frozen=True, slots=True)

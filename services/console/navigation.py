@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from services.console.applications import APPLICATIONS, places
+from services.console.applications import APPLICATIONS, GRID, places
 from services.console.viewers import Viewers
 
 
@@ -15,9 +15,8 @@ class Item(NamedTuple):
     href: str
 
 
-NAVIGATION: Final = (
-    Item("Grid", "/grid"),
-    Item("Alarms", "/alarms"),
+_GRID: Final = (Item("Grid", "/grid"), Item("Alarms", "/alarms"))
+_EVERYWHERE: Final = (
     Item("Network", "/network"),
     Item("Channels", "/channels"),
     Item("Benchmark", "/benchmark"),
@@ -27,4 +26,4 @@ NAVIGATION: Final = (
 def navigation(viewers: Viewers) -> tuple[Item, ...]:
     """The pages that are shown to these viewers."""
     there = (Item(one.title, one.href) for one in APPLICATIONS if places(viewers, one))
-    return (*NAVIGATION, *there)
+    return (*(_GRID if places(viewers, GRID) else ()), *_EVERYWHERE, *there)

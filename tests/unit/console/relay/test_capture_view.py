@@ -54,7 +54,7 @@ def test_who_was_told_another_text_comes_first_and_who_says_nothing_last() -> No
 def test_a_winner_that_was_outvoted_is_named() -> None:
     verdict = {"status": "confirmed", "against": ["a"], "for": ["b", "c"]}
     rows = capture_view.attestation_rows(capture(verdict=verdict), ["a", "b"])
-    assert [(row.cells["server"].text, row.cells["said"].text) for row in rows][0] == ("a", "recorded it, outvoted")
+    assert next((row.cells["server"].text, row.cells["said"].text) for row in rows) == ("a", "recorded it, outvoted")
 
 
 def test_the_lines_that_differ_are_told() -> None:
