@@ -18,6 +18,7 @@ from gridledger.transport.node_client import NodeClient
 
 TIMEOUT_S = 5.0
 MAX_CHANNELS = 10_000
+MAX_POOLS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class ChannelAtNode:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What a node says of itself. ``commit_waiters`` callers wait at a peer for a commit, which its own admins hear."""
+    """What a node says of itself. Its own admins hear more of a peer: that ``commit_waiters`` callers wait for a commit,
+    and what the pools of its chaincode hosts do, by chaincode and package (its id's first 12 digits)."""
 
     node: str
     mspid: str
@@ -65,6 +67,7 @@ class NodeStatus:
     certificate_not_after_us: int
     channels: Mapping[str, ChannelAtNode]
     commit_waiters: int | None = None
+    chaincodes: Mapping[str, Mapping[str, int]] | None = None
 
     @classmethod
     def from_dict(cls, value: Any) -> NodeStatus:
@@ -80,6 +83,7 @@ class NodeStatus:
             certificate_not_after_us=integer_of(message, "certificate_not_after_us"),
             channels={name: ChannelAtNode.from_dict(there) for name, there in channels.items()},
             commit_waiters=_number(message, "commit_waiters"),
+            chaincodes=_hosts(message),
         )
 
 
@@ -106,6 +110,16 @@ async def read_node_statuses(
 
     asked = list({**profile.orderers, **profile.peers} if names is None else names)
     return dict(zip(asked, await asyncio.gather(*map(ask, asked)), strict=True))
+
+
+def _hosts(message: dict[str, Any]) -> dict[str, dict[str, int]] | None:
+    if message.get("chaincodes") is None:
+        return None
+    pools = object_of(message["chaincodes"], "the chaincode hosts of a peer")
+    if len(pools) > MAX_POOLS:
+        raise MalformedMessage(f"a peer tells of at most {MAX_POOLS} pools of chaincode hosts")
+    named = {name: object_of(pool, f"the hosts of {name}") for name, pool in pools.items()}
+    return {name: {key: integer_of(pool, key) for key in pool} for name, pool in named.items()}
 
 
 def _text(message: dict[str, Any], name: str) -> str | None:

@@ -60,10 +60,15 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
-    """What a node says of itself: its version, and until when its certificate is valid (microseconds since 1970)."""
+    """What a node says of itself: its version, and until when its certificate is valid (microseconds since 1970).
+
+    ``chaincodes`` is what the pools of a peer's hosts do, by chaincode and package, which it tells admins of its
+    organisation only; None where it is not told.
+    """
 
     version: str
     certificate_not_after_us: int
+    chaincodes: Mapping[str, Mapping[str, int]] | None = None
 
 
 @dataclass(slots=True)
@@ -167,7 +172,7 @@ def note_channels(state: NetworkState, answers: dict[str, Any], peers: set[str])
         except GridLedgerError as error:
             state.down[name] = f"its status cannot be read: {error.message}"
             continue
-        state.told[name] = NodeInfo(status.version, status.certificate_not_after_us)
+        state.told[name] = NodeInfo(status.version, status.certificate_not_after_us, status.chaincodes)
         for channel, there in status.channels.items():
             _note_channel(state.channels.setdefault(channel, ChannelState()), name, there, is_peer=name in peers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import Request
@@ -34,3 +35,17 @@ def page_or_export(console: Console, request: Request, template: str, listing: L
     if form:
         raise InputError("'format' is csv or json")
     return page(console, request, template, listing=listing, **values)
+
+
+def page_or_exports(
+    console: Console, request: Request, template: str, listings: Sequence[Listing], **values: Any
+) -> Response:
+    """A page around several lists, ``listings`` in the template by their names, or one of them alone, which ``list`` in
+    the URL names."""
+    by_name = {listing.name: listing for listing in listings}
+    wanted = request.query_params.get("list")
+    if wanted is None:
+        return page(console, request, template, listings=by_name, **values)
+    if wanted not in by_name:
+        raise InputError(f"there is no list {wanted!r:.80} here; there are: {', '.join(by_name)}")
+    return page_or_export(console, request, template, by_name[wanted], listings=by_name, **values)

@@ -19,7 +19,9 @@ from services.console.answers import HTML
 from services.console.callers import COOKIE, origin_of, read_form
 from services.console.challenges import ANSWER_PATH, CHALLENGE_PATH, Challenges
 from services.console.console import Console
-from services.console.pages import about, alarms, blocks, channels, grid, network, relay, transactions
+from services.console.pages import (
+    about, alarms, blocks, chaincode, channel, channels, grid, keys, network, relay, transactions
+)
 from services.console.sessions import Session
 
 OPEN_ROUTES: Final = ("/login", CHALLENGE_PATH, ANSWER_PATH, "/static/console.css", "/static/icon.svg")
@@ -27,7 +29,9 @@ MAX_ANSWER_BYTES: Final = 32 * 1024
 STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FILE_CACHE: Final = {"cache-control": "private, max-age=3600"}
-_PAGES: Final = (grid, alarms, network, channels, blocks, transactions, relay, about)
+_PAGES: Final = (
+    grid, alarms, network, channels, channel, chaincode, keys, blocks, transactions, relay, about
+)
 
 
 def make_router(
