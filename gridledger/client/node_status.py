@@ -18,7 +18,7 @@ from gridledger.transport.node_client import NodeClient
 
 TIMEOUT_S = 5.0
 MAX_CHANNELS = 10_000
-MAX_POOLS: Final = 10_000
+MAX_POOLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ChannelAtNode:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What a node says of itself. Its own admins hear more of a peer: that ``commit_waiters`` callers wait for a commit,
+    """What a node says of itself. Its own admins hear more of a peer: how many ``commit_waiters`` there are (callers),
     and what the pools of its chaincode hosts do, by chaincode and package (its id's first 12 digits)."""
 
     node: str

@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 FOLDER: Final = Path(__file__).parent / "templates"
 SHORT: Final = 12
+MAX_SHOWN: Final = 100_000
+"""Characters of a JSON value that a page shows where anything may stand in it."""
 
 
 class Renderer:
@@ -63,3 +65,9 @@ def told_time(at_us: int | None) -> str:
 def pretty(value: Any) -> str:
     """A JSON value on several lines."""
     return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def pretty_bounded(value: Any) -> str:
+    """A JSON value on several lines, cut to what a page shows."""
+    text = pretty(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN:,} characters more"

@@ -20,7 +20,19 @@ from services.console.callers import COOKIE, origin_of, read_form
 from services.console.challenges import ANSWER_PATH, CHALLENGE_PATH, Challenges
 from services.console.console import Console
 from services.console.pages import (
-    about, alarms, blocks, chaincode, channel, channels, grid, keys, network, relay, transactions
+    about,
+    alarms,
+    blocks,
+    chaincode,
+    channel,
+    channels,
+    configurations,
+    found,
+    grid,
+    keys,
+    network,
+    relay,
+    transactions,
 )
 from services.console.sessions import Session
 
@@ -30,7 +42,19 @@ STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FILE_CACHE: Final = {"cache-control": "private, max-age=3600"}
 _PAGES: Final = (
-    grid, alarms, network, channels, channel, chaincode, keys, blocks, transactions, relay, about
+    grid,
+    alarms,
+    network,
+    channels,
+    channel,
+    chaincode,
+    configurations,
+    keys,
+    blocks,
+    found,
+    transactions,
+    relay,
+    about,
 )
 
 

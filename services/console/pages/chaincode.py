@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -20,15 +19,13 @@ from services.console.callers import read_form
 from services.console.console import Console
 from services.console.listing import Cell, Column, Listing, Row, url
 from services.console.policy_words import policy_in_words
+from services.console.rendering import pretty_bounded
 from services.console.viewers import Viewer
 
 TRY_S: Final = 10.0
 """Seconds that a function which is tried may take."""
 
 MAX_ARGUMENTS_BYTES: Final = 64 * 1024
-MAX_SHOWN: Final = 100_000
-"""Characters of an answer that are shown."""
-
 MAX_LAYOUTS: Final = 12
 _NO_RETRY: Final = Retry(attempts=1)
 _FUNCTIONS: Final = (
@@ -92,12 +89,6 @@ def read_arguments(function: str, text: str) -> list[Any]:
     return arguments
 
 
-def pretty_bounded(answer: Any) -> str:
-    """An answer as text on several lines, cut to what a page shows."""
-    text = json.dumps(answer, indent=1, ensure_ascii=False)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN:,} characters more"
-
-
 _EMPTY: Final[Mapping[str, Any]] = {
     "string": "",
     "integer": 0,
@@ -116,7 +107,7 @@ def skeleton(function: DescribedFunction | None) -> str:
     values = []
     for parameter in function.parameters:
         if parameter.required and not parameter.repeated:
-            kind = min(parameter.types) if parameter.types else "string"
+            kind = min(parameter.types) if parameter.types else "object"
             values.append(_EMPTY.get(kind, ""))
     return jsontext.dumps(values).decode()
 

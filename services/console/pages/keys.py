@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from gridledger.client import Network
-from gridledger.errors import GridLedgerError, InputError
+from gridledger.errors import GridLedgerError
 from gridledger.protocol.config import ChannelConfig
 from gridledger.protocol.proof import ProvedTransaction
-from gridledger.protocol.world_state import HistoryEntry
+from gridledger.protocol.world_state import HistoryEntry, HistoryPage
 from services.console.answers import page_or_export
 from services.console.console import Console
 from services.console.differences import ABSENT, in_words
 from services.console.listing import Cell, Column, Filter, Listing, Row
 from services.console.opened import open_envelope
+from services.console.rendering import pretty_bounded
 
 PAGE: Final = 25
-MAX_SHOWN: Final = 100_000
-"""Characters of the present value that are shown."""
-
 _AT_ONCE: Final = 8
 _COLUMNS: Final = (
     Column("block", "block", numeric=True),
@@ -47,15 +46,14 @@ def add_to(router: APIRouter, console: Console) -> None:
         request: Request,
         chaincode: Annotated[str, Query(max_length=128)] = "",
         key: Annotated[str, Query(max_length=4096)] = "",
-        bookmark: Annotated[str, Query(max_length=64)] = "",
+        bookmark: Annotated[str, Query(max_length=128)] = "",
     ) -> Response:
         viewer = console.viewers.of(name)
         network, config = viewer.network(name), viewer.configs[name]
-        history = await network.get_history(chaincode, key) if chaincode and key else []
-        items, following = page_of(history, bookmark)
-        found = await _transactions(network, items[:PAGE])
+        asked = await _ask(network, chaincode, key, bookmark) if chaincode and key else _NOTHING
+        found = await _transactions(network, asked.page.items)
         query = {"chaincode": chaincode, "key": key} | ({"bookmark": bookmark} if bookmark else {})
-        rows = history_rows(name, items, found, config)
+        rows = history_rows(name, (*asked.page.items, *asked.before), found, config)
         listing = Listing(
             "history",
             _COLUMNS,
@@ -63,7 +61,7 @@ def add_to(router: APIRouter, console: Console) -> None:
             path=f"/channels/{name}/keys",
             query=query,
             filters=_filters(config, chaincode, key),
-            next_query=None if following is None else {"bookmark": following},
+            next_query=None if asked.page.bookmark is None else {"bookmark": asked.page.bookmark},
             empty=f"{chaincode} has written no key {key!r:.200} on {name}." if key else "Choose a chaincode and a key.",
         )
         return page_or_export(
@@ -76,32 +74,38 @@ def add_to(router: APIRouter, console: Console) -> None:
             channel=name,
             chaincode=chaincode,
             key=key,
-            newest=history[0] if history else None,
-            present=present_value(history),
-            count=len(history),
+            newest=asked.newest,
+            present=present_value(asked.newest),
             seen=viewer.label,
         )
 
 
-def page_of(history: Sequence[HistoryEntry], bookmark: str) -> tuple[list[HistoryEntry], str | None]:
-    """A page's entries and the one before them, with which the oldest of the page is compared; and the next page's
-    bookmark. A bookmark is the block and place of the last entry that was shown, which new writes do not move."""
-    older = list(history)
-    if bookmark:
-        block, _, place = bookmark.partition(".")
-        if not (block.isascii() and block.isdigit() and place.isascii() and place.isdigit()):
-            raise InputError("'bookmark' is one that a page of this list gave")
-        older = [item for item in history if (item.block, item.index) < (int(block), int(place))]
-    last = older[PAGE - 1] if len(older) > PAGE else None
-    return older[: PAGE + 1], None if last is None else f"{last.block}.{last.index}"
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A page of a history, the entry before its oldest (with which that one is compared), and the key's newest."""
+
+    page: HistoryPage
+    before: tuple[HistoryEntry, ...] = ()
+    newest: HistoryEntry | None = None
 
 
-def present_value(history: Sequence[HistoryEntry]) -> str | None:
+_NOTHING: Final = _Asked(HistoryPage((), None))
+
+
+async def _ask(network: Network, chaincode: str, key: str, bookmark: str) -> _Asked:
+    page = await network.get_history_page(chaincode, key, limit=PAGE, bookmark=bookmark or None)
+    before: tuple[HistoryEntry, ...] = ()
+    if page.bookmark is not None:
+        before = (await network.get_history_page(chaincode, key, limit=1, bookmark=page.bookmark)).items
+    newest = page.items[:1] if not bookmark else (await network.get_history_page(chaincode, key, limit=1)).items
+    return _Asked(page, before, newest[0] if newest else None)
+
+
+def present_value(newest: HistoryEntry | None) -> str | None:
     """What the key holds now, as text on several lines; None where it holds nothing."""
-    if not history or history[0].is_delete:
+    if newest is None or newest.is_delete:
         return None
-    text = json.dumps(history[0].value, indent=1, ensure_ascii=False)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN:,} characters more"
+    return pretty_bounded(newest.value)
 
 
 async def _transactions(network: Network, items: Sequence[HistoryEntry]) -> list[ProvedTransaction | str]:
