@@ -83,16 +83,28 @@ def read_block(reader: Reader, number: int) -> bytes:
     return b"".join(segments)
 
 
-def read_envelope(reader: Reader, number: int, metadata: BlockMetadata, index: int) -> bytes:
-    """One envelope of a block; costs the same in a large block as in a small one."""
+class EnvelopePlace(NamedTuple):
+    """Where an envelope lies: in which segment, and where in its bytes it begins and ends."""
+
+    segment: int
+    begin: int
+    end: int
+
+
+def place_of(number: int, metadata: BlockMetadata, index: int) -> EnvelopePlace:
+    """Where one envelope of a block lies."""
     begin = metadata.header_end if index == 0 else metadata.envelope_ends[index - 1]
     end = metadata.envelope_ends[index]
     for segment, (start, stop) in enumerate(_segments(metadata.header_end, metadata.envelope_ends)):
         if end <= stop:
-            found = reader.scan(Table.BLOCKS, pack_chunk(number, segment, 0), pack_chunk(number, segment + 1, 0))
-            data = _expanded(b"".join([value for _, value in found]), number)
-            return data[begin - start + FRAME_BYTES : end - start]
+            return EnvelopePlace(segment, begin - start + FRAME_BYTES, end - start)
     raise CorruptionError(f"block {number} has no envelope {index}")
+
+
+def read_segment(reader: Reader, number: int, segment: int) -> bytes:
+    """The bytes of a segment: some 32 KB, however large the block is."""
+    found = reader.scan(Table.BLOCKS, pack_chunk(number, segment, 0), pack_chunk(number, segment + 1, 0))
+    return _expanded(b"".join([value for _, value in found]), number)
 
 
 def read_header(reader: Reader, number: int, metadata: BlockMetadata) -> bytes:

@@ -39,7 +39,7 @@ from gridledger.protocol.search import (
 )
 
 MAX_WORK: Final = 20_000
-"""Of one page: a look into the index is 1, a transaction that is read ``READ_WORK`` and more for a long one. Some 0.1 s
+"""Of one page: a look into the index is 1, a transaction that is read ``READ_WORK`` and more for a long one. Some 0.2 s
 of a core at most."""
 
 READ_WORK: Final = 20

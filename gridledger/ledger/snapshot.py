@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from gridledger.errors import CorruptionError
 from gridledger.ledger import codec
-from gridledger.ledger.blocks import read_block, read_envelope, read_header
+from gridledger.ledger.blocks import place_of, read_block, read_header, read_segment
 from gridledger.ledger.codec import Table
 from gridledger.ledger.errors import BlockMissing, TransactionMissing
 from gridledger.ledger.index import INDEX, IndexHead, block_hash_key
@@ -38,6 +38,9 @@ class Snapshot:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        # What was read last: transactions that are read one after the other often lie side by side.
+        self._metadata: tuple[int, BlockMetadata] | None = None
+        self._segment: tuple[int, int, bytes] | None = None
 
     @cached_property
     def head(self) -> Head:
@@ -111,10 +114,15 @@ class Snapshot:
 
     def metadata(self, number: int) -> BlockMetadata:
         """What this peer found about a block; :class:`BlockMissing`."""
+        last = self._metadata
+        if last is not None and last[0] == number:
+            return last[1]
         data = self._reader.get(Table.METADATA, codec.pack_number(number)) if 0 <= number < self.height else None
         if data is None:
             raise BlockMissing(f"there is no block {number}; the height is {self.height}", height=self.height)
-        return BlockMetadata.from_bytes(data)
+        metadata = BlockMetadata.from_bytes(data)
+        self._metadata = (number, metadata)
+        return metadata
 
     def block_bytes(self, number: int) -> bytes:
         """A block as it was ordered; :class:`BlockMissing`."""
@@ -152,7 +160,11 @@ class Snapshot:
         metadata = self.metadata(number)
         if not 0 <= index < len(metadata.envelope_ends):
             raise TransactionMissing(f"block {number} has {len(metadata.envelope_ends)} transactions, not {index + 1}")
-        return read_envelope(self._reader, number, metadata, index)
+        segment, begin, end = place_of(number, metadata, index)
+        last = self._segment
+        if last is None or last[:2] != (number, segment):
+            last = self._segment = (number, segment, read_segment(self._reader, number, segment))
+        return last[2][begin:end]
 
     def transaction(self, tx_id: str) -> ProvedTransaction:
         """A transaction by its id, valid or not, and the proof that it is in its block; :class:`TransactionMissing`."""

@@ -40,7 +40,7 @@ DEFAULT_HISTORY = 100
 DEFAULT_HEADERS = 100
 DEFAULT_FOUND = 50
 MAX_SEARCHES = 8
-"""At once, in threads beside the transactions' work; each takes some 0.1 s at most."""
+"""At once, in threads beside the transactions' work; each takes some 0.2 s at most."""
 
 _From = Annotated[WholeNumber | None, Query(alias="from")]
 """The block that a stream of events begins with; the next one by default."""
