@@ -49,7 +49,7 @@ class Drawing:
             if self._case is None and not records:
                 raise InputError("no record of a group is on the ledger yet: the feeder submits them when it starts")
             self._made_of = wanted
-            self._base = None
+            self._base, self.fault = None, None
             asked = {"case": str(self._case)} if self._case is not None else {"records": _short(records)}
             self._base = await _made(asked)
         if self._base is not None:

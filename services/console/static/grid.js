@@ -140,6 +140,7 @@
 
   // The diagram is shown as a whole where its texts can be read then, else in its own size, to be scrolled.
   const READABLE = 0.72;
+  const OVERVIEW = 0.25;
 
   function zoomTo(svg, scale) {
     const bounded = Math.min(4, Math.max(0.1, scale));
@@ -157,7 +158,8 @@
   function fitAtFirst() {
     const svg = document.getElementById("one-line");
     if (!svg || svg.dataset.scale) return;
-    zoomTo(svg, Math.max(READABLE, fitScale(svg)));
+    const least = svg.classList.contains("many") ? OVERVIEW : READABLE;
+    zoomTo(svg, Math.max(least, fitScale(svg)));
   }
 
   document.addEventListener("click", (event) => {
