@@ -14,11 +14,12 @@ from typing import Any, Final
 from gridledger.errors import GridLedgerError
 from gridledger.protocol.events import FullBlockEvent
 from services.console.grid.alarms import Alarm
+from services.console.grid.diagram import Diagram
 from services.console.grid.drawing import Drawing
 from services.console.grid.pictures import alarms_message, gone_message, group_message
 from services.console.grid.reading import ALARMS, DVS, acknowledgement_of, amounts_of, read_block, shelf_of
-from services.console.grid.state import MAX_GROUPS, GridState, GroupState
-from services.console.grid.view import GroupView, alarms_now, bus_views, group_views, merges_now
+from services.console.grid.state import MAX_GROUPS, ChannelState, GridState, GroupState
+from services.console.grid.view import GroupView, alarms_now, bus_views, group_views
 from services.console.live.hub import Hub
 from services.console.viewers import Viewer, Viewers
 
@@ -47,8 +48,8 @@ class GridLive:
         self._live_from: dict[str, int] = {}
         self._asked: set[tuple[str, str]] = set()
         self._told: dict[tuple[str, str], tuple[object, ...]] = {}
-        self._changes = 0
-        self._changed: object = None
+        self._changed: dict[str, tuple[int, object]] = {}
+        self._record_channels: dict[str, str] = {}
         self._records_seen: object = None
 
     def wants(self, viewer: Viewer, channel: str) -> bool:
@@ -77,23 +78,36 @@ class GridLive:
         self.state.apply(told, now_us if live else min(now_us, told.timestamp_us), live=live)
 
     def groups(self) -> list[GroupView]:
-        """All groups that are in use, now."""
-        return group_views(self.state, self._clock_us())
+        """All groups that are in use, now, on channels that whoever looks may read."""
+        readable = self._viewers.channels
+        return [view for view in group_views(self.state, self._clock_us()) if view.state.channel in readable]
 
     def alarms_now(self) -> list[Alarm]:
-        """All alarms, now."""
-        return alarms_now(self.state, self._clock_us())
+        """All alarms, now, on channels that whoever looks may read."""
+        readable = self._viewers.channels
+        return [alarm for alarm in alarms_now(self.state, self._clock_us()) if alarm.channel in readable]
+
+    def channels(self) -> list[ChannelState]:
+        """What is known of channels that whoever looks may read."""
+        readable = self._viewers.channels
+        return [self.state.channels[name] for name in sorted(self.state.channels) if name in readable]
+
+    def record(self, group: str) -> dict[str, Any] | None:
+        """The record of a single group, where whoever looks may read the channel that it was read from."""
+        found = self.records.get(group)
+        return found if self._record_channels.get(group) in self._viewers.channels else None
+
+    def diagram(self) -> tuple[Diagram | None, str | None]:
+        """The diagram, or why there is none: it shows all groups, so it is for those who may read all of them."""
+        if not set(self._record_channels.values()) <= self._viewers.channels.keys():
+            return None, "it shows groups of channels that you may not read"
+        return self.drawing.diagram, self.drawing.fault
 
     @property
     def homes(self) -> dict[int, str]:
         """The single group of each bus that the diagram has."""
         diagram = self.drawing.diagram
         return {} if diagram is None else {bus.number: bus.group for bus in diagram.buses if bus.group}
-
-    @property
-    def changes(self) -> int:
-        """How often alarms, actions or merges have changed."""
-        return self._changes
 
     async def run(self) -> None:
         """Tell browsers, until this is cancelled."""
@@ -119,17 +133,23 @@ class GridLive:
         self._tell_alarms(now_us)
 
     def _tell_alarms(self, now_us: int) -> None:
+        """Each channel's own, as not everybody may read every channel."""
         alarms = alarms_now(self.state, now_us)
-        changed = (
-            [(each.id, each.state, each.raised_us, each.shelved) for each in alarms],
-            [(g.channel, g.group, len(g.actions), g.actions[-1].place if g.actions else None) for g in self._groups()],
-            [(each.told.number, each.told.status, each.told.group) for each in merges_now(self.state)],
-            [len(each.unreadable) for each in self.state.channels.values()],
-        )
-        if changed != self._changed:
-            self._changed = changed
-            self._changes += 1
-        self._hub.publish("alarms", alarms_message(alarms, self._changes))
+        for name, channel in self.state.channels.items():
+            own = [alarm for alarm in alarms if alarm.channel == name]
+            groups = channel.groups.values()
+            changed = (
+                [(each.id, each.state, each.raised_us, each.shelved, each.acknowledged) for each in own],
+                channel.alarms.shelves(now_us),
+                [(each.group, each.actions[-1].place) for each in groups if each.actions],
+                [(note.told.number, note.told.status, note.told.group) for note in channel.merges.values()],
+                len(channel.unreadable),
+            )
+            count, before = self._changed.get(name, (0, None))
+            if changed != before:
+                count += 1
+                self._changed[name] = count, changed
+            self._hub.publish(f"alarms/{name}", alarms_message(own, count))
 
     def _groups(self) -> Iterator[GroupState]:
         return self.state.groups()
@@ -191,6 +211,7 @@ class GridLive:
             except GridLedgerError:
                 continue
             if isinstance(record, dict):
+                self._record_channels[group] = name
                 return record
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.console.grid.alarms import MEANINGS, Alarm, first_out
+from services.console.grid.alarms import MEANINGS, Alarm
 from services.console.grid.view import BusView, GroupView
 
 DIGITS = 5
@@ -44,17 +44,15 @@ def gone_message(channel: str, group: str) -> dict[str, Any]:
 
 
 def alarms_message(alarms: list[Alarm], changes: int) -> dict[str, Any]:
-    """How many alarms there are, and the most urgent. ``changes``: how often something of the page has changed."""
+    """How many alarms a channel has, and the most urgent. ``changes``: how often something of the page has changed."""
     open_ones = [alarm for alarm in alarms if alarm.shelved is None]
     waiting = [alarm for alarm in open_ones if alarm.state != "acknowledged"]
-    first = first_out(alarms)
     return {
         "changes": changes,
         "active": sum(alarm.active for alarm in open_ones),
         "waiting": len(waiting),
         "shelved": len(alarms) - len(open_ones),
         "top": None if not open_ones else _told(open_ones[0]),
-        "first": None if first is None else first.id,
     }
 
 

@@ -107,9 +107,9 @@ def alarms_now(state: GridState, now_us: int) -> list[Alarm]:
     return in_order(found)
 
 
-def merges_now(state: GridState) -> list[MergeNote]:
-    """Merges that are not closed, the oldest first."""
-    return sorted((each for each in state.merges() if each.ended_us is None), key=lambda each: each.told.number)
+def merges_now(merges: Iterable[MergeNote]) -> list[MergeNote]:
+    """Those that are not closed, the oldest first."""
+    return sorted((each for each in merges if each.ended_us is None), key=lambda each: each.told.number)
 
 
 def _group_view(

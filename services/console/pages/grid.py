@@ -67,6 +67,7 @@ def add_to(router: APIRouter, console: Console) -> None:
         await console.viewers.looked()
         views = console.grid.groups()
         buses = bus_views(views, console.grid.homes)
+        diagram, fault = console.grid.diagram()
         return page_or_export(
             console,
             request,
@@ -80,8 +81,8 @@ def add_to(router: APIRouter, console: Console) -> None:
             ),
             title="Grid",
             here="Grid",
-            diagram=console.grid.drawing.diagram,
-            fault=console.grid.drawing.fault,
+            diagram=diagram,
+            fault=fault,
             buses=buses,
             standing=_standing(views),
             fresh={view.state.group for view in views if not view.stale},
@@ -91,7 +92,7 @@ def add_to(router: APIRouter, console: Console) -> None:
             alarms=alarm_rows(console)[:MAX_SHOWN_ACTIONS],
             actions=_actions([each for view in views for each in view.state.actions]),
             merges=_merges(console),
-            unreadable=sum(len(each.unreadable) for each in console.grid.state.channels.values()),
+            unreadable=sum(len(each.unreadable) for each in console.grid.channels()),
             seen=_seen(console),
         )
 
@@ -136,7 +137,7 @@ def _group_page(
         (bus for number, bus in found.items() if number in loads),
         key=lambda bus: (bus.vsi is None, (bus.vsi or 0.0) - (bus.threshold or 0.0), bus.number),
     )
-    record = console.grid.records.get(state.group)
+    record = console.grid.record(state.group)
     viewer = console.viewers.channels.get(state.channel)
     path = f"/groups/{state.channel}/{state.group}"
     listing = Listing("buses", _BUSES, bus_rows(own), path=path, empty="Nothing is known of its buses.")
@@ -232,7 +233,7 @@ def _merges(console: Console) -> Listing:
                 "since": Cell("", at_us=note.since_us, aged=True),
             }
         )
-        for note in merges_now(console.grid.state)
+        for note in merges_now(note for channel in console.grid.channels() for note in channel.merges.values())
     ]
     return Listing("merges", _MERGES, rows, empty="No merge stands.")
 

@@ -4,7 +4,7 @@
 
 (() => {
   const strip = document.getElementById("alarm-strip");
-  let changes = null;
+  const channels = new Map();
   let shown = "";
 
   function put(parent, tag, text, attributes = {}) {
@@ -15,9 +15,23 @@
     return item;
   }
 
-  function showStrip(message) {
-    const top = message.top;
-    const text = JSON.stringify([top, message.active, message.waiting]);
+  const STATES = ["unacknowledged", "returned", "acknowledged"];
+
+  function isBefore(one, two) {
+    const rank = (top) => [STATES.indexOf(top.state), top.priority, top.raised_us];
+    const [a, b] = [rank(one), rank(two)];
+    const place = a.findIndex((value, n) => value !== b[n]);
+    return place >= 0 && a[place] < b[place];
+  }
+
+  function showStrip() {
+    let [top, active, waiting] = [null, 0, 0];
+    for (const message of channels.values()) {
+      active += message.active;
+      waiting += message.waiting;
+      if (message.top && (!top || isBefore(message.top, top))) top = message.top;
+    }
+    const text = JSON.stringify([top, active, waiting]);
     if (text === shown) return;
     shown = text;
     strip.replaceChildren();
@@ -28,15 +42,14 @@
     strip.append(` group ${top.group} on ${top.channel}: ${top.meaning}${top.detail ? `, ${top.detail}` : ""}, `);
     put(strip, "time", "", { "data-at-us": String(top.raised_us), "data-age": "" });
     strip.append(" ago ");
-    put(strip, "a", `${message.active} active, ${message.waiting} not acknowledged`, { href: "/alarms" });
+    put(strip, "a", `${active} active, ${waiting} not acknowledged`, { href: "/alarms" });
   }
 
   document.body.addEventListener("live:alarms", (event) => {
-    const message = event.detail.message;
-    showStrip(message);
-    if (message.changes !== changes) {
-      changes = message.changes;
-      document.body.dispatchEvent(new CustomEvent("grid-changed"));
-    }
+    const { topic, message } = event.detail;
+    const before = channels.get(topic);
+    channels.set(topic, message);
+    showStrip();
+    if (!before || before.changes !== message.changes) document.body.dispatchEvent(new CustomEvent("grid-changed"));
   });
 })();

@@ -95,15 +95,19 @@ async def test_a_group_is_told_when_it_changes_and_when_its_frames_stay_away(sce
     numbers = {bus[0]: bus for bus in picture["buses"]}
     assert numbers.keys() == {row["bus"] for row in FRAME["buses"]}
     assert (numbers[3][3], numbers[3][4]) == ("low", True)
-    assert first["alarms"]["top"]["kind"] == "escalated"
-    assert (first["alarms"]["active"], first["alarms"]["waiting"], first["alarms"]["changes"]) == (2, 2, 1)
+    assert first["alarms/shard1"]["top"]["kind"] == "escalated"
+    assert (first["alarms/shard1"]["active"], first["alarms/shard1"]["waiting"], first["alarms/shard1"]["changes"]) == (
+        2,
+        2,
+        1,
+    )
     assert await scene.told() == first
     scene.now_us += 3_000_000
     later = await scene.told()
     assert (later["grid/shard1/1"]["word"], later["grid/shard1/1"]["stale"]) == ("no data", True)
     assert all(bus[1:] == [None, None, "none", False] for bus in later["grid/shard1/1"]["buses"])
-    assert later["alarms"]["changes"] == 2
-    assert later["alarms"]["active"] == 3
+    assert later["alarms/shard1"]["changes"] == 2
+    assert later["alarms/shard1"]["active"] == 3
 
 
 async def test_a_stream_begins_in_the_past_and_then_where_it_was(scene: Scene) -> None:

@@ -224,9 +224,9 @@ def test_a_group_that_is_merged_lacks_nothing() -> None:
     buses = bus_views([one, both])
     assert buses[3] == BusView(3, "1_2", 0.9, 0.87, 0.88, "low", weak=True)
     assert buses[2].vm == 1.0
-    assert [each.told.status for each in merges_now(feed.state)] == ["open"]
+    assert [each.told.status for each in merges_now(feed.state.merges())] == ["open"]
     feed.state.apply(BlockTold("mainchain", 300, now_us, (merge("closed"),)), now_us)
-    assert merges_now(feed.state) == []
+    assert merges_now(feed.state.merges()) == []
     feed.number = 1000
     feed.frames(201, 5)
     assert alarms_now(feed.state, feed.now_us) == []
@@ -310,7 +310,7 @@ def seen(state: GridState) -> object:
         [(list(g.state.actions), g.state.standing, g.state.frames, g.state.rate(now_us)) for g in groups],
         bus_views(groups),
         alarms_now(state, now_us),
-        [(each.told, each.began_us, each.ended_us) for each in merges_now(state)],
+        [(each.told, each.began_us, each.ended_us) for each in merges_now(state.merges())],
         [g.state.series.columns([3]) for g in groups if g.state.series is not None],
     )
 
