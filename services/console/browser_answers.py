@@ -48,9 +48,9 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), *SECURITY_HEADERS]
-            if not any(name == NO_STORE[0] for name, _ in headers):
-                headers.append(NO_STORE)
+            headers = list(message.get("headers", ()))
+            own = {name for name, _ in headers}
+            headers += [pair for pair in (*SECURITY_HEADERS, NO_STORE) if pair[0] not in own]
             message = {**message, "headers": headers}
             if message["status"] >= _FIRST_ERROR and _is_json(message) and (self._navigates or self._partial):
                 self._refused = message

@@ -22,6 +22,7 @@ from services.console.console import Console
 from services.console.pages import (
     about,
     alarms,
+    benchmark,
     blocks,
     chaincode,
     channel,
@@ -32,6 +33,7 @@ from services.console.pages import (
     keys,
     network,
     relay,
+    search,
     transactions,
 )
 from services.console.sessions import Session
@@ -54,6 +56,8 @@ _PAGES: Final = (
     found,
     transactions,
     relay,
+    search,
+    benchmark,
     about,
 )
 

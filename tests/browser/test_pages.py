@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
@@ -24,6 +25,13 @@ SCHEMES = ("light", "dark")
 PAGES = {
     "network": "/network",
     "channels": "/channels",
+    "channel": "/channels/shard1",
+    "configurations": "/channels/shard1/configurations",
+    "chaincode": "/channels/shard1/chaincodes/kv?function=put",
+    "transactions": "/channels/shard1/transactions",
+    "key": "/channels/shard1/keys?chaincode=kv&key=" + quote(HOSTILE),
+    "search": "/search?q=" + quote(HOSTILE[:190]),
+    "benchmark": "/benchmark",
     "blocks": "/channels/shard1/blocks",
     "block": "/channels/shard1/blocks/{block}",
     "transaction": "/channels/shard1/transactions/{tx_id}",
