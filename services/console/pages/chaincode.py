@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from gridledger import jsontext
 from gridledger.cli.metadata import DescribedFunction, functions_of, read_metadata
@@ -65,6 +66,11 @@ def add_to(router: APIRouter, console: Console) -> None:
         except GridLedgerError as error:
             return await _answer(console, request, name, chaincode, refused=f"{error.code}: {error.message}", **tried)
         return await _answer(console, request, name, chaincode, outcome=shown, **tried)
+
+    @router.get("/channels/{name}/chaincodes/{chaincode}/try")
+    async def again(name: str, chaincode: str, request: Request) -> Response:
+        """Where a browser comes when its user loads an answer's address again."""
+        return RedirectResponse(f"/channels/{quote(name, safe='')}/chaincodes/{quote(chaincode, safe='')}#try", 303)
 
 
 async def _evaluate(viewer: Viewer, channel: str, chaincode: str, function: str, arguments: Sequence[Any]) -> Any:
