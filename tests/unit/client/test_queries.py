@@ -151,6 +151,9 @@ async def test_found_transactions_are_those_that_were_asked_for(peer: PaperGatew
     assert await search_transactions(node, "shard1", by_client, limit=3, bookmark=None) == told
     with pytest.raises(CorruptionError, match="were not asked for"):
         await search_transactions(node, "shard1", TransactionFilter(mspid="Org2MSP"), limit=3, bookmark=None)
+    peer.answers[path] = replace(told, items=(*told.items[:2], replace(told.items[2], function="get"))).to_dict()
+    with pytest.raises(CorruptionError, match="were not asked for"):
+        await search_transactions(node, "shard1", replace(by_client, function="put"), limit=3, bookmark=None)
     with pytest.raises(CorruptionError, match="more than 2"):
         await search_transactions(node, "shard1", by_client, limit=2, bookmark=None)
     (first, *_) = told.items

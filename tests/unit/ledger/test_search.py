@@ -51,6 +51,7 @@ calls = st.tuples(
 )
 envelopes = st.one_of(calls, calls, calls, calls, st.sampled_from([b"", b"rubbish"]))
 plans = st.lists(st.lists(envelopes, max_size=4), min_size=1, max_size=8)
+times = st.builds(lambda block, off: NOW_US + 1000 * block + off, st.integers(0, 9), st.sampled_from([-1, 0, 1]))
 names = {
     "mspid": st.sampled_from(["Org1MSP", "Org2MSP", "StrangerMSP"]),
     "creator": st.sampled_from(["client", "admin", "nobody"]),
@@ -59,8 +60,8 @@ names = {
     "function": st.sampled_from([*FUNCTIONS, "never"]),
     "code": st.sampled_from(["VALID", "invalid", "ENDORSEMENT_POLICY_FAILURE", "BAD_PAYLOAD", "NIL_ENVELOPE"]),
     "kind": st.sampled_from(["transaction", "config", "unreadable"]),
-    "from_us": st.integers(NOW_US - 1, NOW_US + 9000),
-    "to_us": st.integers(NOW_US - 1, NOW_US + 9000),
+    "from_us": times,
+    "to_us": times,
 }
 filters = st.fixed_dictionaries({}, optional=names)
 
@@ -279,6 +280,15 @@ def test_a_search_that_must_skip_much_answers_short_pages() -> None:
         assert page.bookmark is not None
         full = search(snapshot, TransactionFilter(), limit=30, max_work=3 * READ_WORK)
         assert len(full.items) == 3
+
+
+def test_a_span_of_time_has_its_beginning_and_not_its_end() -> None:
+    ledger, rows = played([[("client", "kv", "put", True)] for _ in range(5)])
+    moments = [NOW_US + 1000 * block + off for block in range(7) for off in (-1, 0, 1)]
+    for start in moments:
+        for end in (start, start + 1, start + 2000):
+            wanted = TransactionFilter(from_us=start, to_us=end)
+            assert joined(ledger, wanted, limit=9)[0] == [row for row in rows if start <= row.timestamp_us < end]
 
 
 def test_pages_hold_while_the_chain_grows(tmp_path: Path) -> None:
