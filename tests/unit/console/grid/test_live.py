@@ -52,7 +52,7 @@ class Scene:
         self.network = gateway.get_network("shard1")
         config = SimpleNamespace(chaincodes={"dvs": None, "alarms": None})
         self.viewer = SimpleNamespace(configs={"shard1": config}, network=gateway.get_network)
-        viewers = SimpleNamespace(
+        self.viewers = viewers = SimpleNamespace(
             profile=SimpleNamespace(applications={"dvs": {"chaincode": "dvs", "main": "mainchain"}}),
             channels={"shard1": self.viewer},
         )
@@ -137,6 +137,19 @@ async def test_what_older_blocks_said_is_asked_for(scene: Scene) -> None:
     states = {alarm.kind: alarm.state for alarm in scene.live.alarms_now()}
     assert states == {"escalated": "unacknowledged", "vsi": "acknowledged"}
     assert "diagram" in await scene.told()
+
+
+async def test_who_may_not_read_a_channel_sees_nothing_of_it(scene: Scene) -> None:
+    await scene.network.get_contract("dvs").submit_transaction("InitialGrouping", example("record-1-corrected"))
+    scene.frame(0)
+    await scene.live._look_once()
+    assert (len(scene.live.groups()), len(scene.live.alarms_now()), len(scene.live.channels())) == (1, 2, 1)
+    assert scene.live.record("1") is not None
+    assert scene.live.diagram() == (None, None)
+    scene.viewers.channels = {}
+    assert (scene.live.groups(), scene.live.alarms_now(), scene.live.channels()) == ([], [], [])
+    assert scene.live.record("1") is None
+    assert scene.live.diagram() == (None, "it shows groups of channels that you may not read")
 
 
 async def test_a_diagram_is_made_of_a_case_with_the_groups_of_the_records() -> None:
