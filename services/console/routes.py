@@ -83,7 +83,9 @@ def make_router(
 
     @router.get("/")
     async def start(request: Request) -> Response:
-        return RedirectResponse("/network", 303)
+        await console.viewers.looked()
+        has_grid = any(console.grid.wants(viewer, channel) for channel, viewer in console.viewers.channels.items())
+        return RedirectResponse("/grid" if has_grid else "/network", 303)
 
     return router
 
