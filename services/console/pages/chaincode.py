@@ -55,6 +55,7 @@ def add_to(router: APIRouter, console: Console) -> None:
     @router.post("/channels/{name}/chaincodes/{chaincode}/try")
     async def evaluate(name: str, chaincode: str, request: Request) -> Response:
         fields = await read_form(request, request.state.caller)
+        console.viewers.require_own()  # a chaincode answers by who asks, which would be the console and not the person
         function, text = fields.get("function", ""), fields.get("arguments", "")
         viewer = console.viewers.of(name)
         _check(viewer.configs[name], chaincode)
@@ -155,6 +156,7 @@ async def _answer(
         "chosen": chosen,
         "described": functions.get(chosen),
         "seen": viewer.label,
+        "shared": console.viewers.shared,
         "try_s": TRY_S,
         "arguments": skeleton(functions.get(chosen)),
         "outcome": None,

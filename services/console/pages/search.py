@@ -133,7 +133,8 @@ def _look_for_bus(console: Console, reading: Reading) -> Looked:
     home = console.grid.homes.get(bus)
     hits = [
         Hit(f"bus {bus}", f"/groups/{state.channel}/{state.group}", f"in group {state.group} on {state.channel}")
-        for state in console.grid.state.groups()
+        for channel in console.grid.channels()
+        for state in channel.groups.values()
         if state.group == home or (state.latest is not None and bus in state.latest.vsi)
     ]
     return Looked(reading, "frames on all channels", ", ".join(one.label for one in console.viewers.all), hits)
