@@ -48,6 +48,11 @@ class SeenBlock:
     seen_us: int
     commit_hash: str
 
+    @property
+    def at_us(self) -> int:
+        """When it was ordered, by the console's clock at most: one that is read from the past counts as of then."""
+        return min(self.timestamp_us, self.seen_us)
+
 
 @dataclass(slots=True)
 class ChannelFlow:
@@ -66,7 +71,7 @@ class ChannelFlow:
     def rate(self, now_us: int, over_s: float = 10.0) -> float:
         """Transactions a second over the last seconds."""
         since = now_us - round(over_s * 1e6)
-        return sum(block.transactions for block in self.blocks if block.seen_us >= since) / over_s
+        return sum(block.transactions for block in self.blocks if block.at_us >= since) / over_s
 
     def to_dict(self, now_us: int) -> dict[str, Any]:
         """What browsers are told."""

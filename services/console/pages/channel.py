@@ -128,12 +128,12 @@ class Span:
 
 
 def spans(blocks: Sequence[SeenBlock], now_us: int, count: int = SPANS) -> list[Span]:
-    """The last whole spans of ``SPAN_S`` seconds, the oldest first, by when blocks came here."""
+    """The last whole spans of ``SPAN_S`` seconds, the oldest first, by when blocks were ordered."""
     width = SPAN_S * 1_000_000
     end = now_us // width * width
     sorted_in: list[list[SeenBlock]] = [[] for _ in range(count)]
     for block in blocks:
-        place = count - 1 - (end - 1 - block.seen_us) // width
+        place = count - 1 - (end - 1 - block.at_us) // width
         if 0 <= place < count:
             sorted_in[place].append(block)
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from gridledger.errors import InputError, MalformedMessage
 from gridledger.protocol.codes import TxValidationCode
 from gridledger.protocol.search import FoundTransaction, TransactionFilter, TransactionsPage
 from gridledger.protocol.world_state import HistoryEntry
-from services.console.live.followers import SeenBlock
+from services.console.live.followers import ChannelFlow, SeenBlock
 from services.console.pages.chaincode import MAX_ARGUMENTS_BYTES, read_arguments, skeleton
 from services.console.pages.channel import SPAN_S, spans
 from services.console.pages.configurations import Configuration, changes_in_words, configuration_rows
@@ -36,6 +37,14 @@ def test_blocks_are_counted_in_whole_spans() -> None:
     ]
     assert (found[0].rate, found[0].mean) == (15 / SPAN_S, 7.5)
     assert spans([], 0, count=1)[0].mean == 0.0
+
+
+def test_a_block_that_is_read_from_the_past_counts_as_of_then() -> None:
+    old = SeenBlock(0, 300, 0, 100 * S, 997 * S, "")
+    ahead = SeenBlock(1, 7, 0, 2000 * S, 996 * S, "")
+    assert [one.transactions for one in spans([old, ahead], 1003 * S, count=2)] == [0, 7]
+    flow = ChannelFlow("c", "alice", deque([old, ahead]))
+    assert flow.rate(1003 * S) == 0.7
 
 
 def config(number: int, code: TxValidationCode = VALID, **members: Any) -> Configuration:
