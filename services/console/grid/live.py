@@ -128,7 +128,9 @@ class GridLive:
             for view in fresh:
                 self._hub.publish(f"grid/{view.state.channel}/{view.state.group}", group_message(view, buses, now_us))
         for channel, group in self._told.keys() - marks.keys():
-            self._hub.publish(f"grid/{channel}/{group}", gone_message(channel, group))
+            known = self.state.channel(channel).groups.get(group)
+            gone = gone_message(channel, group, {} if known is None else known.standing)
+            self._hub.publish(f"grid/{channel}/{group}", gone)
         self._told = dict(marks)
         self._tell_alarms(now_us)
 

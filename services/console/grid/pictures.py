@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.console.grid.alarms import MEANINGS, Alarm
-from services.console.grid.view import BusView, GroupView
+from services.console.grid.view import NOTHING_MVAR, BusView, GroupView
 
 DIGITS = 5
 
@@ -29,7 +29,7 @@ def group_message(view: GroupView, buses: Mapping[int, BusView], now_us: int) ->
         "threshold": None if frame is None else _short(frame.threshold),
         "rate": round(group.rate(now_us), 1),
         "p99_ms": _whole(group.latency_ms(0.99)),
-        "standing": {str(bus): round(q, 3) for bus, q in sorted(group.standing.items()) if abs(q) >= 0.0005},  # noqa: PLR2004
+        "standing": _amounts(group.standing),
         "buses": [
             [bus.number, _short(bus.vm), _short(bus.vsi), bus.level, bus.weak]
             for bus in buses.values()
@@ -38,9 +38,13 @@ def group_message(view: GroupView, buses: Mapping[int, BusView], now_us: int) ->
     }
 
 
-def gone_message(channel: str, group: str) -> dict[str, Any]:
-    """A group that is not in use any more, as a merged one whose merge is closed."""
-    return {"channel": channel, "group": group, "word": "gone", "buses": [], "standing": {}}
+def gone_message(channel: str, group: str, standing: Mapping[int, float]) -> dict[str, Any]:
+    """A group that is not in use any more, as a merged one whose merge is closed; what it injected stands."""
+    return {"channel": channel, "group": group, "word": "gone", "buses": [], "standing": _amounts(standing)}
+
+
+def _amounts(standing: Mapping[int, float]) -> dict[str, float]:
+    return {str(bus): round(q, 3) for bus, q in sorted(standing.items()) if abs(q) >= NOTHING_MVAR}
 
 
 def alarms_message(alarms: list[Alarm], changes: int) -> dict[str, Any]:

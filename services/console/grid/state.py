@@ -83,6 +83,7 @@ class GroupState:
     threshold: float | None = None
     vvc: dict[int, float] = field(default_factory=dict)
     standing: dict[int, float] = field(default_factory=dict)
+    afresh_us: int = 0
     actions: deque[ActionNote] = field(default_factory=lambda: deque(maxlen=MAX_ACTIONS))
     series: Series | None = None
     gaps: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=16))
@@ -269,7 +270,7 @@ class ChannelState:
         if group is not None:
             group.vvc = dict(told.vvc)
             if told.afresh:
-                group.standing = {}
+                group.standing, group.afresh_us = {}, told.place.proposed_us
 
     def _record(self, told: RecordTold) -> None:
         self.records += 1

@@ -13,6 +13,9 @@ from services.console.grid.told import FrameTold
 NEAR: Final = 0.02
 """Above its threshold by less than this, a bus is near it."""
 
+NOTHING_MVAR: Final = 0.0005
+"""What is less than this is nothing that stands."""
+
 Level = Literal["ok", "near", "low", "none"]
 Word = Literal["normal", "alarm", "escalated", "injected", "suspect", "stale", "no data", "merged"]
 _WORDS: Final[dict[str, Word]] = {
@@ -105,6 +108,21 @@ def alarms_now(state: GridState, now_us: int) -> list[Alarm]:
             found = [each for each in found if (each.channel, each.group, each.kind) != _source(view)]
             found.append(_no_data(state, view, view.frame, now_us))
     return in_order(found)
+
+
+def standing_now(groups: Iterable[GroupState]) -> dict[int, float]:
+    """What was injected and stands, MVAr by bus. What a merge injected stands when it is closed, too, until one of its
+    groups begins afresh."""
+    every = list(groups)
+    afresh_us = {group.group: group.afresh_us for group in every}
+    found: dict[int, float] = {}
+    for group in every:
+        began_us = max(afresh_us.get(part, 0) for part in group.group.split("_"))
+        if "_" in group.group and group.actions and group.actions[-1].place.proposed_us < began_us:
+            continue
+        for bus, q_mvar in group.standing.items():
+            found[bus] = found.get(bus, 0.0) + q_mvar
+    return {bus: q_mvar for bus, q_mvar in sorted(found.items()) if abs(q_mvar) >= NOTHING_MVAR}
 
 
 def merges_now(merges: Iterable[MergeNote]) -> list[MergeNote]:

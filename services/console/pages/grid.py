@@ -13,13 +13,12 @@ from gridledger.web import json_response
 from services.console.answers import page_or_export
 from services.console.console import Console
 from services.console.grid.state import ActionNote, GroupState
-from services.console.grid.view import BusView, GroupView, bus_views, merges_now
+from services.console.grid.view import BusView, GroupView, bus_views, merges_now, standing_now
 from services.console.listing import Cell, Column, Listing, Row, State
 from services.console.pages.alarms import alarm_rows
 
 MAX_SHOWN_ACTIONS: Final = 30
 MAX_SERIES: Final = 8
-_NOTHING_MVAR: Final = 0.0005
 _RESOURCES: Final = (
     Column("bus", "bus", numeric=True),
     Column("left", "left, p.u.", numeric=True),
@@ -68,6 +67,7 @@ def add_to(router: APIRouter, console: Console) -> None:
         views = console.grid.groups()
         buses = bus_views(views, console.grid.homes)
         diagram, fault = console.grid.diagram()
+        known = [group for channel in console.grid.channels() for group in channel.groups.values()]
         return page_or_export(
             console,
             request,
@@ -84,13 +84,13 @@ def add_to(router: APIRouter, console: Console) -> None:
             diagram=diagram,
             fault=fault,
             buses=buses,
-            standing=_standing(views),
+            standing=standing_now(known),
             fresh={view.state.group for view in views if not view.stale},
             groups=views,
             word_states=_WORD_STATES,
             chart=_chart(views),
             alarms=alarm_rows(console)[:MAX_SHOWN_ACTIONS],
-            actions=_actions([each for view in views for each in view.state.actions]),
+            actions=_actions([each for group in known for each in group.actions]),
             merges=_merges(console),
             unreadable=sum(len(each.unreadable) for each in console.grid.channels()),
             seen=_seen(console),
@@ -191,15 +191,6 @@ def bus_rows(buses: Iterable[BusView]) -> list[Row]:
 
 def _number(value: float | None) -> Cell:
     return Cell("" if value is None else f"{value:.4f}", value=value)
-
-
-def _standing(views: Sequence[GroupView]) -> dict[int, float]:
-    """What was injected and stands, MVAr by bus."""
-    found: dict[int, float] = {}
-    for view in views:
-        for bus, q_mvar in view.state.standing.items():
-            found[bus] = found.get(bus, 0.0) + q_mvar
-    return {bus: q_mvar for bus, q_mvar in found.items() if abs(q_mvar) >= _NOTHING_MVAR}
 
 
 def _actions(notes: Sequence[ActionNote]) -> Listing:

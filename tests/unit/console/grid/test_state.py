@@ -26,7 +26,7 @@ from services.console.grid.told import (
     ShelvedTold,
     Told,
 )
-from services.console.grid.view import BusView, alarms_now, bus_views, group_views, merges_now
+from services.console.grid.view import BusView, alarms_now, bus_views, group_views, merges_now, standing_now
 
 T0 = 1_796_000_000_000_000
 STEP = 33_333
@@ -249,6 +249,20 @@ def test_what_was_injected_stands_until_the_group_begins_afresh() -> None:
     assert (group.standing, group.vvc) == ({4: 40.0}, {4: 1.0})
     feed.tell(ResourcesTold(PLACE, "1", {4: 1.5}, afresh=True))
     assert (group.standing, group.vvc) == ({}, {4: 1.5})
+
+
+def test_what_a_merge_injected_stands_after_it_until_one_of_its_groups_begins_afresh() -> None:
+    feed = Feed()
+    one = Action(1, 3, 4, 42.5, {})
+    feed.tell(replace(frame(0, "1"), outcome="injected", action=one))
+    merged = replace(frame(1, "1_2"), outcome="injected", action=replace(one, source_bus=6, q_mvar=7.0))
+    feed.tell(replace(merged, place=replace(PLACE, proposed_us=T0 + STEP)))
+    groups = feed.state.channels["shard1"].groups
+    assert standing_now(groups.values()) == {4: 42.5, 6: 7.0}
+    feed.tell(ResourcesTold(replace(PLACE, proposed_us=T0), "2", {}, afresh=True))
+    assert standing_now(groups.values()) == {4: 42.5, 6: 7.0}
+    feed.tell(ResourcesTold(replace(PLACE, proposed_us=T0 + 2 * STEP), "2", {}, afresh=True))
+    assert standing_now(groups.values()) == {4: 42.5}
 
 
 def test_rate_interval_and_latency_are_those_of_the_frames() -> None:
