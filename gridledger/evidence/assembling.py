@@ -203,3 +203,17 @@ def _anchors(heads: Sequence[Anchored], tree: HeaderTree) -> Iterator[AnchorPart
         proof = tuple(tree.consistency(before, item.size))
         yield AnchorPart(item.size, tree.root(item.size).hex(), item.attests, proof)
         before = item.size
+
+
+def disclosed_of(package: Package) -> list[dict[str, Any]]:
+    """What a package discloses besides its evidence, as RecordFinding takes it: [{channel, transactions: [id]}]. An
+    envelope that nobody can read has no id."""
+    found: dict[str, dict[str, None]] = {}
+    for place in package.disclosed():
+        envelope = package.channels[place.channel].blocks[place.block].block.envelopes[place.index]
+        try:
+            tx_id = envelope_id(envelope)
+        except GridLedgerError:
+            continue
+        found.setdefault(place.channel, {})[tx_id] = None
+    return [{"channel": channel, "transactions": list(ids)} for channel, ids in sorted(found.items())]

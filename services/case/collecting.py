@@ -15,7 +15,6 @@ from gridledger.evidence.assembling import Anchored, Rest, assemble, endings_of
 from gridledger.evidence.attested import attestation_key
 from gridledger.evidence.package import BlockPart, Package, Place, Roles
 from gridledger.protocol.block import ZERO_HASH
-from gridledger.protocol.config_update import envelope_id
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.world_state import HistoryEntry
 from services.case.ledger import RegistryLedger
@@ -163,20 +162,6 @@ class Collector:
                 for item in page.items:
                     tree.append(item.leaf_hash)
             return tree
-
-
-def disclosed_of(package: Package) -> list[dict[str, Any]]:
-    """What a package discloses besides its evidence, as RecordFinding takes it: [{channel, transactions: [id]}]. An
-    envelope that nobody can read has no id."""
-    found: dict[str, dict[str, None]] = {}
-    for place in package.disclosed():
-        envelope = package.channels[place.channel].blocks[place.block].block.envelopes[place.index]
-        try:
-            tx_id = envelope_id(envelope)
-        except GridLedgerError:
-            continue
-        found.setdefault(place.channel, {})[tx_id] = None
-    return [{"channel": channel, "transactions": list(ids)} for channel, ids in sorted(found.items())]
 
 
 class PeerSource:

@@ -14,6 +14,7 @@ from gridledger.client import SigningIdentity
 from gridledger.client.profile import ConnectionProfile
 from gridledger.network.status import node_clients
 from gridledger.web import Limits, OwnHost, ServerSettings, ServerTLS, WebServer, background, create_app
+from services.console.applications import CASES, places
 from services.console.browser_answers import for_browsers
 from services.console.callers import Callers
 from services.console.challenges import Challenges
@@ -139,6 +140,7 @@ def _always(session: Session | None, viewers: Viewers) -> dict[str, Any]:
         "session": session,
         "version": __version__,
         "navigation": navigation(viewers),
+        "has_cases": bool(places(viewers, CASES)),
         "as_whom": _as_whom(session, viewers),
         "here": "",
         "searched": "",

@@ -17,6 +17,9 @@ import uvloop
 from gridledger import logs
 from gridledger.client import SigningIdentity
 from gridledger.client.profile import PROFILE_VARIABLE, ConnectionProfile, load_profile, profile_path
+from gridledger.errors import SettingsError
+from gridledger.network.descriptions import network_now
+from gridledger.network.folder import NetworkFolder
 from gridledger.web import WebServer, background, serve
 from services.console.app import Address, open_console
 from services.console.console import REPORTS, Console, Options
@@ -24,6 +27,8 @@ from services.console.opening import open_browser
 
 HOST: Final = "127.0.0.1"
 _NAME_BYTES: Final = 16
+_DESK: Final = "case-desk"
+"""The kind of the companion."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--reports", type=Path, default=REPORTS, metavar="FOLDER", help="benchmark reports (default: %(default)s)"
     )
+    parser.add_argument("--desk", metavar="URL", help="where the case desk is (default: the network's)")
     parser.add_argument("--log-level", default="warning", help=argparse.SUPPRESS)
     return parser
 
@@ -83,7 +89,7 @@ async def _run(options: argparse.Namespace, profile: ConnectionProfile, identiti
     port = options.port or _free_port()
     # Cookies are not separated by port: under a name that nobody else knows, no other server of this machine gets ours.
     address = Address(HOST, port, (f"{secrets.token_hex(_NAME_BYTES)}.localhost",))
-    chosen = Options(options.case, options.reports)
+    chosen = Options(options.case, options.reports, options.desk or _desk_of(options.directory))
     opening = _opened(profile, identities, address, chosen, browser=not options.no_browser)
     await serve(HOST, port, opening)
 
@@ -112,6 +118,15 @@ async def _invite(server: WebServer, console: Console, address: Address, folder:
     if folder is not None and await asyncio.to_thread(open_browser, folder / "login.html", address.origin, token):
         return
     print(f"Log in once, within five minutes: {address.origin}/login?t={token}", flush=True)  # noqa: T201
+
+
+def _desk_of(directory: Path) -> str | None:
+    """Where the desk is of the network in a folder; None where it has none, or its description is not there."""
+    try:
+        config = network_now(NetworkFolder(directory if directory.is_dir() else directory.parent))
+    except SettingsError:
+        return None
+    return next((config.url(spec) for spec in config.companions if spec.kind == _DESK), None)
 
 
 def _free_port() -> int:

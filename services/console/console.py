@@ -21,10 +21,11 @@ REPORTS: Final = Path("out/bench")
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the one who starts the console chooses. ``case`` is the grid's case file, for the one-line diagram;
-    ``reports`` the folder of benchmark reports."""
+    ``reports`` the folder of benchmark reports; ``desk`` the URL of the case desk."""
 
     case: Path | None = None
     reports: Path = REPORTS
+    desk: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from gridledger.cli.output import note, say_fields, say_json
 from gridledger.errors import InputError
+from gridledger.evidence.assembling import disclosed_of
 from gridledger.evidence.package import read_package
 from gridledger.files import write_atomically
-from services.case.collecting import disclosed_of
 from services.case.commands.asking import add_question, asked_desk, question_of
 from services.case.commands.options import new_parser
 from services.case.questions import BODIES, FILES, ROWS, names_of

@@ -13,9 +13,9 @@ from gridledger.client.anchors import AnchorsLedger, application_of
 from gridledger.client.application import network_through, peers_of
 from gridledger.demonstration.steps import Steps
 from gridledger.errors import GridLedgerError
+from gridledger.evidence.assembling import disclosed_of
 from gridledger.evidence.package import read_package
 from services.case.block_rows import Places
-from services.case.collecting import disclosed_of
 from services.case.demonstration.playing import Outage
 from services.case.demonstration.stage import Stage, until
 from services.case.described import authority_identity, investigator_identity

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from gridledger.errors import LimitError
+from gridledger.evidence.assembling import disclosed_of
 from gridledger.evidence.package import BlockPart, Place, write_package
 from gridledger.evidence.verification import verify_package
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.world_state import HistoryEntry
 from services.case import collecting
-from services.case.collecting import Collector, FinalAnchor, disclosed_of
+from services.case.collecting import Collector, FinalAnchor
 from tests.support.events_channel import Device
 from tests.support.evidence_world import AGENTS, DEVICES, GENERAL, ROLES, SECTION, EvidenceWorld
 

@@ -1,0 +1,1 @@
+"""What the pages of cases show, and how the case desk is asked."""
