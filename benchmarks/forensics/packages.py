@@ -17,7 +17,7 @@ from benchmarks.measure.machine import this_machine
 from gridledger import jsontext
 from gridledger.client.anchors import Anchor
 from gridledger.command_line import EXIT_FAILED
-from gridledger.evidence.assembling import endings_of
+from gridledger.evidence.assembling import disclosed_of, endings_of
 from gridledger.evidence.package import BlockPart, Place, Roles, write_package
 from gridledger.evidence.verification import verify_package
 from gridledger.files import write_atomically
@@ -25,7 +25,7 @@ from gridledger.ledger import Ledger
 from gridledger.protocol.block import ZERO_HASH
 from gridledger.protocol.headers import HeadersPage
 from gridledger.protocol.world_state import HistoryEntry
-from services.case.collecting import Collector, FinalAnchor, disclosed_of
+from services.case.collecting import Collector, FinalAnchor
 from services.case.judging import processors, side_by_side
 from services.case.questions import Question, Scope
 from services.case.serving.index import Index
