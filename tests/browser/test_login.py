@@ -170,7 +170,7 @@ def test_a_session_ends_when_its_identity_is_revoked(network: LocalNetwork, brow
         page = context.new_page()
         page.goto(console.login)
         page.get_by_role("button", name="Log in").click()
-        page.get_by_role("heading", name="Network").wait_for()
+        page.get_by_role("navigation", name="Pages").wait_for()
         revoke(network, "Org1", "mallory")
 
         def is_sent_away() -> bool:
