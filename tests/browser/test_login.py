@@ -7,8 +7,7 @@ import http.server
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from gridledger.client import SigningIdentity
 from gridledger.client.ca import CAClient
-from tests.support.console_process import ConsoleProcess, run_command, running_console
+from tests.support.console_process import ConsoleProcess, run_command, running_console, wait_for
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import REPOSITORY
 
@@ -51,13 +50,6 @@ def revoke(network: LocalNetwork, organisation: str, name: str) -> None:
     with ThreadPoolExecutor(1) as pool:  # Playwright has this thread's event loop
         assert pool.submit(lambda: asyncio.run(client.revoke(registrar, name))).result(30)
     run_command(network.folder.root, "crl", "publish", "--from-ca", "--organisation", organisation)
-
-
-def wait_for(condition: Callable[[], bool], within_s: float, what: str) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("path", PATHS)

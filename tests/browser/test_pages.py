@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from gridledger import jsontext
-from tests.support.console_process import ConsoleProcess, run_command
+from tests.support.console_process import ConsoleProcess, run_command, wait_for
 from tests.support.local_network import LocalNetwork
 from tests.support.processes import REPOSITORY
 
@@ -170,8 +170,8 @@ def test_the_stream_is_handed_on_when_its_tab_is_closed(tabs: list[Page], consol
     for tab in tabs[:-1]:
         tab.close()
     last = tabs[-1]
+    wait_for(lambda: jsontext.loads(console.request("GET", "/healthz")[2])["browsers"] == 1, 20, "another tab's stream")
     expect(last.locator("#live")).to_have_text("live")
-    assert jsontext.loads(console.request("GET", "/healthz")[2])["browsers"] == 1
 
 
 def test_a_pause_stops_changes_and_going_on_shows_the_newest(

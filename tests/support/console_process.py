@@ -6,7 +6,8 @@ import http.client
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,14 @@ def run_command(folder: Path, *arguments: str, code: int = 0) -> subprocess.Comp
     )
     assert done.returncode == code, done.stderr
     return done
+
+
+def wait_for(condition: Callable[[], bool], within_s: float, what: str) -> None:
+    """Wait for a condition outside this process, which nothing here is told of."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.05)
 
 
 def _listening(process: subprocess.Popen[str]) -> ConsoleProcess:
