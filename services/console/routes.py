@@ -36,6 +36,7 @@ from services.console.pages import (
     relay,
     search,
     transactions,
+    vault,
 )
 from services.console.sessions import Session
 
@@ -57,6 +58,7 @@ _PAGES: Final = (
     found,
     transactions,
     relay,
+    vault,
     cases,
     search,
     benchmark,
