@@ -9,7 +9,7 @@ DIR ?= out/network
 # Where byte code may not be kept, as many images of Python have it, each of a network's processes compiles all its modules at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo relay-demo vault-demo forensics-demo up down status test test-browser test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench enf-bench compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo relay-demo vault-demo forensics-demo up down status test test-browser console-pictures test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench enf-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -80,6 +80,9 @@ test: $(VENV)/.installed-dev  ## the tests: units side by side, then real proces
 
 test-browser: $(VENV)/.installed-dev  ## the console in Chromium (apt-get install chromium): a network, every page, pictures of them in out/browser
 	@$(BIN)/python -m pytest -q tests/browser $(ARGS)
+
+console-pictures: $(VENV)/.installed-dev  ## the pictures of docs/console.md from what the newest make test-browser saw
+	@$(BIN)/python -m tests.browser.pictures
 
 test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
 	@$(BIN)/python -m pytest -q -n auto -m deep tests/unit tests/acceptance
