@@ -97,8 +97,13 @@ def search(
     return TransactionsPage(tuple(found), None, bottom, known, snapshot.height)
 
 
-def find_by_prefix(snapshot: Snapshot, prefix: str, *, limit: int, bookmark: str | None = None) -> TransactionsPage:
-    """The transactions whose ids begin with ``prefix`` (1 to 64 hexadecimal digits), in the order of the ids."""
+def find_by_prefix(
+    snapshot: Snapshot, prefix: str, *, limit: int, bookmark: str | None = None, max_work: int = MAX_WORK
+) -> TransactionsPage:
+    """The transactions whose ids begin with ``prefix`` (1 to 64 hexadecimal digits), in the order of the ids.
+
+    A page that is more work has fewer than ``limit``, at least one, and a bookmark.
+    """
     digits = prefix.lower()
     if not 0 < len(digits) <= _ID_DIGITS or digits.strip("0123456789abcdef"):
         raise MalformedMessage(f"'prefix' must be 1 to {_ID_DIGITS} hexadecimal digits")
@@ -108,13 +113,14 @@ def find_by_prefix(snapshot: Snapshot, prefix: str, *, limit: int, bookmark: str
     stop = bytes.fromhex(digits.ljust(_ID_DIGITS, "f")) + b"\0"
     if bookmark is not None:
         start = max(start, _id_of(bookmark) + b"\0")
-    rows, found, more = _Rows(snapshot), list[FoundTransaction](), False
+    rows, found, more, work = _Rows(snapshot), list[FoundTransaction](), False, _Work(max_work)
     for key, entry in islice(snapshot.scan(Table.TRANSACTIONS, start, stop), limit + 1):
-        if len(found) == limit:
+        if len(found) == limit or (found and work.left <= 0):
             more = True
             break
         block, index, _ = codec.unpack_transaction(entry)
         found.append(rows.read(block, index))
+        work.spend(READ_WORK + rows.size // _BYTES_OF_WORK)
         last = key
     following = pack_bookmark(last) if more else None
     return TransactionsPage(tuple(found), following, 0, snapshot.index_head.height, snapshot.height)

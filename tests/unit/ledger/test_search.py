@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,21 @@ def test_transactions_are_found_by_the_beginning_of_their_id(plan: list[list[Any
             if bookmark is None:
                 break
         assert found == [tx_id for tx_id in ids if tx_id.startswith(prefix.lower())]
+
+
+def test_ids_of_much_work_come_on_short_pages() -> None:
+    ledger, rows = played([[("client", "kv", "put", True)] * 20])
+    ids = sorted(row.tx_id for row in rows)
+    prefix = next(one[0] for one, two in pairwise(ids) if one[0] == two[0])  # 21 ids, 16 digits
+    wanted = [tx_id for tx_id in ids if tx_id.startswith(prefix)]
+    found, bookmark = [], None
+    for _ in wanted:
+        with ledger.snapshot() as snapshot:
+            page = find_by_prefix(snapshot, prefix, limit=9, bookmark=bookmark, max_work=1)
+        assert len(page.items) == 1
+        found += [item.tx_id for item in page.items]
+        bookmark = page.bookmark
+    assert (found, bookmark) == (wanted, None)
 
 
 def test_a_search_that_must_skip_much_answers_short_pages() -> None:
