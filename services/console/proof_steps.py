@@ -88,11 +88,13 @@ def _client(transaction: Transaction, proved: ProvedTransaction, config: Channel
 
 def _endorsers(transaction: Transaction, proved: ProvedTransaction, config: ChannelConfig) -> Iterator[Step]:
     peers = config.peers_by_fingerprint
-    signed: list[tuple[str, str]] = []
+    signed: dict[tuple[str, str], str] = {}  # one for each signer, under whichever certificate, as validation counts
+    unknown = False
     for item in transaction.endorsements:
         node = peers.get(item.endorser)
         if node is None:
             yield Step("endorsement", None, f"{item.endorser[:16]}… is no peer of the present configuration")
+            unknown = True
             continue
         certificate = node.certificate_with(item.endorser)
         try:
@@ -102,15 +104,22 @@ def _endorsers(transaction: Transaction, proved: ProvedTransaction, config: Chan
             yield Step(f"endorsement of {node.name}", False, error.message)
             continue
         if holds:
-            signed.append((node.mspid, "peer"))
+            signed[node.mspid, certificate.subject] = node.mspid
         yield Step(f"endorsement of {node.name}", holds, f"{node.mspid}, issued by its CA, not revoked")
     chaincode = transaction.proposal.chaincode
     if chaincode not in config.chaincodes:
         yield Step("endorsement policy", None, f"the channel has no chaincode {chaincode} now")
         return
     policy = config.endorsement_policy(chaincode)
-    organisations = ", ".join(sorted({mspid for mspid, _ in signed})) or "nobody"
-    yield Step("endorsement policy", policy.satisfied_by(signed), f"{policy.text}: endorsed by {organisations}")
+    organisations = ", ".join(sorted(set(signed.values()))) or "nobody"
+    enough = policy.satisfied_by([(mspid, "peer") for mspid in signed.values()])
+    more = ", and by peers that are not known now" if unknown else ""
+    # Without them it is not enough: whether it was with them, the present configuration does not tell.
+    yield Step(
+        "endorsement policy",
+        enough or (None if unknown else False),
+        f"{policy.text}: endorsed by {organisations}{more}",
+    )
 
 
 def _code(proved: ProvedTransaction) -> Step:
