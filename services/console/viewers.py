@@ -64,13 +64,14 @@ class Viewer:
         """A channel, as this identity."""
         return self.gateway.get_network(channel)
 
-    def role_on(self, channel: str) -> Identity | None:
-        """What the identity is under the channel's configuration; None where it is no member."""
+    def role_on(self, channel: str, certificate: Certificate | None = None) -> Identity | None:
+        """What the identity, or the holder of another certificate, is under the channel's configuration; None where it
+        is no member."""
         config = self.configs.get(channel)
         if config is None:
             return None
         try:
-            return config.msps.identify(self.identity.certificate, time.time_ns() // 1000)
+            return config.msps.identify(certificate or self.identity.certificate, time.time_ns() // 1000)
         except GridLedgerError:
             return None
 

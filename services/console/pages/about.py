@@ -13,8 +13,9 @@ from gridledger.protocol.acls import DEFAULT_ACLS
 from services.console.answers import page
 from services.console.console import Console
 from services.console.listing import Cell, Column, Listing, Row
+from services.console.sessions import Person
 from services.console.vendored import vendored
-from services.console.viewers import Viewer
+from services.console.viewers import Viewer, Viewers
 
 _IDENTITIES: Final = (
     Column("name", "name"),
@@ -35,8 +36,11 @@ def add_to(router: APIRouter, console: Console) -> None:
     async def about(request: Request) -> Response:
         await console.viewers.looked()
         viewers = console.viewers
-        identities = Listing("identities", _IDENTITIES, [_identity(one) for one in viewers.all])
-        rights = [_rights(viewer, channel) for channel, viewer in viewers.channels.items()]
+        identities = Listing("identities", _IDENTITIES, [_identity(one, viewers) for one in viewers.all])
+        person = request.state.caller.person
+        rights = [
+            _rights(viewer, channel, person, shared=viewers.shared) for channel, viewer in viewers.channels.items()
+        ]
         return page(
             console,
             request,
@@ -51,9 +55,10 @@ def add_to(router: APIRouter, console: Console) -> None:
         )
 
 
-def _identity(viewer: Viewer) -> Row:
+def _identity(viewer: Viewer, viewers: Viewers) -> Row:
     certificate = viewer.identity.certificate
-    roles = {found.role for channel in viewer.configs if (found := viewer.role_on(channel)) is not None}
+    channels = [name for name in sorted(viewer.configs) if not viewers.shared or name in viewers.channels]
+    roles = {found.role for channel in channels if (found := viewer.role_on(channel)) is not None}
     return Row(
         {
             "name": Cell(certificate.subject),
@@ -62,14 +67,16 @@ def _identity(viewer: Viewer) -> Row:
             "attributes": Cell(", ".join(f"{key}={value}" for key, value in sorted(certificate.attributes.items()))),
             "certificate": Cell(certificate.fingerprint[:12], whole=certificate.fingerprint),
             "ends": Cell("", at_us=certificate.not_after_us),
-            "channels": Cell(viewer.ended or ", ".join(sorted(viewer.configs)), state="bad" if viewer.ended else ""),
+            "channels": Cell(viewer.ended or ", ".join(channels), state="bad" if viewer.ended else ""),
         },
         "bad" if viewer.ended else "",
     )
 
 
-def _rights(viewer: Viewer, channel: str) -> Row:
-    identity, config = viewer.role_on(channel), viewer.configs[channel]
+def _rights(viewer: Viewer, channel: str, person: Person, *, shared: bool) -> Row:
+    """What the policies let whoever looks do: the person, where the console's identities are not the person's."""
+    certificate = person.certificate if shared else viewer.identity.certificate
+    identity, config = viewer.role_on(channel, certificate), viewer.configs[channel]
     may: list[str] = []
     may_not: list[str] = []
     for resource in sorted(DEFAULT_ACLS):
@@ -81,7 +88,7 @@ def _rights(viewer: Viewer, channel: str) -> Row:
             may_not.append(resource)
     cells = {
         "channel": Cell(channel, href=f"/channels/{channel}"),
-        "who": Cell(viewer.label),
+        "who": Cell(person.label if shared else viewer.label),
         "may": Cell(", ".join(may)),
         "may_not": Cell(", ".join(may_not) or "everything is allowed"),
     }

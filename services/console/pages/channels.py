@@ -34,8 +34,12 @@ def add_to(router: APIRouter, console: Console) -> None:
             path="/channels",
             empty="No channel admits you as a reader, or no peer has answered yet.",
         )
+        readable = console.viewers.channels
         faults = [
-            (viewer.label, name, fault) for viewer in console.viewers.all for name, fault in viewer.faults.items()
+            (viewer.label, name, fault)
+            for viewer in console.viewers.all
+            for name, fault in viewer.faults.items()
+            if not console.viewers.shared or name in readable
         ]
         return page_or_export(
             console, request, "channels.html", listing, title="Channels", here="Channels", faults=faults
