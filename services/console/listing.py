@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
+from gridledger import jsontext
+
 State = Literal["", "good", "warn", "bad", "dim"]
 """What a cell or row tells at a glance. It stands beside a text always, never in place of one."""
 
 MAX_CELL: Final = 400
 """Characters of a cell that a page shows; exports have the whole text."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Cell:
         """What an export has."""
         if self.value is not None:
             return self.value
+        if self.at_us is not None and not self.text:
+            return self.at_us
         return self.text if self.whole is None else self.whole
 
 
@@ -106,12 +110,13 @@ class Listing:
         return url(self.path, {**self.query, "format": form})
 
     def to_csv(self) -> str:
-        """The rows as CSV (RFC 4180). A text that a spreadsheet would run as a formula has an apostrophe before it."""
+        """The rows as CSV (RFC 4180). Lists and objects are JSON texts in it, times microseconds since
+        1970. A text that a spreadsheet would run as a formula has an apostrophe before it."""
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow([column.name for column in self.columns])
         for row in self.rows:
-            writer.writerow([_unlike_formula(_plain(row, column)) for column in self.columns])
+            writer.writerow([_in_csv(_plain(row, column)) for column in self.columns])
         return text.getvalue()
 
     def to_json(self) -> dict[str, Any]:
@@ -129,6 +134,10 @@ def url(path: str, query: Mapping[str, str]) -> str:
 def _plain(row: Row, column: Column) -> Any:
     cell = row.cells.get(column.name)
     return None if cell is None else cell.plain
+
+
+def _in_csv(value: Any) -> Any:
+    return _unlike_formula(value if isinstance(value, str | int | float | None) else jsontext.dumps(value).decode())
 
 
 def _unlike_formula(value: Any) -> Any:

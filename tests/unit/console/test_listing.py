@@ -22,10 +22,16 @@ def test_exports_have_whole_values() -> None:
     assert list(csv.reader(io.StringIO(one.to_csv()))) == [["name", "size"], ["abcdef", "1000"], ["", ""]]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\n=x"])
 def test_a_spreadsheet_runs_nothing(text: str) -> None:
     written = listing(Row({"name": Cell(text), "size": Cell("-5", value=-5)})).to_csv()
     assert list(csv.reader(io.StringIO(written, newline="")))[1] == [f"'{text}", "-5"]
+
+
+def test_exports_have_times_and_values_that_programs_read() -> None:
+    one = listing(Row({"name": Cell("", at_us=1_700_000_000_000_000), "size": Cell("x", value={"a": [True, None]})}))
+    assert one.to_json()["items"] == [{"name": 1_700_000_000_000_000, "size": {"a": [True, None]}}]
+    assert list(csv.reader(io.StringIO(one.to_csv())))[1] == ["1700000000000000", '{"a":[true,null]}']
 
 
 def test_pages_keep_the_filters() -> None:
