@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
@@ -66,15 +65,9 @@ def origin_of(scope: Mapping[str, Any], scheme: str) -> str:
 
 def cookie_of(scope: Mapping[str, Any]) -> str | None:
     """The value of the console's cookie; None where there is none, or several."""
-    found = []
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            try:
-                jar = SimpleCookie(value.decode("latin-1"))
-            except CookieError:
-                continue
-            if COOKIE in jar:
-                found.append(jar[COOKIE].value)
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    pairs = [pair.strip().partition("=") for line in lines for pair in line.split(";")]
+    found = [value for name, _, value in pairs if name == COOKIE]
     return found[0] if len(found) == 1 else None
 
 

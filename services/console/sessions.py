@@ -14,6 +14,7 @@ from services.console.errors import LoginRefused, SessionRequired
 SESSION_S: Final = 8 * 3600.0
 TOKEN_S: Final = 300.0
 MAX_SESSIONS: Final = 32
+MAX_SESSIONS_OF_ONE: Final = 8
 MAX_TOKENS: Final = 32
 
 
@@ -58,7 +59,8 @@ class Sessions:
     """All tokens and sessions. What a browser holds is kept as its SHA-256 only.
 
     ``clock_s`` gives seconds since 1970, ``secret`` a fresh text that nobody can guess. Beyond ``MAX_TOKENS`` the
-    oldest token is forgotten; beyond ``MAX_SESSIONS`` nobody logs in (:class:`BusyError`) until one has ended.
+    oldest token is forgotten; beyond ``MAX_SESSIONS_OF_ONE`` a person's oldest session ends, so that nobody takes the
+    place of all; beyond ``MAX_SESSIONS`` nobody logs in (:class:`BusyError`) until one has ended.
     """
 
     def __init__(self, clock_s: Callable[[], float], secret: Callable[[], str]) -> None:
@@ -85,6 +87,9 @@ class Sessions:
         if person is None or now >= until_s:
             raise LoginRefused("this login was used before, or is too old: take a new one from where the console runs")
         self._forget_ended(now)
+        own = [one for one in self._sessions.values() if one.signer == (person.mspid, person.name)]
+        for oldest in own[: len(own) - MAX_SESSIONS_OF_ONE + 1] if len(own) >= MAX_SESSIONS_OF_ONE else ():
+            self.end(oldest)
         if len(self._sessions) >= MAX_SESSIONS:
             raise BusyError("the console has as many sessions as it takes: log out elsewhere", retry_after_s=60.0)
         cookie = self._secret()

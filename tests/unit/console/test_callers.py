@@ -78,6 +78,8 @@ def test_a_revoked_person_has_no_session_any_more() -> None:
     [
         ([(b"cookie", b"a=1; gridledger_console=x; b=2")], "x"),
         ([(b"cookie", b"gridledger_console=x"), (b"cookie", b"gridledger_console=y")], None),
+        ([(b"cookie", b"gridledger_console=x; gridledger_console=y")], None),
+        ([(b"cookie", b"other=gridledger_console=y; gridledger_console=x=")], "x="),
         ([(b"cookie", b"other=x")], None),
         ([(b"cookie", b"\xff\xfe=;;;=")], None),
         ([], None),

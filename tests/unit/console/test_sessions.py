@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from gridledger.errors import BusyError
 from services.console.errors import LoginRefused, SessionRequired
-from services.console.sessions import MAX_SESSIONS, MAX_TOKENS, SESSION_S, TOKEN_S, Person, Sessions
+from services.console.sessions import (
+    MAX_SESSIONS,
+    MAX_SESSIONS_OF_ONE,
+    MAX_TOKENS,
+    SESSION_S,
+    TOKEN_S,
+    Person,
+    Sessions,
+)
 
 ALICE = Person("Org1MSP", "alice", "a" * 64, not_after_s=1e9)
 BOB = Person("Org2MSP", "bob", "b" * 64, not_after_s=1e9)
@@ -85,14 +94,24 @@ def test_logging_out_ends_one_session_and_a_revocation_all_of_a_certificate(sess
     assert sessions.find(cookies[2][0]).person == BOB
 
 
+def test_nobody_takes_the_sessions_of_all(sessions: Sessions) -> None:
+    bob, _ = sessions.open(sessions.invite(BOB))
+    opened = [sessions.open(sessions.invite(ALICE))[0] for _ in range(MAX_SESSIONS + 1)]
+    assert len(sessions) == MAX_SESSIONS_OF_ONE + 1
+    assert sessions.find(bob).person == BOB
+    assert [sessions.find(cookie).person for cookie in opened[-MAX_SESSIONS_OF_ONE:]] == [ALICE] * MAX_SESSIONS_OF_ONE
+    with pytest.raises(SessionRequired):
+        sessions.find(opened[-MAX_SESSIONS_OF_ONE - 1])
+
+
 def test_there_are_so_many_sessions_and_tokens_at_most(sessions: Sessions, clock: Clock) -> None:
     oldest = sessions.invite(BOB)
     for _ in range(MAX_TOKENS):
         sessions.invite(ALICE)
     with pytest.raises(LoginRefused):
         sessions.open(oldest)
-    for _ in range(MAX_SESSIONS):
-        sessions.open(sessions.invite(ALICE))
+    for number in range(MAX_SESSIONS):
+        sessions.open(sessions.invite(replace(ALICE, name=f"alice{number}")))
     with pytest.raises(BusyError):
         sessions.open(sessions.invite(BOB))
     clock.now_s += SESSION_S
