@@ -15,6 +15,8 @@ SHORT: Final = 12
 MAX_SHOWN: Final = 100_000
 """Characters of a JSON value that a page shows where anything may stand in it."""
 
+_ENCODER: Final = json.JSONEncoder(indent=1, ensure_ascii=False)
+
 
 class Renderer:
     """Renders templates. ``always`` gives what every page has, of a session (None before the login)."""
@@ -33,7 +35,7 @@ class Renderer:
             "number": grouped,
             "short": short,
             "time": told_time,
-            "pretty": pretty,
+            "pretty": pretty_bounded,
         }
 
     def render(self, template: str, session: Any, **values: Any) -> str:
@@ -62,12 +64,12 @@ def told_time(at_us: int | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
 
 
-def pretty(value: Any) -> str:
-    """A JSON value on several lines."""
-    return json.dumps(value, indent=1, ensure_ascii=False)
-
-
 def pretty_bounded(value: Any) -> str:
     """A JSON value on several lines, cut to what a page shows."""
-    text = pretty(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN:,} characters more"
+    parts, length = list[str](), 0
+    for part in _ENCODER.iterencode(value):  # what is nested deeply is many times as long on several lines
+        parts.append(part)
+        length += len(part)
+        if length > MAX_SHOWN:
+            return f"{''.join(parts)[:MAX_SHOWN]}\n… and more: this page shows {MAX_SHOWN:,} characters of it"
+    return "".join(parts)

@@ -6,6 +6,7 @@ A question leaves a trace on the ledger before it is answered, so each is a POST
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -86,7 +87,7 @@ def add_to(router: APIRouter, console: Console) -> None:
             made = await desk.package(case, question, title, disclose=bool(fields.get("disclose")))
         except GridLedgerError as error:
             return await _case(console, baskets, request, (channel, case), fields, refused=error.message)
-        name = f"{case}-{made.sha256[:12]}.zip"
+        name = f"{re.sub('[^A-Za-z0-9._-]+', '-', case)}-{made.sha256[:12]}.zip"
         return Response(
             made.data, media_type="application/zip", headers={"content-disposition": f'attachment; filename="{name}"'}
         )

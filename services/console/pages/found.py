@@ -26,6 +26,10 @@ COLUMNS: Final = (
     Column("what", "function"),
     Column("who", "client"),
 )
+_DIGITS_OF_A_DAY: Final = 8
+_MOST_DIGITS: Final = 16
+"""Of a time in microseconds: those of 2^53."""
+
 _FIELDS: Final = ("creator", "mspid", "certificate", "chaincode", "function", "code", "kind", "from", "to")
 
 
@@ -83,7 +87,7 @@ def read_filter(query: Mapping[str, str]) -> TransactionFilter:
 
 def read_time(text: str) -> int:
     """A time in microseconds since 1970."""
-    if text.isascii() and text.isdigit() and len(text) > 8:  # noqa: PLR2004 - 20261201 is a day
+    if text.isascii() and text.isdigit() and _DIGITS_OF_A_DAY < len(text) <= _MOST_DIGITS:
         return int(text)
     try:
         moment = datetime.fromisoformat(text)

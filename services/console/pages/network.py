@@ -90,7 +90,9 @@ def _row(name: str, entry: NodeEntry | None, role: str, state: NetworkState, now
         ends = told.certificate_not_after_us
         soon = ends - now_us < SOON_US
         days = (ends - now_us) // 86_400_000_000
-        cells["certificate_ends"] = Cell(f"in {days} d", value=ends, state="warn" if soon else "")
+        cells["certificate_ends"] = Cell(
+            f"in {days:,} d" if ends > now_us else "ended", value=ends, state="warn" if soon else ""
+        )
     behind = False
     for channel, found in state.channels.items():
         cell = _place(name, found)

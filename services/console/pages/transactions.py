@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -19,6 +20,10 @@ from services.console.listing import Cell, Column, Listing, Row, url
 from services.console.opened import Opened, config_of, open_envelope
 from services.console.proof_steps import proof_steps
 
+MAX_KEYS: Final = 500
+"""Reads, and writes, that the page shows of one transaction."""
+
+MAX_ARGUMENTS: Final = 32
 _WRITES: Final = (Column("key", "key"), Column("value", "value"))
 _READS: Final = (Column("key", "key"), Column("version", "version seen (block.place)"))
 _PROVE: Final = "/channels/{name}/transactions/{tx_id}/prove"
@@ -49,6 +54,7 @@ async def _answer(console: Console, request: Request, name: str, tx_id: str, **a
     viewer = console.viewers.of(name)
     proved = await viewer.network(name).get_transaction(tx_id)
     config, opened = viewer.configs[name], open_envelope(proved.envelope)
+    reads, writes = _reads(name, opened), _writes(name, opened)
     return page(
         console,
         request,
@@ -62,8 +68,11 @@ async def _answer(console: Console, request: Request, name: str, tx_id: str, **a
         facts=_facts(name, proved, opened, config),
         steps=proof_steps(proved, config, opened.transaction),
         config=None if opened.update is None else config_of(opened.update),
-        reads=_reads(name, opened),
-        writes=_writes(name, opened),
+        reads=replace(reads, rows=reads.rows[:MAX_KEYS]),
+        writes=replace(writes, rows=writes.rows[:MAX_KEYS]),
+        more_reads=_more(reads),
+        more_writes=_more(writes),
+        max_arguments=MAX_ARGUMENTS,
         seen=viewer.label,
         **{"refused": None, "vouched": None, "others": [], **asked},
     )
@@ -118,6 +127,11 @@ def _writes(name: str, opened: Opened) -> Listing:
             text = "deleted" if value is None else _text(value)
             rows.append(Row({"key": _key(name, result.chaincode, key), "value": Cell(text, value=value)}))
     return Listing("writes", _WRITES, rows, empty="It wrote nothing.")
+
+
+def _more(listing: Listing) -> str:
+    count = len(listing.rows)
+    return f": the first {MAX_KEYS:,} of {count:,}" if count > MAX_KEYS else ""
 
 
 def _key(channel: str, chaincode: str, key: str) -> Cell:

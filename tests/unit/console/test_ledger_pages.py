@@ -83,6 +83,8 @@ def test_a_filter_reads_a_client_and_times() -> None:
     assert read_time("2026-12-01T01:00+01:00") == read_time("2026-12-01")
     with pytest.raises(InputError, match="is no time"):
         read_time("yesterday")
+    with pytest.raises(InputError, match="is no time"):
+        read_time("9" * 5000)
     with pytest.raises(MalformedMessage):
         read_filter({"code": "NO_SUCH"})
 
