@@ -9,7 +9,7 @@ DIR ?= out/network
 # Where byte code may not be kept, as many images of Python have it, each of a network's processes compiles all its modules at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo relay-demo vault-demo forensics-demo up down status test test-browser console-pictures test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench enf-bench compose reference site docker-test first-hour check lock clean
+.PHONY: help install demo relay-demo vault-demo forensics-demo up down console status test test-browser console-pictures test-deep test-long mutants test-quick simulate simulate-deep bench bench-quick figures frames grids scale relay-bench vault-bench enf-bench compose reference site docker-test first-hour check lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 — \2/'
@@ -35,6 +35,10 @@ $(VENV)/.installed-vault: requirements/vault.lock $(VENV)/.installed
 	@touch $@
 
 $(VENV)/.installed-forensics: requirements/forensics.lock $(VENV)/.installed
+	@requirements/install.sh $(PYTHON) $(VENV) $<
+	@touch $@
+
+$(VENV)/.installed-console: requirements/console.lock $(VENV)/.installed
 	@requirements/install.sh $(PYTHON) $(VENV) $<
 	@touch $@
 
@@ -69,6 +73,9 @@ up: $(VENV)/.installed  ## start a network in the foreground (NETWORK=network-co
 
 down: $(VENV)/.installed  ## stop the network that was started in DIR
 	@$(BIN)/gridledger down --dir $(DIR)
+
+console: $(VENV)/.installed-console  ## the network in DIR in a browser, as yourself (ARGS="--user ControlRoom/admin")
+	@$(BIN)/gridledger console --dir $(DIR) $(ARGS)
 
 status: $(VENV)/.installed  ## nodes, channels, heights, commit hashes, leaders
 	@$(BIN)/gridledger status --dir $(DIR)

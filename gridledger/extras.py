@@ -32,7 +32,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "scipy",
         "soundfile",
     ),
-    "console": ("jinja2",),
+    "console": ("jinja2", "networkx", "numpy", "scipy"),
     "bench": ("jinja2", "locust", "matplotlib", "psutil", "simpy"),
 }
 """The modules that each extra brings wherever it can be installed; uvloop, which Windows lacks, is not among them."""

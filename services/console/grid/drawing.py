@@ -78,7 +78,7 @@ async def _made(asked: Mapping[str, Any]) -> Diagram:
             await process.wait()
     if process.returncode:
         if _NO_MODULE in said:
-            raise InputError("a diagram needs numpy, scipy and networkx: run pip install 'gridledger[feeder]'")
+            raise InputError("the diagram of this file needs pip install 'gridledger[feeder]'")
         _log.error("the diagram could not be made: %s", said.decode(errors="replace")[-2000:])
         raise InputError("the diagram could not be made; the console's log says why")
     told = jsontext.loads(answer)
