@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from gridledger.errors import GridLedgerError
@@ -125,8 +126,10 @@ class GridLive:
         fresh = [view for view in views if self._told.get(_key(view)) != marks[_key(view)]]
         if fresh:
             buses = bus_views(views, self.homes)
+            named = Counter(view.state.group for view in views)
             for view in fresh:
-                self._hub.publish(f"grid/{view.state.channel}/{view.state.group}", group_message(view, buses, now_us))
+                own = buses if named[view.state.group] == 1 else bus_views(_without_namesakes(views, view), self.homes)
+                self._hub.publish(f"grid/{view.state.channel}/{view.state.group}", group_message(view, own, now_us))
         for channel, group in self._told.keys() - marks.keys():
             known = self.state.channel(channel).groups.get(group)
             gone = gone_message(channel, group, {} if known is None else known.standing)
@@ -257,6 +260,11 @@ class GridLive:
     async def _ask(self, viewer: Viewer, channel: str, chaincode: str, function: str, argument: dict[str, Any]) -> Any:
         contract = viewer.network(channel).get_contract(chaincode)
         return await contract.evaluate_transaction(function, argument)
+
+
+def _without_namesakes(views: Sequence[GroupView], view: GroupView) -> list[GroupView]:
+    """All groups but those of this one's name on other channels, which not everybody may read who reads this one's."""
+    return [each for each in views if each is view or each.state.group != view.state.group]
 
 
 def _key(view: GroupView) -> tuple[str, str]:

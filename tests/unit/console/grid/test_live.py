@@ -110,6 +110,20 @@ async def test_a_group_is_told_when_it_changes_and_when_its_frames_stay_away(sce
     assert later["alarms/shard1"]["active"] == 3
 
 
+async def test_a_group_is_told_without_its_namesake_on_another_channel(scene: Scene) -> None:
+    scene.frame(0)
+    alone = (await scene.told())["grid/shard1/1"]
+    other = GridChain("another", scene.now_us)
+    other.call("dvs", "InitialGrouping", example("record-1-corrected"), EVERY_ATTRIBUTE)
+    frame = at(FRAME, scene.now_us)
+    buses = [{**bus, "Vm": bus["Vm"] - 0.001} for bus in frame["buses"]]
+    other.call("dvs", "ComputeVSI", {**frame, "buses": buses})
+    scene.live.take("another", other.block())
+    scene.frame(1)
+    told = await scene.told()
+    assert told["grid/shard1/1"]["buses"] == alone["buses"] != told["grid/another/1"]["buses"]
+
+
 async def test_a_stream_begins_in_the_past_and_then_where_it_was(scene: Scene) -> None:
     contract = scene.network.get_contract("alarms")
     await contract.submit_transaction("Shelve", {"group": "1", "kind": "vsi", "duration_s": 60, "reason": "test"})
