@@ -8,7 +8,7 @@ here only says that there are new ones.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Container
 from typing import Any, Final
 
 from fastapi.sse import format_sse_event
@@ -65,10 +65,11 @@ class Hub:
             self._written[number] = written
         return written
 
-    async def stream(self, allows: Callable[[str], bool] = lambda _: True) -> AsyncGenerator[bytes]:
+    async def stream(self, readable: Callable[[], Container[str]] | None = None) -> AsyncGenerator[bytes]:
         """One reader's stream: the latest message of each topic, then what is new; a comment where nothing is.
 
-        A topic ``NAME/CHANNEL`` or ``NAME/CHANNEL/...`` is of a channel, and left out unless ``allows`` the channel.
+        A topic ``NAME/CHANNEL`` or ``NAME/CHANNEL/...`` is of a channel, and left out unless the channel is among the
+        ``readable`` ones, which are asked for once for all topics that are new.
         """
         waker = asyncio.Event()
         self._wakers.add(waker)
@@ -78,10 +79,11 @@ class Hub:
             while True:
                 # Topics stand in the order of their latest messages: the new ones are at the end.
                 fresh: list[bytes] = []
+                allowed = None if readable is None or self._number == seen else readable()
                 for topic, (number, data) in reversed(self._latest.items()):
                     if number <= seen:
                         break
-                    if (channel := channel_of(topic)) is None or allows(channel):
+                    if allowed is None or (channel := channel_of(topic)) is None or channel in allowed:
                         fresh.append(self._event(number, data))
                 seen = self._number
                 if fresh:

@@ -36,6 +36,23 @@ async def test_a_reader_gets_the_latest_of_each_topic_and_then_what_is_new() -> 
     assert hub.readers == 0
 
 
+async def test_a_reader_gets_the_topics_of_channels_that_it_may_read() -> None:
+    hub, asked = make_hub(), 0
+    for topic in ("nodes", "grid/open/1", "grid/hidden/1", "alarms/hidden", "flow/open"):
+        hub.publish(topic, 1)
+
+    def readable() -> set[str]:
+        nonlocal asked
+        asked += 1
+        return {"open"}
+
+    stream = hub.stream(readable)
+    await anext(stream)
+    assert [topic for topic, _ in messages(await anext(stream))] == ["nodes", "grid/open/1", "flow/open"]
+    assert asked == 1
+    await stream.aclose()
+
+
 async def test_what_has_not_changed_is_not_sent_again() -> None:
     hub = make_hub()
     hub.publish("a", {"x": 1})
