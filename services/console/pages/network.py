@@ -118,8 +118,8 @@ def _place(name: str, channel: ChannelState) -> Cell | None:
     others = [other for other in channel.peers.values() if other.height == peer.height]
     hashes = {other.commit_hash for other in others}
     wrong = len(hashes) > 1 or len(set(channel.common.values())) > 1
-    mark = "differs" if wrong else "✓"
-    text = f"{_height(peer.height, highest)} {peer.commit_hash[:8]} {mark}"
+    mark = " differs" if wrong else " ✓" if len(channel.peers) > 1 else ""
+    text = f"{_height(peer.height, highest)} {peer.commit_hash[:8]}{mark}"
     return Cell(text, value=peer.height, state="bad" if wrong else _lag(peer.height, highest), whole=None)
 
 
@@ -144,6 +144,10 @@ def verdicts(state: NetworkState) -> Iterator[tuple[str, str, str]]:
             yield f"{name}: no peer tells you of it", "dim", ""
         elif not channel.agree:
             yield f"{name}: PEERS DIFFER", "bad", f"/channels/{name}"
+        elif len(channel.peers) == 1:
+            (only,) = channel.peers
+            leads = "" if channel.leader is None else f"; {channel.leader} leads"
+            yield f"{name}: {only} alone tells you of it, nothing to compare{leads}", "dim", f"/channels/{name}"
         elif channel.leader is None:
             yield f"{name}: no leader is known", "warn", f"/channels/{name}"
         else:
