@@ -19,6 +19,7 @@ from services.console.answers import HTML
 from services.console.callers import COOKIE, origin_of, read_form
 from services.console.challenges import ANSWER_PATH, CHALLENGE_PATH, Challenges
 from services.console.console import Console
+from services.console.errors import ForgeryRefused
 from services.console.pages import (
     about,
     alarms,
@@ -104,6 +105,10 @@ def _add_login(router: APIRouter, console: Console, host: OwnHost, *, secure: bo
     @router.post("/login")
     async def log_in(request: Request) -> Response:
         host.check(request.scope)
+        own = origin_of(request.scope, "https" if secure else "http")
+        # The file that the command line opens posts as "null". Another site logs nobody in as whom it likes.
+        if request.headers.getlist("origin") not in ([], ["null"], [own]):
+            raise ForgeryRefused("this login comes from another site: take a new one from where the console runs")
         fields = await read_form(request, None)
         cookie, _ = console.sessions.open(fields.get("token", ""))
         # Not a redirect: a browser that came from elsewhere would not send a SameSite=Strict cookie along.

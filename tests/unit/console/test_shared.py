@@ -16,6 +16,7 @@ from gridledger.errors import NotFoundError, PermissionDeniedError
 from gridledger.protocol.config import ChannelConfig
 from gridledger.web import OwnHost
 from services.console.console import Console, Options
+from services.console.errors import ForgeryRefused
 from services.console.grid.drawing import Drawing
 from services.console.grid.live import GridLive
 from services.console.live.followers import Followers
@@ -73,6 +74,10 @@ class Place:
         )
         host = OwnHost(7000, ("a.localhost",), loopback=False)
         self.router = make_router(self.console, host, lambda _: None, secure=True)
+
+    def invite(self) -> str:
+        """The token of a login."""
+        return self.console.sessions.invite(PERSON)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -152,3 +157,22 @@ async def test_the_page_about_tells_what_the_person_may() -> None:
     async with place.client() as client:
         answer = await client.get("/about")
     assert "admin@Org1MSP" in answer.text
+
+
+@pytest.mark.parametrize("origin", ["", "null", "https://a.localhost:7000"])
+async def test_a_login_comes_from_the_console_or_the_command_line(origin: str) -> None:
+    place = Place()
+    async with place.client() as client:
+        answer = await client.post(
+            "/login", data={"token": place.invite()}, headers={"origin": origin} if origin else {}
+        )
+    assert answer.status_code == 200
+    assert "SameSite=strict; Secure" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://a.localhost:7000", "https://a.localhost:7001"])
+async def test_another_site_logs_nobody_in(origin: str) -> None:
+    place = Place()
+    async with place.client() as client:
+        with pytest.raises(ForgeryRefused):
+            await client.post("/login", data={"token": place.invite()}, headers={"origin": origin})
