@@ -73,8 +73,10 @@ class Sessions:
         return len(self._sessions)
 
     def invite(self, person: Person) -> str:
-        """A token with which ``person`` logs in, once and within ``TOKEN_S``."""
+        """A token with which ``person`` logs in, once and within ``TOKEN_S``. The one before is good no more, so that
+        nobody fills the places of others."""
         token = self._secret()
+        self._tokens = {key: one for key, one in self._tokens.items() if one[0].fingerprint != person.fingerprint}
         while len(self._tokens) >= MAX_TOKENS:
             self._tokens.pop(next(iter(self._tokens)))
         self._tokens[_digest(token)] = person, self._clock_s() + TOKEN_S
@@ -116,11 +118,6 @@ class Sessions:
     def end(self, session: Session) -> None:
         """Log out."""
         self._sessions.pop(session.key, None)
-
-    def end_all_of(self, fingerprint: str) -> None:
-        """End all sessions and tokens of a certificate, which was revoked, say."""
-        self._sessions = {key: one for key, one in self._sessions.items() if one.person.fingerprint != fingerprint}
-        self._tokens = {key: one for key, one in self._tokens.items() if one[0].fingerprint != fingerprint}
 
     def _forget_ended(self, now: float) -> None:
         self._sessions = {key: one for key, one in self._sessions.items() if one.ends_s > now}

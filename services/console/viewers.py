@@ -15,6 +15,7 @@ from gridledger.client import Gateway, Network, SigningIdentity, connect
 from gridledger.client.profile import ConnectionProfile, NodeEntry
 from gridledger.errors import AuthenticationError, GridLedgerError, NotFoundError, PermissionDeniedError
 from gridledger.identity.certificate import Certificate
+from gridledger.identity.errors import CertificateRevoked
 from gridledger.identity.msp import Identity
 from gridledger.protocol import acls
 from gridledger.protocol.config import ChannelConfig
@@ -137,15 +138,19 @@ class Viewers:
 
     def member(self, certificate: Certificate) -> Person:
         """Who holds a certificate, by the configuration of any channel that the console reads;
-        :class:`LoginRefused` for a stranger, and for one who was revoked."""
-        refused = "no channel is known yet"
+        :class:`LoginRefused` for a stranger, and for one whom one of these channels has revoked."""
+        refused, found = "no channel is known yet", None
         for viewer in self._viewers:
-            for config in viewer.configs.values():
+            for config in () if viewer.ended is not None else viewer.configs.values():
                 try:
-                    return Person.of(config.msps.identify(certificate, self._clock_us()).mspid, certificate)
+                    found = Person.of(config.msps.identify(certificate, self._clock_us()).mspid, certificate)
+                except CertificateRevoked as error:
+                    raise LoginRefused(error.message) from None
                 except AuthenticationError as error:
                     refused = error.message
-        raise LoginRefused(f"nobody of the console's channels: {refused}")
+        if found is None:
+            raise LoginRefused(f"nobody of the console's channels: {refused}")
+        return found
 
     def require_own(self) -> None:
         """Raise :class:`PermissionDeniedError` where those who look have no identity here to sign with."""

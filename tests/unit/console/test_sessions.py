@@ -79,18 +79,12 @@ def test_without_a_session_nobody_is_known(sessions: Sessions, cookie: str | Non
         sessions.find(cookie)
 
 
-def test_logging_out_ends_one_session_and_a_revocation_all_of_a_certificate(sessions: Sessions) -> None:
+def test_logging_out_ends_one_session(sessions: Sessions) -> None:
     cookies = [sessions.open(sessions.invite(who)) for who in (ALICE, ALICE, BOB)]
-    token = sessions.invite(ALICE)
     sessions.end(cookies[0][1])
     with pytest.raises(SessionRequired):
         sessions.find(cookies[0][0])
     assert sessions.find(cookies[1][0])
-    sessions.end_all_of(ALICE.fingerprint)
-    with pytest.raises(SessionRequired):
-        sessions.find(cookies[1][0])
-    with pytest.raises(LoginRefused):
-        sessions.open(token)
     assert sessions.find(cookies[2][0]).person == BOB
 
 
@@ -104,10 +98,20 @@ def test_nobody_takes_the_sessions_of_all(sessions: Sessions) -> None:
         sessions.find(opened[-MAX_SESSIONS_OF_ONE - 1])
 
 
+def test_a_persons_token_takes_the_place_of_the_one_before(sessions: Sessions) -> None:
+    other, first = sessions.invite(BOB), sessions.invite(ALICE)
+    for _ in range(MAX_TOKENS):
+        last = sessions.invite(ALICE)
+    with pytest.raises(LoginRefused):
+        sessions.open(first)
+    assert sessions.open(last)[1].person == ALICE
+    assert sessions.open(other)[1].person == BOB
+
+
 def test_there_are_so_many_sessions_and_tokens_at_most(sessions: Sessions, clock: Clock) -> None:
     oldest = sessions.invite(BOB)
-    for _ in range(MAX_TOKENS):
-        sessions.invite(ALICE)
+    for number in range(MAX_TOKENS):
+        sessions.invite(replace(ALICE, fingerprint=f"{number}"))
     with pytest.raises(LoginRefused):
         sessions.open(oldest)
     for number in range(MAX_SESSIONS):
