@@ -17,6 +17,7 @@ from gridledger.errors import SettingsError
 from services.relay.readers import Delivered, RelayAnswerBad, RelayUnreachable, open_reader
 from services.relay.simulator import command
 from services.relay.simulator.settings import SimulatorSettings
+from tests.support.processes import END_WITHIN_S
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[4]
@@ -90,7 +91,7 @@ async def test_a_relay_ends_at_once_after_it_was_read_over_mms(told: signal.Sign
             trouble = (RelayAnswerBad, RelayUnreachable)
             await eventually(read, within_s=30, what="a capture", ignore=trouble)
             process.send_signal(told)
-            assert await asyncio.to_thread(process.wait, 10) == code
+            assert await asyncio.to_thread(process.wait, END_WITHIN_S) == code
             await reader.close()
         finally:
             process.kill()
