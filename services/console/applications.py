@@ -3,13 +3,18 @@ nowhere is not shown."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gridledger.client.application import Answer, each_item, given
-from gridledger.errors import NotFoundError
+from gridledger.errors import GridLedgerError, NotFoundError
 from services.console.viewers import Viewer, Viewers
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,8 @@ class Place:
     async def ask(self, function: str, **argument: Any) -> Answer:
         """Evaluate a query, which takes one JSON object; members that are None are left out. Errors are the SDK's."""
         contract = self.viewer.network(self.channel).get_contract(self.chaincode)
-        answer: Answer = await contract.evaluate_transaction(function, given(**argument))
+        async with self.viewer.turns:
+            answer: Answer = await contract.evaluate_transaction(function, given(**argument))
         return answer
 
     async def items(self, function: str, most: int, **argument: Any) -> tuple[list[Answer], bool]:
@@ -70,6 +76,31 @@ def places(viewers: Viewers, application: Application) -> list[Place]:
         if name in viewer.configs[channel].chaincodes:
             found.append(Place(channel, name, viewer))
     return found
+
+
+async def of_each(there: Sequence[Place], read: Callable[[Place], Awaitable[list[_T]]]) -> tuple[list[_T], list[str]]:
+    """What ``read`` gives of every place, one behind the other, and the faults of those of which it gives nothing.
+
+    A chaincode of the application's name may be another one, and answer whatever it likes: it spoils no other place.
+    """
+    found: list[_T] = []
+    faults: list[str] = []
+    for place, answer in zip(there, await asyncio.gather(*(_read(place, read) for place in there)), strict=True):
+        if isinstance(answer, str):
+            faults.append(f"{place.chaincode} on {place.channel} cannot be read: {answer}")
+        else:
+            found += answer
+    return found, faults
+
+
+async def _read(place: Place, read: Callable[[Place], Awaitable[list[_T]]]) -> list[_T] | str:
+    try:
+        return await read(place)
+    except GridLedgerError as error:
+        return error.message
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        _log.info("%s on %s does not answer as expected", place.chaincode, place.channel, exc_info=error)
+        return "its answers are not those of this application"
 
 
 def place_on(viewers: Viewers, application: Application, channel: str) -> Place:

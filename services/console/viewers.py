@@ -24,6 +24,7 @@ from services.console.sessions import Person
 
 LOOK_EVERY_S: Final = 2.0
 MAX_VIEWERS: Final = 16
+EVALUATED_AT_ONCE: Final = 16
 _READS: Final = (
     acls.CHAIN_INFO,
     acls.BLOCK_BY_NUMBER,
@@ -50,6 +51,8 @@ class Viewer:
     configs: dict[str, ChannelConfig] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     ended: str | None = None
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EVALUATED_AT_ONCE), repr=False)
+    """Of evaluations of applications' contracts, of which one page asks for many."""
 
     @property
     def label(self) -> str:

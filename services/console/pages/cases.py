@@ -18,7 +18,7 @@ from gridledger.errors import GridLedgerError, InputError, NotFoundError
 from gridledger.protocol.fields import list_of, object_of, value_of
 from gridledger.web import json_response
 from services.console.answers import page, page_or_export
-from services.console.applications import CASES, Place, place_on, places
+from services.console.applications import CASES, Place, of_each, place_on, places
 from services.console.callers import read_form
 from services.console.cases import view
 from services.console.cases.basket import Baskets, items_of, question_of
@@ -44,13 +44,14 @@ def add_to(router: APIRouter, console: Console) -> None:
     @router.get("/cases")
     async def cases(request: Request) -> Response:
         await console.viewers.looked()
-        there = places(console.viewers, CASES)
-        found = await asyncio.gather(*(place.items("ListCases", _MAX_CASES) for place in there))
-        told = [
-            (place.channel, place.viewer.label, case)
-            for place, (several, _) in zip(there, found, strict=True)
-            for case in several
-        ]
+
+        async def read(place: Place) -> list[tuple[str, str, dict[str, Any]]]:
+            several, _ = await place.items("ListCases", _MAX_CASES)
+            told = [(place.channel, place.viewer.label, case) for case in several]
+            view.case_rows(told)  # it is written here once, so that what is no case is this place's fault alone
+            return told
+
+        told, faults = await of_each(places(console.viewers, CASES), read)
         listing = Listing(
             "cases",
             view.CASES,
@@ -58,7 +59,7 @@ def add_to(router: APIRouter, console: Console) -> None:
             path="/cases",
             empty="No case is open: gridledger case open NAME --purpose TEXT --channel CHANNEL --from TIME --to TIME.",
         )
-        return page_or_export(console, request, "cases.html", listing, title="Cases", here=_TITLE)
+        return page_or_export(console, request, "cases.html", listing, title="Cases", here=_TITLE, faults=faults)
 
     @router.get("/cases/{channel}/{case}")
     async def one(channel: str, case: str, request: Request) -> Response:
@@ -107,14 +108,13 @@ def _add_basket(router: APIRouter, console: Console, baskets: Baskets) -> None:
             path="/basket",
             empty="It is empty.",
         )
-        there = places(console.viewers, CASES)
-        found = await asyncio.gather(*(place.items("ListCases", _MAX_CASES) for place in there))
-        open_cases = [
-            (place.channel, case["case"], case["purpose"])
-            for place, (several, _) in zip(there, found, strict=True)
-            for case in several
-            if case["status"] == view.APPROVED
-        ]
+
+        async def read(place: Place) -> list[tuple[str, str, str]]:
+            several, _ = await place.items("ListCases", _MAX_CASES)
+            approved = [case for case in several if case["status"] == view.APPROVED]
+            return [(place.channel, case["case"], case["purpose"]) for case in approved]
+
+        open_cases, _ = await of_each(places(console.viewers, CASES), read)
         return page_or_export(
             console, request, "basket.html", listing, title="Basket", here=_TITLE, cases=open_cases, items=items
         )

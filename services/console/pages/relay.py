@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
@@ -12,7 +11,7 @@ from gridledger.errors import NotFoundError
 from gridledger.field.minutes import minute_of, minute_text
 from gridledger.web import WholeNumber
 from services.console.answers import page, page_or_export
-from services.console.applications import RELAY, place_on, places
+from services.console.applications import RELAY, Place, of_each, place_on, places
 from services.console.console import Console
 from services.console.listing import Cell, Column, Filter, Listing, Row
 from services.console.relay import capture_view, view
@@ -29,13 +28,11 @@ def add_to(router: APIRouter, console: Console) -> None:
     async def relays(request: Request) -> Response:
         await console.viewers.looked()
         now = minute_at(console.clock_us())
-        there = places(console.viewers, RELAY)
-        found = await asyncio.gather(*(overviews(place, now) for place in there))
-        rows = [
-            view.relay_row(place.channel, place.viewer.label, one)
-            for place, several in zip(there, found, strict=True)
-            for one in several
-        ]
+
+        async def read(place: Place) -> list[Row]:
+            return [view.relay_row(place.channel, place.viewer.label, one) for one in await overviews(place, now)]
+
+        rows, faults = await of_each(places(console.viewers, RELAY), read)
         listing = Listing(
             "relays",
             view.RELAYS,
@@ -43,7 +40,7 @@ def add_to(router: APIRouter, console: Console) -> None:
             path="/relay",
             empty="No relay is registered: gridledger relay register FILE.",
         )
-        return page_or_export(console, request, "relays.html", listing, title="Relays", here=_TITLE)
+        return page_or_export(console, request, "relays.html", listing, title="Relays", here=_TITLE, faults=faults)
 
     @router.get("/relay/{channel}/{relay}")
     async def one(channel: str, relay: str, request: Request) -> Response:

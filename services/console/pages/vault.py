@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gridledger.errors import NotFoundError
 from services.console.answers import page_or_export
-from services.console.applications import VAULT, Place, place_on, places
+from services.console.applications import VAULT, Place, of_each, place_on, places
 from services.console.console import Console
 from services.console.listing import Column, Listing, Row
 from services.console.vault import view
@@ -27,8 +27,7 @@ def add_to(router: APIRouter, console: Console) -> None:
     @router.get("/vault")
     async def vault(request: Request) -> Response:
         await console.viewers.looked()
-        there = places(console.viewers, VAULT)
-        told = await asyncio.gather(*(_stored(place) for place in there))
+        told, faults = await of_each(places(console.viewers, VAULT), _rows)
 
         def made(name: str, columns: tuple[Column, ...], rows: list[Row], empty: str) -> Listing:
             return Listing(name, columns, view.failed_first(rows), "/vault", {"list": name}, empty=empty)
@@ -37,19 +36,19 @@ def add_to(router: APIRouter, console: Console) -> None:
             "objects": made(
                 "objects",
                 view.OBJECTS,
-                [row for one in told for row in view.object_rows(one)],
+                [row for one in told for row in one["objects"]],
                 "No object is stored: gridledger vault put FILE.",
             ),
             "clusters": made(
                 "clusters",
                 view.CLUSTERS,
-                [row for one in told for row in view.cluster_rows(one)],
+                [row for one in told for row in one["clusters"]],
                 "No cluster is set: gridledger vault set-up.",
             ),
             "holders": made(
                 "holders",
                 view.HOLDERS,
-                [row for one in told for row in view.holder_rows(one)],
+                [row for one in told for row in one["holders"]],
                 "No holder has joined.",
             ),
         }
@@ -61,7 +60,8 @@ def add_to(router: APIRouter, console: Console) -> None:
             title=_TITLE,
             here=_TITLE,
             lists=lists,
-            seen=", ".join(sorted({place.viewer.label for place in there})),
+            seen=", ".join(sorted({place.viewer.label for place in places(console.viewers, VAULT)})),
+            faults=faults,
         )
 
     @router.get("/vault/{channel}/{name}")
@@ -106,6 +106,18 @@ def _chosen(request: Request, lists: dict[str, Listing], otherwise: str) -> List
     if chosen not in lists:
         raise NotFoundError(f"there is no list {chosen!r:.40}; there are: {', '.join(lists)}")
     return lists[chosen]
+
+
+async def _rows(place: Place) -> list[dict[str, list[Row]]]:
+    """The rows of one place's lists."""
+    stored = await _stored(place)
+    return [
+        {
+            "objects": view.object_rows(stored),
+            "clusters": view.cluster_rows(stored),
+            "holders": view.holder_rows(stored),
+        }
+    ]
 
 
 async def _stored(place: Place) -> view.Stored:
