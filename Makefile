@@ -94,6 +94,7 @@ console-pictures: $(VENV)/.installed-dev  ## the pictures of docs/console.md fro
 test-deep: $(VENV)/.installed-deep  ## the tests that take most of a minute each
 	@$(BIN)/python -m pytest -q -n auto -m deep tests/unit tests/acceptance
 	@$(BIN)/python -m pytest -q -m deep tests/integration
+	@$(BIN)/python -m pytest -q -m deep tests/browser
 
 test-long: $(VENV)/.installed-dev  ## the tests that take minutes each, before a release
 	@HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -q -n auto -m "hypothesis and not long" tests/unit tests/simulation

@@ -25,6 +25,7 @@ from tests.support.local_network import LocalNetwork
 from tests.support.processes import END_WITHIN_S, REPOSITORY
 from tests.support.stalling_proxy import StallingProxy, stalling_proxy
 
+pytestmark = pytest.mark.deep
 RATE = 5.0
 SECONDS = 40
 CUT_EVERY_S = 3.0
