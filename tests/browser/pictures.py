@@ -15,7 +15,7 @@ from tests.support.processes import REPOSITORY
 SHOTS = REPOSITORY / "out" / "browser"
 IMAGES = REPOSITORY / "docs" / "images"
 HEIGHT = 950
-COLOURS = 48
+COLOURS = 96
 NARROW_AND_DARK = ("grid", "network")
 """Pages that are shown at 400 pixels in the dark too."""
 
