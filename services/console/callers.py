@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
-from gridledger.errors import InputError
+from gridledger.errors import AuthenticationError, InputError
 from gridledger.web import OwnHost, read_body
 from services.console.errors import ForgeryRefused
 from services.console.sessions import Person, Session, Sessions
@@ -43,7 +43,7 @@ class Callers:
         session = self._sessions.find(cookie_of(scope))
         try:
             self._standing.check(session.person)
-        except Exception:
+        except AuthenticationError:
             self._sessions.end(session)
             raise
         if scope["method"] not in _SAFE:
